@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning import Callback
 
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.preemption import Preempted, watched
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
-from lightning_modules.load import load_run
-from lightning_modules.out_of_distribution import load_out_of_distribution
+from lightning_modules.build.load import load_run
+from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
 KEYS = [
     "data=cnmc", "model=resnet18", "model.cut=layer1", "weights=random", "unfreeze=together", "prepare.size=32",

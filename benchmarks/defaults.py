@@ -25,11 +25,11 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.files import write_csv
-from lightning_modules.build import build_classifier
-from lightning_modules.classifier import Classifier
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.recipes import as_classifier
+from lightning_modules.build.build import build_classifier
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import train_stages
 
 IMAGES = 240

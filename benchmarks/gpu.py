@@ -27,16 +27,16 @@ from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.prepared_dataset import PreparedDataset, whole_batch
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.recipes import as_classifier
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
-from lightning_modules.build import build_classifier
-from lightning_modules.classifier import Classifier
-from lightning_modules.predict import LightningPredictor, PredictionCollector
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.recipes import as_classifier
+from karyocyte.config.schema import Config
+from lightning_modules.build.build import build_classifier
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import train_stages
+from lightning_modules.training.predict import LightningPredictor, PredictionCollector
 from lightning_modules.training.process import set_up_torch
 from lightning_modules.training.trainer import build_trainer
 

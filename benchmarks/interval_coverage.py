@@ -21,15 +21,15 @@ from scipy import integrate, special, stats
 
 from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics
-from karyocyte.evaluation.result import Interval
+from karyocyte.evaluation.types.result import Interval
 
 CLASSES = ("negative", "positive")
 MAIN = ("auc", "f1_weighted", "accuracy", "sensitivity", "specificity", "average_precision", "balanced_accuracy")

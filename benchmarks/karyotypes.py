@@ -19,14 +19,14 @@ from benchmarks.evidence.keep import DIGITS
 from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.common.paths import ROOT
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.runs.portable import BUILT_IN
+from karyocyte.composition.compose import compose_config
+from karyocyte.runs.portable import BUILT_IN
 from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
 from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
 from karyocyte.workflows.karyotyping.karyotype_tables import RANKS

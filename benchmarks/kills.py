@@ -31,7 +31,7 @@ import torch
 
 from benchmarks.damage import KEYS
 from karyocyte.common.files import write_csv
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from karyocyte.workflows.review.decisions import read_decisions
 from karyocyte.workflows.training import train  # imported once: the commands are forked from this process
 

@@ -20,15 +20,15 @@ from datamodules.inference.cell_images import read_cell, used_files
 from datamodules.inference.image_files import ImageFiles, find_image_files
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.data_module import MetaphaseDataModule
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
-from karyocyte.common.pictures.boxes import overlaps
 from karyocyte.common.revision import revision
-from karyocyte.common.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_DETECTORS, BUILT_IN_REFINER
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.inference.box_finder import BoxFinder, FoundBoxes
 from karyocyte.inference.models import LoadOptions, open_model
+from karyocyte.runs.portable import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_DETECTORS, BUILT_IN_REFINER
 from karyocyte.workflows.karyotyping.cell_model import load_cell_model
 from karyocyte.workflows.karyotyping.metaphases import ChromosomeFinder, cut_pictures
 from karyocyte.workflows.training.detection.evaluate_detections import crossing_boxes

@@ -8,6 +8,8 @@ from rich.console import Console
 
 def show(table: pd.DataFrame, title: str, columns: Collection[str]) -> None:
     """Print some columns of a table."""
-    from karyocyte.evaluation.renderers import frame_table  # with the metrics: a second, for which --help would wait
+    from karyocyte.evaluation.tables.renderers import (
+        frame_table,  # with the metrics: a second, for which --help would wait
+    )
 
     Console().print(frame_table(table[[*columns]], title))

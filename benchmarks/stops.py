@@ -13,10 +13,10 @@ from types import FrameType
 import numpy as np
 import pandas as pd
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.predictions import Predictions
-from karyocyte.evaluation.evaluate import write_evaluation
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.run.evaluate import write_evaluation
+from karyocyte.runs.predictions import Predictions
 
 CELLS = 10
 CELL = 46  # chromosomes

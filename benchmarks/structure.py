@@ -19,6 +19,7 @@ from typing import Annotated
 
 import pandas as pd
 import typer
+from radon.complexity import cc_visit
 
 from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
@@ -45,6 +46,7 @@ def write():
 atexit.register(write)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+COMPLEX = 10  # the largest cyclomatic complexity that is read at once, by radon
 SETTINGS = "Config"  # the schema of conf/train.yaml
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
@@ -121,16 +123,30 @@ class CodeBase:
         return [module for module in self.modules.values() if str(self.root / module.path) in files]
 
     def folder_circles(self) -> set[str]:
-        """Return the folders that import each other in circles, but for tests and for folders within one another."""
+        """Return the folders, but for tests, that import each other in circles; a parent is a folder of its own.
+
+        The ``__init__.py`` of a folder does not count as imported: Python runs it for everything below it.
+        """
         imports: dict[str, set[str]] = defaultdict(set)
-        for module in self.modules.values():
-            folder = module.path.parent
-            if module.path.parts[0] in OUTSIDE or len(module.path.parts) == 1:
-                continue
-            for other in (self.modules[name].path.parent for name in self.imports[module.name]):
-                if not other.is_relative_to(folder) and not folder.is_relative_to(other):
-                    imports[str(folder)].add(str(other))
+        for module in self.inside:
+            for other in (self.modules[name].path for name in self.imports[module.name]):
+                if len(module.path.parts) > 1 and other.name != "__init__.py" and other.parent != module.path.parent:
+                    imports[str(module.path.parent)].add(str(other.parent))
         return _in_circles(imports)
+
+    @cached_property
+    def inside(self) -> list[Module]:
+        """The modules of package and benchmarks."""
+        return [module for module in self.modules.values() if module.path.parts[0] not in OUTSIDE]
+
+    def complex_functions(self) -> dict[str, int]:
+        """Return the functions and methods whose cyclomatic complexity by radon is above COMPLEX, by file and name."""
+        found = {}
+        for module in self.inside:
+            for block in cc_visit(module.text):
+                if block.letter != "C" and block.complexity > COMPLEX:
+                    found[f"{module.path}:{block.fullname}"] = int(block.complexity)
+        return found
 
     def circles(self) -> set[str]:
         """Return the modules, but for tests, that import each other in circles, and those between two circles."""
@@ -142,14 +158,19 @@ class CodeBase:
 
 
 def _in_circles(imports: Mapping[str, set[str]]) -> set[str]:
-    """Return the names that lead back to themselves, and those between two circles."""
-    left = set(imports)
-    while True:
-        imported = set().union(*(imports[name] for name in left))
-        inner = {name for name in left & imported if imports[name] & left}
-        if inner == left:
-            return left
-        left = inner
+    """Return the names that lead back to themselves."""
+    return {name for name in imports if name in _reached(name, imports)}
+
+
+def _reached(name: str, imports: Mapping[str, set[str]]) -> set[str]:
+    """Return all that a name leads to."""
+    seen: set[str] = set()
+    waiting = set(imports[name])
+    while waiting:
+        other = waiting.pop()
+        seen.add(other)
+        waiting |= imports.get(other, set()) - seen
+    return seen
 
 
 def count_lines(modules: Iterable[Module]) -> int:
@@ -208,7 +229,7 @@ def _words(*expressions: ast.AST) -> set[str]:
 
 def measure(code: CodeBase) -> dict[str, float]:
     """Measure the whole tree."""
-    inside = [module for module in code.modules.values() if module.path.parts[0] not in OUTSIDE]
+    inside = code.inside
     loaded = code.loaded_by(*SMOKE)
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
     stops, files = _count_stops(code)
@@ -221,6 +242,7 @@ def measure(code: CodeBase) -> dict[str, float]:
         **count_keys(inside),
         "files in import circles": len(code.circles()),
         "folders in import circles": len(code.folder_circles()),
+        "functions of complexity above 10": len(code.complex_functions()),
         "direct dependencies": len(project["dependencies"]),
         "stops of predictions in an evaluation": stops,
         "files of these stops": files,

@@ -6,11 +6,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pydantic_core import to_jsonable_python
 
-from karyocyte.common.composition.compose import check_config, compose_overrides
-from karyocyte.common.config.explain import unknown_key
-from karyocyte.common.config.schema import TrainingConfig
-from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config, compose_overrides
+from karyocyte.config.explain import unknown_key
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.config.sources import SourceConfig
 
 SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their last names
 

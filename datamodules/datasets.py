@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.config.sources import ChromosomesConfig
+from karyocyte.config.sources import ChromosomesConfig
 
 Place = str | Path | None  # a folder or a zip file; None: KARYOCYTE_DATA_DIR
 Protocol = Literal["subject", "image", "paper"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import DRAWN, Manifest
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.runs.arguments import new_folder
 
 LABELS = "labels.csv"
 

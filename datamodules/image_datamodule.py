@@ -21,9 +21,9 @@ from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
-from karyocyte.common.config.data import PrepareConfig
-from karyocyte.common.config.schema import Config
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import PrepareConfig
+from karyocyte.config.schema import Config
 
 
 class ImageDataModule(SplitDataModule):

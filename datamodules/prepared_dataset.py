@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from datamodules.preprocessing.checked_images import CheckedImages
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.transforms.expansion import ExpandedImages
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 
 # (epoch, item), or the item alone.
 Key = tuple[int, int] | int

@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import Sampler
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.distributed import World
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.distributed import World
 
 
 def share_of(rows: np.ndarray, world: World) -> np.ndarray:

@@ -26,16 +26,16 @@ from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
 from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.common.config.schema import TrainingConfig
-from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.runs.distributed import World
-from karyocyte.common.runs.facts import DataFacts
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable_folder import kind_of
-from karyocyte.common.runs.run import Run
 from karyocyte.common.text import class_counts
+from karyocyte.config.distributed import World
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.config.sources import SourceConfig
+from karyocyte.runs.facts import DataFacts
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable_folder import kind_of
+from karyocyte.runs.run import Run
 
 STAGES = ("fit", "validate", "test", "predict")  # of Lightning's trainer
 

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from datamodules.io.progress import processors
-from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import ignore_in_worker
+from karyocyte.config.data import LoaderConfig
 
 SHARED = Path("/dev/shm")  # noqa: S108 (where Linux shares memory between processes)
 PREFETCHED = 2  # batches that torch lets each process load beforehand

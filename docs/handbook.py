@@ -13,9 +13,9 @@ import yaml
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from karyocyte.common.config.base import StrictModel
-from karyocyte.common.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
 from karyocyte.common.paths import ROOT
+from karyocyte.config.base import StrictModel
+from karyocyte.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
 
 CONF = ROOT / "conf"
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")

@@ -16,7 +16,7 @@ from datamodules.sources.cnmc import PUBLISHED
 from datamodules.sources.synthetic_cells import draw_image
 from karyocyte.commands.shared.program import program
 from karyocyte.common.cli import say
-from karyocyte.common.config.sources import SyntheticConfig
+from karyocyte.config.sources import SyntheticConfig
 
 SIDE = 450  # pixels, as published
 PATIENTS, HEALTHY = 47, 26  # subjects of the training set

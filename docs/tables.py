@@ -19,10 +19,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.core.formats import interval
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.pages.blocks import metric_title
-from karyocyte.evaluation.results_csv import COLUMNS
+from karyocyte.evaluation.tables.results_csv import COLUMNS
+from karyocyte.evaluation.types.formats import interval
 from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, graded, summary
 
 SOURCES = ROOT / "results" / "README.md"

@@ -22,7 +22,7 @@ def load(model: str | PathLike[str], *more: str | PathLike[str], runtime: str | 
     Raises:
         UserError: It is no model, or cannot be read.
     """
-    from karyocyte.common.runs.names import resolve_run
     from karyocyte.loaded import LoadedModel
+    from karyocyte.runs.names import resolve_run
 
     return LoadedModel([resolve_run(Path(each)) for each in (model, *more)], runtime)

@@ -5,10 +5,10 @@ from typing import Any
 
 # Imported at their first use.
 _MODULES = {
-    "Classifier": "classifier",
+    "Classifier": "modules.classifier",
     "Stage": "callbacks.staged_unfreezing",
     "StagedUnfreezing": "callbacks.staged_unfreezing",
-    "create_classifier": "create",
+    "create_classifier": "build.create",
 }
 __all__ = ["Classifier", "Stage", "StagedUnfreezing", "create_classifier"]  # noqa: F822
 

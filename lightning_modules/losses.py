@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from karyocyte.common.config.build import build
-from karyocyte.common.config.schema import LossConfig
 from karyocyte.common.errors import UserError, first_line
-from lightning_modules.compat import forget_buffers
-from lightning_modules.distributed import all_reduce, current_world
+from karyocyte.config.build import build
+from karyocyte.config.schema import LossConfig
+from lightning_modules.support.compat import forget_buffers
+from lightning_modules.support.distributed import all_reduce, current_world
 
 
 class CrossEntropy(nn.Module):

@@ -7,11 +7,11 @@ from typing import Any
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from karyocyte.common.config.build import build
-from karyocyte.common.config.defaults import section_defaults
-from karyocyte.common.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.paths import CONF
+from karyocyte.config.build import build
+from karyocyte.config.defaults import section_defaults
+from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)

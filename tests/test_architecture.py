@@ -9,19 +9,24 @@ import pytest
 
 from benchmarks.structure import SMOKE, CodeBase, Module, count_lines
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.files import RunFile
+from karyocyte.runs.files import RunFile
 
 CODE = CodeBase()
-CORE = ("common", "datamodules", "evaluation", "inference", "lightning_modules")
+BASE = ("common", "config", "runs", "composition")
+CORE = (*BASE, "datamodules", "evaluation", "inference", "lightning_modules")
 # What each package imports of the others; the core knows no feature: these are in workflows/, a folder or file each.
 ALLOWED = {
     "common": set(),
-    "datamodules": {"common"},
-    "lightning_modules": {"common"},
-    "evaluation": {"common"},
-    "inference": {"common", "datamodules", "evaluation", "lightning_modules"},
-    "workflows": set(CORE),
-    "hydra_plugins": {"common", "workflows"},
+    "config": {"common"},
+    "runs": {"common", "config"},
+    "composition": {"common", "config", "runs"},
+    "datamodules": set(BASE),
+    "lightning_modules": set(BASE),
+    "evaluation": set(BASE),
+    "inference": {*BASE, "datamodules", "evaluation", "lightning_modules"},
+    "recipes": {*BASE, "datamodules", "lightning_modules"},
+    "workflows": {*CORE, "recipes"},
+    "hydra_plugins": {*BASE, "workflows"},
     "commands": {*CORE, "workflows"},
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
@@ -99,7 +104,7 @@ def test_a_training_loads_little():
 
 
 def test_a_configuration_is_composed_without_its_data_module():
-    program = "import sys; from karyocyte.common.composition.compose import compose_config; compose_config([])"
+    program = "import sys; from karyocyte.composition.compose import compose_config; compose_config([])"
     program += "; print({'datamodules', 'lightning_modules', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
@@ -124,7 +129,7 @@ def test_evaluation_never_loads_a_model_library(module):
 def test_only_run_knows_the_names_of_its_files():
     names = {str(name) for name in RunFile if name != RunFile.LOCK}
     offenders = {str(module.path) for module in CODE.below(*PACKAGES) if names & texts(module)}
-    assert offenders == {"karyocyte/common/runs/files.py"}
+    assert offenders == {"karyocyte/runs/files.py"}
 
 
 def texts(module: Module) -> set[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.common.composition.compose import check_config
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.stages import batch_sizes
+from karyocyte.composition.compose import check_config
+from karyocyte.runs.stages import batch_sizes
 from karyocyte.workflows.training.train import prepare
-from lightning_modules.build import build_classifier
+from lightning_modules.build.build import build_classifier
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from lightning_modules.training.fit import train_stages
 from tests.datamodules.metaphases.sets import ALONE

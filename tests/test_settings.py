@@ -9,14 +9,14 @@ import timm
 import torch
 from PIL import Image
 
-from karyocyte.common.config.data import CanvasConfig, LoaderConfig, PrepareConfig
-from karyocyte.common.config.schema import ModelConfig, TrainerConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import CanvasConfig, LoaderConfig, PrepareConfig
+from karyocyte.config.schema import ModelConfig, TrainerConfig
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import constants_scrambled, features_of
 from lightning_modules.backbones.without_effect import check_model_args
-from lightning_modules.distributed import process_group
+from lightning_modules.support.distributed import process_group
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 

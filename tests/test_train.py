@@ -9,9 +9,9 @@ import pytest
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
 from karyocyte.common.paths import ROOT, without_machine
-from karyocyte.common.pictures.thumbnails import decode, read_pictures
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train as training
 from tests.helpers.training import SMALL, call_main, command, typed_places
 

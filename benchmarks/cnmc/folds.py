@@ -16,8 +16,8 @@ from datamodules.manifest.persons import link_subjects, parts_by_person, surplus
 from datamodules.sources import scan
 from datamodules.sources.cnmc import CLASSES
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.composition.compose import check_config, compose_overrides
 from karyocyte.common.files import write_csv
+from karyocyte.composition.compose import check_config, compose_overrides
 
 KEY = "sha256"
 

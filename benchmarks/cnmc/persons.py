@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.files import write_csv
-from lightning_modules.build import build_classifier
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.recipes import as_classifier
+from lightning_modules.build.build import build_classifier
 from lightning_modules.training.process import set_up_torch
 
 SETTINGS = ("+experiment=resnet50_cut_block5_features", "prepare.clahe=true", "protocol=subject")

@@ -19,10 +19,10 @@ from karyocyte.common.cli import report_user_errors, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.common.predictions import COLUMNS, Predictions, uncertainty_of
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run, open_runs
 from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import COLUMNS, Predictions, uncertainty_of
+from karyocyte.runs.run import Run, open_runs
 
 EVIDENCE = ROOT / "results" / "evidence"
 HEAT = "heat.parquet"  # beside the predictions

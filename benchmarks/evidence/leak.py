@@ -7,14 +7,14 @@ knows none. Intervals are by persons.
 
 from dataclasses import replace
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group
-from karyocyte.evaluation.intervals.pooling import pool
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.runs.predictions import Predictions
 
 METRICS = ("auc", "f1_weighted")
 

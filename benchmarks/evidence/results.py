@@ -28,23 +28,23 @@ from benchmarks.evidence import karyotypes
 from benchmarks.evidence.keep import EVIDENCE, HEAT
 from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.files import write_csv
-from karyocyte.common.predictions import COLUMNS, Predictions
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import align, combine
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.core.plots import rocs
-from karyocyte.evaluation.evaluate import evaluate_parts
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.pooling import pool
 from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, collect, run_groups
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.plots.plots import rocs
+from karyocyte.evaluation.pooling.averaging import align, combine
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral.evaluate_referral import triage
 from karyocyte.evaluation.referral.unseen import unseen_table
+from karyocyte.evaluation.run.evaluate import evaluate_parts
+from karyocyte.runs.predictions import COLUMNS, Predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit

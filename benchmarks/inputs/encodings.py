@@ -23,8 +23,8 @@ from benchmarks.inputs.encoded import Encoded, encoded_gray, encoded_others, enc
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import Background, BrokenImageError, read_image
 from datamodules.sources import scan
-from karyocyte.common.config.sources import FolderConfig
 from karyocyte.common.files import write_csv
+from karyocyte.config.sources import FolderConfig
 from karyocyte.workflows.karyotyping.metaphases import find_pictures
 
 REFERENCE, SILENT = "reference pixels", "SILENTLY WRONG"

@@ -21,9 +21,9 @@ from PIL import Image
 from benchmarks.inputs.encoded import pil, retagged, tif
 from datamodules.io.decode import BrokenImageError, decode_image
 from datamodules.sources import scan_persons
-from karyocyte.common.composition.compose import check_config, compose_overrides
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
+from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.workflows.explain.layers import Model, check_names, layer_shapes
 from karyocyte.workflows.training import train
 from lightning_modules import create_classifier

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
-from karyocyte.common.composition.compose import compose_config
+from karyocyte.composition.compose import compose_config
 from karyocyte.workflows.export.export_model import export_model
 from karyocyte.workflows.export.export_request import ExportRequest
 from karyocyte.workflows.prediction.predict_images import predict_images

@@ -14,10 +14,10 @@ from benchmarks.speed import plain
 from benchmarks.speed.case import Case, Peer
 from benchmarks.speed.data_path import write_images
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.recipes import as_classifier
 from karyocyte.common.paths import ROOT
-from lightning_modules.build import build_classifier
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.recipes import as_classifier
+from lightning_modules.build.build import build_classifier
 from lightning_modules.training.fit import train_stages
 
 # Images, of which three fifths train; network, size, batch.

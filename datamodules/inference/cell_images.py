@@ -17,8 +17,8 @@ from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.config.data import PrepareConfig
 
 LEFT_OUT = "left out by the expert (--fixed)"
 LOOK = (32, 16)  # pixels of a picture that is compared with others

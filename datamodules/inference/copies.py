@@ -7,7 +7,7 @@ import numpy as np
 
 from datamodules.inference.cell_images import CellFile
 from datamodules.preprocessing.background import on_black, to_gray
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 
 LOOK = (32, 16)  # pixels of a straightened picture: along the longer axis, and across
 REACH = 2.2  # standard deviations of the brightness that it shows on both sides of the middle

@@ -13,10 +13,10 @@ from datamodules.manifest.manifest import Manifest, PositiveClassUnsaidError
 from datamodules.manifest.splits import TEST, TRAIN, UNUSED, VALIDATION
 from datamodules.sources import scan, scan_persons
 from datamodules.transforms.expansion import unchanged
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import Config
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 
 LEARNED = (TRAIN, VALIDATION)
 _COLUMNS = ["image_id", "path", "label", "subject", "sha256", "part"]

@@ -19,7 +19,7 @@ from datamodules.io.decode import (
 from datamodules.io.progress import in_threads
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.pipeline import prepare_single
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 
 
 class ImageFileBatches:

@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.io.decode import border
 from datamodules.preprocessing.background import on_black
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 
 LARGEST_IMAGE = 2_000_000  # pixels; pictures of single chromosomes have some 10,000
 BORDER_SHARE = 0.85  # of the border that belongs to the object: a photograph has no ground around it

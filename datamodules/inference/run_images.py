@@ -9,9 +9,9 @@ import pandas as pd
 
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing.pipeline import to_shape
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import Config
+from karyocyte.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sync
 from karyocyte.common.locks import file_lock, one_at_a_time
+from karyocyte.runs.arguments import new_folder
 
 UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 

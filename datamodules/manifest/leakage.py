@@ -12,10 +12,10 @@ import pandas as pd
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.spellings import described
 from datamodules.manifest.splits import PARTS
-from karyocyte.common.config.data import SplitConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.runs.run import Run
+from karyocyte.config.data import SplitConfig
+from karyocyte.runs.run import Run
 
 LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
 _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of a processor

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from datamodules.manifest.spellings import described, spellings
-from karyocyte.common.config.overrides import typed_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import counted, natural_key
+from karyocyte.config.overrides import typed_text
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so

@@ -13,10 +13,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from datamodules.manifest.manifest import Manifest, absent_from
 from datamodules.manifest.persons import parts_by_person, surplus_copies
-from karyocyte.common.config.data import SplitConfig
-from karyocyte.common.config.sources import PaperSplit
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import KARYOGRAM_SOURCES
+from karyocyte.config.data import SplitConfig
+from karyocyte.config.sources import PaperSplit
 
 TRAIN = "train"
 VALIDATION = "validation"

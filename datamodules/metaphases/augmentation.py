@@ -9,9 +9,9 @@ import numpy as np
 
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.transforms.augmentation import chosen_operations
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
 
 VISIBLE = 0.4  # share of a box that must stay within the picture: with less it is dropped
 MARGIN = 3.0  # pixels between a chromosome and its box: medians of free ones, left and above 3, right and below 2

@@ -17,9 +17,9 @@ from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.synthesis.metaphase import Chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
 
 SOURCES = 300  # pictures of a part, at most, that chromosomes are taken from
 SMALLEST = 150  # pixels of such a chromosome, at least

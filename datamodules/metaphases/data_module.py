@@ -13,9 +13,9 @@ from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.data import PictureConfig
-from karyocyte.common.config.schema import DetectorConfig, MetaphaseConfig
 from karyocyte.common.files import sha256_of_value
+from karyocyte.config.data import PictureConfig
+from karyocyte.config.schema import DetectorConfig, MetaphaseConfig
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
 WHITE = 255

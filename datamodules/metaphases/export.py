@@ -13,10 +13,10 @@ from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.metaphase_boxes import UNKNOWN
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.runs.arguments import new_folder
 
 
 def export_cut_outs(data: MetaphaseDataModule, folder: Path, progress: bool) -> int:

@@ -6,8 +6,8 @@ import albumentations as A
 import numpy as np
 
 from datamodules.transforms.augmentation import chosen_operations
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import TransformConfig
 
 
 def light_operations(light: TransformConfig | None) -> list[Any]:

@@ -18,12 +18,12 @@ from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.light import change_light, light_operations
 from datamodules.metaphases.picture import network_picture
 from datamodules.prepared_dataset import Key, epochs_and_items
-from karyocyte.common.config.data import TransformConfig
-from karyocyte.common.config.schema import REFINED_SIDE as SIDE
-from karyocyte.common.config.schema import RefinerConfig
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.runs.portable_folder import kind_of
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
+from karyocyte.config.schema import REFINED_SIDE as SIDE
+from karyocyte.config.schema import RefinerConfig
+from karyocyte.runs.portable_folder import kind_of
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box
 SMALLEST = 0.35 * AROUND  # that side at least, times the median of the longer sides of the picture's boxes

@@ -16,9 +16,9 @@ from datamodules.io.whole_folder import check_space, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
+from karyocyte.config.data import PrepareConfig
 
 
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> CheckedImages:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from datamodules.io.resize import INTERPOLATIONS, TooLargeError
 from datamodules.preprocessing.background import is_light, on_black, to_gray
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 
 WIDTH = 0.49  # of a chromosome, relative to the square root of canvas.area: measured, see docs/results/chromosomes.md
 _FINER = 4  # times enlarged where the width is measured

@@ -11,9 +11,9 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import read_unchanged
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, steps_before_resize
 from karyocyte.common.cli import warn
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
+from karyocyte.config.data import PrepareConfig
 
 PERCENTILE = 99  # ours: a few stray images with dirt at the border would make all others small
 SIDES = "sides.npz"  # a zip file: it holds a checksum

@@ -10,8 +10,8 @@ import numpy as np
 
 from datamodules.io.decode import border, crop_to_content
 from datamodules.io.resize import resize, resized_by
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
 

@@ -1,6 +1,6 @@
 """Where images come from: one small module per source, with a function that lists what is on disk.
 
-The settings of a source are in karyocyte/common/config/sources.py; a source of a user's own has them in its module.
+The settings of a source are in karyocyte/config/sources.py; a source of a user's own has them in its module.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.schema import TrainingConfig
-from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.text import counted
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.config.sources import SourceConfig
 
 
 @dataclass(frozen=True)

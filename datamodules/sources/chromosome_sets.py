@@ -9,9 +9,9 @@ import pandas as pd
 from datamodules.manifest.manifest import ImageSet, Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources.chromosomes import list_chromosomes
-from karyocyte.common.config.sources import ChromosomesConfig, ChromosomeSetsConfig, ChromosomeTableConfig, SourceConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.config.sources import ChromosomesConfig, ChromosomeSetsConfig, ChromosomeTableConfig, SourceConfig
 
 
 @source(ChromosomeSetsConfig)

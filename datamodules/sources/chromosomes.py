@@ -7,9 +7,9 @@ import pandas as pd
 from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
-from karyocyte.common.config.sources import ChromosomesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, class_of
+from karyocyte.config.sources import ChromosomesConfig
 
 CASES = "case_id"  # the usual column of data.subject_column
 

@@ -9,8 +9,8 @@ from datamodules.manifest.manifest import Manifest, listed
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import GIVEN, Notes, folder_of, list_arrays
 from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
-from karyocyte.common.config.sources import Cifar10Config
 from karyocyte.common.errors import UserError
+from karyocyte.config.sources import Cifar10Config
 
 HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

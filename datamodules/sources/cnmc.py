@@ -18,10 +18,10 @@ from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.schema import Config
-from karyocyte.common.config.sources import CnmcConfig, HemAllConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
+from karyocyte.config.schema import Config
+from karyocyte.config.sources import CnmcConfig, HemAllConfig
 
 CLASSES = ("all", "hem")
 HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"

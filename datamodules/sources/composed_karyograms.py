@@ -23,15 +23,15 @@ from datamodules.synthesis.karyogram_writer import (
     read_karyograms,
     write_karyograms,
 )
-from karyocyte.common.config.sources import (
-    ChromosomesConfig,
-    ComposedKaryogramsConfig,
-    SyntheticChromosomesConfig,
-)
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import ABNORMAL, NORMAL, name_karyotype
 from karyocyte.common.text import natural_key
+from karyocyte.config.sources import (
+    ChromosomesConfig,
+    ComposedKaryogramsConfig,
+    SyntheticChromosomesConfig,
+)
 
 
 @source(ComposedKaryogramsConfig, expand=expand_karyograms)

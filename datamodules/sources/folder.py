@@ -12,11 +12,11 @@ from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAME
 from datamodules.sources import SourceContext, merged, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
-from karyocyte.common.config.overrides import typed_names
-from karyocyte.common.config.schema import Config
-from karyocyte.common.config.sources import FolderConfig, KaryogramsConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
+from karyocyte.config.overrides import typed_names
+from karyocyte.config.schema import Config
+from karyocyte.config.sources import FolderConfig, KaryogramsConfig
 
 _MASKS = {
     "mask", "masks", "label", "labels",

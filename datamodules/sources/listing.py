@@ -13,11 +13,11 @@ from datamodules.io.folder_content import is_system, list_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
-from karyocyte.common.config.overrides import typed_text
-from karyocyte.common.config.rules import DATA_DIR_HINT
-from karyocyte.common.config.sources import SourceConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key, one_line
+from karyocyte.config.overrides import typed_text
+from karyocyte.config.rules import DATA_DIR_HINT
+from karyocyte.config.sources import SourceConfig
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:

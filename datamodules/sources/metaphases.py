@@ -11,10 +11,10 @@ from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_files, name_parser
 from datamodules.sources.metaphase_boxes import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
-from karyocyte.common.config.sources import MetaphasesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL
 from karyocyte.common.text import counted
+from karyocyte.config.sources import MetaphasesConfig
 
 # The lists of the data set, and what they declare of a cell.
 LISTS = {

@@ -10,8 +10,8 @@ import numpy as np
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import folder_of, list_arrays
-from karyocyte.common.config.sources import MnistConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.sources import MnistConfig
 
 HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")

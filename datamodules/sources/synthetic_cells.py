@@ -11,9 +11,9 @@ from datamodules.io.written_images import write_once
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.synthesis.cells import CellTraits, draw_cell
-from karyocyte.common.config.sources import SyntheticConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
+from karyocyte.config.sources import SyntheticConfig
 
 CLASSES = ("all", "hem")
 NOTE = "synthetic: procedurally generated cells, not patients"

@@ -24,9 +24,9 @@ from datamodules.sources.metaphases import LISTS, list_metaphases
 from datamodules.sources.synthetic_chromosomes import NOTE, cell_name, draw_picture, labels_of
 from datamodules.synthesis.metaphase import GROUND, to_chromosome
 from datamodules.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
-from karyocyte.common.config.sources import DrawnCellsConfig, MetaphasesConfig, SyntheticMetaphasesConfig
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.common.karyotype import NORMAL, name_karyotype
+from karyocyte.config.sources import DrawnCellsConfig, MetaphasesConfig, SyntheticMetaphasesConfig
 
 COMPOSITION_VERSION = 1  # raise it when the same settings would make other pictures
 _STREAM = 4  # of random numbers, beside those of the chromosomes

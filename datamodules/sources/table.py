@@ -5,8 +5,8 @@ from pathlib import Path
 from datamodules.manifest.manifest import Manifest, listed, order_classes
 from datamodules.sources import SourceContext, merged, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_table
-from karyocyte.common.config.sources import TableConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.sources import TableConfig
 
 
 @source(TableConfig)

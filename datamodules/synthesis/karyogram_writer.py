@@ -13,14 +13,14 @@ from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.synthesis.aberrations.numerical import derive
 from datamodules.synthesis.karyogram_composer import SheetLayout, compose
 from datamodules.synthesis.metaphase import Metaphase, read_metaphase
-from karyocyte.common.config.sources import CompositionConfig
+from datamodules.synthesis.numerical import derive
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
+from karyocyte.config.sources import CompositionConfig
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"

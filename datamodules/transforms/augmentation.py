@@ -4,8 +4,8 @@ import numpy as np
 
 from datamodules.transforms.operations import AUGMENTATIONS, Transform, own_operation
 from datamodules.transforms.turns import RandomTurn
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
 
 
 class Augmentation:

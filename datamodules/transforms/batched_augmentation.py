@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from datamodules.transforms.counter_hash import uniform
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
 
 # What is drawn for each image; the order is part of what a seed means.
 DRAWN = (

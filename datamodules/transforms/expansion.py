@@ -7,8 +7,8 @@ import numpy as np
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.checked_images import CheckedImages
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import TransformConfig
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
 Change = Callable[[np.ndarray, int, int], np.ndarray]

@@ -13,11 +13,11 @@ from datamodules.manifest.balancing import draw, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import Expansion, unchanged
-from karyocyte.common.config.data import SplitConfig, TransformConfig
-from karyocyte.common.config.sources import AugmentedConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import quoted
+from karyocyte.config.data import SplitConfig, TransformConfig
+from karyocyte.config.sources import AugmentedConfig
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.cells.posterior import Candidate, karyotype_posterior
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 SHOWN = ("21", "22", "Y")
 REST = 0.0005  # of a chromosome, for each class in which it surely is not

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 METRICS = {"accuracy": "each chromosome alone", "accuracy_assigned": "joint assignment"}
 

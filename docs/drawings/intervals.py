@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from benchmarks.interval_coverage import METHODS, WORLDS, World, draw_pair, truth
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 SUBJECTS = 14
 STUDIES = 40

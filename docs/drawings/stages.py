@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.schema import StageConfig
-from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.schema import StageConfig
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 EXPERIMENT = "vgg16_cut_block5"
 # The convolutions of the parts of its VGG16, from the images to the head; block 5 is cut off.

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from karyocyte.common.cli import console, say
-from karyocyte.common.config.cluster import LocalConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.locks import is_locked
-from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.files import RunFile
 from karyocyte.common.text import counted
+from karyocyte.config.cluster import LocalConfig
+from karyocyte.runs import sweeps
+from karyocyte.runs.files import RunFile
 from karyocyte.workflows.sweeps.devices import VARIABLE, find_gpus
 from karyocyte.workflows.sweeps.jobs import Task
 

@@ -12,9 +12,10 @@ from omegaconf import DictConfig, open_dict
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
-from karyocyte.common.composition.chosen_groups import check_chosen_groups
-from karyocyte.common.composition.compose import check_override_order, explain_composition
-from karyocyte.common.config.cluster import (
+from karyocyte.common.errors import UserError
+from karyocyte.composition.chosen_groups import check_chosen_groups
+from karyocyte.composition.compose import check_override_order, explain_composition
+from karyocyte.config.cluster import (
     SWEEP_VARIABLE,
     ClusterConfig,
     LocalConfig,
@@ -22,11 +23,10 @@ from karyocyte.common.config.cluster import (
     check_cluster,
     set_trainer,
 )
-from karyocyte.common.config.overrides import key_of
-from karyocyte.common.errors import UserError
-from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.lifecycle import locked
-from karyocyte.common.runs.sweeps import Job, Sweep
+from karyocyte.config.overrides import key_of
+from karyocyte.runs import sweeps
+from karyocyte.runs.lifecycle import locked
+from karyocyte.runs.sweeps import Job, Sweep
 from karyocyte.workflows.sweeps.jobs import Task, fault_of, job_failed
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"

@@ -7,9 +7,9 @@ from itertools import filterfalse, groupby
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
-from karyocyte.common.config.cluster import SlurmConfig
 from karyocyte.common.preemption import call_slurm
-from karyocyte.common.runs import sweeps
+from karyocyte.config.cluster import SlurmConfig
+from karyocyte.runs import sweeps
 from karyocyte.workflows.sweeps import slurm
 from karyocyte.workflows.sweeps.jobs import Task
 

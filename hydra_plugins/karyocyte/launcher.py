@@ -8,7 +8,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from karyocyte.common.config.cluster import check_cluster
+from karyocyte.config.cluster import check_cluster
 
 
 class KaryocyteLauncher(Launcher):

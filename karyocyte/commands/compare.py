@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.runs.names import run_path
+from karyocyte.runs.names import run_path
 
 Runs = Annotated[
     list[Path] | None,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.runs.names import run_word
+from karyocyte.runs.names import run_word
 
 Words = Annotated[
     list[str],

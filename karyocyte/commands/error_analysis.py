@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.runs.names import run_path
+from karyocyte.runs.names import run_path
 
 Runs = Annotated[
     list[Path],
@@ -19,8 +19,8 @@ def errors(runs: Runs, output: Output) -> None:
     Folds of one experiment are one model. [bold]missed_by_all.png[/bold] shows the images that all models miss, drawn
     from the runs' thumbnails.
     """
-    from karyocyte.common.arguments import new_folder
-    from karyocyte.common.runs.run import open_runs
+    from karyocyte.runs.arguments import new_folder
+    from karyocyte.runs.run import open_runs
 
     new_folder(output)
     opened = open_runs(runs)

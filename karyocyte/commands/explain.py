@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.runs.names import run_word
+from karyocyte.runs.names import run_word
 from karyocyte.workflows.explain.explain_request import ExplainRequest, check_options
 
 What = Literal["heatmaps", "layers", "smoothness", "summary"]

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import heavy_imports
-from karyocyte.common.runs.names import run_path
-from karyocyte.common.runs.portable import picture_network
+from karyocyte.runs.arguments import new_folder
+from karyocyte.runs.names import run_path
+from karyocyte.runs.portable import picture_network
 
 Folder = Annotated[
     Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")

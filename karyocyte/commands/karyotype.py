@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.arguments import check_cells
 from karyocyte.common.cli import heavy_imports
-from karyocyte.common.runs.names import run_word
+from karyocyte.runs.arguments import check_cells
+from karyocyte.runs.names import run_word
 
 Words = Annotated[
     list[str],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.cli import heavy_imports
-from karyocyte.common.runs.names import run_word
+from karyocyte.runs.names import run_word
 
 Words = Annotated[
     list[str],

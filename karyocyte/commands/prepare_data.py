@@ -39,7 +39,7 @@ def prepare_data(
     those of Keras in cache_dir, others in weights_dir (KARYOCYTE_WEIGHTS_DIR) or the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from karyocyte.common.composition.grid import job_configs
+    from karyocyte.composition.grid import job_configs
 
     configs = job_configs(overrides, needs_data=not weights)
     if weights:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.arguments import existing_predictions
-from karyocyte.common.runs.names import run_path
+from karyocyte.runs.arguments import existing_predictions
+from karyocyte.runs.names import run_path
 
 RUNS = "Folders of runs or ensembles; folds are gathered by experiment."
 Runs = Annotated[list[Path], Argument(parser=run_path, metavar="RUN...", help=RUNS)]

@@ -35,7 +35,7 @@ def reproduce(
 
     The commands are those that you could type yourself; the same line again runs only what is missing.
     """
-    from karyocyte.common.arguments import number_list
+    from karyocyte.runs.arguments import number_list
     from karyocyte.workflows.papers.settings import check_overrides, load_reproduction
 
     load_reproduction(paper)

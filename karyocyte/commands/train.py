@@ -24,11 +24,11 @@ import hydra
 from omegaconf import DictConfig
 
 from karyocyte.common.cli import heavy_imports
-from karyocyte.common.composition.compose import check_config, check_override_order
-from karyocyte.common.composition.named_files import check_files
-from karyocyte.common.config.help import help_asked, print_help
-from karyocyte.common.config.overrides import is_multirun
 from karyocyte.common.paths import CONF
+from karyocyte.composition.compose import check_config, check_override_order
+from karyocyte.composition.named_files import check_files
+from karyocyte.config.help import help_asked, print_help
+from karyocyte.config.overrides import is_multirun
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 

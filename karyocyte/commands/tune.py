@@ -28,10 +28,10 @@ quiet_interrupts()  # the imports take a while
 import hydra
 from omegaconf import DictConfig
 
-from karyocyte.common.composition.compose import check_override_order
-from karyocyte.common.composition.named_files import check_files
-from karyocyte.common.config.help import help_asked, print_help
 from karyocyte.common.paths import CONF
+from karyocyte.composition.compose import check_override_order
+from karyocyte.composition.named_files import check_files
+from karyocyte.config.help import help_asked, print_help
 from karyocyte.workflows.sweeps.jobs import command_line, job
 from karyocyte.workflows.sweeps.tuning.settings import check_space, take_search
 

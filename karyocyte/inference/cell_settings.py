@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat
 
-from karyocyte.common.config.base import FROM_YAML, Folder, Share
+from karyocyte.config.base import FROM_YAML, Folder, Share
 from karyocyte.evaluation.cells.prior import COMPLETE, KaryotypePriors
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from karyocyte.common.karyotype import CellThresholds
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.evaluation.cells.assignment import of_cells, refusal
 from karyocyte.evaluation.cells.cell_referral import assess_cells, choose_cell_thresholds
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import BUILT_IN
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 # Of pictures of metaphases, chosen on 72 validation pictures with the networks in models/: of the 20 that are not
 # referred 19 are wholly right. Doubtful and distance are quantiles of 95 %.
@@ -77,7 +77,9 @@ def choose_on_validation(
 
 def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
     """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
-    from lightning_modules.out_of_distribution import load_out_of_distribution  # here: a portable model needs no torch
+    from lightning_modules.prediction.out_of_distribution import (
+        load_out_of_distribution,  # here: a portable model needs no torch
+    )
 
     scores = []
     for member in model.members:

@@ -6,15 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from karyocyte.common.config.data import PrepareConfig
-from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.ensemble import member_folders
-from karyocyte.common.runs.facts import DataFacts
-from karyocyte.common.runs.files import RunFile, RunFolder
-from karyocyte.common.runs.lifecycle import other_revisions
-from karyocyte.common.runs.portable import PortableModel, TrainingFacts
-from karyocyte.common.runs.run import Run, close_run
+from karyocyte.config.data import PrepareConfig
+from karyocyte.config.defaults import section_defaults
+from karyocyte.runs.ensemble import member_folders
+from karyocyte.runs.facts import DataFacts
+from karyocyte.runs.files import RunFile, RunFolder
+from karyocyte.runs.lifecycle import other_revisions
+from karyocyte.runs.portable import PortableModel, TrainingFacts
+from karyocyte.runs.run import Run, close_run
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")

@@ -9,15 +9,15 @@ import numpy as np
 
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.cli import say
-from karyocyte.common.config.data import PrepareConfig
-from karyocyte.common.config.schema import InferenceConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable import PortableModel
-from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
-from karyocyte.common.runs.predicted import joined
-from karyocyte.common.runs.run import Run
+from karyocyte.config.data import PrepareConfig
+from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import PortableModel
+from karyocyte.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
+from karyocyte.runs.predicted import joined
+from karyocyte.runs.run import Run
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
@@ -93,9 +93,9 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     from karyocyte.inference.torch_network import PredictionNetwork
-    from lightning_modules.load import load_run
-    from lightning_modules.out_of_distribution import load_out_of_distribution
+    from lightning_modules.build.load import load_run
     from lightning_modules.prediction.mc_dropout import check_dropout
+    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
     trained = load_run(member.folder)
     config = trained.config
@@ -179,7 +179,7 @@ def _open_network(
 
         return OnnxNetwork(model.checked_file(position, GRAPH)), None
     from karyocyte.inference.torch_network import PredictionNetwork, load_network
-    from lightning_modules.out_of_distribution import load_out_of_distribution
+    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
     weights = model.checked_file(position, WEIGHTS)
     classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)

@@ -6,13 +6,13 @@ from itertools import chain
 import numpy as np
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
-from karyocyte.evaluation.averaging import Combiner, align, combine
 from karyocyte.evaluation.cells.cell_posteriors import is_balanced
-from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.temperature import fit_temperature
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
+from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.inference.models import RunsModel
+from karyocyte.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)

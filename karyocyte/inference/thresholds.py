@@ -6,14 +6,14 @@ from dataclasses import replace
 from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable import PortableModel
-from karyocyte.common.runs.portable_folder import REMEDY
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import average
-from karyocyte.evaluation.core.warnings import fitted
+from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
-from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.warnings import fitted
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.portable import PortableModel
+from karyocyte.runs.portable_folder import REMEDY
+from karyocyte.runs.run import Run
 
 
 def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:

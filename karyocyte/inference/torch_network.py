@@ -8,21 +8,21 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from karyocyte.common.config.schema import InferenceConfig
-from karyocyte.common.predictions import UPSIDE_DOWN
-from karyocyte.common.runs.facts import ModelFacts
-from karyocyte.common.runs.portable_folder import NetworkFacts
+from karyocyte.config.schema import InferenceConfig
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.portable_folder import NetworkFacts
+from karyocyte.runs.predictions import UPSIDE_DOWN
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
-from lightning_modules.checkpoint_io import exported_parts, load_exported
-from lightning_modules.image_network import ClassifierNetwork, ImageNetwork
-from lightning_modules.out_of_distribution import OutOfDistribution
+from lightning_modules.modules.image_network import ClassifierNetwork, ImageNetwork
 from lightning_modules.prediction.adaptation import adapt_to_images
+from lightning_modules.prediction.out_of_distribution import OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
+from lightning_modules.support.checkpoint_io import exported_parts, load_exported
 
 if TYPE_CHECKING:
-    from lightning_modules.load import TrainedRun  # at run time it brings Lightning
+    from lightning_modules.build.load import TrainedRun  # at run time it brings Lightning
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

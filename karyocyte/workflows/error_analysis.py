@@ -11,8 +11,6 @@ from rich.console import Group
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import write_csv
-from karyocyte.common.pictures.thumbnails import decode, read_pictures
-from karyocyte.common.runs.run import Run
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.comparison.common_errors import (
     ALL,
@@ -24,11 +22,13 @@ from karyocyte.evaluation.comparison.common_errors import (
     missed_counts,
     predictions_by_model,
 )
-from karyocyte.evaluation.core.formats import interval
-from karyocyte.evaluation.core.plots import COLOURS, canvas
-from karyocyte.evaluation.examples import PLAIN, WRONG, draw_sheet, end_of
 from karyocyte.evaluation.intervals.grouping import group_runs
-from karyocyte.evaluation.renderers import frame_table
+from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
+from karyocyte.evaluation.sections.examples import PLAIN, WRONG, draw_sheet, end_of
+from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.evaluation.types.formats import interval
+from karyocyte.runs.run import Run
 
 COLUMNS = 6  # pictures in a row
 SHEET = "missed_by_all.png"

@@ -24,14 +24,14 @@ from datamodules.split_datamodule import SplitDataModule
 from datamodules.summary import class_counts, overview
 from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.config.recipes import as_classifier
-from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
-from karyocyte.evaluation.examples import PLAIN, Example, draw_sheet
-from karyocyte.evaluation.renderers import frame_table
+from karyocyte.config.recipes import as_classifier
+from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.evaluation.sections.examples import PLAIN, Example, draw_sheet
+from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.runs.arguments import new_folder
 
 CLASSES = 4  # an image of each of the first classes is drawn before and after
 COPIES = 5

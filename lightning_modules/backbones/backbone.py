@@ -10,8 +10,8 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from karyocyte.common.config.schema import HeadConfig
 from karyocyte.common.errors import UserError, close_names, first_line
+from karyocyte.config.schema import HeadConfig
 from lightning_modules.backbones.heads import Layout, build_head
 from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, has_parameters
 from lightning_modules.networks import network_names, register_network

@@ -15,14 +15,14 @@ from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
 from timm.models import PretrainedCfg
 
-from karyocyte.common.config.schema import ModelConfig
 from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.keras import KERAS, check_keras, weights_name
+from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import check_model_name
 from lightning_modules.backbones.local_weights import find_local, read_side_file
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
-from lightning_modules.compat import timm_folder_config
 from lightning_modules.networks import register_network
+from lightning_modules.support.compat import timm_folder_config
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
 LOCAL = "local-dir:"

@@ -13,8 +13,8 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from karyocyte.common.config.base import StrictModel
 from karyocyte.common.errors import UserError, first_fault, first_line
+from karyocyte.config.base import StrictModel
 from lightning_modules.backbones.backbone import Backbone
 
 

@@ -8,9 +8,9 @@ from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
-from karyocyte.common.config.schema import ModelConfig, PretrainedConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, sha256_of_value
+from karyocyte.config.schema import ModelConfig, PretrainedConfig
 from lightning_modules.backbones.backbone import Backbone, build_backbone, create_network, finish_backbone, image_scale
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.backbones.weights_folders import WeightsFolders

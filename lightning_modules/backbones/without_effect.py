@@ -7,8 +7,8 @@ import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from karyocyte.common.config.schema import ModelConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.truncation import (
     ImageSize,

@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
-from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.support.distributed import all_reduce, current_world
 
 
 class BatchNormSync(Callback):

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
-from lightning_modules.compat import callbacks_of, swap_models
+from lightning_modules.support.compat import callbacks_of, swap_models
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 
-from lightning_modules.compat import average_model, ema_update
+from lightning_modules.support.compat import average_model, ema_update
 
 
 class EMA(WeightAveraging):

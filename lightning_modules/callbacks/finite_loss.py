@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.stages import Stage
+from karyocyte.runs.stages import Stage
 
 NAMED = 8  # images that the error names
 KEPT = 50  # losses on an accelerator that are checked at once

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
-from karyocyte.common.runs.memory import return_freed_memory
+from karyocyte.common.memory import return_freed_memory
 
 BATCHES = 2
 MOMENTS = 2  # tensors of the size of a parameter that Adam keeps; most others keep as many or fewer

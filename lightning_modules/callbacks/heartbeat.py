@@ -9,10 +9,10 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from karyocyte.common.runs.facts import Progress
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import Stage
+from karyocyte.runs.facts import Progress
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks.one_stage import stage_callback
 
 EVERY = 5.0  # seconds between two writes

@@ -7,9 +7,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.stages import Stage
-from lightning_modules.compat import callbacks_of
-from lightning_modules.staged_module import StagedModule
+from karyocyte.runs.stages import Stage
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.support.compat import callbacks_of
 
 
 class OneStage(Callback):

@@ -14,10 +14,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.__version__ import version
 
 from karyocyte.common.files import atomic_path, write_csv
-from karyocyte.common.runs.files import RunFolder
-from karyocyte.common.runs.stages import Stage
+from karyocyte.runs.files import RunFolder
+from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks.best_checkpoint import ChoosesBest, averaged_weights
-from lightning_modules.distributed import all_reduce, on_rank_zero
+from lightning_modules.support.distributed import all_reduce, on_rank_zero
 
 SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 
 from lightning_modules.callbacks.best_checkpoint import averaged_weights
-from lightning_modules.classifier import Classifier
+from lightning_modules.modules.classifier import Classifier
 
 
 class PartCurve(Callback):

@@ -4,8 +4,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
 from karyocyte.common.cli import say
-from karyocyte.common.runs.stages import Stage
 from karyocyte.common.text import counted
+from karyocyte.runs.stages import Stage
 
 
 class ResumableEarlyStopping(EarlyStopping):

@@ -12,8 +12,8 @@ from karyocyte.common import preemption
 from karyocyte.common.cli import warn
 from karyocyte.common.seeds import derive_seed
 from lightning_modules.callbacks.best_checkpoint import averaged_weights
-from lightning_modules.compat import is_last_batch, mark_validation_as_begun, seed_cpu
-from lightning_modules.distributed import all_reduce, current_world
+from lightning_modules.support.compat import is_last_batch, mark_validation_as_begun, seed_cpu
+from lightning_modules.support.distributed import all_reduce, current_world
 
 SHARE = 0.02  # of the time of a training that saving at the ends of epochs may take
 

@@ -9,13 +9,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from karyocyte.common.cli import say
-from karyocyte.common.config.explain import validated
-from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.explain import validated
+from karyocyte.config.schema import StageConfig
 from lightning_modules.backbones.backbone import check_modules
 from lightning_modules.callbacks.resume import seed_batch
+from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import named_optimizer
-from lightning_modules.staged_module import StagedModule
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
+from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.staged_module import StagedModule
 
 MONITORS = ("val/iou", "val/loss")
 DICE_WEIGHT = 0.5

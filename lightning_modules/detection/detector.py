@@ -8,14 +8,14 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.common.boxes import overlaps
+from karyocyte.runs.facts import ModelFacts
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.matching import average_precision, match
 from lightning_modules.detection.network import CentreDecoder, Maps, levels_of
 from lightning_modules.detection.targets import SIDES_WEIGHT, detection_loss
+from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.staged_module import StagedModule
 
 LEVELS = {"ap50": 0.5, "ap75": 0.75}  # intersection over union that a right box needs
 MONITORS = ("val/loss", *map("val/{}".format, LEVELS))

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAveragePrecision
 
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
+from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.staged_module import StagedModule
 
 MONITORS = ("val/loss", "val/ap")
 WIDTH = 64  # channels that are joined over all places of an image

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from karyocyte.common.config.schema import REFINED_SIDE, DetectorConfig
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.runs.facts import ModelFacts
-from karyocyte.common.runs.portable import (
+from karyocyte.config.schema import REFINED_SIDE, DetectorConfig
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.portable import (
     CODE_LICENCE,
     DETECTOR_FACTS,
     PICTURE_EXPERIMENTS,
@@ -24,15 +24,15 @@ from karyocyte.common.runs.portable import (
     read_description,
     training_command,
 )
-from karyocyte.common.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks
+from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 from lightning_modules.detection.refiner import BoxRefiner, RefinerHead
 from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 MULTIPLE = 32  # of pixels that height and width are padded to

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lightning_modules.image_network import ClassifierNetwork
-from lightning_modules.orientation import turn_half
+from lightning_modules.backbones.orientation import turn_half
+from lightning_modules.modules.image_network import ClassifierNetwork
 
 # What the statistics of training count for, in images: of a cell of 46 chromosomes both sides weigh the same.
 TRAINING_WEIGHT = 46

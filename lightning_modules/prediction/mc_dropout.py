@@ -11,7 +11,7 @@ from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
-from lightning_modules.image_network import ClassifierNetwork
+from lightning_modules.modules.image_network import ClassifierNetwork
 
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
 CHUNK_BYTES = 2**26

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from karyocyte.common.config.schema import InferenceConfig
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from lightning_modules.image_network import ClassifierNetwork
-from lightning_modules.orientation import turn
-from lightning_modules.out_of_distribution import Distances, OutOfDistribution, looks_of
+from karyocyte.config.schema import InferenceConfig
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
+from lightning_modules.backbones.orientation import turn
+from lightning_modules.modules.image_network import ClassifierNetwork
+from lightning_modules.prediction.out_of_distribution import Distances, OutOfDistribution, looks_of
 
 if TYPE_CHECKING:
     from lightning_modules.prediction.mc_dropout import McDropout

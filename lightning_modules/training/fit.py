@@ -11,14 +11,14 @@ from typing import Any, Literal
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 
 from karyocyte.common.cli import say, warn
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_json
 from karyocyte.common.preemption import in_training
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import Stage, batch_sizes, planned_stages, stage_length
 from karyocyte.common.text import counted
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
 from lightning_modules.callbacks.finite_loss import FiniteLoss
@@ -26,11 +26,11 @@ from lightning_modules.callbacks.freed_memory import FirstStepsMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.checkpoint_io import is_whole, load_checkpoint
-from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
-from lightning_modules.extensions import build_callbacks, build_loggers
-from lightning_modules.staged_module import StagedModule
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
+from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
+from lightning_modules.training.extensions import build_callbacks, build_loggers
 from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
 from lightning_modules.training.trainer import build_trainer

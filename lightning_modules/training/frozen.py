@@ -9,13 +9,13 @@ import torch
 from pytorch_lightning import LightningDataModule, LightningModule
 
 from karyocyte.common.cli import say
-from karyocyte.common.config.build import bound
-from karyocyte.common.config.schema import Config, TrainingConfig
-from karyocyte.common.runs.stages import Stage
+from karyocyte.config.build import bound
+from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.runs.stages import Stage
 from lightning_modules.backbones.truncation import evaluating
-from lightning_modules.classifier import Classifier
-from lightning_modules.predict import predicted_arrays
-from lightning_modules.staged_module import StagedModule
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.training.predict import predicted_arrays
 
 LARGEST = 2_000_000_000  # bytes of features that a training holds in memory
 

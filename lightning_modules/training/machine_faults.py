@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 
-from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import LoaderConfig
 
 _WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
 _TIMEOUT = re.compile(r"DataLoader timed out after (\d+) seconds")

@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from karyocyte.common.runs.memory import keep_freed_memory
+from karyocyte.common.memory import keep_freed_memory
 
 SILENCED_WARNINGS = (
     ".*does not have many workers.*",  # the prepared cache is read faster than a worker is asked

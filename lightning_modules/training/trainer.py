@@ -9,13 +9,13 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.schema import TrainingConfig
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.ends_workers import EndsWorkers
 from lightning_modules.callbacks.progress import progress_callback
-from lightning_modules.compat import disable_signal_handlers
-from lightning_modules.distributed import UnevenDDPStrategy, cluster_environment, current_world
+from lightning_modules.support.compat import disable_signal_handlers
+from lightning_modules.support.distributed import UnevenDDPStrategy, cluster_environment, current_world
 from lightning_modules.training.process import silence_lightning
 from lightning_modules.training.whole_files import WholeFiles
 

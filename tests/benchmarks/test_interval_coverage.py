@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import interval_coverage as coverage
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.resampled import evaluate

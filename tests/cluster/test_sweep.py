@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from karyocyte.common.predictions import read_predictions
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.predictions import read_predictions
+from karyocyte.runs.run import Run
 from tests.cluster.slurm import Cluster, end_of, records, submitted, wait_for
 from tests.helpers.training import SMALL
 

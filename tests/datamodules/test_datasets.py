@@ -13,11 +13,11 @@ import datamodules
 import lightning_modules
 from datamodules.arguments import argument_places
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.composition.compose import compose_config, compose_overrides
-from karyocyte.common.config.sources import SyntheticConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
-from lightning_modules.create import create_classifier
+from karyocyte.composition.compose import compose_config, compose_overrides
+from karyocyte.config.sources import SyntheticConfig
+from lightning_modules.build.create import create_classifier
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_class_folders, write_cnmc

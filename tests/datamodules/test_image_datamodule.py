@@ -8,8 +8,8 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.distributed import World
-from karyocyte.common.runs.run import Run
+from karyocyte.config.distributed import World
+from karyocyte.runs.run import Run
 from tests.helpers.images import write_image
 from tests.helpers.training import DRAWN, small_config
 

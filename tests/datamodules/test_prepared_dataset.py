@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datamodules.prepared_dataset import PreparedDataset
 from datamodules.transforms.augmentation import Augmentation
-from karyocyte.common.config.data import TransformConfig
+from karyocyte.config.data import TransformConfig
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
 LABELS = np.arange(9) % 3

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.samplers import EpochBatchSampler
-from karyocyte.common.runs.distributed import World
+from karyocyte.config.distributed import World
 
 
 def batches(length, size, epoch=0, first=0, seed=0, **more):

@@ -4,7 +4,7 @@ import numpy as np
 
 from datamodules.manifest.splits import split
 from datamodules.summary import class_counts, overview
-from karyocyte.common.config.data import SplitConfig
+from karyocyte.config.data import SplitConfig
 from tests.helpers.images import scan_folder, write_class_folders, write_image
 from tests.helpers.manifests import make_manifest
 

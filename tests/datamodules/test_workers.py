@@ -14,8 +14,8 @@ import torch
 from datamodules import workers
 from datamodules.prepared_dataset import PreparedDataset
 from datamodules.workers import WatchedLoader, number_of_workers
-from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import LoaderConfig
 from lightning_modules.training.machine_faults import explained_faults
 
 

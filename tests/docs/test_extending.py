@@ -27,7 +27,7 @@ for more in (["--no-images"], ["data.nmae=-"]):
 """
 AUGMENTATION = """
 import numpy as np
-from karyocyte.common.composition.compose import compose_config
+from karyocyte.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from datamodules.transforms.augmentation import Augmentation
 own = "+transform.extra.sharpen"
@@ -43,7 +43,7 @@ for wrong in (f"{own}.sharpnes=1", f"{own}._target_=albumentations.Sharpn", "+tr
 METRIC = """
 import numpy as np
 from sklearn.metrics import matthews_corrcoef
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.intervals.bootstrap import intervals
 labels, subjects = np.arange(60) % 2, np.arange(60) // 3
@@ -54,8 +54,8 @@ expected = matthews_corrcoef(labels, positive >= 0.5)
 print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)
 """
 COMPOSE = """
-from karyocyte.common.composition.compose import compose_config
-from lightning_modules.build import build_classifier
+from karyocyte.composition.compose import compose_config
+from lightning_modules.build.build import build_classifier
 config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"))
 print(config.model.cut, model.count_parameters()[1])

@@ -7,8 +7,8 @@ import pytest
 
 from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, grade_sentence, grades, pages, verdict
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.comparison.claims import read_claims
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.papers.claims import claim, write_results
 

@@ -16,12 +16,12 @@ from datamodules.sources import list_images
 from karyocyte.commands import ensemble, error_analysis, evaluate, karyotype, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.pictures.thumbnails import write_pictures
-from karyocyte.common.predictions import write_predictions
-from karyocyte.common.runs.lifecycle import begin, locked, recorded
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import Sweep, job_of, write_record, write_sweep
-from karyocyte.evaluation.results_csv import append_rows
+from karyocyte.evaluation.pages.thumbnails import write_pictures
+from karyocyte.evaluation.tables.results_csv import append_rows
+from karyocyte.runs.lifecycle import begin, locked, recorded
+from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import Sweep, job_of, write_record, write_sweep
 from karyocyte.workflows.review.approved import publish
 from karyocyte.workflows.review.cell_bundle import write_picture
 from karyocyte.workflows.review.decisions import replay

@@ -16,19 +16,19 @@ import pytest
 from matplotlib.figure import Figure
 
 from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.overrides import PATH_KEYS, expand_home
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.locks import is_locked, one_at_a_time
 from karyocyte.common.paths import ROOT
-from karyocyte.common.predictions import Predictions, read_predictions, write_predictions
-from karyocyte.common.runs.lifecycle import check_run, locked
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.predicted_table import PredictedFacts, read_predicted, write_predicted
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.overrides import PATH_KEYS, expand_home
+from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_predicted, write_predicted
+from karyocyte.runs.lifecycle import check_run, locked
+from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.review.decisions import DecisionLog, read_decisions, replay
-from lightning_modules.load import load_run
+from lightning_modules.build.load import load_run
 from tests.faults.commands import COMMANDS, Inputs, contents, largest
 from tests.faults.injected import Killed, full_disk, steps
 from tests.helpers.predictions import make_run

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from karyocyte.common.runs import sweeps
+from karyocyte.runs import sweeps
 from tests.faults.commands import COMMANDS, Inputs
 from tests.faults.test_faults import quick_figures  # noqa: F401 - a fixture
 

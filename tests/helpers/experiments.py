@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.sources.cifar10 import CLASSES
-from karyocyte.common.config.sources import DerivedConfig
+from karyocyte.config.sources import DerivedConfig
 from tests.datamodules.metaphases.sets import ALONE, write_metaphases
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist

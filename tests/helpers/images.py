@@ -8,7 +8,7 @@ from PIL import Image
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import scan
-from karyocyte.common.config.sources import CnmcConfig, FolderConfig
+from karyocyte.config.sources import CnmcConfig, FolderConfig
 
 
 def cell_image(seed: int, size: int = 40, border: int = 6) -> np.ndarray:

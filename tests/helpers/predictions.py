@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from karyocyte.common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
-from karyocyte.common.uncertainty import summarise
+from karyocyte.runs.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from karyocyte.runs.uncertainty import summarise
 
 ABOUT = {
     "name": "tiny",

@@ -6,7 +6,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.manifest.manifest import Manifest
-from karyocyte.common.config.schema import Config
+from karyocyte.config.schema import Config
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import composed, small_config

@@ -4,8 +4,8 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from karyocyte.common.config.defaults import composition
-from karyocyte.common.config.sources import DataConfig, SourceConfig
+from karyocyte.config.defaults import composition
+from karyocyte.config.sources import DataConfig, SourceConfig
 
 
 def source_config(name: str, **keys: object) -> SourceConfig:

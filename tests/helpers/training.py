@@ -13,18 +13,18 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.config.schema import Config
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import CONF, ROOT
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation import evaluate as evaluation
-from karyocyte.evaluation import examples
+from karyocyte.composition.compose import check_config
+from karyocyte.config.schema import Config
+from karyocyte.evaluation.run import evaluate as evaluation
+from karyocyte.evaluation.sections import examples
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.jobs import command_line
 from karyocyte.workflows.training import train
-from lightning_modules.build import build_classifier
-from lightning_modules.classifier import Classifier
+from lightning_modules.build.build import build_classifier
+from lightning_modules.modules.classifier import Classifier
 
 DRAWN = ["data=synthetic", "data.images=40", "data.subjects=10", "data.size=48"]
 QUICK = [

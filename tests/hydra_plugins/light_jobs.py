@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs import sweeps
+from karyocyte.runs import sweeps
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 

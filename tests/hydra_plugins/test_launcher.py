@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.karyocyte._multirun import VANISHED
 from hydra_plugins.karyocyte._multirun import Multirun as Launched
-from karyocyte.common.config.cluster import LocalConfig, SlurmConfig
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.lifecycle import locked
-from karyocyte.common.runs.sweeps import job_of, read_record, read_sweep, write_record
+from karyocyte.config.cluster import LocalConfig, SlurmConfig
+from karyocyte.runs.lifecycle import locked
+from karyocyte.runs.sweeps import job_of, read_record, read_sweep, write_record
 from karyocyte.workflows.sweeps.jobs import Task, command_line
 from karyocyte.workflows.sweeps.status import process_exists
 from tests import processes

@@ -11,10 +11,10 @@ import pytest
 
 from hydra_plugins.karyocyte import _local
 from hydra_plugins.karyocyte._local import LocalJobs
-from karyocyte.common.config.cluster import LocalConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.lifecycle import locked
-from karyocyte.common.runs.sweeps import job_of, write_record
+from karyocyte.config.cluster import LocalConfig
+from karyocyte.runs.lifecycle import locked
+from karyocyte.runs.sweeps import job_of, write_record
 from karyocyte.workflows.sweeps.jobs import Task
 from tests.helpers.gpus import pretend_gpus
 

@@ -10,10 +10,10 @@ from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.export import app as export
 from karyocyte.commands.karyotype import app as karyotype
 from karyocyte.commands.predict import app as predict
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.portable import BUILT_IN
+from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.loaded import OF_FILES
+from karyocyte.runs.portable import BUILT_IN
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.portable import UNNEEDED, run_without, train_on_cells

@@ -89,7 +89,7 @@ def _go_through(plan: list[Training], folder: Path) -> None:
 
 
 def _trained(patch: Any, training: Training) -> str:
-    from karyocyte.common.composition.compose import check_config
+    from karyocyte.composition.compose import check_config
     from karyocyte.workflows.training import train
     from tests.helpers.training import leave_out_drawings, leave_out_report
 

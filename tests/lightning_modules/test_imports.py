@@ -17,7 +17,7 @@ import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.predict_images
 import karyocyte.workflows.training.train
 import torch
-from lightning_modules.create import create_classifier
+from lightning_modules.build.create import create_classifier
 from pytorch_lightning.utilities.compile import from_compiled
 
 assert isinstance(sys.modules["torch._dynamo"], ModuleType)
@@ -34,8 +34,8 @@ import sys
 
 import karyocyte.inference.torch_network
 import karyocyte.workflows.prediction.predict_images
-from lightning_modules.load import load_run
-from lightning_modules.out_of_distribution import load_out_of_distribution
+from lightning_modules.build.load import load_run
+from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 from lightning_modules.prediction.mc_dropout import check_dropout
 from lightning_modules.training.process import set_up_torch
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from karyocyte.common.config.schema import LossConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.schema import LossConfig
 from lightning_modules.losses import build_losses, check_loss
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import build, train

@@ -5,8 +5,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from karyocyte.common.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from lightning_modules.optimizers import build_optimizer, build_scheduler
 
 

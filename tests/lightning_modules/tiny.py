@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.common.config.schema import Config
+from karyocyte.config.schema import Config
 from karyocyte.evaluation.metrics.classification import lower_is_better
-from lightning_modules.build import build_classifier
-from lightning_modules.classifier import Classifier
+from lightning_modules.build.build import build_classifier
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages
 
 SIDE = {

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from karyocyte.commands.shared.program import HomeExpanded
-from karyocyte.common.runs.names import run_word
+from karyocyte.runs.names import run_word
 
 Part = Annotated[
     Literal["test", "validation"],

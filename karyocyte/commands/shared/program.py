@@ -12,7 +12,7 @@ from typer import Argument, Option
 from typer.core import TyperCommand
 
 from karyocyte.common.cli import report_user_errors
-from karyocyte.common.config.overrides import expand_home
+from karyocyte.config.overrides import expand_home
 
 __all__ = ["Argument", "Option", "program"]
 

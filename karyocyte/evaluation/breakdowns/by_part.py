@@ -4,11 +4,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from karyocyte.evaluation.calibration import log_losses
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.result import EvaluationResult, PartSummary
-from karyocyte.evaluation.sections import Findings
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.sections.calibration import log_losses
+from karyocyte.evaluation.types.result import EvaluationResult, PartSummary
 
 
 def by_part(runs: LabelledRuns, _: EvaluationResult) -> Findings:

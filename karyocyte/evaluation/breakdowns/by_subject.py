@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
-from karyocyte.evaluation.labelled_runs import LabelledRuns, single_or_list
 from karyocyte.evaluation.metrics.classification import call, confusion
 from karyocyte.evaluation.metrics.labelled import LabelledPart, LabelledPredictions
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
-from karyocyte.evaluation.result import EvaluationResult, SubjectRuleResult, SubjectsResult
-from karyocyte.evaluation.sections import Findings
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import EvaluationResult, SubjectRuleResult, SubjectsResult
 
 RULES = ("mean", "share")
 MAJORITY = 0.5  # where validation chooses no threshold

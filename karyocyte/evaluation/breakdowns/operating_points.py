@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
-from karyocyte.evaluation.labelled_runs import LabelledRuns, single_or_list
-from karyocyte.evaluation.result import EvaluationResult, SensitivityResult
-from karyocyte.evaluation.sections import Findings, flat_table
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.sections import Findings, flat_table
+from karyocyte.evaluation.types.result import EvaluationResult, SensitivityResult
 
 REQUESTED = (0.90, 0.95, 0.99)
 MEASURED = ("sensitivity", "specificity")

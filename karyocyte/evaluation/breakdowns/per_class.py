@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.evaluation.labelled_runs import LabelledRuns, spread
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.result import ClassResult, EvaluationResult, KindResult
-from karyocyte.evaluation.sections import Findings, flat_table
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
+from karyocyte.evaluation.pooling.sections import Findings, flat_table
+from karyocyte.evaluation.types.result import ClassResult, EvaluationResult, KindResult
 
 
 def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:

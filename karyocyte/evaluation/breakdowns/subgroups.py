@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
-from karyocyte.evaluation.labelled_runs import LabelledRuns
-from karyocyte.evaluation.result import EvaluationResult, EvaluationWarning, SubgroupResult, warnings_about
-from karyocyte.evaluation.sections import Findings, flat_table
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings, flat_table
+from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, SubgroupResult, warnings_about
 
 FEW_IMAGES = 5  # of a class: below it a subgroup's figures say little
 SHOWN = 4  # subgroups that a warning names of more than one more

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
-from karyocyte.common.predictions import Predictions
 from karyocyte.common.text import counted
+from karyocyte.runs.predictions import Predictions
 
 KARYOTYPES = {"XX": np.array([2] * len(AUTOSOMES) + [2, 0]), "XY": np.array([2] * len(AUTOSOMES) + [1, 1])}
 # Below this a network's probability says no more than "not this one": 14 nats, and no chromosome is ever ruled out.

@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.predictions import Predictions
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
 from karyocyte.evaluation.cells.cell_posteriors import assign_cells
-from karyocyte.evaluation.core import plots
-from karyocyte.evaluation.core.warnings import interval_warnings
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.folds import MeanOverFolds
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
-from karyocyte.evaluation.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
-from karyocyte.evaluation.sections import Findings
+from karyocyte.evaluation.plots import plots
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
+from karyocyte.evaluation.types.warnings import interval_warnings
+from karyocyte.runs.predictions import Predictions
 
 SUFFIX = "_assigned"
 # Shares of cells, beside the registered metrics, each with its own denominator.

@@ -13,12 +13,12 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
 from karyocyte.evaluation.cells.posterior import karyotype_posterior
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.temperature import fit_temperature, rescale
+from karyocyte.evaluation.metrics.temperature import fit_temperature, rescale
+from karyocyte.runs.predictions import Predictions
 
 
 def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:

@@ -5,21 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from karyocyte.common.config.defaults import section_defaults
 from karyocyte.common.karyotype import CellThresholds
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
+from karyocyte.config.defaults import section_defaults
 from karyocyte.evaluation.cells.assignment import of_cells, refusal, rows_of_cells
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_metrics import of_whole_cells
 from karyocyte.evaluation.cells.cell_posteriors import is_balanced, log_probabilities
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.evaluation.core.warnings import interval_warnings
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.metrics.classification import Metric
-from karyocyte.evaluation.result import EvaluationResult, warnings_about
-from karyocyte.evaluation.sections import Findings
-from karyocyte.evaluation.temperature import fit_temperature
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
+from karyocyte.evaluation.types.warnings import interval_warnings
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
 
 RIGHT = 0.95  # share of the cells that are not referred without a wrong chromosome, at least
 FEW = 20  # so many validation cells, or fewer, choose no reliable threshold

@@ -18,8 +18,8 @@ import numpy as np
 from pydantic import Field
 from scipy.special import logsumexp
 
-from karyocyte.common.config.base import FROM_YAML, Share, StrictModel
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.config.base import FROM_YAML, Share, StrictModel
 
 # Chromosomes of a complete cell, and how many fewer an ordinary loss explains: with less, the cell is broken.
 COMPLETE = 46

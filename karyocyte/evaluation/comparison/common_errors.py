@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.uncertainty import count_votes, most_voted
 from karyocyte.evaluation.comparison.pairwise import paired
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.grouping import Group
-from karyocyte.evaluation.intervals.pooling import merge_facts, pool
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.pooling.pooling import merge_facts, pool
+from karyocyte.runs.uncertainty import count_votes, most_voted
 
 CONFIDENCE = 0.95
 ALL = "(every class)"  # in column ``true_class``; "all" is a class of C-NMC

@@ -7,13 +7,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from karyocyte.common.keras import weights_name
 from karyocyte.common.paths import CONF, ROOT
-from karyocyte.common.runs.ensemble import member_folders
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
+from karyocyte.runs.ensemble import member_folders
+from karyocyte.runs.run import Run
 
 NOT_KNOWN = "configuration not known"  # of runs without config.yaml
 # Sections and keys that say where and how a run is computed, not what, and those that a grade has its own words for.

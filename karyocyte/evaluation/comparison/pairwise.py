@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
-from karyocyte.evaluation.core.warnings import few_clusters
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from karyocyte.evaluation.intervals.grouping import Group
-from karyocyte.evaluation.intervals.pooling import pool
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
-from karyocyte.evaluation.result import Interval
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.types.result import Interval
+from karyocyte.evaluation.types.warnings import few_clusters
+from karyocyte.runs.predictions import Predictions
 
 # Below this number of images that one group alone predicts right, a bootstrap of predictions has too little to draw.
 FEW_DISCORDANT = 10

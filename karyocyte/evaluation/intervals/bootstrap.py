@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
 from karyocyte.evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
@@ -22,7 +22,7 @@ from karyocyte.evaluation.metrics.resampled import (
     defined_on_each,
     without_each,
 )
-from karyocyte.evaluation.result import Interval
+from karyocyte.evaluation.types.result import Interval
 
 
 class Resamples:

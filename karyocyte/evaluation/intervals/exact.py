@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import betaincinv
 
-from karyocyte.evaluation.result import Share
+from karyocyte.evaluation.types.result import Share
 
 
 def share(hits: int, total: int, confidence: float) -> Share:

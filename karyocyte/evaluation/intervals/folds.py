@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined, defined_on_each, without_each
-from karyocyte.evaluation.result import Interval
+from karyocyte.evaluation.types.result import Interval
 
 
 def fold_mean_intervals(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from karyocyte.common.predictions import VALIDATION, Predictions
+from karyocyte.runs.predictions import VALIDATION, Predictions
 
 # What two folds of one experiment have in common; "on" is the data set of an external validation.
 IDENTITY = ("name", "source", "protocol", "config", "seed", "folds", "ensemble", "on")

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.folds import fold_mean_intervals
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
-from karyocyte.evaluation.result import Estimate
+from karyocyte.evaluation.types.result import Estimate
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 
 OF_ALL = ("f1_weighted", "auc", "accuracy", "balanced_accuracy", "f1_macro")
 OF_TWO = ("sensitivity", "specificity")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.runs.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
 
 
 @dataclass(frozen=True)

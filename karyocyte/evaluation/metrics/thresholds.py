@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.result import OperatingPoint
+from karyocyte.evaluation.types.result import OperatingPoint
 
 
 def choose_threshold(validation: LabelledPredictions, settings: EvaluationConfig) -> OperatingPoint:

@@ -5,7 +5,7 @@ from functools import cache
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from karyocyte.evaluation.renderers import page
+from karyocyte.evaluation.tables.renderers import page
 
 SHARED = "karyocyte.evaluation.pages"
 

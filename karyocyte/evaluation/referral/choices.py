@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.common.predictions import Predictions
+from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
-from karyocyte.evaluation.labelled_runs import LabelledFold, evaluation_settings
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
 from karyocyte.evaluation.referral.selective import risk_coverage
-from karyocyte.evaluation.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
-from karyocyte.evaluation.temperature import Temperature, fit_temperature, rescale
+from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
+from karyocyte.runs.predictions import Predictions
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
 CERTAINTY = 0.9

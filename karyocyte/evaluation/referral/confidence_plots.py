@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from karyocyte.evaluation.core.formats import temperature_of
-from karyocyte.evaluation.core.plots import COLOURS, canvas
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.referral.selective import RiskCoverage
-from karyocyte.evaluation.result import CalibrationMetrics, CalibrationResult, EvaluationResult, TriageResult
+from karyocyte.evaluation.types.formats import temperature_of
+from karyocyte.evaluation.types.result import CalibrationMetrics, CalibrationResult, EvaluationResult, TriageResult
 
 CONFIDENCES = {
     "probability": "probability",

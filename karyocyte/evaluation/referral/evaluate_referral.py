@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from karyocyte.common.config.schema import TriageConfig
+from karyocyte.config.schema import TriageConfig
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns, single_or_list
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.sections import Drawing, Findings, flat_table
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
@@ -24,7 +25,7 @@ from karyocyte.evaluation.referral.choices import (
 )
 from karyocyte.evaluation.referral.selective import areas, rankings
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
-from karyocyte.evaluation.result import (
+from karyocyte.evaluation.types.result import (
     EvaluationResult,
     EvaluationWarning,
     ReferralResult,
@@ -33,7 +34,6 @@ from karyocyte.evaluation.result import (
     TriageRuleResult,
     warnings_about,
 )
-from karyocyte.evaluation.sections import Drawing, Findings, flat_table
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10

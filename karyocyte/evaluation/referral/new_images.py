@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.temperature import rescale
 from karyocyte.evaluation.referral.choices import ReviewThresholds, reviewed
-from karyocyte.evaluation.temperature import rescale
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 
 # Rule -> when an image is reviewed; the texts are part of the table.
 RULES = {

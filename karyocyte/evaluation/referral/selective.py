@@ -12,11 +12,11 @@ import numpy as np
 from scipy import sparse, special
 
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.classification import Metric
 from karyocyte.evaluation.metrics.labelled import LabelledPart
 from karyocyte.evaluation.metrics.leave_one_out import batches
-from karyocyte.evaluation.result import RiskCoverageResult
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.types.result import RiskCoverageResult
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from karyocyte.evaluation.core.plots import COLOURS, canvas
 from karyocyte.evaluation.intervals.exact import share, upper_bound
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.result import EvaluationResult, UnseenResult
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
+from karyocyte.evaluation.types.result import EvaluationResult, UnseenResult
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.10, 0.20, 0.50)
 EXAMINED = 1000

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from karyocyte.common.arguments import new_folder
-from karyocyte.common.config.base import FROM_YAML, Probability, StrictModel
-from karyocyte.common.config.command import Command
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run, open_runs
+from karyocyte.config.base import FROM_YAML, Probability, StrictModel
+from karyocyte.config.command import Command
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.runs.arguments import new_folder
+from karyocyte.runs.run import Run, open_runs
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -8,18 +8,18 @@ import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
-from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import Combiner, align, combine
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.cells.assignment import refusal
-from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.terminal import overview
+from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
+from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
+from karyocyte.evaluation.tables.terminal import overview
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
 from karyocyte.workflows.ensembles.methods import AVERAGE, average_of, fit

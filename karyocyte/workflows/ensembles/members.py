@@ -6,10 +6,10 @@ from functools import cached_property
 from itertools import chain
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
-from karyocyte.evaluation.averaging import check_names, stacked
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
+from karyocyte.evaluation.pooling.averaging import check_names, stacked
+from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.fitness import Problem
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from karyocyte.evaluation.averaging import Combiner
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.fitness import Problem
 from karyocyte.workflows.ensembles.genetic import fit_genetic

@@ -8,14 +8,14 @@ from os.path import commonpath, relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from karyocyte.common.arguments import existing_predictions, new_folder
-from karyocyte.common.config.command import Command, split_words
-from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run, open_runs
+from karyocyte.config.command import Command, split_words
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.runs.arguments import existing_predictions, new_folder
+from karyocyte.runs.run import Run, open_runs
 
 if TYPE_CHECKING:
-    from karyocyte.common.predictions import Predictions
+    from karyocyte.runs.predictions import Predictions
 
 DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
 

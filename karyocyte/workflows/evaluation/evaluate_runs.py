@@ -3,23 +3,23 @@
 from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.arguments import existing_predictions
 from karyocyte.common.cli import console, heavy_imports
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.predictions import Predictions, read_predictions
-from karyocyte.common.runs.run import Run, open_runs
-from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.evaluate import Evaluation, evaluate_labelled, write_files
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.pooling import pool
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
-from karyocyte.evaluation.terminal import whole
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.run.evaluate import Evaluation, evaluate_labelled, write_files
+from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
+from karyocyte.evaluation.tables.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
+from karyocyte.evaluation.tables.terminal import whole
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.arguments import existing_predictions
+from karyocyte.runs.predictions import Predictions, read_predictions
+from karyocyte.runs.run import Run, open_runs
 from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
 
@@ -85,7 +85,7 @@ def _compare(
             if result.test.metrics["auc"].value is not None:
                 curves[group.label] = (result, score(pool(list(group.runs))))
         if curves:
-            from karyocyte.evaluation.core.plots import rocs  # here: matplotlib costs seconds
+            from karyocyte.evaluation.plots.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
         _write_unseen(labels, results, output)

@@ -17,23 +17,23 @@ from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.leakage import LeakReport
 from datamodules.manifest.splits import TEST
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.paths import without_machine
-from karyocyte.common.predictions import Predictions
 from karyocyte.common.revision import environment, revision
-from karyocyte.common.runs.facts import DataFacts
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.lifecycle import other_revisions
-from karyocyte.common.runs.predicted import Predicted, to_predictions
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.core.warnings import leakage
-from karyocyte.evaluation.evaluate import write_evaluation
-from karyocyte.evaluation.examples import thumbnails, write_examples
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.results_csv import append_rows, read_rows, rows_of
-from karyocyte.evaluation.terminal import overview
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.run.evaluate import write_evaluation
+from karyocyte.evaluation.sections.examples import thumbnails, write_examples
+from karyocyte.evaluation.tables.results_csv import append_rows, read_rows, rows_of
+from karyocyte.evaluation.tables.terminal import overview
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.warnings import leakage
 from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.inference.networks import Adaptation, LoadedNetwork, adapt_to, load_networks, sample_rows
+from karyocyte.runs.facts import DataFacts
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.lifecycle import other_revisions
+from karyocyte.runs.predicted import Predicted, to_predictions
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 from karyocyte.workflows.evaluation.external_images import ExternalDataset, ExternalImages, match_images, read_dataset
 

@@ -18,11 +18,11 @@ from datamodules.inference.external_datamodule import (
 from datamodules.manifest.manifest import Manifest, content_hash
 from datamodules.manifest.splits import TEST
 from karyocyte.common.cli import console, say
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.recipes import as_classifier
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.recipes import as_classifier
+from karyocyte.config.schema import Config
+from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.evaluate_request import DATA_KEYS
 
 FLAG = "--map"

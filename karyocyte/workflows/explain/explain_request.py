@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, PositiveInt
 
-from karyocyte.common.config.base import FROM_YAML, StrictModel, listed
-from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.config.base import FROM_YAML, StrictModel, listed
+from karyocyte.config.command import Command
 from karyocyte.inference.models import members_of
+from karyocyte.runs.run import Run
 
 PREDICTED = "predicted"
 TRUE = "true"

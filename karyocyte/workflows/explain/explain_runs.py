@@ -15,16 +15,25 @@ from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.pictures.thumbnails import encode, write_pictures
-from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.files import RunFolder
-from karyocyte.common.runs.lifecycle import other_revisions
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.examples import FEW_CLASSES, PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
-from karyocyte.evaluation.renderers import frame_table
+from karyocyte.evaluation.pages.thumbnails import encode, write_pictures
+from karyocyte.evaluation.sections.examples import (
+    FEW_CLASSES,
+    PLAIN,
+    RIGHT,
+    WRONG,
+    Example,
+    draw_sheet,
+    end_of,
+    showcase,
+)
+from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.runs.files import RunFolder
+from karyocyte.runs.lifecycle import other_revisions
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.attribution import Method, heat_maps, resolve, scaled
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
 from karyocyte.workflows.explain.layers import (
@@ -36,7 +45,7 @@ from karyocyte.workflows.explain.layers import (
     smoothness,
 )
 from karyocyte.workflows.explain.plots import channel_picture, coloured, most_varied, overlay
-from lightning_modules.load import TrainedRun, load_run
+from lightning_modules.build.load import TrainedRun, load_run
 
 AVERAGING = ("gradcam", "gradcam++")
 PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails

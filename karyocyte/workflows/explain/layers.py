@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError, close_names
-from lightning_modules.load import TrainedRun
+from lightning_modules.build.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools

@@ -6,20 +6,20 @@ from pathlib import Path
 import pandas as pd
 
 from karyocyte.common.cli import console, say
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.command import is_override
-from karyocyte.common.config.recipes import as_classifier
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.runs.facts import ModelFacts
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import stages_of
-from karyocyte.evaluation.renderers import frame_table
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.command import is_override
+from karyocyte.config.recipes import as_classifier
+from karyocyte.config.schema import Config
+from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.backbones.layer_table import count, count_as_keras, layers_of
-from lightning_modules.build import assemble
-from lightning_modules.classifier import Classifier
+from lightning_modules.build.build import assemble
+from lightning_modules.build.layer_table import count, count_as_keras, layers_of
+from lightning_modules.modules.classifier import Classifier
 
 # Of sources whose images need not be listed to know their classes.
 CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}

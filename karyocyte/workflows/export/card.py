@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from karyocyte.common.runs.portable import TOLERANCE, ClassifierDescription, PortableMember
-from karyocyte.evaluation.core.warnings import LEAKS
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.referral.choices import ReviewThresholds
-from karyocyte.evaluation.renderers import markdown
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
+from karyocyte.evaluation.tables.renderers import markdown
+from karyocyte.evaluation.tables.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import learned_from, source_warnings
+from karyocyte.runs.portable import TOLERANCE, ClassifierDescription, PortableMember
 
 UPRIGHT = "Chromosomes must be upright, short arm on top."
 PROTOCOLS = {

@@ -16,8 +16,16 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.revision import PACKAGES, revision
-from karyocyte.common.runs.files import PortableFile, RunFile
-from karyocyte.common.runs.portable import (
+from karyocyte.evaluation.referral.choices import ReviewThresholds
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.cell_thresholds import choose_on_validation, validation_distances
+from karyocyte.inference.networks import Network
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures
+from karyocyte.inference.thresholds import review_thresholds
+from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
+from karyocyte.runs.files import PortableFile, RunFile
+from karyocyte.runs.portable import (
     CODE_LICENCE,
     TOLERANCE,
     CellFacts,
@@ -30,20 +38,12 @@ from karyocyte.common.runs.portable import (
     training_command,
     write_description,
 )
-from karyocyte.common.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.referral.choices import ReviewThresholds
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.inference.cell_settings import KaryotypeConfig
-from karyocyte.inference.cell_thresholds import choose_on_validation, validation_distances
-from karyocyte.inference.networks import Network
-from karyocyte.inference.temperatures import are_balanced, fit_temperatures
-from karyocyte.inference.thresholds import review_thresholds
-from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
+from karyocyte.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
+from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import NEEDED, OPSET, ExportRequest
-from lightning_modules.load import TrainedRun, load_run
-from lightning_modules.out_of_distribution import export_distances
+from lightning_modules.build.load import TrainedRun, load_run
+from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
 HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits

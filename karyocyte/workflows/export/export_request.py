@@ -5,10 +5,10 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.errors import UserError, close_path
-from karyocyte.common.runs.run import Run
 from karyocyte.inference.models import LoadOptions, RunsModel
+from karyocyte.runs.arguments import new_folder
+from karyocyte.runs.run import Run
 
 NEEDED = ("onnx", "onnxruntime")
 OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it

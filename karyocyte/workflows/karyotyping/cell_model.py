@@ -9,16 +9,16 @@ import numpy as np
 
 from datamodules.inference.cell_images import CellFile, cell_scales, prepare_files, read_cell, used_files
 from datamodules.inference.cells import Cell
-from karyocyte.common.config.data import CanvasConfig, PrepareConfig
 from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from karyocyte.common.runs.files import RunFile
-from karyocyte.evaluation.averaging import Combiner
-from karyocyte.evaluation.temperature import EPSILON, rescale
+from karyocyte.config.data import CanvasConfig, PrepareConfig
+from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 from karyocyte.workflows.karyotyping.karyotype_request import FixedClasses
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.

@@ -12,9 +12,9 @@ from datamodules.inference.cell_images import CellFile, FileStatus, leave_out, r
 from datamodules.inference.cells import Cell
 from datamodules.inference.copies import ALIKE, likeness
 from datamodules.synthesis.assigned_karyogram import Karyogram
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, MARKER, CellThresholds, name_karyotype
 from karyocyte.common.text import counted
+from karyocyte.config.data import PrepareConfig
 from karyocyte.evaluation.cells.box_choice import Boxes
 from karyocyte.evaluation.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import doubts

@@ -20,11 +20,11 @@ from datamodules.metaphases.cut_out import cut_out
 from datamodules.synthesis.assigned_karyogram import draw_karyogram
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.portable import BUILT_IN
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.inference.cell_thresholds import referral_thresholds
 from karyocyte.inference.failed_reader import NewImages, sentence, why_failed
+from karyocyte.runs.portable import BUILT_IN
 from karyocyte.workflows.karyotyping.cell_model import CellModel, CellPrediction, load_cell_model
 from karyocyte.workflows.karyotyping.cell_result import CellInput, CellResult, name_cell
 from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest, read_drawn, read_fixed, stems_of

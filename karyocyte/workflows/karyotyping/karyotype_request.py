@@ -9,15 +9,17 @@ import pandas as pd
 
 from datamodules.inference.cells import Cell
 from datamodules.io.text_tables import read_text_table
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import warn
-from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import CHROMOSOMES, MARKER, class_of
-from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.names import resolve_run
-from karyocyte.common.runs.portable import (
+from karyocyte.config.command import Command
+from karyocyte.inference.cell_settings import KaryotypeConfig
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.runs.arguments import new_folder
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.names import resolve_run
+from karyocyte.runs.portable import (
     BUILT_IN,
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
@@ -25,9 +27,7 @@ from karyocyte.common.runs.portable import (
     PICTURE_EXPERIMENTS,
     picture_network,
 )
-from karyocyte.common.runs.portable_folder import REMEDY
-from karyocyte.inference.cell_settings import KaryotypeConfig
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.runs.portable_folder import REMEDY
 from karyocyte.workflows.review.cell_bundle import NO_CHROMOSOME
 from karyocyte.workflows.review.decisions import CellDecisions, read_decisions, replay
 

@@ -15,13 +15,13 @@ from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.karyotype import MARKER, CellThresholds
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.common.text import counted
 from karyocyte.evaluation.cells.cases import CaseKaryotype, case_karyotype, share_constitution
 from karyocyte.evaluation.cells.cell_karyotype import ChromosomeCall
 from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.pages.rendering import render, template_file
-from karyocyte.evaluation.tables import Table
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from karyocyte.workflows.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from karyocyte.workflows.review.cell_bundle import EMPTY, METAPHASES

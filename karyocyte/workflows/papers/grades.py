@@ -13,13 +13,13 @@ import pandas as pd
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import ensemble_name
 from karyocyte.evaluation.pages.blocks import metric_title
-from karyocyte.evaluation.renderers import terminal
-from karyocyte.evaluation.result import Estimate
-from karyocyte.evaluation.results_csv import SEPARATOR
-from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.evaluation.pooling.averaging import ensemble_name
+from karyocyte.evaluation.tables.renderers import terminal
+from karyocyte.evaluation.tables.results_csv import SEPARATOR
+from karyocyte.evaluation.tables.tables import Cell, Table
+from karyocyte.evaluation.types.result import Estimate
+from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import RESULTS, TEST, TRAIN, Claim, printed_claims
 from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs
 

@@ -7,17 +7,17 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.calibration import BINS, weighted_calibration
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.intervals.seeds import collect, run_groups
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.result import Estimate
+from karyocyte.evaluation.pooling.pooling import merge_facts
+from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
+from karyocyte.evaluation.types.result import Estimate
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import PARTS, TEST, TRAIN
 
 SETTINGS = EvaluationConfig()

@@ -12,10 +12,10 @@ import pandas as pd
 
 from datamodules.sources import SourceContext, list_source
 from karyocyte.common.cli import say
-from karyocyte.common.composition.named_files import DRAWN
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
+from karyocyte.composition.named_files import DRAWN
+from karyocyte.config.schema import Config
 from karyocyte.workflows.papers.claims import RESULTS, PaperData, read_data
 from karyocyte.workflows.papers.plan import LINE, Plan
 

@@ -10,16 +10,16 @@ from itertools import chain, product
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
-from karyocyte.common.config.overrides import quote_text
-from karyocyte.common.config.schema import Config
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.lifecycle import locked
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import is_done, read_record, read_sweep, run_of
 from karyocyte.common.text import counted, one_line
+from karyocyte.config.overrides import quote_text
+from karyocyte.config.schema import Config
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.lifecycle import locked
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import is_done, read_record, read_sweep, run_of
 from karyocyte.workflows.papers.page import warnings_of, write_page
 from karyocyte.workflows.papers.plan import (
     LINE,

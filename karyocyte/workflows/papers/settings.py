@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from karyocyte.common.config.base import Name, StrictModel
-from karyocyte.common.config.defaults import section_defaults
-from karyocyte.common.config.explain import validated
-from karyocyte.common.config.overrides import check_words, key_of
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import CONF
+from karyocyte.config.base import Name, StrictModel
+from karyocyte.config.defaults import section_defaults
+from karyocyte.config.explain import validated
+from karyocyte.config.overrides import check_words, key_of
 
 FOLDER = CONF / "reproduction"
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")

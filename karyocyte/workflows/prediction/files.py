@@ -9,14 +9,14 @@ import pandas as pd
 from datamodules.inference.image_batches import ImageFileBatches
 from datamodules.inference.image_files import ImageFile, printable
 from karyocyte.common.cli import say
-from karyocyte.common.predictions import FACTS, Predictions
-from karyocyte.common.runs.predicted import Predicted, to_predictions
-from karyocyte.evaluation.averaging import Combiner, align, average, combine
+from karyocyte.evaluation.pooling.averaging import Combiner, align, average, combine
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.referral.new_images import BROKEN, review_table
 from karyocyte.inference.failed_reader import NewImages, why_failed
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import LoadedNetwork, sample_rows
+from karyocyte.runs.predicted import Predicted, to_predictions
+from karyocyte.runs.predictions import FACTS, Predictions
 
 LAST = ["seen", "sha256", "path"]
 _RANKED = ["prediction", "probability", "runner_up", "runner_up_probability", "prediction_at_threshold"]

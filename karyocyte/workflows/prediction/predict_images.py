@@ -11,14 +11,14 @@ from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
-from karyocyte.common.predictions import OUT_OF_DISTRIBUTION
-from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
+from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
 from karyocyte.workflows.prediction.predict_request import PredictRequest
 

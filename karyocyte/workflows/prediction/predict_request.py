@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from karyocyte.common.arguments import free_name
-from karyocyte.common.config.base import FROM_YAML, Folder, StrictModel, listed
-from karyocyte.common.config.command import Command
 from karyocyte.common.errors import UserError, close_path, close_words
-from karyocyte.common.runs.files import RunFolder
-from karyocyte.common.runs.portable import picture_network
-from karyocyte.common.runs.run import close_run
+from karyocyte.config.base import FROM_YAML, Folder, StrictModel, listed
+from karyocyte.config.command import Command
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.runs.arguments import free_name
+from karyocyte.runs.files import RunFolder
+from karyocyte.runs.portable import picture_network
+from karyocyte.runs.run import close_run
 
 Rule = Literal["release", "confidence"]
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from karyocyte.common.pictures.thumbnails import heat_words, read_pictures
-from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
+from karyocyte.evaluation.pages.thumbnails import heat_words, read_pictures
+from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
 
 SEED = 0

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation import tables
-from karyocyte.evaluation.core.formats import heading
 from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
+from karyocyte.evaluation.tables import tables
+from karyocyte.evaluation.types.formats import heading
 from karyocyte.workflows.report import plots, results, summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters

@@ -10,14 +10,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from karyocyte.evaluation.core import plots as figures
-from karyocyte.evaluation.core.plots import STYLE
-from karyocyte.evaluation.intervals.pooling import pool
 from karyocyte.evaluation.metrics.labelled import labelled_part, score
 from karyocyte.evaluation.pages.blocks import Figure
+from karyocyte.evaluation.plots import plots as figures
+from karyocyte.evaluation.plots.plots import STYLE
+from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
-from karyocyte.evaluation.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
+from karyocyte.evaluation.types.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
 from karyocyte.workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches

@@ -2,11 +2,11 @@
 
 import re
 
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.comparison.comparison_tables import group_tables
 from karyocyte.evaluation.pages.blocks import Section, metric_title
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.evaluation.tables.comparison_tables import group_tables
+from karyocyte.evaluation.tables.tables import Cell, Table
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 
 PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.labelled_runs import evaluation_settings, pooled_training_images
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings, pooled_training_images
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
 
 
 @dataclass(frozen=True)

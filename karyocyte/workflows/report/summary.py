@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
 from karyocyte.common.text import quoted
-from karyocyte.evaluation import tables
-from karyocyte.evaluation.core.formats import ends, number
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import Tile, count
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.tables import Cell, Table, metric_name
+from karyocyte.evaluation.tables import tables
+from karyocyte.evaluation.tables.tables import Cell, Table, metric_name
+from karyocyte.evaluation.types.formats import ends, number
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 
 PROTOCOLS = {

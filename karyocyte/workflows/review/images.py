@@ -9,11 +9,11 @@ import pandas as pd
 
 from datamodules.io.decode import BrokenImageError, read_image
 from karyocyte.common.files import safe_stems, sha256_of_file
-from karyocyte.common.pictures.thumbnails import encode
-from karyocyte.common.predictions import PROBABILITY_PREFIX
 from karyocyte.common.text import counted
-from karyocyte.evaluation.predicted_table import read_predicted
+from karyocyte.evaluation.pages.thumbnails import encode
+from karyocyte.evaluation.pooling.predicted_table import read_predicted
 from karyocyte.evaluation.referral.new_images import CALIBRATED_PREFIX
+from karyocyte.runs.predictions import PROBABILITY_PREFIX
 from karyocyte.workflows.review.decisions import FILE, CellDecisions, DecisionLog
 from karyocyte.workflows.review.reviewed import Reviewed, Source
 

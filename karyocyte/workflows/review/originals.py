@@ -9,7 +9,7 @@ import numpy as np
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 from karyocyte.workflows.review.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
 
 THRESHOLD = 20  # gray value up to which a pixel is ground, as of task=chromosomes

@@ -10,13 +10,13 @@ import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.sources.metaphase_boxes import UNKNOWN_NAME, write_voc
-from karyocyte.common.arguments import new_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
-from karyocyte.evaluation.predicted_table import is_predicted
+from karyocyte.evaluation.pooling.predicted_table import is_predicted
+from karyocyte.runs.arguments import new_folder
 from karyocyte.workflows.review.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from karyocyte.workflows.review.cells import CellReview
 from karyocyte.workflows.review.decisions import DecisionLog, read_decisions, replay

@@ -6,16 +6,16 @@ from typing import Any
 import pandas as pd
 from rich.console import Group
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.usage import CPU
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
-from karyocyte.evaluation.intervals.pooling import merge_facts
 from karyocyte.evaluation.intervals.seeds import collect, run_groups
-from karyocyte.evaluation.renderers import terminal
-from karyocyte.evaluation.result import Estimate
-from karyocyte.evaluation.results_csv import SEPARATOR
-from karyocyte.evaluation.tables import Cell, Table
+from karyocyte.evaluation.pooling.pooling import merge_facts
+from karyocyte.evaluation.tables.renderers import terminal
+from karyocyte.evaluation.tables.results_csv import SEPARATOR
+from karyocyte.evaluation.tables.tables import Cell, Table
+from karyocyte.evaluation.types.result import Estimate
+from karyocyte.runs.run import Run
+from karyocyte.runs.usage import CPU
 
 GIB = 2**30
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash

@@ -13,9 +13,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from karyocyte.common.cli import files_explained, heavy_imports, report_user_errors, warn
-from karyocyte.common.composition.compose import check_config, explain_composition
-from karyocyte.common.composition.named_files import check_files
-from karyocyte.common.config.overrides import (
+from karyocyte.common.errors import UserError
+from karyocyte.common.preemption import watched
+from karyocyte.composition.compose import check_config, explain_composition
+from karyocyte.composition.named_files import check_files
+from karyocyte.config.distributed import environment_rank
+from karyocyte.config.overrides import (
     check_words,
     config_dir_words,
     expand_home,
@@ -23,11 +26,8 @@ from karyocyte.common.config.overrides import (
     quote_text,
     without,
 )
-from karyocyte.common.errors import UserError
-from karyocyte.common.preemption import watched
-from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.distributed import environment_rank
-from karyocyte.common.runs.sweeps import Job
+from karyocyte.runs import sweeps
+from karyocyte.runs.sweeps import Job
 
 _failed: list[Exception] = []
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from karyocyte.common.cli import console, say
 from karyocyte.common.compat import quick_compositions
-from karyocyte.common.composition.grid import UNIMPORTANT, grid
-from karyocyte.common.config.overrides import without
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.locks import is_locked
-from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.address import run_folder, run_identity
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.grid import UNIMPORTANT, grid
+from karyocyte.config.overrides import without
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.runs import sweeps
+from karyocyte.runs.address import run_folder, run_identity
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 
 COMPARED = ("weights", "init_from", "detector", "data_dir")  # an address has their contents, which only a job reads
 

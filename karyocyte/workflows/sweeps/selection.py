@@ -6,9 +6,9 @@ from pathlib import Path
 
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs import sweeps
-from karyocyte.common.runs.run import Run
 from karyocyte.common.text import counted
+from karyocyte.runs import sweeps
+from karyocyte.runs.run import Run
 
 
 def find_sweep(place: str | None, output_dir: Path) -> Path:

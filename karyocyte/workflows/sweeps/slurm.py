@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from karyocyte.common.config.cluster import SWEEP_VARIABLE, SlurmConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.preemption import call_slurm
+from karyocyte.config.cluster import SWEEP_VARIABLE, SlurmConfig
 
 HELD = "HELD"
 # Keys that are options of sbatch by the same name.

@@ -19,10 +19,10 @@ from rich.text import Text
 
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import names, read_sweep, run_of
-from karyocyte.evaluation.core.formats import interval
+from karyocyte.evaluation.types.formats import interval
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import names, read_sweep, run_of
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 TO_COME = {"waiting", "preempted", "running"}

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.cli import say, warn
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
+from karyocyte.config.schema import TrainingConfig
 from lightning_modules.backbones.find_weights import find_weights
 from lightning_modules.backbones.weights_folders import WeightsFolders
 

@@ -10,8 +10,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.classification import METRICS, metric_names
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
-from lightning_modules.classifier import Classifier
-from lightning_modules.epoch_metrics import KeptScores
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.modules.epoch_metrics import KeptScores
 
 LOSS = "val/loss"
 

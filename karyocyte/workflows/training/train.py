@@ -14,30 +14,31 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
-from karyocyte.common.config.schema import Config, TrainingConfig
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.paths import without_machine
 from karyocyte.common.revision import revision
-from karyocyte.common.runs import usage
-from karyocyte.common.runs.address import run_facts, run_folder, run_identity
-from karyocyte.common.runs.distributed import World
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.lifecycle import Watch, begin, check_run, locked, recorded
-from karyocyte.common.runs.predicted import Predicted, to_predictions
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import warnings_of_stages
-from karyocyte.common.runs.sweeps import in_sweep, note_run
-from karyocyte.evaluation.baseline import NumberedImages, add_baselines
-from karyocyte.evaluation.evaluate import write_evaluation
-from karyocyte.evaluation.examples import thumbnails, write_examples
+from karyocyte.config.distributed import World
+from karyocyte.config.schema import Config, TrainingConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
-from karyocyte.evaluation.sections import own_sections
-from karyocyte.evaluation.terminal import headline, overview, whole
+from karyocyte.evaluation.pooling.sections import own_sections
+from karyocyte.evaluation.run.evaluate import write_evaluation
+from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
+from karyocyte.evaluation.sections.examples import thumbnails, write_examples
+from karyocyte.evaluation.tables.terminal import headline, overview, whole
+from karyocyte.recipes.recipe import Built, Recipe
+from karyocyte.runs import usage
+from karyocyte.runs.address import run_facts, run_folder, run_identity
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.lifecycle import Watch, begin, check_run, locked, recorded
+from karyocyte.runs.predicted import Predicted, to_predictions
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import warnings_of_stages
+from karyocyte.runs.sweeps import in_sweep, note_run
 from karyocyte.workflows.training.monitored import add_monitored
-from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import InitialisedBackbone, build_classifier, initialise_backbone
-from lightning_modules.classifier import Classifier
-from lightning_modules.distributed import (
+from lightning_modules.build.build import InitialisedBackbone, build_classifier, initialise_backbone
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.prediction.out_of_distribution import Distances, fit_distances, save_distances
+from lightning_modules.support.distributed import (
     check_equal,
     on_rank_zero,
     process_group,
@@ -45,9 +46,8 @@ from lightning_modules.distributed import (
     rank_zero_context,
     rank_zero_first,
 )
-from lightning_modules.out_of_distribution import Distances, fit_distances, save_distances
-from lightning_modules.predict import predict
 from lightning_modules.training.fit import FinishedStage, Mode, delivered, train_stages, training_facts
+from lightning_modules.training.predict import predict
 from lightning_modules.training.process import set_up_torch
 
 

@@ -3,10 +3,10 @@
 import hashlib
 from functools import cache
 
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import compose_config
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig()

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.evidence.keep import keep
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.intervals.seeds import collect
+from karyocyte.runs.run import Run
 from tests.benchmarks.evidence.runs import SETTINGS, finished_run
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.evidence.keep import keep
 from benchmarks.evidence.results import MEMBERS, write_all
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from tests.benchmarks.evidence.runs import finished_run
 
 SPLITS = (("paper", 0), ("subject", 0), ("subject", 1))

@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.inference.cell_images import FileStatus, cell_scales, read_cell
 from datamodules.inference.cells import find_cells
-from karyocyte.common.config.data import CanvasConfig, PrepareConfig
+from karyocyte.config.data import CanvasConfig, PrepareConfig
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import break_image, cell_image, write_image
 

@@ -9,7 +9,7 @@ import pytest
 from datamodules.inference.cell_images import CellFile, FileStatus
 from datamodules.inference.copies import ALIKE, _look, likeness
 from datamodules.inference.image_files import ImageFile
-from karyocyte.common.config.data import PrepareConfig
+from karyocyte.config.data import PrepareConfig
 
 BANDS = {"first": [200, 60, 190, 190, 70, 220], "second": [90, 220, 60, 120, 210, 80]}
 

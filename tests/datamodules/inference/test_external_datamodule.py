@@ -10,10 +10,10 @@ from datamodules.inference.external_datamodule import (
     scan_external,
 )
 from datamodules.preprocessing.cache import prepared_images
-from karyocyte.common.config.data import CanvasConfig, PrepareConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
-from karyocyte.common.runs.run import Run
+from karyocyte.config.data import CanvasConfig, PrepareConfig
+from karyocyte.runs.run import Run
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.training import small_config

@@ -4,7 +4,7 @@ import pytest
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.inference.run_images import from_test_part
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.training import small_config

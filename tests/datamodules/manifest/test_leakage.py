@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from datamodules.manifest import leakage
 from datamodules.manifest.leakage import check_leaks, seen_by_start
 from datamodules.manifest.splits import split
-from karyocyte.common.config.data import SplitConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import SplitConfig
 from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
 from tests.helpers.real_data import real_data

@@ -12,8 +12,8 @@ from datamodules import FolderDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies
 from datamodules.manifest.splits import split
-from karyocyte.common.config.data import SplitConfig
-from karyocyte.common.config.sources import PaperSplit
+from karyocyte.config.data import SplitConfig
+from karyocyte.config.sources import PaperSplit
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
 from tests.helpers.real_data import real_archive

@@ -11,9 +11,9 @@ from sklearn.model_selection import train_test_split
 
 from datamodules.manifest.manifest import ImageSet
 from datamodules.manifest.splits import split, unused_given_parts
-from karyocyte.common.config.data import SplitConfig
-from karyocyte.common.config.sources import PaperSplit
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import SplitConfig
+from karyocyte.config.sources import PaperSplit
 from tests.helpers.manifests import make_manifest, two_class_manifest
 
 PAPER = PaperSplit(train=0.6, validation=0.2)

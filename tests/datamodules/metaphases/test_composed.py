@@ -6,8 +6,8 @@ import torch
 
 from datamodules.metaphases.composed import ComposedBoxes
 from datamodules.metaphases.data_module import MetaphaseDataModule
-from karyocyte.common.config.data import TransformConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import TransformConfig
 from tests.datamodules.metaphases.sets import ALONE, BOXES, write_metaphases
 
 

@@ -7,7 +7,7 @@ from datamodules.metaphases.crops import SIDE, crop_boxes, cut_out_by
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.synthetic_metaphases import draw_metaphase
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
+from karyocyte.config.sources import SyntheticChromosomesConfig
 
 
 @pytest.fixture(scope="module")

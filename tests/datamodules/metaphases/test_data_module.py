@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 from datamodules.metaphases.augmentation import BoxAugmentation
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.metaphases.picture import network_picture
-from karyocyte.common.config.data import TransformConfig
-from karyocyte.common.config.defaults import composition
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import TransformConfig
+from karyocyte.config.defaults import composition
 from tests.datamodules.metaphases.sets import write_metaphases, write_voc
 
 NAMES = [f"10500{case}{picture}" for case in range(1, 10) for picture in (1, 2)]

@@ -15,8 +15,8 @@ from datamodules.metaphases.proposals import (
     proposal_images,
     training_boxes,
 )
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.pictures.boxes import overlaps
+from karyocyte.common.boxes import overlaps
+from karyocyte.composition.compose import check_config
 from tests.helpers.training import composed
 
 TRUE = np.array([[20, 20, 60, 40], [50, 30, 90, 110], [120, 80, 140, 140]], np.float32)

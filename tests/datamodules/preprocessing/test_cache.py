@@ -11,8 +11,8 @@ from datamodules.io.decode import read_image
 from datamodules.preprocessing import cache
 from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import prepare_image
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 
 CONFIG = PrepareConfig(size=24)

@@ -7,8 +7,8 @@ from datamodules.prepared_dataset import PreparedDataset, whole_batch
 from datamodules.preprocessing import checked_images
 from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.workers import WatchedLoader
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 from tests.helpers.images import scan_folder, write_class_folders
 
 CONFIG = PrepareConfig(size=24)

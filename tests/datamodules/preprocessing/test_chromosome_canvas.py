@@ -11,9 +11,9 @@ from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
 from datamodules.sources import scan
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.config.data import CanvasConfig, PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config
+from karyocyte.config.data import CanvasConfig, PrepareConfig
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.training import composed
 

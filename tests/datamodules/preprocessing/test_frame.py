@@ -5,8 +5,8 @@ import pytest
 
 from datamodules.preprocessing import frame
 from datamodules.preprocessing.frame import content_sides, frame_of
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 from tests.helpers.images import scan_folder, write_image
 
 CONFIG = PrepareConfig(size=24, fit="frame")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, prepare_single, to_shape
-from karyocyte.common.config.data import PrepareConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.data import PrepareConfig
 
 
 def field(height=50, width=80, top=10, left=20, h=20, w=30):

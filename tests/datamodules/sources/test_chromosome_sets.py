@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.composition.compose import check_config, compose_overrides
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config, compose_overrides
 from tests.helpers.chromosomes import write_chromosomes
 
 

@@ -13,9 +13,9 @@ from datamodules.io.decode import read_image
 from datamodules.sources import composed_karyograms, list_images, scan
 from datamodules.synthesis import karyogram_writer
 from datamodules.synthesis.karyogram_writer import read_karyograms
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.config.sources import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config
+from karyocyte.config.sources import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image
 from tests.helpers.manifests import rows_of

@@ -8,9 +8,9 @@ import pytest
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from datamodules.sources.synthetic_metaphases import draw_metaphase
-from karyocyte.common.config.sources import SyntheticMetaphasesConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.config.sources import SyntheticMetaphasesConfig
 from tests.datamodules.metaphases.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
 from tests.helpers.real_data import real_data

@@ -7,9 +7,9 @@ import pytest
 
 from datamodules.io.decode import read_image
 from datamodules.sources import cifar10, list_images
-from karyocyte.common.config.sources import SOURCES
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.config.sources import SOURCES
 from tests.datamodules.metaphases.sets import write_metaphases
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes

@@ -6,7 +6,7 @@ import pytest
 from datamodules.io.decode import read_image
 from datamodules.sources import scan
 from datamodules.sources.synthetic_cells import draw_image
-from karyocyte.common.config.sources import SyntheticConfig
+from karyocyte.config.sources import SyntheticConfig
 
 SMALL = SyntheticConfig(source="synthetic", positive_class="all", images=14, subjects=4, size=48)
 

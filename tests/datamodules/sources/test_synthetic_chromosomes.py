@@ -14,8 +14,8 @@ from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.config.sources import SyntheticChromosomesConfig
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
 

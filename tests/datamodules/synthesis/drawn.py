@@ -7,9 +7,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
-from datamodules.synthesis.aberrations.numerical import Derived, derive
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
+from datamodules.synthesis.numerical import Derived, derive
+from karyocyte.config.sources import SyntheticChromosomesConfig
 
 
 @cache

@@ -16,7 +16,7 @@ from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from datamodules.synthesis.karyogram_composer import SheetLayout, compose
 from datamodules.synthesis.metaphase import GROUND
-from karyocyte.common.config.sources import (
+from karyocyte.config.sources import (
     SyntheticChromosomesConfig,
     SyntheticConfig,
     SyntheticMetaphasesConfig,

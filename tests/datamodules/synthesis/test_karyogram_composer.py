@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from datamodules.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetLayout, compose
 from datamodules.synthesis.metaphase import GROUND, Chromosome, Metaphase
-from karyocyte.common.config.sources import SheetConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.config.sources import SheetConfig
 from tests.datamodules.synthesis.looks import changed_pictures
 
 USUAL = SheetLayout(**dict(SheetConfig()))

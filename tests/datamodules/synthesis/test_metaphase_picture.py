@@ -7,7 +7,7 @@ from datamodules.sources import list_images
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from datamodules.synthesis.metaphase import GROUND, Chromosome, read_chromosome
 from datamodules.synthesis.metaphase_picture import compose_metaphase
-from karyocyte.common.config.sources import SyntheticMetaphasesConfig
+from karyocyte.config.sources import SyntheticMetaphasesConfig
 from tests.datamodules.synthesis.looks import METAPHASES, changed_pictures
 from tests.helpers.real_data import real_data
 from tests.helpers.sources import source_config

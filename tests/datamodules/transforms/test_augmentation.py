@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.transforms.augmentation import Augmentation
-from karyocyte.common.config.data import TransformConfig
+from karyocyte.config.data import TransformConfig
 
 TURNED = TransformConfig(flips=True, rotations=True, probability=1.0)
 MOVED = TransformConfig(mirror=True, rotate=12, stretch=0.12, shift=0.05, brightness=0.3, gamma=0.25)

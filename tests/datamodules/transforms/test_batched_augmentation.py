@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datamodules.transforms.batched_augmentation import DRAWN, BatchedAugmentation
 from datamodules.transforms.counter_hash import uniform
-from karyocyte.common.config.data import TransformConfig
+from karyocyte.config.data import TransformConfig
 
 HEIGHT, WIDTH = 64, 40
 ALL = {"rotate": 12, "stretch": 0.12, "shift": 0.05, "brightness": 0.3, "gamma": 0.25, "bend": 0.2}

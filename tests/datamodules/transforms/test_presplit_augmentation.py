@@ -9,8 +9,8 @@ from datamodules.manifest.manifest import content_hash
 from datamodules.manifest.splits import split
 from datamodules.sources.cnmc import PUBLISHED
 from datamodules.transforms.presplit_augmentation import turn_and_subsample
-from karyocyte.common.config.data import SplitConfig, TransformConfig
-from karyocyte.common.config.sources import PaperSplit
+from karyocyte.config.data import SplitConfig, TransformConfig
+from karyocyte.config.sources import PaperSplit
 from tests.helpers.images import write_cnmc
 from tests.helpers.manifests import make_manifest
 from tests.helpers.training import small_config

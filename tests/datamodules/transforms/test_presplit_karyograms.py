@@ -9,8 +9,8 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.splits import split
 from datamodules.transforms.presplit_augmentation import copy_karyograms
-from karyocyte.common.config.data import SplitConfig, TransformConfig
-from karyocyte.common.config.sources import AugmentedConfig, KaryogramsConfig
+from karyocyte.config.data import SplitConfig, TransformConfig
+from karyocyte.config.sources import AugmentedConfig, KaryogramsConfig
 from tests.helpers.manifests import make_manifest
 from tests.helpers.sheets import karyogram_config, sheet_manifest, write_karyograms
 from tests.helpers.training import composed

@@ -5,7 +5,7 @@ import pytest
 
 from karyocyte.commands.collect import app
 from karyocyte.common.files import write_json
-from karyocyte.common.predictions import write_predictions
+from karyocyte.runs.predictions import write_predictions
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
 from tests.karyocyte.workflows.sweeps.sweep_files import note, write_finished, write_jobs

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.grades import show_grades
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.papers.claims import claim, write_results

@@ -9,10 +9,10 @@ import pytest
 
 from karyocyte.commands.ensemble import app
 from karyocyte.commands.evaluate import app as evaluate
-from karyocyte.common.pictures.thumbnails import THUMBNAILS, read_pictures, write_pictures
-from karyocyte.common.predictions import Predictions, read_predictions, write_predictions
-from karyocyte.common.runs.ensemble import member_folders, read_ensemble
-from karyocyte.evaluation.averaging import Combiner
+from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, read_pictures, write_pictures
+from karyocyte.evaluation.pooling.averaging import Combiner
+from karyocyte.runs.ensemble import member_folders, read_ensemble
+from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import run_app
 

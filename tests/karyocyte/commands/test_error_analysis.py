@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from karyocyte.commands.error_analysis import app
-from karyocyte.common.pictures.thumbnails import THUMBNAILS, write_pictures
-from karyocyte.common.predictions import write_predictions
+from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, write_pictures
+from karyocyte.runs.predictions import write_predictions
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
 

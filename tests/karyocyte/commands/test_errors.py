@@ -5,9 +5,9 @@ from importlib import import_module
 import pytest
 
 from karyocyte.common.paths import ROOT
-from karyocyte.common.predictions import write_predictions
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
 from tests.helpers.archives import write_zip
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.portable import TINY

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.commands.evaluate import app
-from karyocyte.common.predictions import write_predictions
+from karyocyte.runs.predictions import write_predictions
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
 from tests.karyocyte.evaluation.cells.cells import make_cell_run

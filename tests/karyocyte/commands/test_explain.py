@@ -10,10 +10,10 @@ from PIL import Image
 
 from karyocyte.commands.explain import app
 from karyocyte.common.errors import UserError
-from karyocyte.common.pictures.thumbnails import decode, read_pictures
-from karyocyte.common.predictions import read_predictions
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.run import Run
+from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.predictions import read_predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.explain_request import ExplainRequest
 from karyocyte.workflows.explain.explain_runs import choose, select_images, share_inside, target_classes
 from karyocyte.workflows.explain.layers import smoothness

@@ -14,9 +14,9 @@ import torch
 
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
-from karyocyte.common.runs.portable import PortableModel
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.result import Estimate, EvaluationResult, SubgroupResult
+from karyocyte.evaluation.types.result import Estimate, EvaluationResult, SubgroupResult
+from karyocyte.runs.portable import PortableModel
+from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export import graph
 from karyocyte.workflows.export.card import model_card

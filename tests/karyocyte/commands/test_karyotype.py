@@ -13,9 +13,9 @@ import pytest
 
 from karyocyte.commands.karyotype import app
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
-from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.temperature import EPSILON, fit_temperature, rescale
+from karyocyte.evaluation.metrics.temperature import EPSILON, fit_temperature, rescale
+from karyocyte.runs.run import Run
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, cell_image, write_image
 from tests.helpers.portable import train_on_chromosomes

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from karyocyte.commands.predict import app
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import Combiner, average
-from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
-from karyocyte.evaluation.predicted_table import read_predicted
+from karyocyte.evaluation.pooling.averaging import Combiner, average
+from karyocyte.evaluation.pooling.predicted_table import read_predicted
+from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.run import Run
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
 from tests.helpers.portable import TINY

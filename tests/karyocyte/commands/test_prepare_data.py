@@ -7,7 +7,7 @@ import pytest
 
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands.prepare_data import app
-from karyocyte.common.composition.compose import check_config
+from karyocyte.composition.compose import check_config
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc

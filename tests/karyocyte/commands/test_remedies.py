@@ -11,15 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from datamodules.sources import list_configured
-from karyocyte.common.composition.compose import check_config, compose_overrides
-from karyocyte.common.composition.grid import job_configs
-from karyocyte.common.composition.named_files import check_files
-from karyocyte.common.config.overrides import key_of
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
-from karyocyte.common.predictions import write_predictions
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import check_config, compose_overrides
+from karyocyte.composition.grid import job_configs
+from karyocyte.composition.named_files import check_files
+from karyocyte.config.overrides import key_of
+from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
 from tests.helpers.images import write_class_folders, write_table
 from tests.helpers.predictions import make_run
 

@@ -12,8 +12,8 @@ import pytest
 
 from datamodules.sources import list_images
 from karyocyte.commands.review import app
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.paths import ROOT
+from karyocyte.composition.compose import compose_config
 from karyocyte.workflows.review.decisions import DecisionLog
 from tests.helpers.terminal import error_of, run_app
 from tests.karyocyte.workflows.review.bundles import MALE, decision, write_bundle

@@ -8,9 +8,9 @@ import yaml
 from PIL import Image
 
 from karyocyte.commands import tune
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.runs.facts import RunStatus
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import check_config
+from karyocyte.runs.facts import RunStatus
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings, typed_places
 from tests.karyocyte.workflows.sweeps.tuning.searches import table

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from karyocyte.common.composition.compose import compose_config
+from karyocyte.composition.compose import compose_config
 from karyocyte.inference.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
-from lightning_modules.create import create_classifier
+from lightning_modules.build.create import create_classifier
 from lightning_modules.prediction.adaptation import adapt_to_images
 
 

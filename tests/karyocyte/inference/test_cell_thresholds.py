@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from karyocyte.common.runs.portable import BUILT_IN, PortableModel
-from karyocyte.common.runs.run import Run
 from karyocyte.inference.cell_settings import KaryotypeConfig
 from karyocyte.inference.cell_thresholds import choose_on_validation, referral_thresholds
 from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.runs.portable import BUILT_IN, PortableModel
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
 

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import Combiner, align, combine
+from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
 from karyocyte.inference.models import RunsModel
 from karyocyte.inference.temperatures import fit_temperatures
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import join
 from tests.karyocyte.evaluation.cells.cells import make_cells
 

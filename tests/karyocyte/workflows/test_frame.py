@@ -10,8 +10,8 @@ from datamodules.preprocessing.pipeline import prepare_single
 from karyocyte.commands.evaluate import app as evaluate
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
-from karyocyte.common.runs.portable import PortableModel
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.portable import PortableModel
+from karyocyte.runs.run import Run
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.portable import TINY
 from tests.helpers.terminal import run_app

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from datamodules.sources import scan
-from karyocyte.common.config.sources import ChromosomesConfig, ComposedKaryogramsConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.sources import ChromosomesConfig, ComposedKaryogramsConfig
 from karyocyte.workflows import prepare_data
 from karyocyte.workflows.prepare_data import crop_sizes, draw_kinds
 from tests.helpers.chromosomes import write_chromosomes

@@ -19,12 +19,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.keras import KERAS
 from karyocyte.common.paths import ROOT
+from karyocyte.composition.compose import check_config
+from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_store
 from lightning_modules.backbones.backbone import has_running_statistics
@@ -34,7 +34,7 @@ from lightning_modules.backbones.keras_store import MIRROR
 from lightning_modules.backbones.local_weights import read_side_file
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
-from lightning_modules.build import build_classifier
+from lightning_modules.build.build import build_classifier
 from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed
 from tests.lightning_modules.backbones.keras_reference import CONSTANTS, SIDE, images, write_networks

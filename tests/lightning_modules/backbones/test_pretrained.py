@@ -11,9 +11,9 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 
-from karyocyte.common.config.schema import PretrainedConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
+from karyocyte.config.schema import PretrainedConfig
 from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders

@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from karyocyte.common.config.schema import ModelConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.without_effect import check_model_args, check_size
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
 
-from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
-from karyocyte.common.runs.stages import Stage
+from karyocyte.config.schema import StageConfig
+from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks import resume
 from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed

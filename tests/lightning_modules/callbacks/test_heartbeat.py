@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from tests.helpers.training import run_undrawn, small_config

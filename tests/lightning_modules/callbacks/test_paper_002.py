@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.stages import Stage
+from karyocyte.config.schema import StageConfig
+from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust, half_precision
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train

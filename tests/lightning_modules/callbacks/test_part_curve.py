@@ -3,8 +3,8 @@
 import pytest
 from sklearn.metrics import log_loss
 
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.core.plots import panels_of
+from karyocyte.evaluation.plots.plots import panels_of
+from karyocyte.runs.run import Run
 from tests.helpers.training import run_undrawn, small_config
 
 NET = ["model=scratch_cnn", "prepare.size=64", "head.layers=[gap,{dropout:0.5}]", "unfreeze=whole"]

@@ -6,12 +6,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.common.config.defaults import section_defaults
-from karyocyte.common.config.schema import StageConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.config.defaults import section_defaults
+from karyocyte.config.schema import StageConfig
+from karyocyte.runs.run import Run
+from lightning_modules.build.create import create_classifier
 from lightning_modules.callbacks.staged_unfreezing import Stage, StagedUnfreezing
-from lightning_modules.create import create_classifier
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, build, weights_of

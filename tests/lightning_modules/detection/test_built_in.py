@@ -6,11 +6,11 @@ import pytest
 from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.picture import network_picture
 from datamodules.sources.synthetic_metaphases import draw_metaphase
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
+from karyocyte.common.boxes import overlaps
 from karyocyte.common.paths import ROOT
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.common.runs.portable import BUILT_IN_DETECTORS, BUILT_IN_REFINER, read_description
+from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.inference.box_finder import BoxFinder
+from karyocyte.runs.portable import BUILT_IN_DETECTORS, BUILT_IN_REFINER, read_description
 from lightning_modules.detection.matching import match
 from lightning_modules.detection.trained import load_cutter
 

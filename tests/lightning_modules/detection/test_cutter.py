@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
 from lightning_modules.detection.cutter import DICE_WEIGHT, Cutter
 from lightning_modules.optimizers import TrainingSettings
 

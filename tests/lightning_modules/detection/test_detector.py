@@ -7,7 +7,7 @@ from timm import create_model
 from torch.nn import functional
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
 from lightning_modules.detection.decoding import decode
 from lightning_modules.detection.detector import DetectionScores, Detector
 from lightning_modules.detection.network import KINDS, STRIDE, CentreDecoder, Maps, levels_of

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
 from lightning_modules.detection.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement, RefinerHead
 from lightning_modules.optimizers import TrainingSettings
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import evaluating
-from lightning_modules.classifier import Classifier
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.prediction import mc_dropout
 from lightning_modules.prediction.mc_dropout import McDropout, check_dropout, draw_masks
 

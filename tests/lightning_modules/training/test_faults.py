@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from datamodules.prepared_dataset import PreparedDataset
-from karyocyte.common.config.data import LoaderConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
-from lightning_modules.classifier import Classifier
+from karyocyte.config.data import LoaderConfig
+from karyocyte.runs.run import Run
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.machine_faults import OutOfMemoryError, explained_batchnorm, explained_faults
 from tests.helpers.training import run_unevaluated, small_config
 

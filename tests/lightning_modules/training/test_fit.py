@@ -9,12 +9,12 @@ from pytorch_lightning import Callback
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import stages_of
-from lightning_modules.build import build_classifier
-from lightning_modules.checkpoint_io import load_checkpoint
-from lightning_modules.predict import predict
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import stages_of
+from lightning_modules.build.build import build_classifier
+from lightning_modules.support.checkpoint_io import load_checkpoint
 from lightning_modules.training.fit import train_stages
+from lightning_modules.training.predict import predict
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import Watch, killed_after_the_last_epoch, train
 

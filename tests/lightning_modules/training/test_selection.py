@@ -5,8 +5,8 @@ from math import inf, nan
 import pandas as pd
 import pytest
 
-from karyocyte.common.config.schema import StageConfig
-from karyocyte.common.runs.stages import Stage
+from karyocyte.config.schema import StageConfig
+from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]

@@ -10,8 +10,8 @@ from pytorch_lightning.plugins.environments import (
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import RepeatedError, UserError
-from karyocyte.common.runs.distributed import World
-from lightning_modules.distributed import _portable, cluster_environment, current_world, process_group
+from karyocyte.config.distributed import World
+from lightning_modules.support.distributed import _portable, cluster_environment, current_world, process_group
 from lightning_modules.training.trainer import check_trainer
 from tests.helpers.training import small_config
 

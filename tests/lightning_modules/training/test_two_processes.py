@@ -10,11 +10,11 @@ import torch
 from omegaconf import DictConfig
 
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.predictions import read_predictions
-from karyocyte.common.runs.predicted import to_predictions
-from karyocyte.common.runs.run import Run
-from lightning_modules.load import load_run
-from lightning_modules.predict import predict
+from karyocyte.runs.predicted import to_predictions
+from karyocyte.runs.predictions import read_predictions
+from karyocyte.runs.run import Run
+from lightning_modules.build.load import load_run
+from lightning_modules.training.predict import predict
 from tests.helpers.training import QUICK, composed, run_unevaluated, small_config
 from tests.lightning_modules.pair import Training, run_pair
 from tests.lightning_modules.tiny import assert_equal_weights

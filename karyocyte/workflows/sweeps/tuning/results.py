@@ -14,11 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.config.overrides import config_dir_words, key_of
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.core.plots import NAMES, canvas
-from karyocyte.evaluation.renderers import frame_table
+from karyocyte.config.overrides import config_dir_words, key_of
+from karyocyte.evaluation.plots.plots import NAMES, canvas
+from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
 from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated
 

@@ -15,22 +15,22 @@ from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.compat import optuna_heartbeat
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.locks import file_lock
 from karyocyte.common.revision import revision
-from karyocyte.common.runs.address import run_facts, run_identity
-from karyocyte.common.runs.lifecycle import Pruned
-from karyocyte.common.runs.run import Run
 from karyocyte.common.text import counted
+from karyocyte.config.schema import TrainingConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.runs.address import run_facts, run_identity
+from karyocyte.runs.lifecycle import Pruned
+from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
 from karyocyte.workflows.training import train
 from lightning_modules.callbacks.one_stage import stage_callback
-from lightning_modules.distributed import on_rank_zero
+from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.process import set_up_torch
 

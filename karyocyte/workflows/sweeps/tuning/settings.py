@@ -7,11 +7,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from karyocyte.common.composition.compose import check_config
-from karyocyte.common.config.base import StrictModel
-from karyocyte.common.config.explain import resolved, validated
-from karyocyte.common.config.schema import TrainingConfig
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config
+from karyocyte.config.base import StrictModel
+from karyocyte.config.explain import resolved, validated
+from karyocyte.config.schema import TrainingConfig
 
 Value = bool | int | float | str
 # What tells a range or a choice from a group of further keys.

@@ -9,9 +9,10 @@ from torch import nn
 
 from datamodules.metaphases.composed import ComposedDataModule
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import CutterConfig
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.tables import Table
+from karyocyte.config.schema import CutterConfig
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.workflows.training.detection.steps import (
     Found,
     by_case,
@@ -20,8 +21,7 @@ from karyocyte.workflows.training.detection.steps import (
     report,
     settings_of,
 )
-from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import InitialisedBackbone
+from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.detection.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
 
 MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures

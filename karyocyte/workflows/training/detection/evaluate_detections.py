@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
-from karyocyte.common.pictures.boxes import overlaps
-from karyocyte.evaluation.tables import Table
+from karyocyte.common.boxes import overlaps
+from karyocyte.evaluation.tables.tables import Table
 from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.detector import LEVELS
 from lightning_modules.detection.matching import average_precision, match

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
-from karyocyte.common.config.schema import REFINED_SIDE
 from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.revision import revision
-from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable import CODE_LICENCE, DetectorDescription, Licence, write_description
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import REFINED_SIDE
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.portable import CODE_LICENCE, DetectorDescription, Licence, write_description
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training.detection import cutter, evaluate_detections, refiner
 from lightning_modules.detection.trained import describe, load
 

@@ -17,12 +17,13 @@ from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar
 from datamodules.metaphases.proposals import ProposalDataModule, Proposed, moved_boxes
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import RefinerConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
-from karyocyte.common.runs.portable import BUILT_IN_DETECTORS
-from karyocyte.evaluation.tables import Table
+from karyocyte.config.schema import RefinerConfig
+from karyocyte.evaluation.tables.tables import Table
 from karyocyte.inference.box_finder import BoxFinder, logits_of
+from karyocyte.recipes.recipe import Built, Recipe
+from karyocyte.runs.portable import BUILT_IN_DETECTORS
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, Detected
 from karyocyte.workflows.training.detection.steps import (
     Found,
@@ -32,11 +33,10 @@ from karyocyte.workflows.training.detection.steps import (
     report,
     settings_of,
 )
-from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import InitialisedBackbone
+from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.detection.detector import LEVELS
 from lightning_modules.detection.refiner import MONITORS, BoxRefiner, RefinerHead
-from lightning_modules.distributed import rank_zero_first
+from lightning_modules.support.distributed import rank_zero_first
 
 PROPOSALS = "proposals.parquet"  # of the validation and test pictures, and what is said of them
 RESULTS = "refinement.csv"

@@ -11,28 +11,28 @@ from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
-from karyocyte.common.config.schema import MetaphaseConfig
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
-from karyocyte.common.runs.facts import ModelFacts
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable import DETECTOR_FACTS
-from karyocyte.common.runs.portable_folder import PictureNetworks, kind_of
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import in_sweep
+from karyocyte.config.schema import MetaphaseConfig
 from karyocyte.evaluation.intervals.methods import t_on_scale
-from karyocyte.evaluation.renderers import terminal
-from karyocyte.evaluation.tables import Table
-from lightning_modules.build import InitialisedBackbone
+from karyocyte.evaluation.tables.renderers import terminal
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import DETECTOR_FACTS
+from karyocyte.runs.portable_folder import PictureNetworks, kind_of
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import in_sweep
+from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.detection.cutter import Cutter
 from lightning_modules.detection.detector import Detector
 from lightning_modules.detection.refiner import BoxRefiner
 from lightning_modules.detection.trained import load
-from lightning_modules.distributed import on_rank_zero
+from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.predict import predicted_arrays
-from lightning_modules.staged_module import StagedModule
+from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
+from lightning_modules.training.predict import predicted_arrays
 
 KINDS: dict[type, PictureNetworks] = {Detector: "detector", Cutter: "cutter", BoxRefiner: "refiner"}
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures

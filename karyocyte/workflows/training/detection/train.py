@@ -9,7 +9,8 @@ import torch
 
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.common.config.schema import DetectorConfig
+from karyocyte.config.schema import DetectorConfig
+from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.workflows.training.detection.evaluate_detections import (
     SIDES,
     Detected,
@@ -18,8 +19,7 @@ from karyocyte.workflows.training.detection.evaluate_detections import (
     results_table,
 )
 from karyocyte.workflows.training.detection.steps import Found, fit_and_predict, load_start, report, settings_of
-from karyocyte.workflows.training.recipe import Built, Recipe
-from lightning_modules.build import InitialisedBackbone
+from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.detection.detector import MONITORS, Detector
 from lightning_modules.detection.network import CentreDecoder, decoder_width, levels_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import subjects_of
-from karyocyte.evaluation.evaluate import evaluate_labelled
-from karyocyte.evaluation.labelled_runs import LabelledRuns
 from karyocyte.evaluation.metrics.labelled import labelled_part
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.run.evaluate import evaluate_labelled
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)

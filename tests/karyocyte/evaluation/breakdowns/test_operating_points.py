@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.operating_points import REQUESTED
-from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.sections import flat_table
+from karyocyte.evaluation.pooling.sections import flat_table
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.evaluation.sections import flat_table
+from karyocyte.evaluation.pooling.sections import flat_table
+from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.subgroups import subgroup_warnings
-from karyocyte.evaluation.evaluate import evaluate_runs
-from karyocyte.evaluation.sections import flat_table
+from karyocyte.evaluation.pooling.sections import flat_table
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=30)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from karyocyte.common.predictions import Predictions
+from karyocyte.runs.predictions import Predictions
 from tests.helpers.predictions import join, of_probabilities
 
 CLASSES = (*map(str, range(1, 23)), "X", "Y")

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import strategies as st
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.predictions import Predictions
 from karyocyte.evaluation.cells.assignment import CHROMOSOMES, numbered_cells, refusal, unassignable
 from karyocyte.evaluation.cells.cell_posteriors import assign_cells
 from karyocyte.evaluation.cells.posterior import karyotype_posterior
 from karyocyte.evaluation.cells.prior import KaryotypePriors
+from karyocyte.runs.predictions import Predictions
 from tests.karyocyte.evaluation.cells.cells import CLASSES, calibrated, karyotype, make_cells
 
 seeds = st.integers(0, 2**32 - 1)

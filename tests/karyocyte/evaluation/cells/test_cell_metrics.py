@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
-from karyocyte.common.predictions import Predictions
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.cells.assignment import numbered_cells
 from karyocyte.evaluation.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
 from karyocyte.evaluation.cells.cell_posteriors import assign_cells
-from karyocyte.evaluation.evaluate import evaluate_runs, write_evaluation
-from karyocyte.evaluation.intervals.pooling import pool
-from karyocyte.evaluation.labelled_runs import LabelledRuns
-from karyocyte.evaluation.result import EvaluationResult
-from karyocyte.evaluation.tables import CELL_METRICS, cells_table, classes_table
-from karyocyte.evaluation.terminal import whole
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
+from karyocyte.evaluation.tables.tables import CELL_METRICS, cells_table, classes_table
+from karyocyte.evaluation.tables.terminal import whole
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.predictions import Predictions
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import printed
 from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from karyocyte.common.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.common.karyotype import CellThresholds
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.cells import cell_referral
 from karyocyte.evaluation.cells.cell_karyotype import karyotype_of_cell
 from karyocyte.evaluation.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds, doubts
 from karyocyte.evaluation.cells.prior import KaryotypePriors
-from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.temperature import fit_temperature
-from karyocyte.evaluation.terminal import whole
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.tables.terminal import whole
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import printed
 from tests.karyocyte.evaluation.cells.cells import CLASSES, karyotype, make_cell_run, make_cells

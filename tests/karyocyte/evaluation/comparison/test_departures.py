@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.paths import CONF, ROOT
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.run import Run
+from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.comparison.departures import NOT_KNOWN, departures, of_config, printed_keys
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 
 # What a line in the file of an experiment has, and how its key ends.

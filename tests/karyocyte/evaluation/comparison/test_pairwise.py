@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.comparison.comparison_tables import comparison_of_groups
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import McNemar, compare_groups, holm, mcnemar, paired
-from karyocyte.evaluation.evaluate import evaluate_runs
 from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 from tests.helpers.terminal import printed
 

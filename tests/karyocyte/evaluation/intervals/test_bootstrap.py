@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, around, intervals
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from karyocyte.evaluation.metrics.labelled import score

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss, share
-from karyocyte.evaluation.result import Share
+from karyocyte.evaluation.types.result import Share
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.6, 0.99))

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.seeds import collect, with_seeds
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=10)

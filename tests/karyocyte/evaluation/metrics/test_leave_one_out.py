@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karyocyte.evaluation.calibration import weighted_calibration
 from karyocyte.evaluation.intervals.folds import weighted_over_folds
 from karyocyte.evaluation.metrics import leave_one_out
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import one_by_one
 from karyocyte.evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics, defined
 from karyocyte.evaluation.referral.selective import WeightedArea
+from karyocyte.evaluation.sections.calibration import weighted_calibration
 
 
 def _labelled(seed, images, classes, clusters):

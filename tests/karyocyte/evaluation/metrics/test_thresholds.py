@@ -6,10 +6,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from karyocyte.common.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
-from karyocyte.evaluation.result import OperatingPoint
+from karyocyte.evaluation.types.result import OperatingPoint
 from tests.helpers.predictions import with_scores
 
 

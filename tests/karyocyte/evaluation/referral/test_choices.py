@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds
-from karyocyte.evaluation.labelled_runs import LabelledFold
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
     choose_referral,
@@ -16,8 +16,8 @@ from karyocyte.evaluation.referral.choices import (
     cut_notes,
     reviewed,
 )
-from karyocyte.evaluation.result import ConfidenceCut
-from karyocyte.evaluation.temperature import fit_temperature
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import ConfidenceCut
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.evaluation.evaluate import evaluate_labelled, evaluate_runs, write_files
-from karyocyte.evaluation.labelled_runs import LabelledRuns
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.referral import confidence_plots as plots
+from karyocyte.evaluation.run.evaluate import evaluate_labelled, evaluate_runs, write_files
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)

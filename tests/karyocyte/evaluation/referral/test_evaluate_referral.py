@@ -6,12 +6,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.evaluation.evaluate import evaluate_parts, evaluate_runs
-from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.config.schema import EvaluationConfig, TriageConfig
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.sections import flat_table
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_release
 from karyocyte.evaluation.referral.evaluate_referral import RULES, RuleDecision, decide, evaluate_rule, triage
-from karyocyte.evaluation.sections import flat_table
+from karyocyte.evaluation.run.evaluate import evaluate_parts, evaluate_runs
 from tests.helpers.predictions import join, make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))

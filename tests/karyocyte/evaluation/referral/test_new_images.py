@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.evaluate import evaluate_runs
-from karyocyte.evaluation.labelled_runs import LabelledFold
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.referral.evaluate_referral import decide
 from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
-from karyocyte.evaluation.result import EvaluationResult
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import EvaluationResult
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.config.schema import EvaluationConfig, TriageConfig
+from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds
-from karyocyte.evaluation.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.referral.choices import choose_release
 from karyocyte.evaluation.referral.selective import WeightedArea, areas, rankings, risk_coverage
 from tests.helpers.predictions import make_predictions, with_passes, with_scores

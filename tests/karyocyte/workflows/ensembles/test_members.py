@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.averaging import align
+from karyocyte.evaluation.pooling.averaging import align
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
 from tests.helpers.predictions import make_predictions, make_run
 

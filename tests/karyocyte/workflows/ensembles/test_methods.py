@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from karyocyte.evaluation.averaging import Combiner
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.methods import average_of, fit
 from tests.karyocyte.workflows.ensembles.problems import make_problem

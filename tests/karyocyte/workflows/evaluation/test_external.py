@@ -9,11 +9,11 @@ import torch
 
 from datamodules.inference.run_images import from_test_part
 from karyocyte.commands.evaluate import app
-from karyocyte.common.predictions import read_predictions
-from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.runs.predictions import read_predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.external_images import map_classes, parse_map
-from lightning_modules.load import load_run
+from lightning_modules.build.load import load_run
 from tests.helpers.images import write_class_folders
 from tests.helpers.portable import TINY
 from tests.helpers.terminal import error_of, run_app

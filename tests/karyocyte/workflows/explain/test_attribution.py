@@ -14,7 +14,7 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.explain.attribution import CAMS, heat_maps, resolve, scaled
 from karyocyte.workflows.explain.layers import Model
-from lightning_modules.build import build_classifier
+from lightning_modules.build.build import build_classifier
 from tests.helpers.training import small_config
 
 IMAGES = np.random.default_rng(0).integers(30, 255, (5, 32, 32, 3), dtype=np.uint8)

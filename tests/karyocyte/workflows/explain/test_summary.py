@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from karyocyte.commands.explain import app
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import ROOT
-from karyocyte.common.runs.stages import stages_of
+from karyocyte.composition.compose import compose_config
+from karyocyte.runs.stages import stages_of
 from karyocyte.workflows.explain.summary import build_untrained
-from lightning_modules.backbones.layer_table import ParameterCounts, count_as_keras, layers_of
+from lightning_modules.build.layer_table import ParameterCounts, count_as_keras, layers_of
 from tests.helpers.terminal import run_app
 
 # In all, and trained in the last stage: as papers 004 and 001 print them, and of our experiments on its karyograms.

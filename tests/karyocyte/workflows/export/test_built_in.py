@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from karyocyte.commands.predict import app as predict
-from karyocyte.common.runs.files import PortableFile
-from karyocyte.common.runs.portable import BUILT_IN, PortableModel
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.portable import BUILT_IN, PortableModel
 from tests.helpers.terminal import run_app
 
 IMAGE = Path(__file__).parent / "chromosome.png"

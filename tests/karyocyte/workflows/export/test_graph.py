@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from karyocyte.common.config.schema import InferenceConfig
-from karyocyte.common.runs.facts import ModelFacts
+from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.onnx_network import OnnxNetwork
 from karyocyte.inference.torch_network import PredictionNetwork
+from karyocyte.runs.facts import ModelFacts
 from karyocyte.workflows.export.graph import export_graph
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.classifier import Classifier
+from lightning_modules.modules.classifier import Classifier
 
 
 def network_of(name, cut, size, orientation):

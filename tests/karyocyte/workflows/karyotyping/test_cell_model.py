@@ -7,9 +7,9 @@ import pytest
 
 from datamodules.inference.cell_images import read_cell
 from datamodules.inference.cells import find_cells
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.evaluation.averaging import Combiner
+from karyocyte.composition.compose import compose_config
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.inference.networks import LoadedNetwork
 from karyocyte.inference.temperatures import Temperatures
 from karyocyte.workflows.karyotyping.cell_model import CellModel, sample_of_cells

@@ -7,7 +7,7 @@ import pytest
 from datamodules.inference.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_REFINER
+from karyocyte.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.workflows.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, read_drawn, read_fixed
 from tests.helpers.chromosomes import write_table
 from tests.karyocyte.workflows.review.bundles import decision

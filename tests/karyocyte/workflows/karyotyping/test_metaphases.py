@@ -9,9 +9,9 @@ from datamodules.io.decode import read_image
 from datamodules.metaphases.cut_out import cut_out
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.karyotype import app
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
-from karyocyte.common.runs.portable import BUILT_IN
+from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.inference.box_finder import BoxFinder, FoundBoxes
+from karyocyte.runs.portable import BUILT_IN
 from karyocyte.workflows.karyotyping.metaphases import (
     SCALE,
     ChromosomeFinder,

@@ -12,15 +12,15 @@ from karyocyte.commands.export import app as export
 from karyocyte.commands.karyotype import app as karyotype
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.portable import training_command
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import training_command
+from karyocyte.runs.run import Run
 from karyocyte.workflows.karyotyping import karyotype_request
 from karyocyte.workflows.review.cells import CellReview
 from karyocyte.workflows.review.decisions import CellDecisions
 from karyocyte.workflows.training.train import prepare
-from lightning_modules.build import build_classifier
-from lightning_modules.checkpoint_io import exported_parts
+from lightning_modules.build.build import build_classifier
+from lightning_modules.support.checkpoint_io import exported_parts
 from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app

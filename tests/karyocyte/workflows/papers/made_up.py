@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from karyocyte.common.composition.compose import compose_config
-from karyocyte.common.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
-from karyocyte.common.runs.ensemble import EnsembleFile, write_ensemble
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import ensemble_name
+from karyocyte.composition.compose import compose_config
+from karyocyte.evaluation.pooling.averaging import ensemble_name
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import PROBABILITY_PREFIX, Predictions, uncertainty_of
+from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import PARTS, TRAIN, Claim
 from karyocyte.workflows.papers.measured import LOSS, OF_EPOCH
 

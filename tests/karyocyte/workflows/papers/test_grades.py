@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from datamodules.manifest.splits import paper_counts
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import CONF, ROOT
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.evaluation.averaging import ensemble_name
+from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.comparison.departures import NOT_KNOWN
+from karyocyte.evaluation.pooling.averaging import ensemble_name
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import PARTS, printed_claims
 from karyocyte.workflows.papers.grades import count_grades, graded, summary
 from karyocyte.workflows.papers.measured import BEST_EPOCH

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.common.composition.grid import job_configs
+from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.papers.plan import (
     Options,
     Step,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from docs.synthetic_cnmc import draw_cells
-from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
+from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.papers import preflight
 from karyocyte.workflows.papers.plan import Options, make_plan
 

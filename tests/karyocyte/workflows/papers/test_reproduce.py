@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from karyocyte.common.cli import INTERRUPTED
-from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.files import RunFile
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
+from karyocyte.composition.grid import job_configs
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
 from karyocyte.workflows.papers import reproduce as runner
 from karyocyte.workflows.papers.plan import Options, Split, Step, make_plan, training_step
 from karyocyte.workflows.papers.records import Records

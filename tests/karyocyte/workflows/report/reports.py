@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from karyocyte.common.files import write_json, write_text
-from karyocyte.common.pictures.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
-from karyocyte.common.predictions import Predictions, write_predictions
+from karyocyte.evaluation.pages.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
+from karyocyte.runs.predictions import Predictions, write_predictions
 
 RESAMPLES = 20
 CONFIG = f"evaluation:\n  resamples: {RESAMPLES}\n"

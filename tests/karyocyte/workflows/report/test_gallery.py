@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.pictures.thumbnails import THUMBNAILS, read_pictures
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, read_pictures
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
 from karyocyte.workflows.report.sources import read_chapters

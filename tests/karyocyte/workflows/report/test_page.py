@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from karyocyte.common.config.schema import EvaluationConfig
 from karyocyte.common.files import write_json, write_text
-from karyocyte.common.predictions import write_predictions
-from karyocyte.evaluation.evaluate import evaluate_runs
-from karyocyte.evaluation.result import EvaluationWarning
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import EvaluationWarning
+from karyocyte.runs.predictions import write_predictions
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
 from karyocyte.workflows.report.summary import diagnosis

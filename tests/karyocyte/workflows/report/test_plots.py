@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from karyocyte.common.config.schema import EvaluationConfig
-from karyocyte.evaluation.evaluate import evaluate_runs
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.sources import read_chapters
 from tests.helpers.predictions import make_run

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from karyocyte.evaluation.predicted_table import PredictedFacts, write_predicted
+from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from tests.helpers.images import write_image
 
 

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from datamodules.sources import list_images
 from datamodules.sources.metaphase_boxes import read_annotations
 from karyocyte.commands.review import app
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.composition.compose import compose_config
 from karyocyte.workflows.review.decisions import DecisionLog, read_decisions
 from karyocyte.workflows.review.review import open_review
 from karyocyte.workflows.review.server import Reader, ReviewServer, review_app

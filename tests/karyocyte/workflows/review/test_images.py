@@ -5,7 +5,7 @@ import json
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.pictures.thumbnails import decode
+from karyocyte.evaluation.pages.thumbnails import decode
 from karyocyte.workflows.review.decisions import CellDecisions
 from karyocyte.workflows.review.images import ImageReview
 from karyocyte.workflows.review.review import open_review

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from karyocyte.common.files import write_json
-from karyocyte.common.runs.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
+from karyocyte.runs.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
 
 ELSEWHERE = "node7"
 METRIC = {"value": 0.9, "low": 0.85, "high": 0.94}

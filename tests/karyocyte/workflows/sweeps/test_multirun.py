@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 
 from karyocyte.commands import train
-from karyocyte.common.composition.grid import grid
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
+from karyocyte.composition.grid import grid
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 

@@ -1,12 +1,12 @@
 from pathlib import Path
 
 from karyocyte.commands import train
-from karyocyte.common.composition.compose import compose_config
 from karyocyte.common.files import write_json, write_text
-from karyocyte.common.runs.address import run_folder, run_identity
-from karyocyte.common.runs.lifecycle import locked
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.sweeps import job_of, sweep_folder, write_record
+from karyocyte.composition.compose import compose_config
+from karyocyte.runs.address import run_folder, run_identity
+from karyocyte.runs.lifecycle import locked
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import job_of, sweep_folder, write_record
 
 WORDS = ("+experiment=resnet18_cut_block5", "data=synthetic", "output_dir=out", "weights=random")
 TYPED = ("-m", "--config-dir", "mine", "+sweep=mine", *WORDS, "split.fold=0,1", "+cluster=slurm", "--cfg", "job")

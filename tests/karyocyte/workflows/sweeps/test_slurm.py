@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from karyocyte.common.config.cluster import SlurmConfig
 from karyocyte.common.errors import UserError
+from karyocyte.config.cluster import SlurmConfig
 from karyocyte.workflows.sweeps.slurm import batch_script, check_slurm, queued_jobs, sbatch_options, submit
 
 SRUN = '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\n"$@"\n'

@@ -6,8 +6,8 @@ import timm
 import torch
 from huggingface_hub import constants
 
-from karyocyte.common.composition.grid import job_configs
 from karyocyte.common.errors import UserError
+from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from karyocyte.commands import train
-from karyocyte.common.config.schema import Config
 from karyocyte.common.preemption import Preempted, watched
+from karyocyte.config.schema import Config
 from karyocyte.workflows.sweeps.jobs import command_line
 from lightning_modules.callbacks.resume import StepSeed
 from tests import processes

@@ -10,11 +10,11 @@ from pytorch_lightning import Callback
 
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.config.schema import Config
-from karyocyte.common.runs.run import Run
-from karyocyte.common.runs.stages import planned_stages
+from karyocyte.config.schema import Config
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import planned_stages
 from karyocyte.workflows.training.train import build_model
-from lightning_modules.classifier import Classifier
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training import frozen
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
 from karyocyte.evaluation.metrics.classification import METRICS, Metric
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training.monitored import add_monitored, monitored
-from lightning_modules.epoch_metrics import KeptScores
+from lightning_modules.modules.epoch_metrics import KeptScores
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import build, train
 

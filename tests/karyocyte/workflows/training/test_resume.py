@@ -11,11 +11,11 @@ import torch
 
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.preprocessing import cache
-from karyocyte.common.config.schema import Config
-from karyocyte.common.predictions import read_predictions
 from karyocyte.common.preemption import Preempted, watched
-from karyocyte.common.runs.facts import RunStatus
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import Config
+from karyocyte.runs.facts import RunStatus
+from karyocyte.runs.predictions import read_predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, run_unevaluated, small_config

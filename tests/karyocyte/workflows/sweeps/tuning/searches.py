@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from karyocyte.common.config.schema import Config
 from karyocyte.common.files import sha256_of_value, write_json
-from karyocyte.common.runs.lifecycle import Watch
-from karyocyte.common.runs.run import Run
+from karyocyte.config.schema import Config
+from karyocyte.runs.lifecycle import Watch
+from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning import search as tuning
 from karyocyte.workflows.sweeps.tuning.settings import take_search
 from tests.helpers.training import SMALL, composed

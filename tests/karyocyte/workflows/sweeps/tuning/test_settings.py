@@ -2,8 +2,8 @@
 
 import pytest
 
-from karyocyte.common.composition.compose import check_config
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, take_search
 from tests.helpers.training import composed
 

@@ -10,7 +10,7 @@ from datamodules.metaphases.crops import cut_out_by
 from datamodules.metaphases.data_module import MetaphaseDataModule
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from lightning_modules.detection.cutter import agreement
 from lightning_modules.detection.trained import load_cutter, load_detector

@@ -10,12 +10,12 @@ import torch
 
 from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.export import app as export
-from karyocyte.common.config.sources import SyntheticChromosomesConfig
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.address import run_folder, run_identity
-from karyocyte.common.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
-from karyocyte.common.runs.run import Run
+from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.inference.box_finder import BoxFinder
+from karyocyte.runs.address import run_folder, run_identity
+from karyocyte.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from karyocyte.workflows.training.detection.refiner import calibrate
 from lightning_modules.detection.trained import load_refiner

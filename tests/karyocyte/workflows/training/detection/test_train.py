@@ -9,8 +9,8 @@ import torch
 
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
-from karyocyte.common.runs.run import Run
 from karyocyte.inference.box_finder import BoxFinder
+from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from lightning_modules.detection.trained import load_detector
 from tests.datamodules.metaphases.sets import write_metaphases

@@ -1,1 +1,0 @@
-"""Numerical and structural abnormalities of composed karyograms."""

@@ -1,1 +1,0 @@
-"""Boxes in pictures, and small pictures of images."""

@@ -1,0 +1,206 @@
+"""From Hydra's composition to the typed, frozen configuration."""
+
+import difflib
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from karyocyte.common.errors import UserError
+from karyocyte.composition.chosen_groups import check_chosen_groups
+from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
+from karyocyte.config.defaults import composition
+from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
+from karyocyte.config.overrides import check_words, key_of, quote_text, several_values, unreadable
+from karyocyte.config.recipes import with_known_keys
+from karyocyte.config.rules import check_rules
+from karyocyte.config.schema import RECIPES, Config, TrainingConfig
+from karyocyte.runs.names import resolve_run
+
+_FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
+GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
+_DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the number of folds depends on these
+_REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
+
+
+def compose_config(overrides: Sequence[str]) -> TrainingConfig:
+    """Return the configuration that ``python train.py`` would train with these overrides: composed and checked."""
+    return check_config(compose_overrides(overrides))
+
+
+def compose_overrides(overrides: Sequence[str]) -> DictConfig:
+    """Return what Hydra composes from conf/ and the overrides, not validated; a ``UserError`` names a wrong one."""
+    check_words(overrides)
+    check_override_order(overrides)
+    with explain_composition():
+        return composition(*map(quote_text, overrides))
+
+
+def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """Return the typed configuration, frozen from here on, of what Hydra composed.
+
+    A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
+    that contradicts another or ``overrides``.
+    """
+    set_trainer(composed, overrides)
+    for key in ("init_from", "detector"):
+        if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
+            composed[key] = str(resolve_run(Path(composed[key])))
+    values = resolved(composed, "configuration")
+    cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
+    single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
+    if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:
+        raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add `-m`, python train.py -m ...")
+    if "search" in values:
+        raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
+    recipe = values["recipe"]
+    if recipe not in RECIPES:
+        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
+    missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
+    if missing:
+        raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
+    if recipe != "classifier":
+        values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
+    config = validated(RECIPES[recipe], values)
+    check_rules(config)
+    return config
+
+
+def check_override_order(overrides: Sequence[str]) -> None:
+    """Refuse ``+profile`` before ``+experiment``, ``+tuned`` before either, and a group that is mixed with others.
+
+    Hydra would overrule each of them silently.
+    """
+    groups = [word.partition("=")[0] for word in overrides]  # without a + it is no group
+    typed = [groups.index(name) for name in ("+experiment", "+profile", "+tuned") if name in groups]
+    for first, second in pairwise(typed):
+        if second < first:
+            right = f"{overrides[first]} {overrides[second]}"
+            raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
+    check_chosen_groups([overrides])
+
+
+@contextmanager
+def explain_composition() -> Iterator[None]:
+    """Turn what Hydra says of a wrong override or a broken YAML file into a ``UserError`` of one line."""
+    try:
+        yield
+    except OverrideParseException as error:
+        raise UserError(f"cannot read the override {error.override!r}: {unreadable(error.override or '')}") from error
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(_explain_hydra(error)) from error
+    except (ValueError, AssertionError) as error:
+        # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
+        if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
+            raise
+        if str(error).startswith("Only one of --"):
+            raise UserError(f"{error}: --cfg job shows one training, without -m") from error
+        raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
+
+
+def _explain_hydra(error: Exception) -> str:
+    if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
+        return f"a YAML file cannot be read: {error.__cause__ or error}"
+    first = str(error).strip().splitlines()[0]
+    if first.startswith(_FROM_RESOLVER):
+        return first.removeprefix(_FROM_RESOLVER)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
+            group, option = group.partition("/")[0], Path(option).stem
+        options = list(error.options or ())
+        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
+        others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
+        listed = f"conf/{group}/ has {', '.join(options)}{others}"
+        if near:
+            typed = f"+{group}" if group in ADDED_GROUPS else group
+            listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
+        return f"there is no {group}={option}: {listed}"
+    return _explain_words(first, str(error)) or " ".join(str(error).split())
+
+
+def _explain_words(first: str, whole: str) -> str | None:
+    """Explain the ``first`` line of the ``whole`` message of Hydra; None where that is to be shown."""
+    if "Default List Overrides" in first:  # of data=synthetic_metaphases, which the profile would name
+        return "+profile=demo is for classifiers: in its place type data=synthetic_metaphases weights=random"
+    name = re.search(r"'([^']+)'", first)
+    if name and first.startswith("Ambiguous value"):
+        return several_values(name[1])
+    group = re.match(r"Multiple values for (\S+)\. To override a value use '[^:]*: (\S+)'", first)
+    if group:
+        return f"{group[1]} is chosen already: leave out the +, type `{group[1]}={group[2]}`"
+    if name and first.startswith("Could not override"):
+        return _not_composed(name[1], whole.rpartition(" use ")[2].strip())
+    return None
+
+
+def _not_composed(key: str, added: str) -> str:
+    """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
+    known = known_keys(Config)
+    for kind, model in (("slurm", SlurmConfig), ("local", LocalConfig)):
+        keys = known_keys(model, "cluster")
+        if key in keys:
+            same = SHARED.get(key.removeprefix("cluster."))
+            return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
+        known += keys
+    if key in known or _is_of_mapping(key):
+        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
+    return unknown_key(key, known)
+
+
+def _is_of_mapping(key: str) -> bool:
+    """Whether the key is in a mapping that takes any keys, such as model.args."""
+    annotation: Any = Config
+    for name in key.split(".")[:-1]:
+        fields = getattr(annotation, "model_fields", {})
+        if name not in fields:
+            return False
+        annotation = fields[name].annotation
+    return str(annotation).startswith("dict")
+
+
+def all_folds(*, _root_: DictConfig) -> int:
+    """Return the number of folds of the one data set that all jobs of a sweep share: ``${all_folds:}`` in conf/sweep.
+
+    A ``UserError``: the jobs may differ in it, the images must be read to know it, or there are no folds.
+    """
+    keys = list(_root_.hydra.sweeper.params)
+    for override in OverridesParser.create().parse_overrides(list(_root_.hydra.overrides.task)):
+        if override.key_or_group == "split.fold":
+            return 1  # it is overridden
+        if override.is_sweep_override():
+            keys.append(override.get_key_element())
+    for key in keys:
+        name = key_of(key)
+        if name != "split.fold" and name.split(".")[0] in _DECISIVE_KEYS:
+            raise UserError(f"{key} may change the number of folds from job to job: {_REMEDY}")
+    if _root_.split.test != "fold":
+        raise UserError(f"split.test={_root_.split.test} is one given part without folds: set `split.test=fold`")
+    if _root_.protocol != "subject":
+        return int(_root_.split.folds)
+    if _root_.data.get("part_column"):
+        raise UserError(f"only the table knows its folds (data.part_column={_root_.data.part_column}): {_REMEDY}")
+    return GIVEN_FOLDS.get(_root_.data.source, int(_root_.split.folds))
+
+
+def protocol_of_own_images(*, _root_: DictConfig) -> str:
+    """Return ``${protocol_of_own_images:}``: "subject" where ``data`` says how subjects or parts are found."""
+    known = [_root_.data.get(key) for key in ("subject_regex", "subject_column", "part_column")]
+    return "subject" if any(known) else "image"
+
+
+OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)
+OmegaConf.register_new_resolver("protocol_of_own_images", protocol_of_own_images, replace=True)

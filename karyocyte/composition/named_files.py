@@ -1,0 +1,50 @@
+"""Whether the files and folders exist that a composed configuration names."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from karyocyte.common.cli import warn_once
+from karyocyte.common.errors import UserError, close_path
+from karyocyte.config.rules import DATA_DIR_HINT
+from karyocyte.runs.portable_folder import kind_of
+from karyocyte.runs.run import Run
+
+DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
+
+
+def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check, before any validation, that the data folder that is read exists; one read ``elsewhere`` is warned of."""
+    source = composed.data.get("chromosomes", composed.data).get("source")
+    if source in DRAWN:
+        return
+    if composed.data_dir is None:
+        raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
+    downloaded = composed.data.get("download", False)
+    data_dir = Path(str(composed.data_dir)).expanduser()
+    if not downloaded and not data_dir.exists():
+        if not elsewhere:
+            raise UserError(
+                f"data_dir={composed.data_dir} does not exist: {close_path(data_dir, 'data_dir=')}{DATA_DIR_HINT}"
+            )
+        warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
+
+
+def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
+    """Check that what ``weights``, ``init_from``, ``detector`` and ``data_dir`` (`check_data_dir`) name exists."""
+    weights = str(composed.weights)
+    if weights.endswith(".safetensors") and not Path(weights).is_file():
+        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
+    folder = weights.removeprefix("local-dir:")
+    if folder != weights and not Path(folder).expanduser().is_dir():
+        raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
+    check_data_dir(composed, elsewhere)
+    if composed.init_from is not None:
+        start = Path(composed.init_from)
+        if kind_of(start) is None:
+            Run.open_finished(start)
+    if composed.get("detector") is not None:
+        detector = Path(composed.detector)
+        kind = kind_of(detector) or Run.open_finished(detector).raw_config["recipe"]
+        if kind != "detector":
+            raise UserError(f"detector={detector} is no detector: name a run of +experiment=metaphase_detector")

@@ -1,0 +1,79 @@
+"""The language of all commands: ``RUN... key=value ...``, where the keys are those of sections of conf/."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from karyocyte.common.errors import UserError
+from karyocyte.config.base import StrictModel
+from karyocyte.config.defaults import section_defaults
+from karyocyte.config.explain import Model, resolved, validated
+
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.ASCII | re.DOTALL)
+
+
+class Command:
+    """The words of a command line: paths, such as those of runs, and the settings that overrides change.
+
+    The keys of the first section stand alone, those of the others follow the name of their section:
+    ``population=50 evaluation.resamples=200``. ``command[EvaluationConfig]`` is a section's typed, checked model; a
+    ``UserError`` names a key that is unknown, with the nearest right ones, or whose value does not fit.
+    """
+
+    def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
+        self.paths, overrides = split_words(words)
+        self._sections: dict[type[StrictModel], Any] = {}
+        for model in (*others, section):
+            name = f"{_name(model)}."
+            own = [override.removeprefix(name) for override in overrides if override.startswith(name)]
+            overrides = [override for override in overrides if not override.startswith(name)]
+            if model is section:
+                self._sections[model] = read_section(model, own + overrides, others=others)
+            else:
+                self._sections[model] = read_section(model, own, _name(model))
+
+    def __getitem__(self, section: type[Model]) -> Model:
+        settings: Model = self._sections[section]
+        return settings
+
+
+def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Divide the words of a command line into paths and overrides; ``seed=0`` is a path where it exists."""
+    paths = []
+    overrides = []
+    for word in words:
+        if is_override(word):
+            overrides.append(word)
+        else:
+            paths.append(Path(word))
+    return paths, overrides
+
+
+def is_override(word: str) -> bool:
+    """Tell whether a word of a command line is an override, such as ``evaluation.resamples=200``, and no path."""
+    return _OVERRIDE.fullmatch(word) is not None and not Path(word).exists()
+
+
+def read_section(
+    model: type[Model], overrides: Sequence[str] = (), name: str = "", others: Sequence[type[StrictModel]] = ()
+) -> Model:
+    """Return a section of conf/ with overrides such as ``loss=0.01``, read as YAML.
+
+    A ``UserError`` puts ``name`` before a wrong key, and may name keys of the sections ``others`` as well.
+    """
+    assert model.defaults_section is not None, f"{model.__name__} names no section of conf/"
+    try:
+        merged = OmegaConf.merge(section_defaults(model.defaults_section), OmegaConf.from_dotlist(list(overrides)))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"{' '.join(overrides)}: {' '.join(str(error).splitlines()[:2])}") from error
+    return validated(model, resolved(merged, name or _name(model)), name, {_name(other): other for other in others})
+
+
+def _name(model: type[StrictModel]) -> str:
+    """The name of a model's section: "evaluation" of "train:evaluation"."""
+    return str(model.defaults_section).rpartition(":")[2]

@@ -1,0 +1,175 @@
+"""The typed schema of conf/, as far as it concerns images: split, preparation, balance, transform, loader."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from karyocyte.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
+
+MOST_WORKERS = 1000  # a mistyped number would start as many processes
+Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class SplitConfig(StrictModel, defaults="train:split"):
+    """Which images train, validate and test."""
+
+    folds: Annotated[int, Field(ge=3)] = FROM_YAML
+    fold: Count = FROM_YAML
+    drawn_validation: Literal["fold", "share"] = FROM_YAML
+    validation: Share = FROM_YAML
+    test: str = FROM_YAML
+    given_validation: str | None = FROM_YAML
+    seed: Seed = FROM_YAML
+    link_subjects: bool = FROM_YAML
+    near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
+
+
+class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
+    """How a chromosome is laid on a canvas that keeps its scale (``prepare.fit=canvas``)."""
+
+    scale_by: Literal["image", "cell", "width"] = FROM_YAML
+    scale: PositiveFloat = FROM_YAML
+    area: PositiveFloat = FROM_YAML
+    unknown_cell: Literal["stop", "width"] = FROM_YAML
+    oversize: Literal["stop", "shrink"] = FROM_YAML
+    equalize: bool = FROM_YAML
+
+
+class PrepareConfig(StrictModel, defaults="train:prepare"):
+    """The deterministic preparation of an image."""
+
+    size: Pixels | tuple[Pixels, Pixels] = FROM_YAML
+    background: Literal["black", "detect", "border"] = FROM_YAML
+    augment_at: Pixels | None = FROM_YAML
+    fit: Literal["square", "frame", "stretch", "canvas"] = FROM_YAML
+    frame: Annotated[int, Field(ge=1, le=10_000)] | None = FROM_YAML
+    canvas: CanvasConfig = FROM_YAML
+    crop: bool = FROM_YAML
+    crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
+    clahe: bool = FROM_YAML
+    clahe_clip_limit: PositiveFloat = FROM_YAML
+    clahe_tiles: PositiveInt = FROM_YAML
+    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = FROM_YAML
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a prepared image in pixels."""
+        if isinstance(self.size, int):
+            return self.size, self.size
+        return self.size
+
+    @property
+    def scales_by_cell(self) -> bool:
+        """Whether the scale of a chromosome depends on the other images of its cell."""
+        return self.fit == "canvas" and self.canvas.scale_by == "cell"
+
+    @property
+    def measures_frame(self) -> bool:
+        """Whether the frame is that of the training images, which are to be measured."""
+        return self.fit == "frame" and self.frame is None
+
+    def for_single_images(self) -> "PrepareConfig":
+        """Return the preparation of images whose cells are not known: they are scaled by the width instead."""
+        canvas = self.canvas.model_copy(update={"unknown_cell": "width"})
+        return self.model_copy(update={"canvas": canvas})
+
+    @property
+    def stored_shape(self) -> tuple[int, int]:
+        """Height and width of an image in the cache, where it is augmented, in pixels."""
+        return self.shape if self.augment_at is None else (self.augment_at, self.augment_at)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "PrepareConfig":
+        if self.fit in ("square", "frame") and self.shape[0] != self.shape[1]:
+            raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
+        if self.fit != "frame" and self.frame is not None:
+            raise ValueError(f"frame={self.frame} has no effect with fit={self.fit}: set prepare.fit=frame, or null")
+        if self.fit == "canvas" and self.clahe:
+            raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
+        if self.fit == "canvas" and self.background == "border":
+            raise ValueError("background=border may be light, fit=canvas lays chromosomes on black: set it to detect")
+        if self.augment_at is not None and self.fit == "canvas":
+            raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
+        if self.augment_at is not None and self.augment_at < max(self.shape):
+            raise ValueError(f"augment_at={self.augment_at} is below size: images would be enlarged again, raise it")
+        return self
+
+
+class PictureCanvasConfig(StrictModel, defaults="train:prepare.canvas"):
+    """The scale of a whole picture."""
+
+    scale: PositiveFloat = FROM_YAML
+
+
+class PictureConfig(StrictModel, defaults="train:prepare"):
+    """The preparation of pictures of whole metaphases for a detector."""
+
+    background: Literal["black", "detect"] = FROM_YAML
+    canvas: PictureCanvasConfig = FROM_YAML
+
+
+class BalanceConfig(StrictModel, defaults="balance/none"):
+    """How unequal classes of the train part are evened out."""
+
+    name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
+
+
+BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true
+# How and to which images transforms are applied, beside the keys that are checked by themselves.
+NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
+ONLY_BATCHED = ("bend", "scale", "uneven", "sharpness")
+
+
+class TransformConfig(StrictModel, defaults="transform/none"):
+    """The random transforms of training images; ``extra`` names further ones."""
+
+    flips: bool = FROM_YAML
+    rotations: bool = FROM_YAML
+    probability: Probability = FROM_YAML
+    apply_to: Literal["all", "copies"] = FROM_YAML
+    each_epoch: bool = FROM_YAML
+    mirror: bool = FROM_YAML
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = FROM_YAML
+    stretch: Strength = FROM_YAML
+    shift: Strength = FROM_YAML
+    brightness: Strength = FROM_YAML
+    gamma: Strength = FROM_YAML
+    noise: Strength = FROM_YAML
+    blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
+    batched: bool = FROM_YAML
+    bend: Strength = FROM_YAML
+    scale: Strength = FROM_YAML
+    uneven: Strength = FROM_YAML
+    sharpness: Annotated[float, Field(ge=0.0)] = FROM_YAML
+    extra: Extensions = FROM_YAML
+
+    @model_validator(mode="after")
+    def _batched_or_not(self) -> "TransformConfig":
+        if not self.batched:
+            absent = [key for key in ONLY_BATCHED if getattr(self, key)]
+            if absent:
+                raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
+            return self
+        others = self.model_dump(exclude={*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS})
+        absent = [key for key, value in others.items() if value]
+        if self.apply_to != "all":
+            absent.append(f"apply_to={self.apply_to}")
+        if absent:
+            raise ValueError(
+                f"{', '.join(absent)}: not with transform.batched=true: remove it, or set transform.batched=false"
+            )
+        return self
+
+
+class LoaderConfig(StrictModel, defaults="train:loader"):
+    """How batches reach the model."""
+
+    batch_size: PositiveInt = FROM_YAML
+    workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["cores"] = FROM_YAML
+    timeout: PositiveInt = FROM_YAML

@@ -1,0 +1,132 @@
+"""What pydantic and OmegaConf say of a wrong configuration, in one line with the nearest right keys."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar, get_args
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from karyocyte.common.errors import UserError
+from karyocyte.config.base import StrictModel
+from karyocyte.config.defaults import section_defaults
+from karyocyte.config.sources import SOURCES, SourceConfig
+
+Model = TypeVar("Model", bound=StrictModel)
+ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
+NEAREST = 5  # names in a message, at most
+_UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic adds to the place of a fault
+
+
+def resolved(node: Any, name: str) -> dict[str, Any]:
+    """Return a node of a composition as plain values; a ``UserError`` begins with ``name``."""
+    try:
+        values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{name}: {str(error).splitlines()[0]}") from error
+    return dict(values)
+
+
+def validated(
+    model: type[Model], values: Any, section: str = "", others: Mapping[str, type[StrictModel]] | None = None
+) -> Model:
+    """Return values as their typed model; a ``UserError`` names the first wrong key, and the nearest right ones.
+
+    ``section`` is the key of the model, "" of the whole configuration; ``others`` are models that might be meant.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(error, model, section, others or {})) from error
+
+
+def _explain(
+    error: ValidationError, schema: type[StrictModel], section: str, others: Mapping[str, type[StrictModel]]
+) -> str:
+    """One line for the first fault, with the number of the others."""
+    faults = error.errors()
+    fault = faults[0]
+    key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
+    if fault["type"] == "extra_forbidden":
+        known = known_keys(schema, section)
+        for name, other in others.items():
+            known += known_keys(other, name)
+        text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
+    elif fault["type"] == "union_tag_invalid":
+        text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
+    elif fault["type"] == "missing":
+        text = f"{key} is missing: add {key}=..."
+    elif key == "name" and fault["type"] == "string_pattern_mismatch":
+        plain = re.sub(r"[^\w.-]+", "_", fault["input"]).lstrip(".-")
+        text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
+    else:
+        text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
+        if key and not isinstance(fault["input"], Mapping):
+            text += f" (got {fault['input']!r})"
+    if len(faults) > 1:
+        text += f" ({len(faults) - 1} more)"
+    return text
+
+
+def _key_parts(location: Sequence[str | int]) -> list[str]:
+    """The parts of a key; pydantic adds the type that it tried."""
+    return [part for part in map(str, location) if not _UNION_MEMBER.match(part)]
+
+
+def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
+    """Return the message for an unknown dotted key; ``file`` of conf/ lists the right ones."""
+    if key in ADDED_GROUPS:
+        return f"unknown key {key}: groups are added with a +, such as +{key}=..."
+    if key in known:
+        return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
+    choices = list(known)
+    if "." not in key:
+        choices += [f"+{group}" for group in ADDED_GROUPS]
+    near = nearest(key, choices)
+    group = key.partition(".")[0]
+    if not near and group in ADDED_GROUPS:
+        file = f"{group}/*"
+    if not near:
+        return f"unknown key {key}: conf/{file}.yaml lists the keys"
+    return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
+
+
+def nearest(name: str, choices: Sequence[str]) -> list[str]:
+    """Return the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
+    word = name.rpartition(".")[2]
+    same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
+    same_word.sort(key=lambda choice: choice.count("."))
+    similar = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)
+    same_end = [choice for choice in choices if choice.endswith(f"_{word}") or name.endswith(choice.split(".")[-1])]
+    return (same_word or similar or same_end)[:NEAREST]
+
+
+def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
+    """Return the dotted keys of a model and of the models in it, below ``node``."""
+    keys: dict[str, None] = {}
+    section = getattr(schema, "defaults_section", None)
+    defaults = section_defaults(section) if section else {}
+    for name, field in schema.model_fields.items():
+        key = f"{node}.{name}".removeprefix(".")
+        keys[key] = None
+        if isinstance(defaults.get(name), Mapping):  # also where the model takes the keys of any class
+            keys |= {f"{key}.{below}": None for below in defaults[name]}
+        if str(field.annotation).startswith(("dict", "tuple")):
+            key += ".<name>"
+        for model in _models(field.annotation):
+            keys |= dict.fromkeys(known_keys(model, key))
+    if schema.model_config.get("extra") == "allow":  # the arguments of a class, as conf/ has them
+        keys |= {f"{node}.{name}": None for name in defaults}
+    return list(keys)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
+    if annotation is SourceConfig:
+        return [*SOURCES.values(), *SourceConfig.__subclasses__()]  # also those of a user's own
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return list(chain.from_iterable(map(_models, get_args(annotation))))

@@ -1,0 +1,275 @@
+"""The settings of the sources of images: those that the project has, and how one of a user's own is found."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, model_validator
+
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.config.base import FROM_YAML, Count, Name, Pixels, Probability, Seed, Share, StrictModel
+
+MOST_IMAGES = 1_000_000  # a mistyped number would fill the disk
+
+
+class PaperSplit(StrictModel):
+    """What a paper did: random parts of the images, unstratified; the test part takes the rest.
+
+    ``rounding``: ``down`` of the training and validation parts; ``up`` of the test part of all images, then of the
+    validation part of the rest, as by scikit-learn's ``train_test_split`` used twice.
+    """
+
+    train: Share
+    validation: Share
+    rounding: Literal["down", "up"] = "down"
+
+    @model_validator(mode="after")
+    def _leaves_a_test_part(self) -> "PaperSplit":
+        if self.train + self.validation >= 1.0:
+            raise ValueError("train + validation must stay below 1: the rest is the test part")
+        return self
+
+
+class AugmentedConfig(StrictModel):
+    """Under protocol=paper: how many images an original becomes before the split, itself among them."""
+
+    normal: Annotated[float, Field(ge=1.0)]
+    abnormal: Annotated[float, Field(ge=1.0)]
+
+
+class SourceConfig(StrictModel):
+    """Keys that every source of images has; a source adds its own.
+
+    ``source`` is a name in `SOURCES`, or the path of the class of the settings of a user's own source.
+    """
+
+    source: str
+    positive_class: str | None = None
+    on_broken: Literal["stop", "skip"] = FROM_YAML
+    paper_split: PaperSplit | None = None
+
+
+class ChallengeConfig(SourceConfig):
+    """What the sources of C-NMC 2019 have in common."""
+
+    parts: tuple[Literal["training", "prelim"], ...] = FROM_YAML
+
+
+class CnmcConfig(ChallengeConfig, defaults="data/cnmc"):
+    """C-NMC 2019 in the challenge's own folders."""
+
+    source: Literal["cnmc"]
+
+
+class HemAllConfig(ChallengeConfig, defaults="data/hem_all"):
+    """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
+
+    source: Literal["hem_all"]
+    images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = FROM_YAML
+
+
+class NamedImagesConfig(SourceConfig):
+    """Images whose file names may tell the subject."""
+
+    subject_regex: str | None = FROM_YAML
+
+
+class FolderConfig(NamedImagesConfig, defaults="data/folder"):
+    """One sub-folder per class."""
+
+    source: Literal["folder"]
+    classes: tuple[str, ...] | None = FROM_YAML
+
+
+class KaryogramsConfig(NamedImagesConfig, defaults="data/karyograms"):
+    """Whole karyograms in two folders, normal and abnormal."""
+
+    source: Literal["karyograms"]
+    augmented: AugmentedConfig = FROM_YAML
+
+
+class TableConfig(SourceConfig, defaults="data/table"):
+    """A CSV file, one row per image."""
+
+    source: Literal["table"]
+    file: str = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    part_column: str | None = FROM_YAML
+    group_column: str | None = FROM_YAML
+
+
+class MnistConfig(SourceConfig, defaults="data/mnist"):
+    """MNIST: torchvision's IDX files."""
+
+    source: Literal["mnist"]
+    download: bool = FROM_YAML
+
+
+class Cifar10Config(SourceConfig, defaults="data/cifar10"):
+    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
+
+    source: Literal["cifar10"]
+    download: bool = FROM_YAML
+
+
+class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
+    """Synthetic blood cells."""
+
+    source: Literal["synthetic"]
+    images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
+    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
+    size: Annotated[int, Field(ge=32)] = FROM_YAML
+    ambiguous: Probability = FROM_YAML
+    seed: Seed = FROM_YAML
+
+
+class ChromosomeTableConfig(SourceConfig):
+    """The table of single chromosomes."""
+
+    file: str | None = FROM_YAML
+    path_column: str = FROM_YAML
+    label_column: str = FROM_YAML
+    subject_column: str | None = FROM_YAML
+    cell_column: str | None = FROM_YAML
+
+
+class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
+    """Single chromosomes in 24 classes, by a table or by class folders."""
+
+    source: Literal["chromosomes"]
+    cell_regex: str | None = FROM_YAML
+
+
+class ChromosomeSetConfig(StrictModel):
+    """One of the sets: where it lies, and what is known of its images."""
+
+    folder: str
+    weight: PositiveFloat
+    upright: bool
+    whole_cells: bool
+
+
+class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets"):
+    """Several sets of single chromosomes; the keys of their tables are those of all sets."""
+
+    source: Literal["chromosome_sets"]
+    sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
+    new_set: str | None = FROM_YAML
+    new_cells: Count = FROM_YAML
+    new_weight: PositiveFloat = FROM_YAML
+
+
+class DrawnCellsConfig(SourceConfig):
+    """The cells of synthetic chromosomes."""
+
+    cells: Annotated[int, Field(ge=3, le=MOST_IMAGES)] = FROM_YAML
+    cases: Annotated[int, Field(ge=3)] = FROM_YAML
+    abnormal: Probability = FROM_YAML
+    seed: Seed = FROM_YAML
+
+    def check(self) -> None:
+        """Raise a ``UserError`` where there are fewer cells than cases."""
+        if self.cells < self.cases:
+            raise UserError(f"data.cells={self.cells} is less than data.cases={self.cases}: ask for more cells")
+
+
+class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
+    """Synthetic single chromosomes."""
+
+    source: Literal["synthetic_chromosomes"]
+
+
+class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
+    """The keys of `SheetLayout`; margins and gaps are the usual ones."""
+
+    size: tuple[Pixels, Pixels] = FROM_YAML
+    scale: PositiveFloat = FROM_YAML
+    labels: bool = FROM_YAML
+
+
+class DerivedConfig(StrictModel):
+    """How many karyograms of each kind of abnormality are derived from real normal ones; none of those left out."""
+
+    gain: Count = 0
+    sex_gain: Count = 0
+    sex_loss: Count = 0
+    terminal_deletion: Count = 0
+    interstitial_deletion: Count = 0
+    duplication: Count = 0
+    translocation: Count = 0
+    inversion: Count = 0
+
+
+class CompositionConfig(SourceConfig):
+    """What karyograms are composed and derived by."""
+
+    sheet: SheetConfig = FROM_YAML
+    derived: DerivedConfig = FROM_YAML
+    seed: Seed = FROM_YAML
+
+
+class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
+    """Karyograms composed from single chromosomes."""
+
+    source: Literal["composed_karyograms"]
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
+    parents: Literal["keep", "leave_out"] = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
+
+
+class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
+    """Pictures of whole metaphases with a box per chromosome."""
+
+    source: Literal["metaphases"]
+    marked: Literal["leave_out", "keep"] = FROM_YAML
+
+
+class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):
+    """Synthetic metaphases."""
+
+    source: Literal["synthetic_metaphases"]
+
+
+SOURCES: dict[str, type[SourceConfig]] = {
+    "cnmc": CnmcConfig,
+    "hem_all": HemAllConfig,
+    "folder": FolderConfig,
+    "table": TableConfig,
+    "karyograms": KaryogramsConfig,
+    "composed_karyograms": ComposedKaryogramsConfig,
+    "chromosomes": ChromosomesConfig,
+    "chromosome_sets": ChromosomeSetsConfig,
+    "metaphases": MetaphasesConfig,
+    "mnist": MnistConfig,
+    "cifar10": Cifar10Config,
+    "synthetic": SyntheticConfig,
+    "synthetic_chromosomes": SyntheticChromosomesConfig,
+    "synthetic_metaphases": SyntheticMetaphasesConfig,
+}
+
+
+def _validate_source(values: Any) -> SourceConfig:
+    if isinstance(values, SourceConfig):
+        return values
+    name = str(values.get("source"))
+    if "." in name:
+        return _own_settings(name).model_validate(values)
+    if name not in SOURCES:
+        raise ValueError(f"source={name!r} is none of {', '.join(SOURCES)}, and no path of the settings of your own")
+    return SOURCES[name].model_validate(values)
+
+
+def _own_settings(path: str) -> type[SourceConfig]:
+    """Import the class of the settings of a source of a user's own; its module has the source, too."""
+    from hydra.utils import get_class  # here: a portable model is used without Hydra
+
+    try:
+        settings = get_class(path)
+    except Exception as error:  # Hydra wraps whatever an import raises
+        raise ValueError(f"source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
+    if not issubclass(settings, SourceConfig):
+        raise ValueError(f"source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
+    return settings
+
+
+DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]

@@ -1,1 +1,0 @@
-"""Labelled predictions, and what tables and figures share."""

@@ -1,0 +1,79 @@
+"""Small pictures of images, by image_id: what a run leaves for pages and contact sheets, and never for training."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import atomic_path, read_csv
+from karyocyte.runs.files import RunFile, RunFolder
+
+THUMBNAILS = RunFile.THUMBNAILS  # in a run's folder: its test images, as the network saw them
+HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and layer
+QUALITY = 80  # a cell of 160 px takes about 3 kB
+BATCH = 256
+LARGEST = 4000  # pixels of a side
+
+
+def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
+    """Write pictures into one parquet file, such as ``<run>/thumbnails.parquet``, whole or not at all.
+
+    ``images`` are uint8 RGB, shape (H, W, 3), taken one by one, or bytes of ``encode``; one per image_id. ``size`` is
+    the longest side of a picture in pixels; smaller images are left as they are.
+    """
+    schema = pa.schema([("image_id", pa.string()), ("picture", pa.binary())])
+    remaining = zip(image_ids, images, strict=True)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="none") as writer:
+        while batch := list(islice(remaining, BATCH)):
+            names, pictures = zip(*batch, strict=True)
+            writer.write_table(pa.table([names, [encode(picture, size) for picture in pictures]], schema=schema))
+
+
+def encode(image: np.ndarray | bytes, size: int) -> bytes:
+    """Shrink a uint8 RGB image (H, W, 3) to at most ``size`` pixels and return it as WebP; bytes stay."""
+    if isinstance(image, bytes):
+        return image
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    picture.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def decode(picture: bytes) -> np.ndarray:
+    """Return a picture as uint8 RGB, shape (H, W, 3); a ``UserError``: it is none of ``encode``."""
+    try:
+        with Image.open(BytesIO(picture), formats=("WEBP",)) as image:
+            if max(image.size) > LARGEST:
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError("a picture of a run is no thumbnail: the file is damaged") from error
+
+
+def read_pictures(path: Path) -> dict[str, bytes]:
+    """Return the WebP bytes of each image_id; a ``UserError``: the file is missing or is none of pictures."""
+    if not Path(path).is_file():
+        raise UserError(f"no pictures at {path}: a training writes them, with evaluation.thumbnails above 0")
+    try:
+        table = pq.read_table(path, columns=["image_id", "picture"])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
+    return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
+
+
+def heat_words(maps: Path) -> dict[str, str]:
+    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
+    table = maps.with_suffix(".csv")
+    if not table.is_file():
+        return {}
+    frame = read_csv(table, dtype=str, keep_default_na=False)
+    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
+    words = verbs + " for “" + frame["target"] + "”"
+    return dict(zip(frame["image_id"], words, strict=True))

@@ -1,0 +1,395 @@
+"""Pictures of a run. Each is saved whole or not at all; its title says run, data, protocol and fold."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullLocator
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from karyocyte.common.files import atomic_path
+from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.types.formats import heading
+from karyocyte.evaluation.types.result import EvaluationResult, Matrix
+from karyocyte.runs.run import Run
+
+DPI = 150
+# Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8,
+    "savefig.facecolor": "white",
+    # A class may be called anything: two dollar signs make no formula of it.
+    "text.parse_math": False,
+}
+# Up to here each class has a colour of its own in the ROC; beyond, the weakest ones alone stand out of the gray.
+CURVES = len(COLOURS)
+WEAKEST = 5
+LETTERS = 46  # of a line of the legend of several experiments
+ASSIGNED = "joint assignment of the chromosomes of a cell"
+BEST = "best epoch of the stage"
+INTERRUPTED = "interrupted: training not measured"
+# The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
+PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
+FEW_PANELS = 3
+NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
+
+
+def learning_curves(path: Path, result: EvaluationResult) -> None:
+    """Draw each quantity in the logs of the PNG's folder over the epochs, stage after stage; nothing without logs."""
+    history = Run(path.parent).history
+    if not len(history):
+        return
+    panels = panels_of(history)
+    columns = 1 + (len(panels) > FEW_PANELS)
+    rows = -(-len(panels) // columns)
+    with canvas(path, (4.0 + 4.0 * columns, 1.3 + 2.0 * rows), result.about) as figure:
+        draw_curves(figure, history, result.about, panels, columns)
+
+
+def panels_of(history: pd.DataFrame) -> list[str]:
+    """Return what is drawn of a history, a panel each: the logged metrics in the order of ``PANELS``, others, rate."""
+    logged = history.filter(regex="^(train|val)/").columns.str.split("/", n=1).str[1]
+    known = [name for name in PANELS if name in set(logged)]
+    return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
+
+
+def draw_curves(
+    figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str], columns: int = 1
+) -> None:
+    """Draw learning curves on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row.
+
+    The best epoch of each stage is marked, by ``about["monitor"]``, and each in which the training was interrupted. See
+    ``Run.history``; cells may be NaN.
+    """
+    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
+    stages = _stages(history)
+    best = _best_rows(history, stages, about.get("monitor", "val/loss"))
+    grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, squeeze=False)
+    axes = grid.ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    axes = axes[: len(panels)]
+    for axis, name in zip(axes, panels, strict=True):
+        _curves(axis, history, stages, name)
+        for start, end, _ in stages[1::2]:
+            axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
+        for start, _, _ in stages[1:]:
+            axis.axvline(start + 0.5, color="#888888", linewidth=1)
+        for place in interrupted:
+            axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
+        for row in best:
+            axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
+    for axis in axes[:columns]:
+        _name_stages(axis, stages, int(90 / columns))
+    for axis in axes[-columns:]:
+        axis.tick_params(labelbottom=True)
+    for axis in grid[-1]:
+        axis.set_xlabel("epoch")
+    axes[0].set_xlim(0.5, len(history) + 0.5)
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    lines, labels = _different(axes[0])
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels) or 1)
+
+
+def _different(axis: Axes) -> tuple[list[Any], list[str]]:
+    """Return a line and its label for each label of an axis."""
+    lines, labels = axis.get_legend_handles_labels()
+    handles = dict(zip(labels, lines, strict=True))
+    return list(handles.values()), list(handles)
+
+
+def _name_stages(axis: Axes, stages: list[tuple[int, int, str]], letters: int) -> None:
+    """Write the name of each stage above its epochs, cut to the room it has of ``letters`` over all epochs."""
+    epochs = stages[-1][1]
+    for start, end, stage in stages:
+        room = max(3, int(letters * (end - start) / epochs))
+        title = stage[:room]
+        if room > 8:
+            title = textwrap.shorten(f"stage {stage}", room, placeholder="…")
+        place = ((start + end + 1) / 2, 1.02)
+        axis.annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
+
+
+def _stages(history: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return first row, row after the last, and name of each stage."""
+    names = history["stage"].astype(str)
+    starts = np.flatnonzero(names != names.shift()).tolist()
+    return list(zip(starts, [*starts[1:], len(history)], names.iloc[starts], strict=True))
+
+
+def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monitor: str) -> list[int]:
+    """Return the row of each stage's best epoch; none where the monitored column is absent."""
+    if monitor not in history:
+        return []
+    values = history[monitor].reset_index(drop=True)
+    if lower_is_better(monitor):
+        values = -values
+    stage_of = np.repeat(np.arange(len(stages)), [end - start for start, end, _ in stages])
+    return list(values.dropna().groupby(stage_of[values.notna()]).idxmax())
+
+
+def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
+    columns = {f"train/{name}": ("training", COLOURS[0]), f"val/{name}": ("validation", COLOURS[1])}
+    columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
+    columns[f"train_curve/{name}"] = ("training, by the updated weights", COLOURS[3])
+    if name == "lr":
+        columns = {"lr": (NAMES["lr"], "#555555")}
+    marker = "o" if len(history) <= 30 else None
+    for column in filter(history.columns.__contains__, columns):
+        label, colour = columns[column]
+        values = history[column].to_numpy(np.float64)
+        # A stage starts again from the best epoch of the one before: no line leads from one to the other.
+        for start, end, _ in stages:
+            rows = start + np.flatnonzero(np.isfinite(values[start:end]))
+            axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)
+    axis.set_ylabel(NAMES.get(name, name))
+    # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
+    drawn = history.filter(list(columns)).to_numpy(np.float64)
+    if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
+        axis.set_yscale("log")
+        if name == "loss":  # 0.5 and 2, not 5 x 10^-1
+            axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+        axis.yaxis.set(major_formatter="{x:g}", minor_formatter=LogFormatter())
+
+
+def checkpoints(path: Path, result: EvaluationResult) -> None:
+    """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), one after another.
+
+    They are those of the logs in the PNG's folder; nothing is drawn without any.
+    """
+    saved = Run(path.parent).saved_checkpoints
+    if not len(saved):
+        return
+    about = result.about
+    monitor = str(about.get("monitor", "val/acc"))
+    numbers = np.arange(1, len(saved) + 1)
+    every = -(-len(saved) // 20)
+    with canvas(path, (7.0, 4.4), about) as figure:
+        axis = figure.subplots()
+        axis.plot(
+            numbers, saved["accuracy"], color=COLOURS[0], marker="o", label="training: accuracy of the mini-batch"
+        )
+        if monitor in saved and saved[monitor].notna().any():
+            name = monitor.split("/")[-1]
+            label = f"validation: {NAMES.get(name, name)}, all images"
+            axis.plot(numbers, saved[monitor], color=COLOURS[1], marker="o", label=label)
+            for best in _best_rows(saved, _stages(saved), monitor):
+                axis.axvline(best + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")
+        axis.set_xticks(numbers[::every], saved["step"].iloc[::every].map("{:,}".format))
+        if len(axis.get_xticks()) > 8:
+            axis.tick_params(axis="x", labelrotation=45)
+        axis.set_xlabel("saved after so many steps")
+        if monitor == "val/acc":
+            axis.set_ylabel("accuracy")
+        axis.legend(*_different(axis))
+
+
+def confusion_matrix(path: Path, result: EvaluationResult) -> None:
+    """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
+    _matrices(path, result, confusion_matrices(result))
+
+
+def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
+    """Return the confusion matrices of the test images by title; those of two classes also at the chosen threshold."""
+    test = result.test
+    if result.positive_class is None:
+        return {"most probable class": test.confusion}
+    matrices = {"at 0.5": test.confusion}
+    if test.confusion_at_threshold is not None:
+        matrices[f"at {threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
+    return matrices
+
+
+def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:
+    """Draw the test part's confusion matrix of the joint assignment, see ``confusion_matrix``."""
+    assert result.assignment is not None
+    _matrices(path, result, {ASSIGNED: result.assignment.confusion})
+
+
+def _matrices(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
+    classes = result.classes
+    side = max(3.6, 0.56 * len(classes) + 0.8)
+    size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)
+    with canvas(path, size, result.about, layout="compressed") as figure:
+        axes = figure.subplots(1, len(matrices), squeeze=False)[0]
+        for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
+            image = matrix(axis, np.array(counts), classes)
+            axis.set_title(title)
+        axes[0].set_ylabel("true")
+        figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
+
+
+def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+    """Draw a confusion matrix of counts, shape (K, K), rows the truth, on given axes."""
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    few = len(classes) <= 4
+    for row, column in np.ndindex(counts.shape):
+        # Among many classes the zeros would hide the errors.
+        if few or counts[row, column]:
+            text = f"{counts[row, column]:,}\n{_per_cent(share[row, column], few)}" if totals[row] else "0"
+            label = axis.text(column, row, text, ha="center", va="center", fontsize=12 if few else 9)
+            # Black cannot be read on dark blue.
+            if share[row, column] > 0.55:
+                label.set_color("white")
+    ticks = range(len(classes))
+    axis.set_xticks(ticks, classes)
+    if max(map(len, classes)) > 6:
+        axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(ticks, classes)
+    axis.set_xlabel("predicted")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    return image
+
+
+def _per_cent(share: float, exact: bool) -> str:
+    """Write per cents with one digit, or whole ones: but never an error as 0%, or a class with errors as 100%."""
+    if exact:
+        return f"{100 * share:.1f} %"
+    rounded = round(100 * share)
+    if rounded not in (0, 100) or share in (0, 1):
+        return f"{rounded}%"
+    return f"{100 * share:.1f}%"
+
+
+def roc(
+    path: Path, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
+) -> None:
+    """Draw the test ROC, see ``draw_roc``."""
+    with canvas(path, (6.2, 5.8), result.about) as figure:
+        draw_roc(figure.subplots(), result, test, train)
+
+
+def draw_roc(
+    axis: Axes, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
+) -> None:
+    """Draw the ROC with its AUC (defined) and operating points; of more than two classes each against the rest.
+
+    The curve of training images is dashed, of more than two classes the mean of theirs.
+    """
+    auc = result.test.metrics["auc"]
+    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    if test.positive_index is None:
+        _each_class(axis, test)
+        axis.set_title(f"mean AUC, each class against the rest: {auc}")
+    else:
+        axis.plot(*_rates(test, test.positive_index), color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
+    if train is not None and min(train.count_images().values()):
+        false_rate, true_rate = _mean_rates(train)
+        label = f"training images: AUC {np.trapezoid(true_rate, false_rate):.3f}"
+        axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
+    if test.positive_index is not None:
+        _points(axis, result)
+    _finish_roc(axis)
+
+
+def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
+    """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
+    # Small, so that the letters can be read where a page shows the picture at 400 pixels.
+    with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), {"name": f"{len(evaluated)} experiments"}) as figure:
+        axis = figure.subplots()
+        for number, (label, (result, test)) in enumerate(evaluated.items()):
+            text = textwrap.fill(f"{label}: AUC {result.test.metrics['auc']}", LETTERS)
+            axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
+        _frame_roc(axis)
+        figure.legend(loc="outside lower center")
+
+
+def _finish_roc(axis: Axes) -> None:
+    _frame_roc(axis)
+    axis.legend(loc="lower right")
+
+
+def _frame_roc(axis: Axes) -> None:
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+
+
+def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates; of more than two classes the mean true rate at 2,001 false rates."""
+    if scored.positive_index is not None:
+        return _rates(scored, scored.positive_index)
+    grid = np.linspace(0, 1, 2001)
+    true_rates = np.zeros_like(grid)
+    for index in range(len(scored.classes)):
+        true_rates += np.interp(grid, *_rates(scored, index))
+    return np.append(0.0, grid), np.append(0.0, true_rates / len(scored.classes))
+
+
+def _points(axis: Axes, result: EvaluationResult) -> None:
+    """Mark the operating points. Where a metric is undefined, it is nan, and the point is not drawn."""
+    points = {"at 0.5": result.test.metrics}
+    if result.test.metrics_at_threshold is not None:
+        points[f"at {threshold_of(result)}, chosen on validation"] = result.test.metrics_at_threshold
+    # A ring and a diamond: both are seen where they meet.
+    marks: tuple[dict[str, Any], dict[str, Any]] = (
+        {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
+        {"marker": "D", "markersize": 7, "color": COLOURS[2]},
+    )
+    for (label, metrics), mark in zip(points.items(), marks, strict=False):
+        place = np.array([metrics["specificity"].value, metrics["sensitivity"].value], dtype=float)
+        axis.plot(1 - place[0], place[1], linestyle="none", label=label, **mark)
+
+
+def _each_class(axis: Axes, test: LabelledPredictions) -> None:
+    """Draw a curve per class, the one with the least area first; of many classes only the weakest in colour."""
+    areas = np.zeros(len(test.classes))
+    for index in range(len(areas)):
+        areas[index] = roc_auc_score(test.labels == index, test.probabilities[:, index])
+    for rank, index in enumerate(np.argsort(areas).tolist()):
+        rates = _rates(test, index)
+        if len(areas) <= CURVES or rank < WEAKEST:
+            axis.plot(*rates, color=COLOURS[rank], label=f"{test.classes[index]}: {areas[index]:.3f}")
+        else:
+            (line,) = axis.plot(*rates, color="#C4C4C4", linewidth=1, zorder=1.5)
+            if rank == WEAKEST:
+                line.set_label("the other classes")
+
+
+def _rates(scored: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates of one class against the rest."""
+    false_rate, true_rate, _ = roc_curve(scored.labels == index, scored.probabilities[:, index])
+    return false_rate, true_rate
+
+
+def threshold_of(result: EvaluationResult) -> str:
+    """Write the threshold that validation chose."""
+    if isinstance(result.threshold.value, list):
+        return "own thresholds"
+    return f"{result.threshold.value:.3f}"
+
+
+@contextmanager
+def canvas(
+    path: Path, size: tuple[float, float], about: dict[str, Any], layout: str = "constrained", dpi: int = DPI
+) -> Iterator[Figure]:
+    """Yield a figure in the common style, titled; save it when the block ends well."""
+    with atomic_path(path) as temporary, mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]  # it may be "none", too
+        # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
+        facts = heading(about).replace(" ", "\N{NO-BREAK SPACE}").replace("·\N{NO-BREAK SPACE}", "· ")
+        title = textwrap.fill(facts, width=int(size[0] * 9), break_long_words=False)
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        yield figure
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)

@@ -1,0 +1,75 @@
+"""The test images of several folds as one set: every image once, predicted by a model that never saw it."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+
+from karyocyte.common.errors import UserError
+from karyocyte.runs.predictions import VALIDATION, Predictions
+
+COSTS = ("images_seen", "wall_seconds")
+
+
+def pool(runs: Sequence[Predictions]) -> Predictions:
+    """Join the test rows of several runs (out-of-fold pooling); ``about`` as ``merge_facts`` says.
+
+    Raises:
+        UserError: No run; classes, protocols, experiments, configurations or sources differ; synthetic and real images
+            meet; or an image is in the test part of two runs.
+    """
+    if not runs:
+        raise UserError("nothing to pool: name at least one run")
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes or run.positive_class != first.positive_class:
+            raise UserError(
+                f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
+                f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
+            )
+        # The folds of one experiment differ in fold and seed alone.
+        for fact in ("protocol", "name", "source", "on", "config", "folds"):
+            if run.about.get(fact) != first.about.get(fact):
+                raise UserError(
+                    f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "
+                    "name the folds of one experiment on one data set, or evaluate them apart"
+                )
+        if bool(run.about.get("synthetic")) != bool(first.about.get("synthetic")):
+            raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
+    frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    # Validation parts of folds may rightly overlap, test parts may not: the remedies differ.
+    if len(twice) and first.about.get("on") == VALIDATION:
+        raise UserError(
+            f"{len(twice)} images are in the validation part of more than one run, {twice.iloc[0]} first: evaluate the "
+            "folds one by one"
+        )
+    if len(twice):
+        raise UserError(
+            f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "
+            "experiment (same split, one seed each)"
+        )
+    return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
+
+
+def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
+    merged: dict[str, Any] = {}
+    for key in chain.from_iterable(abouts):
+        different: list[Any] = []
+        for about in abouts:
+            if about.get(key) not in different:
+                different.append(about.get(key))
+        merged[key] = sorted(different, key=_order)
+        if len(different) == 1:
+            merged[key] = different[0]
+    for cost in COSTS:
+        values = [about.get(cost) for about in abouts]
+        merged[cost] = None if None in values else sum(values)
+    return merged
+
+
+def _order(value: object) -> tuple[str, Any]:
+    """Numbers in their order, others as text, by type where types are mixed."""
+    return str(type(value)), value if isinstance(value, int | float) else str(value)

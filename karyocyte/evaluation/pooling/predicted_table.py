@@ -1,0 +1,64 @@
+"""The table of scripts/predict.py: its parquet file, which holds what a page needs to know beside the rows."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import atomic_path
+from karyocyte.runs.predictions import PROBABILITY_PREFIX, check_probabilities
+
+KEY = b"karyocyte_predicted"
+
+
+@dataclass(frozen=True)
+class PredictedFacts:
+    """What a table of new images does not hold in its rows."""
+
+    name: str  # of the run, or of the ensemble
+    runs: tuple[str, ...]  # the folders that predicted
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    rules: tuple[str, ...]  # sentences: when an image is to be reviewed
+    warnings: tuple[str, ...]  # what limits the predictions, in sentences
+
+
+_FACTS = TypeAdapter(PredictedFacts)
+
+
+def write_predicted(path: Path, table: pd.DataFrame, facts: PredictedFacts) -> None:
+    """Write a table and its facts as parquet, whole or not at all."""
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), KEY: json.dumps(asdict(facts)).encode()})
+    with atomic_path(path) as temporary:
+        pq.write_table(rows, temporary)
+
+
+def is_predicted(path: Path) -> bool:
+    """Tell whether a file is a table of ``write_predicted``."""
+    if path.suffix != ".parquet" or not path.is_file():
+        return False
+    try:
+        return KEY in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
+def read_predicted(path: Path) -> tuple[pd.DataFrame, PredictedFacts]:
+    """Read a table and its facts; a ``UserError`` says that the file is none of scripts/predict.py."""
+    if not is_predicted(path):
+        raise UserError(f"{path} is no table of scripts/predict.py: name the .parquet file beside its .csv")
+    rows = pq.read_table(path)
+    try:
+        facts = _FACTS.validate_json(rows.schema.metadata[KEY])
+    except ValidationError as error:
+        raise UserError(f"{path}: its facts are damaged: predict the images again") from error
+    table = rows.to_pandas()
+    columns = [PROBABILITY_PREFIX + name for name in facts.classes]
+    check_probabilities(path, table.loc[table["status"] == "predicted", columns].to_numpy(float))
+    return table, facts

@@ -1,0 +1,94 @@
+"""What a section of an evaluation takes and returns, and the sections of users, which ``evaluation.extra`` names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from karyocyte.common.errors import UserError
+from karyocyte.config.build import bound
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.types.result import Estimate, EvaluationResult, EvaluationWarning
+
+Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a section found, beside the metrics."""
+
+    value: Any = None  # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
+    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
+    # contents of CSV files, by their names without the ending
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # what draws the whole result to a PNG, by the names of the files without the ending
+    figures: Mapping[str, Drawing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FindingsWithoutValue(Findings):
+    """What a section returns that has no field in ``EvaluationResult``."""
+
+    value: None = field(default=None, init=False)
+
+
+def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:
+    """Return dataclasses as rows of a flat table for a CSV file.
+
+    Estimates have columns for their ends, lists (of folds) are one text, dictionaries have a column for each key.
+
+    Args:
+        rows: Of one type; its field ``name`` is the column "class".
+        intervals: Fields that have three columns also where they are None.
+        prefixes: Of the columns of fields that are dictionaries.
+    """
+    table = []
+    for row in rows:
+        cells: dict[str, object] = {}
+        for name, value in vars(row).items():
+            # No field of a dataclass can be called "class"; a column can.
+            named = {name.replace("name", "class"): value}
+            if isinstance(value, dict):
+                named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
+            for column, cell in named.items():
+                # All rows need the columns of an interval, also those without one.
+                if cell is None and column in intervals:
+                    cell = Estimate(None, None, None)
+                if isinstance(cell, Estimate):
+                    cells |= cell.columns(column)
+                elif isinstance(cell, list):
+                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
+                else:
+                    cells[column] = cell
+        table.append(cells)
+    return pd.DataFrame(table)
+
+
+# Called with the images and the result so far: the metrics, and the fields of earlier sections.
+Section = Callable[[LabelledRuns, EvaluationResult], Findings]
+
+
+def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
+    """Return the functions that ``evaluation.extra`` names, bound to their arguments, by their names there.
+
+    Raises:
+        UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
+    """
+    sections: dict[str, Section] = {}
+    for name, extra in settings.extra.items():
+        key = f"evaluation.extra.{name}"
+        section = bound(key, extra.entry)
+        try:
+            signature(section.func).bind(*range(2), **section.keywords)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
+        returns = section.func.__annotations__.get("return")
+        if returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
+            remedy = "annotate its function with -> FindingsWithoutValue, and return tables, figures and warnings"
+            raise UserError(f"{key}: {extra.target}: EvaluationResult has no field for its value: {remedy}")
+        sections[name] = section
+    return sections

@@ -1,0 +1,1 @@
+"""Sections of an evaluation that belong to no other folder."""

@@ -1,0 +1,186 @@
+"""Calibration of the probabilities, before and after scaling by one temperature that is fitted on validation.
+
+Expected calibration error: Guo et al., On Calibration of Modern Neural Networks, 2017.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.metrics.classification import CALIBRATION, SHARE, call
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
+from karyocyte.evaluation.metrics.resampled import Statistic
+from karyocyte.evaluation.metrics.temperature import clip, fit_temperature, rescale
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.referral import confidence_plots
+from karyocyte.evaluation.types.result import (
+    CalibratedError,
+    CalibrationMetrics,
+    CalibrationResult,
+    EvaluationResult,
+    EvaluationWarning,
+    ReliabilityBin,
+    warnings_about,
+)
+from karyocyte.runs.predictions import VALIDATION
+
+DRAWS = 200
+BINS = 10
+BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
+
+
+def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list[ReliabilityBin]:
+    """Compare the probabilities of the predicted classes with the accuracy, shape (N,) each, by bin; see BINNING."""
+    place = _bin_of(confidences, bins)
+    edges = _edges(bins).tolist()
+    rows = []
+    for index, (low, high) in enumerate(pairwise(edges)):
+        of_bin = place == index
+        row = ReliabilityBin(low, high, int(of_bin.sum()), None, None)
+        if of_bin.any():
+            row = replace(row, confidence=float(confidences[of_bin].mean()), accuracy=float(correct[of_bin].mean()))
+        rows.append(row)
+    return rows
+
+
+def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> CalibratedError:
+    """Draw the ``ece`` of perfectly calibrated probabilities: with few images it is larger than 0.
+
+    Each prediction is drawn as correct with its probability (Broecker and Smith, 2007), images independently.
+    """
+    confidences = probabilities.max(axis=1)
+    correct = np.random.default_rng(seed).random((DRAWS, len(confidences))) < confidences
+    gaps = (correct - confidences) @ np.eye(bins)[_bin_of(confidences, bins)]
+    errors = np.abs(gaps).sum(axis=1) / len(confidences)
+    return CalibratedError(float(errors.mean()), float(np.quantile(errors, 0.95)))
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
+    true = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(clip(true)))
+
+
+def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
+    """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
+
+    ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to 1),
+    with more than two classes summed over them (0 to 2). ``nll``: mean negative log-probability of the truth, nats.
+    """
+    probabilities = scored.probabilities
+    images = np.arange(len(scored.labels))
+    brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
+    if scored.positive_index is not None:
+        brier = brier / 2  # both squares are the same, and one of them counts
+    nll = log_losses(scored.probabilities, scored.labels)
+    confidences = probabilities.max(axis=1)
+    correct = call(probabilities, scored.positive_index) == scored.labels
+    losses = np.zeros((scored.cluster_count, 3))
+    np.add.at(losses, scored.clusters, np.column_stack([np.ones(len(images)), brier, nll]))
+    gaps = np.zeros((scored.cluster_count, bins))
+    np.add.at(gaps, (scored.clusters, _bin_of(confidences, bins)), correct - confidences)
+
+    def of_total(totals: np.ndarray) -> np.ndarray:
+        """Return the three errors of sums over images."""
+        number, brier, nll = totals[:, :3].T
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.stack([np.abs(totals[:, 3:]).sum(axis=1), brier, nll]) / number)
+
+    return StatisticOfSums(np.hstack([losses, gaps]), of_total)
+
+
+def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: calibration of the test images before and after each fold's own temperature, and its limits.
+
+    Without labelled test images there is none.
+    """
+    if not len(runs.test.labels):
+        return Findings()
+    temperatures = []
+    reasons = []
+    scaled = []
+    if runs.about.get("on") == VALIDATION:
+        reasons.append("none is fitted on the images that it would be evaluated on")
+    for fold in runs.folds:
+        temperature = fit_temperature(fold.validation.scored)
+        temperatures.append(temperature.value)
+        if temperature.reason:
+            reasons.append(temperature.reason)
+        if temperature.value is not None:
+            scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
+    after = sampled = None
+    # Scaled and unscaled folds in one figure would be the calibration of neither.
+    if len(scaled) == len(runs.folds):
+        after = _evaluate(runs, np.concatenate(scaled))
+    if all(test.sampled for test in runs.tests):
+        sampled = _evaluate(runs, np.concatenate([test.mean_probabilities for test in runs.tests]))
+    value = CalibrationResult(
+        bins=BINS,
+        binning=BINNING,
+        temperature=single_or_list(temperatures),
+        reason=next(iter(reasons), None),
+        images=len(runs.test.labels),
+        before=_evaluate(runs, runs.test.probabilities),
+        after=after,
+        sampled=sampled,
+    )
+    figures = {"reliability": confidence_plots.reliability}
+    return Findings(value, calibration_warnings(value), figures=figures)
+
+
+def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarning]:
+    """Return what limits the results of ``calibration``."""
+    lines = []
+    if calibration.reason:
+        lines.append(f"temperature: {calibration.reason}")
+    before = calibration.before
+    after = calibration.after
+    if after and after.nll > before.nll:
+        lines.append("the temperature that suits validation makes the test probabilities worse (NLL)")
+    if before.ece <= before.ece_if_calibrated.high:
+        lines.append(
+            f"the error of {before.ece:.3f} may be chance: with {calibration.images:,} images it is up to "
+            f"{before.ece_if_calibrated.high:.3f} where every probability is right"
+        )
+    return warnings_about("calibration", lines)
+
+
+def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetrics:
+    settings = runs.settings
+    scored = replace(runs.test, probabilities=probabilities)
+    metrics = dict(CALIBRATION)
+    if scored.positive_index is not None:
+        metrics["brier"] = replace(metrics["brier"], bounds=SHARE)
+    statistic = weighted_calibration(scored, BINS)
+    ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
+    intervals = around(statistic, metrics, scored, settings)
+    correct = call(probabilities, scored.positive_index) == scored.labels
+    chance = ece_if_calibrated(probabilities, BINS, settings.seed)
+    if intervals["ece"].low is not None and ece <= chance.high:
+        # Resampling only increases an error that is never negative: no error at all is not ruled out.
+        intervals["ece"] = replace(intervals["ece"], low=0.0)
+    return CalibrationMetrics(
+        ece=ece,
+        brier=brier,
+        nll=nll,
+        intervals=intervals,
+        ece_if_calibrated=chance,
+        reliability=reliability(probabilities.max(axis=1), correct, BINS),
+    )
+
+
+def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:
+    """Return the bin of each image, int64, shape (N,).
+
+    Rounding keeps a probability of 0.8999999 that was 0.9 in the bin that begins there, and so that of edges does.
+    """
+    rounded = np.clip(np.round(confidences, 9), 0, 1)
+    return np.clip(np.searchsorted(_edges(bins), rounded, side="right") - 1, 0, bins - 1)
+
+
+def _edges(bins: int) -> np.ndarray:
+    return np.asarray(np.round(np.linspace(0, 1, bins + 1), 9))

@@ -1,0 +1,194 @@
+"""Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.text import quoted
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.labelled import labelled_part
+from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, write_pictures
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import FindingsWithoutValue
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.runs.predictions import Predictions
+
+# An image, and the lines of text below it with their colours.
+Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
+COLUMNS = 8
+DPI = 100  # photographs make large files
+RIGHT = "#009E73"
+WRONG = "#D55E00"
+PLAIN = "#444444"
+LINE = 13  # points from one line below an image to the next
+HEADING = 0.19  # inches of a line of a heading
+TITLED = 0.02  # share of a figure above its title
+FEW_CLASSES = 4  # up to here each class has its own examples
+OF_MANY = 4  # examples of each kind for more classes
+SUREST_RIGHT = "right"
+SUREST_WRONG = "wrong"
+DOUBTFUL = "doubtful"
+WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
+
+
+def wrong(runs: LabelledRuns, _: EvaluationResult) -> FindingsWithoutValue:
+    """Return the section: the table of the wrong predictions.
+
+    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. A row
+    per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability`` of the
+    predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
+    ``joint_confidence`` (the three None without passes), ``kind`` and ``subject``.
+    """
+    if not len(runs.test.labels):
+        return FindingsWithoutValue()
+    test = labelled_part(runs.pooled)
+    confidences = test.confidences()
+    best = confidences["joint" if test.sampled else "probability"]
+    images = np.arange(len(test.labels))
+    table = test.frame[["image_id"]].assign(predicted=np.array(test.scored.classes, dtype=object)[best.called])
+    table["actual"] = test.frame["label"]
+    table["probability"] = test.scored.probabilities[images, best.called]
+    table[["mean_probability", "vote_share", "joint_confidence"]] = None
+    if test.sampled:
+        table["mean_probability"] = test.mean_probabilities[images, best.called]
+        table["vote_share"] = confidences["votes"].values
+        table["joint_confidence"] = best.values
+    table[["kind", "subject"]] = test.frame[["kind", "subject"]]
+    surest_first = np.argsort(-best.values, kind="stable")
+    mistaken = (best.called != test.labels)[surest_first]
+    return FindingsWithoutValue(tables={"wrong": table.iloc[surest_first[mistaken]].reset_index(drop=True)})
+
+
+def draw_sheet(
+    path: Path, about: dict[str, Any], strips: Sequence[tuple[str, Sequence[Example]]], columns: int, width: float
+) -> None:
+    """Draw images in rows, with lines of text below each.
+
+    Args:
+        path: PNG to write.
+        about: Facts of the run, for the title.
+        strips: Images with their heading, of one line or more; several strips have one row each.
+        columns: Images in a row.
+        width: Of a column, inches.
+    """
+    pictures, captions = zip(*chain.from_iterable(strip for _, strip in strips), strict=True)
+    rows = max(len(strips), -(-len(pictures) // columns))
+    # In inches: every picture gets the room of the tallest, so that the captions of a row are level.
+    tallest = max(np.divide(*picture.shape[:2]) for picture in pictures)
+    picture = 0.96 * width * min(max(tallest, 0.5), 1.4)
+    below = LINE / 72 * max(map(len, captions)) + 0.2
+    headings = HEADING * (1 + max(heading.count("\n") for heading, _ in strips)) + 0.1
+    between = below + headings * (len(strips) > 1)
+    content = rows * picture + (rows - 1) * between + below
+    height = (content + headings + 0.45) / (1 - TITLED)
+    from karyocyte.evaluation.plots.plots import canvas  # here: matplotlib costs seconds
+
+    grid = {"left": 0.01, "right": 0.99, "top": content / height, "bottom": below / height}
+    grid |= {"wspace": 0.06, "hspace": between / picture}
+    with canvas(path, (width * columns, height), about, layout="none", dpi=DPI) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for number, (heading, strip) in enumerate(strips):
+            top = axes[number, 0].get_position().y1 + 0.06 / height
+            figure.text(0.01, top, heading, fontsize=10.5, va="bottom", linespacing=1.35)
+            for axis, (image, caption) in zip(axes[number:].flat, strip, strict=False):
+                axis.set_anchor("S")
+                axis.imshow(image)
+                for line, (text, colour) in enumerate(caption):
+                    style = {"ha": "center", "va": "top", "fontsize": 9, "color": colour}
+                    offset = (0, -3 - LINE * line)
+                    axis.annotate(text, (0.5, 0.0), offset, "axes fraction", textcoords="offset points", **style)
+
+
+def end_of(name: str, letters: int) -> str:
+    """Return a name, or so many letters of its end: the end tells files apart."""
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
+
+
+def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray) -> None:
+    """Draw ``examples.png``: up to eight images each, the surest right, the surest wrong and the most uncertain ones.
+
+    Nothing is drawn without a label, and only the drawn images are read.
+
+    Args:
+        folder: The run's folder.
+        predictions: Of the test part.
+        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
+        rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
+    """
+    if not (predictions.labels >= 0).any():
+        return
+    predicted = call(predictions.probabilities, predictions.positive_index)
+    right = ranked(predictions, SUREST_RIGHT)
+    wrong = ranked(predictions, SUREST_WRONG)
+    selected = {
+        f"correct, the most certain of {len(right)}": right,
+        f"wrong, the most certain of {len(wrong)}": wrong,
+        "most uncertain": ranked(predictions, DOUBTFUL),
+    }
+    strips: dict[str, list[Example]] = {}
+    for title, strip in selected.items():
+        for row in strip[:COLUMNS]:
+            name = predictions.classes[predicted[row]]
+            truth = predictions.frame["label"].iloc[row]
+            line = f"{name} {predictions.probabilities[row, predicted[row]]:.2f}"
+            caption = [(line, RIGHT if name == truth else WRONG), (f"is {quoted(truth)}", PLAIN)]
+            strips.setdefault(title, []).append((images[rows[row]], caption))
+    draw_sheet(folder / "examples.png", predictions.about, list(strips.items()), COLUMNS, 1.35)
+
+
+def showcase(test: Predictions) -> list[tuple[int, str]]:
+    """Choose, of each class, the most certain correct and wrong prediction and the most uncertain one.
+
+    Of more than four classes: four of each kind over all classes, of different classes as far as there are.
+
+    Returns:
+        Row and reason (a value of WORDS), class by class; no row twice, none without a label.
+
+    Raises:
+        UserError: No image has a label.
+    """
+    labels = test.labels
+    if not (labels >= 0).any():
+        raise UserError("no test image has a label")
+    chosen: dict[int, str] = {}
+    if len(test.classes) > FEW_CLASSES:
+        for which, words in WORDS.items():
+            rows = [row for row in ranked(test, which) if row not in chosen]
+            # The first row of each class comes before all others.
+            _, firsts = np.unique(labels[rows], return_index=True)
+            order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
+            chosen |= dict.fromkeys([rows[place] for place in order[:OF_MANY]], words)
+        return list(chosen.items())
+    for index in range(len(test.classes)):
+        for which, words in WORDS.items():
+            rows = [row for row in ranked(test, which) if row not in chosen and labels[row] == index]
+            chosen |= dict.fromkeys(rows[:1], words)
+    return list(chosen.items())
+
+
+def ranked(test: Predictions, which: str) -> list[int]:
+    """Return rows of labelled images: "right" or "wrong", the most certain first, or all, the "doubtful" first."""
+    labels = test.labels
+    uncertainty = test.frame["uncertainty"].to_numpy()
+    selected = labels >= 0
+    if which == DOUBTFUL:
+        order = np.argsort(-uncertainty, kind="stable")
+    else:
+        order = np.argsort(uncertainty, kind="stable")
+        correct = call(test.probabilities, test.positive_index) == labels
+        selected &= correct == (which == SUREST_RIGHT)
+    return [int(row) for row in order if selected[row]]
+
+
+def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
+    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as of `write_examples`."""
+    if settings.thumbnails:
+        pictures = (images[row] for row in rows)
+        write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)

@@ -1,0 +1,1 @@
+"""Results as tables: on the terminal, in Markdown, HTML and CSV files."""

@@ -1,0 +1,106 @@
+"""Experiments compared with one another, as typed tables, for the terminal."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from karyocyte.common.text import counted
+from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
+from karyocyte.evaluation.metrics.classification import CALIBRATION
+from karyocyte.evaluation.tables.renderers import terminal, warning_lines
+from karyocyte.evaluation.tables.tables import Cell, Named, Table
+from karyocyte.evaluation.types.result import EvaluationResult, Interval
+from karyocyte.evaluation.types.warnings import leakage
+
+# Columns of the two tables; --csv writes every metric.
+FIRST = ("f1_weighted", "auc", "accuracy")
+OF_TWO = ("sensitivity", "specificity")
+OF_MORE = ("f1_macro", "balanced_accuracy")
+DIFFERENCES = ("f1_weighted", "auc")  # of pairs; --csv writes that of the accuracy, too
+
+
+def measured(result: EvaluationResult) -> dict[str, Interval]:
+    """Return the test metrics that are of no single class, and those of calibration before and after scaling."""
+    metrics = {name: interval for name, interval in result.test.metrics.items() if "/" not in name}
+    if result.calibration:
+        metrics |= result.calibration.before.intervals
+    if result.calibration and result.calibration.after:
+        for name, interval in result.calibration.after.intervals.items():
+            metrics[f"{name}_scaled"] = interval
+    return metrics
+
+
+def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:
+    """Return the metrics of groups, in two tables that fit a terminal; the first gives each group a number."""
+    further = (*OF_MORE, *CALIBRATION)
+    if all(result.positive_class for result in results):
+        further = (*OF_TWO, *CALIBRATION)
+    first: list[dict[str, Cell]] = []
+    second: list[dict[str, Cell]] = []
+    calibration = "no calibration"
+    for number, (label, result) in enumerate(zip(labels, results, strict=True), 1):
+        metrics = measured(result)
+        row: dict[str, Cell] = {"experiment": Named(f"{number} {label}", label), "images": result.test.images}
+        row["subjects"] = result.test.subjects
+        first.append(row | {name: metrics.get(name) for name in FIRST})
+        second.append({"": Named(str(number), label)} | {name: metrics.get(name) for name in further})
+        if result.calibration:
+            calibration = f"ECE in {result.calibration.bins} equally wide bins"
+    line = f"{100 * interval:.4g} % intervals; predictions at 0.5 or the likeliest class; {calibration}"
+    title = f"Test metrics of {len(labels)} experiments"
+    reading = "Where two ranges overlap widely, the order of the two says little; pairs are compared image by image."
+    return [
+        Table.of(title, first, reading, below=True, detail=("subjects",), confidence=interval),
+        Table.of("Further metrics and calibration", second, below=True, notes=(line,), confidence=interval),
+    ]
+
+
+def pairs_table(comparison: PairwiseComparison) -> Table | None:
+    """Return the pairs that are compared, those with the smallest p-values first; groups go by their numbers."""
+    if not comparison.pairs:
+        return None
+    rows = []
+    for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value):
+        row: dict[str, Cell] = {"pair": _numbers(comparison, pair), "images": pair.images}
+        row |= {name: pair.differences[name] for name in DIFFERENCES}
+        rows.append(row | {"McNemar p": f"{pair.mcnemar.p_value:.3g}", "corrected": f"{pair.p_corrected:.3g}"})
+    line = (
+        f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected; "
+        "McNemar's exact test, of the images that only one of the two predicts right, treats images as independent; "
+        f"Holm's correction for {counted(len(rows), 'pair')}"
+    )
+    return Table.of(
+        "All pairs, first minus second",
+        rows,
+        notes=(line,),
+        signed=DIFFERENCES,
+        below=True,
+        confidence=comparison.confidence,
+    )
+
+
+def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:
+    """Name a pair by the numbers of its groups."""
+    return f"{comparison.labels.index(pair.first) + 1} - {comparison.labels.index(pair.second) + 1}"
+
+
+def comparison_of_groups(
+    labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison
+) -> Group:
+    """Draw the groups and the pairs of them for the terminal, with what limits the comparison."""
+    tables = group_tables(labels, results, comparison.confidence)
+    pairs = pairs_table(comparison)
+    if pairs:
+        tables.append(pairs)
+    leaks: dict[str, list[str]] = defaultdict(list)
+    for number, result in enumerate(results, 1):
+        for warning in leakage(result.about):
+            leaks[str(warning)].append(str(number))
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for pair in comparison.left_out:
+        reasons[str(pair.reason)].append(_numbers(comparison, pair))
+    left_out = [Text(f"left out {', '.join(pairs)}: {reason}", style="yellow") for reason, pairs in reasons.items()]
+    warnings = [f"{', '.join(groups)}: {line}" for line, groups in leaks.items()]
+    return Group(*map(terminal, tables), *left_out, *warning_lines([*warnings, *comparison.warnings]))

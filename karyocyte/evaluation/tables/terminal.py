@@ -1,0 +1,54 @@
+"""Results of an evaluation for the terminal: all tables, what fits a screen, or a line."""
+
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from karyocyte.evaluation.tables.renderers import terminal, warning_lines
+from karyocyte.evaluation.tables.tables import (
+    Table,
+    cells_table,
+    confidence_tables,
+    metrics_table,
+    parts_table,
+    result_tables,
+)
+from karyocyte.evaluation.types.formats import heading
+from karyocyte.evaluation.types.result import EvaluationResult
+
+# Topics of the warnings of an overview, the most important first; those on others are counted.
+IMPORTANCE = ("leak", "training", "another set", "data", "test", "", "assignment", "cells")
+MOST_WARNINGS = 3
+
+
+def headline(result: EvaluationResult) -> str:
+    """Return accuracies with their intervals in a line."""
+    texts = [f"accuracy {result.test.metrics['accuracy']}"]
+    if result.assignment:
+        texts.append(f"jointly {result.assignment.metrics['accuracy_assigned']}")
+    return f"{heading(result.about)}: {', '.join(texts)}"
+
+
+def overview(result: EvaluationResult) -> Group:
+    """Draw what fits a screen: the test metrics but for single classes, joint assignment, the first warnings."""
+    warnings = [warning for warning in result.warnings_except("validation") if warning.topic in IMPORTANCE]
+    warnings.sort(key=lambda warning: IMPORTANCE.index(warning.topic))
+    others = len(result.warnings_except("validation")) - len(warnings)
+    if len(warnings) + bool(others) > MOST_WARNINGS:
+        others += len(warnings) - MOST_WARNINGS + 1
+        del warnings[MOST_WARNINGS - 1 :]
+    lines = [*map(str, warnings), *([f"{others} more warnings: in summary.txt and in the report"] if others else [])]
+    return _drawn(result, [metrics_table(result, of_classes=False), cells_table(result)], lines)
+
+
+def whole(result: EvaluationResult) -> Group:
+    """Draw all tables and warnings, but for the warnings of the validation part, which are in metrics.json only."""
+    metrics, *others = result_tables(result, short=True)
+    tables = [metrics, parts_table(result), *others, *confidence_tables(result)]
+    return _drawn(result, tables, result.warnings_except("validation"))
+
+
+def _drawn(result: EvaluationResult, tables: Sequence[Table | None], warnings: Sequence[object]) -> Group:
+    heads = Text(heading(result.about), style="bold")
+    return Group(heads, *map(terminal, filter(None, tables)), *warning_lines(warnings))

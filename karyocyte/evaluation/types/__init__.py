@@ -1,0 +1,1 @@
+"""What an evaluation returns, and how its values are written."""

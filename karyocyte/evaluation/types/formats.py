@@ -1,0 +1,78 @@
+"""How headings, numbers, intervals and tables are written: the same words above every figure and table."""
+
+from typing import Any
+
+import pandas as pd
+
+from karyocyte.runs.predictions import VALIDATION
+
+
+def heading(about: dict[str, Any]) -> str:
+    """Name run, protocol and fold, where ``about`` has them (or lists of them); mark synthetic images as SYNTHETIC."""
+    facts = {key: _several(value) for key, value in about.items()}
+    parts = [_short(facts.get("name", "")) or "unnamed run"]
+    if about.get("synthetic"):
+        parts.append("SYNTHETIC images")
+    elif about.get("source"):
+        # The two data sets are told apart where the images are not the run's own.
+        parts.append(f"trained on {facts['source']}" if about.get("on") else facts["source"])
+    if about.get("on"):  # another data set than the run's
+        parts.append(f"tested on {facts['on']}")
+    if about.get("protocol"):
+        parts.append(f"protocol {facts['protocol']}")
+    if about.get("test") not in (None, "fold"):
+        parts.append(f"tested on {facts['test']}")
+    if facts.get("fold"):
+        word = "folds" if "," in facts["fold"] else "fold"
+        of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
+        parts.append(f"{word} {facts['fold']}{of_folds}")
+    return " · ".join(parts)
+
+
+def images_of(about: dict[str, Any]) -> str:
+    """Name the images that were evaluated: "test images", or "validation images" in their place."""
+    if about.get("on") == VALIDATION:
+        return f"{VALIDATION} images"
+    return "test images"
+
+
+def _short(name: str) -> str:
+    """Name the first member of a large ensemble only: no picture is as wide as eleven names."""
+    kind, _, members = name.partition(": ")
+    first, *others = members.split(", ")
+    if len(others) > 1:
+        return f"{kind}: {first} and {len(others)} more"
+    return name
+
+
+def _several(value: object) -> str:
+    values = value if isinstance(value, list) else [value]
+    return ", ".join(str(each) for each in values if each is not None)
+
+
+def number(value: float | None, sign: str = "", undefined: str = "-") -> str:
+    """Write a value with three digits; ``sign`` is "+" for differences."""
+    if value is None or pd.isna(value):
+        return undefined
+    return f"{value:{sign}.3f}"
+
+
+def ends(low: float | None, high: float | None, sign: str = "", between: str = " to ") -> str:
+    """Write the ends of an interval with three digits, a dash where there is none."""
+    if low is None or high is None or pd.isna(low) or pd.isna(high):
+        return "-"
+    return f"{low:{sign}.3f}{between}{high:{sign}.3f}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    """Write a value and its interval with three digits; ``sign`` is "+" for differences."""
+    if low is None or pd.isna(low):
+        return number(value, sign, "undefined")
+    return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
+
+
+def temperature_of(value: float | None | list[float | None]) -> str:
+    """Write a temperature, or the range of those of several folds."""
+    values = pd.Series(value, dtype=float)
+    lowest, highest = f"{values.min():.2f}", f"{values.max():.2f}"
+    return lowest if lowest == highest else f"{lowest} to {highest}"

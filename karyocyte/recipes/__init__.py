@@ -1,0 +1,1 @@
+"""What a kind of network brings along: how it is trained."""

@@ -1,0 +1,76 @@
+"""The address of a run: computed from what determines its result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from karyocyte.common.files import sha256_of_value
+from karyocyte.common.revision import revision
+
+if TYPE_CHECKING:
+    from karyocyte.config.schema import TrainingConfig
+
+# Keys that do not change the trained weights, or that the address holds in another way.
+_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume init_from detector
+    weights logger evaluation"""
+UNHASHED: Any = {
+    **dict.fromkeys(_WHOLE.split(), True),
+    "data": {"on_broken", "file", "group_column"},
+    "split": {"fold", "near_duplicates", "near_duplicate_bits"},
+    "model": {"weights"},
+    "loader": {"workers", "timeout"},
+    "inference": {"batchnorm"},
+    "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes"},
+    "callbacks": {"checkpoint"},
+}
+
+
+def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> dict[str, Any]:
+    """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
+
+    ``contents`` has the hashes by name ("data", "weights", "init_from", "detector"), None where there is none.
+    """
+    settings = config.model_dump(mode="json", exclude=UNHASHED)
+    settings["callbacks"]["extra"] = dict(config.callbacks.changing)
+    return {"config": _with_short_names(settings), "contents": contents, "processes": config.trainer.processes}
+
+
+def _with_short_names(value: Any) -> Any:
+    """Return settings with the last name of each class: a run stays where it is when a module is moved."""
+    if isinstance(value, list):
+        return [_with_short_names(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    short = {key: _with_short_names(entry) for key, entry in value.items()}
+    if isinstance(short.get("_target_"), str):
+        short["_target_"] = short["_target_"].rpartition(".")[2]
+    return short
+
+
+def run_folder(config: "TrainingConfig", identity: dict[str, Any] | None) -> Path:
+    """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``; None: with ``*`` for the digits."""
+    part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8] if identity else '*'}"
+    return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
+
+
+def config_fact(identity: dict[str, Any]) -> str:
+    """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits."""
+    return sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
+
+
+def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
+    from karyocyte.config.schema import Config  # here: most commands read no configuration
+
+    balance = config.balance.name if isinstance(config, Config) else "none"
+    return {
+        "name": config.name,
+        "protocol": config.protocol,
+        "fold": config.split.fold if config.split.test == "fold" else None,
+        "test": config.split.test,
+        "config": config_fact(identity),
+        "seed": config.seed,
+        "weights": config.weights,
+        "monitor": config.callbacks.monitor,
+        "revision": revision(),
+        "balanced": balance != "none",  # its probabilities assume classes of equal frequency
+    }

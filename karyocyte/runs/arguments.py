@@ -1,0 +1,63 @@
+"""Checks of command-line arguments that need no large library: call them before the imports that do."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from karyocyte.common.errors import UserError, close_path, close_words
+from karyocyte.config.command import split_words
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import EXAMPLE, check_different, close_run
+
+
+def existing_predictions(paths: Sequence[Path]) -> list[Path]:
+    """Return the predictions of runs, named by folder or file; a ``UserError`` says which is missing or named twice."""
+    files = []
+    for path in paths:
+        file = path / RunFile.PREDICTIONS if path.is_dir() else path
+        if not file.is_file():
+            hint = "" if path.exists() else close_run(path)
+            raise UserError(f"no predictions at {path}: {hint}{EXAMPLE}, or its {RunFile.PREDICTIONS}")
+        if file.suffix != ".parquet":
+            raise UserError(f"{path} is not a {RunFile.PREDICTIONS}: {EXAMPLE}")
+        files.append(file)
+    check_different(paths, files)
+    return files
+
+
+def check_cells(words: Sequence[str]) -> None:
+    """Check the last path among words and overrides: a ``UserError`` says that there is none, or nothing at it."""
+    paths, _ = split_words(words)
+    if not paths:
+        raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
+    cells = paths[-1]
+    missing = [path for path in paths if not path.exists()]
+    near = close_words(paths) if missing else ""
+    if near or not cells.exists():
+        remedy = f"{near or close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or pictures"
+        raise UserError(f"{missing[-1]} is missing: {remedy} of metaphases")
+
+
+def free_name(path: Path) -> Path:
+    """Return the path with the first number that makes it one where nothing is: ``out2`` for ``out``."""
+    number = 2
+    while path.with_name(f"{path.stem}{number}{path.suffix}").exists():
+        number += 1
+    return path.with_name(f"{path.stem}{number}{path.suffix}")
+
+
+def new_folder(path: Path, option: str = "--output") -> None:
+    """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        another = f"`{option} {shlex.quote(str(free_name(path)))}`"
+        raise UserError(f"{option} {path} exists already: choose another name, such as {another}, or move it away")
+
+
+def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read different numbers such as "0,1,2"; None of None. A ``UserError`` names the option."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
+    return tuple(map(int, parts))

@@ -1,0 +1,66 @@
+"""``ensemble.json`` in an ensemble's folder: which runs it was made of, and how it joins them."""
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_typed, sha256_of_file, write_json
+from karyocyte.common.paths import without_machine
+from karyocyte.runs.files import RunFile
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EnsembleFile:
+    """What an ensemble was made of: how its members are joined, and the folders and labels of the runs."""
+
+    method: str
+    members: tuple[str, ...]
+    labels: tuple[str, ...]
+    combiner: dict[str, Any]  # ``Combiner.as_dict()`` of karyocyte/evaluation/pooling/averaging.py
+    fitted_on: dict[str, int | None]  # ``images`` and ``subjects`` that the weights were fitted on, 0 for none
+    from_here: tuple[str, ...] = ()  # the members' folders, seen from the ensemble's
+    predictions: tuple[str, ...] = ()  # SHA-256 of the members' predictions
+
+
+def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
+    """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
+    here = folder.resolve()
+    from_here = []
+    predictions = []
+    for run in map(Path, ensemble.members):
+        from_here.append(Path(os.path.relpath(run.resolve(), here)).as_posix())
+        predictions.append(sha256_of_file(run / RunFile.PREDICTIONS))
+    members = tuple(without_machine(Path(member)) for member in ensemble.members)  # those of absolute paths: from here
+    complete = replace(ensemble, members=members, from_here=tuple(from_here), predictions=tuple(predictions))
+    write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
+
+
+def read_ensemble(folder: Path) -> EnsembleFile:
+    """Read ``ensemble.json``; a ``UserError`` says that it is missing or damaged, or was written by other code."""
+    path = Path(folder) / RunFile.ENSEMBLE
+    if not path.is_file():
+        raise UserError(f"{folder} is no ensemble: it has no {RunFile.ENSEMBLE}")
+    return read_typed(path, EnsembleFile, SCHEMA_VERSION, "make the ensemble again")
+
+
+def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
+    """Find the members' folders, as they were named or as they lie from the ensemble's, with unchanged predictions."""
+    members = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
+    return [_member_folder(Path(folder), *member) for member in members]
+
+
+def _member_folder(folder: Path, member: str, from_here: str, sha256: str) -> Path:
+    faults = []
+    for place in (Path(member), Path(os.path.normpath(folder / from_here))):
+        file = place / RunFile.PREDICTIONS
+        if not file.is_file():
+            faults.append(f"{place} is not there")
+        elif sha256_of_file(file) != sha256:
+            faults.append(f"{place} predicts otherwise now")
+        else:
+            return place
+    raise UserError(f"{folder}: of its member {', '.join(faults)}: move it back, or make the ensemble again")

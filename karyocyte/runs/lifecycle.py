@@ -1,0 +1,144 @@
+"""A run from its start to its end: the check of its folder, its lock and its status."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from karyocyte.common.cli import INTERRUPTED, say, warn
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_whole_json, remove_leftovers
+from karyocyte.common.locks import file_lock
+from karyocyte.common.preemption import Preempted
+from karyocyte.common.revision import environment, revision
+from karyocyte.config.schema import TrainingConfig
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+
+STRETCH = ("revision", "python", "platform", "packages")  # what is kept of the environment of each stretch
+# Called with a run's folder when its training begins; returns callbacks for the Trainer.
+Watch = Callable[[Path], list[Any]]
+
+
+class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unpromising training
+    """Raised by a callback to end a training early; the same run can be continued later."""
+
+
+def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) -> None:
+    """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
+    run = Run(folder)
+    if run.has(RunFile.IDENTITY):
+        # One that is not whole, as after a power failure, is written anew: the folder has its hash in the name.
+        if read_whole_json(run.path(RunFile.IDENTITY)) not in ({}, identity):
+            raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
+        if config.resume == "never":
+            raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
+    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
+
+
+def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
+    """Write identity, configuration and environment of a run: the revisions and versions that made it so far, too."""
+    run = Run(folder)
+    run.write_json(RunFile.IDENTITY, identity)
+    run.write_config(config)
+    revisions = dict.fromkeys([*run.revisions, revision()])
+    present = environment(command)
+    stretch = {key: present[key] for key in STRETCH}
+    stretches = [*(each for each in run.stretches if each != stretch), stretch]
+    run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
+
+
+def begin(
+    folder: Path, config: TrainingConfig, identity: dict[str, Any], description: list[str], warnings: list[str]
+) -> bool:
+    """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
+    check_run(folder, config, identity)
+    remove_leftovers(folder)
+    run = Run(folder)
+    if run.is_finished:
+        say("finished already", str(folder), *other_revisions(folder))
+        update_evaluation(folder, config)
+        return False
+    warn(*other_revisions(folder), *other_versions(folder), *warnings)
+    open_run(folder, config, identity, sys.argv)
+    say(str(folder), *description)
+    return True
+
+
+def update_evaluation(folder: Path, config: TrainingConfig) -> None:
+    """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them."""
+    run = Run(folder)
+    updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
+    if updated != run.raw_config:
+        run.write_raw_config(updated)
+
+
+def other_revisions(folder: Path) -> list[str]:
+    """Return a warning where a run was made with other revisions of the code than the present one, else []."""
+    others = set(Run(folder).revisions) - {revision()}
+    if not others:
+        return []
+    return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
+
+
+def other_versions(folder: Path) -> list[str]:
+    """Return a warning of the versions, of Python and packages, of earlier stretches of a run that differ now."""
+    present = environment([])
+    now = {"python": present["python"], **present["packages"]}
+    others = set()
+    for stretch in Run(folder).stretches:
+        before = {"python": stretch["python"], **stretch["packages"]}
+        others |= {f"{name} {version}" for name, version in before.items() if version != now.get(name)}
+    if not others:
+        return []
+    return [f"begun with {', '.join(sorted(others))}, other versions than now: the weights may differ"]
+
+
+@contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Keep the run's status up to date: running within the block and, where the block raises, how it ended."""
+    run = Run(folder)
+    run.write_status("running")
+    try:
+        yield
+    except Pruned as reason:
+        run.write_status("pruned", reason=str(reason))
+        raise
+    except Preempted as preempted:
+        with suppress(OSError):
+            run.write_status(preempted.status, signal=str(preempted))
+        warn(f"preempted ({preempted}): the same command continues from the saved state")
+        raise
+    except Exception as error:
+        with suppress(OSError):  # a full disk must not hide the error
+            run.write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    except BaseException as end:  # Ctrl-C, or Lightning's exit with code 1 after it
+        with suppress(OSError):
+            run.write_status("interrupted")
+        warn("interrupted: the same command continues from the last checkpoint")
+        if isinstance(end, SystemExit):
+            raise SystemExit(INTERRUPTED) from end
+        raise
+
+
+@contextmanager
+def locked(folder: Path, message: str | None = None) -> Iterator[None]:
+    """Lock a run's folder, which is made where it is missing; the lock of a killed process is free again.
+
+    A ``UserError``, by default that it trains this run: another process holds the lock.
+    """
+    lock = file_lock(folder / RunFile.LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        training = f"another process is training {folder}: wait for it, or choose another seed"
+        raise UserError(message or training) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,222 @@
+"""What is known of a portable model: its networks, their training and evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.files import write_json
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.common.paths import ROOT
+from karyocyte.config.data import PrepareConfig
+from karyocyte.config.overrides import PATH_KEYS
+from karyocyte.config.schema import InferenceConfig
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.portable_folder import (
+    FORMAT,
+    REMEDY,
+    WEIGHTS,
+    BackboneFacts,
+    Kinds,
+    NetworkFacts,
+    PictureNetworks,
+    PortableFolder,
+    kind_of,
+)
+from karyocyte.runs.run import Run
+
+TOLERANCE = 1e-4  # of a probability
+BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
+BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
+BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
+BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
+DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
+CODE_LICENCE = "Apache-2.0"
+# By the kinds of networks of pictures, what trains them.
+PICTURE_EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How a member was trained; None where its run does not say."""
+
+    name: str
+    protocol: str
+    fold: int | None
+    folds: int | None
+    seed: int
+    start: str  # the weights that the training began with: a tag of timm, the name of a file, or "random"
+    init_from: bool  # whether it went on from another run
+    source: str | None
+    synthetic: bool
+    data_sha256: str | None  # of the images, their labels and the version of the preparation
+    images_seen: int | None
+    leaks: Mapping[str, int | None] | None
+    revisions: tuple[str, ...]  # of the code, oldest first
+    command: str | None = None  # that trained it, without the places of files
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest difference of a probability from the run's own network in torch, over so many prepared images.
+
+    ``onnx`` is None without a graph, ``tolerance`` the most that is allowed of ``weights``.
+    """
+
+    images: int
+    onnx: float | None
+    weights: float
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True)
+class PortableMember:
+    """One network of a portable model.
+
+    ``sha256`` is that of its files by their suffix, ``out_of_distribution`` the share of validation images that would
+    be marked; None where no image is.
+    """
+
+    network: NetworkFacts
+    prepare: PrepareConfig
+    inference: InferenceConfig
+    training: TrainingFacts
+    parity: Parity
+    sha256: dict[str, str]
+    out_of_distribution: float | None = None
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The licence of the code, and that of the weights; None where nobody has stated it."""
+
+    code: str
+    weights: str | None
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
+
+    # of each member, which its log-probabilities are divided by before they are combined
+    temperatures: tuple[float, ...]
+    combined: float  # the temperature of what they are combined to
+    balanced: bool  # whether the members have learned equal shares of the classes
+    notes: tuple[str, ...]  # what limits the temperatures
+    thresholds: CellThresholds  # above what a cell is referred
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortableDescription:
+    """What the model.json of every portable model says."""
+
+    kind: Kinds
+    licence: Licence
+    revision: str  # of the code that made it
+    data_notes: str = ""  # what is to be said of the data, as Markdown
+    format: int = field(default=FORMAT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierDescription(PortableDescription):
+    """The content of the model.json of a classifier or of an ensemble of classifiers."""
+
+    kind: Literal["classifier"] = "classifier"
+    name: str  # of the run or the ensemble
+    classes: tuple[str, ...]  # in the order of the probabilities
+    positive_class: str | None  # none where there are more than two classes
+    members: Annotated[tuple[PortableMember, ...], Field(min_length=1)]  # one network, or those of an ensemble
+    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    # the fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation
+    thresholds: dict[str, Any]
+    # ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and ``warnings``, as
+    # metrics.json has them; empty where the run was not evaluated
+    evaluation: dict[str, Any]
+    prepare_version: int  # of the code that prepares the images
+    opset: int | None  # of the ONNX graphs; None without them
+    versions: dict[str, str]  # of the packages that made the folder
+    cells: CellFacts | None = None  # of members that name the 24 chromosomes; None of others
+    notes: tuple[str, ...] = ()  # what differs from the run
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """What can compute it, in the order of preference."""
+        return ("torch",) if self.opset is None else ("torch", "onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorDescription(PortableDescription):
+    """The content of the model.json of a detector, a cutter or a refiner."""
+
+    kind: PictureNetworks
+    network: BackboneFacts
+    width: int  # channels of the decoder; 0 of the others, which have none
+    scale: float  # of the pictures that the network sees
+    # slope and intercept of the logit of the probability of a box over that of its score; of a refiner the slopes over
+    # the logits of the score of the detectors and of its own two, and the intercept
+    calibration: tuple[float, ...]
+    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
+    command: str | None  # that trained it, without the places of files; None where it is not known
+    sha256: str  # of the weights; "" in a run
+
+    @property
+    def weights(self) -> str:
+        """The name of the file of the weights."""
+        return f"{self.kind}{WEIGHTS}"
+
+
+_DESCRIPTIONS: dict[str, TypeAdapter[Any]] = {
+    "classifier": TypeAdapter(ClassifierDescription),
+    "detector": TypeAdapter(DetectorDescription),
+    "cutter": TypeAdapter(DetectorDescription),
+    "refiner": TypeAdapter(DetectorDescription),
+}
+
+
+def read_description(folder: Path, kind: Kinds) -> Any:
+    """Return the description of a portable model of a kind: a `ClassifierDescription` or a `DetectorDescription`.
+
+    Raises:
+        UserError: model.json is of another format, or does not hold what such a model needs.
+    """
+    try:
+        return _DESCRIPTIONS[kind].validate_python(PortableFolder(folder).content)
+    except ValidationError as error:
+        raise UserError(f"{folder / PortableFile.MODEL}: {first_fault(error)}: {REMEDY}") from error
+
+
+def write_description(folder: Path, description: PortableDescription) -> None:
+    """Write model.json."""
+    write_json(folder / PortableFile.MODEL, _DESCRIPTIONS[description.kind].dump_python(description, mode="json"))
+
+
+class PortableModel(PortableFolder):
+    """The folder of a portable classifier; a ``UserError`` names what is missing or damaged in it."""
+
+    @cached_property
+    def description(self) -> ClassifierDescription:
+        """The content of model.json."""
+        description: ClassifierDescription = read_description(self.folder, "classifier")
+        return description
+
+
+def training_command(run: Run) -> str | None:
+    """Return the command that trained a run, without the places of files; None where it is unknown."""
+    script, *words = run.environment.get("command") or [""]
+    kept = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in ("output_dir", "cache_dir", "weights_dir"):
+            continue
+        kept.append(f"{key}=<{key}>" if "/" in value and key in PATH_KEYS else word)
+    return " ".join(["python train.py", *kept]) if Path(script).name == "train.py" else None
+
+
+def picture_network(folder: Path) -> str | None:
+    """Return which of `PictureNetworks` a folder holds, exported or as an evaluated run; None for none of them."""
+    kind = Run(folder).raw_config.get("recipe") if (folder / DETECTOR_FACTS).is_file() else kind_of(folder)
+    return kind if kind in get_args(PictureNetworks) else None

@@ -1,0 +1,88 @@
+"""The folder of a portable model: description, weights, distances and ONNX graph of each member; never a pickle."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.runs.files import PortableFile
+
+FORMAT = 2
+PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of metaphases
+Kinds = Literal["classifier"] | PictureNetworks
+# What ends the names of the files of a member.
+WEIGHTS = ".safetensors"
+GRAPH = ".onnx"
+DISTANCES = ".out_of_distribution.safetensors"
+REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneFacts:
+    """The backbone that weights are loaded into, and the images that it takes."""
+
+    name: str  # timm's name of the backbone, or that of a network of the papers
+    args: dict[str, Any]  # its further arguments
+    cut: str | None  # the module that it ends with; None for the whole network
+    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations, shape (3,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts(BackboneFacts):
+    """What the weights of a member of a classifier are loaded into."""
+
+    head: tuple[str | dict[str, Any], ...]  # the layers of the head, as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: per orientation one per class, or one for two classes
+    orientation: bool  # whether it has two outputs per class, upright and upside down
+
+
+def kind_of(folder: Path) -> str | None:
+    """Return the kind of the portable model in a folder, one of `Kinds`; None where there is none."""
+    return read_whole_json(Path(folder) / PortableFile.MODEL).get("kind")
+
+
+@dataclass(frozen=True)
+class PortableFolder:
+    """The files of a portable model; a ``UserError`` names what is missing or damaged."""
+
+    folder: Path
+
+    @staticmethod
+    def is_portable(folder: Path) -> bool:
+        """Tell whether a folder holds a portable classifier."""
+        return kind_of(folder) == "classifier"
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What model.json holds, not validated but for its format."""
+        path = self.folder / PortableFile.MODEL
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if values.get("format") != FORMAT:
+            raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
+        return values
+
+    def network(self, member: int) -> NetworkFacts:
+        """Return what the weights of a member are loaded into."""
+        try:
+            return NetworkFacts(**self.content["members"][member]["network"])
+        except (KeyError, TypeError, IndexError) as error:
+            raise UserError(
+                f"{self.folder / PortableFile.MODEL}: members: no network {member + 1}: {REMEDY}"
+            ) from error
+
+    def file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's WEIGHTS, GRAPH or DISTANCES, whether it exists or not."""
+        return self.folder / f"member{member + 1}{suffix}"
+
+    def checked_file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's file, whose content is what was exported."""
+        path = self.file(member, suffix)
+        if not path.is_file():
+            raise UserError(f"{path} is missing: {REMEDY}")
+        if sha256_of_file(path) != self.content["members"][member]["sha256"].get(suffix):
+            raise UserError(f"{path} was changed since it was exported, or is damaged: {REMEDY}")
+        return path

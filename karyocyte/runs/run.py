@@ -1,0 +1,445 @@
+"""The folder of a run: the one place that reads and writes its files."""
+
+import difflib
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from karyocyte.common.cli import warn_once
+from karyocyte.common.errors import UserError, close_path, first_fault
+from karyocyte.common.files import (
+    read_csv,
+    read_json,
+    read_whole_json,
+    read_yaml,
+    sha256_of_file,
+    write_csv,
+    write_json,
+    write_text,
+)
+from karyocyte.config.defaults import section_defaults
+from karyocyte.runs.ensemble import EnsembleFile, read_ensemble
+from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
+from karyocyte.runs.files import LATEST, OUTPUTS, RunFile, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from karyocyte.config.schema import Config, MetaphaseConfig, TrainingConfig
+    from karyocyte.runs.predictions import Predictions
+
+AnyConfig = TypeVar("AnyConfig", bound="TrainingConfig")
+
+EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
+DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
+# Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
+MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
+SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
+
+
+def close_run(path: Path) -> str:
+    """Return ``did you mean `<run>`? `` for a run or an experiment that is missing, or for ``latest``, misspelt."""
+    is_like_latest = difflib.get_close_matches(path.name, [LATEST], cutoff=0.7)
+    if is_like_latest and any(run.is_finished for run in Run.find(OUTPUTS / path.parent)):
+        return f"did you mean `{path.with_name(LATEST)}`? "
+    return close_path(path, folder=OUTPUTS) or close_path(path)
+
+
+Facts = TypeVar("Facts")
+_STATUS = TypeAdapter(RunStatus)
+_DATA = TypeAdapter(DataFacts)
+_MODEL = TypeAdapter(ModelFacts)
+_PROGRESS = TypeAdapter(Progress)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, or that of an ensemble; files are read once, when they are asked for.
+
+    A ``UserError`` names a file that is missing or damaged; some properties are empty without their file.
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Return the run at a folder, or at a file in it; a ``UserError`` says that there is none."""
+        path = Path(path)
+        folder = path.parent if path.is_file() else path
+        if not cls.is_run(folder):
+            if not folder.exists():
+                raise UserError(f"{path} does not exist: {close_run(path)}{EXAMPLE}")
+            raise UserError(f"{path} is not a run of Karyocyte: {EXAMPLE}")
+        return cls(folder)
+
+    @classmethod
+    def open_finished(cls, path: Path) -> "Run":
+        """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
+        run = cls.open(path)
+        if not run.is_finished:
+            raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
+        return run
+
+    @staticmethod
+    def is_run(folder: Path) -> bool:
+        """Tell whether a folder holds a run, finished or not."""
+        return any((Path(folder) / mark).is_file() for mark in MARKS)
+
+    @classmethod
+    def find(cls, folder: Path) -> list["Run"]:
+        """Return the run in a folder, or else those anywhere below it, sorted by path."""
+        if cls.is_run(folder):
+            return [cls(folder)]
+        files = chain.from_iterable(map(folder.rglob, map(str, MARKS)))
+        return list(map(cls, sorted({file.parent for file in files})))
+
+    def path(self, file: RunFile) -> Path:
+        """Return the path of a file of the run, whether it exists or not."""
+        return self.folder / file
+
+    def has(self, file: RunFile) -> bool:
+        """Tell whether the run has a file."""
+        return self.path(file).is_file()
+
+    @cached_property
+    def raw_config(self) -> dict[str, Any]:
+        """The content of config.yaml, unchecked; empty without the file."""
+        return self._read_mapping(RunFile.CONFIG, read_yaml)
+
+    @cached_property
+    def config(self) -> "Config":
+        """The configuration that a classifier was trained with; a cache that cannot be written becomes this user's."""
+        recipe = self.raw_config.get("recipe")
+        if recipe in ("detector", "cutter", "refiner"):
+            raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
+        from karyocyte.config.schema import Config
+
+        return self._config_of(Config)
+
+    @cached_property
+    def metaphase_config(self) -> "MetaphaseConfig":
+        """The configuration of the run of a detector, a cutter or a refiner, likewise."""
+        from karyocyte.config.schema import RECIPES, DetectorConfig
+
+        # An unknown recipe is an error of the key of that name.
+        model = RECIPES.get(str(self.raw_config.get("recipe")), DetectorConfig)
+        return cast("MetaphaseConfig", self._config_of(model))
+
+    def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
+        config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
+        cache = Path(config.cache_dir).absolute()
+        existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
+        if os.access(existing, os.W_OK | os.X_OK):
+            return config
+        own = section_defaults("train")["cache_dir"]
+        warn_once(f"cache_dir={config.cache_dir} of the run cannot be written to: {own} is used instead")
+        return config.model_copy(update={"cache_dir": own})
+
+    @cached_property
+    def status(self) -> RunStatus:
+        """How far the run is; its ``state`` is None without the file."""
+        values = read_whole_json(self.path(RunFile.STATUS))
+        try:
+            return _STATUS.validate_python({**values, "state": values.get("status")})
+        except ValidationError as error:
+            path = self.path(RunFile.STATUS)
+            raise UserError(f"{path} is damaged: {first_fault(error)}: repair or remove it") from error
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has ended well."""
+        return self.status.state == "finished"
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The content of identity.json; empty without the file."""
+        return self._read_mapping(RunFile.IDENTITY)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Command, versions, platform and revisions of the code; empty without the file."""
+        return self._read_mapping(RunFile.ENVIRONMENT)
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """The revisions of the code that the run was made with, oldest first."""
+        return tuple(self.environment.get("revisions") or ())
+
+    @property
+    def stretches(self) -> list[dict[str, Any]]:
+        """Revision, versions and platform of each stretch of the training, oldest first; equal ones once."""
+        return list(self.environment.get("stretches") or ())
+
+    @cached_property
+    def data(self) -> DataFacts:
+        """Facts of the data set."""
+        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), _DATA.validate_python)
+
+    @cached_property
+    def model(self) -> ModelFacts:
+        """What describes the network beside the configuration."""
+        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), _MODEL.validate_python)
+
+    @cached_property
+    def predictions(self) -> "Predictions":
+        """The probabilities of the validation and test images."""
+        from karyocyte.runs.predictions import read_predictions
+
+        return read_predictions(self.path(RunFile.PREDICTIONS))
+
+    @cached_property
+    def predictions_train(self) -> "Predictions | None":
+        """The probabilities of training images, by the chosen weights; None where there are none."""
+        from karyocyte.runs.predictions import read_predictions
+
+        path = self.path(RunFile.PREDICTIONS_TRAIN)
+        return read_predictions(path) if path.is_file() else None
+
+    @cached_property
+    def split(self) -> "pd.DataFrame":
+        """A row per image of the data set.
+
+        Columns image_id, path, label, subject, sha256 and part, all str; label and subject are None where unknown.
+        """
+        path = self.path(RunFile.SPLIT)
+        if not path.is_file():
+            raise UserError(f"{self.folder} has no {RunFile.SPLIT}, which lists its images: {EXAMPLE}")
+        # A subject may be named 007 or NA: nothing is converted.
+        try:
+            frame = read_csv(path, dtype=str, keep_default_na=False)
+        except ValueError as error:  # pandas' parser errors and decoding errors are ValueErrors
+            raise UserError(f"{path} is not a readable table: {EXAMPLE}") from error
+        absent = [name for name in SPLIT_COLUMNS if name not in frame]
+        if absent:
+            raise UserError(f"{path} has no column {absent[0]}: {EXAMPLE}")
+        for column in ("label", "subject"):
+            frame[column] = frame[column].where(frame[column] != "", None)
+        return frame
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """The learning curves: a row per epoch of each stage, columns stage, epoch and the logged metrics.
+
+        Empty where nothing was logged. An epoch that was trained twice counts once, by its later record.
+        """
+        logged = self._logged("version_*/metrics.csv")
+        if logged.empty:
+            return logged
+        return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
+
+    def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
+        """Return the row of ``history`` at the best epoch by ``monitor``; {} if it was not logged.
+
+        It is of the stage whose weights are the run's, of the last one in a run without weights.
+        """
+        history = self.history
+        if monitor not in history:
+            return {}
+        stage = history["stage"].iloc[-1]
+        if self.status.best is not None:
+            stage = Path(self.status.best).parent.name.split("-", 1)[1]
+        epochs = history[history["stage"] == stage].dropna(subset=[monitor])
+        if epochs.empty:
+            return {}
+        scores = epochs[monitor]
+        best = scores.idxmin() if lower_is_better else scores.idxmax()
+        return dict(epochs.loc[best].dropna())
+
+    @cached_property
+    def saved_checkpoints(self) -> "pd.DataFrame":
+        """A row per checkpoint that check and adjust saved (paper 002), in the order of the training; or empty.
+
+        Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric of validation.
+        """
+        return self._logged("check_and_adjust.csv")
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the training is; without the file, or with a damaged one, as before its start."""
+        try:
+            return _PROGRESS.validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
+        except ValidationError:
+            return Progress()
+
+    @cached_property
+    def usage(self) -> dict[str, Any] | None:
+        """Time, processor, device and memory that the run took, see ``measured``; None where it was not measured."""
+        return read_whole_json(self.path(RunFile.USAGE)) or None
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json; empty where the run was not evaluated."""
+        return self._read_mapping(RunFile.METRICS)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether the predictions are those of several runs."""
+        return self.has(RunFile.ENSEMBLE)
+
+    @cached_property
+    def ensemble(self) -> EnsembleFile:
+        """Method, members and weights of an ensemble."""
+        return read_ensemble(self.folder)
+
+    @property
+    def thumbnails(self) -> Path:
+        """The file of small test images, which may be missing."""
+        return self.path(RunFile.THUMBNAILS)
+
+    @property
+    def heatmaps(self) -> list[Path]:
+        """The files of heat maps, one per method and layer, which their stem names."""
+        return sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet"))
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The file of the best weights, see ``checked``."""
+        if self.status.best is None:
+            raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
+        outside = Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts
+        if outside and self.status.tested is None:  # an evaluation on other data names the weights of the run it tests
+            raise UserError(f"{self.path(RunFile.STATUS)}: best={self.status.best} is outside of the run: repair it")
+        return self.checked(self.folder / self.status.best)
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the run; a ``UserError`` says that it is not the one that was recorded."""
+        recorded = self.status.sha256.get(os.path.relpath(path, self.folder))
+        if recorded and path.is_file():
+            self.check(path, recorded)
+        return path
+
+    def check(self, path: Path, sha256: str) -> None:
+        """Compare a file of the run with its recorded SHA-256; a ``UserError`` says that it is damaged."""
+        if sha256_of_file(path) != sha256:
+            command = shlex.join(self.environment.get("command", ["train.py"]))
+            raise UserError(f"{path} is damaged: move {self.folder} away and train it again: python {command}")
+
+    def stage_folder(self, number: int, name: str) -> Path:
+        """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
+        return self.folder / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"
+
+    def last_change(self) -> float | None:
+        """Return when a file of the run or of its stages was last written, in seconds since the epoch."""
+        times = []
+        for file in self.folder.rglob("*"):
+            with suppress(OSError):  # it was replaced in this moment
+                times.append(file.stat().st_mtime)
+        return max(times, default=None)
+
+    def write_status(self, state: str, **facts: Any) -> None:
+        """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept."""
+        self.write_json(RunFile.STATUS, {"status": state, **facts})
+
+    def write_progress(self, progress: Progress) -> None:
+        """Write progress.json."""
+        self.write_json(RunFile.PROGRESS, asdict(progress))
+
+    def write_config(self, config: "TrainingConfig") -> None:
+        """Write config.yaml."""
+        self.write_raw_config(config.model_dump(mode="json"))
+
+    def write_raw_config(self, values: Mapping[str, Any]) -> None:
+        """Write config.yaml from plain values."""
+        write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
+        self._forget()
+
+    def write_data(self, facts: DataFacts) -> None:
+        """Write data.json; ``on`` and ``external`` only where they are set."""
+        values = asdict(facts)
+        for name in ("on", "external"):
+            if values[name] is None:
+                del values[name]
+        self.write_json(RunFile.DATA, values)
+
+    def write_split(self, frame: "pd.DataFrame") -> None:
+        """Write split.csv; see ``split`` for the columns."""
+        write_csv(self.path(RunFile.SPLIT), frame)
+        self._forget()
+
+    def write_predictions(self, predictions: "Predictions", file: RunFile = RunFile.PREDICTIONS) -> None:
+        """Write predictions.parquet; those of training images, of part "train", to PREDICTIONS_TRAIN."""
+        from karyocyte.runs.predictions import write_predictions
+
+        write_predictions(self.path(file), predictions)
+        self._forget()
+
+    def write_summary(self, shown: str, details: str = "") -> None:
+        """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
+        if details:
+            shown += DETAILS + details
+        write_text(self.path(RunFile.SUMMARY), shown)
+
+    def write_json(self, file: RunFile, value: Mapping[str, Any]) -> None:
+        """Write one of the JSON files, whole or not at all."""
+        write_json(self.path(file), value)
+        self._forget()
+
+    def _logged(self, pattern: str) -> "pd.DataFrame":
+        """The rows of the tables of all stages and their versions, in the order of the training, with the stage."""
+        import pandas as pd
+
+        tables = [pd.DataFrame()]
+        for path in sorted((self.folder / RunFolder.LOGS).glob(f"*-*/{pattern}"), key=_numbers):
+            stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
+            whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
+            if "\n" in whole_lines:  # there is a row below the header
+                tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
+        return pd.concat(tables, ignore_index=True)
+
+    def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:
+        path = self.path(file)
+        if not path.is_file():
+            return {}
+        values = read(path) or {}
+        if not isinstance(values, dict):
+            raise UserError(f"{path} holds no mapping: repair or remove it")
+        return values
+
+    def _typed(self, file: RunFile, values: dict[str, Any], validate: Callable[[Any], Facts]) -> Facts:
+        fault = f"it has no {file}"
+        if self.has(file):
+            try:
+                return validate(values)
+            except ValidationError as error:
+                fault = f"{file}: {first_fault(error)}"
+        remedy = "train it again"
+        if self.revisions:
+            remedy += f", or use revision {', '.join(self.revisions)}"
+        raise UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
+
+    def _forget(self) -> None:
+        """Read all files again after a write."""
+        for name in self.__dict__.keys() - {"folder"}:
+            del self.__dict__[name]
+
+
+def _numbers(path: Path) -> list[int]:
+    """The numbers in a path, which order stages and versions."""
+    return list(map(int, re.findall(r"\d+", str(path))))
+
+
+def open_runs(paths: Sequence[Path]) -> list[Run]:
+    """Open the runs at folders or files in them; none may be named twice."""
+    runs = list(map(Run.open, paths))
+    check_different(paths, [run.folder for run in runs])
+    return runs
+
+
+def check_different(words: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Check that the words of a command line name different paths; a ``UserError`` says which is named twice."""
+    seen: set[Path] = set()
+    for word, path in zip(words, map(Path.resolve, paths), strict=True):
+        if path in seen:
+            raise UserError(f"{word} is named twice: name each run once")
+        seen.add(path)

@@ -1,0 +1,184 @@
+"""The folder of a sweep: its jobs, and the status of each."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_json, read_typed, sha256_of_value, write_json
+from karyocyte.common.preemption import slurm_job
+from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE
+from karyocyte.config.overrides import key_of, without
+from karyocyte.runs.run import Run
+
+SCHEMA = 1
+ENDED = ("finished", "failed")
+
+_current: list[partial[None]] = []  # `write_record` of this process's jobs
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep: its overrides without Hydra's and the cluster's, and 8 hex digits computed from them."""
+
+    key: str
+    overrides: tuple[str, ...]
+
+    def value(self, key: str) -> str:
+        """Return the value that a key is given; "" where the job does not name it."""
+        for word in self.overrides:
+            if key_of(word) == key:
+                return word.partition("=")[2]
+        return ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The contents of sweep.json; ``cluster`` is "none" (one job after another), "local" or "slurm"."""
+
+    name: str
+    jobs: tuple[Job, ...]
+    cluster: str
+    command: tuple[str, ...]
+    output_dir: str
+
+
+def job_of(overrides: Sequence[str]) -> Job:
+    """Return the job that the overrides of one run describe; their order does not matter for its key.
+
+    What a key of the cluster sets of the training, such as ``cluster.nodes``, counts as if typed for the trainer.
+    """
+    words: dict[str, None] = {}
+    for word in overrides:
+        group, _, setting = word.lstrip("+").partition(".")
+        key, _, value = setting.partition("=")
+        is_shared = group == "cluster" and key in SHARED and value != "null"
+        words[f"trainer.{SHARED[key]}={value}" if is_shared else word] = None
+    own = without(words, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
+    return Job(sha256_of_value(sorted(own))[:8], own)
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
+    named = Job("", tuple(overrides)).value("sweep")
+    return named.strip("[]").replace(",", "+") or "sweep"
+
+
+def names(jobs: Sequence[Job]) -> dict[str, str]:
+    """Return a name for each job, by its key: the overrides that not all of them share."""
+    shared: set[str] = set()
+    if len(jobs) > 1:
+        shared = set.intersection(*(set(job.overrides) for job in jobs))
+    named = {}
+    for job in jobs:
+        own = [override for override in job.overrides if override not in shared]
+        named[job.key] = " ".join(own or job.overrides)
+    return named
+
+
+def sweep_folder(output_dir: Path, name: str, jobs: Sequence[Job]) -> Path:
+    """Return ``<output_dir>/sweeps/<name>-<8 hex>``: computed from the jobs, so the same command finds it again."""
+    return Path(output_dir) / "sweeps" / f"{name}-{sha256_of_value(sorted(job.key for job in jobs))[:8]}"
+
+
+def write_sweep(folder: Path, sweep: Sweep) -> None:
+    """Write sweep.json."""
+    write_json(folder / "sweep.json", {"schema": SCHEMA, **asdict(sweep)})
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """Read sweep.json; a ``UserError`` says that there is none, or that it is damaged or of another version."""
+    path = Path(folder) / "sweep.json"
+    if not path.is_file():
+        raise UserError(f"{folder} is no sweep: there is no sweep.json in it")
+    return read_typed(path, Sweep, SCHEMA, "start the sweep again, it is written again")
+
+
+def read_record(folder: Path, key: str) -> dict[str, Any]:
+    """Return the record of a job, at least ``{"key", "status"}``; "waiting" where it has not begun."""
+    path = Path(folder) / "jobs" / f"{key}.json"
+    record = {"key": key, "status": "waiting"}
+    if not path.is_file():
+        return record
+    try:
+        return {**record, **read_json(path)}
+    except (UserError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: remove it, the job's run knows how far it is") from error
+
+
+def write_record(folder: Path, key: str, **facts: Any) -> None:
+    """Add facts to the record of a job, and note the time."""
+    record = {**read_record(folder, key), **facts, "updated": time.time()}
+    write_json(Path(folder) / "jobs" / f"{key}.json", record)
+
+
+def has_ended(folder: Path, key: str) -> bool:
+    """Tell whether a job has ended, well or not."""
+    return read_record(folder, key)["status"] in ENDED
+
+
+def is_done(folder: Path, key: str) -> bool:
+    """Tell whether a job has ended well, and what it made is still there."""
+    record = read_record(folder, key)
+    run = run_of(folder, record)
+    if record["status"] != "finished" or record.get("kind") != "run" or run is None:
+        return False  # a search is never done: its number of trials may be raised
+    return run.is_finished
+
+
+def run_of(folder: Path, record: Mapping[str, Any]) -> Run | None:
+    """Return the run that a record of a sweep names, seen from the sweep's folder; None: there is none yet."""
+    return Run(Path(os.path.normpath(Path(folder) / record["run"]))) if record.get("run") else None
+
+
+@contextmanager
+def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]:
+    """Record how the job of this process goes, where it is one of a sweep; only the first of its processes writes.
+
+    ``kind`` is "run" or "search".
+    """
+    folder = os.environ.get(SWEEP_VARIABLE)
+    if not folder or not first:
+        yield
+        return
+    job = job_of(overrides)
+    note = partial(write_record, Path(folder), job.key)
+    attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
+    place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
+    place["gpus"] = os.environ.get("CUDA_VISIBLE_DEVICES") or None
+    begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
+    note(overrides=list(job.overrides), kind=kind, **place, **begun)
+    _current.append(note)
+    end: dict[str, str | None] = {"status": "finished"}  # where it ran is of use while it runs
+    try:
+        yield
+    except UserError as error:
+        end = {"status": "failed", "error": str(error)}
+        raise
+    except Exception as error:
+        end = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        raise
+    except BaseException as error:  # preempted, or Ctrl-C
+        end = {"status": getattr(error, "status", "interrupted"), "error": None}
+        raise
+    finally:
+        _current.remove(note)
+        with suppress(OSError):  # a full disk must not hide the error
+            note(**end, host=None, pid=None)
+
+
+def in_sweep() -> bool:
+    """Tell whether this process runs a job of a sweep: it prints less."""
+    return bool(_current)
+
+
+def note_run(folder: Path) -> None:
+    """Record which run the present job trains; nothing happens outside a sweep."""
+    for note in _current:
+        note(run=os.path.relpath(Path(folder).resolve(), note.args[0].resolve()))

@@ -1,0 +1,78 @@
+"""The usage of a run: time, processor, device and memory, summed over the sessions of an interrupted run."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from karyocyte.common.files import read_whole_json, write_json
+from karyocyte.config.distributed import world_of
+from karyocyte.runs.files import RunFile
+
+if TYPE_CHECKING:
+    from karyocyte.config.schema import TrainerConfig
+
+CPU = "cpu"
+
+
+@contextmanager
+def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
+    """Measure what the block takes, however it ends; of several processes of a run, the first one measures.
+
+    Its wall time counts for the devices of all processes; processor time and memory are its own. The file has the sums
+    of all sessions, and the largest of the peaks.
+    """
+    if not world_of(trainer).is_first:
+        yield
+        return
+    started, started_cpu = time.monotonic(), _cpu_seconds()
+    try:
+        yield
+    finally:
+        before = read_whole_json(run / RunFile.USAGE)
+        wall = time.monotonic() - started
+        device = device_of(trainer.accelerator)
+        by_device: dict[str, float] = before.get("by_device", {})
+        account = {
+            "wall_seconds": before.get("wall_seconds", 0.0) + wall,
+            "cpu_seconds": before.get("cpu_seconds", 0.0) + _cpu_seconds() - started_cpu,
+            "by_device": by_device | {device: by_device.get(device, 0.0) + wall * trainer.processes},
+            "peak_memory_bytes": max(before.get("peak_memory_bytes", 0), _peak_memory()),
+            "peak_device_memory_bytes": max(before.get("peak_device_memory_bytes") or 0, _peak_device_memory()) or None,
+        }
+        with suppress(OSError):  # a full disk must not hide how the block ended
+            write_json(run / RunFile.USAGE, account)
+
+
+def device_of(accelerator: str) -> str:
+    """Return the name of the device that a Trainer computes on, "cpu" without one."""
+    import torch
+
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return CPU
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the children that it has waited for, such as the loader's."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _peak_memory() -> int:
+    """The peak memory of this process in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_device_memory() -> int:
+    """The peak of the memory that torch reserved on the first GPU in bytes; 0 without one."""
+    import torch
+
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0

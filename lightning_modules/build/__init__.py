@@ -1,0 +1,1 @@
+"""A network from its configuration, or from the folder of its run."""

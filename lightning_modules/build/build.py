@@ -1,0 +1,162 @@
+"""From the configuration to a classifier, with every name checked before a run is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.seeds import derive_seed
+from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.portable_folder import WEIGHTS, PortableFolder
+from karyocyte.runs.run import Run
+from karyocyte.runs.stages import stages_of
+from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits
+from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
+from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.without_effect import check_model_args, check_size
+from lightning_modules.losses import OwnLoss, build_losses, check_loss
+from lightning_modules.modules.classifier import Classifier, Hyperparameters
+from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
+from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
+from lightning_modules.training.extensions import check_extensions
+from lightning_modules.training.trainer import check_trainer
+
+
+@dataclass(frozen=True)
+class InitialisedBackbone:
+    """A backbone with its first weights, and torch's random state after it, from which the head's weights are drawn."""
+
+    backbone: Backbone
+    info: WeightsInfo
+    random_state: torch.Tensor
+
+
+def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
+    """Build the backbone with its first weights, and check all that needs neither images nor classes.
+
+    Raises:
+        UserError: A name, a weights file or a device is wrong or absent; see the modules that build the parts.
+    """
+    check_trainer(config)
+    check_extensions(config)
+    if isinstance(config, Config):
+        build_losses(config.loss)
+    torch.manual_seed(derive_seed("weights", config.seed))
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
+    state = torch.get_rng_state()
+    if isinstance(config, Config):
+        check_size(backbone.module, config.prepare.size)
+        check_model_args(config.model, config.head.layers, config.prepare.size)
+    for name, stage in stages_of(config).items():
+        if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
+            raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
+        check_modules(backbone.module, stage.train)
+        # torch checks the arguments of optimiser and schedule over one number.
+        number = [torch.nn.Parameter(torch.zeros(1))]
+        key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
+        optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
+        of_stage = f"unfreeze.stages.{name}.scheduler" if stage.scheduler else "scheduler"
+        build_scheduler(stage.scheduler or config.scheduler, optimizer, steps=10, key=of_stage)
+    return InitialisedBackbone(backbone, info, state)
+
+
+def build_classifier(
+    config: Config, classes: Sequence[str], first: InitialisedBackbone | None = None
+) -> tuple[Classifier, dict[str, str | None]]:
+    """Build the network with its first weights, and check what of the configuration depends on the classes.
+
+    ``first`` is built here where it is None.
+
+    Returns:
+        The classifier, and the content hashes ("weights", "init_from") that belong to the run's identity.
+
+    Raises:
+        UserError: As ``initialise_backbone``; or a number of logits, a loss or another run does not fit the classes.
+    """
+    first = first or initialise_backbone(config)
+    backbone, info = first.backbone, first.info
+    logits = config.head.logits
+    if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
+        raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
+    facts = ModelFacts(list(info.mean), list(info.std), info.args)
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
+    torch.set_rng_state(first.random_state)
+    model = assemble(config, backbone, facts, len(classes), settings)
+    if isinstance(model.training_loss, OwnLoss):
+        check_loss(model.training_loss, logits or len(classes))
+    if config.inference.mc_passes:
+        from lightning_modules.prediction.mc_dropout import check_dropout
+
+        check_dropout(model, config.inference.mc_passes)
+    if config.trainer.channels_last:
+        # Convolutions pass the layout of their weights on to their outputs: the images need no conversion.
+        model.to(memory_format=torch.channels_last)
+    contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
+    if config.init_from:
+        contents["init_from"] = load_start(model, Path(config.init_from), classes)
+    return model, contents
+
+
+def assemble(
+    config: Config,
+    backbone: Backbone,
+    facts: ModelFacts,
+    num_classes: int,
+    settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
+) -> Classifier:
+    """Put a head on a backbone by ``config.head``; the other arguments are those of ``Classifier``.
+
+    Raises:
+        UserError: The head does not fit the backbone's features.
+    """
+    given = Hyperparameters(
+        backbone=config.model.name,
+        args=facts.args,
+        cut=config.model.cut,
+        image_size=config.backbone_size,
+        head=config.head.layers,
+        logits=count_logits(config.head, num_classes),
+        orientation=config.head.orientation,
+        num_classes=num_classes,
+        mean=facts.mean,
+        std=facts.std,
+        loss=settings.loss.entry,
+        optimizer=settings.optimizer.entry,
+        scheduler=settings.scheduler.model_dump(),
+        lr=settings.lr,
+    )
+    return Classifier.of(given, backbone)
+
+
+def load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:
+    """Load the best weights of a finished run, or those of a portable model; return the SHA-256 of their file."""
+    portable = PortableFolder(folder) if PortableFolder.is_portable(folder) else None
+    if portable is None:
+        run = Run.open_finished(folder)
+        path, theirs, facts = run.best_checkpoint, run.data.classes, run.model
+        orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
+    else:
+        network = portable.network(0)
+        path, theirs = portable.checked_file(0, WEIGHTS), tuple(portable.content["classes"])
+        facts = ModelFacts(list(network.mean), list(network.std), network.args)
+        orientation = network.orientation
+    if theirs != tuple(classes):
+        raise UserError(f"init_from={folder}: its classes are {', '.join(theirs)}, here they are {', '.join(classes)}")
+    if facts != model.facts():
+        remedy = "use its weights= and model.args here too"
+        raise UserError(
+            f"init_from={folder}: its network has other arguments, or images of another mean and std: {remedy}"
+        )
+    if orientation != model.orientation:
+        key = f"head.orientation={str(orientation).lower()}"
+        raise UserError(f"init_from={folder} was trained with {key}: set {key} here too")
+    if portable is None:
+        load_checkpoint(model, path)
+    else:
+        load_exported(model, path)
+    return sha256_of_file(path)

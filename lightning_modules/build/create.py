@@ -1,0 +1,120 @@
+"""A classifier in Python, by names: that of an experiment, or any network of timm."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from pydantic_core import to_jsonable_python
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.paths import CONF, ROOT
+from karyocyte.composition.compose import check_config, compose_overrides
+from karyocyte.config.schema import Config
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.stages import stages_of
+from lightning_modules.backbones.backbone import Backbone
+from lightning_modules.backbones.pretrained import build_pretrained
+from lightning_modules.backbones.truncation import ImageSize, Removed
+from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.build.build import assemble, load_start
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.optimizers import TrainingSettings
+
+# The number of classes of the sources whose experiments have an output for each.
+CLASSES = {"chromosomes": len(CHROMOSOMES), "chromosome_sets": len(CHROMOSOMES), "mnist": 10, "cifar10": 10}
+
+
+def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
+    backbone: str | None = None,
+    num_classes: int | None = None,
+    *,
+    experiment: str | None = None,
+    cut: str | None = None,
+    weights: str | None = None,
+    image_size: ImageSize | None = None,
+    head: Sequence[str | dict[str, Any]] | None = None,
+    optimizer: str | None = None,
+    scheduler: str | None = None,
+    lr: float | None = None,
+) -> Classifier:
+    """Build a classifier for any Trainer: that of an experiment, or a timm network with a head.
+
+        create_classifier(experiment="anet_c6_chromosomes")
+        create_classifier("resnet50", num_classes=3, cut="layer3", weights="resnet50.tv_in1k", optimizer="adamw")
+
+    Of an experiment all other arguments have its values where they are None; a plain fit then trains what its last
+    stage trains, at its rate. Otherwise all layers train. First weights are drawn from torch's present random state.
+
+    Args:
+        backbone: timm's name of the network, or one of `lightning_modules.networks`.
+        num_classes: Number of classes; two share one logit.
+        experiment: The name of a file of conf/experiment/.
+        cut: Name of the module whose output are the features; None: the whole network.
+        weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
+        image_size: Side of the images in pixels, or height and width; None: 224.
+        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows.
+        optimizer: The name of a file of conf/optimizer/; None: adam.
+        scheduler: The name of a file of conf/scheduler/; None: a constant rate.
+        lr: Learning rate; None: 1e-3.
+
+    Raises:
+        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
+            ``head`` is None.
+    """
+    if (backbone is None) == (experiment is None) or (backbone and num_classes is None):
+        usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
+        raise UserError(f"name either a network and the number of classes or an experiment: {usage}")
+    groups = {"experiment": experiment, "optimizer": optimizer, "scheduler": scheduler}
+    keys = {"model.name": backbone, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
+    config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
+    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
+    if backbone and head is None and cut is None:
+        _check_usual_head(backbone, network)
+    facts = ModelFacts(list(info.mean), list(info.std), info.args)
+    stage = list(stages_of(config).values())[-1]
+    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
+    classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
+    model = assemble(config, network, facts, classes, settings)
+    model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
+    if config.init_from:
+        load_start(model, ROOT / config.init_from, CHROMOSOMES)
+    if experiment:
+        model.configure_stage(stage)
+    return model
+
+
+def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], num_classes: int | None) -> Config:
+    """Return the configuration of an experiment, or of a network, with the values that are not None."""
+    words = (
+        [] if groups["experiment"] else ["weights=random", "head.layers=[gap]", "head.logits=null", "unfreeze.lr=1e-3"]
+    )
+    for group, name in groups.items():
+        if name is not None:
+            words.append(f"+experiment={name}" if group == "experiment" else f"{group}={name}")
+    composed = compose_overrides(words)
+    if composed.recipe != "classifier":
+        raise UserError(f"experiment={groups['experiment']} trains a {composed.recipe}, no classifier: use train.py")
+    for key, value in keys.items():
+        if value is not None:
+            OmegaConf.update(composed, key, to_jsonable_python(value))
+    if num_classes is not None:
+        composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
+    config = check_config(composed)
+    assert isinstance(config, Config)
+    return config
+
+
+def _check_usual_head(name: str, backbone: Backbone) -> None:
+    """Refuse a network that usually has more than one layer behind its features: a single one would be another."""
+    own = [key for key, each in backbone.module.named_modules() if isinstance(each, Removed) and each.had_layers]
+    if not own:
+        return
+    remedy = ""
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        if re.search(rf"override /model: {name}\b", path.read_text(encoding="utf-8")):
+            remedy += f"create_classifier(experiment='{path.stem}') or "
+    remedy += "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"
+    raise UserError(f"{name} usually has more than one layer behind its features ({', '.join(own)}): say {remedy}")

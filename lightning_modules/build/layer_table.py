@@ -1,0 +1,92 @@
+"""The layers of a classifier with shapes and parameters, and its parameters as Keras counts them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
+from torch import nn
+
+from lightning_modules.backbones.backbone import has_running_statistics
+from lightning_modules.backbones.truncation import Removed
+from lightning_modules.modules.classifier import Classifier
+
+PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """The numbers of parameters of a network, and of those that train."""
+
+    total: int
+    trainable: int
+
+
+def layers_of(classifier: Classifier, size: tuple[int, int], depth: int) -> pd.DataFrame:
+    """Return the layers of a classifier for images of (height, width), in columns layer, kind, output, parameters, ...
+
+    Depth 1 is the backbone as one row, 2 its parts, and so on, with what has no parts above it; 0 are all modules that
+    have none in them. The head's are its layers. Modules that do nothing are left out: what a cut removed, and what has
+    no parameters and is never called. Outputs are those of one image, ``trainable`` the parameters that train.
+    """
+    image = torch.zeros(1, 3, *size)
+    with torch.no_grad():
+        features = list(classifier.eval().features(image).shape)
+    classifier.example_input_array = image
+    summary = ModelSummary(classifier, max_depth=-1)
+    rows = []
+    for name, kind, given in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
+        module = classifier.get_submodule(name)
+        # Features are taken without a call of the backbone itself.
+        sizes: Any = features if name == "backbone" else given
+        is_map = isinstance(sizes, list) and set(map(type, sizes)) == {int}
+        counts = count(module)
+        if _is_row(name, module, depth) and (is_map or counts.total) and not isinstance(module, Removed):
+            row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:])) if is_map else "-"}
+            rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
+    return pd.DataFrame(rows)
+
+
+def _is_row(name: str, module: nn.Module, depth: int) -> bool:
+    """Whether a module has a row in a table of this depth."""
+    part, *inner = name.split(".")
+    wanted = min(2 * depth, 2) if part == "head" else depth
+    own = len(inner) + 1
+    is_leaf = not list(module.children())
+    return part in PARTS and (own == wanted or (is_leaf and (not wanted or own < wanted)))
+
+
+def count(module: nn.Module) -> ParameterCounts:
+    """Count the parameters of a module as torch does."""
+    total = trainable = 0
+    for parameter in module.parameters():
+        total += parameter.numel()
+        trainable += parameter.numel() * parameter.requires_grad
+    return ParameterCounts(total, trainable)
+
+
+def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
+    """Count the parameters of a classifier of a ``network`` as Keras does, whose counts papers 001 and 004 print.
+
+    Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in
+    its convolutions, which the BatchNorm behind them makes superfluous, and its InceptionV3 no gains in its BatchNorm.
+    """
+    counts = count(classifier)
+    total = counts.total
+    trainable = counts.trainable
+    for name, module in classifier.named_modules():
+        in_backbone = name.startswith("backbone.")
+        extra = 0
+        trains = False
+        if has_running_statistics(module):
+            total += 2 * module.running_mean.numel()
+            if in_backbone and network.startswith("inception_v3"):
+                extra = -module.weight.numel()
+                trains = module.weight.requires_grad
+        elif in_backbone and network.startswith("resnet50") and isinstance(module, nn.Conv2d) and module.bias is None:
+            extra = module.out_channels
+            trains = module.weight.requires_grad
+        total += extra
+        trainable += extra * trains
+    return ParameterCounts(total, trainable)

@@ -1,0 +1,227 @@
+"""The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic_core import to_jsonable_python
+from torch import nn
+from torchmetrics import MetricCollection
+
+from karyocyte.common.errors import UserError, close_names
+from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from karyocyte.runs.facts import ModelFacts
+from lightning_modules.backbones.backbone import Backbone, build_backbone
+from lightning_modules.backbones.heads import build_head
+from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
+from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.losses import build_losses, share_of_loss
+from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
+from lightning_modules.modules.image_network import ClassifierNetwork
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkpoint
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """A classifier in plain values, which are ``model.hparams`` and in every checkpoint of it."""
+
+    backbone: str  # timm's name, or one of lightning_modules.networks
+    args: dict[str, Any]  # further arguments of the network
+    cut: str | None  # the module whose output are the features; None for the whole network
+    image_size: ImageSize
+    head: Sequence[str | dict[str, Any]]  # as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: with orientation two per class, else one per class, or one for two classes
+    orientation: bool
+    num_classes: int
+    mean: list[float]  # of the channels of images in [0, 1], with which they are normalised
+    std: list[float]
+    loss: dict[str, Any]  # as the sections of conf/train.yaml, and so the next two
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    lr: float
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The scale of the images and the arguments of the network."""
+        return ModelFacts(self.mean, self.std, self.args)
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How it is trained."""
+        return TrainingSettings(
+            LossConfig.model_validate(self.loss),
+            OptimizerConfig.model_validate(self.optimizer),
+            SchedulerConfig.model_validate(self.scheduler),
+            self.lr,
+        )
+
+
+class Classifier(ClassifierNetwork, StagedModule):
+    """A backbone and a head that map images to logits.
+
+    In a notebook, ``create_classifier`` builds one by names; any Trainer fits it:
+
+        model = create_classifier("resnet50", num_classes=2, cut="layer3", weights="resnet50.tv_in1k", lr=1e-3)
+        trainer = Trainer(max_epochs=5)
+        trainer.fit(model, datamodule=data)
+        trainer.save_checkpoint("cells.ckpt")
+        model = Classifier.load_from_checkpoint("cells.ckpt")
+
+    Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
+    All parameters train until ``configure_stage`` is called.
+
+    Args:
+        backbone: Has ``forward_features``: (B, C, H, W) -> features.
+        head: Features -> logits (B, K); K = 1 is the log-odds of class 1, the positive class.
+        num_classes: Number of classes.
+        facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
+        settings: Loss, optimiser, schedule and learning rate.
+        orientation: The head has two outputs per class, (B, 2K): K upright, then K upside down. The training images are
+            upright, but for those that "upright" of a batch, bool (B,), excepts; every second one is turned by 180
+            degrees (``lightning_modules.backbones.orientation``).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        num_classes: int,
+        facts: ModelFacts,
+        settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
+        orientation: bool = False,
+    ) -> None:
+        super().__init__(backbone, head, num_classes, facts, orientation)
+        self.settings = settings
+        self.lr = settings.lr
+        self.epoch_is_whole = False
+        self.training_loss, self.validation_loss = build_losses(settings.loss)
+        self.train_metrics = training_metrics(num_classes)
+        self.val_metrics = validation_metrics(num_classes, "val/")
+        self.test_metrics = validation_metrics(num_classes, "test/")
+
+    @classmethod
+    def of(cls, given: Hyperparameters, backbone: Backbone) -> Self:
+        """Put the head that hyperparameters describe on the backbone that they describe, which may have weights.
+
+        Raises:
+            UserError: The head does not fit the backbone's features.
+        """
+        head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
+        model = cls(backbone.module, head, given.num_classes, given.facts, given.settings, given.orientation)
+        # A run has its whole configuration on disk: its loggers need no copy.
+        model.save_hyperparameters(to_jsonable_python(asdict(given)), logger=False)
+        return model
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # the other arguments of Lightning's are of no use here
+        cls, checkpoint_path: str | Path, map_location: str | torch.device = "cpu", **changes: Any
+    ) -> Self:
+        """Build the classifier of a checkpoint, also of one that a run has left, with its weights, on a device.
+
+        No file but the checkpoint is read. ``changes`` replace its hyperparameters (`Hyperparameters`), such as ``lr``.
+
+        Raises:
+            UserError: The file is missing, damaged or of no classifier, or there is no such hyperparameter.
+        """
+        saved = read_checkpoint(Path(checkpoint_path)).get("hyper_parameters")
+        if not saved or "backbone" not in saved:
+            raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
+        for name in changes.keys() - saved.keys():
+            raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
+        given = Hyperparameters(**{**saved, **changes})
+        model = cls.of(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
+        load_checkpoint(model, checkpoint_path)
+        return model.to(map_location)
+
+    @contextmanager
+    def on_features(self) -> Iterator[None]:
+        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block."""
+        self.takes_features = True
+        try:
+            yield
+        finally:
+            self.takes_features = False
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
+        image, label = batch["image"], batch["label"]
+        target = label
+        if self.orientation:
+            image, target = turned_batch(batch, self.num_classes, self.current_epoch)
+        logits = self.head_logits(image)
+        if self.orientation and "upright" in batch:
+            mean_loss = loss_by_orientation(self.training_loss, logits, target, batch["upright"])
+        else:
+            mean_loss = self.training_loss(logits, target)
+        share, loss = share_of_loss(mean_loss, len(label))
+        scores = self.scores(self.class_logits(logits.detach()))
+        predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
+        if self.epoch_is_whole:
+            options: dict[str, Any] = {"prog_bar": True, "batch_size": len(label), "sync_dist": True}
+            self.log("train/loss", loss, on_epoch=True, on_step=False, **options)
+            self.train_metrics.update(scores, label)
+        return {"loss": share, "correct": predicted == label}
+
+    def on_fit_start(self) -> None:
+        """Forget the epoch in which an earlier fit was interrupted."""
+        self.train_metrics.reset()
+        self.epoch_is_whole = False
+
+    def on_train_epoch_start(self) -> None:
+        """Measure the epoch; one that is resumed within does not start, and its batches before are not known."""
+        self.epoch_is_whole = True
+
+    def on_train_epoch_end(self) -> None:
+        """Log the metrics of the training batches of the epoch; that it was ``interrupted``, where it was."""
+        if not self.epoch_is_whole:
+            self.log("interrupted", 1.0)
+        if self.train_metrics.update_called:
+            for name, value in self.train_metrics.compute().items():
+                self.log(f"train/{name}", value)
+        self.train_metrics.reset()
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Take a batch into the validation loss and metrics of the epoch."""
+        self._evaluate(batch, self.val_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over the whole validation part and, in a training, the rate that its epoch ended with."""
+        if self.trainer.optimizers:
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._log(self.val_metrics)
+
+    def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Take a batch into the loss and metrics of the test part, ``test/...``; train.py does not call it."""
+        self._evaluate(batch, self.test_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics over the whole test part."""
+        self._log(self.test_metrics)
+
+    def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
+        return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+
+    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
+        logits = self(batch["image"])
+        label = batch["label"]
+        metrics.update(self.scores(logits), label)
+        loss = self.validation_loss(logits, label)
+        self.log(f"{metrics.prefix}loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
+
+    def _log(self, metrics: MetricCollection) -> None:
+        self.log_dict(metrics.compute())
+        metrics.reset()
+
+    def scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return what the metrics take: the positive class's probability for two classes, else all of them."""
+        logits = logits.float()
+        if logits.shape[1] == 1:
+            return torch.sigmoid(logits[:, 0])
+        probability = self.probabilities(logits)
+        return probability[:, 1] if self.num_classes == 2 else probability

@@ -1,0 +1,1 @@
+"""What every part of this package needs: processes, checkpoints, versions of libraries."""

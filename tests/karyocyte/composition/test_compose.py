@@ -1,0 +1,189 @@
+"""The effective configuration is the YAML; unknown keys, wrong values and wrong orders are errors."""
+
+import pytest
+
+from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import check_config, check_override_order, compose_config
+from karyocyte.composition.named_files import check_files
+from karyocyte.runs.portable import BUILT_IN_REFINER
+from tests.helpers.sheets import composed_of
+from tests.helpers.training import composed
+
+WHOLE = ["data=karyograms", "transform=karyograms"]
+
+
+def error_of(config) -> str:
+    with pytest.raises(UserError) as caught:
+        check_config(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=-1", "seed"),
+        ("protocol=subjects", "subject"),
+        ("trainer.limit_train_batches=2.5", "trainer.limit_train_batches"),
+        ("name=../../evil", "name"),
+        ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
+        ("data.source=synth", "'synth'"),
+        ("unfreeze.lr=inf", "unfreeze.lr"),
+        ("prepare.size=1e5", "prepare.size"),
+        ("prepare.size=[64,32]", "fit=square"),
+        ("prepare={size: [64, 32], fit: frame}", "fit=frame"),
+        ("prepare.frame=300", "frame=300 has no effect"),
+        ("prepare={fit: frame, frame: 0}", "frame"),
+        ("prepare.augment_at=100", "augment_at=100"),
+        ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
+        ("transform={batched: true, noise: 0.1}", "noise"),
+        ("transform.uneven=0.1", "uneven"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(override, words):
+    assert words in error_of(composed([override]))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["transform.flips=true", "transform.rotate=5", "inference.mirror=true", "head.orientation=true", "balance=paper"],
+)
+def test_a_karyogram_is_not_turned_as_a_whole(override):
+    key = override if override.startswith("balance") else override.partition("=")[0]
+    for error in (error_of(composed([*WHOLE, override])), error_of(composed_of(override))):
+        assert error.startswith(key)
+        assert "`transform=karyograms`" in error
+
+
+DRAWN = "data=synthetic_metaphases"
+DETECTOR = ["+experiment=metaphase_detector", DRAWN]
+CUTTER = ["+experiment=chromosome_cutter", DRAWN]
+REFINER = ["+experiment=box_refiner", DRAWN]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        ([*DETECTOR, "loss.label_smoothing=0.1"], "loss.label_smoothing"),
+        ([*DETECTOR, "balance=paper"], "balance.name"),
+        ([*DETECTOR, "prepare.size=96"], "prepare.size"),
+        ([*DETECTOR, "prepare.canvas.area=0.1"], "prepare.canvas.area"),
+        ([*DETECTOR, "evaluation.triage.accuracy=0.9"], "evaluation.triage.accuracy"),
+        ([*DETECTOR, "head.orientation=true"], "head.orientation"),
+        ([*DETECTOR, "inference.mirror=true"], "inference.mirror"),
+        ([*DETECTOR, "cache_features=off"], "cache_features"),
+        ([*CUTTER, "head.layers=[{centres: 16}]"], "head.layers"),
+        ([*CUTTER, "prepare.canvas.scale=0.7"], "prepare.canvas.scale"),
+        ([*REFINER, "head.layers=[{centres: 16}]"], "head.layers"),
+        ([*DETECTOR, "+profile=smoke"], "prepare.size"),
+    ],
+)
+def test_a_key_without_effect_on_a_detector_a_cutter_or_a_refiner_is_an_error(overrides, key):
+    assert error_of(composed(overrides)).startswith(f"{key}=")
+
+
+def test_a_detector_and_a_cutter_have_no_keys_of_a_classifier():
+    detector, cutter = compose_config(DETECTOR), compose_config(CUTTER)
+    assert type(compose_config([DRAWN])) is type(detector)
+    assert detector.model_dump(include={"prepare", "head", "evaluation"}) == {
+        "prepare": {"background": "detect", "canvas": {"scale": 0.5}},
+        "head": {"layers": ({"centres": 48},)},
+        "evaluation": {"confidence": 0.95},
+    }
+    assert detector.model_fields_set - cutter.model_fields_set == {"prepare", "head"}
+    assert not {"loss", "balance", "inference", "cache_features"} & detector.model_fields_set
+    with pytest.raises(UserError, match="recipe=sorter"):
+        compose_config(["recipe=sorter"])
+
+
+@pytest.mark.parametrize("experiment", [DETECTOR[0], CUTTER[0]])
+def test_the_demo_is_refused_for_metaphases_with_what_to_type_instead(experiment):
+    with pytest.raises(UserError, match="type data=synthetic_metaphases weights=random"):
+        compose_config([experiment, "+profile=demo"])
+
+
+UPRIGHT = ["data=chromosomes", "head.orientation=true"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ([*UPRIGHT, "head.logits=1"], "head.logits=1"),
+        ([*UPRIGHT, "transform.flips=true"], "transform.flips"),
+        ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
+        ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
+        (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
+        (
+            ["transform=chromosomes", "balance=none", "transform.batched=true", "prepare.augment_at=300"],
+            "augment_at=300",
+        ),
+    ],
+)
+def test_values_that_contradict_one_another_are_named(overrides, named):
+    assert named in error_of(composed(overrides))
+
+
+def test_what_goes_together_is_valid():
+    config = check_config(composed([*WHOLE, "transform.brightness=0.2", "transform.gamma=0.2"]))
+    assert config.transform.model_dump().items() >= {"brightness": 0.2, "gamma": 0.2}.items()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data_dir=null"], "data_dir=<folder or zip>"),
+        (["data_dir=absent"], "data_dir=absent"),
+        (["data_dir=.", "weights=absent.safetensors"], "weights=absent.safetensors"),
+        (["data_dir=.", "init_from=absent"], "absent"),
+        (["data_dir=.", "+experiment=box_refiner", "detector=absent"], "absent"),
+        (["data_dir=.", "+experiment=box_refiner", f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of"),
+        (["data=mnist", "data_dir=absent", "weights=random"], "absent"),
+        (["data=composed_karyograms", "data_dir=null"], "data_dir"),
+    ],
+)
+def test_files_of_a_run_must_exist(overrides, words):
+    with pytest.raises(UserError, match=words):
+        check_files(composed(overrides))
+
+
+def test_downloads_and_drawn_images_need_no_folder(tmp_path, capsys):
+    words = ["data=mnist", f"data_dir={tmp_path / 'new'}", "weights=random"]
+    with pytest.raises(UserError, match="new"):
+        check_files(composed(words))
+    check_files(composed([*words, "data.download=true"]))
+    check_files(composed(["data=synthetic_karyograms", "data_dir=null"]))
+    check_files(composed(words), elsewhere=True)
+    assert "does not exist on this machine" in capsys.readouterr().out
+    assert not (tmp_path / "new").exists()
+
+
+def test_profile_before_experiment_is_an_error():
+    with pytest.raises(UserError, match=r"\+experiment=resnet50_features \+profile=smoke"):
+        check_override_order(["seed=1", "+profile=smoke", "+experiment=resnet50_features"])
+    with pytest.raises(UserError, match=r"type `\+experiment=resnet50_features \+tuned=here`"):
+        check_override_order(["+tuned=here", "+experiment=resnet50_features"])
+    check_override_order(["+experiment=resnet50_features", "+profile=smoke", "+tuned=here"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "protocol", "logits", "background"),
+    [
+        (["data=folder"], "image", None, "border"),
+        (["data=folder", "data.subject_regex='^(.+)_'"], "subject", None, "border"),
+        (["data=table"], "image", None, "border"),
+        (["data=table", "data.subject_column=patient"], "subject", None, "border"),
+        (["data=folder", "protocol=paper", "head.logits=1", "prepare.background=detect"], "paper", 1, "detect"),
+        (["data=cnmc"], "subject", 1, "black"),
+    ],
+)
+def test_own_images_have_defaults_of_their_own(overrides, protocol, logits, background):
+    config = compose_config([*overrides, "data_dir=x"])
+    assert (config.protocol, config.head.logits, config.prepare.background) == (protocol, logits, background)
+    assert config.unfreeze.deliver == ("last" if overrides == ["data=cnmc"] else "best")
+
+
+@pytest.mark.parametrize("experiment", ["mobilenetv2_last7", "resnet50_cut_block5_d512_clahe", "scratch_cnn_d128"])
+def test_an_experiment_keeps_its_stages_on_own_images(experiment):
+    own, usual = (compose_config([f"+experiment={experiment}", *data, "data_dir=x"]) for data in (["data=folder"], []))
+    assert own.unfreeze == usual.unfreeze
+    assert (own.optimizer, own.scheduler, own.loader) == (usual.optimizer, usual.scheduler, usual.loader)

@@ -1,0 +1,21 @@
+"""The words of a command line: runs, and keys of sections of conf/."""
+
+from pathlib import Path
+
+from karyocyte.config.command import Command, split_words
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.inference.cell_settings import KaryotypeConfig
+
+
+def test_what_exists_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("seed=0").mkdir()
+    words = ["outputs/x/fold0/seed=3", "seed=0", "latest", "seed=1", "data_dir=/some/where", "trisomy.21=0.1"]
+    assert split_words(words) == (list(map(Path, words[:3])), words[3:])
+
+
+def test_the_first_section_needs_no_name():
+    command = Command(["run", "loss=0.4", "evaluation.resamples=20", "gain=0.002"], KaryotypeConfig, EvaluationConfig)
+    assert command.paths == [Path("run")]
+    assert (command[KaryotypeConfig].loss, command[KaryotypeConfig].gain) == (0.4, 0.002)
+    assert command[EvaluationConfig].resamples == 20

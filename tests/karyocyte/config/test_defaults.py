@@ -1,0 +1,55 @@
+"""conf/ is the only place of a default."""
+
+import pytest
+from pydantic_core import to_jsonable_python
+
+from karyocyte.composition.compose import compose_config
+from karyocyte.config import data, schema
+from karyocyte.config.base import StrictModel
+from karyocyte.config.defaults import section_defaults
+from karyocyte.runs.run import Run
+
+
+def models():
+    """The models of the schema that name a section of conf/."""
+    classes = {kind for kind in [*vars(schema).values(), *vars(data).values()] if isinstance(kind, type)}
+    models = [kind for kind in classes if issubclass(kind, StrictModel) and kind.defaults_section]
+    return sorted(models, key=lambda model: model.__name__)
+
+
+@pytest.fixture(scope="module")
+def default():
+    return compose_config([])
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_a_key_of_conf_has_no_default_in_the_schema(model):
+    keys = section_defaults(model.defaults_section)
+    inherited = model.__base__.model_fields
+    for key, field in model.model_fields.items():
+        assert key not in keys or field.is_required() or key in inherited
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_a_model_without_arguments_has_the_values_of_conf(model):
+    if issubclass(model, schema.TrainingConfig):  # needs a name, a data source and a model
+        return
+    made = model()
+    defaults = section_defaults(model.defaults_section)
+    assert made.model_fields_set & defaults.keys()
+    for key in made.model_fields_set & defaults.keys():
+        value = defaults[key]
+        assert isinstance(value, dict) or to_jsonable_python(getattr(made, key)) == value
+
+
+def test_models_agree_with_the_composition(default):
+    for name in ("split", "prepare", "loader", "head", "trainer", "callbacks", "evaluation"):
+        assert getattr(default, name) == type(getattr(default, name))()
+
+
+def test_a_key_that_a_run_lacks_has_its_default(tmp_path, default):
+    values = default.model_dump(mode="json")
+    del values["inference"], values["trainer"]["num_nodes"]
+    run = Run(tmp_path)
+    run.write_raw_config(values)
+    assert run.config == default

@@ -1,0 +1,250 @@
+"""The evaluation of a run, its files and its tables on the terminal."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.resampled import evaluate
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
+from karyocyte.evaluation.tables.terminal import headline, overview, whole
+from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning
+from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
+from tests.helpers.terminal import printed
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
+SETTINGS = EvaluationConfig(resamples=50)
+PICTURES = {
+    "learning_curves.png",
+    "confusion_matrix.png",
+    "roc.png",
+    "reliability.png",
+    "risk_coverage.png",
+    "unseen.png",
+}
+TABLES = {"wrong.csv", "triage.csv", "unseen.csv", "by_subject.csv", "operating_points.csv"}
+HISTORY = pd.DataFrame({"epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
+
+
+def values_of(metrics):
+    return {name: interval.value for name, interval in metrics.items()}
+
+
+def warnings_of(*runs):
+    return list(map(str, evaluate_runs(list(runs), SETTINGS).warnings))
+
+
+def test_it_counts_and_measures_each_part():
+    run = make_run(images=60, subjects=12)
+    run.frame.loc[run.frame["image_id"] == "image_00003", "label"] = None
+    result = evaluate_runs([run], SETTINGS)
+    test, part = result.test, score(run.part("test"))
+    assert (test.images, test.unlabelled, test.subjects) == (59, 1, 12)
+    assert test.class_counts == {"hem": 30, "all": 29}
+    assert test.class_subjects == {"hem": 6, "all": 6}
+    assert np.sum(test.confusion) == 59
+    assert values_of(test.metrics) == pytest.approx(evaluate(part))
+    assert values_of(test.metrics_at_threshold) == pytest.approx(evaluate(part, result.threshold.value))
+    assert result.validation.images == 60
+
+
+def test_labels_of_the_test_images_change_no_choice():
+    run = with_passes(make_run(images=90, skill=0.7))
+    swapped = run.frame["label"].map({"hem": "all", "all": "hem"})
+    labels = swapped.where(run.frame["part"] == "test", run.frame["label"])
+    before, after = (
+        evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
+    )
+    assert before.threshold == after.threshold
+    assert before.calibration.temperature == after.calibration.temperature
+    assert before.triage.release.validation == after.triage.release.validation
+    for first, second in zip(before.triage.rules, after.triage.rules, strict=True):
+        assert (first.rule, first.cut, first.review) == (second.rule, second.cut, second.review)
+    for first, second in zip(before.operating_points, after.operating_points, strict=True):
+        assert first.threshold == second.threshold
+        assert first.sensitivity != second.sensitivity
+    assert values_of(before.test.metrics) != values_of(after.test.metrics)
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (make_run(classes=("a", "b", "c")), "more than two classes: the most probable one is predicted"),
+        (make_predictions(), "no validation image of hem and all"),
+    ],
+)
+def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
+    result = evaluate_runs([run], SETTINGS)
+    assert result.threshold.reason == reason
+    assert result.test.metrics_at_threshold is result.test.confusion_at_threshold is None
+    assert result.test.metrics["accuracy"].value is not None
+    assert ("Class by class" in printed(whole(result))) == (len(run.classes) > 2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "warning"),
+    [
+        ({"subjects": 12}, "test: fewer than 20 subjects in “hem” (6), “all” (6): intervals may be too narrow"),
+        ({"subjects": None}, "test: no subject is known: intervals treat images as independent"),
+        ({"subjects": 60, "skill": 0.0}, "test: the interval of the AUC contains 0.5"),
+        ({"subjects": 60, "skill": 50.0}, "test: these metrics are exactly 0 or 1"),
+    ],
+)
+def test_warnings_say_what_limits_the_metrics(facts, warning):
+    assert any(line.startswith(warning) for line in warnings_of(make_run(images=60, **facts)))
+
+
+def test_undefined_resamples_are_counted_in_a_warning():
+    validation = with_scores([0, 1] * 4, [0.2, 0.8] * 4, part="validation")
+    test = with_scores([0, 1, 1, 1], [0.2, 0.8, 0.4, 0.9])
+    assert any(
+        "undefined on some resamples" in line and "auc (" in line for line in warnings_of(join(validation, test))
+    )
+    runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
+    undefined = evaluate_runs(runs, SETTINGS).fold_means.metrics["auc"].undefined
+    assert undefined > 0
+    assert any(line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in warnings_of(*runs))
+
+
+def test_a_leaky_split_is_the_first_warning():
+    leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
+    run = make_run(about={"leaks": leaks})
+    assert warnings_of(run)[:2] == [
+        "leak: subjects in more than one part: 19",
+        "leak: pairs of near-duplicates in more than one part: 2",
+    ]
+    clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
+    assert not any(line.startswith("leak") for line in warnings_of(clean))
+    more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
+    assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a fold"
+
+
+@pytest.mark.parametrize(
+    ("line", "topic"),
+    [
+        ("validation: AUC is undefined", "validation"), ("another set: a note: with a colon", "another set"),
+        ("cells are not assigned: no cells", ""), ("the ensemble was fitted on its 8 validation images", ""),
+    ],
+)  # fmt: skip
+def test_a_warning_is_read_as_it_was_written(line, topic):
+    warning = EvaluationWarning.parse(line)
+    assert (warning.topic, str(warning)) == (topic, line)
+
+
+def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
+    write_csv(tmp_path / "run" / "logs" / "0-head" / "version_0" / "metrics.csv", HISTORY)
+    result = write_evaluation(tmp_path / "run", make_run(), SETTINGS)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"logs", "metrics.json", *PICTURES, *TABLES}
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result.to_dict()
+    write_evaluation(tmp_path / "without", make_run(), SETTINGS)
+    assert not (tmp_path / "without" / "learning_curves.png").exists()
+
+
+def test_an_unlabelled_test_part_is_no_error(tmp_path):
+    run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
+    result = write_evaluation(tmp_path, run, SETTINGS)
+    assert set(values_of(result.test.metrics).values()) == {None}
+    assert result.calibration is None
+    assert "test: no labelled image, every metric is undefined" in warnings_of(run)
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json"}
+    assert "0 test images" in printed(whole(result))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_probability_that_is_no_number_is_refused(broken):
+    run = make_run()
+    run.frame.loc[run.frame.index[-1], "prob_all"] = broken
+    with pytest.raises(UserError, match="1 images, image_00059 first"):
+        evaluate_runs([run], SETTINGS)
+
+
+def test_folds_are_evaluated_together_each_at_its_own_threshold():
+    runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
+    result = evaluate_runs(runs, SETTINGS)
+    single = [evaluate_runs([run], SETTINGS) for run in runs]
+    assert result.threshold.value == [of_fold.threshold.value for of_fold in single]
+    matrices = np.array([of_fold.test.confusion_at_threshold for of_fold in single])
+    assert np.array_equal(result.test.confusion_at_threshold, matrices.sum(axis=0))
+    mean = np.mean([of_fold.test.metrics["auc"].value for of_fold in single])
+    assert result.fold_means.metrics["auc"].value == pytest.approx(mean)
+    assert result.test.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
+    sensitivities = [of_fold.test.metrics_at_threshold["sensitivity"].value for of_fold in single]
+    assert result.fold_means.metrics_at_threshold["sensitivity"].value == pytest.approx(np.mean(sensitivities))
+    assert [fold.metrics_at_threshold["sensitivity"] for fold in result.folds] == pytest.approx(sensitivities)
+
+
+def test_the_mean_over_folds_is_undefined_where_a_fold_is():
+    one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
+    one_class.frame.loc[one_class.frame["part"] == "test", "image_id"] = ["x", "y"]
+    means = evaluate_runs([make_run(0), one_class], SETTINGS).fold_means.metrics
+    assert means["auc"].value is None
+    assert means["accuracy"].value is not None
+
+
+def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
+    """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
+    runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
+    actual = evaluate_runs(runs, EvaluationConfig(resamples=2000)).fold_means.metrics["accuracy"]
+    tests = [run.part("test") for run in runs]
+    right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
+    everyone = np.unique(np.concatenate([test.frame["subject"] for test in tests]))
+    rng, means = np.random.default_rng(1), []
+    for _ in range(2000):
+        weight = pd.Series(rng.choice(everyone, len(everyone))).value_counts()
+        weights = [test.frame["subject"].map(weight).fillna(0) for test in tests]
+        means.append(np.mean([np.average(of_fold, weights=w) for of_fold, w in zip(right, weights, strict=True)]))
+    assert (actual.low, actual.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_every_part_of_a_result_is_shown_and_survives_json(folds):
+    about = {"synthetic": True}
+    runs = [with_passes(make_run(fold, images=60, subjects=20, about=about)) for fold in range(folds)]
+    for run in runs:
+        run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
+    result = evaluate_runs(runs, SETTINGS, [make_predictions(60, part="train")] * folds)
+    assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
+    assert result.by_subject.subjects == 20 * folds
+    assert {row.by for row in result.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
+    text = printed(whole(result))
+    numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
+    counts = f"{60 * folds} test images ({30 * folds} “hem”, {30 * folds} “all”), {20 * folds} subjects"
+    parts = ("by share", "(for 0.99)", "group Wright", "ECE", "nobody", "release", "sensitivity", "train")
+    for words in (f"SYNTHETIC images · protocol subject · {numbers}", counts, *parts):
+        assert words in text
+    assert "…" not in text
+    short = printed(overview(result))
+    assert "recall/" not in short
+    assert "triage: " not in short
+    warned = re.findall(r"^! .*", short, re.MULTILINE)
+    assert len(warned) <= 3
+    assert re.match(r"! \d+ more warnings: ", warned[-1])
+    assert len(short.splitlines()) < 25
+    assert headline(result).startswith(f"tiny · SYNTHETIC images · protocol subject · {numbers}: accuracy 0.")
+
+
+def test_an_overview_has_the_most_important_warnings_first():
+    result = evaluate_runs([make_run(classes=("a", "b"))], SETTINGS)
+    many = [
+        EvaluationWarning(topic, f"of {topic}") for topic in ("test", "cells", "triage", "leak", "training", "data")
+    ]
+    short = printed(overview(replace(result, warnings=many)))
+    warned = re.findall(r"^! (.*)", short, re.MULTILINE)
+    assert warned[:2] == ["leak: of leak", "training: of training"]
+    assert warned[2].startswith("4 more")
+    few = re.findall(r"^! .*", printed(overview(replace(result, warnings=many[:2]))), re.MULTILINE)
+    assert few == ["! test: of test", "! cells: of cells"]
+
+
+def test_a_class_may_be_called_like_markup():
+    text = printed(whole(evaluate_runs([make_run(classes=("[red]e", "b[/x]"))], SETTINGS)), width=120)
+    assert "precision/[red]e" in text
+    assert "f1/b[/x]" in text

@@ -1,0 +1,54 @@
+"""ensemble.json: what an ensemble is made of, and where that lies."""
+
+import shutil
+
+import pytest
+
+from karyocyte.common.errors import UserError
+from karyocyte.runs.ensemble import EnsembleFile, member_folders, read_ensemble, write_ensemble
+from karyocyte.runs.predictions import write_predictions
+from tests.helpers.predictions import make_predictions
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Two runs and an ensemble of them, named from where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    for seed in range(2):
+        folder = tmp_path / "outputs" / f"seed={seed}"
+        write_predictions(folder / "predictions.parquet", make_predictions(4, 2, seed=seed))
+    members = ("outputs/seed=0", "outputs/seed=1")
+    made = EnsembleFile("best", members, ("a", "b"), {"weights": [1, 0]}, {"images": 4, "subjects": None})
+    write_ensemble(tmp_path / "outputs" / "both", made)
+    return tmp_path / "outputs"
+
+
+def test_what_is_written_is_read(home):
+    made = read_ensemble(home / "both")
+    assert (made.method, made.labels, made.combiner) == ("best", ("a", "b"), {"weights": [1, 0]})
+    assert (made.members, made.fitted_on) == (("outputs/seed=0", "outputs/seed=1"), {"images": 4, "subjects": None})
+
+
+def test_members_are_found_from_elsewhere_and_when_all_moved(home, tmp_path, monkeypatch):
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    assert member_folders(home / "both", read_ensemble(home / "both")) == [home / "seed=0", home / "seed=1"]
+    moved = shutil.move(home, tmp_path / "archive")
+    both = tmp_path / "archive" / "both"
+    assert member_folders(both, read_ensemble(both))[1].resolve() == (tmp_path / moved / "seed=1").resolve()
+
+
+def test_another_run_at_the_same_place_is_not_taken_for_the_member(home, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    write_predictions(other / "outputs" / "seed=0" / "predictions.parquet", make_predictions(4, 2, seed=9))
+    monkeypatch.chdir(other)
+    assert member_folders(home / "both", read_ensemble(home / "both"))[0] == home / "seed=0"
+
+
+def test_a_lost_member_and_one_that_was_trained_again_are_named(home):
+    write_predictions(home / "seed=1" / "predictions.parquet", make_predictions(4, 2, seed=9))
+    with pytest.raises(UserError, match="outputs/seed=1 predicts otherwise now.* make the ensemble again"):
+        member_folders(home / "both", read_ensemble(home / "both"))
+    shutil.rmtree(home / "seed=1")
+    with pytest.raises(UserError, match="its member outputs/seed=1 is not there"):
+        member_folders(home / "both", read_ensemble(home / "both"))

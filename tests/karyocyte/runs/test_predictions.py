@@ -1,0 +1,92 @@
+"""Predictions travel through a file whole, and a wrong file is named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import entropy
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
+from karyocyte.runs.predictions import read_predictions, uncertainty_of, write_predictions
+from tests.helpers.predictions import make_predictions
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "predictions.parquet"
+
+
+def test_what_is_written_is_read(path):
+    written = make_predictions(images=3, subjects=None)
+    written.frame["width"], written.frame["group"] = [450, None, 30], ["May-Gruenwald", None, "Wright"]
+    write_predictions(path, written)
+    for place in (path.parent, path):
+        read = read_predictions(place)
+        pd.testing.assert_frame_equal(read.frame, written.frame, check_dtype=False)
+        assert [read.classes, read.positive_class, read.about] == [("hem", "all"), "all", written.about]
+
+
+def test_labels_are_indices_and_minus_one_where_unknown():
+    predictions = make_predictions(images=4)
+    predictions.frame["label"] = ["all", "hem", None, "all"]
+    assert predictions.labels.tolist() == [1, 0, -1, 1]
+    assert predictions.positive_index == 1
+
+
+def test_uncertainty_is_the_share_of_the_largest_entropy():
+    rows = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1]])
+    assert uncertainty_of(rows) == pytest.approx([1.0, 0.0, entropy([0.9, 0.1]) / np.log(2)])
+    assert uncertainty_of(np.full((1, 24), 1 / 24))[0] == pytest.approx(1.0)
+
+
+def test_a_wrong_file_is_a_user_error(path):
+    with pytest.raises(UserError, match="no predictions at"):
+        read_predictions(path.parent)
+    path.write_text("no parquet")
+    with pytest.raises(UserError, match="not a readable parquet"):
+        read_predictions(path)
+    make_predictions().frame.to_parquet(path)
+    with pytest.raises(UserError, match="schema none"):
+        read_predictions(path)
+    write_predictions(path, make_predictions())
+    table = pq.read_table(path)
+    meta = json.dumps({"schema_version": 5}).encode()
+    pq.write_table(table.replace_schema_metadata({b"karyocyte": meta}), path)
+    with pytest.raises(UserError, match="schema 5, this code reads 4"):
+        read_predictions(path)
+    lacking = make_predictions()
+    del lacking.frame["prob_all"]
+    write_predictions(path, lacking)
+    with pytest.raises(UserError, match="lacks the columns prob_all"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("column", ["part", "label"])
+def test_predictions_that_do_not_agree_with_the_split_beside_them_are_refused(path, column):
+    made = make_predictions(images=40)
+    write_predictions(path, made)
+    split = made.frame[["image_id", "part", "label"]].copy()
+    write_csv(path.with_name("split.csv"), split)
+    assert len(read_predictions(path).frame) == len(split)
+    split.loc[0, column] = "other"
+    write_csv(path.with_name("split.csv"), split)
+    with pytest.raises(UserError, match="do not agree on"):
+        read_predictions(path)
+
+
+def test_a_turned_bit_in_predictions_is_noticed(path):
+    made = make_predictions(images=40)
+    write_predictions(path, made)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 41):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            read = read_predictions(path)
+        except UserError:
+            continue
+        pd.testing.assert_frame_equal(read.frame, made.frame)

@@ -1,0 +1,51 @@
+"""A classifier from a configuration, and what of it makes a run the run it is."""
+
+from dataclasses import replace
+
+import pytest
+import timm
+
+from karyocyte.common.errors import UserError
+from karyocyte.runs.address import run_folder, run_identity
+from lightning_modules.backbones.pretrained import WeightsInfo
+from lightning_modules.build.build import build_classifier
+from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
+from tests.helpers.training import small_config
+from tests.lightning_modules.tiny import save_weights
+
+
+def test_all_that_changes_what_the_network_computes_is_in_the_content_hash():
+    info = WeightsInfo((0.5,) * 3, (0.5,) * 3, "a" * 64, False, {"pad_type": "same"})
+    changes = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "sha256": "b" * 64, "freeze_batchnorm": True, "args": {}}
+    hashes = {replace(info, **{key: value}).content_hash() for key, value in changes.items()}
+    assert len(hashes | {info.content_hash()}) == len(changes) + 1
+
+
+@pytest.mark.parametrize("change", [{"mean": [0.0, 0.0, 0.0]}, {"freeze_batchnorm": True}])
+def test_another_side_file_is_another_run(tmp_path, change):
+    state = timm.create_model("scratch_cnn", num_classes=0).state_dict()
+
+    def address(**side):
+        weights = save_weights(tmp_path, state, **side)
+        more = [f"weights={weights}", "prepare.size=60", "unfreeze=head_only"]
+        config = small_config(tmp_path, "model=scratch_cnn", *more)
+        _, contents = build_classifier(config, ("hem", "all"))
+        return run_folder(config, run_identity(config, {"data": "d", **contents}))
+
+    assert address() == address(source="another")
+    assert address() != address(**change)
+
+
+def test_the_number_of_logits_fits_the_classes(tmp_path):
+    config = small_config(tmp_path, "head.logits=3")
+    with pytest.raises(UserError, match=r"head\.logits=3 does not fit 2 classes"):
+        build_classifier(config, ("hem", "all"))
+
+
+def test_folded_batchnorm_does_not_train(tmp_path):
+    state = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
+    side = {"model": "mobilenetv3_small_050", "freeze_batchnorm": True, "input_size": [3, 32, 32]}
+    words = ["model.name=mobilenetv3_small_050", f"weights={save_weights(tmp_path, state, **side)}", "unfreeze=whole"]
+    with pytest.raises(UserError, match=r"unfreeze\.stages\.all\.batchnorm=frozen"):
+        build_classifier(small_config(tmp_path, *words), ("hem", "all"))
+    build_classifier(small_config(tmp_path, *words, "unfreeze.stages.all.batchnorm=frozen"), ("hem", "all"))

@@ -1,0 +1,99 @@
+"""A classifier in Python, by names."""
+
+import re
+
+import pytest
+import torch
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.paths import CONF
+from karyocyte.composition.compose import compose_config
+from karyocyte.runs.stages import stages_of
+from lightning_modules.build.build import build_classifier
+from lightning_modules.build.create import create_classifier
+from lightning_modules.modules.classifier import Classifier
+from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
+from tests.helpers.training import METAPHASES
+
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def small_size(experiment: str) -> int:
+    return 80 if re.search("inception|alexnet", experiment) else 64
+
+
+def optimizer_facts(model: Classifier) -> tuple[type, dict, object]:
+    """Return what an optimiser and its schedule are: their classes, and the arguments of the first."""
+    model.steps = 10
+    built = model.configure_optimizers()
+    if isinstance(built, dict):
+        return type(built["optimizer"]), built["optimizer"].defaults, type(built["lr_scheduler"]["scheduler"])
+    return type(built), built.defaults, None
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in METAPHASES])
+def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, undrawn_layers):
+    monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
+    size = (64, 24) if name in ("chromosomes", "adapt") else small_size(name)
+    words = ["weights=random", f"prepare.size={list(size) if isinstance(size, tuple) else size}"]
+    if "karyogram" in name:
+        words.append("prepare.augment_at=null")
+    config = compose_config([f"+experiment={name}", *words, "init_from=null"])
+    classes = {"mnist": 10, "cifar10": 10, "chromosomes": 24}.get(name.rpartition("_")[2], 2)
+    classes = 24 if name == "adapt" else classes
+    expected, _ = build_classifier(config, [str(number) for number in range(classes)])
+    expected.configure_stage(list(stages_of(config).values())[-1])
+    model = create_classifier(experiment=name, weights="random", image_size=size)
+    assert model.count_parameters() == expected.count_parameters()
+    assert [*model.state_dict()] == [*expected.state_dict()]
+    assert optimizer_facts(model) == optimizer_facts(expected)
+
+
+def test_anet_c6_has_the_parameters_that_its_table_lists():
+    model = create_classifier(experiment="anet_c6_chromosomes")
+    assert model.count_parameters() == (25_415_320, 25_415_320)
+    assert (model.num_classes, model.hparams.image_size, model.hparams.lr) == (len(CHROMOSOMES), 227, 1e-4)
+
+
+def test_an_experiment_of_features_trains_the_head_alone():
+    model = create_classifier(experiment="resnet50_cut_block5_features", weights="random", image_size=64)
+    assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        (
+            {"backbone": "anet_c6", "num_classes": 24, "image_size": 227},
+            r"create_classifier\(experiment='anet_c6_chromosomes'\)",
+        ),
+        ({"backbone": "mobilenetv3_small_050", "num_classes": 3}, r"head=\['gap'\]"),
+        ({"backbone": "resnet18"}, "number of classes"),
+        ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
+        ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, "adamw"),
+        ({"experiment": "anet_c6_chromosome"}, "anet_c6_chromosomes"),
+        ({"experiment": "metaphase_detector"}, "train.py"),
+    ],
+)
+def test_what_is_no_such_classifier_is_refused_with_the_right_call(wrong, remedy):
+    with pytest.raises(UserError, match=remedy):
+        create_classifier(**{"image_size": 64, **wrong})
+
+
+def test_head_optimizer_and_rate_are_arguments():
+    head = ["flatten", {"dense": 16}, {"dropout": 0.3}]
+    model = create_classifier("resnet18", 3, cut="layer1", image_size=32, head=head, optimizer="sgd", lr=0.03)
+    assert [*dict(model.head.named_children())] == ["flatten1", "dense1", "relu1", "dropout1", "logits"]
+    optimizer = model.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.defaults["lr"] == 0.03
+
+
+def test_first_weights_follow_the_seed_of_torch():
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(create_classifier("resnet18", 3, cut="layer1", image_size=32).head.logits.weight)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
