@@ -1,1 +1,0 @@
-"""Measurements with many kinds of input: encodings of pictures, folders, tables and settings, layers of heat maps."""
