@@ -10,8 +10,8 @@ from benchmarks.evidence.keep import DIGITS, EVIDENCE
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
 from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.workflows.training.detection.steps import by_case
 
 TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
 TYPES = {"i": np.uint8, "f": np.float16}  # of counts and probabilities, by their kind in numpy

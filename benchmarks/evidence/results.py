@@ -33,6 +33,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, collect, run_groups
 from karyocyte.evaluation.metrics.labelled import score
@@ -49,7 +50,6 @@ from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit
 from karyocyte.workflows.papers.grades import graded
-from karyocyte.workflows.training.detection.steps import by_case
 
 OUTPUT = EVIDENCE.parent / "recomputed"
 FLAGSHIP = "resnet50_cut_block5"

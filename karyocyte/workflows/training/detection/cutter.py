@@ -11,11 +11,11 @@ from datamodules.metaphases.composed import ComposedDataModule
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import CutterConfig
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.workflows.training.detection.steps import (
     Found,
-    by_case,
     fit_and_predict,
     load_start,
     report,

@@ -9,8 +9,8 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from karyocyte.common.boxes import overlaps
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.tables.tables import Table
-from karyocyte.workflows.training.detection.steps import by_case
 from lightning_modules.detection.detector import LEVELS
 from lightning_modules.detection.matching import average_precision, match
 

@@ -20,6 +20,7 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
 from karyocyte.config.schema import RefinerConfig
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.inference.box_finder import BoxFinder, logits_of
 from karyocyte.recipes.recipe import Built, Recipe
@@ -27,7 +28,6 @@ from karyocyte.runs.portable import BUILT_IN_DETECTORS
 from karyocyte.workflows.training.detection.evaluate_detections import SIDES, Detected
 from karyocyte.workflows.training.detection.steps import (
     Found,
-    by_case,
     fit_and_predict,
     load_start,
     report,

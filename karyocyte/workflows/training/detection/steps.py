@@ -14,7 +14,6 @@ from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.config.schema import MetaphaseConfig
-from karyocyte.evaluation.intervals.methods import t_on_scale
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.runs.facts import ModelFacts
@@ -88,32 +87,6 @@ def fit_and_predict(
         write(found, config, run.folder)
         best = delivered(stages, config, mode).stage
         run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
-
-
-def by_case(
-    measure: Callable[[np.ndarray], Mapping[str, float]],
-    cases: pd.Series,
-    confidence: float,
-    scale: tuple[float, float] = (0.0, 1.0),
-) -> pd.DataFrame:
-    """Return ``metric``, ``value``, ``low`` and ``high``: intervals leave out case by case; None with a single case.
-
-    Args:
-        measure: Returns values by the name of the metric, of the rows that it is given, bool, shape (n,).
-        cases: Of the rows.
-        confidence: Of the intervals.
-        scale: The least and the largest value that there can be.
-    """
-    values = measure(np.ones(len(cases), bool))
-    left_out = pd.DataFrame([measure((cases != case).to_numpy()) for case in sorted(set(cases))])
-    rows: list[tuple[str, float, float | None, float | None]] = []
-    for name, value in values.items():
-        ends = None
-        if len(left_out) > 1:
-            ends = t_on_scale(value, left_out[name].to_numpy(np.float64), confidence, scale)
-        low, high, _ = ends or (None, None, None)
-        rows.append((name, value, low, high))
-    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
 
 
 def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:

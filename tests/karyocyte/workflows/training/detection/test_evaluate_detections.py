@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.workflows.training.detection.evaluate_detections import (
     CROSSING,
     Detected,
     choose_box_threshold,
     evaluate_detections,
 )
-from karyocyte.workflows.training.detection.steps import by_case
 
 SIDES = ["left", "top", "right", "bottom"]
 # The second crosses the first.
