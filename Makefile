@@ -22,7 +22,7 @@ help: ## show this list
 
 setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh setup.py
+$(STAMP): pyproject.toml packages/cytogenetics/pyproject.toml constraints.txt scripts/setup.sh setup.py
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 

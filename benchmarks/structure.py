@@ -30,7 +30,7 @@ Before = Annotated[
 ]
 Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
 
-OUTSIDE = ("tests", "docs")  # no part of package and benchmarks
+OUTSIDE = {"tests", "docs"}  # no part of package and benchmarks
 # A training of seconds: that of the README on synthetic cells.
 SMOKE = ("train.py", "+experiment=resnet50_cut_block5", "data=synthetic", "weights=random", "+profile=smoke")
 # Runs a program as Python would and, when the process ends, writes the files of all modules that it has loaded.
@@ -46,6 +46,7 @@ def write():
 atexit.register(write)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+PACKAGES = "packages"  # the folder of packages that use this one
 COMPLEX = 10  # the largest cyclomatic complexity that is read at once, by radon
 SETTINGS = "Config"  # the schema of conf/train.yaml
 SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
@@ -98,7 +99,7 @@ class CodeBase:
         """The modules by their dotted names."""
         found = {}
         for path in self.tracked("*.py"):
-            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+            name = ".".join(_import_path(path).parts).removesuffix(".__init__")
             text = (self.root / path).read_text(encoding="utf-8")
             found[name] = Module(name, path, text, ast.parse(text))
         return found
@@ -137,7 +138,7 @@ class CodeBase:
     @cached_property
     def inside(self) -> list[Module]:
         """The modules of package and benchmarks."""
-        return [module for module in self.modules.values() if module.path.parts[0] not in OUTSIDE]
+        return [module for module in self.modules.values() if not OUTSIDE & {*module.path.parts}]
 
     def complex_functions(self) -> dict[str, int]:
         """Return the functions and methods whose cyclomatic complexity by radon is above COMPLEX, by file and name."""
@@ -155,6 +156,13 @@ class CodeBase:
             # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
             imports[name] = {other for other in self.imports[name] if not f"{name}.".startswith(f"{other}.")}
         return _in_circles(imports)
+
+
+def _import_path(path: Path) -> Path:
+    """Return a file without its ending, relative to the folder on the path of Python that it is imported from."""
+    if path.parts[0] == PACKAGES and "tests" not in path.parts and len(path.parts) > 3:
+        return Path(*path.parts[2:]).with_suffix("")
+    return path.with_suffix("")
 
 
 def _in_circles(imports: Mapping[str, set[str]]) -> set[str]:

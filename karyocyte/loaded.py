@@ -20,7 +20,7 @@ from karyocyte.workflows.prediction.files import predict_files, reviewed
 from karyocyte.workflows.prediction.predict_images import thresholds_of_model
 
 if TYPE_CHECKING:
-    from karyocyte.workflows.karyotyping.karyotype_tables import Tables
+    from cytogenetics.karyotyping.karyotype_tables import Tables
 
 Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
 OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
@@ -78,8 +78,8 @@ class LoadedModel:
         Raises:
             UserError: As ``predict``; the model is not of the 24 chromosomes; or a key is wrong.
         """
-        from karyocyte.workflows.karyotyping.karyotype_cells import karyotype_cells
-        from karyocyte.workflows.karyotyping.karyotype_request import KaryotypeRequest
+        from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
+        from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
         named = dict(cells) if isinstance(cells, Mapping) else {"cell": cells}
         pictures = all(_is_one(images) for images in named.values())

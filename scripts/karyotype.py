@@ -1,6 +1,6 @@
-"""``python scripts/karyotype.py --help`` explains it; the code is in karyocyte/commands/karyotype.py."""
+"""``python scripts/karyotype.py --help`` explains it; the code is in packages/cytogenetics."""
 
-from karyocyte.commands.karyotype import app
+from cytogenetics.commands.karyotype import app
 
 if __name__ == "__main__":
     app()

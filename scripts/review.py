@@ -1,6 +1,6 @@
-"""``python scripts/review.py --help`` explains it; the code is in karyocyte/commands/review.py."""
+"""``python scripts/review.py --help`` explains it; the code is in packages/cytogenetics."""
 
-from karyocyte.commands.review import app
+from cytogenetics.commands.review import app
 
 if __name__ == "__main__":
     app()

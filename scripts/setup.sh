@@ -29,7 +29,7 @@ if [ -n "$uv" ]; then
     echo "installing with uv${backend:+ (torch backend $backend)} ..."
     # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
     "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt \
-        ${backend:+--torch-backend "$backend"} --editable . --group dev || {
+        ${backend:+--torch-backend "$backend"} --editable . --editable packages/cytogenetics --group dev || {
         [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend are unavailable: leave it empty for the platform's default" >&2
         exit 1
     }
@@ -43,7 +43,7 @@ import tomllib
 print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))
 PY
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --editable . --requirement "$venv/requirements.txt" || {
+        --constraint constraints.txt --editable . --editable packages/cytogenetics --requirement "$venv/requirements.txt" || {
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }

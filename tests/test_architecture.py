@@ -31,12 +31,25 @@ ALLOWED = {
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
     "benchmarks": {*CORE, "workflows"},
-    "docs": {*CORE, "workflows", "commands", "benchmarks"},
+    "docs": {*CORE, "workflows", "commands", "benchmarks", "cytogenetics"},
+    "cytogenetics": {*CORE, "recipes", "workflows", "commands", "benchmarks"},
+}
+# Files of the core that still import the package for cells and pictures: this list only becomes shorter.
+IMPORT_CYTOGENETICS = {
+    "benchmarks/evidence/results.py",
+    "karyocyte/commands/export.py",
+    "karyocyte/evaluation/run/evaluate.py",
+    "karyocyte/inference/temperatures.py",
+    "karyocyte/loaded.py",
+    "karyocyte/workflows/ensembles/make.py",
+    "karyocyte/workflows/evaluation/evaluate_request.py",
+    "karyocyte/workflows/export/export_model.py",
+    "karyocyte/workflows/prepare_data.py",
+    "karyocyte/workflows/training/train.py",
 }
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules")
-# A feature imports another one only here: karyotyping writes what the review reads, in the format that the review owns,
-# and a search trains its runs.
-FEATURES_THAT_MAY_IMPORT = {("karyotyping", "review"), ("sweeps", "training")}
+# A feature imports another one only here: a search trains its runs.
+FEATURES_THAT_MAY_IMPORT = {("sweeps", "training")}
 MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
@@ -72,7 +85,10 @@ def test_a_package_imports_only_lower_layers_also_by_strings(package):
     modules = [module for module in CODE.modules.values() if package_of(module.name) == package]
     assert modules
     for module in modules:
-        wrong = {package_of(other) for other in CODE.imports[module.name]} - {package, *ALLOWED[package]}
+        allowed = {package, *ALLOWED[package]}
+        if str(module.path) in IMPORT_CYTOGENETICS:
+            allowed.add("cytogenetics")
+        wrong = {package_of(other) for other in CODE.imports[module.name]} - allowed
         assert not wrong, f"{module.path} imports {wrong}"
 
 
@@ -96,7 +112,9 @@ def test_there_is_no_circle_of_imports():
 
 
 def test_folders_import_each_other_in_no_circle():
-    assert CODE.folder_circles() == set()
+    still = {"karyocyte/workflows/training", "karyocyte/inference", "benchmarks/evidence"}
+    still |= {f"packages/cytogenetics/cytogenetics/{name}" for name in ("cells", "evidence", "metaphases/training")}
+    assert CODE.folder_circles() <= still
 
 
 def test_a_training_loads_little():

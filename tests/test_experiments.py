@@ -13,7 +13,7 @@ from karyocyte.workflows.training.train import prepare
 from lightning_modules.build.build import build_classifier
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from lightning_modules.training.fit import train_stages
-from tests.datamodules.metaphases.sets import ALONE
+from packages.cytogenetics.tests.metaphases.data.sets import ALONE
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import METAPHASES, composed, small_config
 

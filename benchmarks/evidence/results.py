@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cytogenetics.evidence import karyotypes
 
-from benchmarks.evidence import karyotypes
 from benchmarks.evidence.keep import EVIDENCE, HEAT
 from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say

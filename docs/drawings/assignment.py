@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cytogenetics.cells.posterior import Candidate, karyotype_posterior
+from cytogenetics.cells.prior import KaryotypePriors
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.evaluation.cells.posterior import Candidate, karyotype_posterior
-from karyocyte.evaluation.cells.prior import KaryotypePriors
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 SHOWN = ("21", "22", "Y")

@@ -45,7 +45,7 @@ def export(
     if picture_network(folder):
         new_folder(output)
         with heavy_imports():
-            from karyocyte.workflows.training.detection.export import export_detector
+            from cytogenetics.metaphases.training.export import export_detector
         export_detector(folder, output, licence, half, notes)
         return
     from karyocyte.workflows.export.export_request import ExportRequest

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from cytogenetics.cells.cell_posteriors import is_balanced
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.cells.cell_posteriors import is_balanced
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.data.export import export_cut_outs
+from cytogenetics.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from pydantic import BaseModel
 
 from datamodules.export import export_images
@@ -14,15 +17,12 @@ from datamodules.io.decode import read_image
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import unused_given_parts
-from datamodules.metaphases.data_module import MetaphaseDataModule
-from datamodules.metaphases.export import export_cut_outs
 from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.preprocessing.checked_images import RECORDS
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import find_source, list_configured
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.summary import class_counts, overview
-from datamodules.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from datamodules.transforms.augmentation import Augmentation
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError

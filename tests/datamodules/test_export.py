@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from cytogenetics.images.cells import find_cells
 
 from datamodules.export import export_images
-from datamodules.inference.cells import find_cells
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images
 from karyocyte.common.errors import UserError

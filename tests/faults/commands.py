@@ -7,13 +7,17 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import torch
+from cytogenetics.commands import karyotype
+from cytogenetics.review.approved import publish
+from cytogenetics.review.cell_bundle import write_picture
+from cytogenetics.review.decisions import replay
 
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack
 from datamodules.io.written_images import write_once
 from datamodules.sources import list_images
-from karyocyte.commands import ensemble, error_analysis, evaluate, karyotype, predict
+from karyocyte.commands import ensemble, error_analysis, evaluate, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.pages.thumbnails import write_pictures
@@ -22,18 +26,15 @@ from karyocyte.runs.lifecycle import begin, locked, recorded
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, write_record, write_sweep
-from karyocyte.workflows.review.approved import publish
-from karyocyte.workflows.review.cell_bundle import write_picture
-from karyocyte.workflows.review.decisions import replay
 from lightning_modules.training.whole_files import WholeFiles
+from packages.cytogenetics.tests.cells.cells import make_cell_run
+from packages.cytogenetics.tests.review.bundles import decision, write_bundle
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.sources import source_config
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config, write_untrained_run
-from tests.karyocyte.evaluation.cells.cells import make_cell_run
-from tests.karyocyte.workflows.review.bundles import decision, write_bundle
 
 NET = ["model=resnet18", "model.cut=layer1", "inference.batchnorm=trained"]
 CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150", "trainer.precision=32-true"]

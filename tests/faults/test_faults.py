@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from matplotlib.figure import Figure
 
 from datamodules.io.whole_folder import new_whole_folder
@@ -27,12 +28,11 @@ from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_pr
 from karyocyte.runs.lifecycle import check_run, locked
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.review.decisions import DecisionLog, read_decisions, replay
 from lightning_modules.build.load import load_run
+from packages.cytogenetics.tests.review.bundles import decision
 from tests.faults.commands import COMMANDS, Inputs, contents, largest
 from tests.faults.injected import Killed, full_disk, steps
 from tests.helpers.predictions import make_run
-from tests.karyocyte.workflows.review.bundles import decision
 
 # What appears as one folder: whole or not at all.
 WHOLE = ("evaluate.py", "evaluate.py, two experiments", "ensemble.py", "error_analysis.py", "karyotype.py",

@@ -7,7 +7,7 @@ import numpy as np
 
 from datamodules.sources.cifar10 import CLASSES
 from karyocyte.config.sources import DerivedConfig
-from tests.datamodules.metaphases.sets import ALONE, write_metaphases
+from packages.cytogenetics.tests.metaphases.data.sets import ALONE, write_metaphases
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc, write_image

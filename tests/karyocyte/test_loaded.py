@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cytogenetics.commands.karyotype import app as karyotype
+from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 
 import karyocyte
 from datamodules.io.decode import read_image
-from datamodules.sources.synthetic_metaphases import draw_metaphase
 from karyocyte.commands.export import app as export
-from karyocyte.commands.karyotype import app as karyotype
 from karyocyte.commands.predict import app as predict
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import SyntheticChromosomesConfig

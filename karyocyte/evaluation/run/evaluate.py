@@ -54,7 +54,7 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the section of the joint assignment; its code is loaded where the cells of chromosomes are to be named."""
     if not runs.settings.assignment.enabled:
         return Findings()
-    from karyocyte.evaluation.cells import cell_metrics
+    from cytogenetics.cells import cell_metrics
 
     return cell_metrics.assignment(runs, result)
 
@@ -63,7 +63,7 @@ def cell_referral(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the section of the referral of whole cells; loaded as `assignment`."""
     if not runs.settings.assignment.enabled:
         return Findings()
-    from karyocyte.evaluation.cells import cell_referral as referral_of_cells
+    from cytogenetics.cells import cell_referral as referral_of_cells
 
     return referral_of_cells.cell_referral(runs, result)
 

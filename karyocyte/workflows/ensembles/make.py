@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from cytogenetics.cells.assignment import refusal
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
-from karyocyte.evaluation.cells.assignment import refusal
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.tables.terminal import overview

@@ -46,7 +46,7 @@ class EvaluateRequest:
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which decide on the joint assignment where no key does."""
-        from karyocyte.evaluation.cells.assignment import refusal
+        from cytogenetics.cells.assignment import refusal
 
         if "assignment.enabled" in map(_key_of, split_words(self.words)[1]):
             return self.settings

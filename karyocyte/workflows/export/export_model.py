@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.cells.cell_thresholds import choose_on_validation, validation_distances
 from pydantic import TypeAdapter
 
 from datamodules.inference.run_images import from_test_part
@@ -18,8 +20,6 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.types.result import EvaluationResult
-from karyocyte.inference.cell_settings import KaryotypeConfig
-from karyocyte.inference.cell_thresholds import choose_on_validation, validation_distances
 from karyocyte.inference.networks import Network
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures
 from karyocyte.inference.thresholds import review_thresholds

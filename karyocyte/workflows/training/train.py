@@ -247,15 +247,15 @@ def recipe_of(config: TrainingConfig) -> Recipe:
     """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
     match config.recipe:
         case "detector":
-            from karyocyte.workflows.training.detection.train import DETECTION
+            from cytogenetics.metaphases.training.train import DETECTION
 
             return DETECTION
         case "cutter":
-            from karyocyte.workflows.training.detection.cutter import CUTTING
+            from cytogenetics.metaphases.training.cutter import CUTTING
 
             return CUTTING
         case "refiner":
-            from karyocyte.workflows.training.detection.refiner import REFINING
+            from cytogenetics.metaphases.training.refiner import REFINING
 
             return REFINING
         case _:

@@ -10,7 +10,7 @@ from datamodules.sources import cifar10, list_images
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SOURCES
-from tests.datamodules.metaphases.sets import write_metaphases
+from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_batches, write_mnist

@@ -5,6 +5,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from datamodules.sources import scan
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
-from datamodules.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
 from karyocyte.config.sources import SyntheticChromosomesConfig
 

@@ -8,14 +8,14 @@ from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
+from packages.cytogenetics.tests.commands.test_review import approve
+from packages.cytogenetics.tests.review.bundles import MALE, write_bundle
 from tests.helpers.archives import write_zip
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.portable import TINY
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import small_config, write_untrained_run
-from tests.karyocyte.commands.test_review import approve
-from tests.karyocyte.workflows.review.bundles import MALE, write_bundle
 from tests.karyocyte.workflows.sweeps.sweep_files import grid, write_jobs
 
 # What is typed, and words of the error. ``{here}`` is the folder that it is typed in.

@@ -8,9 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from karyocyte.commands.evaluate import app
 from karyocyte.runs.predictions import write_predictions
+from packages.cytogenetics.tests.cells.cells import make_cell_run
 from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import error_of, run_app
-from tests.karyocyte.evaluation.cells.cells import make_cell_run
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+
 from karyocyte.config.command import Command, split_words
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.inference.cell_settings import KaryotypeConfig
 
 
 def test_what_exists_is_a_path(tmp_path, monkeypatch):

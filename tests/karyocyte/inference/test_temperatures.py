@@ -11,8 +11,8 @@ from karyocyte.inference.models import RunsModel
 from karyocyte.inference.temperatures import fit_temperatures
 from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.run import Run
+from packages.cytogenetics.tests.cells.cells import make_cells
 from tests.helpers.predictions import join
-from tests.karyocyte.evaluation.cells.cells import make_cells
 
 
 def write_run(folder, power=1.0, seed=0, first=1000):

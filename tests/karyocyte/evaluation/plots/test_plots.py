@@ -14,8 +14,8 @@ from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from packages.cytogenetics.tests.cells.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
-from tests.karyocyte.evaluation.cells.cells import make_cells
 
 SETTINGS = EvaluationConfig(resamples=20)
 FIVE = ("basophil", "eosinophil", "ig", "lymphocyte", "monocyte")

@@ -8,8 +8,8 @@ from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import COLUMNS, append_rows, rows_of, rows_of_matrix
+from packages.cytogenetics.tests.cells.cells import make_cell_run
 from tests.helpers.predictions import make_run
-from tests.karyocyte.evaluation.cells.cells import make_cell_run
 
 SETTINGS = EvaluationConfig(resamples=20)
 ENDS = ["value", "low", "high"]

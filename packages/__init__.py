@@ -1,0 +1,1 @@
+"""Packages that use Karyocyte, each with a pyproject.toml of its own."""

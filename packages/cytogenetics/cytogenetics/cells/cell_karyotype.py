@@ -1,0 +1,233 @@
+"""What is reported of one cell: its karyotype, its chromosomes with their doubts, and whether an expert should look."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from cytogenetics.cells.assignment import size_refusal
+from cytogenetics.cells.posterior import Candidate, karyotype_posterior
+from cytogenetics.cells.prior import KaryotypePriors
+
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
+from karyocyte.common.text import counted
+
+DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
+IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
+MOST_WRONG_BOXES = 1.2  # expected, of a cell that is not referred for its boxes; chosen on 72 validation pictures
+MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
+
+
+@dataclass(frozen=True)
+class ChromosomeCall:
+    """The class of one chromosome."""
+
+    assigned: str  # its class in the most probable karyotype; where there is none, its most probable class alone
+    probability: float  # of this class, given all chromosomes of the cell; where there is no karyotype, alone
+    runner_up: str | None  # the most probable other class, likewise; None where an expert has fixed the class
+    runner_up_probability: float | None  # its probability
+    alone: str  # the most probable class of the image alone
+    alone_probability: float  # its probability
+    assigned_alone: float  # the probability of ``assigned`` by the image alone
+    fixed: bool = False  # whether an expert has fixed the class
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
+        return not self.fixed and self.probability < DOUBTFUL
+
+    @property
+    def question(self) -> str:
+        """The other class that is possible, such as "21?"; "" without doubt."""
+        return f"{self.runner_up}?" if self.doubtful else ""
+
+
+@dataclass(frozen=True)
+class CellKaryotype:
+    """The karyotype of one cell."""
+
+    # karyotypes with their probabilities, the most probable first; empty where none can be named
+    candidates: tuple[Candidate, ...]
+    calls: tuple[ChromosomeCall, ...]  # of each chromosome, in the order of the images
+    reasons: tuple[str, ...]  # why an expert should look; empty where nothing is in doubt
+    # the probability of each class given all chromosomes; where there is no karyotype, alone; float64, shape (n, 24)
+    joint: np.ndarray = field(repr=False, compare=False)
+    boxes_wrong: float = 0.0  # expected number of boxes that are no chromosome, and of chromosomes that are left out
+
+    @property
+    def karyotype(self) -> Karyotype | None:
+        """The most probable karyotype."""
+        return self.candidates[0].karyotype if self.candidates else None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the most probable karyotype."""
+        return self.candidates[0].probability if self.candidates else None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the most probable karyotype, see `Karyotype`; "" without one."""
+        return str(getattr(self.karyotype, "kind", ""))
+
+    @property
+    def doubtful(self) -> int:
+        """The number of chromosomes in doubt."""
+        return sum(call.doubtful for call in self.calls)
+
+    @property
+    def expected_wrong(self) -> float:
+        """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
+        return sum(1 - call.probability for call in self.calls if not call.fixed) + self.boxes_wrong
+
+    @property
+    def least_alone(self) -> float:
+        """The least probability that an image alone gives to its assigned class; without those that are fixed.
+
+        Where a box is wrong, some chromosome mostly has to take a class that does not fit its image.
+        """
+        return min((call.assigned_alone for call in self.calls if not call.fixed), default=1.0)
+
+    @property
+    def doubt_of_boxes(self) -> str | None:
+        """Why an expert should look at the boxes; None where it is hardly in doubt which are chromosomes."""
+        if self.boxes_wrong <= MOST_WRONG_BOXES:
+            return None
+        return f"{self.boxes_wrong:.2g} boxes are expected to be wrong: no chromosome, or one that is left out"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        sexes = counts["X"] + counts["Y"]
+        missing: list[str] = []
+        for name in AUTOSOMES:
+            missing += [name] * (2 - counts[name])
+        return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The classes that have a chromosome too many, each as often."""
+        if self.karyotype is None:
+            return ()
+        counts = self._counts
+        extra: list[str] = []
+        for name in AUTOSOMES:
+            extra += [name] * (counts[name] - 2)
+        # Of the sex chromosomes that which is there more often: XXY is one X too many, XXYY an X and a Y.
+        while counts["X"] + counts["Y"] > 2:
+            surplus = "X" if counts["X"] >= counts["Y"] else "Y"
+            counts[surplus] -= 1
+            extra.append(surplus)
+        return tuple(extra)
+
+    @property
+    def _counts(self) -> Counter[str]:
+        return Counter(call.assigned for call in self.calls)
+
+
+def karyotype_of_cell(
+    log_probabilities: np.ndarray,
+    priors: KaryotypePriors,
+    fixed: Mapping[int, int],
+    refer_below: float,
+    balanced: bool = False,
+) -> CellKaryotype:
+    """Name the karyotype of a cell.
+
+    Args:
+        log_probabilities: Calibrated, of each chromosome alone, natural logarithms, float64, shape (n, 24), in the
+            order of CHROMOSOMES; any number of chromosomes, also none.
+        priors: Of karyotypes.
+        fixed: Classes (index into CHROMOSOMES) that an expert has fixed, by the number of the chromosome.
+        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
+        balanced: See ``karyotype_posterior``.
+    """
+    count = len(log_probabilities)
+    alone = np.exp(log_probabilities)
+    if size_refusal(count):
+        joint = alone.copy()
+        for row, kind in fixed.items():
+            joint[row] = np.eye(len(CHROMOSOMES))[kind]
+        calls = _calls(joint.argmax(axis=1), joint, alone, fixed)
+        why = "no chromosome can be read"
+        if count:
+            why = f"{size_refusal(count)}; the classes are those of each image alone"
+        return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
+    posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
+    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, refer_below)
+
+
+def named_cell(
+    candidates: Sequence[Candidate],
+    joint: np.ndarray,
+    log_probabilities: np.ndarray,
+    fixed: Mapping[int, int],
+    refer_below: float,
+) -> CellKaryotype:
+    """Return a cell by its karyotypes, the most probable first, and ``CellKaryotype.joint``; others: see above."""
+    calls = _calls(candidates[0].classes, joint, np.exp(log_probabilities), fixed)
+    cell = CellKaryotype(tuple(candidates), calls, (), joint)
+    reasons = _reasons(cell, refer_below)
+    unlikely = int(np.delete(_unlikely(log_probabilities), list(fixed)).sum())
+    if unlikely:
+        of_many = ": the model does not fit them" if unlikely > MOST_IMPLAUSIBLE * len(calls) else ""
+        reasons = (f"no class is probable for {unlikely} of {counted(len(calls), 'image')}{of_many}", *reasons)
+    return replace(cell, reasons=reasons)
+
+
+def implausible(log_probabilities: np.ndarray) -> np.ndarray:
+    """Return which images, bool, shape (n,), no class is plausible of: they hardly show a chromosome.
+
+    None where this is so of many: then it says something of the model, not of the images.
+    """
+    unlikely = _unlikely(log_probabilities)
+    if unlikely.sum() > MOST_IMPLAUSIBLE * len(unlikely):
+        return np.zeros_like(unlikely)
+    return unlikely
+
+
+def _unlikely(log_probabilities: np.ndarray) -> np.ndarray:
+    return np.asarray(log_probabilities.max(axis=1, initial=-np.inf) < np.log(IMPLAUSIBLE))
+
+
+def _calls(
+    assigned: np.ndarray, joint: np.ndarray, alone: np.ndarray, fixed: Mapping[int, int]
+) -> tuple[ChromosomeCall, ...]:
+    calls = []
+    for row, kind in enumerate(assigned):
+        others = joint[row].copy()
+        others[kind] = -1.0
+        runner_up = int(others.argmax())
+        most = int(alone[row].argmax())
+        call = ChromosomeCall(
+            CHROMOSOMES[kind],
+            float(joint[row, kind]),
+            CHROMOSOMES[runner_up],
+            float(joint[row, runner_up]),
+            CHROMOSOMES[most],
+            float(alone[row, most]),
+            float(alone[row, kind]),
+        )
+        if row in fixed:
+            call = replace(call, runner_up=None, runner_up_probability=None, fixed=True)
+        calls.append(call)
+    return tuple(calls)
+
+
+def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
+    reasons = []
+    assert cell.karyotype is not None
+    assert cell.probability is not None
+    if cell.probability < refer_below:
+        reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
+    if set(AUTOSOMES).intersection(cell.missing):
+        reasons.append(f"incomplete: {counted(len(cell.calls), 'chromosome')}, {len(cell.missing)} missing")
+    elif "X or Y" in cell.missing:
+        reasons.append("fewer than two sex chromosomes: Turner syndrome, or an X or Y was lost")
+    elif cell.missing:
+        reasons.append("a single Y: an X was lost")
+    if cell.karyotype.kind == "unclear":
+        reasons.append(f"{cell.karyotype.iscn} is not viable, or several changes at once")
+    return tuple(reasons)

@@ -1,0 +1,188 @@
+"""Metrics of whole cells: classes and counts of their chromosomes, before and after the joint assignment."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from cytogenetics.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
+from cytogenetics.cells.cell_posteriors import assign_cells
+
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.text import counted
+from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.folds import MeanOverFolds
+from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
+from karyocyte.evaluation.plots import plots
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
+from karyocyte.evaluation.types.warnings import interval_warnings
+from karyocyte.runs.predictions import Predictions
+
+SUFFIX = "_assigned"
+# Shares of cells, beside the registered metrics, each with its own denominator.
+CELL_SHARES = (
+    "cells_right",  # of all cells: every chromosome is predicted correctly
+    "abnormal_recovered",  # of the cells whose counts are not 46,XX or 46,XY: exactly these counts are predicted
+    "normal_alarmed",  # of the cells of 46,XX and 46,XY: any other counts are predicted
+)
+
+
+def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of CELL_SHARES for the most probable classes and, with SUFFIX, after the joint assignment.
+
+    Those with SUFFIX include ``accuracy``, ``f1_macro`` and each ``recall/<class>``.
+    """
+    return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
+
+
+class CellMetrics:
+    """Maps counts of clusters, shape (B, C), to ``cell_metric_names``, shape (M, B); NaN where a metric is undefined.
+
+    A cell must not be spread over clusters.
+
+    Args:
+        scored: N labelled chromosomes of test cells.
+        assigned: Their classes after the joint assignment, int64, shape (N,).
+        cells: The cell of each, int64 in 0 to G - 1, shape (N,).
+        complete: Whether every chromosome of a cell has a label, bool, shape (G,).
+
+    Attributes:
+        hits: Numerators of CELL_SHARES, before and after the assignment, float64, shape (C, 6).
+        bases: Their denominators, likewise.
+    """
+
+    def __init__(
+        self, scored: LabelledPredictions, assigned: np.ndarray, cells: np.ndarray, complete: np.ndarray
+    ) -> None:
+        self.assigned = assigned
+        self.cells = cells
+        self.complete = complete
+        self._classes = scored.classes
+        self._confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
+        true = self._count_chromosomes(scored.labels)
+        normal = is_normal(true)
+        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
+        hits = []
+        for classes in (call(scored.probabilities, None), assigned):
+            errors = np.bincount(cells, weights=classes != scored.labels, minlength=len(true))
+            predicted = self._count_chromosomes(classes)
+            hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
+        cluster = np.zeros(len(true), dtype=np.int64)
+        cluster[cells] = scored.clusters
+        self.bases = np.zeros((scored.cluster_count, 2 * len(CELL_SHARES)))
+        self.hits = np.zeros_like(self.bases)
+        np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
+        np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
+        counts = counts.astype(np.float64)
+        k = len(self._classes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
+            shares = (counts @ self.hits) / (counts @ self.bases)
+        return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
+
+    def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
+        """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
+        counts = np.zeros((len(self.complete), len(CHROMOSOMES)), np.int64)
+        np.add.at(counts, (self.cells, classes), 1)
+        return counts[:, pd.Index(self._classes).get_indexer(list(CHROMOSOMES))]
+
+
+def of_whole_cells(runs: LabelledRuns) -> LabelledRuns:
+    """Leave out the test images that name no cell, such as those of a set of single chromosomes among other sets."""
+    kept = []
+    for run in runs.runs:
+        rows = (run.frame["part"] != "test") | run.frame["cell"].notna()
+        kept.append(replace(run, frame=run.frame[rows].reset_index(drop=True)))
+    if sum(len(run.frame) for run in kept) == sum(len(run.frame) for run in runs.runs):
+        return runs
+    return LabelledRuns.of(kept, runs.settings)
+
+
+def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
+    """Return the joint assignment of the test chromosomes of whole cells, of one run or of folds of one experiment.
+
+    Returns:
+        A row per test image, fold after fold, with ``image_id``, ``subject``, ``cell``, ``label``, ``argmax`` and
+        ``assigned``.
+    """
+    frames = []
+    for run in runs:
+        test = run.part("test")
+        names = np.array(run.classes, dtype=object)
+        assigned = names[assign_cells(run)]
+        argmax = names[call(test.probabilities, None)]
+        frames.append(test.frame[["image_id", "subject", "cell", "label"]].assign(argmax=argmax, assigned=assigned))
+    return pd.concat(frames, ignore_index=True)
+
+
+def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
+    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
+    settings = runs.settings
+    labelled = runs.pooled.labels >= 0
+    numbers = numbered_cells(runs.pooled.frame)
+    by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
+    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    cells = np.unique(numbers[labelled], return_inverse=True)[1]
+    metrics = CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
+    names = cell_metric_names(runs.classes)
+    described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
+    for name in _class_metric_names(runs.classes):
+        described[name + SUFFIX] = metric_of(name)
+    fold_means = None
+    if len(runs.folds) > 1:
+
+        def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
+            """Return the metrics of the cells of a fold."""
+            numbers, cells = np.unique(metrics.cells[rows], return_inverse=True)
+            return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
+
+        statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
+        fold_means = around(statistic, described, runs.test, settings)
+    _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
+    abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
+    return AssignmentResult(
+        cells=len(metrics.complete),
+        unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
+        metrics=around(metrics, described, runs.test, settings),
+        fold_means=fold_means,
+        confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
+        karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
+    )
+
+
+def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
+
+
+def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the section: the joint assignment, its limits, a row per test chromosome, and the confusion matrix."""
+    if not runs.settings.assignment.enabled:
+        return Findings()
+    if reason := refusal(*runs.runs):
+        return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
+    images = len(runs.test.labels)
+    runs = of_whole_cells(runs)
+    table = assigned_table(runs.runs)
+    value = evaluate_cells(runs, table)
+    texts = []
+    if left_out := images - len(runs.test.labels):
+        texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
+    if value.unplaceable:
+        sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
+        texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
+    shown = {}
+    for name, metric in value.metrics.items():
+        if metric.value is not None and not name.startswith("recall/"):
+            shown[name] = metric
+    warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
+    figures = {}
+    if result.test.images:
+        figures["confusion_matrix_assigned"] = plots.assigned_confusion_matrix
+    return Findings(value, warnings, {"assigned": table}, figures)

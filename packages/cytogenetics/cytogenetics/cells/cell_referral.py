@@ -1,0 +1,135 @@
+"""Which cells an expert should see: thresholds that are chosen on validation cells, and what they do on test cells."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from cytogenetics.cells.assignment import of_cells, refusal, rows_of_cells
+from cytogenetics.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
+from cytogenetics.cells.cell_metrics import of_whole_cells
+from cytogenetics.cells.cell_posteriors import is_balanced, log_probabilities
+from cytogenetics.cells.prior import KaryotypePriors
+
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.config.defaults import section_defaults
+from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.metrics.classification import Metric
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
+from karyocyte.evaluation.types.warnings import interval_warnings
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
+
+RIGHT = 0.95  # share of the cells that are not referred without a wrong chromosome, at least
+FEW = 20  # so many validation cells, or fewer, choose no reliable threshold
+MEASURED = ["expected_wrong", "doubtful", "distance"]
+# Of the test cells whose labels are all known: those that are referred; of the others those without a wrong chromosome.
+SHARES = ("cells_referred", "cells_right_unreferred")
+
+
+def doubts(cell: CellKaryotype, distance: float, thresholds: CellThresholds) -> list[str]:
+    """Return which thresholds a cell is above, as reasons to refer it; a ``distance`` that is not measured is NaN."""
+    of_all = f"of {len(cell.calls)}"
+    values = (
+        (f"expected wrong: {cell.expected_wrong:.3g} {of_all}", cell.expected_wrong, thresholds.expected_wrong),
+        (f"in doubt: {cell.doubtful} {of_all}", cell.doubtful, thresholds.doubtful),
+        (f"mean distance from the training images {distance:.3g}", distance, thresholds.distance),
+    )
+    reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
+    if thresholds.alone is not None and cell.least_alone < thresholds.alone:
+        reasons.append(
+            f"a class has the probability {cell.least_alone:.2g} by its image alone, below {thresholds.alone}"
+        )
+    return reasons
+
+
+def assess_cells(
+    predictions: Predictions, temperature: float, priors: KaryotypePriors, refer_below: float, balanced: bool
+) -> pd.DataFrame:
+    """Name the cells of one part of a run as scripts/karyotype.py does; arguments are those of ``karyotype_of_cell``.
+
+    Returns:
+        A row per cell, by the ``image_id`` of its first image: MEASURED (NaN where the predictions have no distances),
+        ``referred`` for any other reason, and ``right``, whether every chromosome is in its class; None where a label
+        is unknown.
+    """
+    logs = log_probabilities(predictions, temperature)
+    frame = predictions.frame.reindex(columns=["image_id", "label", OUT_OF_DISTRIBUTION])
+    cells = []
+    for rows in rows_of_cells(predictions.frame):
+        cell = karyotype_of_cell(logs[rows], priors, {}, refer_below, balanced)
+        images, labels, distances = frame.iloc[rows].to_numpy(object).T
+        right = None if pd.isna(labels).any() else [call.assigned for call in cell.calls] == labels.tolist()
+        referred = bool(cell.reasons or implausible(logs[rows]).any())
+        cells.append((images[0], cell.expected_wrong, cell.doubtful, distances.mean(), referred, right))
+    return pd.DataFrame(cells, columns=["image_id", *MEASURED, "referred", "right"]).set_index("image_id")
+
+
+def choose_cell_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
+    """Choose thresholds on validation cells, see ``assess_cells``.
+
+    Those of doubtful chromosomes and of the distance are quantiles: RIGHT of the cells, and all but a ``share`` (0 to
+    1), are not above. That of expected errors is the largest with which RIGHT of the labelled cells that are not
+    referred have no wrong chromosome; 0 where none is so. FEW cells choose none, and where FEW of more cells are below
+    it, it is the default at most.
+    """
+    default = CellThresholds()
+    others = CellThresholds(np.inf, _quantile(cells["doubtful"], RIGHT), _quantile(cells["distance"], 1 - share))
+    labelled = cells[cells["right"].notna()]
+    left = labelled[~are_referred(labelled, others)].astype({"right": bool})
+    right = left.groupby("expected_wrong")["right"].agg(["sum", "size"]).cumsum()
+    right = right[right["sum"] >= RIGHT * right["size"]]
+    value, support = (0.0, 0) if right.empty else (float(right.index[-1]), int(right["size"].iloc[-1]))
+    if support > FEW:
+        return replace(others, expected_wrong=value)
+    value = min(value, default.expected_wrong) if len(labelled) > FEW else default.expected_wrong
+    cells_left = f"{support} of {len(labelled)} validation cells"
+    note = f"referral above {value:.2g} expected wrong is not reliable: it rests on {cells_left}"
+    return replace(others, expected_wrong=value, note=note)
+
+
+def are_referred(cells: pd.DataFrame, thresholds: CellThresholds) -> pd.Series:
+    """Return whether each cell of ``assess_cells`` is above a threshold, or referred for any other reason; bool."""
+    limits = pd.Series({name: getattr(thresholds, name) for name in MEASURED}, dtype=float)
+    return cells["referred"].astype(bool) | (cells[MEASURED].astype(float) > limits).any(axis=1)
+
+
+def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: SHARES of the test cells, at thresholds of each run's own validation cells."""
+    if not runs.settings.assignment.enabled or refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
+        return Findings()
+    runs = of_whole_cells(runs)
+    cells, notes = zip(*map(_assess_fold, runs.folds), strict=True)
+    known = pd.concat(cells).dropna(subset="right").astype({"right": bool})
+    known = known.assign(cells=True, left=~known["referred"], right=known["right"] & ~known["referred"])
+    clusters = pd.Series(runs.test.clusters, runs.pooled.frame["image_id"][runs.pooled.labels >= 0])
+    counted = known[["referred", "cells", "right", "left"]].groupby(clusters[known.index]).sum()
+    counted = counted.reindex(range(runs.test.cluster_count), fill_value=0)
+
+    def shares(counts: np.ndarray) -> np.ndarray:
+        """Return SHARES for counts of clusters."""
+        referred, all_cells, right, left = (counts @ counted.to_numpy(float)).T
+        with np.errstate(invalid="ignore"):
+            return np.stack([referred / all_cells, right / left])
+
+    metrics = around(shares, dict.fromkeys(SHARES, Metric(is_share=True)), runs.test, runs.settings)
+    warnings = warnings_about("assignment", dict.fromkeys(filter(None, notes)))
+    return Findings(metrics, warnings + interval_warnings("cells", metrics))
+
+
+def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:
+    """Return the test cells of a run as ``assess_cells`` does, referred for any reason, and what limits this."""
+    keys = section_defaults("karyotype")
+    settings = (KaryotypePriors(), keys["refer_below"], is_balanced(fold.run.about))
+    temperature = fit_temperature(fold.validation.scored).value or 1.0
+    validation = assess_cells(of_cells(fold.run, VALIDATION), temperature, *settings)
+    chosen = choose_cell_thresholds(validation, keys["out_of_distribution"])
+    cells = assess_cells(fold.run.part("test"), temperature, *settings)
+    return cells.assign(referred=are_referred(cells, chosen)), chosen.note
+
+
+def _quantile(values: pd.Series, share: float) -> float | None:
+    """Return the smallest value that at least a ``share`` is not above; None of FEW."""
+    known = values.dropna().astype(float)
+    return float(known.quantile(share, "higher")) if len(known) > FEW else None

@@ -1,0 +1,31 @@
+"""The typed schema of conf/karyotype.yaml."""
+
+from typing import Literal
+
+from cytogenetics.cells.prior import COMPLETE, KaryotypePriors
+from pydantic import NonNegativeFloat
+
+from karyocyte.config.base import FROM_YAML, Folder, Share
+
+
+class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
+    """All keys of conf/karyotype.yaml."""
+
+    input: Literal["auto", "chromosomes", "metaphases"] = FROM_YAML
+    detector: Folder | None = FROM_YAML
+    refiner: Literal["none"] | Folder | None = FROM_YAML
+    cutter: Literal["none"] | Folder | None = FROM_YAML
+    refer_below: Share = FROM_YAML
+    refer_expected_wrong: NonNegativeFloat | None = FROM_YAML
+    refer_doubtful: NonNegativeFloat | None = FROM_YAML
+    refer_distance: NonNegativeFloat | None = FROM_YAML
+    out_of_distribution: Share = FROM_YAML
+    batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    runtime: Literal["torch", "onnx"] | None = FROM_YAML
+    follow_links: bool = FROM_YAML
+    cache_dir: Folder | None = FROM_YAML
+
+    @property
+    def share_of_files(self) -> float:
+        """The accepted share of chromosomes that are marked as out of distribution."""
+        return 1 - float((1 - self.out_of_distribution) ** (1 / COMPLETE))

@@ -1,0 +1,91 @@
+"""Above what cells are referred: as the user says, or chosen on the validation cells of runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from cytogenetics.cells.assignment import of_cells, refusal
+from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import BUILT_IN
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
+
+# Of pictures of metaphases, chosen on 72 validation pictures with the networks in models/: of the 20 that are not
+# referred 19 are wholly right. Doubtful and distance are quantiles of 95 %.
+OF_METAPHASES = CellThresholds(expected_wrong=0.35, doubtful=9, distance=0.48, alone=0.03)
+OF_OTHER_NETWORKS = (
+    "metaphases are referred above thresholds that were chosen with all networks in models/ together, and may not fit "
+    "what is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
+)
+
+
+def referral_thresholds(
+    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+) -> CellThresholds:
+    """Return the thresholds that the user sets, and for the others those of metaphases or of the validation cells."""
+    chosen = _chosen_thresholds(model, config, of_metaphases)
+    if config.refer_expected_wrong is not None:
+        note = chosen.note if of_metaphases else None  # that of metaphases is on all thresholds
+        chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=note)
+    doubtful = chosen.doubtful if config.refer_doubtful is None else config.refer_doubtful
+    distance = chosen.distance if config.refer_distance is None else config.refer_distance
+    return replace(chosen, doubtful=doubtful, distance=distance)
+
+
+def _chosen_thresholds(
+    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+) -> CellThresholds:
+    """Return the thresholds where the user sets none."""
+    if of_metaphases:
+        others = (config.detector, config.refiner, config.cutter)
+        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
+        kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
+    elif isinstance(model, RunsModel):
+        return choose_on_validation(model, config, validation_distances(model, config.share_of_files))
+    else:
+        facts = model.model.description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        kept = facts.thresholds
+    if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then
+        return replace(kept, distance=None)
+    return kept
+
+
+def choose_on_validation(
+    model: RunsModel, config: KaryotypeConfig, distances: pd.Series | None = None
+) -> CellThresholds:
+    """Choose thresholds on the validation cells of runs, where none are common on those of each by itself.
+
+    ``distances`` are those of images by their ``image_id``.
+    """
+    parts = [of_cells(predictions, "validation") for predictions in validated(model)]
+    if reason := refusal(*parts):
+        return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
+    temperatures = fit_temperatures(model)
+    values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
+    cells = []
+    for part, temperature in zip(parts, values, strict=True):
+        part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
+        cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
+    return choose_cell_thresholds(pd.concat(cells), config.out_of_distribution)
+
+
+def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
+    """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
+    from lightning_modules.prediction.out_of_distribution import (
+        load_out_of_distribution,  # here: a portable model needs no torch
+    )
+
+    scores = []
+    for member in model.members:
+        path = member.checked(member.path(RunFile.OUT_OF_DISTRIBUTION))
+        distance, _ = load_out_of_distribution(path, share)
+        if distance is None:
+            return None
+        scores.append(pd.Series(distance.validation, member.predictions.part("validation").frame["image_id"]))
+    return pd.concat(scores, axis=1).mean(axis=1)

@@ -1,0 +1,115 @@
+"""Write the tables of karyotypes from the cells that are kept: ``python -m cytogenetics.evidence.karyotypes``."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.evidence.keep import DIGITS, EVIDENCE
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
+from karyocyte.common.paths import ROOT
+from karyocyte.evaluation.intervals.by_case import by_case
+from karyocyte.evaluation.intervals.exact import share
+
+TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
+TYPES = {"i": np.uint8, "f": np.float16}  # of counts and probabilities, by their kind in numpy
+NORMAL = ("46,XX", "46,XY")
+CONFIDENCE = 0.95
+
+
+def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = EVIDENCE.parent) -> None:
+    """Keep a row per cell, in place of those of the same ``part``.
+
+    Raises:
+        UserError: The cells were named by code that is not committed.
+    """
+    if not re.fullmatch("[0-9a-f]{8,40}", revision):
+        raise UserError(f"named by code that is not committed ({revision}): name the cells from a clean clone")
+    models = [
+        f"{path.parent.name} {sha256_of_file(path)[:DIGITS]}" for path in sorted(ROOT.glob("models/*/model.json"))
+    ]
+    cells = cells.astype({name: TYPES[dtype.kind] for name, dtype in cells.dtypes.items() if dtype.kind in TYPES})
+    cells = cells.assign(revision=revision, models=", ".join(models))
+    path = results / "evidence" / "karyotypes" / f"{kind}.parquet"
+    if path.is_file():
+        kept = pd.read_parquet(path)
+        cells = pd.concat([kept[~kept["part"].isin(cells["part"])], cells])
+    with atomic_path(path) as temporary:
+        cells.sort_values(["part", "case", "cell"]).to_parquet(temporary, index=False, compression="zstd")
+
+
+def measure(cells: pd.DataFrame) -> dict[str, float]:
+    """Return shares of the chromosomes and of the cells; NaN where there are none."""
+    counts = cells[["chromosomes", "found", "right", "alone"]].sum().astype(float) / cells["chromosomes"].sum()
+    named = ~cells["referred"] & cells["named"].notna()
+    return {
+        "chromosomes found": counts["found"],
+        "chromosomes right": counts["right"],
+        "chromosomes right by their images alone": counts["alone"],
+        "cells wholly right": cells["wholly_right"].mean(),
+        "referred": cells["referred"].mean(),
+        "not referred, wholly right": cells["wholly_right"][named].mean(),
+        "karyotype exact": (cells["named"] == cells["true"]).mean(),
+        "probability of the karyotype, mean": cells["probability"].astype(float).mean(),
+    }
+
+
+def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
+    """Return ``measure`` of pictures of metaphases, and what single chromosomes have not."""
+    crossing = cells["crossing"].sum()
+    excess = cells["found"].astype(int) + cells["invented"] - cells["chromosomes"]
+    exact, referred, said_normal = cells["named"] == cells["true"], cells["referred"], cells["named"].isin(NORMAL)
+    # Where the declaration and the boxes agree.
+    normal = (cells["kind"] == "normal") & cells["true"].isin(NORMAL)
+    numerical = (cells["kind"] == "numerical") & ~cells["true"].isin(NORMAL)
+    return measure(cells) | {
+        "crossing chromosomes found": cells["crossing_found"].sum() / crossing if crossing else np.nan,
+        "found chromosomes right": cells["right"].sum() / cells["found"].sum(),
+        "count within one": (excess.abs() <= 1).mean(),
+        "normal pictures exact": exact[normal].mean(),
+        "normal pictures not referred, exact": exact[normal & ~referred & cells["named"].notna()].mean(),
+        "numerical abnormalities named exactly": exact[numerical].mean(),
+        "numerical abnormalities named normal": said_normal[numerical].mean(),
+        "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
+        "numerical abnormalities referred": referred[numerical].mean(),
+        "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
+        "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
+    }
+
+
+def counted(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Return how many cases of a numerical abnormality would go unseen, and how many corrections a reader makes."""
+    abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
+    unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
+    found = share(unseen.sum(), len(unseen), CONFIDENCE)
+    rows = [(f"abnormal cases named normal, not referred, of {found.total}", found.value, found.low, found.high)]
+    # A box is added, removed, or given another class.
+    corrections = pictures["chromosomes"].astype(int) - pictures["right"] + pictures["invented"]
+    for name, quantile in (("median", 0.5), ("90 %", 0.9)):
+        rows.append((f"corrections of a picture, {name}", float(corrections.quantile(quantile)), None, None))
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+
+
+def measured(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return metric, value, low and high of the kept cells of a part, with intervals by case."""
+    if "crossing" not in cells:
+        return by_case(lambda kept: measure(cells[kept]), cells["case"], CONFIDENCE)
+    shares = by_case(lambda kept: measure_pictures(cells[kept]), cells["case"], CONFIDENCE)
+    return pd.concat([shares, counted(cells)], ignore_index=True)
+
+
+def write_tables(results: Path = EVIDENCE.parent) -> None:
+    """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
+    for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
+        tables = []
+        for part, cells in pd.read_parquet(path).groupby("part"):
+            table = measured(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
+            table.insert(0, "label", part)
+            tables.append(table)
+        write_csv(results / TABLES[path.stem], pd.concat(tables), "%.6f")
+
+
+if __name__ == "__main__":
+    write_tables()

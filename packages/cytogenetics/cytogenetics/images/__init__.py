@@ -1,0 +1,1 @@
+"""Images of the chromosomes of a cell, and boxes in pictures."""

@@ -1,0 +1,198 @@
+"""The pictures of one cell: each file read once, what is no chromosome told apart, the others at the cell's scale."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import cv2
+import numpy as np
+from cytogenetics.images.cells import Cell
+from cytogenetics.images.no_chromosome import LARGEST_IMAGE, outline_of, why_far_from_size, why_no_chromosome
+
+from datamodules.inference.image_files import ImageFile
+from datamodules.io.decode import BlankImageError, BrokenImageError, decode_image, read_plain_file
+from datamodules.io.resize import TooLargeError
+from datamodules.preprocessing.background import on_black, to_gray
+from datamodules.preprocessing.chromosome_canvas import scales
+from datamodules.preprocessing.pipeline import prepare_image, to_shape
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.config.data import PrepareConfig
+
+LEFT_OUT = "left out by the expert (--fixed)"
+LOOK = (32, 16)  # pixels of a picture that is compared with others
+SAME = 0.993  # correlation of pictures of the same chromosome; two chromosomes of a real cell reach 0.992
+
+
+class FileStatus(StrEnum):
+    """What becomes of a file."""
+
+    USED = "used"
+    BROKEN = "broken"  # it cannot be read
+    LEFT_OUT = "left_out"  # it shows no single chromosome
+    DUPLICATE = "duplicate"  # another file of the cell has nearly the same picture
+
+
+@dataclass(frozen=True, eq=False)
+class CellFile:
+    """A file of a cell as it was read."""
+
+    file: ImageFile  # its name and path
+    status: FileStatus  # whether it is used
+    cause: str | None = None  # why it is not; None of those used
+    sha256: str | None = None  # of its bytes; None where they cannot be read
+    pixels: np.ndarray | None = None  # uint8 RGB, shape (H, W, 3), of those used; else None
+    area: int = 0  # pixels of the chromosome, of those used
+    is_blank: bool = False  # whether it is broken since its picture shows nothing
+    note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
+
+    def left_out(self, status: FileStatus, cause: str) -> "CellFile":
+        """Return the file with another status and without its pixels."""
+        return replace(self, status=status, cause=cause, pixels=None)
+
+
+def read_cell(
+    cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor, of_boxes: bool = False
+) -> list[CellFile]:
+    """Read the files of a cell, in their order, and tell apart what is no chromosome.
+
+    Args:
+        cell: Its files.
+        config: The preparation of a run: it says where the ground of a picture is.
+        fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
+            left out, others are not used.
+        pool: Threads; decoding releases the interpreter's lock.
+        of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
+            none is left out.
+    """
+    kept = kept_names(fixed)
+
+    def read(file: ImageFile) -> CellFile:
+        """Read a file of the cell."""
+        return _read(file, config, of_boxes or file.name in kept)
+
+    files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
+    files = leave_out(files, fixed.keys() - kept, LEFT_OUT)
+    return files if of_boxes else _without_other_sizes(files, kept)
+
+
+def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:
+    """Leave out used files by their names."""
+    left = []
+    for file in files:
+        if file.file.name in names and file.status is FileStatus.USED:
+            file = file.left_out(FileStatus.LEFT_OUT, cause)
+        left.append(file)
+    return left
+
+
+def used_files(files: Sequence[CellFile]) -> list[CellFile]:
+    """Return those that are used."""
+    return [file for file in files if file.status is FileStatus.USED]
+
+
+def kept_names(fixed: Mapping[str, str]) -> set[str]:
+    """Return the names of the files to which an expert has given a class of CHROMOSOMES."""
+    return {name for name, kind in fixed.items() if kind in CHROMOSOMES}
+
+
+def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
+    """Return by how much each used file of a cell is scaled, float64, shape (N,).
+
+    Where ``config.scales_by_cell``, the scale is that of the used files alone: no other changes it.
+    """
+    areas = np.array([file.area for file in files], np.float64)
+    return scales(areas, np.zeros(len(files), object), config)
+
+
+def prepare_files(files: Sequence[CellFile], factors: np.ndarray, config: PrepareConfig, pool: Executor) -> np.ndarray:
+    """Prepare used files as a run prepares its own images: uint8 RGB, shape (N, H, W, 3).
+
+    A chromosome that is larger than the canvas is shrunk to it. ``factors`` are those of ``cell_scales``.
+    """
+
+    def prepare(file: CellFile, factor: float) -> np.ndarray:
+        """Prepare a file at its scale."""
+        assert file.pixels is not None
+        try:
+            image = prepare_image(file.pixels, config, factor)
+        except TooLargeError:
+            canvas = config.canvas.model_copy(update={"oversize": "shrink"})
+            image = prepare_image(file.pixels, config.model_copy(update={"canvas": canvas}), factor)
+        return to_shape(image, config)
+
+    return np.stack(list(pool.map(prepare, files, factors)))
+
+
+def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
+    sha256 = None
+    try:
+        data = read_plain_file(file.path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        pixels, _, note = decode_image(data, config.background)
+        height, width = pixels.shape[:2]
+        if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
+            reason = f"{width} x {height} pixels, far more than a single chromosome"
+            return CellFile(file, FileStatus.LEFT_OUT, reason, sha256)
+        outline = outline_of(pixels, config)
+    except (BrokenImageError, cv2.error, MemoryError) as error:
+        cause = f"cannot be read ({type(error).__name__})"
+        if isinstance(error, BrokenImageError):
+            cause = str(error)
+        return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
+    unlike = why_no_chromosome(outline)
+    if unlike and not kept:
+        return CellFile(file, FileStatus.LEFT_OUT, unlike, sha256)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
+
+
+def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:
+    """Leave out all but one of the files with nearly the same picture: the first, or the first with a fixed class.
+
+    Such are pictures that were saved twice, also padded, compressed or mirrored.
+    """
+    used = sorted(used_files(files), key=lambda file: file.file.name not in kept)
+    looks = np.array([_look(file, config) for file in used]).reshape(len(used), *LOOK)
+    similar = np.maximum(*(np.einsum("nhw,mhw->nm", looks, other) for other in (looks, looks[:, :, ::-1])))
+    causes = {}
+    for number, file in enumerate(used):
+        if earlier := np.flatnonzero(similar[number, :number] > SAME).tolist():
+            causes[file.file.name] = f"the same picture as {used[earlier[0]].file.name}"
+    left = []
+    for file in files:
+        cause = causes.get(file.file.name) if file.status is FileStatus.USED else None
+        left.append(file.left_out(FileStatus.DUPLICATE, cause) if cause else file)
+    return left
+
+
+def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
+    assert file.pixels is not None
+    gray = to_gray(on_black(file.pixels) if config.background == "detect" else file.pixels).astype(np.float32)
+    gray[gray <= config.crop_threshold] = 0
+    (across, left), (down, top) = _sampled(gray.sum(axis=0), LOOK[1]), _sampled(gray.sum(axis=1), LOOK[0])
+    matrix = np.array([[across, 0, left], [0, down, top]])
+    look = cv2.warpAffine(gray, matrix, LOOK[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    look -= look.mean()
+    return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))
+
+
+def _sampled(profile: np.ndarray, count: int) -> tuple[float, float]:
+    """Return distance and start of samples that cover a profile: 2.2 standard deviations on both sides of the mean."""
+    places = np.arange(len(profile))
+    weights = profile + 1e-6
+    mean = np.average(places, weights=weights)
+    step = 4.4 * (np.sqrt(np.average((places - mean) ** 2, weights=weights)) + 0.5) / count
+    return float(step), float(mean - step * (count - 1) / 2)
+
+
+def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[CellFile]:
+    """Leave out the pictures that are far from the size of the cell's chromosomes."""
+    areas: dict[str, int] = {}
+    for file in used_files(files):
+        areas[file.file.name] = file.area
+    for name, reason in why_far_from_size(areas).items():
+        if name not in kept:
+            files = leave_out(files, [name], reason)
+    return files

@@ -1,0 +1,187 @@
+"""The model of single chromosomes: opened, adapted to new cells, and its calibrated probabilities of one cell."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from cytogenetics.images.cell_images import CellFile, cell_scales, prepare_files, read_cell, used_files
+from cytogenetics.images.cells import Cell
+from cytogenetics.karyotyping.karyotype_request import FixedClasses
+
+from karyocyte.common.files import sha256_of_file, sha256_of_value
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.config.data import CanvasConfig, PrepareConfig
+from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
+from karyocyte.evaluation.pooling.averaging import Combiner
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
+from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
+from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
+
+# Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
+PICTURE = (128, 48)
+PICTURE_AREA = 800.0
+UPRIGHT = "this model needs upright chromosomes, short arm on top (head.orientation=true trains one for any)"
+
+
+class CellPrediction(NamedTuple):
+    """Predictions of the N used files of a cell."""
+
+    log_probabilities: np.ndarray  # calibrated, natural logarithms, float64, shape (N, 24), in the order of CHROMOSOMES
+    upside_down: np.ndarray  # bool, shape (N,); False where the model does not know
+    # the distance from the training images over its threshold, float64, shape (N,); NaN where it is not measured
+    out_of_distribution: np.ndarray
+    # upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet
+    pictures: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> "CellPrediction":
+        """Return the predictions of some files, without pictures."""
+        return CellPrediction(self.log_probabilities[rows], self.upside_down[rows], self.out_of_distribution[rows])
+
+
+NO_FILES = CellPrediction(np.zeros((0, len(CHROMOSOMES))), np.zeros(0, bool), np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class CellModel:
+    """Networks, and what makes their probabilities those of the chromosomes of a cell.
+
+    Each chromosome is predicted by itself.
+    """
+
+    identity: str  # changes with the trained weights
+    networks: Sequence[LoadedNetwork]  # at least one
+    temperatures: Temperatures  # that calibrate the probabilities
+    combiner: Combiner | None  # how the networks are combined; None: by their mean
+    balanced: bool  # whether they have learned equal shares of the classes
+
+    @property
+    def notes(self) -> list[str]:
+        """What limits the probabilities, in sentences."""
+        notes: list[str] = []
+        for network in self.networks:
+            notes += network.notes
+        notes += self.temperatures.notes
+        if not all(network.turns for network in self.networks):
+            notes.append(UPRIGHT)
+        return notes
+
+    @property
+    def prepare(self) -> PrepareConfig:
+        """The preparation of the first network."""
+        return self.networks[0].prepare
+
+    def adapt(self, cells: Sequence[Cell], fixed: Sequence[FixedClasses], pool: Executor) -> list[str]:
+        """Adapt the networks that want it to some of the cells; return sentences for the user."""
+        adapting = [network for network in self.networks if network.adapts]
+        sample = sample_of_cells(cells, fixed, self.prepare, pool) if adapting else []
+        lines = []
+        for network in adapting if sample else ():
+            images = [_prepared(files, network.prepare, pool) for files in sample]
+            lines.append(network.adapt(np.concatenate(images)))
+        return list(dict.fromkeys(lines))
+
+    def predict(self, files: Sequence[CellFile], pool: Executor) -> CellPrediction:
+        """Predict the used files of a cell, prepared like each network's own images."""
+        if not files:
+            return NO_FILES
+        prepared: dict[str, np.ndarray] = {}
+        probabilities = []
+        upside_down = []
+        distances = []
+        for network, temperature in zip(self.networks, self.temperatures.members, strict=True):
+            key = network.prepare.model_dump_json()
+            if key not in prepared:
+                prepared[key] = _prepared(files, network.prepare, pool)
+            predicted = network.predict(_batches(prepared[key], network.batch_size))
+            probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
+            if UPSIDE_DOWN in predicted:
+                upside_down.append(predicted[UPSIDE_DOWN])
+            distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
+        logs = np.log(np.maximum(rescale(self._combine(probabilities), self.temperatures.combined), EPSILON))
+        turned = np.asarray(np.mean(upside_down or [np.zeros(len(files))], axis=0) > 0.5)
+        return CellPrediction(logs, turned, np.asarray(np.mean(distances, axis=0, dtype=np.float64)))
+
+    def pictures(self, files: Sequence[CellFile], upside_down: np.ndarray, pool: Executor) -> np.ndarray:
+        """Return the used files of a cell upright and at one scale: uint8 RGB on black, shape (N, H, W, 3)."""
+        images = _prepared(files, on_canvas(self.prepare), pool)
+        images[upside_down] = images[upside_down, ::-1, ::-1]
+        return images
+
+    def _combine(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
+        """Combine the networks' probabilities, each in its own order of classes, to one in the order of CHROMOSOMES."""
+        ordered = []
+        for network, values in zip(self.networks, probabilities, strict=True):
+            order = list(map(network.classes.index, CHROMOSOMES))
+            ordered.append(values[:, order])
+        if self.combiner is not None:
+            return self.combiner.combine(np.stack(ordered))
+        return np.asarray(np.mean(ordered, axis=0))
+
+
+def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -> CellModel:
+    """Load a model of the 24 chromosomes for the prediction of cells.
+
+    Raises:
+        UserError: See ``is_balanced`` and `karyocyte.inference.networks`.
+    """
+    if isinstance(model, RunsModel):
+        hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
+        temperatures = fit_temperatures(model)
+        balanced = are_balanced(model)
+    else:
+        description = model.model.description
+        facts = description.cells
+        assert facts is not None  # see KaryotypeRequest.check
+        hashes = [member.sha256 for member in description.members]
+        temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
+        balanced = facts.balanced
+    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
+    return CellModel(sha256_of_value(hashes)[:16], load_networks(model, options), temperatures, combiner, balanced)
+
+
+def sample_of_cells(
+    cells: Sequence[Cell], fixed: Sequence[FixedClasses], prepare: PrepareConfig, pool: Executor
+) -> list[list[CellFile]]:
+    """Return the used files of cells that are drawn at random, of each cell by itself; at most SAMPLE together."""
+    filled = [number for number, cell in enumerate(cells) if cell.files]
+    sample: list[list[CellFile]] = []
+    wanted = SAMPLE
+    for number in np.random.default_rng(0).permutation(filled):
+        files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
+        used = used_files(read_cell(replace(cells[number], files=tuple(files)), prepare, fixed[number], pool))
+        if used:
+            sample.append(used[:wanted])
+            wanted -= len(sample[-1])
+        if not wanted:
+            break
+    return sample
+
+
+def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:
+    """Return the used files of a cell, prepared: uint8 RGB, shape (N, H, W, 3)."""
+    return prepare_files(files, cell_scales(files, prepare), prepare, pool)
+
+
+def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield images, uint8 RGB, shape (N, H, W, 3), as batches of shape (B, 3, H, W)."""
+    for first in range(0, len(images), size):
+        yield images[first : first + size].transpose(0, 3, 1, 2).copy()
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    """Return float32 rows in float64, where their sums are 1."""
+    exact = probabilities.astype(np.float64)
+    return np.asarray(exact / exact.sum(axis=1, keepdims=True))
+
+
+def on_canvas(prepare: PrepareConfig) -> PrepareConfig:
+    """Return a preparation that keeps the scale of a cell's chromosomes, for pictures of them."""
+    if prepare.fit == "canvas":
+        return prepare
+    canvas = CanvasConfig(scale_by="cell", area=PICTURE_AREA, oversize="shrink")
+    without = {"clahe": False, "augment_at": None}
+    return prepare.model_copy(update={"fit": "canvas", "size": PICTURE, "canvas": canvas, **without})

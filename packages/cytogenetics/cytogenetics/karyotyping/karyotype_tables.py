@@ -1,0 +1,397 @@
+"""What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_constitution
+from cytogenetics.cells.cell_karyotype import ChromosomeCall
+from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.images.cell_images import CellFile, FileStatus
+from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
+from cytogenetics.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
+from cytogenetics.review.cell_bundle import EMPTY, METAPHASES
+from cytogenetics.review.cell_bundle import FOLDER as REVIEW
+from PIL import Image
+
+from datamodules.io.decode import note_lines
+from karyocyte.common.files import write_csv, write_text
+from karyocyte.common.karyotype import MARKER, CellThresholds
+from karyocyte.common.text import counted
+from karyocyte.evaluation.pages.rendering import render, template_file
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
+
+CASE_COLUMNS = (
+    *("case", "cells", "karyotype", "probability", "share", "clones", "left_out", "changed", "refer", "reason"),
+)
+RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the columns of the most probable karyotypes
+OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
+FILE_COLUMNS = (
+    *("case", "cell", "file", "status", "cause", "note", "class", *OF_CALL),
+    *("doubtful", "fixed", OUT_OF_DISTRIBUTION, "seen", "sha256"),
+)
+# Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
+BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
+WIDTH = 78  # of a line on the terminal, which is set in by two: a longer name of a cell is cut
+YES_OR_NO = {True: "yes", False: "no"}
+CASES = (
+    "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
+    "(or in all of a case with fewer); other changes are those of single cells."
+)
+DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
+
+
+class Tables(NamedTuple):
+    """karyotypes.csv, chromosomes.csv and cases.csv, which may be empty."""
+
+    cells: pd.DataFrame
+    chromosomes: pd.DataFrame
+    cases: pd.DataFrame
+
+    @classmethod
+    def of(cls, results: Sequence[CellResult], seen: Mapping[str, str], priors: KaryotypePriors) -> "Tables":
+        """Make a row per cell, file and case; ``seen`` is the part of the runs' splits by SHA-256."""
+        rows = []
+        for result in results:
+            for file, call in result.calls:
+                rows.append(_file_row(result, file, call, seen))
+        cells = [_cell_row(result) for result in results]
+        return cls(pd.DataFrame(cells), pd.DataFrame(rows), case_table(results, priors))
+
+    def most_doubtful_first(self) -> pd.DataFrame:
+        """Return the cells in the order of expected errors, the most first; those without an image before all."""
+        cells = self.cells.assign(expected_wrong=self.cells["expected_wrong"].astype(float))
+        cells = cells.sort_values("expected_wrong", ascending=False, na_position="first", kind="stable")
+        cells = cells.astype(object).where(cells.notna(), None)
+        title = [" / ".join(filter(None, names)) for names in zip(cells["case"], cells["cell"], strict=True)]
+        errors = [_number_of_wrong(*of_cell) for of_cell in zip(cells["expected_wrong"], cells["used"], strict=True)]
+        return cells.assign(title=title, errors=errors)
+
+    def write(self, folder: Path) -> None:
+        """Write them to a folder; that of cases where it has any."""
+        write_csv(folder / "karyotypes.csv", self.cells, "%.6f")
+        write_csv(folder / "chromosomes.csv", self.chromosomes, "%.6f")
+        if len(self.cases):
+            write_csv(folder / "cases.csv", self.cases, "%.6f")
+
+
+def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
+    """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
+
+    The cells of a case decide together which constitution it has; ``changed`` names those that have another karyotype
+    then than alone.
+    """
+    cases: dict[str, list[CellResult]] = {}
+    for result in results:
+        if result.cell.case is not None and result.karyotype.candidates:
+            cases.setdefault(result.cell.case, []).append(result)
+    rows = []
+    for case, of_case in cases.items():
+        if len(of_case) > 1:
+            rows.append(_case_row(case, of_case, priors))
+    return pd.DataFrame(rows, columns=list(CASE_COLUMNS))
+
+
+def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
+    shared = share_constitution([result.karyotype.candidates for result in results], priors)
+    counts = []
+    changed = []
+    for result, candidates in zip(results, shared, strict=True):
+        counts.append({**Counter(candidates[0].names), MARKER: result.markers})
+        iscn = candidates[0].karyotype.iscn
+        if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
+            changed.append(f"{result.cell.name}: {iscn}")
+    sure = [of_cell for of_cell, result in zip(counts, results, strict=True) if not result.reasons]
+    named = case_karyotype(counts)
+    reasons = _case_reasons(named, len(results), len(sure))
+    if len(named.clones) > 1 and len(sure) < len(counts):
+        named = case_karyotype(sure) if len(sure) > 1 else named.without_small_clones()
+    return {
+        "case": case,
+        "cells": named.cells,
+        "karyotype": named.iscn,
+        "probability": float(np.prod([candidates[0].probability for candidates in shared])),
+        "share": named.share,
+        "clones": " ".join(f"{clone}[{cells}]" for clone, cells in named.clones.items()),
+        "left_out": ", ".join(f"{change} in {cells}" for change, cells in named.left_out.items()) or None,
+        "changed": "; ".join(changed) or None,
+        "refer": YES_OR_NO[bool(reasons)],
+        "reason": "; ".join(reasons) or None,
+    }
+
+
+def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
+    """Return why an expert should look at a case, of whose cells so many are not referred."""
+    reasons = []
+    if sure < cells:
+        reasons.append(f"{cells - sure} of {counted(cells, 'cell')} referred")
+        if len(named.clones) > 1:
+            reasons.append(f"its cells differ ({named.iscn}): a mosaic is named of cells that are not referred")
+    for change, number in named.left_out.items():
+        if change.startswith("+"):
+            reasons.append(f"{change} in {counted(number, 'cell')} is no clone: look at more cells")
+    return reasons
+
+
+def _cell_row(result: CellResult) -> dict[str, Any]:
+    karyotype = result.karyotype
+    row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
+    statuses = Counter(file.status for file in result.files)
+    for status in FileStatus:
+        row[str(status)] = statuses[status]
+    for prefix, candidate in zip_longest(RANKS, karyotype.candidates[: len(RANKS)]):
+        row[f"{prefix}karyotype"] = candidate and candidate.karyotype.iscn
+        row[f"{prefix}probability"] = candidate and candidate.probability
+    return row | {
+        "kind": karyotype.kind or None,
+        "missing": ", ".join(karyotype.missing) or None,
+        "extra": ", ".join(karyotype.extra) or None,
+        "doubtful": karyotype.doubtful,
+        "expected_wrong": karyotype.expected_wrong if karyotype.calls else None,
+        "mean_distance": result.mean_distance,
+        OUT_OF_DISTRIBUTION: len(result.out_of_distribution) if result.distances else None,
+        "refer": YES_OR_NO[bool(result.reasons)],
+        "task": task_of(result),
+        "reason": "; ".join(result.reasons) or None,
+        "karyogram": result.karyogram,
+    }
+
+
+def _number_of_wrong(expected: float | None, count: int) -> str:
+    if expected is None:
+        return "no image"
+    return f"expected wrong: {expected:.{1 if expected >= 1 else 2}f} of {count}"
+
+
+def _file_row(
+    result: CellResult, file: CellFile, call: ChromosomeCall | None, seen: Mapping[str, str]
+) -> dict[str, Any]:
+    name = file.file.name
+    row: dict[str, Any] = dict.fromkeys(FILE_COLUMNS)
+    row |= {"case": result.cell.case, "cell": result.cell.name, "file": name}
+    row |= {"status": str(file.status), "cause": file.cause, "note": file.note or None}
+    if call is not None:
+        row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
+        row |= {name: getattr(call, name) for name in OF_CALL}
+    row["fixed"] = result.fixed.get(name)
+    if result.metaphase is not None:
+        found = result.metaphase.found[name]
+        row |= dict(zip(BOX_COLUMNS, (found.number, *found.box.round(1).tolist(), found.probability), strict=True))
+    row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
+    row["seen"] = seen.get(file.sha256 or "")
+    row["sha256"] = file.sha256
+    return row
+
+
+def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
+    """Warn of images that the runs were trained on."""
+    trained_on = chromosomes[chromosomes["seen"] == "train"]
+    if trained_on.empty:
+        return []
+    cells = trained_on[["case", "cell"]].drop_duplicates()
+    return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
+
+
+def cell_lines(tables: Tables) -> list[str]:
+    """Name the cells, the most expected errors first, each on a line of the terminal."""
+    lines = []
+    for cell in tables.most_doubtful_first().itertuples():
+        refer = "refer" if cell.refer == "yes" else ""
+        said = f"{cell.errors:<28}{refer:<7}", f": {cell.karyotype or 'no karyotype'}"
+        room = max(WIDTH - sum(map(len, said)), 12)
+        name = cell.title if len(cell.title) <= room else f"{cell.title[: room - 1]}…"
+        lines.append(name.join(said))
+    return lines
+
+
+def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
+    """Account for every cell and every file, and say above which numbers a cell is referred."""
+    cells, chromosomes, cases = tables
+    kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
+    statuses = chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
+    statuses = statuses.rename(words_of)
+    lines = [
+        f"{counted(len(cells), 'cell')}: {_enumerate(kinds)}",
+        f"{counted(len(chromosomes), 'image')}: {_enumerate(statuses)}",
+        *note_lines(chromosomes["note"].dropna()),
+        f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
+    ]
+    limits = zip(("expected errors", "chromosomes in doubt", "mean distance"), astuple(thresholds), strict=False)
+    above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
+    lines.append(f"a cell is referred above one of: {', '.join(above)}")
+    if thresholds.alone is not None:
+        lines.append(f"and where the image of a chromosome alone gives its class less than {thresholds.alone:.3g}")
+    if len(cases):
+        lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
+    return lines
+
+
+def words_of(status: str) -> str:
+    """Write a status of files in words."""
+    return status.replace("_", " ")
+
+
+def _enumerate(counts: pd.Series) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What the page says of all cells: ``title``, lines of text below it, warnings, and the threshold of referral."""
+
+    title: str
+    lines: Sequence[str]
+    warnings: Sequence[str]
+    refer_below: float
+
+
+def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
+    """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
+    ends = tables.cells["files"].cumsum()
+    shown: list[dict[str, Any]] = []
+    for number, cell in tables.most_doubtful_first().iterrows():
+        files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
+        result = results[number]
+        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
+        details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
+        details["overlays"] = overlays(result, f"cell-{number}")
+        details["outside"] = result.metaphase.outside if result.metaphase else ()
+        details |= {
+            "boxes": boxes_of(result),
+            "why": reason_of(result),
+            "sizes": doubts_of_size(result),
+        }
+        shown.append({**cell, **details})
+    cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
+    page = render(
+        "cytogenetics.karyotyping",
+        "karyotypes.html.j2",
+        facts=facts,
+        cells=shown,
+        groups=_by_case(shown),
+        cases=cases,
+        more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
+    )
+    write_text(path, page)
+
+
+def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str, Any]]]:
+    """Group cells by case, None where it is unknown, and number them as the page shows them."""
+    groups: dict[str | None, list[dict[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault(cell["case"], []).append(cell)
+    for number, cell in enumerate(chain.from_iterable(groups.values()), 1):
+        cell["number"] = number
+    return groups
+
+
+def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
+    """Return what a cell's part of the page has beside its row of the table."""
+    karyotypes = []
+    for prefix in RANKS:
+        if cell[f"{prefix}karyotype"] is not None:
+            karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
+    counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
+    doubts = files[(files["doubtful"] == "yes") & bool(karyotypes)].sort_values("probability")
+    doubts = doubts[
+        ["file", "class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"]
+    ]
+    # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
+    listed = (files["status"] != FileStatus.USED) & (files["cause"] != NO_CHROMOSOME)
+    left_out = files.loc[listed, ["file", "status", "cause"]]
+    tables = []
+    if len(left_out):
+        tables.append(Table.of_frame("Files that are not used", left_out))
+    rows = doubts.set_axis(doubts.columns.str.replace("_", " "), axis=1)
+    doubtful = Table.of_frame("Chromosomes in doubt", rows, reading=DOUBTS)
+    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
+
+
+def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> dict[str, Any]:
+    """Return the strip of a cell's pictures, the places of those in doubt and the rows that these fill; or {}."""
+    if not doubts or not strip.is_file():
+        return {}
+    used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
+    places = [used.index(row[0]) for row in doubts.rows]
+    with Image.open(strip) as image:
+        pictures = np.stack(np.split(np.asarray(image.convert("L")), len(used), axis=1))
+    rows = np.flatnonzero((pictures[places] < 255 - EMPTY).any(axis=(0, 2)))
+    top, bottom = int(rows.min(initial=pictures.shape[1] - 1)), int(rows.max(initial=0)) + 1
+    shape = {"pictures": len(used), "ratio": pictures.shape[2] / (bottom - top)}
+    shape |= {"height": pictures.shape[1] / (bottom - top), "top": top / (bottom - top)}
+    return shape | {"source": f"{REVIEW}/{strip.name}", "places": places}
+
+
+def _probability(value: float) -> str:
+    """Write a probability with two digits, without saying 1.00 or 0.00 of what is not certain."""
+    if 0.005 <= value < 0.995:
+        return f"{value:.2f}"
+    return "> 0.99" if value > 0.5 else "< 0.01"
+
+
+class Shape(NamedTuple):
+    """A chromosome in a picture: a polygon with a number, which leads to the same chromosome in the other picture."""
+
+    anchor: str
+    leads_to: str
+    number: int
+    points: str
+    x: float
+    y: float
+    kind: str  # "sure", "doubt" or "left-out"
+    text: str
+
+
+class Overlay(NamedTuple):
+    """A picture, its size in pixels, and what is drawn over it."""
+
+    source: str
+    width: int
+    height: int
+    shapes: tuple[Shape, ...]
+    text: str
+
+
+def overlays(result: CellResult, anchor: str) -> list[Overlay]:
+    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read."""
+    metaphase = result.metaphase
+    if metaphase is None or not metaphase.shape[0]:
+        return []
+    in_picture = []
+    in_karyogram = []
+    doubtful = result.doubtful_files
+    # The places in the karyogram are counted over the used files alone.
+    row = -1
+    for file, call in result.calls:
+        found = metaphase.found[file.file.name]
+        here, there = f"{anchor}-m{found.number}", f"{anchor}-k{found.number}"
+        kind, text = "left-out", f"{found.number}: {file.cause}"
+        if call is not None:
+            row += 1
+            kind = "doubt" if file.file.name in doubtful else "sure"
+            text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
+        in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
+        if call is not None and result.drawn is not None and row in result.drawn.places:
+            _, x, y, width, height = result.drawn.places[row]
+            box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
+            in_karyogram.append(_shape(there, here, found.number, box, kind, text))
+    height, width = metaphase.shape
+    text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
+    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, tuple(in_picture), text)]
+    if result.drawn is not None and result.karyogram:
+        height, width = result.drawn.pixels.shape[:2]
+        text = f"Karyogram of {result.cell.title}"
+        drawn.append(Overlay(result.karyogram, width, height, tuple(in_karyogram), text))
+    return drawn
+
+
+def _shape(anchor: str, leads_to: str, number: int, points: np.ndarray, kind: str, text: str) -> Shape:
+    joined = " ".join(f"{x},{y}" for x, y in points.tolist())
+    x, y = points[:, 0].mean(), points[:, 1].max()
+    return Shape(anchor, leads_to, number, joined, round(float(x), 1), round(float(y), 1), kind, text)

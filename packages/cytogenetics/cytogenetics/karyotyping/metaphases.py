@@ -1,0 +1,253 @@
+"""Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from cytogenetics.cells.assignment import LARGEST, SMALLEST
+from cytogenetics.cells.box_choice import Boxes
+from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
+from cytogenetics.metaphases.data.cut_out import CutOut
+from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES, write_picture
+from cytogenetics.review.decisions import CellDecisions
+
+from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
+from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
+from datamodules.io.progress import progress_bar
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import safe_stems
+from karyocyte.common.text import counted
+
+if TYPE_CHECKING:
+    from cytogenetics.metaphases.box_finder import BoxFinder
+
+SAMPLE = 5  # pictures that tell of which kind a folder is
+LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with fewer
+MOST_SIDE = 4096  # pixels; those of 899 metaphases have at most 1,360
+LEAST_OBJECTS = 8  # that do not touch, in a metaphase
+SCALE = "a chromosome 1 has 100 to 200 pixels"  # so 90 % of them in 899 metaphases
+SPECK = 30  # pixels of an object, at least
+UPRIGHT = 1.2  # times as high as wide
+MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
+MOST_OUTSIDE = 2  # objects outside all boxes, for each box: at most 1.1 in 300 metaphases, 2.5 or more in karyograms
+LEAST_PROBABILITY = 0.05  # of a box that is cut out
+SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
+EDGE = 2  # pixels of the edge of a picture that a chromosome which reaches there may be cut by
+BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
+
+
+@dataclass(frozen=True, eq=False)
+class FoundChromosome:
+    """A box in a picture."""
+
+    number: int  # on the page, from 1
+    box: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (4,)
+    probability: float  # that it holds a chromosome
+    outline: np.ndarray  # of the chromosome, x and y in pixels of the picture, int32, shape (n, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class MetaphaseFile:
+    """A picture and what is found in it."""
+
+    name: str  # of the file
+    shape: tuple[int, int] = (0, 0)  # height and width in pixels; 0 where it cannot be read
+    # by the names of the files that the chromosomes are written to
+    found: Mapping[str, FoundChromosome] = field(default_factory=dict)
+    problem: str | None = None  # why no karyotype is named; None where one is
+    # middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels
+    outside: tuple[tuple[int, int], ...] = ()
+    mean: float = 0.0  # of its gray values on black, 0 to 255
+    note: str = ""  # what was chosen in the file (`Decoded.note`)
+    boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
+
+
+@dataclass(frozen=True, eq=False)
+class ChromosomeFinder:
+    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``).
+
+    Those that readers have drawn are added: ``decisions`` by the stems of the cells.
+    """
+
+    boxes: "BoxFinder"
+    cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
+    decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
+
+
+def find_pictures(
+    place: Path, wanted: str, cache_dir: Path, progress: bool, follow_links: bool = False
+) -> ImageFiles | None:
+    """Return the pictures of metaphases that a place holds; None where it holds single chromosomes.
+
+    Args:
+        place: A picture, a folder, a zip file or a table.
+        wanted: ``input`` of conf/karyotype.yaml.
+        cache_dir: The folder below which a zip file is unpacked.
+        progress: Whether a progress bar may be shown.
+        follow_links: Whether links that lead out of the folder are followed.
+
+    Raises:
+        UserError: There is no image, or the zip file is unsafe or damaged.
+    """
+    if wanted == "chromosomes" or place.suffix.lower() == TABLE_SUFFIX:
+        return None
+    images = find_image_files([place], cache_dir, progress, follow_links)
+    if wanted == "auto" and (place.is_dir() or len(images.files) > 1):
+        files = images.files[:: max(1, len(images.files) // SAMPLE)]
+        if 2 * sum(_looks_like_metaphase(file) for file in files) <= len(files):
+            return None
+    return images
+
+
+def _looks_like_metaphase(file: ImageFile) -> bool:
+    try:
+        image = read_image(file.path, "detect")
+    except BrokenImageError:
+        return False
+    return min(image.shape[:2]) >= LEAST_SIDE and len(_objects(network_picture(image, 1.0))[1]) >= LEAST_OBJECTS
+
+
+def cut_pictures(
+    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool
+) -> tuple[Cells, list[MetaphaseFile]]:
+    """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
+
+    Raises:
+        UserError: None of them is a metaphase.
+    """
+    titles = []
+    for file in images.files:
+        titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
+    stems = safe_stems(".".join(filter(None, title)) for title in titles)
+    (folder / METAPHASES).mkdir()
+    cells = []
+    metaphases = []
+    what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
+    with progress_bar(len(titles), what, progress) as advance:
+        for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
+            metaphase, cuts = _cut(file, stem, finder, folder)
+            (folder / CUT_OUTS / stem).mkdir(parents=True)
+            files = []
+            for cut, path in zip(cuts, metaphase.found, strict=True):
+                write_picture(folder / CUT_OUTS / path, np.repeat(cut.pixels[..., None], 3, axis=2))
+                files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
+            cells.append(Cell(name, case, tuple(files)))
+            metaphases.append(metaphase)
+            advance()
+    if all(one.problem for one in metaphases):
+        others = f"; in none of {len(cells)} pictures is a metaphase found" if len(cells) > 1 else ""
+        raise UserError(f"{metaphases[0].problem}{others}")
+    return Cells(tuple(cells), dict(images.others)), metaphases
+
+
+def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+    try:
+        image, _, note = decode_image(read_plain_file(file.path), "detect")
+    except BrokenImageError as error:
+        return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
+    shape = (image.shape[0], image.shape[1])
+    if max(shape) > MOST_SIDE:
+        size = f"{shape[1]:,} x {shape[0]:,} pixels"
+        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
+    write_picture(folder / METAPHASES / f"{stem}.png", image)
+    picture = network_picture(image, 1.0)
+    boxes, probabilities = _possible_boxes(image, finder.boxes)
+    outside = objects_outside(picture, boxes)
+    if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
+        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note=note), []
+    found = {}
+    cuts: list[CutOut] = []
+    possible = finder.cut_out(picture, boxes)
+    # Two boxes of one chromosome would count it twice.
+    for row in _distinct(possible, probabilities):
+        if len(outline := possible[row].outline):
+            number = len(cuts) + 1
+            found[f"{stem}/{number:02}.png"] = FoundChromosome(number, boxes[row], float(probabilities[row]), outline)
+            cuts.append(possible[row])
+    decisions = finder.decisions.get(stem, CellDecisions())
+    if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
+        others = [one.box for name, one in found.items() if name not in decisions.removed]
+        drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+        # Cut out among the boxes that were found, whose pixels are not theirs.
+        new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
+        for name, box, cut in zip(names, drawn, new, strict=True):
+            cuts.append(cut)
+            found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
+    sure = np.array([one.probability for one in found.values()])
+    measured = boxes_of(cuts, sure, shape)
+    return MetaphaseFile(file.name, shape, found, None, outside, float(picture.mean()), note, measured), cuts
+
+
+def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:
+    """Return the boxes that chromosomes were cut out of, in a picture of a shape: its parts by the masks over them."""
+    height, width = shape
+    packed = np.zeros((height, width, -(-len(cuts) // 8)), np.uint8)  # eight masks a byte
+    at_edge = np.zeros(len(cuts), bool)
+    for number, cut in enumerate(cuts):
+        y, x = (np.argwhere(cut.mask) + cut.corner[::-1]).T
+        packed[y, x, number // 8] |= 128 >> number % 8
+        at_edge[number] = min(x.min(), y.min(), width - 1 - x.max(), height - 1 - y.max()) < EDGE
+    kinds, pixels = np.unique(packed[packed.any(axis=2)], axis=0, return_counts=True)
+    regions = np.unpackbits(kinds, axis=1, count=len(cuts)).astype(bool)
+    return Boxes(probabilities, regions, pixels, at_edge)
+
+
+def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:
+    """Return the rows of the cut-outs that are not of the same chromosome as a more probable one."""
+    kept: dict[int, set[tuple[int, int]]] = {}
+    for row in np.argsort(-probabilities, kind="stable").tolist():
+        pixels = set(map(tuple, (np.argwhere(cuts[row].mask) + cuts[row].corner[::-1]).tolist()))
+        if all(len(pixels & other) <= SAME * len(pixels | other) for other in kept.values()):
+            kept[row] = pixels
+    return sorted(kept)
+
+
+def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
+    """Return why boxes, float, shape (n, 4), and so many objects outside are no metaphase; None where they are one."""
+    count = counted(len(boxes), "chromosome")
+    if outside > MOST_OUTSIDE * len(boxes) >= MOST_OUTSIDE * SMALLEST:
+        count += f" and {counted(outside, 'other object')}"
+    if len(boxes) < SMALLEST or outside > MOST_OUTSIDE * len(boxes):
+        return f"{count} found: this is no picture of a whole metaphase, or scale it: {SCALE}"
+    if len(boxes) > LARGEST:
+        return f"{count} found: cut pictures of several metaphases into one picture of each"
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    if (height > UPRIGHT * width).mean() > MOST_UPRIGHT:
+        return "the chromosomes stand upright, as in a karyogram: name the picture of its metaphase"
+    return None
+
+
+def _possible_boxes(image: np.ndarray, finder: "BoxFinder") -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes that may be chromosomes, from left to right in bands from top to bottom, and how probably."""
+    boxes, probabilities = finder.find(image)
+    boxes = boxes.clip(0, np.array(image.shape[1::-1] * 2, np.float32))
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))
+    order = order[probabilities[order] >= LEAST_PROBABILITY]
+    return boxes[order], probabilities[order]
+
+
+def _objects(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
+    """Return the objects of a picture, uint8 gray on black: a map of their numbers, and the numbers without specks."""
+    threshold, _ = cv2.threshold(picture, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    _, labels, facts, _ = cv2.connectedComponentsWithStats((picture > threshold).astype(np.uint8))
+    return labels, [number for number in range(1, len(facts)) if facts[number, cv2.CC_STAT_AREA] >= SPECK]
+
+
+def objects_outside(picture: np.ndarray, boxes: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Return the middles (x, y) of the objects of a picture of which less than half lies in boxes."""
+    labels, objects = _objects(picture)
+    covered = np.zeros(labels.shape, bool)
+    for left, top, right, bottom in boxes.round().astype(int):
+        covered[top:bottom, left:right] = True
+    areas, inside = np.bincount(labels.ravel()), np.bincount(labels[covered], minlength=labels.max() + 1)
+    middles = []
+    for number in objects:
+        if 2 * inside[number] < areas[number]:
+            y, x = np.argwhere(labels == number).mean(axis=0)
+            middles.append((round(x), round(y)))
+    return tuple(middles)

@@ -1,0 +1,1 @@
+"""Pictures of metaphases: their chromosomes are found and cut out."""

@@ -1,0 +1,104 @@
+"""Composed pictures, of whose chromosomes the masks are known: real layouts, and chromosomes that touch no other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from cytogenetics.metaphases.data.crops import crop_boxes
+from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.data.light import change_light, light_operations
+from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.synthesis.metaphase import Chromosome
+from cytogenetics.synthesis.metaphase_picture import compose_metaphase
+from torch.utils.data import Dataset
+
+from datamodules.io.decode import read_image
+from datamodules.manifest.manifest import Manifest
+from datamodules.prepared_dataset import Key, epochs_and_items
+from karyocyte.common.errors import UserError
+from karyocyte.common.seeds import derive_seed
+from karyocyte.config.data import TransformConfig
+
+SOURCES = 300  # pictures of a part, at most, that chromosomes are taken from
+SMALLEST = 150  # pixels of such a chromosome, at least
+
+
+class ComposedDataModule(MetaphaseDataModule):
+    """Boxes of composed pictures, each as an image; of a part, layouts and chromosomes are those of its pictures.
+
+    A batch has the boxes of some pictures: {"image": float32 (n, 3, SIDE, SIDE) in [0, 1], `BoxCrops`; "mask": uint8
+    (n, SIDE, SIDE), 0 or 1; "index": int64 (n,), manifest row of the layout}. In training, the chromosomes are drawn
+    anew in every epoch.
+    """
+
+    def training_set(self) -> Dataset[Any]:
+        """Return the boxes of composed pictures, whose light changes."""
+        return ComposedBoxes(self.manifest, self.plan.rows, self.config.seed, self.config.transform)
+
+    def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
+        """Return the boxes of composed pictures with the layouts of some manifest rows."""
+        return ComposedBoxes(self.manifest, rows, 0)
+
+
+class ComposedBoxes(Dataset[dict[str, Any]]):
+    """Pictures with the layouts of some manifest rows, int64, composed of chromosomes of these rows.
+
+    A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
+
+    Raises:
+        UserError: Every box of the rows overlaps another, or an operation of ``light`` moves pixels.
+    """
+
+    def __init__(self, manifest: Manifest, rows: np.ndarray, seed: int, light: TransformConfig | None = None) -> None:
+        self.manifest = manifest
+        self.rows = rows
+        self.seed = derive_seed("composed", seed)
+        self.each_epoch = light is None or light.each_epoch
+        self.light = light_operations(light)
+        self.chromosomes = _free_chromosomes(manifest, rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
+        """Return a batch."""
+        epochs, items = epochs_and_items(keys)
+        rows = self.rows[items]
+        images, masks, index = [], [], []
+        for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
+            image, mask = self._composed(derive_seed("picture", self.seed, epoch * self.each_epoch, row), row)
+            images.append(image)
+            masks.append(mask)
+            index.append(np.full(len(image), row))
+        batch = {"image": images, "mask": masks, "index": index}
+        return {name: torch.from_numpy(np.concatenate(values)) for name, values in batch.items()}
+
+    def _composed(self, seed: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the boxes of a composed picture, uint8, (n, 3, SIDE, SIDE), and their masks, (n, SIDE, SIDE)."""
+        rng = np.random.default_rng(seed)
+        layout = np.maximum(self.manifest.frame["boxes"].iloc[row], 0)
+        chosen = [self.chromosomes[number] for number in rng.integers(len(self.chromosomes), size=len(layout))]
+        composed = compose_metaphase(chosen, rng, upright=False, boxes=layout)
+        picture = network_picture(np.repeat(composed.pixels[..., None], 3, axis=2), 1.0)
+        picture = change_light(picture, self.light, seed)
+        crops = crop_boxes(picture, np.array([one.box for one in composed.chromosomes]))
+        placed = composed.chromosomes
+        return crops.images, crops.masks([one.mask for one in placed], [one.corner for one in placed])
+
+
+def _free_chromosomes(manifest: Manifest, rows: np.ndarray) -> list[Chromosome]:
+    """Cut the chromosomes whose boxes overlap no other out of some of the pictures."""
+    chosen = rows[:: max(1, len(rows) // SOURCES)][:SOURCES]
+    free = []
+    for row in chosen.tolist():
+        boxes, name = manifest.frame[["boxes", "image_id"]].iloc[row]
+        shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) > np.maximum(boxes[:, None, :2], boxes[:, :2])
+        alone = boxes[shared.all(axis=2).sum(axis=1) == 1]  # each overlaps itself
+        for cut in cut_out(network_picture(read_image(manifest.file(row)), 1.0), alone):
+            if cut.mask.sum() >= SMALLEST:
+                free.append(Chromosome("", cut.pixels, cut.mask, str(name)))
+    if not free:
+        raise UserError("every box of these pictures overlaps another: chromosomes that lie alone are needed")
+    return free

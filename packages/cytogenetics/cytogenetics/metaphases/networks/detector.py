@@ -1,0 +1,131 @@
+"""The LightningModule that finds chromosomes in pictures of metaphases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.networks.decoding import decode
+from cytogenetics.metaphases.networks.matching import average_precision, match
+from cytogenetics.metaphases.networks.network import CentreDecoder, Maps, levels_of
+from cytogenetics.metaphases.networks.targets import SIDES_WEIGHT, detection_loss
+from torch import nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from karyocyte.runs.facts import ModelFacts
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.optimizers import TrainingSettings
+
+LEVELS = {"ap50": 0.5, "ap75": 0.75}  # intersection over union that a right box needs
+MONITORS = ("val/loss", *map("val/{}".format, LEVELS))
+
+
+class Detector(StagedModule):
+    """Finds the centres and sides of chromosomes, whatever their class (after CenterNet, Zhou et al. 2019).
+
+    Batches are those of `MetaphaseDataModule`.
+
+    Args:
+        backbone: A ResNet of timm, whole or cut.
+        head: The decoder.
+        facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
+        settings: Optimiser, schedule and learning rate; its loss is not used.
+    """
+
+    def __init__(self, backbone: nn.Module, head: CentreDecoder, facts: ModelFacts, settings: TrainingSettings) -> None:
+        super().__init__(backbone, head, facts)
+        self.settings = settings
+        self.lr = settings.lr
+        self.val_scores = DetectionScores()
+
+    def forward(self, image: torch.Tensor) -> Maps:
+        """Return the maps of gray pictures (B, 1, H, W), float in [0, 1], of height and width divisible by 16."""
+        maps: Maps = self.head(levels_of(self.backbone, self.normalised(image)))
+        return maps
+
+    def find(self, image: torch.Tensor, maps: Maps | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the boxes of pictures and their scores, see ``decode``, by the means over picture and mirror image.
+
+        ``maps`` are those of the pictures, where they are known.
+        """
+        straight = maps or self(image)
+        mirrored = self(image.flip(-1)).mirrored()
+        centres = (straight.centres.sigmoid() + mirrored.centres.sigmoid()) / 2
+        return decode(Maps(torch.logit(centres), (straight.sides + mirrored.sides) / 2))
+
+    def find_in_all_orientations(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``find`` does, by the means over the eight orientations of the pictures."""
+        centres, sides = [], []
+        for transposed in (False, True):
+            for turns in range(4):
+                view = torch.rot90(image.transpose(-1, -2) if transposed else image, turns, (-1, -2))
+                maps = self(view)
+                for _ in range(turns):  # a quarter of a turn back: transposed, then mirrored
+                    maps = maps.mirrored().transposed()
+                maps = maps.transposed() if transposed else maps
+                centres.append(maps.centres.sigmoid())
+                sides.append(maps.sides)
+        return decode(Maps(torch.logit(torch.stack(centres).mean(0)), torch.stack(sides).mean(0)))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        return self._loss("train", self(batch["image"]), batch)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Take a batch into the validation loss and the average precision of the epoch."""
+        maps = self(batch["image"])
+        self._loss("val", maps, batch)
+        self.val_scores.update(*self.find(batch["image"], maps), batch["boxes"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the average precision over the whole validation part and, in a training, the learning rate."""
+        if self.trainer.optimizers:
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        for name, value in self.val_scores.compute().items():
+            self.log(f"val/{name}", value, prog_bar=True)
+        self.val_scores.reset()
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return {"index": int64 (B,), "boxes": float32 (B, n, 4), "scores": float32 (B, n)}, see ``decode``."""
+        boxes, scores = self.find(batch["image"])
+        return {"index": batch["index"], "boxes": boxes, "scores": scores}
+
+    def _loss(self, part: str, maps: Maps, batch: dict[str, Any]) -> torch.Tensor:
+        centres, sides = detection_loss(maps, batch["image"], batch["boxes"])
+        loss = centres + SIDES_WEIGHT * sides
+        options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": len(batch["image"])}
+        self.log_dict({f"{part}/loss": loss, f"{part}/loss_sides": sides}, **options)
+        return loss
+
+
+class DetectionScores(Metric):
+    """The average precision of the boxes of an epoch, at each of LEVELS."""
+
+    full_state_update = False
+    scores: list[torch.Tensor]
+    right: list[torch.Tensor]
+    boxes: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("right", [], dist_reduce_fx="cat")
+        self.add_state("boxes", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, found: torch.Tensor, scores: torch.Tensor, boxes: Sequence[torch.Tensor]) -> None:
+        """Take the boxes of pictures (B, n, 4), their scores (B, n) and the true ones, (m, 4) of each picture."""
+        for of_picture, certain, true in zip(found, scores, boxes, strict=True):
+            overlap = overlaps(of_picture[certain > 0].cpu().numpy(), true.cpu().numpy())
+            right = [torch.from_numpy(match(overlap, least) >= 0) for least in LEVELS.values()]
+            self.scores.append(certain[certain > 0])
+            self.right.append(torch.stack(right, dim=1).to(certain.device))
+            self.boxes += len(true)
+
+    def compute(self) -> dict[str, float]:
+        """Return the average precision by the names of LEVELS."""
+        scores = dim_zero_cat(self.scores).float().cpu().numpy()
+        right = dim_zero_cat(self.right).cpu().numpy()
+        return {
+            name: average_precision(scores, right[:, column], int(self.boxes)) for column, name in enumerate(LEVELS)
+        }

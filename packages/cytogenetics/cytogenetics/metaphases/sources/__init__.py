@@ -1,0 +1,1 @@
+"""Sources of pictures of metaphases with a box per chromosome."""

@@ -1,0 +1,132 @@
+"""Pictures of whole metaphases with a box per chromosome: the data set of Tseng et al. (2023), or boxes of your own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from cytogenetics.metaphases.sources.metaphase_boxes import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
+
+from datamodules.io.decode import BrokenImageError, read_size
+from datamodules.io.text_tables import read_text_table
+from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.sources import SourceContext, source
+from datamodules.sources.listing import data_folder, image_files, name_parser
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import ABNORMAL
+from karyocyte.common.text import counted
+from karyocyte.config.sources import MetaphasesConfig
+
+# The lists of the data set, and what they declare of a cell.
+LISTS = {
+    "normal.csv": "normal",
+    "number_abnormalities.csv": "numerical",
+    "structural_abnormalities.csv": "structural",
+}
+# Its pictures with an arrow at a chromosome, other coloured marks or the number of the laboratory in them.
+_MARKED = """
+103082 1050021 1050022 1050023 1050025 1050802 1052771 1054291 1054311 1054902 1056051 1057262 1057602 1057606 1057607
+1060143 1091295 1091421 1091573 1091594 1100929 1100991 1100992 1100994 1100998 1101021 1101023 1101024 1101026 1101084
+"""
+MARKED = frozenset(_MARKED.split())
+DIFFICULT = "diff_image.txt"
+UNDECLARED = "metaphase"  # the class of all pictures where there are no lists
+
+
+@source(MetaphasesConfig)
+def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
+    """List pictures of metaphases; their names, without suffix, are the ids and the cells.
+
+    The class of a picture is normal or abnormal, its kind normal, numerical or structural, as the data set's lists
+    declare the cell; a picture in none of them has no class. Without the lists all pictures are of one class.
+
+    The frame of the manifest has two more columns: ``boxes`` (left, top, right, bottom in pixels of the picture,
+    float32, shape (n, 4)) and ``chromosomes`` (index into `CHROMOSOMES`, -1 where unknown, int64, shape (n,)).
+
+    Raises:
+        UserError: The data folder is missing or empty; a file of boxes or a list cannot be read; a picture is missing,
+            or two have one name; boxes do not fit (`check_boxes`); a name does not match ``data.subject_regex``.
+    """
+    root = data_folder(context)
+    form, annotations = read_annotations(root)
+    used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
+    pictures = _pictures(root, context.follow_links)
+    frame, clipped = _frame(root, pictures, used, name_parser(data.subject_regex, "data.subject_regex", "subject"))
+    boxes = frame["boxes"].map(len).sum()
+    notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
+    if len(used) < len(annotations):
+        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
+    if len(pictures) > len(annotations):
+        notes.append(f"{counted(len(pictures) - len(annotations), 'picture')} without boxes left out")
+    declared = _read_lists(root)
+    if declared:
+        kinds = [declared.get(name) for name in frame["image_id"]]
+        frame["kind"] = pd.Series(kinds, dtype=object)
+        frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
+        absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
+        notes.append(f"in no list: {kinds.count(None):,} pictures; listed without picture: {absent:,}")
+    for file in sorted(root.rglob(DIFFICULT)):
+        difficult = frame["image_id"].isin(file.read_text(encoding="utf-8").split())
+        frame["group"] = difficult.map({True: "difficult", False: "usual"})
+    classes = tuple(sorted(set(frame["label"].dropna())))
+    positive = None
+    if len(classes) == 2:
+        positive = data.positive_class or ABNORMAL
+        classes = order_classes(set(classes), positive)
+    return Manifest(frame, root, classes, positive, data.source, tuple(notes))
+
+
+def _frame(
+    root: Path,
+    pictures: Mapping[str, Path],
+    annotations: Sequence[Annotation],
+    subject_of: Callable[[Path], str | None],
+) -> tuple[pd.DataFrame, int]:
+    """Return the frame of the manifest, all of one class, and how many boxes were clipped."""
+    rows: dict[str, dict[str, str | None]] = {}
+    boxes: list[Boxes] = []
+    for annotation in annotations:
+        name = annotation.picture
+        if name not in pictures:
+            raise UserError(f"{annotation.file}: no picture {name} in {root}: bring it, or take out its boxes")
+        if name in rows:
+            raise UserError(f"{annotation.file}: the boxes of {name} are given twice: keep one of the two")
+        facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
+        rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
+        size = _size(pictures[name])
+        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
+    frame = listed(list(rows.values()))
+    frame["boxes"] = [each.corners for each in boxes]
+    frame["chromosomes"] = [each.labels for each in boxes]
+    return frame, sum(each.clipped for each in boxes)
+
+
+def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
+    """Return the pictures of a folder by their names without suffix."""
+    pictures: dict[str, Path] = {}
+    for path in image_files(root, follow_links):
+        other = pictures.setdefault(path.stem, path)
+        if other != path:
+            raise UserError(f"two pictures have the name {path.stem}: {other} and {path}: rename one")
+    return pictures
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so."""
+    try:
+        return read_size(path)
+    except BrokenImageError:
+        return None
+
+
+def _read_lists(root: Path) -> dict[str, str]:
+    """Return what the lists of the data set declare of each picture; empty where there are none."""
+    declared: dict[str, str] = {}
+    for name, kind in LISTS.items():
+        for file in sorted(root.rglob(name)):
+            table = read_text_table(file)
+            if "filename" not in table:
+                raise UserError(f"{file} has no column filename: name the pictures in it")
+            for picture in table["filename"].map(lambda text: Path(text).stem):
+                if declared.setdefault(picture, kind) != kind:
+                    raise UserError(f"{file}: {picture} is declared {declared[picture]}, too: keep it in one list")
+    return declared

@@ -1,0 +1,71 @@
+"""The recipe of a cutter's training: build, fit, predict, evaluate."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cytogenetics.metaphases.data.composed import ComposedDataModule
+from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
+from cytogenetics.metaphases.training.steps import (
+    Found,
+    fit_and_predict,
+    load_start,
+    report,
+    settings_of,
+)
+from torch import nn
+
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.errors import UserError
+from karyocyte.config.schema import CutterConfig
+from karyocyte.evaluation.intervals.by_case import by_case
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.recipes.recipe import Built, Recipe
+from lightning_modules.build.build import InitialisedBackbone
+
+MASKS = "masks.parquet"  # of the boxes of composed validation and test pictures
+RESULTS = "cutting.csv"
+WORDS = {
+    "network_iou": "mask of the network, IoU",
+    "network_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, network",
+    "rule_iou": "mask without the network, IoU",
+    "rule_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, without",
+    "box_iou": "all of the box, IoU",
+    "box_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, all of the box",
+}
+
+
+def build_cutter(config: CutterConfig, data: SplitDataModule, first: InitialisedBackbone) -> Built:
+    """Build the cutter of a run with its first weights; return it with the hashes of what these are.
+
+    Raises:
+        UserError: The features do not have the size of the image, or the monitored metric is not of a cutter.
+    """
+    channels, *size = first.backbone.out_shape
+    if size != [config.backbone_size] * 2:
+        raise UserError(f"model.name={config.model.name}: its features are smaller than the image: set model=unet")
+    model = Cutter(first.backbone.module, nn.Conv2d(channels, 1, 1), *settings_of(config, first, MONITORS))
+    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
+
+
+def write_masks(found: Found, config: CutterConfig, folder: Path) -> None:
+    """Write a row per box: ``index`` of its picture, and the agreement of its masks, see ``Cutter.predict_step``."""
+    pd.DataFrame(found).to_parquet(folder / MASKS, index=False)
+
+
+def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> None:
+    """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
+    masks = pd.read_parquet(folder / MASKS)
+    for name in ("network", "rule", "box"):
+        masks[f"{name}_contaminated"] = (masks[f"{name}_others"] > CONTAMINATED_ABOVE).astype(np.float64)
+    masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
+    frame = data.manifest.frame
+    cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]
+    results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
+    shown = results.assign(metric=results["metric"].map(WORDS))
+    table = Table.of_frame("Chromosomes of composed test pictures, cut out", shown)
+    report(folder, RESULTS, results, table, {"calibration": (1.0, 0.0)})
+
+
+CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

@@ -1,0 +1,102 @@
+"""The steps that the trainings of a detector, of a refiner and of a cutter share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from cytogenetics.metaphases.networks.cutter import Cutter
+from cytogenetics.metaphases.networks.detector import Detector
+from cytogenetics.metaphases.networks.refiner import BoxRefiner
+from cytogenetics.metaphases.networks.trained import load
+from pytorch_lightning import Callback
+
+from datamodules.split_datamodule import SplitDataModule
+from karyocyte.common.cli import console, say
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file, write_csv, write_json
+from karyocyte.config.schema import MetaphaseConfig
+from karyocyte.evaluation.tables.renderers import terminal
+from karyocyte.evaluation.tables.tables import Table
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.portable import DETECTOR_FACTS
+from karyocyte.runs.portable_folder import PictureNetworks, kind_of
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import in_sweep
+from lightning_modules.build.build import InitialisedBackbone
+from lightning_modules.modules.staged_module import StagedModule
+from lightning_modules.optimizers import TrainingSettings
+from lightning_modules.support.distributed import on_rank_zero
+from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
+from lightning_modules.training.predict import predicted_arrays
+
+KINDS: dict[type, PictureNetworks] = {Detector: "detector", Cutter: "cutter", BoxRefiner: "refiner"}
+Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
+
+
+def settings_of(
+    config: MetaphaseConfig, first: InitialisedBackbone, monitors: Sequence[str]
+) -> tuple[ModelFacts, TrainingSettings]:
+    """Return the last arguments of a `StagedModule`; a ``UserError`` says that it has no such monitored metric."""
+    if config.callbacks.monitor not in monitors:
+        raise UserError(f"callbacks.monitor={config.callbacks.monitor}: choose one of {', '.join(monitors)}")
+    facts = ModelFacts(list(first.info.mean), list(first.info.std), first.info.args)
+    return facts, TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
+
+
+def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> str | None:
+    """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
+
+    Raises:
+        UserError: Its network is another one.
+    """
+    if init_from is None:
+        return None
+    folder = Path(init_from)
+    description, start = load(folder, KINDS[type(model)])
+    if start.facts() != model.facts():
+        raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
+    try:
+        model.load_state_dict(start.state_dict())
+    except RuntimeError as error:  # other names or shapes
+        words = f"model={description.network.name} model.cut={description.network.cut or 'null'}"
+        if description.kind == "detector":
+            words += f" 'head.layers=[{{centres: {description.width}}}]'"
+        raise UserError(f"init_from={init_from} is another network: set {words} here too") from error
+    return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
+
+
+def fit_and_predict(
+    model: StagedModule,
+    data: SplitDataModule,
+    config: MetaphaseConfig,
+    run: Run,
+    callbacks: Sequence[Callback],
+    write: Callable[[Found, Any, Path], None],
+) -> None:
+    """Train the stages, ``write`` the predictions of validation and test pictures, and mark the run as finished."""
+    on_rank_zero(data.write_facts, run.folder)
+    on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
+    mode: Mode = "min" if config.callbacks.monitor == "val/loss" else "max"
+    stages = train_stages(model, data, config, run.folder, callbacks, mode=mode)
+    found = predicted_arrays(model, data, config)
+    if found is not None:
+        write(found, config, run.folder)
+        best = delivered(stages, config, mode).stage
+        run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
+
+
+def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:
+    """Keep the results of a finished run as a file and, with ``facts``, for its export, and print their table."""
+    write_csv(folder / file, results)
+    rows = results.astype(object).where(results.notna(), None).to_dict("records")
+    write_json(folder / DETECTOR_FACTS, {**facts, "evaluation": rows})
+    with console.capture() as printed:
+        console.print(terminal(shown))
+        say(f"results in {folder}")
+    Run(folder).write_summary(printed.get(), "")
+    if not in_sweep():
+        print(printed.get(), end="", flush=True)

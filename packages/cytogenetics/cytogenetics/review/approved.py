@@ -1,0 +1,134 @@
+"""What a review of cells results in: the folder ``approved``, which is made of the decisions alone."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
+from cytogenetics.review.decisions import CLASSES, CellDecisions, Decision, Decisions
+from cytogenetics.review.drawn import with_drawn
+from cytogenetics.review.originals import original_chromosomes
+from cytogenetics.synthesis.assigned_karyogram import draw_karyogram
+from markupsafe import escape
+
+from karyocyte.common.files import safe_stems, write_csv, write_text
+from karyocyte.evaluation.pages.rendering import render
+
+FOLDER = "approved"
+COLUMNS = ["case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram"]
+TALLEST = 260  # pixels of the largest chromosome of a karyogram
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A cell that a reader has approved; ``karyogram`` is the name of its picture."""
+
+    stem: str
+    cell: ReviewedCell
+    approval: Decision
+    decisions: CellDecisions
+    karyogram: str
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The class of each file."""
+        return self.approval.classes or {}
+
+    @property
+    def files(self) -> dict[str, list[str]]:
+        """The names of the files of each class, without folder and ending."""
+        files: dict[str, list[str]] = {}
+        for name, kind in sorted(self.classes.items(), key=lambda file: CLASSES.index(file[1])):
+            files.setdefault(kind, []).append(PureWindowsPath(name).stem)
+        return files
+
+    @property
+    def changes(self) -> list[str]:
+        """What the reader has changed of the prediction."""
+        changes = []
+        for file in self.cell.files:
+            if (kind := self.classes[file.name]) != (file.assigned or NO_CHROMOSOME):
+                before = f"{file.assigned} to" if file.assigned else "added,"
+                changes.append(f"{Path(file.name).name}: {before} {kind}")
+            if file.name in self.decisions.turned:
+                changes.append(f"{Path(file.name).name}: turned")
+        return changes
+
+    @property
+    def row(self) -> tuple[str | None, ...]:
+        """The values of COLUMNS."""
+        one = self.approval
+        named = (self.cell.case, self.cell.name, one.to, one.reader, one.time, "; ".join(self.changes))
+        return (*named, self.decisions.note, self.karyogram)
+
+    def draw(self, bundle: ReviewBundle) -> np.ndarray:
+        """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
+        images = original_chromosomes(bundle, self.stem, self.cell.files)
+        turned = np.isin(self.cell.names, list(self.decisions.turned))
+        images[turned] = images[turned, ::-1, ::-1]
+        kinds = np.array([self.classes[name] for name in self.cell.names])
+        kept = kinds != NO_CHROMOSOME
+        pictures = np.repeat(images[kept, :, :, None], 3, axis=3)
+        return draw_karyogram(pictures, kinds[kept].tolist(), [""] * len(pictures), TALLEST / images.shape[1]).pixels
+
+
+def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | None) -> None:
+    """Write the folder, each file whole, and on ``page``, that of the predictions, what is approved.
+
+    The time of a picture is that of its approval: then it is there already.
+    """
+    approved = _approved(bundle, states)
+    folder.mkdir(exist_ok=True)
+    for one in approved:
+        picture = folder / one.karyogram
+        time = round(datetime.fromisoformat(one.approval.time).timestamp() * 1e3) * 10**6  # nanoseconds
+        if not picture.is_file() or picture.stat().st_mtime_ns != time:
+            beside = folder / f".{one.karyogram}"
+            write_picture(beside, one.draw(bundle))
+            os.utime(beside, ns=(time, time))
+            beside.replace(picture)
+    lines = _states(bundle, states)
+    values = {"approved": approved, "cells": bundle.index.cells, "states": lines}
+    write_text(folder / "index.html", render("cytogenetics.review", "approved.html.j2", **values))
+    write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
+    for left in {*folder.glob("*.png"), *folder.glob(".*")} - {folder / one.karyogram for one in approved}:
+        left.unlink()
+    if page is not None and page.is_file():
+        _mark(page, lines)
+
+
+def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
+    places = {stem: place for place, stem in enumerate(bundle.stems)}
+    keys = sorted((places[stem], reader, stem) for reader, stem in states if stem in places)
+    approved = []
+    for (_, reader, stem), name in zip(keys, safe_stems(f"{stem}.{reader}" for _, reader, stem in keys), strict=True):
+        approval, cell = states[reader, stem].approval, with_drawn(bundle, stem, states[reader, stem])
+        if approval and set(cell.names) == (approval.classes or {}).keys():
+            approved.append(Approved(stem, cell, approval, states[reader, stem], f"{name}.png"))
+    return approved
+
+
+def _states(bundle: ReviewBundle, states: Decisions) -> dict[str, str]:
+    """Return what readers have decided of each cell; "" where it is a prediction alone."""
+    lines: dict[str, list[str]] = {stem: [] for stem in bundle.stems}
+    for (reader, stem), state in sorted(states.items()):
+        if stem in lines and (last := state.approval or state.rejection):
+            lines[stem].append(f"{state.state} by {reader}: {last.to or last.text}")
+    return {stem: "; ".join(of_cell) for stem, of_cell in lines.items()}
+
+
+def _mark(page: Path, lines: dict[str, str]) -> None:
+    """Write what is decided into the places of the page that are kept for it."""
+
+    def marked(place: re.Match[str]) -> str:
+        """Return a place with what is decided of its cell."""
+        return f"{place[1]}{escape(lines.get(place[2]) or 'prediction')}{place[3]}"
+
+    before = page.read_text(encoding="utf-8")
+    after = STATE.sub(marked, before)
+    if after != before:
+        write_text(page, after)

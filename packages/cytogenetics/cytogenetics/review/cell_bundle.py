@@ -1,0 +1,187 @@
+"""The folder ``review`` that scripts/karyotype.py writes: all that the review page needs of a cell, without a model."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cytogenetics.cells.prior import KaryotypePriors
+from pydantic import TypeAdapter, ValidationError
+
+from datamodules.io.decode import bounding_box, encode_png
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_bytes, write_json
+from karyocyte.common.karyotype import CellThresholds
+
+NO_CHROMOSOME = "none"  # the class of a file that shows none
+FOLDER = "review"  # in the output of scripts/karyotype.py
+INDEX = "index.json"
+STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
+# On the page of karyotypes: before it, the stem, and after it what readers have decided of a cell.
+STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
+DECIMALS = 12  # of log-probabilities: by six the review named another probability of a karyotype than the table
+EMPTY = 8  # darker pixels of a picture are background
+METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
+CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+
+@dataclass(frozen=True)
+class ReviewedFile:
+    """A chromosome as the model saw it."""
+
+    name: str  # of the file, as in chromosomes.csv
+    path: str  # as seen from the folder of the output; absolute once it is read
+    assigned: str  # its class in the most probable karyotype, "1" to "22", "X" or "Y"
+    fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
+    # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
+    log_probabilities: list[float]
+    unlike: bool = False  # whether it is out of distribution: it does not look like the training images
+    # whether its short arm is below in the file, once that is upright; None: the model does not estimate it
+    upside_down: bool | None = None
+    area: int = 0  # pixels of the chromosome in the file
+
+
+@dataclass(frozen=True)
+class ReviewedBox:
+    """A box in the picture of a metaphase; ``outline`` is that of the chromosome: the points of an SVG polygon."""
+
+    corners: Box
+    outline: str
+
+    @classmethod
+    def of(cls, corners: np.ndarray, outline: np.ndarray) -> "ReviewedBox":
+        """Return a box, with the outline in pixels of the picture, int32, shape (n, 2), x and y."""
+        left, top, right, bottom = corners.astype(float).round(1).tolist()
+        return cls((left, top, right, bottom), " ".join(f"{x},{y}" for x, y in outline.tolist()))
+
+
+@dataclass(frozen=True)
+class ReviewedCell:
+    """A cell with its used files.
+
+    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
+    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``probability`` and ``reasons``
+    are those of scripts/karyotype.py.
+    """
+
+    case: str | None
+    name: str
+    files: list[ReviewedFile]
+    left_out: list[str]
+    distance: float | None = None
+    markers: int = 0
+    boxes: dict[str, ReviewedBox] = field(default_factory=dict)
+    boxes_wrong: float = 0.0
+    probability: float | None = None
+    reasons: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
+
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """Log-probabilities, float64, shape (n, 24)."""
+        return np.array([file.log_probabilities for file in self.files])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the files."""
+        return [file.name for file in self.files]
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """A line of the queue."""
+
+    stem: str  # name of the cell's files in the folder, and its identity in the decisions
+    title: str  # the case, where it is known, and the cell
+    expected_errors: float  # see ``CellKaryotype.expected_wrong``
+    case: str | None = None  # its name; None where it is unknown
+
+
+@dataclass(frozen=True)
+class ReviewIndex:
+    """What all cells share."""
+
+    model: str  # identity of the runs: a hash of their predictions
+    runs: list[str]  # their folders, as they were named
+    priors: Mapping[str, Any]  # of karyotypes
+    balanced: bool  # see ``karyotype_posterior``
+    refer_below: float  # a karyotype that is less probable is to be referred
+    cells: list[CellSummary]  # those with a chromosome that can be read
+    thresholds: CellThresholds = CellThresholds()  # above what a cell is to be referred
+    failed: str | None = None  # why all cells are to be referred, as those that a reader has failed to read
+
+
+_INDEX = TypeAdapter(ReviewIndex)
+_CELL = TypeAdapter(ReviewedCell)
+
+
+def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray) -> None:
+    """Write a cell, and its chromosomes, uint8 RGB on black, shape (N, H, W, 3), as a strip, dark on white."""
+    write_json(folder / f"{stem}.json", asdict(cell))
+    occupied = pictures.max(axis=(0, 3)) >= EMPTY
+    pictures = pictures[:, *bounding_box(occupied)]  # all to one size: they keep their scale
+    write_picture(folder / f"{stem}.png", 255 - np.concatenate(list(pictures), axis=1))
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write pixels, uint8 RGB, to a PNG, whole or not at all; an ``OSError`` says that it cannot be written."""
+    write_bytes(path, encode_png(pixels))
+
+
+def write_index(folder: Path, index: ReviewIndex) -> None:
+    """Write what all cells share."""
+    write_json(folder / INDEX, asdict(index))
+
+
+def rounded(log_probabilities: np.ndarray) -> list[float]:
+    """Return numbers that JSON keeps short."""
+    return list(map(float, np.round(log_probabilities, DECIMALS)))
+
+
+class ReviewBundle:
+    """The folder ``review`` in an output of scripts/karyotype.py; a ``UserError``: it has none, or a damaged one."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output.absolute()
+        self.folder = output / FOLDER
+        if not (self.folder / INDEX).is_file():
+            raise UserError(f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py")
+        self.index = _read(self.folder / INDEX, _INDEX)
+        if not all(map(STEM.fullmatch, self.stems)):
+            raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
+        try:
+            self.priors = KaryotypePriors(**self.index.priors)
+        except ValidationError as error:
+            raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again") from error
+        self._cells: dict[str, ReviewedCell] = {}
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """The identities of the cells."""
+        return [cell.stem for cell in self.index.cells]
+
+    def cell(self, stem: str) -> ReviewedCell:
+        """Read a cell, once."""
+        if stem not in self._cells:
+            cell = _read(self.folder / f"{stem}.json", _CELL)
+            files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
+            self._cells[stem] = replace(cell, files=files)
+        return self._cells[stem]
+
+    def picture(self, stem: str) -> Path:
+        """Return the strip of a cell's pictures."""
+        return self.folder / f"{stem}.png"
+
+
+def _read(path: Path, adapter: TypeAdapter[Any]) -> Any:
+    try:
+        return adapter.validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        raise UserError(f"{path} is damaged: run scripts/karyotype.py again") from error

@@ -1,0 +1,209 @@
+"""The review of cells: the output of scripts/karyotype.py, solved anew around what the reader has fixed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from cytogenetics.cells.cases import case_karyotype
+from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
+from cytogenetics.cells.cell_referral import doubts
+from cytogenetics.review.approved import FOLDER as APPROVED
+from cytogenetics.review.approved import publish
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
+from cytogenetics.review.drawn import draw, with_drawn
+from cytogenetics.review.originals import has_original, original_chromosomes
+from cytogenetics.review.reviewed import Reviewed, Source
+
+from datamodules.io.decode import encode_png
+from karyocyte.common.karyotype import CHROMOSOMES, MARKER, name_karyotype
+from karyocyte.common.text import counted
+
+LISTED = 4  # other classes of a chromosome
+LEAST = 0.001  # probability of another class that is listed
+NOTHING: dict[str, Any] = {"probability": None, "reasons": [], "left_out": []}
+
+
+class CellReview(Reviewed):
+    """The cells of an output folder of scripts/karyotype.py.
+
+    Raises:
+        UserError: See ``ReviewBundle``.
+    """
+
+    noun = "cell"
+    media_type = "image/png"
+    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "undo"})
+    columns = ("case_id", "cell_id")
+    no_labels = (MARKER, NO_CHROMOSOME)
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.decisions_file = output / FILE
+        self.bundle = ReviewBundle(output)
+        self.model = self.bundle.index.model
+        self.classes = CLASSES
+        self.stems = self.bundle.stems
+
+    def queue(self, blind: bool) -> list[dict[str, Any]]:
+        """Return all cells, those of a case together, most expected errors first; ``case`` where it has several."""
+        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
+        several = cells["case"].duplicated(keep=False) & cells["case"].notna()
+        cells["case"] = cells["case"].astype(object).where(several, None)
+        if blind:
+            cells = cells.drop(columns="expected_errors")
+        else:
+            cells["most"] = cells["expected_errors"].groupby(cells["case"].fillna(cells["stem"])).transform("max")
+            order = ["most", "case", "expected_errors"]
+            cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
+        lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
+        return lines
+
+    def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
+        """Return chromosomes, karyotype and counts; unless ``blind``, solved around what the reader has fixed."""
+        cell = with_drawn(self.bundle, stem, decisions)
+        shown = _blind(cell, decisions) if blind else self._solved(stem, cell, decisions)
+        return {
+            "stem": stem,
+            "counts": _counts(shown["files"]),
+            "thumbnails": [file.name for file in cell.files if not has_original(file)],
+            "boxes": _boxes(cell, blind),
+            **shown,
+        }
+
+    def group_title(self, members: list[CellDecisions]) -> str:
+        """Return the karyotype of a case by its approved cells."""
+        approved = []
+        for one in members:
+            if one.approval and one.approval.classes:
+                before = {MARKER: self.bundle.cell(one.approval.cell).markers}
+                approved.append(Counter(one.approval.classes.values()) + Counter(before))
+        if not approved:
+            return "no cell approved"
+        return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
+
+    def result(self, log: DecisionLog) -> str:
+        """Return the page of approved cells: beside the decisions, where another file of these was named."""
+        if log.path.resolve() == self.decisions_file.resolve():
+            return str(self.output / APPROVED / "index.html")
+        return str(log.path.with_suffix(f".{APPROVED}") / "index.html")
+
+    def publish(self, log: DecisionLog) -> None:
+        """Write the folder of approved cells, and, where it is that of the output, the state of each on its page."""
+        folder = Path(self.result(log)).parent
+        page = self.output / "index.html"
+        publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
+
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
+        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
+
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes:
+        """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
+        files = with_drawn(self.bundle, stem, decisions).files
+        strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
+        return encode_png(255 - strip)
+
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
+        """Return the chromosomes of a cell, by the name of their file."""
+        cell = with_drawn(self.bundle, stem, decisions)
+        facts = {"case_id": cell.case or "", "cell_id": cell.name}
+        sources = {}
+        for file in cell.files:
+            box = cell.boxes[file.name].corners if cell.boxes else None
+            sources[file.name] = Source(Path(file.path), file.assigned, facts, box)
+        return sources
+
+    def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:
+        """Solve the joint assignment of a cell, as scripts/karyotype.py does, around fixed classes by file.
+
+        Returns:
+            The rows of the files that are chromosomes, int64, shape (m,), and the karyotype of these.
+        """
+        kinds = pd.Series(cell.names, dtype=object).map(fixed)
+        kept = np.flatnonzero(~kinds.isin(self.no_labels))
+        given = kinds.iloc[kept].reset_index(drop=True).dropna().map(CHROMOSOMES.index).to_dict()
+        logs = cell.logs[kept].reshape(len(kept), len(CHROMOSOMES))
+        index = self.bundle.index
+        return kept, karyotype_of_cell(logs, self.bundle.priors, given, index.refer_below, index.balanced)
+
+    def _solved(self, stem: str, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+        before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
+        fixed = {**before, **decisions.fixed}
+        kept, solved = self.solve(cell, fixed)
+        if not decisions.drawn and not decisions.removed:  # no box is corrected
+            solved = replace(solved, boxes_wrong=cell.boxes_wrong)
+        waiting = decisions.drawn.keys() - fixed.keys()
+        files = []
+        for name in cell.names:
+            files.append(_entry(name, fixed.get(name), decisions) | {"fixed": True})
+        for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
+            files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
+            files[row] |= {"probability": call.probability, "unlike": cell.files[row].unlike}
+            files[row]["others"] = _others(joint, call.assigned)
+            if cell.names[row] in waiting:  # only the counts of the cell speak for a class
+                files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
+        distance = np.nan if cell.distance is None else cell.distance
+        index = self.bundle.index
+        failed = [index.failed] if index.failed else []
+        probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
+        reasons = [*filter(None, [solved.doubt_of_boxes]), *reasons]
+        if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
+            reasons += cell.copies
+        doubt = solved.expected_wrong
+        if not decisions.fixed and not decisions.drawn:
+            doubt = next(line.expected_errors for line in index.cells if line.stem == stem)
+            if cell.probability is not None:
+                probability, reasons = cell.probability, cell.reasons
+        return {
+            "files": files,
+            "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
+            "probability": None if waiting else probability,
+            "doubt": doubt,
+            "reasons": list(dict.fromkeys([*failed, *reasons])),
+            "left_out": cell.left_out,
+        }
+
+
+def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+    fixed = decisions.fixed
+    files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
+    return {"files": files, "result": _named(files, cell.markers), **NOTHING}
+
+
+def _boxes(cell: ReviewedCell, blind: bool) -> list[dict[str, Any]]:
+    """Return the boxes of a metaphase; blind readers do not see those that are left out."""
+    boxes = []
+    for number, (name, box) in enumerate(cell.boxes.items(), 1):
+        if name in cell.names or not blind:
+            boxes.append({"name": name, "number": number, **asdict(box)})
+    return boxes
+
+
+def _named(files: list[dict[str, Any]], markers: int) -> str:
+    """Name the karyotype, or say how many files have no class; so many markers are no longer among the files."""
+    if waiting := [file["class"] for file in files].count(None):
+        return f"{waiting} of {len(files)} without a class"
+    counts = _counts(files)
+    return name_karyotype({**counts, MARKER: counts[MARKER] + markers}).iscn
+
+
+def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
+    classes = pd.DataFrame(files)["class"]
+    counts: dict[str, int] = classes.value_counts().reindex((*CHROMOSOMES, MARKER), fill_value=0).to_dict()
+    return counts
+
+
+def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:
+    return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": name in decisions.fixed}
+
+
+def _others(probabilities: np.ndarray, assigned: str = "") -> list[tuple[str, float]]:
+    """Return the most probable other classes with their probabilities."""
+    others = pd.Series(probabilities, CHROMOSOMES).drop(assigned, errors="ignore")
+    likely = others.sort_values(ascending=False, kind="stable")
+    return list(likely[likely >= LEAST].head(LISTED).items())

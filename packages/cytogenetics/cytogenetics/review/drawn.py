@@ -1,0 +1,120 @@
+"""Chromosomes that a reader has drawn on the picture of a metaphase: added, cut in two, or joined of two.
+
+No network has seen them: they have no class until the reader gives one.
+"""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part
+from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.review.cell_bundle import (
+    CUT_OUTS,
+    METAPHASES,
+    Box,
+    ReviewBundle,
+    ReviewedBox,
+    ReviewedCell,
+    ReviewedFile,
+)
+from cytogenetics.review.decisions import CellDecisions, Decision
+from cytogenetics.synthesis.metaphase import GROUND
+
+from datamodules.io.decode import BrokenImageError, encode_png, read_image
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_bytes
+from karyocyte.common.karyotype import CHROMOSOMES
+
+NO_NETWORK = [-math.log(len(CHROMOSOMES))] * len(CHROMOSOMES)  # log-probabilities: all classes alike
+LEAST = 30  # pixels of a chromosome
+MARGIN = 4  # pixels that annotators leave around it
+CROSSING = 0.3  # intersection over union of boxes whose chromosomes cross
+LINE = 2  # pixels of the width of a line, which are of neither part
+
+
+def with_drawn(bundle: ReviewBundle, stem: str, decisions: CellDecisions) -> ReviewedCell:
+    """Return a cell with the chromosomes that a reader has drawn, last; a ``UserError``: the file of one is gone."""
+    cell = bundle.cell(stem)
+    for name, box in decisions.drawn.items():
+        if name not in cell.names:  # of a folder that was made with these decisions
+            cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
+    return cell
+
+
+def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Decision:
+    """Cut the new chromosomes of a decision out of the picture, write them, and return it with their boxes.
+
+    Raises:
+        UserError: There is none, or no picture that can be read.
+        OSError: They cannot be written.
+    """
+    cell = with_drawn(bundle, decision.cell, before)
+    if decision.action == "add" and decision.image:  # it was cut out, but left out
+        return replace(decision, boxes=[cell.boxes[decision.image].corners])
+    picture = network_picture(read_picture(bundle.output / METAPHASES / f"{decision.cell}.png"), 1.0)
+    if decision.boxes:
+        (box,) = np.array(decision.boxes)
+        fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
+        others = [cell.boxes[name].corners for name in cell.names if name not in before.removed]
+        beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
+        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:] if fits else []
+    else:
+        boxes, cuts = _parts(cell, decision, picture)
+        decision = replace(decision, boxes=boxes)
+    if not cuts or min(cut.mask.sum() for cut in cuts) < LEAST:
+        raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
+    for name, cut in zip(decision.drawn, cuts, strict=True):
+        write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
+    return decision
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection over union of two boxes."""
+    shared = (np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])).clip(0).prod()
+    return float(shared / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared))
+
+
+def _parts(cell: ReviewedCell, decision: Decision, picture: np.ndarray) -> tuple[list[Box], list[CutOut]]:
+    """Return the two largest parts that a line leaves of an image, or two images as one, and their boxes."""
+    mask = np.zeros(picture.shape, np.uint8)
+    for name in filter(None, (decision.image, decision.other)):
+        points = np.array(re.split("[ ,]", cell.boxes[name].outline), np.int32)
+        cv2.fillPoly(mask, [points.reshape(-1, 2)], 1)
+    masks = [mask]
+    if decision.points:
+        cv2.polylines(mask, [np.array(decision.points).astype(np.int32)], False, 0, LINE)
+        first = largest_part(mask)
+        masks = [first & mask, largest_part(mask & ~first)]
+    boxes: list[Box] = []
+    cuts = []
+    for mask in masks:
+        x, y, width, height = cv2.boundingRect(mask)
+        left, top = max(x - MARGIN, 0), max(y - MARGIN, 0)
+        inside = np.s_[top : y + height + MARGIN, left : x + width + MARGIN]
+        cuts.append(CutOut.of(picture[inside], mask[inside] > 0, (left, top)))
+        height, width = picture[inside].shape
+        boxes.append((float(left), float(top), float(left + width), float(top + height)))
+    return boxes, cuts
+
+
+def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> ReviewedCell:
+    """Return a cell with one more file, that of a box."""
+    pixels = read_picture(path)[..., 0]
+    left, top = box[:2].astype(int).tolist()
+    cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
+    file = ReviewedFile(name, str(path), "", None, NO_NETWORK, upside_down=False, area=int(cut.mask.sum()))
+    boxes = dict(cell.boxes)
+    boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
+    return replace(cell, files=[*cell.files, file], boxes=boxes)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Read a picture; a ``UserError`` says that it is gone or damaged."""
+    try:
+        return read_image(path, "detect")
+    except BrokenImageError as error:
+        raise UserError(f"{path} cannot be read ({error}): put it back") from error

@@ -1,0 +1,76 @@
+"""What is reviewed on the page: items of one file, an image, or of several, the chromosomes of a cell."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cytogenetics.review.cell_bundle import Box
+from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
+
+from karyocyte.common.text import counted
+
+
+@dataclass(frozen=True)
+class Source:
+    """A reviewed file: its absolute path, class by the model, further columns of an exported table, and its box."""
+
+    path: Path
+    predicted: str
+    facts: Mapping[str, str]
+    box: Box | None = None
+
+
+class Reviewed(ABC):
+    """All that the review page needs, without a model."""
+
+    noun: ClassVar[str]  # what an item is: "cell" or "image"
+    media_type: ClassVar[str]  # of the pictures
+    actions: ClassVar[frozenset[Action]]  # what a reader can do
+    columns: ClassVar[tuple[str, ...]] = ()  # names of ``Source.facts``
+    no_labels: ClassVar[tuple[str, ...]] = ()  # classes that are none: left out of exported labels
+    output: Path  # the folder or file that was named
+    model: str  # identity of the predictions
+    classes: tuple[str, ...]  # that a reader can give
+    stems: Sequence[str]  # identities of the items in addresses and decisions
+    notes: Sequence[str] = ()  # what a reader should know beforehand, in sentences
+    decisions_file: Path  # where decisions are kept, unless another file is named
+
+    @abstractmethod
+    def queue(self, blind: bool) -> list[dict[str, Any]]:
+        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first; where ``blind``, by name.
+
+        Items of the same ``case`` belong together.
+        """
+
+    def group_title(self, members: list[CellDecisions]) -> str:
+        """Return what is said of the items of a case."""
+        return counted(len(members), self.noun)
+
+    def result(self, log: DecisionLog) -> str:
+        """Return the path of the page that `publish` writes; "" where it writes none."""
+        return ""
+
+    @abstractmethod
+    def publish(self, log: DecisionLog) -> None:
+        """Write what the decisions result in."""
+
+    @abstractmethod
+    def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
+        """Return what the page shows of an item; where ``blind``, nothing that comes from the model.
+
+        ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
+        """
+
+    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
+        """Return a decision as it is kept, after those before it; a ``UserError`` says why it cannot be kept."""
+        return decision
+
+    @abstractmethod
+    def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
+        """Return the picture of an item; None where it cannot be read."""
+
+    @abstractmethod
+    def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
+        """Return the files of an item, by name."""

@@ -1,0 +1,1 @@
+"""Composed and derived karyograms, and composed pictures of metaphases."""

@@ -1,0 +1,1 @@
+"""Tests of the package cytogenetics: they mirror its folders."""

@@ -1,0 +1,161 @@
+"""Which cells are referred: reasons, and thresholds chosen on validation cells."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from cytogenetics.cells import cell_referral
+from cytogenetics.cells.cell_karyotype import karyotype_of_cell
+from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds, doubts
+from cytogenetics.cells.prior import KaryotypePriors
+
+from karyocyte.common.karyotype import CellThresholds
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.temperature import fit_temperature
+from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.tables.terminal import whole
+from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype, make_cell_run, make_cells
+from packages.cytogenetics.tests.cells.test_assignment import sure
+from tests.helpers.predictions import join, make_run
+from tests.helpers.terminal import printed
+
+PRIORS = KaryotypePriors()
+
+
+def assessed(expected, right, doubtful=0, distance=np.nan, referred=False):
+    """Return a table as ``assess_cells`` does."""
+    table = {"expected_wrong": expected, "doubtful": doubtful, "distance": distance, "referred": referred}
+    return pd.DataFrame({**table, "right": pd.Series(right, dtype=object)})
+
+
+def exchangeable():
+    """Return the log-probabilities of a cell of which a 4 and a 5 could be exchanged."""
+    labels = karyotype("XX")
+    logs = sure(labels, wrong=1e-6)
+    rows = [int(np.flatnonzero(labels == CLASSES.index(name))[0]) for name in ("4", "5")]
+    for row in rows:
+        logs[row, [CLASSES.index("4"), CLASSES.index("5")]] = np.log([0.55, 0.45] if row == rows[0] else [0.45, 0.55])
+    return logs
+
+
+def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
+    cell = karyotype_of_cell(exchangeable(), PRIORS, {}, 0.95)
+    assert (cell.karyotype.iscn, cell.reasons) == ("46,XX", ())
+    # Both right or both wrong, so that the odds of 0.55 to 0.45 count twice.
+    share = 0.45**2 / (0.45**2 + 0.55**2)
+    assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
+    assert doubts(cell, np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
+    assert doubts(cell, np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
+    assert doubts(cell, 1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
+    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.5)) == []
+    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
+    rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
+    assert karyotype_of_cell(exchangeable(), PRIORS, rows, 0.95).expected_wrong == 0
+
+
+def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error():
+    expected = np.arange(40) / 100
+    right = np.ones(40, bool)
+    right[[25, 36, 39]] = False
+    # 35 of 36 cells are right below the second error, 37 of 39 (0.949) below the third.
+    assert choose_cell_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35, 0.0)
+    right[36] = True
+    assert choose_cell_thresholds(assessed(expected, right), 0.05).expected_wrong == 0.39
+    # What is referred for another reason does not count.
+    assert choose_cell_thresholds(assessed(expected, right, referred=~right), 0.05).expected_wrong == 0.38
+
+
+def test_the_other_thresholds_are_quantiles_of_all_cells():
+    numbers = np.arange(101)
+    chosen = choose_cell_thresholds(assessed(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
+    assert (chosen.doubtful, chosen.distance) == (95, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("cells", "right", "threshold"),
+    [(FEW, True, 0.5), (0, True, 0.5), (2 * FEW, False, 0.0), (FEW + 1, True, None), (FEW + 1, None, 0.5)],
+)
+def test_few_validation_cells_choose_no_reliable_threshold(cells, right, threshold):
+    chosen = choose_cell_thresholds(assessed(np.arange(cells) / 100, [right] * cells), 0.05)
+    assert chosen.expected_wrong == (FEW / 100 if threshold is None else threshold)
+    assert (chosen.note is None) == (threshold is None)
+    if chosen.note:
+        assert "is not reliable" in chosen.note
+
+
+@pytest.mark.parametrize("skill", [4.0, 5.0])
+def test_the_share_holds_on_the_validation_cells(skill):
+    part = make_cells(40, skill=skill, part="validation")
+    cells = assess_cells(part, 1.0, PRIORS, 0.95, False)
+    assert len(cells) == 40
+    wrong = (1 - part.probabilities.max(axis=1)).sum()
+    assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
+    chosen = choose_cell_thresholds(cells, 0.05)
+    limits = [chosen.expected_wrong, chosen.doubtful, np.inf]
+    left = cells[~cells["referred"] & (cells[MEASURED].fillna(0).to_numpy() <= limits).all(axis=1)]
+    assert left["right"].mean() >= RIGHT
+    assert len(left) > 0
+    part.frame.loc[0, "label"] = None  # a cell with an unknown label is neither right nor wrong
+    assert assess_cells(part, 1.0, PRIORS, 0.95, False)["right"].iloc[0] is None
+
+
+SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))
+
+
+def referral_by_hand(run):
+    """Count test cells of a run: all, those that are not referred, and of these the right ones."""
+    validation = run.part("validation")
+    temperature = fit_temperature(score(validation)).value
+    chosen = choose_cell_thresholds(assess_cells(validation, temperature, PRIORS, 0.95, False), 0.05)
+    cells = assess_cells(run.part("test"), temperature, PRIORS, 0.95, False)
+    left = []
+    for cell in cells.itertuples():
+        if not cell.referred and cell.expected_wrong <= chosen.expected_wrong and cell.doubtful <= chosen.doubtful:
+            left.append(cell.right)
+    return np.array([len(cells), len(left), sum(left)])
+
+
+def test_each_fold_refers_its_test_cells_above_its_own_thresholds():
+    runs = [make_cell_run(fold, cells=24, skill=3.5 + fold / 2) for fold in range(2)]
+    cells, left, right = sum(map(referral_by_hand, runs))
+    assert cells > left > right > 0
+    result = evaluate_runs(runs, SETTINGS)
+    referred, of_others = result.cell_referral.values()
+    assert (referred.value, of_others.value) == pytest.approx(((cells - left) / cells, right / left))
+    assert of_others.low < of_others.value < of_others.high
+    assert of_others.clusters == result.test.subjects
+    assert f"of the others {of_others} have no wrong chromosome" in " ".join(printed(whole(result)).split())
+
+
+def test_cells_without_a_known_error_rate_are_not_evaluated():
+    run = make_cell_run(cells=4)
+    run.frame.loc[run.frame["part"] == "test", "label"] = run.frame["label"].where(run.frame.index % 46 > 0, None)
+    referred, right = evaluate_runs([run], SETTINGS).cell_referral.values()
+    assert (referred.value, right.value) == (None, None)
+    assert evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).cell_referral is None
+    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).cell_referral is None
+
+
+def test_validation_images_without_a_cell_choose_no_threshold():
+    run = make_cell_run(cells=24)
+    single = make_cells(1, part="validation", first=9000)
+    single.frame["cell"] = None
+    assert evaluate_runs([join(run, single)], SETTINGS).assignment is not None
+    warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
+    assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
+
+
+def test_where_no_temperature_can_be_fitted_it_is_1(monkeypatch):
+    temperatures = []
+
+    def assess(part, temperature, *settings):
+        temperatures.append(temperature)
+        return assessed([0.1] * 3, [True] * 3)
+
+    monkeypatch.setattr(cell_referral, "fit_temperature", lambda scored: SimpleNamespace(value=None))
+    monkeypatch.setattr(cell_referral, "assess_cells", assess)
+    run = make_cell_run(2)
+    cell_referral._assess_fold(SimpleNamespace(run=run, validation=SimpleNamespace(scored=None)))
+    assert temperatures == [1.0, 1.0]

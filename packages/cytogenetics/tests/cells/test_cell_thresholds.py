@@ -1,0 +1,91 @@
+"""The thresholds of referral of runs and ensembles."""
+
+import pandas as pd
+import pytest
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.cells.cell_thresholds import choose_on_validation, referral_thresholds
+
+from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.runs.portable import BUILT_IN, PortableModel
+from karyocyte.runs.run import Run
+from packages.cytogenetics.tests.cells.cells import make_cells
+from tests.helpers.predictions import join
+
+
+def model(folder, cells, *firsts):
+    """Return runs with so many validation cells each, numbered from ``firsts``."""
+    runs = []
+    for number, first in enumerate(firsts):
+        runs.append(Run(folder / str(number)))
+        runs[-1].write_predictions(join(make_cells(cells, 5.0, part="validation", first=first), make_cells(2, seed=99)))
+    return RunsModel(runs)
+
+
+@pytest.mark.parametrize("firsts", [[1000], [1000, 1000], [1000, 2000]])
+def test_validation_cells_are_those_in_common_or_each_members_own(tmp_path, firsts):
+    few = choose_on_validation(model(tmp_path / "few", 4, *firsts), KaryotypeConfig())
+    assert few.expected_wrong == 0.5
+    assert f"of {4 * len(set(firsts))} validation cells" in few.note
+    chosen = choose_on_validation(model(tmp_path / "many", 24, *firsts), KaryotypeConfig())
+    assert chosen.doubtful is not None
+    assert chosen.distance is None
+
+
+def test_distances_of_validation_images_choose_a_threshold(tmp_path):
+    run = model(tmp_path, 24, 1000)
+    part = run.members[0].predictions.part("validation").frame
+    distances = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
+    chosen = choose_on_validation(run, KaryotypeConfig(), pd.Series(distances.to_numpy(), part["image_id"]))
+    assert chosen.distance == pytest.approx(2.2)
+
+
+def test_a_run_without_validation_cells_has_the_default(tmp_path):
+    run = Run(tmp_path)
+    run.write_predictions(make_cells(2))
+    chosen = choose_on_validation(RunsModel([run]), KaryotypeConfig())
+    assert (chosen.expected_wrong, chosen.doubtful, chosen.distance) == (0.5, None, None)
+    assert "of 0 validation cells" in chosen.note
+
+
+def test_images_without_a_cell_are_passed_over(tmp_path):
+    whole, mixed = model(tmp_path / "whole", 24, 1000), Run(tmp_path / "mixed")
+    single = [make_cells(1, part="validation", first=8000), make_cells(1, first=9000)]
+    for images in single:
+        images.frame["cell"] = None
+    mixed.write_predictions(join(whole.members[0].predictions, *single))
+    chosen = choose_on_validation(RunsModel([mixed]), KaryotypeConfig())
+    assert (chosen.note, chosen.doubtful) == (None, choose_on_validation(whole, KaryotypeConfig()).doubtful)
+
+
+def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_user_sets(tmp_path):
+    run = model(tmp_path, 24, 1000)
+    of_cells = referral_thresholds(run, KaryotypeConfig(), of_metaphases=False)
+    of_metaphases = referral_thresholds(run, KaryotypeConfig(), of_metaphases=True)
+    assert of_cells.alone is None
+    assert of_cells.expected_wrong < of_metaphases.expected_wrong
+    config = KaryotypeConfig(refer_expected_wrong=0.2)
+    assert referral_thresholds(run, config, of_metaphases=True).expected_wrong == 0.2
+    assert referral_thresholds(run, config, of_metaphases=True).alone == of_metaphases.alone
+
+
+def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
+    built_in = PortableNetworks(PortableModel(BUILT_IN))
+    assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
+    without_refiner = KaryotypeConfig(refiner="none")
+    assert referral_thresholds(built_in, without_refiner, of_metaphases=True).note is not None
+    run = model(tmp_path, 24, 1000)
+    for config in (KaryotypeConfig(), KaryotypeConfig(refer_expected_wrong=0.2)):
+        assert referral_thresholds(run, config, of_metaphases=True).note is not None
+
+
+def test_a_threshold_of_distance_holds_in_its_own_unit_alone(tmp_path, monkeypatch):
+    run = model(tmp_path, 24, 1000)
+    images = run.members[0].predictions.part("validation").frame["image_id"]
+    distances = pd.Series(1.5, images)  # in the unit that the user sets
+    monkeypatch.setattr("cytogenetics.cells.cell_thresholds.validation_distances", lambda *_: distances)
+    other = KaryotypeConfig(out_of_distribution=0.1)
+    assert referral_thresholds(run, KaryotypeConfig(), of_metaphases=True).distance is not None
+    assert referral_thresholds(run, other, of_metaphases=True).distance is None
+    assert referral_thresholds(run, other, of_metaphases=False).distance == 1.5
+    set_by_user = KaryotypeConfig(out_of_distribution=0.1, refer_distance=0.7)
+    assert referral_thresholds(run, set_by_user, of_metaphases=True).distance == 0.7

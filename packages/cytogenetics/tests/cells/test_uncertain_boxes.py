@@ -1,0 +1,136 @@
+"""Boxes that a detector is not sure of: the joint assignment and the detector decide together."""
+
+import numpy as np
+import pytest
+from cytogenetics.cells.box_choice import Boxes
+from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.uncertain_boxes import BoxChoice, NamingSettings, karyotype_of_boxes, pooled_karyotype
+
+from karyocyte.common.karyotype import CHROMOSOMES
+
+SETTINGS = NamingSettings(KaryotypePriors(), 0.95, False)
+FEMALE = np.repeat(np.arange(23), 2)
+
+
+def logs_of(classes, sure=0.99):
+    """Log-probabilities of images of these classes; -1 looks like any."""
+    logs = np.full((len(classes), len(CHROMOSOMES)), np.log((1 - sure) / 23))
+    for row, kind in enumerate(classes):
+        if kind < 0:
+            logs[row] = np.log(1 / 24)
+        else:
+            logs[row, kind] = np.log(sure)
+    return logs
+
+
+def apart(probabilities):
+    return Boxes.apart(np.asarray(probabilities))
+
+
+def named(classes, boxes, fixed=None):
+    cell, _, rows = karyotype_of_boxes(logs_of(classes), boxes, fixed or {}, SETTINGS)
+    return cell, rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("extra", "probability", "kept"),
+    [
+        ([], 0.6, 46),
+        ([-1], 0.3, 46),  # a box that looks like nothing is left out
+        ([5], 0.6, 46),  # a third chromosome 6 is too rare to be believed of a box that may be none
+        ([20], 0.999, 47),  # trisomy 21
+    ],
+)
+def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
+    probabilities = np.append(np.full(46, 0.98), [probability] * len(extra))
+    cell, rows = named([*FEMALE.tolist(), *extra], apart(probabilities))
+    assert len(rows) == len(cell.calls) == kept
+    assert cell.karyotype.iscn == ("47,XX,+21" if kept == 47 else "46,XX")
+
+
+def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
+    sure = apart(np.append(np.full(46, 0.999), 0.05))
+    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], sure=0.999), sure, {}, SETTINGS)
+    assert {len(choice.kept) for choice in choices} == {45, 46, 47}
+    assert sum(choice.weight for choice in choices) == pytest.approx(1)
+    names = [one.karyotype.iscn for one in cell.candidates]
+    assert names[0] == "46,XX"
+    assert {"45,X", "47,XX,+21"} <= {*names}
+
+
+def test_a_box_whose_class_is_fixed_is_never_left_out_for_another_that_covers_it():
+    boxes = apart(np.append(np.full(46, 0.98), 0.97))
+    regions = boxes.regions.copy()
+    regions[0, 46] = True
+    same = Boxes(np.append(np.append(0.2, np.full(45, 0.98)), 0.97), regions, boxes.pixels, boxes.at_edge)
+    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same)
+    assert 0 not in rows
+    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same, {0: 0})
+    assert 0 in rows
+
+
+def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
+    probabilities = np.full(46, 0.98)
+    probabilities[7] = 0.1
+    cell, rows = named(FEMALE, apart(probabilities))
+    assert 7 in rows
+    assert cell.karyotype.iscn == "46,XX"
+
+
+def test_of_two_boxes_over_one_chromosome_one_is_kept_and_another_chromosome_is_not_left_uncovered():
+    boxes = apart(np.append(np.full(46, 0.98), [0.9, 0.9]))
+    regions = boxes.regions.copy()
+    regions[[45, 46], 45] = True  # covers its own part and that of box 46, which then covers nothing by itself
+    twice = Boxes(boxes.probabilities, regions, boxes.pixels, boxes.at_edge)
+    _, rows = named([*FEMALE[:45], -1, FEMALE[45], -1], twice)
+    assert 46 in rows
+    assert 45 not in rows
+
+
+def test_a_chromosome_of_no_probable_class_is_kept_where_the_cell_lacks_one_and_referred():
+    cell, rows = named([*FEMALE[1:], -1], apart(np.append(np.ones(45), 0.5)))
+    assert (len(rows), cell.karyotype.iscn) == (46, "46,XX")
+    assert any(reason.startswith("no class is probable for 1 of 46") for reason in cell.reasons)
+    _, rows = named([*FEMALE, -1], apart(np.append(np.ones(46), 0.5)))
+    assert 46 not in rows
+
+
+def test_a_box_at_the_edge_of_the_picture_is_left_out_for_one_inside():
+    boxes = apart(np.append(np.full(45, 0.98), [0.7, 0.6]))
+    at_edge = Boxes(boxes.probabilities, boxes.regions, boxes.pixels, np.arange(47) == 45)
+    _, rows = named([*FEMALE[:45], FEMALE[45], FEMALE[45]], at_edge)
+    assert 46 in rows
+    assert 45 not in rows
+
+
+def test_karyotypes_are_pooled_over_the_sets_of_boxes():
+    logs = logs_of([*FEMALE, 20])
+    choices = [BoxChoice(np.arange(46), 0.6), BoxChoice(np.arange(47), 0.4)]
+    cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
+    by_name = {one.karyotype.iscn: one.probability for one in cell.candidates}
+    assert (len(rows), cell.karyotype.iscn) == (46, "46,XX")
+    assert by_name["46,XX"] == pytest.approx(0.6, abs=0.02)
+    assert by_name["47,XX,+21"] == pytest.approx(0.4, abs=0.02)
+    assert cell.boxes_wrong == pytest.approx(0.4)
+    assert cell.expected_wrong > 0.4
+    assert any("probability" in reason for reason in cell.reasons)
+
+
+def test_what_is_shown_is_the_most_probable_karyotype_although_it_is_not_that_of_the_best_set():
+    logs = logs_of([*FEMALE, 20, 20])
+    two_third = [np.arange(47), np.append(np.arange(46), 47)]
+    choices = [BoxChoice(np.arange(46), 0.4), *(BoxChoice(kept, 0.3) for kept in two_third)]
+    cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
+    assert cell.karyotype.iscn == "47,XX,+21"
+    assert len(rows) == len(cell.calls) == 47
+
+
+def test_what_an_expert_has_fixed_is_kept():
+    probabilities = np.append(np.full(46, 0.98), 0.01)
+    _, rows = named([*FEMALE, -1], apart(probabilities), {46: 20})
+    assert 46 in rows
+
+
+def test_too_few_boxes_have_no_karyotype():
+    cell, rows = named(FEMALE[:10], apart(np.full(10, 0.9)))
+    assert (cell.karyotype, len(rows)) == (None, 10)

@@ -1,0 +1,73 @@
+"""scripts/review.py on synthetic cells: labels that a training reads, and the page served by a process."""
+
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pandas as pd
+import pytest
+from cytogenetics.commands.review import app
+from cytogenetics.review.decisions import DecisionLog
+
+from datamodules.sources import list_images
+from karyocyte.common.paths import ROOT
+from karyocyte.composition.compose import compose_config
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+from tests.helpers.terminal import error_of, run_app
+
+
+@pytest.fixture
+def output(tmp_path):
+    write_bundle(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def approve(path, reader, kinds, cell="c0"):
+    classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(kinds)}
+    log = DecisionLog(path)
+    log.append(decision("approve", cell=cell, reader=reader, to="46,XY", classes=classes))
+    log.close()
+
+
+def test_labels_that_a_training_reads(output, tmp_path):
+    approve(output / "decisions.jsonl", "reader1", ["none", "5", *MALE[2:]])
+    approve(output / "decisions.jsonl", "reader2", ["none", *MALE[1:]])
+    labels = tmp_path / "tables" / "labels.csv"
+    printed = run_app(app, output, "--export-labels", labels).output
+    assert "1 on which readers differ, 1 markers or no chromosomes" in " ".join(printed.split())
+    table = pd.read_csv(labels, dtype=str)
+    assert table["class"].tolist() == MALE[2:]
+    keys = [f"data.file={labels}", "data.label_column=class", "data.subject_column=case_id"]
+    config = compose_config(["data=table", f"data_dir={output}", *keys])
+    assert len(list_images(config.data, output, tmp_path / "cache").frame) == 44
+    assert "exists already" in error_of(run_app(app, output, "--export-labels", labels, code=1))
+
+
+def test_the_page_is_served_until_ctrl_c(output):
+    command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline()).group()
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert "decisions.jsonl" in lines[0]
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert "Review of karyotypes" in answer.read().decode()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(address.rsplit("/", 2)[0] + "/other/", timeout=30)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert "0 cells of 2 approved" in rest
+    assert str(output / "approved" / "index.html") in "".join(rest.split())
+    assert not errors
+
+
+def test_labels_of_cells_without_a_case_have_no_column_of_cases(tmp_path):
+    """Else a training would take all for images of no subject, in place of the cells."""
+    write_bundle(tmp_path / "out", case=None)
+    approve(tmp_path / "out" / "decisions.jsonl", "reader1", MALE)
+    run_app(app, tmp_path / "out", "--export-labels", tmp_path / "labels.csv")
+    assert list(pd.read_csv(tmp_path / "labels.csv")) == ["path", "class", "cell_id"]

@@ -1,0 +1,70 @@
+"""Predictions of new cells by several networks, and the images that these are adapted to before."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from cytogenetics.images.cell_images import read_cell
+from cytogenetics.images.cells import find_cells
+from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
+
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.composition.compose import compose_config
+from karyocyte.evaluation.pooling.averaging import Combiner
+from karyocyte.inference.networks import LoadedNetwork
+from karyocyte.inference.temperatures import Temperatures
+from tests.helpers.chromosomes import NUMBERS, bar
+from tests.helpers.images import write_image
+
+RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
+
+
+PREPARE = compose_config(["+experiment=chromosomes"]).prepare
+
+
+class FakeNetwork:
+    """Gives image i of a cell the class RUNS_ORDER[i] with a probability of 0.6."""
+
+    def arrays(self, image):
+        return {"probability": np.full((24, 24), 0.4 / 23) + np.eye(24) * (0.6 - 0.4 / 23)}
+
+
+@pytest.fixture
+def predict(tmp_path):
+    """A function that predicts a cell of 24 images by two networks and an ensemble's combiner, or their average."""
+    for number in NUMBERS:
+        write_image(tmp_path / "cell" / f"{number}.png", bar(number))
+    (cell,) = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
+
+    def call(combiner=None):
+        network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
+        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, balanced=False)
+        with ThreadPoolExecutor(1) as pool:
+            files = read_cell(cell, PREPARE, {}, pool)
+            return np.exp(model.predict(files, pool).log_probabilities)
+
+    return call
+
+
+def test_an_average_is_in_the_order_of_chromosomes(predict):
+    assert [CHROMOSOMES[kind] for kind in predict().argmax(axis=1)] == RUNS_ORDER
+
+
+def test_a_fitted_ensemble_weighs_its_members(predict):
+    assert predict(Combiner("genetic", np.array([0.2, 0.8]))) == pytest.approx(predict())
+
+
+def test_networks_are_adapted_to_the_files_that_an_expert_counts_as_chromosomes(tmp_path):
+    for number in NUMBERS:
+        write_image(tmp_path / "cell" / f"{number}.png", bar(number))
+    write_image(tmp_path / "cell" / "large.png", bar(1, scale=6.0))
+    cells = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
+    chromosomes = {f"{number}.png" for number in NUMBERS}
+
+    def names(fixed):
+        with ThreadPoolExecutor(1) as pool:
+            (files,) = sample_of_cells(cells, [fixed], PREPARE, pool)
+        return {file.file.name for file in files}
+
+    assert names({}) == chromosomes
+    assert names({"5.png": "none", "large.png": "1"}) == (chromosomes - {"5.png"}) | {"large.png"}

@@ -1,0 +1,307 @@
+"""The tables of cells, files and cases, and the page of karyotypes."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cytogenetics.cells.box_choice import Boxes
+from cytogenetics.cells.cell_karyotype import karyotype_of_cell
+from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.images.cell_images import CellFile, FileStatus
+from cytogenetics.images.cells import Cell
+from cytogenetics.karyotyping.cell_model import CellPrediction
+from cytogenetics.karyotyping.cell_result import CellResult
+from cytogenetics.karyotyping.karyotype_cells import reviewed_cell
+from cytogenetics.karyotyping.karyotype_tables import (
+    PageFacts,
+    Tables,
+    case_table,
+    cell_lines,
+    data_warnings,
+    overlays,
+    write_karyotype_page,
+)
+from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
+from cytogenetics.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
+from cytogenetics.review.cell_bundle import ReviewedCell, write_cell
+from cytogenetics.synthesis.assigned_karyogram import Karyogram
+from cytogenetics.synthesis.karyogram_composer import Place
+
+from datamodules.inference.image_files import ImageFile
+from karyocyte.common.karyotype import CellThresholds
+from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
+from packages.cytogenetics.tests.cells.test_assignment import sure
+
+PRIORS = KaryotypePriors()
+FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warning</b>"], 0.95)
+
+
+def result(case, name, labels, logs=None):
+    logs = sure(labels, wrong=1e-5) if logs is None else logs
+    files = tuple(CellFile(ImageFile(Path(str(row)), str(row), ()), FileStatus.USED) for row in range(len(logs)))
+    return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
+
+
+def test_cells_of_a_case_have_one_karyotype():
+    lost = karyotype("XY", ["21"], lost=["8"])
+    cells = [result("p", str(number), karyotype("XY", ["21"])) for number in range(3)]
+    cells += [result("p", "3", lost), result("q", "4", karyotype()), result(None, "5", karyotype())]
+    cells += [result("r", "6", []), result("r", "7", karyotype())]
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row.pop("probability") > 0.9
+    assert row == {
+        "case": "p",
+        "cells": 4,
+        "karyotype": "47,XY,+21",
+        "share": 1.0,
+        "clones": "47,XY,+21[4]",
+        "left_out": "-8 in 1",
+        "changed": None,
+        "refer": "yes",
+        "reason": "1 of 4 cells referred",  # the loss
+    }
+
+
+def test_a_mosaic_is_named_of_cells_that_are_not_referred():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
+    gained = [result("p", f"g{number}", karyotype("XX", ["21"])) for number in range(2)]
+    (row,) = case_table([*cells, *gained], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("47,XX,+21[2]/46,XX[3]", "no")
+    referred = [replace(one, failed="of the test") for one in gained]
+    (row,) = case_table([*cells, *referred], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["cells"], row["refer"]) == ("46,XX", 3, "yes")
+    assert "47,XX,+21[2]/46,XX[3]" in row["reason"]
+    (row,) = case_table([*cells[:1], *referred], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("47,XX,+21", "yes")
+
+
+def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
+    (row,) = case_table([*cells, result("p", "gain", karyotype("XX", ["21"]))], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["refer"]) == ("46,XX", "yes")
+    assert row["reason"].startswith("+21 in 1 cell")
+
+
+def test_cells_of_a_case_may_have_candidates_with_different_numbers_of_boxes():
+    cells = [result("p", str(number), karyotype("XX")) for number in range(2)]
+    other = result("p", "other", karyotype("XX", ["21"])).karyotype.candidates[0]
+    of_boxes = cells[0].karyotype.candidates
+    halves = tuple(replace(one, probability=one.probability / 2) for one in of_boxes)
+    pooled = replace(cells[0].karyotype, candidates=(replace(other, probability=0.5), *halves))
+    (row,) = case_table([replace(cells[0], karyotype=pooled), cells[1]], PRIORS).to_dict("records")
+    assert row["karyotype"] == "46,XX"
+
+
+def test_a_cell_that_the_others_change_is_named():
+    labels = karyotype("XY", ["18"])
+    logs = sure(labels, wrong=1e-5)
+    third = np.flatnonzero(labels == CLASSES.index("18"))[0]
+    logs[third, CLASSES.index("4")] = np.log(0.999)
+    logs[third, CLASSES.index("18")] = np.log(0.001)
+    cells = [result("p", "unsure", labels, logs), result("p", "a", labels), result("p", "b", labels)]
+    assert cells[0].karyotype.karyotype.iscn == "47,XY,+4"
+    (row,) = case_table(cells, PRIORS).to_dict("records")
+    assert row["changed"] == "unsure: 47,XY,+18"
+    assert row["karyotype"] == "47,XY,+18"
+
+
+def test_without_cases_there_is_no_table():
+    cells = [result(None, str(number), karyotype()) for number in range(2)]
+    assert case_table(cells, PRIORS).empty
+
+
+def test_the_terminal_names_each_cell_with_its_whole_karyotype():
+    name = "a cell with a long name, as a laboratory gives them to all of its pictures"
+    cells = [result(None, name, karyotype()), result(None, "empty", [])]
+    lines = cell_lines(Tables.of(cells, {}, PRIORS))
+    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name[:35]}…: 46,XX"]
+
+
+def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
+    files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    distances = {"a": 1.5, "b": 0.4, "c": 2.5}
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
+    named = "2 of 3 files out of distribution, unlike the training images: c, a"
+    assert named in cell.reasons
+    assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    for mean, reasons in ((None, 1), (2.0, 0)):
+        known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, None, mean))
+        assert len(known.reasons) == reasons
+    cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
+    assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert cells["out_of_distribution"].tolist() == [2]
+    assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
+    far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
+    assert "mean distance from the training images 1.47, above 1.4" in far.reasons
+    unknown = replace(far, distances={})
+    used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
+    kept = [reviewed_cell(one, used, Path()).distance for one in (far, unknown)]
+    assert kept == [pytest.approx(4.4 / 3), None]
+    assert not any("distribution" in reason for reason in unknown.reasons)
+    assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
+
+
+@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["1.png"])])
+def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes(area, pairs):
+    labels = karyotype(lost=["20"])
+    files = []
+    for row in range(len(labels)):
+        name = f"{row}.png"
+        files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
+    calls = karyotype_of_cell(sure(labels, wrong=1e-5), PRIORS, {}, 0.95)
+    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls)
+    assert cell.pairs == pairs
+    assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
+
+
+def test_images_that_were_trained_on_are_counted():
+    rows = [("c", "1", "used", "train", "a"), ("c", "1", "used", "", "b"), ("c", "2", "used", "", "b")]
+    chromosomes = pd.DataFrame(rows, columns=["case", "cell", "status", "seen", "sha256"])
+    assert data_warnings(chromosomes) == ["the model was trained on 1 image of 1 cell"]
+    assert data_warnings(chromosomes[1:]) == []
+
+
+def entry(name, labels, wrong=1e-5, case=None):
+    """The result of a cell, whose last file is left out."""
+    cell = karyotype_of_cell(sure(labels, wrong=wrong), PRIORS, {}, 0.95)
+    names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
+    files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
+    photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
+    files.append(CellFile(photo, FileStatus.LEFT_OUT, "no background"))
+    return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
+
+
+@pytest.fixture
+def page(tmp_path):
+    def write(*entries):
+        write_karyotype_page(tmp_path / "index.html", Tables.of(entries, {}, PRIORS), FACTS, entries)
+        return (tmp_path / "index.html").read_text()
+
+    return write
+
+
+def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
+    text = page(entry("down", karyotype("XY", ["21"])), entry("turner", karyotype("X"), wrong=1e-3), entry("no", []))
+    # First that without an image, then by expected errors.
+    assert re.findall(r"<h3>(\w+)", text) == ["no", "turner", "down"]
+    assert (
+        re.findall(r'data-stem="(\w+)"', text) == ["turner", "down"] * 2
+    )  # nobody approves a cell without a karyotype
+    assert re.findall(r"<td>(look at [^<]+)</td>", text)[0] == "look at the picture"
+    for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read", "47 used"):
+        assert words in text
+    assert re.findall(r'<img src="([^"]+)"', text) == ["karyograms/turner.png", "karyograms/down.png"]
+
+
+def test_cells_are_under_their_case_and_numbered_in_the_order_of_the_page(page):
+    unsure = [entry("a", karyotype(), wrong=0.6, case="p"), entry("b", karyotype(), wrong=0.5)]
+    text = page(*unsure, entry("c", karyotype(), wrong=0.1, case="p"), entry("d", karyotype()))
+    headings = re.findall(r"<h2>(Case p|Cells without a case)|<h3>(\w) <small>cell (\d) of 4", text)
+    cells = [(name, number) for _, name, number in headings if name]
+    assert cells == [("a", "1"), ("c", "2"), ("b", "3"), ("d", "4")]
+    assert [place for place, (heading, *_) in enumerate(headings) if heading] == [0, 3]
+    assert "Cells without a case" not in page(entry("d", karyotype()))
+
+
+def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
+    text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
+    assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]
+    assert text.count("Expected wrong: 0.00 of 45") == 1
+
+
+def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
+    text = page(entry("down", karyotype("XY", ["21"])))
+    assert not re.findall(r'(?:src|href)="(?!data:|#|karyograms/)', text)
+    for markup in ("<photo>", "<b>warning</b>", "<note>", "<cells>"):
+        assert markup not in text
+    assert "&lt;photo&gt;" in text
+    assert text.count('class="notice bad"') == 1
+
+
+def test_doubts_and_files_that_are_not_used_are_listed(page):
+    text = page(entry("unsure", karyotype(), wrong=0.9))
+    assert text.count("unsure/") == 46 + 2  # also in the reason
+    assert "Chromosomes in doubt" in text
+    assert "no background" in text
+
+
+def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_path):
+    pictures = np.zeros((46, 40, 10, 3), np.uint8)
+    pictures[:, [0, 39]] = 200
+    pictures[45] = 0
+    pictures[45, 10:20] = 200
+    (tmp_path / "review").mkdir()
+    one = entry("unsure", karyotype())
+    calls = list(one.karyotype.calls)
+    calls[45] = replace(calls[45], probability=0.5)
+    one = replace(one, karyotype=replace(one.karyotype, calls=calls))
+    write_cell(tmp_path / "review", "unsure", ReviewedCell(None, "unsure", [], []), pictures)
+    crops = re.findall(r'class="crop" style="([^"]+)"><img src="review/unsure.png"[^>]+style="([^"]+)"', page(one))
+    assert crops == [("aspect-ratio: 1.0", "width: 4600%; left: -4500%; height: 400.0%; top: -100.0%")]
+
+
+def test_cases_of_several_cells_are_listed(page):
+    assert "Cases of several cells" in page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
+    assert "Cases of several cells" not in page(entry("a", karyotype()))
+
+
+def test_a_reader_is_told_what_to_do_and_why():
+    sure_cell = result(None, "sure", karyotype())
+    assert (task_of(sure_cell), reason_of(sure_cell)) == ("nothing to do", "")
+    assert task_of(entry("no", [])) == "look at the picture"
+    unsure = entry("unsure", karyotype(), wrong=0.6)
+    assert task_of(unsure).startswith("look at ")
+    assert "unsure/" in reason_of(unsure)
+    boxes = replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0))
+    assert task_of(boxes) == "check the boxes"
+    assert "100 of 46 boxes" in reason_of(boxes)
+    copy = "a and b look like two pictures of one chromosome"
+    assert reason_of(replace(boxes, copies=(copy,))) == f"{copy}."
+
+
+def test_the_boxes_of_a_metaphase_are_counted():
+    files = []
+    for number, status in enumerate([FileStatus.USED] * 3 + [FileStatus.LEFT_OUT]):
+        files.append(CellFile(ImageFile(Path(str(number)), str(number), ()), status))
+    regions = np.eye(4, dtype=bool)
+    regions[0, 1] = True  # all of the first lies in the second, too
+    boxes = Boxes(np.ones(4), regions, np.full(4, 10), np.zeros(4, bool))
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    metaphase = MetaphaseFile("picture.png", boxes=boxes)
+    cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
+    assert boxes_of(cell) == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
+    assert boxes_of(replace(cell, metaphase=None)) == ""
+
+
+def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
+    cell = result(None, "c", karyotype())
+    found = {}
+    places = {}
+    for row, file in enumerate(cell.files):
+        corners = np.array([(row, 0), (row + 2, 0), (row + 2, 9), (row, 9)], np.int32)
+        found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
+        places[row] = Place(str(row), 10 * row, 20, 5, 8)
+    drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
+    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn), "cell")
+    assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
+    for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
+        assert (there.anchor, there.leads_to) == (here.leads_to, here.anchor)
+        assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
+        assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
+        assert there.number == here.number == row + 1
+
+
+@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
+def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
+    cell = result(None, "c", karyotype())
+    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
+    sized = replace(cell, files=tuple(files))
+    assert [text.split(",")[0] for text in doubts_of_size(sized)] == said
+    assert sized.reasons == cell.reasons

@@ -1,0 +1,82 @@
+"""Chromosomes cut out of composed pictures, whose true outlines are known."""
+
+import numpy as np
+import pytest
+from cytogenetics.metaphases.data.crops import SIDE, crop_boxes, cut_out_by
+from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+
+from karyocyte.config.sources import SyntheticChromosomesConfig
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+
+
+def gray(picture):
+    return network_picture(np.repeat(picture.pixels[..., None], 3, axis=2), 1.0)
+
+
+def whole(shape, mask, corner):
+    """A mask at its place in the picture."""
+    placed = np.zeros(shape, bool)
+    x, y = corner
+    rows, columns = np.nonzero(mask)
+    placed[rows + y, columns + x] = True
+    return placed
+
+
+def test_the_masks_are_near_the_true_ones_and_share_no_pixel(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    shape = picture.pixels.shape
+    cut = [whole(shape, one.mask, one.corner) for one in cut_out(gray(picture), boxes)]
+    true = [whole(shape, one.mask, one.corner) for one in picture.chromosomes]
+    overlap = [(a & b).sum() / (a | b).sum() for a, b in zip(cut, true, strict=True)]
+    assert np.mean(overlap) > 0.6
+    assert np.sum(cut, axis=0).max() == 1
+
+
+def test_a_cut_out_is_dark_on_white_and_its_outline_lies_in_its_box(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    for one, (left, top, right, bottom) in zip(cut_out(gray(picture), boxes), boxes, strict=True):
+        assert one.pixels.dtype == np.uint8
+        assert (one.pixels[~one.mask] == 255).all()
+        assert one.pixels[one.mask].mean() < 220
+        x, y = one.outline.T
+        assert left - 1 <= x.min() <= x.max() <= right + 1
+        assert top - 1 <= y.min() <= y.max() <= bottom + 1
+
+
+def test_a_box_of_ground_alone_is_empty(picture):
+    box = np.array([[1, 1, 9, 9]], np.float32)
+    (empty,) = cut_out(gray(picture), box)
+    assert not empty.mask.any()
+    assert len(empty.outline) == 0
+
+
+def test_a_network_that_knows_the_masks_cuts_crossing_chromosomes_out_whole(picture):
+    boxes = np.array([one.box for one in picture.chromosomes])
+    crops = crop_boxes(gray(picture), boxes)
+    masks = [one.mask for one in picture.chromosomes]
+    known = crops.masks(masks, [one.corner for one in picture.chromosomes])
+    assert crops.images.shape == (len(boxes), 3, SIDE, SIDE)
+    assert crops.images[:, 0][known > 0].mean() > 2 * crops.images[:, 0][known == 0].mean()
+    shape = picture.pixels.shape
+    overlap = []
+    for cut, one in zip(
+        crops.cut_out(gray(picture), boxes, known.astype(np.float32)), picture.chromosomes, strict=True
+    ):
+        found, true = whole(shape, cut.mask, cut.corner), whole(shape, one.mask, one.corner)
+        overlap.append((found & true).sum() / (found | true).sum())
+    assert np.min(overlap) > 0.7
+    assert np.mean(overlap) > 0.85
+
+
+def test_a_box_at_the_edge_and_a_picture_without_boxes_can_be_cut(picture):
+    height, width = picture.pixels.shape
+    box = np.array([[width - 30, height - 20, width, height]], np.float32)
+    (cut,) = crop_boxes(gray(picture), box).cut_out(gray(picture), box, np.ones((1, SIDE, SIDE), np.float32))
+    assert cut.mask.any()
+    assert cut_out_by(lambda images: images[:, 0], gray(picture), np.zeros((0, 4), np.float32)) == []

@@ -1,0 +1,63 @@
+"""The detector and the cutter in models/: the files are those of their cards, and they read a composed metaphase."""
+
+import numpy as np
+import pytest
+from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.box_finder import BoxFinder
+from cytogenetics.metaphases.data.crops import cut_out_by
+from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.networks.matching import match
+from cytogenetics.metaphases.networks.trained import load_cutter
+from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+
+from karyocyte.common.paths import ROOT
+from karyocyte.config.sources import SyntheticChromosomesConfig
+from karyocyte.runs.portable import BUILT_IN_DETECTORS, BUILT_IN_REFINER, read_description
+
+MODELS = ROOT / "models"
+MOST_BYTES = 22_000_000  # of all models of karyotypes
+PICTURE_NETWORKS = {"metaphases": "detector", "metaphases_turned": "detector", "refiner": "refiner", "cutter": "cutter"}
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+
+
+def picture_of(drawn, scale):
+    return network_picture(np.repeat(drawn.pixels[..., None], 3, axis=2), scale)
+
+
+def test_the_detectors_and_the_refiner_find_most_chromosomes(drawn):
+    found = BoxFinder.load(BUILT_IN_DETECTORS, BUILT_IN_REFINER).find(np.repeat(drawn.pixels[..., None], 3, axis=2))
+    boxes = found.boxes[found.probabilities > 0.5]
+    matched = match(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
+    assert (matched >= 0).sum() >= 0.9 * len(drawn.chromosomes)
+    assert len(boxes) <= 1.1 * len(drawn.chromosomes)
+
+
+@pytest.mark.parametrize("name", [*PICTURE_NETWORKS])
+def test_a_card_has_the_figures_of_its_network(name):
+    card = (MODELS / name / "README.md").read_text()
+    evaluation = read_description(MODELS / name, PICTURE_NETWORKS[name]).evaluation
+    assert all(f"| {row['value']:.3f} |" in card for row in evaluation)
+
+
+def test_the_models_of_karyotypes_are_small():
+    sizes = [path.stat().st_size for name in ("chromosomes", *PICTURE_NETWORKS) for path in (MODELS / name).iterdir()]
+    assert sum(sizes) < MOST_BYTES
+
+
+def test_the_cutter_gives_masks_near_the_true_ones(drawn):
+    cutter = load_cutter(MODELS / "cutter")
+    boxes = np.array([one.box for one in drawn.chromosomes])
+    agreement = []
+    for cut, one in zip(
+        cut_out_by(cutter.probabilities, picture_of(drawn, 1.0), boxes), drawn.chromosomes, strict=True
+    ):
+        found, true = (np.zeros(drawn.pixels.shape, bool) for _ in range(2))
+        for mask, (x, y), whole in ((cut.mask, cut.corner, found), (one.mask, one.corner, true)):
+            rows, columns = np.nonzero(mask)
+            whole[rows + y, columns + x] = True
+        agreement.append((found & true).sum() / (found | true).sum())
+    assert np.mean(agreement) > 0.75

@@ -1,0 +1,116 @@
+"""Pascal VOC, COCO and YOLO give the same boxes; what is wrong in them is named."""
+
+import json
+
+import numpy as np
+import pytest
+from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
+from packages.cytogenetics.tests.metaphases.data.sets import BOXES, SIZE, write_voc
+
+COCO = {
+    "images": [{"id": 7, "file_name": "pictures/p.jpg"}],
+    "categories": [{"id": 3, "name": "A1"}, {"id": 5, "name": "X"}],
+    "annotations": [
+        {"image_id": 7, "category_id": 3, "bbox": [2, 3, 28, 17]},
+        {"image_id": 7, "category_id": 5, "bbox": [20, 10, 20, 30]},
+    ],
+}
+
+
+def write_coco(root):
+    (root / "boxes.json").write_text(json.dumps(COCO))
+
+
+def write_yolo(root, names=("classes.txt", "A1\nX\n")):
+    (root / "labels").mkdir()
+    width, height = SIZE
+    lines = []
+    for number, (_, (left, top, right, bottom)) in enumerate(BOXES):
+        middle = f"{(left + right) / 2 / width:.6f} {(top + bottom) / 2 / height:.6f}"
+        lines.append(f"{number} {middle} {(right - left) / width:.6f} {(bottom - top) / height:.6f}\n")
+    (root / "labels" / "p.txt").write_text("".join(lines))
+    (root / names[0]).write_text(names[1])
+
+
+FORMATS = {
+    "Pascal VOC": lambda root: write_voc(root / "p.xml"),
+    "COCO": write_coco,
+    "YOLO": write_yolo,
+    "YOLO with a list": lambda root: write_yolo(root, ("data.yaml", "names: [A1, X]\n")),
+    "YOLO with numbers": lambda root: write_yolo(root, ("data.yaml", "names: {0: A1, 1: X}\n")),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_all_formats_give_the_same_boxes(tmp_path, name):
+    FORMATS[name](tmp_path)
+    write_voc(tmp_path / "__MACOSX" / "p.xml")  # which systems leave
+    form, (annotation,) = read_annotations(tmp_path)
+    assert name.startswith(form)
+    assert annotation.picture == "p"
+    boxes = check_boxes(annotation, SIZE)
+    assert np.allclose(boxes.corners, [corners for _, corners in BOXES], atol=1e-3)
+    assert boxes.corners.dtype == np.float32
+    assert boxes.labels.tolist() == [0, CHROMOSOMES.index("X")]
+    assert boxes.clipped == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("A1", "1"), ("G22", "22"), ("x", "X"), ("chr7", "7"), ("24", "Y"), ("chromosome", None)]
+)
+def test_names_of_classes(tmp_path, name, label):
+    annotation = Annotation(tmp_path, "p", names=[name], boxes=[(0, 0, 5, 5)])
+    expected = UNKNOWN if label is None else CHROMOSOMES.index(label)
+    assert check_boxes(annotation, SIZE).labels.tolist() == [expected]
+
+
+def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
+    annotation = Annotation(tmp_path, "p", names=["X", "X"], boxes=[(-1, 4, 65, 20), (3, 4, 9, 20)])
+    boxes = check_boxes(annotation, SIZE)
+    assert boxes.corners.tolist() == [[0, 4, 64, 20], [3, 4, 9, 20]]
+    assert boxes.clipped == 1
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([], r"p.xml: picture p has no boxes"),
+        ([("A4", (1, 2, 3, 4))], r"p.xml: picture p: unknown class 'A4': a class is A1 to G22"),
+        ([("X", (1, 2, 9, 9)), ("Y", (1, 2, 66.5, 4))], r"box 2 \(Y: 1, 2, 66.5, 4\) .* picture of 64 x 48 pixels"),
+        ([("X", (5, 2, 5, 9))], r"box 1 \(X: 5, 2, 5, 9\) is empty"),
+        ([("X", (float("nan"), 2, 5, 9))], r"box 1 \(X: nan"),
+    ],
+)
+def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
+    write_voc(tmp_path / "p.xml", boxes)
+    (annotation,) = read_annotations(tmp_path)[1]
+    with pytest.raises(UserError, match=message):
+        check_boxes(annotation, SIZE)
+
+
+def without_names(root):
+    write_yolo(root)
+    (root / "classes.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda root: (root / "p.xml").write_text("<annotation>"), r"p.xml is no readable Pascal VOC file"),
+        (lambda root: write_voc(root / "p.xml", [("X", (1, 2, "", 4))]), r"p.xml is no readable Pascal VOC file"),
+        (
+            lambda root: (root / "b.json").write_text("{}"),
+            r"b.json is no readable COCO file \(KeyError",
+        ),
+        (lambda root: write_yolo(root, ("classes.txt", "A1\n")), r"p.txt is no readable YOLO file \(KeyError: 1\)"),
+        (without_names, r"labels of YOLO without their classes: add classes.txt"),
+        (lambda root: None, r"no boxes in .*: bring <picture>.xml \(Pascal VOC\)"),
+    ],
+)
+def test_files_that_cannot_be_read_are_named(tmp_path, write, message):
+    write(tmp_path)
+    with pytest.raises(UserError, match=message):
+        read_annotations(tmp_path)

@@ -1,0 +1,144 @@
+"""Metaphases: cases by name, what the lists declare, boxes beside each picture, and what is refused."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+
+from datamodules.io.decode import read_image
+from datamodules.sources import list_images, scan
+from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.config.sources import SyntheticMetaphasesConfig
+from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
+from tests.helpers.images import break_image
+from tests.helpers.real_data import real_data
+from tests.helpers.sources import source_config
+
+DRAWN = SyntheticMetaphasesConfig(source="synthetic_metaphases", cells=3, cases=3, abnormal=0.3)
+FOLDER = "24_chromosomes_object"
+
+
+def listed(root, tmp_path, **keys):
+    return list_images(source_config("metaphases", **keys), str(root), tmp_path / "cache", progress=False)
+
+
+def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
+    listing = listed(write_metaphases(tmp_path / "data"), tmp_path)
+    frame = listing.frame.set_index("image_id")
+    assert list(frame.index) == ["105044", "1050011", "1050012", "1050031_1", "1050041"]
+    assert list(frame["subject"]) == ["10504", "105001", "105001", "105003", "105004"]
+    assert list(frame["label"]) == [None, "normal", "normal", "normal", "abnormal"]
+    assert list(frame["kind"]) == [None, "normal", "normal", "normal", "numerical"]
+    assert list(frame["group"]) == ["usual", "usual", "difficult", "usual", "usual"]
+    assert (listing.classes, listing.positive_class) == (("normal", "abnormal"), "abnormal")
+    assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
+    for boxes, labels in zip(frame["boxes"], frame["chromosomes"], strict=True):
+        assert np.array_equal(boxes, np.float32([[2, 3, 30, 20], [20, 10, 40, 40]]))
+        assert labels.tolist() == [CHROMOSOMES.index("1"), CHROMOSOMES.index("X")]
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [("1050431", "105043"), ("104011", "10401"), ("1050221_1", "105022"), ("unknow123", "unknow")],
+)
+def test_the_case_is_the_name_without_the_number_of_the_picture(tmp_path, name, case):
+    root = write_metaphases(tmp_path / "data", [name], lists={})
+    assert listed(root, tmp_path).frame["subject"].tolist() == [case]
+
+
+def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp_path):
+    root = write_metaphases(tmp_path / "data", ["a", "b"], lists={}, suffix=".png")
+    write_picture(root / "c.png", 0)
+    listing = listed(root, tmp_path, subject_regex=None)
+    assert listing.classes == ("metaphase",)
+    assert listing.frame["subject"].tolist() == [None, None]
+    assert len(listing.frame) == 2
+    assert listing.notes[1] == "1 picture without boxes left out"
+
+
+def test_pictures_with_marks_are_left_out(tmp_path):
+    root = write_metaphases(tmp_path / "data", [*PICTURES, "1050021"])
+    listing = listed(root, tmp_path)
+    assert "1050021" not in set(listing.frame["image_id"])
+    assert listing.notes[1] == "1 picture with marks left out (data.marked)"
+    assert "1050021" in set(listed(root, tmp_path, marked="keep").frame["image_id"])
+
+
+def test_a_broken_picture_is_named_or_skipped_with_its_boxes(tmp_path):
+    root = write_metaphases(tmp_path / "data")
+    break_image(root / FOLDER / "JEPG" / "1050011.jpg")
+    (root / FOLDER / "JEPG" / "1050012.jpg").write_bytes(b"no image")
+    for keys in ({}, {"on_broken": "skip"}):
+        config = source_config("metaphases", **keys)
+        if not keys:
+            with pytest.raises(UserError, match=r"broken image .*1050011.jpg"):
+                scan(config, str(root), tmp_path / "cache", progress=False)
+    frame = scan(config, str(root), tmp_path / "cache", progress=False).frame
+    assert set(frame["image_id"]) == set(PICTURES) - {"1050011", "1050012"}
+    assert [len(boxes) for boxes in frame["boxes"]] == [2, 2, 2]
+
+
+def without_picture(root):
+    (root / FOLDER / "JEPG" / "1050012.jpg").unlink()
+
+
+def same_name(root):
+    write_picture(root / "more" / "1050012.png", 9)
+
+
+def boxes_twice(root):
+    write_voc(root / "more" / "1050012.xml")
+
+
+def declared_twice(root):
+    (root / "structural_abnormalities.csv").write_text(LISTS["normal.csv"])
+
+
+def without_column(root):
+    (root / "normal.csv").write_text("name,number\n1050011.jpg,46\n")
+
+
+def other_name(root):
+    for folder, suffix in (("JEPG", "jpg"), ("annotations", "xml")):
+        (root / FOLDER / folder / f"1050012.{suffix}").rename(root / FOLDER / folder / f"cell2.{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_picture, r"1050012.xml: no picture 1050012 in .*take out its boxes"),
+        (same_name, r"two pictures have the name 1050012: .*rename one"),
+        (boxes_twice, r"1050012.xml: the boxes of 1050012 are given twice"),
+        (declared_twice, r"structural_abnormalities.csv: 1050011 is declared normal, too"),
+        (without_column, r"normal.csv has no column filename"),
+        (other_name, r"cell2: no subject found by data.subject_regex"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, change, message):
+    root = write_metaphases(tmp_path / "data")
+    change(root)
+    with pytest.raises(UserError, match=message):
+        listed(root, tmp_path)
+
+
+def test_synthetic_metaphases_have_the_boxes_and_karyotypes_that_they_are_drawn_with(tmp_path):
+    manifest = scan(DRAWN, None, tmp_path, progress=False)
+    frame = manifest.frame
+    assert frame["label"].tolist() == ["normal", "normal", "abnormal"]
+    for cell, row in frame.iterrows():
+        picture = draw_metaphase(DRAWN, cell)
+        image = read_image(manifest.file(cell))
+        assert np.array_equal(image[..., 0], picture.pixels)
+        assert np.allclose(row["boxes"], [one.box for one in picture.chromosomes], atol=1e-3)
+        counts = Counter(CHROMOSOMES[label] for label in row["chromosomes"])
+        assert name_karyotype(counts).label == row["label"]
+
+
+def test_the_real_metaphases_are_read_whole(tmp_path):
+    listing = listed(real_data("metaphases"), tmp_path)
+    assert (len(listing.frame), listing.frame["subject"].nunique()) == (899, 271)
+    assert sum(map(len, listing.frame["boxes"])) == 41_338
+    assert listing.frame["kind"].value_counts().to_dict() == {"normal": 839, "structural": 32, "numerical": 27}
+    assert "16 clipped" in listing.notes[0]

@@ -1,0 +1,101 @@
+"""train.py with the recipe of a cutter: trained once, evaluated, exported, and what it cuts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cytogenetics.metaphases.data.composed import ComposedBoxes
+from cytogenetics.metaphases.data.crops import cut_out_by
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.networks.cutter import agreement
+from cytogenetics.metaphases.networks.trained import load_cutter, load_detector
+
+from karyocyte.commands.export import app as export
+from karyocyte.common.errors import UserError
+from karyocyte.runs.run import Run
+from karyocyte.workflows.training import train
+from tests.helpers.terminal import run_app
+from tests.helpers.training import small_config
+
+DATA = ["data.cells=6", "data.cases=6", "data.abnormal=0", "split.folds=3", "split.validation=0.2"]
+
+
+def config(tmp_path, *overrides):
+    return small_config(tmp_path, *DATA, *overrides, experiment="chromosome_cutter", data=["data=synthetic_metaphases"])
+
+
+def drawn(run):
+    """The cache of a run, whose pictures are drawn already, as an override."""
+    return f"cache_dir={run.raw_config['cache_dir']}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = train.run(config(tmp_path_factory.mktemp("cutter")))
+    return Run(folder)
+
+
+def test_a_cutter_is_trained_and_compared_with_the_rule(run):
+    assert run.is_finished
+    masks = pd.read_parquet(run.folder / "masks.parquet")
+    assert set(run.split["part"].iloc[masks["index"].unique()]) == {"validation", "test"}
+    results = pd.read_csv(run.folder / "cutting.csv", index_col="metric")["value"]
+    assert results.between(0, 1).all()
+    tested = masks[(run.split["part"] == "test").to_numpy()[masks["index"]]]
+    assert results["rule_iou"] == pytest.approx(tested["rule_iou"].mean())
+    assert results["network_contaminated"] == pytest.approx((tested["network_others"] > 0.2).mean())
+
+
+def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_path):
+    run_app(export, run.folder, "--output", tmp_path / "exported", "--licence", "of the test")
+    picture = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
+    boxes = np.array([[10, 10, 60, 50], [40, 20, 119, 89]], np.float32)
+    ours, of_run = (
+        cut_out_by(load_cutter(place).probabilities, picture, boxes) for place in (tmp_path / "exported", run.folder)
+    )
+    for one, other in zip(ours, of_run, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+    with pytest.raises(UserError, match="holds no detector"):
+        load_detector(tmp_path / "exported")
+    with pytest.raises(UserError, match="holds no cutter"):
+        load_cutter(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("model=resnet18", "its features are smaller than the image: set model=unet"),
+        ("callbacks.monitor=val/f1", "choose one of val/iou, val/loss"),
+        ("transform.flips=true", "masks and boxes are not moved"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, run, override, words):
+    with pytest.raises(UserError, match=words):
+        train.run(config(tmp_path, drawn(run), override))
+
+
+def test_a_cutter_starts_from_another_one(tmp_path, run):
+    first = load_cutter(run.folder).state_dict()
+    _, module, contents = train.prepare(config(tmp_path, drawn(run), f'init_from="{run.folder}"', "seed=1"))
+    assert contents["init_from"] is not None
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, first[name].cpu())
+
+
+def test_composed_boxes_are_drawn_anew_in_each_epoch(tmp_path):
+    keys = {"cells": 3, "cases": 3, "cache_dir": str(tmp_path)}
+    data = MetaphaseDataModule(data="synthetic_metaphases", progress=False, **keys)
+    boxes = ComposedBoxes(data.manifest, np.arange(3), seed=0)
+    first, again, later = (boxes.__getitems__([key]) for key in ((0, 1), (0, 1), (1, 1)))
+    assert torch.equal(first["image"], again["image"])
+    assert not torch.equal(first["image"], later["image"])
+    assert set(first["index"].tolist()) == {1}
+    assert first["mask"].flatten(1).any(dim=1).all()
+
+
+def test_agreement_is_intersection_over_union_and_the_share_beyond():
+    masks = torch.tensor([[[1, 1, 0, 0]], [[0, 0, 0, 0]]]) > 0
+    true = torch.tensor([[[0, 1, 1, 0]], [[0, 0, 0, 1]]]) > 0
+    overlap, beyond = agreement(masks, true)
+    assert overlap.tolist() == pytest.approx([1 / 3, 0])
+    assert beyond.tolist() == [0.5, 1.0]

@@ -1,0 +1,69 @@
+"""Writes the folder ``review`` of synthetic cells, without a model."""
+
+from pathlib import Path
+
+import numpy as np
+from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.review.cell_bundle import (
+    FOLDER,
+    CellSummary,
+    ReviewBundle,
+    ReviewedCell,
+    ReviewedFile,
+    ReviewIndex,
+    rounded,
+    write_cell,
+    write_index,
+)
+from cytogenetics.review.decisions import Decision
+
+from karyocyte.common.karyotype import CHROMOSOMES
+from tests.helpers.images import write_image
+
+COMMON = {"cell": "c0", "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 1.5, "model": "m"}
+MALE = [*[name for name in CHROMOSOMES[:22] for _ in range(2)], "X", "Y"]
+
+
+def decision(action: str, **values: object) -> Decision:
+    """Return a decision of reader1 on the cell c0, but for the values given."""
+    return Decision(action=action, **{**COMMON, **values})
+
+
+def log_probabilities(classes, certainty=0.97):
+    """Return log-probabilities, shape (n, 24), with so much for the given classes."""
+    probabilities = np.full((len(classes), 24), (1 - certainty) / 23)
+    for row, name in enumerate(classes):
+        probabilities[row, CHROMOSOMES.index(name)] = certainty
+    return np.log(probabilities)
+
+
+def write_bundle(output: Path, cells: int = 2, case: str | None = "case", name: str = "{:02d}.png") -> ReviewBundle:
+    """Write cells c0, c1, ... of a male; in the last one, which is the most doubtful, a 5 resembles a 4."""
+    folder = output / FOLDER
+    folder.mkdir(parents=True)
+    pictures = np.zeros((46, 40, 16, 3), np.uint8)
+    for row in range(46):
+        pictures[row, 5 : 36 - row // 2, 5:11] = 200
+        pictures[row, 8:11, 5:11] = 90  # a band
+    pictures[17] = np.roll(pictures[17], 3, axis=0)  # the second 9 lies lower
+    summaries = []
+    for number in range(cells):
+        logs = log_probabilities(MALE)
+        if number == cells - 1:
+            logs[8] = np.log(np.full(24, 0.02 / 22))
+            logs[8, [3, 4]] = np.log([0.5, 0.48])
+        files = []
+        for row, kind in enumerate(MALE):
+            file = f"c{number}/{name.format(row)}"
+            path = write_image(output / "images" / file, 255 - pictures[row])
+            area = int((pictures[row, ..., 0] > 0).sum())
+            logs_of = rounded(logs[row])
+            files.append(ReviewedFile(file, str(path), kind, None, logs_of, False, False, area))
+        cell = ReviewedCell(case, f"c{number}", files, [])
+        write_cell(folder, f"c{number}", cell, pictures)
+        summaries.append(
+            CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
+        )
+    priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
+    write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
+    return ReviewBundle(output)

@@ -1,0 +1,129 @@
+"""The folder of approved karyotypes: a function of the decisions, whatever happens to the server."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from cytogenetics.review.cells import CellReview
+from cytogenetics.review.decisions import CellDecisions, DecisionLog
+
+from karyocyte.common.files import read_csv, write_text
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+
+STATE = '<span class="state" data-stem="c{}">prediction</span>'
+PAGE = STATE.format(0) + STATE.format(1)
+
+
+@pytest.fixture
+def output(tmp_path):
+    write_bundle(tmp_path / "out")
+    write_text(tmp_path / "out" / "index.html", PAGE)
+    return tmp_path / "out"
+
+
+def approve(cell, changes=None, **values):
+    classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(MALE)} | (changes or {})
+    return decision("approve", cell=cell, classes=classes, **{"to": "46,XY", **values})
+
+
+def publish(output, *decisions, path="decisions.jsonl"):
+    log = DecisionLog(output / path)
+    for one in decisions:
+        log.append(one)
+    CellReview(output).publish(log)
+    log.close()
+
+
+def test_what_is_approved_is_a_table_a_picture_and_a_sheet(output):
+    publish(
+        output,
+        decision("turn", cell="c1", image="c1/00.png"),
+        decision("note", cell="c1", text="=short <bands>"),
+        approve("c1", {"c1/02.png": "mar", "c1/04.png": "none"}, to="45,XY,-2,-3,+mar"),
+        approve("c1", reader="reader2"),
+        decision("reject", cell="c0", text="two cells <in one>"),
+    )
+    table = read_csv(output / "approved" / "approved.csv", keep_default_na=False)
+    assert table["karyotype"].tolist() == ["45,XY,-2,-3,+mar", "46,XY"]
+    assert table["changes"].tolist() == ["00.png: turned; 02.png: 2 to mar; 04.png: 3 to none", ""]
+    assert table["note"].tolist() == ["=short <bands>", ""]
+    pictures = [cv2.imread(str(output / "approved" / name)) for name in table["karyogram"]]
+    assert pictures[0].shape[0] > pictures[1].shape[0]  # a row for the marker
+    page = (output / "approved" / "index.html").read_text()
+    assert page.count('class="sheet"') == 2
+    assert "<li><strong>mar</strong> 02</li>" in page
+    assert "&lt;bands&gt;" in page
+    states = re.findall(r'data-stem="(\w+)">([^<]*)<', (output / "index.html").read_text())
+    assert states[0] == ("c0", "rejected by reader1: two cells &lt;in one&gt;")
+    assert states[1] == ("c1", "approved by reader1: 45,XY,-2,-3,+mar; approved by reader2: 46,XY")
+
+
+def test_what_is_undone_is_gone_again(output):
+    publish(output, approve("c0"))
+    assert len(list((output / "approved").glob("*.png"))) == 1
+    (output / "approved" / ".approved-q1.csv").touch()  # of a server that was killed while it wrote
+    publish(output, decision("undo", cell="c0"))
+    names = {path.name for path in (output / "approved").iterdir()}
+    assert names == {"approved.csv", "index.html"}
+    assert read_csv(output / "approved" / "approved.csv").empty
+    assert (output / "index.html").read_text() == PAGE
+
+
+def test_a_changed_approval_draws_anew_and_the_same_one_does_not(output):
+    publish(output, approve("c0"))
+    (picture,) = (output / "approved").glob("*.png")
+    before = picture.read_bytes()
+    picture.write_bytes(b"kept")
+    os.utime(picture, (picture.stat().st_atime, pd.Timestamp("2026-01-01T00:00:00+00:00").timestamp()))
+    publish(output)
+    assert picture.read_bytes() == b"kept"
+    later = approve("c0", {"c0/00.png": "2"}, time="2026-01-01T00:00:01+00:00")
+    publish(output, later)
+    assert picture.read_bytes() not in (b"kept", before)
+
+
+def test_another_file_of_decisions_has_its_own_folder(output):
+    publish(output, approve("c0"), path="second.jsonl")
+    assert (output / "second.approved" / "approved.csv").is_file()
+    assert not (output / "approved").exists()
+    assert (output / "index.html").read_text() == PAGE
+
+
+def strip(review):
+    pixels = cv2.imdecode(np.frombuffer(review.picture("c0", CellDecisions()), np.uint8), cv2.IMREAD_GRAYSCALE)
+    return np.split(pixels, 46, axis=1)
+
+
+def height(picture):
+    return np.ptp(np.flatnonzero(picture.min(axis=1) < 128)) + 1
+
+
+def band(picture):
+    """Whether the light band of a chromosome, dark on white, is in its upper or its lower half."""
+    rows = picture[:, picture.shape[1] // 2].astype(int)
+    inside = np.flatnonzero(rows < 200)
+    return "above" if inside[rows[inside].argmax()] < inside.mean() else "below"
+
+
+def test_originals_are_shown_upright_at_one_scale_and_a_lost_one_as_the_network_saw_it(output):
+    index = output / "review" / "c0.json"
+    cell = json.loads(index.read_text())
+    for number, turns in ((0, 1), (1, 0), (2, 0)):  # twice as large as the network saw them, and one lies on its side
+        path = Path(cell["files"][number]["path"])
+        image = cv2.resize(cv2.imread(str(path)), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(path), np.rot90(image, turns))
+        cell["files"][number]["area"] *= 4
+    cell["files"][1]["upside_down"] = True
+    index.write_text(json.dumps(cell))
+    shown = strip(CellReview(output))
+    assert list(map(height, shown[:4])) == pytest.approx([62, 62, 60, 30], abs=2)
+    assert (band(shown[1]), band(shown[2])) == ("below", "above")
+    Path(cell["files"][2]["path"]).unlink()
+    review = CellReview(output)
+    assert (height(strip(review)[2]), band(strip(review)[2])) == (pytest.approx(60, abs=4), "above")
+    assert review.shown("c0", CellDecisions(), blind=False)["thumbnails"] == ["c0/02.png"]

@@ -1,0 +1,108 @@
+"""Cells are solved anew around what a reader has fixed."""
+
+import re
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from cytogenetics.review.cell_bundle import ReviewedCell, ReviewedFile, rounded
+from cytogenetics.review.cells import CellReview
+from cytogenetics.review.decisions import CellDecisions
+
+from karyocyte.common.karyotype import CHROMOSOMES, CellThresholds
+from packages.cytogenetics.tests.review.bundles import MALE, decision, log_probabilities, write_bundle
+
+
+@pytest.fixture
+def review(tmp_path):
+    write_bundle(tmp_path)
+    return CellReview(tmp_path)
+
+
+def moved(image, to):
+    return CellDecisions([decision("move", cell="c1", image=image, to=to)])
+
+
+def classes_of(shown):
+    return [one["class"] for one in shown["files"]]
+
+
+def test_without_decisions_it_is_the_joint_assignment(review):
+    shown = review.shown("c1", CellDecisions(), blind=False)
+    assert classes_of(shown) == MALE
+    assert shown["result"] == "46,XY"
+    others = shown["files"][8]["others"]
+    assert others[0][0] == "4"
+    assert others == sorted(others, key=lambda other: -other[1])
+
+
+def test_others_are_assigned_around_a_fixed_chromosome(review):
+    # A 4 that is said to be a 5 pushes the 5 that resembles a 4 to class 4.
+    shown = review.shown("c1", moved("c1/06.png", "5"), blind=False)
+    assert shown["files"][6]["class"] == "5"
+    assert shown["files"][6]["fixed"]
+    assert shown["files"][8]["class"] == "4"
+    assert shown["result"] == "46,XY"
+    shown = review.shown("c1", moved("c1/45.png", "none"), blind=False)
+    assert shown["result"] == "45,X"
+    assert shown["counts"]["Y"] == 0
+    assert shown["files"][45]["class"] == "none"
+
+
+def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
+    review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(0.01, 0, 1.0))
+    review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), distance=1.2)
+    wrong, distance = review.shown("c1", CellDecisions(), blind=False)["reasons"]
+    assert re.fullmatch(r"expected wrong: 0\.\d+ of 46, above 0\.01", wrong)
+    assert distance == "mean distance from the training images 1.2, above 1"
+    fixed = CellDecisions([decision("move", cell="c1", image=f"c1/{row:02d}.png", to=MALE[row]) for row in range(46)])
+    assert review.shown("c1", fixed, blind=False)["reasons"] == [distance]
+
+
+def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(review):
+    of_page = {"boxes_wrong": 2.5, "probability": 0.4, "reasons": ["2.5 boxes are wrong", "a file"]}
+    review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(expected_wrong=2.4))
+    review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), **of_page)
+    shown = review.shown("c1", CellDecisions(), blind=False)
+    assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
+    moved_to = review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)
+    assert [reason.split(":")[0].split(" are")[0] for reason in moved_to["reasons"]] == ["2.5 boxes", "expected wrong"]
+    assert moved_to["doubt"] > 2.5
+    corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
+    assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
+    assert corrected["doubt"] < 2.5
+    assert corrected["probability"] != 0.4
+    assert shown["doubt"] == review.queue(blind=False)[0]["doubt"]
+    assert corrected["doubt"] != shown["doubt"]  # the queue is put in order by it
+
+
+def test_the_best_assignment_is_that_of_brute_force(review):
+    # All but five chromosomes are fixed; of these all assignments to the five free places are tried.
+    rng = np.random.default_rng(1)
+    free = [0, 2, 20, 30, 40]
+    for _ in range(5):
+        logs = log_probabilities(MALE)
+        logs[free] = np.log(rng.dirichlet(np.full(24, 2.0), 5))
+        places = [MALE[row] for row in free]
+        logs[free] -= 9.0  # only classes of the free places are likely, so that the counts are those of 46,XY
+        for name in places:
+            logs[free, CHROMOSOMES.index(name)] += 9.0
+        logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+        files = [ReviewedFile(str(row), "", name, None, rounded(logs[row])) for row, name in enumerate(MALE)]
+        fixed = {str(row): name for row, name in enumerate(MALE) if row not in free}
+        _, solved = review.solve(ReviewedCell(None, "c", files, []), fixed)
+        best = max(
+            permutations(places),
+            key=lambda names: sum(logs[row, CHROMOSOMES.index(name)] for row, name in zip(free, names, strict=True)),
+        )
+        assert tuple(solved.calls[row].assigned for row in free) == best
+
+
+def test_blind_shows_nothing_of_the_model(review):
+    shown = review.shown("c1", moved("c1/06.png", "5"), blind=True)
+    assert [one["class"] for one in shown["files"] if one["class"]] == ["5"]
+    assert shown["result"] == "45 of 46 without a class"
+    assert shown["probability"] is None
+    assert not shown["reasons"]
+    assert all(one.keys() == {"name", "class", "turned", "fixed"} for one in shown["files"])

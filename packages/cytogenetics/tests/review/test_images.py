@@ -1,0 +1,67 @@
+"""The review of single images, of a table of scripts/predict.py."""
+
+import json
+
+import pytest
+from cytogenetics.review.decisions import CellDecisions
+from cytogenetics.review.images import ImageReview
+from cytogenetics.review.review import open_review
+
+from karyocyte.common.errors import UserError
+from karyocyte.evaluation.pages.thumbnails import decode
+from packages.cytogenetics.tests.review.predicted import write_table
+
+OUTPUTS_OF_A_MODEL = ("0.6", "bright", "probabil", "reason", "prediction", "doubt")
+
+
+@pytest.fixture
+def table(tmp_path):
+    return write_table(tmp_path)
+
+
+def test_images_of_a_table_the_most_doubtful_first(table):
+    review = open_review(table.with_suffix(".csv"))
+    assert [line["title"] for line in review.queue(blind=False)] == ["00.png", "05.png", "04.png", "03.png"]
+    assert review.queue(blind=False)[0]["doubt"] == pytest.approx(0.4)
+    assert review.notes == ["1 file cannot be read: see new.parquet"]
+    shown = review.shown("00.png", CellDecisions(), blind=False)
+    assert shown["files"] == [{"name": "00.png", "class": "bright", "fixed": False}]
+    assert shown["probabilities"] == pytest.approx({"bright": 0.6, "dark": 0.4})
+    assert shown["reason"] == "probability below 0.7"
+    assert decode(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
+    assert review.decisions_file == table.parent / "new.decisions.jsonl"
+
+
+def test_blind_readers_get_nothing_of_the_model(table):
+    review = open_review(table)
+    everything = json.dumps([review.queue(blind=True), review.shown("00.png", CellDecisions(), blind=True)])
+    assert not [word for word in OUTPUTS_OF_A_MODEL if word in everything.replace("bright", "", 1)]
+    assert review.queue(blind=True)[1] == {"stem": "03.png", "title": "image 2"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "keys"),
+    [
+        (("bright", "dark"), {"bright": "1", "dark": "2"}),
+        (tuple(map(str, range(10))), {str(number): str(number) for number in range(10)}),
+    ],
+)
+def test_classes_have_keys(tmp_path, classes, keys):
+    assert ImageReview(write_table(tmp_path, classes=classes)).keys == keys
+
+
+def test_no_class_has_the_key_of_undo(tmp_path):
+    keys = ImageReview(write_table(tmp_path, classes=tuple(f"class {number}" for number in range(40)))).keys
+    assert len(set(keys.values())) == len(keys) == 35
+    assert "u" not in keys.values()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.parquet", ""])
+def test_what_cannot_be_reviewed(tmp_path, name):
+    with pytest.raises(UserError, match="nothing that can be reviewed"):
+        open_review(tmp_path / name)
+
+
+def test_a_table_whose_picture_is_gone(table):
+    (table.parent / "new" / "00.png").unlink()
+    assert open_review(table).picture("00.png", CellDecisions()) is None
