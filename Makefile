@@ -73,6 +73,7 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
 	$(RUN) -m benchmarks.evidence.results
+	$(RUN) -m cytogenetics.evidence.karyotypes
 	$(RUN) -m docs.tables
 
 tables: setup ## write the tables of README.md and docs/ from results/

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.structure import SMOKE, CodeBase, Module, count_lines
+from benchmarks.structure import SMOKE, CodeBase, Module, count_code, count_lines
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
 
@@ -24,10 +24,10 @@ ALLOWED = {
     "lightning_modules": set(BASE),
     "evaluation": set(BASE),
     "inference": {*BASE, "datamodules", "evaluation", "lightning_modules"},
-    "recipes": {*BASE, "datamodules", "lightning_modules"},
+    "recipes": {*BASE, "datamodules", "inference", "lightning_modules"},
     "workflows": {*CORE, "recipes"},
     "hydra_plugins": {*BASE, "workflows"},
-    "commands": {*CORE, "workflows"},
+    "commands": {*CORE, "recipes", "workflows"},
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
     "benchmarks": {*CORE, "workflows"},
@@ -36,14 +36,11 @@ ALLOWED = {
 }
 # Files of the core that still import the package for cells and pictures: this list only becomes shorter.
 IMPORT_CYTOGENETICS = {
-    "benchmarks/evidence/results.py",
-    "karyocyte/commands/export.py",
     "karyocyte/evaluation/run/evaluate.py",
     "karyocyte/inference/temperatures.py",
     "karyocyte/loaded.py",
     "karyocyte/workflows/ensembles/make.py",
     "karyocyte/workflows/evaluation/evaluate_request.py",
-    "karyocyte/workflows/export/export_model.py",
     "karyocyte/workflows/prepare_data.py",
     "karyocyte/workflows/training/train.py",
 }
@@ -55,6 +52,16 @@ FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
 LOADED_LINES = 19_050  # of a smoke training, whatever names its modules; the goal is 17,500
+# Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
+LINES = {
+    "lines of the core and benchmarks": 37_300,
+    "lines of packages/cytogenetics": 10_301,
+    "lines of tests of the core": 27_850,
+    "lines of tests of packages/cytogenetics": 7_420,
+}
+COMPLEX_FUNCTIONS = (
+    ROOT / "tests" / "complex_functions.txt"
+)  # those of complexity above 10: this list only gets shorter
 # What is loaded is the same on less data.
 SMALLER = ("data.images=48", "data.subjects=12", "data.size=64", "prepare.size=72", "evaluation.resamples=20")
 
@@ -112,13 +119,22 @@ def test_there_is_no_circle_of_imports():
 
 
 def test_folders_import_each_other_in_no_circle():
-    still = {"karyocyte/workflows/training", "karyocyte/inference", "benchmarks/evidence"}
+    still = {"karyocyte/workflows/training", "karyocyte/inference", "karyocyte/recipes"}
     still |= {f"packages/cytogenetics/cytogenetics/{name}" for name in ("cells", "evidence", "metaphases/training")}
     assert CODE.folder_circles() <= still
 
 
 def test_a_training_loads_little():
     assert count_lines(CODE.loaded_by(*SMOKE, *SMALLER)) <= LOADED_LINES
+
+
+def test_code_and_tests_do_not_grow():
+    counted = count_code(CODE)
+    assert {name: counted[name] for name in LINES if counted[name] > LINES[name]} == {}
+
+
+def test_only_listed_functions_are_complex():
+    assert sorted(CODE.complex_functions()) == COMPLEX_FUNCTIONS.read_text(encoding="utf-8").splitlines()
 
 
 def test_a_configuration_is_composed_without_its_data_module():

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cytogenetics.evidence import karyotypes
 
 from benchmarks.evidence.keep import EVIDENCE, HEAT
 from benchmarks.evidence.leak import leak
@@ -285,4 +284,3 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
 if __name__ == "__main__":
     write_all()
     write_csv(EVIDENCE.parent / "grades.csv", graded(), DIGITS)
-    karyotypes.write_tables()

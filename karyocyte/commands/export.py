@@ -7,7 +7,6 @@ from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.cli import heavy_imports
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.names import run_path
-from karyocyte.runs.portable import picture_network
 
 Folder = Annotated[
     Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
@@ -42,11 +41,13 @@ def export(
     0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
-    if picture_network(folder):
+    with heavy_imports():
+        from karyocyte.recipes.portable import portable_kind
+
+        other = portable_kind(folder)
+    if other:
         new_folder(output)
-        with heavy_imports():
-            from cytogenetics.metaphases.training.export import export_detector
-        export_detector(folder, output, licence, half, notes)
+        other[1].export(folder, output, licence, half, notes)
         return
     from karyocyte.workflows.export.export_request import ExportRequest
 

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import write_json
-from karyocyte.common.karyotype import CellThresholds
-from karyocyte.common.paths import ROOT
+from karyocyte.common.installed import entries
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.overrides import PATH_KEYS
 from karyocyte.config.schema import InferenceConfig
@@ -19,25 +18,14 @@ from karyocyte.runs.files import PortableFile
 from karyocyte.runs.portable_folder import (
     FORMAT,
     REMEDY,
-    WEIGHTS,
-    BackboneFacts,
-    Kinds,
     NetworkFacts,
-    PictureNetworks,
     PortableFolder,
-    kind_of,
 )
 from karyocyte.runs.run import Run
 
 TOLERANCE = 1e-4  # of a probability
-BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
-BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
-BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
-BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
-DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
 CODE_LICENCE = "Apache-2.0"
-# By the kinds of networks of pictures, what trains them.
-PICTURE_EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
+ADDED = "portable"  # the entry points of what packages add, see `karyocyte.recipes.portable`
 
 
 @dataclass(frozen=True)
@@ -98,27 +86,18 @@ class Licence:
     weights: str | None
 
 
-@dataclass(frozen=True)
-class CellFacts:
-    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
-
-    # of each member, which its log-probabilities are divided by before they are combined
-    temperatures: tuple[float, ...]
-    combined: float  # the temperature of what they are combined to
-    balanced: bool  # whether the members have learned equal shares of the classes
-    notes: tuple[str, ...]  # what limits the temperatures
-    thresholds: CellThresholds  # above what a cell is referred
-
-
 @dataclass(frozen=True, kw_only=True)
 class PortableDescription:
     """What the model.json of every portable model says."""
 
-    kind: Kinds
+    kind: str
     licence: Licence
     revision: str  # of the code that made it
     data_notes: str = ""  # what is to be said of the data, as Markdown
     format: int = field(default=FORMAT)
+
+
+Description = TypeVar("Description", bound="PortableDescription")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +118,9 @@ class ClassifierDescription(PortableDescription):
     prepare_version: int  # of the code that prepares the images
     opset: int | None  # of the ONNX graphs; None without them
     versions: dict[str, str]  # of the packages that made the folder
-    cells: CellFacts | None = None  # of members that name the 24 chromosomes; None of others
     notes: tuple[str, ...] = ()  # what differs from the run
+    # what installed packages say of the model, by the name of their entry point; in model.json beside the other keys
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -148,50 +128,25 @@ class ClassifierDescription(PortableDescription):
         return ("torch",) if self.opset is None else ("torch", "onnx")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectorDescription(PortableDescription):
-    """The content of the model.json of a detector, a cutter or a refiner."""
-
-    kind: PictureNetworks
-    network: BackboneFacts
-    width: int  # channels of the decoder; 0 of the others, which have none
-    scale: float  # of the pictures that the network sees
-    # slope and intercept of the logit of the probability of a box over that of its score; of a refiner the slopes over
-    # the logits of the score of the detectors and of its own two, and the intercept
-    calibration: tuple[float, ...]
-    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
-    command: str | None  # that trained it, without the places of files; None where it is not known
-    sha256: str  # of the weights; "" in a run
-
-    @property
-    def weights(self) -> str:
-        """The name of the file of the weights."""
-        return f"{self.kind}{WEIGHTS}"
-
-
-_DESCRIPTIONS: dict[str, TypeAdapter[Any]] = {
-    "classifier": TypeAdapter(ClassifierDescription),
-    "detector": TypeAdapter(DetectorDescription),
-    "cutter": TypeAdapter(DetectorDescription),
-    "refiner": TypeAdapter(DetectorDescription),
-}
-
-
-def read_description(folder: Path, kind: Kinds) -> Any:
-    """Return the description of a portable model of a kind: a `ClassifierDescription` or a `DetectorDescription`.
+def read_description(folder: Path, kind: type[Description]) -> Description:
+    """Return the description of a portable model, of the class of its kind.
 
     Raises:
         UserError: model.json is of another format, or does not hold what such a model needs.
     """
+    content = PortableFolder(folder).content
+    if issubclass(kind, ClassifierDescription):
+        content = content | {"more": {name: content[name] for name in entries(ADDED) if content.get(name)}}
     try:
-        return _DESCRIPTIONS[kind].validate_python(PortableFolder(folder).content)
+        return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         raise UserError(f"{folder / PortableFile.MODEL}: {first_fault(error)}: {REMEDY}") from error
 
 
 def write_description(folder: Path, description: PortableDescription) -> None:
     """Write model.json."""
-    write_json(folder / PortableFile.MODEL, _DESCRIPTIONS[description.kind].dump_python(description, mode="json"))
+    content = TypeAdapter(type(description)).dump_python(description, mode="json")
+    write_json(folder / PortableFile.MODEL, content | content.pop("more", {}))
 
 
 class PortableModel(PortableFolder):
@@ -200,8 +155,7 @@ class PortableModel(PortableFolder):
     @cached_property
     def description(self) -> ClassifierDescription:
         """The content of model.json."""
-        description: ClassifierDescription = read_description(self.folder, "classifier")
-        return description
+        return read_description(self.folder, ClassifierDescription)
 
 
 def training_command(run: Run) -> str | None:
@@ -214,9 +168,3 @@ def training_command(run: Run) -> str | None:
             continue
         kept.append(f"{key}=<{key}>" if "/" in value and key in PATH_KEYS else word)
     return " ".join(["python train.py", *kept]) if Path(script).name == "train.py" else None
-
-
-def picture_network(folder: Path) -> str | None:
-    """Return which of `PictureNetworks` a folder holds, exported or as an evaluated run; None for none of them."""
-    kind = Run(folder).raw_config.get("recipe") if (folder / DETECTOR_FACTS).is_file() else kind_of(folder)
-    return kind if kind in get_args(PictureNetworks) else None

@@ -4,15 +4,13 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.runs.files import PortableFile
 
 FORMAT = 2
-PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of metaphases
-Kinds = Literal["classifier"] | PictureNetworks
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
 GRAPH = ".onnx"
@@ -41,7 +39,7 @@ class NetworkFacts(BackboneFacts):
 
 
 def kind_of(folder: Path) -> str | None:
-    """Return the kind of the portable model in a folder, one of `Kinds`; None where there is none."""
+    """Return the kind of the portable model in a folder, such as "classifier"; None where there is none."""
     return read_whole_json(Path(folder) / PortableFile.MODEL).get("kind")
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from cytogenetics.commands.karyotype import app as karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+from cytogenetics.portable.pictures import BUILT_IN
 
 import karyocyte
 from datamodules.io.decode import read_image
@@ -13,7 +14,6 @@ from karyocyte.commands.predict import app as predict
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.loaded import OF_FILES
-from karyocyte.runs.portable import BUILT_IN
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.portable import UNNEEDED, run_without, train_on_cells

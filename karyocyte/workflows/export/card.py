@@ -11,9 +11,9 @@ from karyocyte.evaluation.tables.tables import Table, cells_table, classes_table
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import learned_from, source_warnings
+from karyocyte.recipes.portable import added_facts
 from karyocyte.runs.portable import TOLERANCE, ClassifierDescription, PortableMember
 
-UPRIGHT = "Chromosomes must be upright, short arm on top."
 PROTOCOLS = {
     "subject": "no subject is in two parts",
     "image": "images are divided at random, by class; a subject may be in two parts",
@@ -40,6 +40,7 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
         tolerance=TOLERANCE,
         protocol=PROTOCOLS[training[0].protocol],
         sources=sources,
+        added=added_facts(model),
         limits=_limits(model, result),
         tables=None if result is None else _result_tables(result),
         commands=commands,
@@ -59,10 +60,8 @@ def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> li
         most = max((facts.leaks or {}).get(key) or 0 for facts in training)
         if most:
             lines.append(f"leak: {text}: {most}")
-    if model.cells is not None:
-        lines += model.cells.notes
-        if not all(member.network.orientation for member in model.members):
-            lines.append(UPRIGHT)
+    for facts in added_facts(model):
+        lines += facts.limits(model)
     lines += [*model.notes, *model.thresholds.get("notes", [])]
     if result is not None:
         for warning in result.warnings:
@@ -98,7 +97,7 @@ def _member(number: int, member: PortableMember) -> dict[str, str | int]:
 
 def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
     thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
-    values = {
+    values: dict[str, float | None] = {
         "threshold of the positive class": thresholds.threshold,
         "temperature": thresholds.temperature,
         "released as negative below": thresholds.release,
@@ -106,10 +105,8 @@ def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
     }
     if thresholds.confidence is not None:
         values["least probability of a prediction that is not referred"] = thresholds.confidence.cut
-    if model.cells is not None:
-        for position, temperature in enumerate(model.cells.temperatures):
-            values[f"temperature of member{position + 1} for karyotypes"] = temperature
-        values["temperature of their combination"] = model.cells.combined
+    for facts in added_facts(model):
+        values |= facts.values(model)
     return [{"what": name, "value": f"{value:.4g}"} for name, value in values.items() if value is not None]
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.cells.cell_thresholds import choose_on_validation, validation_distances
 from pydantic import TypeAdapter
 
 from datamodules.inference.run_images import from_test_part
@@ -16,19 +14,19 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_text
-from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.installed import loaded
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.inference.networks import Network
-from karyocyte.inference.temperatures import are_balanced, fit_temperatures
 from karyocyte.inference.thresholds import review_thresholds
 from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
+from karyocyte.recipes.portable import added_facts
 from karyocyte.runs.files import PortableFile, RunFile
 from karyocyte.runs.portable import (
+    ADDED,
     CODE_LICENCE,
     TOLERANCE,
-    CellFacts,
     ClassifierDescription,
     Licence,
     Parity,
@@ -85,8 +83,9 @@ def export_model(request: ExportRequest) -> None:
         lines.append(f"member{position + 1}: {compared}")
     say(str(request.output), *lines, *description.notes)
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
-    if description.cells is not None:
-        say("name karyotypes with it", f"python scripts/karyotype.py {request.output} <folder of cells> --output new")
+    for facts in added_facts(description):
+        what, command = facts.command
+        say(what, command.format(model=request.output))
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
@@ -220,22 +219,16 @@ def _describe(
         opset=OPSET if request.onnx else None,
         versions={name: version(name) for name in VERSIONED if request.onnx or name not in NEEDED},
         revision=revision(),
-        cells=_cell_facts(request),
         notes=_notes(request),
         data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
+        more=_added(request),
     )
 
 
-def _cell_facts(request: ExportRequest) -> CellFacts | None:
-    """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
-    if set(request.model.facts.classes) != set(CHROMOSOMES):
-        return None
-    temperatures = fit_temperatures(request.model)
-    balanced = are_balanced(request.model)
-    config = KaryotypeConfig()
-    distances = validation_distances(request.model, config.share_of_files)
-    thresholds = choose_on_validation(request.model, config, distances)
-    return CellFacts(temperatures.members, temperatures.combined, balanced, temperatures.notes, thresholds)
+def _added(request: ExportRequest) -> dict[str, Any]:
+    """Return what installed packages say of the model, by the names of their entry points."""
+    said = {name: facts.describe(request.model) for name, facts in loaded(ADDED).items()}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _evaluation(result: EvaluationResult) -> dict[str, Any]:

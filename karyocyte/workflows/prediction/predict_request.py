@@ -13,9 +13,9 @@ from karyocyte.common.errors import UserError, close_path, close_words
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, listed
 from karyocyte.config.command import Command
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
 from karyocyte.runs.files import RunFolder
-from karyocyte.runs.portable import picture_network
 from karyocyte.runs.run import close_run
 
 Rule = Literal["release", "confidence"]
@@ -97,8 +97,8 @@ class PredictRequest:
         """
         if not self.named:
             first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
-            if kind := picture_network(Path(first)):
-                raise UserError(f"{first} holds a {kind}: python scripts/karyotype.py {kind}={first} PICTURES uses it")
+            if other := portable_kind(Path(first)):
+                raise UserError(f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it")
             raise UserError(
                 f"{first} is not a run of Karyocyte, nor a portable model: {close_run(Path(first))}name a "
                 "finished run's folder first, then the images"

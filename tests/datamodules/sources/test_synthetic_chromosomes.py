@@ -5,6 +5,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from datamodules.sources import scan
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
-from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SyntheticChromosomesConfig
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)

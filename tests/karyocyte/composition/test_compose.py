@@ -1,11 +1,11 @@
 """The effective configuration is the YAML; unknown keys, wrong values and wrong orders are errors."""
 
 import pytest
+from cytogenetics.portable.pictures import BUILT_IN_REFINER
 
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config, check_override_order, compose_config
 from karyocyte.composition.named_files import check_files
-from karyocyte.runs.portable import BUILT_IN_REFINER
 from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 

@@ -14,9 +14,10 @@ import pandas as pd
 from cytogenetics.cells.assignment import KARYOTYPES, is_normal
 from cytogenetics.cells.posterior import Candidate
 from cytogenetics.cells.prior import COMPLETE, MOSAIC, KaryotypePrior, KaryotypePriors
+from cytogenetics.karyotypes.naming import MARKER, name_clones, name_karyotype
 from scipy.special import expit, logsumexp
 
-from karyocyte.common.karyotype import CHROMOSOMES, MARKER, name_clones, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 
 # In how many cells a change must be.
 CLONAL_GAIN = 2

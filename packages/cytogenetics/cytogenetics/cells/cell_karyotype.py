@@ -8,8 +8,9 @@ import numpy as np
 from cytogenetics.cells.assignment import size_refusal
 from cytogenetics.cells.posterior import Candidate, karyotype_posterior
 from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.karyotypes.naming import Karyotype
 
-from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, Karyotype
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt

@@ -9,8 +9,8 @@ from cytogenetics.cells.cell_karyotype import CellKaryotype, implausible, karyot
 from cytogenetics.cells.cell_metrics import of_whole_cells
 from cytogenetics.cells.cell_posteriors import is_balanced, log_probabilities
 from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.karyotypes.thresholds import CellThresholds
 
-from karyocyte.common.karyotype import CellThresholds
 from karyocyte.config.defaults import section_defaults
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric

@@ -7,12 +7,13 @@ import pandas as pd
 from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.portable.cell_facts import cell_facts
+from cytogenetics.portable.pictures import BUILT_IN
 
-from karyocyte.common.karyotype import CellThresholds
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import BUILT_IN
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 # Of pictures of metaphases, chosen on 72 validation pictures with the networks in models/: of the 20 that are not
@@ -48,7 +49,7 @@ def _chosen_thresholds(
     elif isinstance(model, RunsModel):
         return choose_on_validation(model, config, validation_distances(model, config.share_of_files))
     else:
-        facts = model.model.description.cells
+        facts = cell_facts(model.model.description)
         assert facts is not None  # see KaryotypeRequest.check
         kept = facts.thresholds
     if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then

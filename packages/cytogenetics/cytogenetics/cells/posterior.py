@@ -26,11 +26,12 @@ import numpy as np
 from cytogenetics.cells.assignment import FLOOR, size_refusal
 from cytogenetics.cells.exchanges import path_costs, step_costs, sum_over_assignments
 from cytogenetics.cells.prior import KaryotypePrior, KaryotypePriors, learned_shares
+from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, logsumexp
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 
 # Karyotypes less probable than the best by more than this many nats (1 in 22,000) are not considered.
 WINDOW = 10.0

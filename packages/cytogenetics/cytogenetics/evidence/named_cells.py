@@ -16,12 +16,14 @@ import pandas as pd
 import typer
 from cytogenetics.evidence.karyotypes import keep, measured
 from cytogenetics.images.boxes import overlaps
+from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.karyotyping.karyotype_tables import RANKS
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.matching import match
 from cytogenetics.metaphases.training.evaluate_detections import SIDES, crossing_boxes
+from cytogenetics.portable.pictures import BUILT_IN
 
 from benchmarks.evidence.keep import DIGITS
 from benchmarks.shared import show
@@ -29,10 +31,9 @@ from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, sha256_of_file, sha256_of_value
-from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
-from karyocyte.runs.portable import BUILT_IN
 
 LEAST = 0.5  # intersection over union of a box that finds a chromosome
 SHOWN = ["named", *(f"{rank}karyotype" for rank in RANKS[1:])]  # candidates on the page

@@ -9,6 +9,7 @@ import numpy as np
 from cytogenetics.images.cell_images import CellFile, cell_scales, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotyping.karyotype_request import FixedClasses
+from cytogenetics.portable.cell_facts import cell_facts
 
 from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -134,7 +135,7 @@ def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -
         balanced = are_balanced(model)
     else:
         description = model.model.description
-        facts = description.cells
+        facts = cell_facts(description)
         assert facts is not None  # see KaryotypeRequest.check
         hashes = [member.sha256 for member in description.members]
         temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)

@@ -15,12 +15,14 @@ from cytogenetics.cells.uncertain_boxes import NamingSettings, karyotype_of_boxe
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
+from cytogenetics.karyotypes.naming import MARKER, name_karyotype
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import CellModel, CellPrediction
 from cytogenetics.karyotyping.karyotype_request import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 
-from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, MARKER, CellThresholds, name_karyotype
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.config.data import PrepareConfig
 

@@ -25,6 +25,7 @@ from cytogenetics.karyotyping.karyotype_tables import (
 from cytogenetics.karyotyping.metaphases import ChromosomeFinder, MetaphaseFile, cut_pictures, find_pictures
 from cytogenetics.metaphases.data.crops import cut_out_by
 from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
     CellSummary,
@@ -49,7 +50,6 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted
 from karyocyte.inference.failed_reader import NewImages, sentence, why_failed
-from karyocyte.runs.portable import BUILT_IN
 
 
 def karyotype_cells(request: KaryotypeRequest) -> Tables:

@@ -8,20 +8,9 @@ from pathlib import Path
 import pandas as pd
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.images.cells import Cell
-from cytogenetics.review.cell_bundle import NO_CHROMOSOME
-from cytogenetics.review.decisions import CellDecisions, read_decisions, replay
-
-from datamodules.io.text_tables import read_text_table
-from karyocyte.common.cli import warn
-from karyocyte.common.errors import UserError, close_path
-from karyocyte.common.files import safe_stems
-from karyocyte.common.karyotype import CHROMOSOMES, MARKER, class_of
-from karyocyte.config.command import Command
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
-from karyocyte.runs.arguments import new_folder
-from karyocyte.runs.files import PortableFile
-from karyocyte.runs.names import resolve_run
-from karyocyte.runs.portable import (
+from cytogenetics.karyotypes.naming import MARKER
+from cytogenetics.portable.cell_facts import cell_facts
+from cytogenetics.portable.pictures import (
     BUILT_IN,
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
@@ -29,6 +18,19 @@ from karyocyte.runs.portable import (
     PICTURE_EXPERIMENTS,
     picture_network,
 )
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME
+from cytogenetics.review.decisions import CellDecisions, read_decisions, replay
+
+from datamodules.io.text_tables import read_text_table
+from karyocyte.common.cli import warn
+from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.files import safe_stems
+from karyocyte.common.karyotype import CHROMOSOMES, class_of
+from karyocyte.config.command import Command
+from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.runs.arguments import new_folder
+from karyocyte.runs.files import PortableFile
+from karyocyte.runs.names import resolve_run
 from karyocyte.runs.portable_folder import REMEDY
 
 BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
@@ -137,7 +139,7 @@ class KaryotypeRequest:
                 f"{facts.folders[0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
                 "single chromosomes, 1 to 22, X and Y"
             )
-        if isinstance(model, PortableNetworks) and model.model.description.cells is None:
+        if isinstance(model, PortableNetworks) and cell_facts(model.model.description) is None:
             raise UserError(f"{model.named} has no temperatures for cells: {REMEDY}")
         self._check_reading()
 

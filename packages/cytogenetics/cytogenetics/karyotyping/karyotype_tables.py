@@ -13,6 +13,8 @@ from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_consti
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.prior import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
+from cytogenetics.karyotypes.naming import MARKER
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from cytogenetics.review.cell_bundle import EMPTY, METAPHASES
@@ -21,7 +23,6 @@ from PIL import Image
 
 from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.common.karyotype import MARKER, CellThresholds
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables.tables import Table

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from pydantic import TypeAdapter, ValidationError
 
 from datamodules.io.decode import bounding_box, encode_png
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes, write_json
-from karyocyte.common.karyotype import CellThresholds
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py

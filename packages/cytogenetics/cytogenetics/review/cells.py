@@ -11,6 +11,7 @@ import pandas as pd
 from cytogenetics.cells.cases import case_karyotype
 from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
 from cytogenetics.cells.cell_referral import doubts
+from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
@@ -20,7 +21,7 @@ from cytogenetics.review.originals import has_original, original_chromosomes
 from cytogenetics.review.reviewed import Reviewed, Source
 
 from datamodules.io.decode import encode_png
-from karyocyte.common.karyotype import CHROMOSOMES, MARKER, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 
 LISTED = 4  # other classes of a chromosome

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.synthesis.karyogram_composer import ROWS, Place, SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.karyotype import CHROMOSOMES, MARKER
+from karyocyte.common.karyotype import CHROMOSOMES
 
 SCALE = 2.0  # pixels of the sheet per pixel of the canvas
 WIDTH = 1100  # pixels, more where a row needs it

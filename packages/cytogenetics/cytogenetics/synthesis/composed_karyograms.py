@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
+from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
     DERIVED,
@@ -25,7 +26,7 @@ from datamodules.sources import SourceContext, find_source, source
 from datamodules.sources.folder import expand_karyograms
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.karyotype import ABNORMAL, NORMAL, name_karyotype
+from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
 from karyocyte.config.sources import (
     ChromosomesConfig,

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 
 from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.manifest.manifest import Manifest
 from karyocyte.common.errors import UserError
-from karyocyte.common.karyotype import CHROMOSOMES, Karyotype, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import natural_key
 
 GROUND = 255  # of a G-banded chromosome: dark on white

@@ -13,10 +13,11 @@ from cytogenetics.cells.cases import (
 )
 from cytogenetics.cells.posterior import karyotype_posterior
 from cytogenetics.cells.prior import MOSAIC, KaryotypePrior, KaryotypePriors
+from cytogenetics.karyotypes.naming import name_karyotype
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from cytogenetics.commands.karyotype import app
+from cytogenetics.karyotypes.naming import name_karyotype
 
-from karyocyte.common.karyotype import CHROMOSOMES, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import EPSILON, fit_temperature, rescale
 from karyocyte.runs.run import Run

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, read_drawn, read_fixed
+from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_REFINER
 
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from karyocyte.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import write_table
 

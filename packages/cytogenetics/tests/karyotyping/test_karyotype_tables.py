@@ -12,6 +12,7 @@ from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.prior import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.images.cells import Cell
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import CellPrediction
 from cytogenetics.karyotyping.cell_result import CellResult
 from cytogenetics.karyotyping.karyotype_cells import reviewed_cell
@@ -31,7 +32,6 @@ from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place
 
 from datamodules.inference.image_files import ImageFile
-from karyocyte.common.karyotype import CellThresholds
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
 

@@ -15,13 +15,13 @@ from cytogenetics.karyotyping.metaphases import (
 from cytogenetics.metaphases.box_finder import BoxFinder, FoundBoxes
 from cytogenetics.metaphases.data.cut_out import cut_out
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import CellDecisions
 
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from karyocyte.config.sources import SyntheticChromosomesConfig
-from karyocyte.runs.portable import BUILT_IN
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from cytogenetics.portable.pictures import BUILT_IN
 
 from karyocyte.commands.predict import app as predict
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import BUILT_IN, PortableModel
+from karyocyte.runs.portable import PortableModel
 from tests.helpers.terminal import run_app
 
 IMAGE = Path(__file__).parent / "chromosome.png"

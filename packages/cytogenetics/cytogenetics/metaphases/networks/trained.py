@@ -12,23 +12,21 @@ from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, RefinerHead
+from cytogenetics.portable.pictures import (
+    DETECTOR_FACTS,
+    PICTURE_EXPERIMENTS,
+    DetectorDescription,
+    PictureNetworks,
+    picture_network,
+)
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.config.schema import REFINED_SIDE, DetectorConfig
 from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.portable import (
-    CODE_LICENCE,
-    DETECTOR_FACTS,
-    PICTURE_EXPERIMENTS,
-    DetectorDescription,
-    Licence,
-    picture_network,
-    read_description,
-    training_command,
-)
-from karyocyte.runs.portable_folder import REMEDY, BackboneFacts, PictureNetworks
+from karyocyte.runs.portable import CODE_LICENCE, Licence, read_description, training_command
+from karyocyte.runs.portable_folder import REMEDY, BackboneFacts
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.optimizers import TrainingSettings
@@ -134,7 +132,7 @@ def load(folder: Path, kind: PictureNetworks) -> tuple[DetectorDescription, Dete
         module = build(description)
         load_checkpoint(module, run.best_checkpoint)
     else:
-        description = read_description(folder, kind)
+        description = read_description(folder, DetectorDescription)
         module = build(description)
         weights = folder / description.weights
         if not weights.is_file() or sha256_of_file(weights) != description.sha256:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cytogenetics.metaphases.networks.trained import describe, load
 from cytogenetics.metaphases.training import cutter, evaluate_detections, refiner
+from cytogenetics.portable.pictures import DetectorDescription
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
@@ -13,8 +14,9 @@ from karyocyte.common.revision import revision
 from karyocyte.config.schema import REFINED_SIDE
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
+from karyocyte.recipes.portable import PortableKind
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import CODE_LICENCE, DetectorDescription, Licence, write_description
+from karyocyte.runs.portable import CODE_LICENCE, Licence, write_description
 from karyocyte.runs.run import Run
 
 
@@ -38,6 +40,16 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
         str(output),
         f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES {Path(file).stem}={output} --output new uses it",
     )
+
+
+def kind_of_pictures(kind: str) -> PortableKind:
+    """Return how a network of pictures is exported and used."""
+    return PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
+
+
+DETECTOR = kind_of_pictures("detector")
+CUTTER = kind_of_pictures("cutter")
+REFINER = kind_of_pictures("refiner")
 
 
 def card(model: DetectorDescription) -> str:

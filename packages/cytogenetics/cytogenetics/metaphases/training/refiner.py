@@ -21,6 +21,7 @@ from cytogenetics.metaphases.training.steps import (
     report,
     settings_of,
 )
+from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -34,7 +35,6 @@ from karyocyte.config.schema import RefinerConfig
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.recipes.recipe import Built, Recipe
-from karyocyte.runs.portable import BUILT_IN_DETECTORS
 from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.support.distributed import rank_zero_first
 

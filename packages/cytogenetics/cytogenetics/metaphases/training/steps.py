@@ -11,6 +11,7 @@ from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
+from cytogenetics.portable.pictures import DETECTOR_FACTS, PictureNetworks
 from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
@@ -22,8 +23,7 @@ from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import DETECTOR_FACTS
-from karyocyte.runs.portable_folder import PictureNetworks, kind_of
+from karyocyte.runs.portable_folder import kind_of
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import in_sweep
 from lightning_modules.build.build import InitialisedBackbone

@@ -9,10 +9,11 @@ from cytogenetics.metaphases.data.picture import network_picture
 from cytogenetics.metaphases.networks.matching import match
 from cytogenetics.metaphases.networks.trained import load_cutter
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
 
 from karyocyte.common.paths import ROOT
 from karyocyte.config.sources import SyntheticChromosomesConfig
-from karyocyte.runs.portable import BUILT_IN_DETECTORS, BUILT_IN_REFINER, read_description
+from karyocyte.runs.portable import read_description
 
 MODELS = ROOT / "models"
 MOST_BYTES = 22_000_000  # of all models of karyotypes
@@ -39,7 +40,7 @@ def test_the_detectors_and_the_refiner_find_most_chromosomes(drawn):
 @pytest.mark.parametrize("name", [*PICTURE_NETWORKS])
 def test_a_card_has_the_figures_of_its_network(name):
     card = (MODELS / name / "README.md").read_text()
-    evaluation = read_description(MODELS / name, PICTURE_NETWORKS[name]).evaluation
+    evaluation = read_description(MODELS / name, DetectorDescription).evaluation
     assert all(f"| {row['value']:.3f} |" in card for row in evaluation)
 
 

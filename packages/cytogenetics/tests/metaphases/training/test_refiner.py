@@ -11,12 +11,12 @@ from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.trained import load_refiner
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.metaphases.training.refiner import calibrate
+from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.runs.address import run_folder, run_identity
-from karyocyte.runs.portable import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from tests.helpers.terminal import run_app

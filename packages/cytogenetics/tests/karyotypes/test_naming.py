@@ -3,10 +3,11 @@
 from collections import Counter
 
 import pytest
+from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.common.karyotype import CHROMOSOMES, MARKER, name_karyotype
+from karyocyte.common.karyotype import CHROMOSOMES
 
 FEMALE = Counter(dict.fromkeys(CHROMOSOMES[:-1], 2))
 MALE = FEMALE - Counter("X") + Counter("Y")

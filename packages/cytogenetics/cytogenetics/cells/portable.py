@@ -1,0 +1,54 @@
+"""What a portable model of the 24 chromosomes knows of whole cells: found on the validation cells of its runs."""
+
+from typing import Any
+
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.cells.cell_thresholds import choose_on_validation, validation_distances
+from cytogenetics.portable.cell_facts import CellFacts, cell_facts
+from pydantic import TypeAdapter
+
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.inference.models import RunsModel
+from karyocyte.inference.temperatures import are_balanced, fit_temperatures
+from karyocyte.recipes.portable import AddedFacts
+from karyocyte.runs.portable import ClassifierDescription
+
+UPRIGHT = "Chromosomes must be upright, short arm on top."
+
+
+def describe_cells(model: RunsModel) -> Any:
+    """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
+    if set(model.facts.classes) != set(CHROMOSOMES):
+        return None
+    temperatures = fit_temperatures(model)
+    config = KaryotypeConfig()
+    distances = validation_distances(model, config.share_of_files)
+    thresholds = choose_on_validation(model, config, distances)
+    facts = CellFacts(temperatures.members, temperatures.combined, are_balanced(model), temperatures.notes, thresholds)
+    return TypeAdapter(CellFacts).dump_python(facts, mode="json")
+
+
+def limits_of_cells(model: ClassifierDescription) -> list[str]:
+    """Return lines of the model card: what limits the karyotypes."""
+    facts = cell_facts(model)
+    lines = list(facts.notes) if facts else []
+    if not all(member.network.orientation for member in model.members):
+        lines.append(UPRIGHT)
+    return lines
+
+
+def temperatures_of_cells(model: ClassifierDescription) -> dict[str, float]:
+    """Return the rows of the model card's table of thresholds."""
+    facts = cell_facts(model)
+    if facts is None:
+        return {}
+    names = (f"temperature of member{position} for karyotypes" for position in range(1, len(facts.temperatures) + 1))
+    return dict(zip(names, facts.temperatures, strict=True)) | {"temperature of their combination": facts.combined}
+
+
+CELLS = AddedFacts(
+    describe_cells,
+    limits_of_cells,
+    temperatures_of_cells,
+    ("name karyotypes with it", "python scripts/karyotype.py {model} <folder of cells> --output new"),
+)

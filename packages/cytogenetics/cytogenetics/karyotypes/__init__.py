@@ -1,0 +1,1 @@
+"""How karyotypes are written, and above what a cell is referred."""

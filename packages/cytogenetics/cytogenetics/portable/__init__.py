@@ -1,0 +1,1 @@
+"""Portable networks of pictures, and what a portable model knows of whole cells."""

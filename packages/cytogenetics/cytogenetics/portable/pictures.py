@@ -1,0 +1,46 @@
+"""What is known of a portable detector, cutter or refiner, and of those in models/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from karyocyte.common.paths import ROOT
+from karyocyte.runs.portable import PortableDescription
+from karyocyte.runs.portable_folder import WEIGHTS, BackboneFacts, kind_of
+from karyocyte.runs.run import Run
+
+PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of metaphases
+BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
+BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
+BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
+BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
+DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
+# By the kinds of networks of pictures, what trains them.
+PICTURE_EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorDescription(PortableDescription):
+    """The content of the model.json of a detector, a cutter or a refiner."""
+
+    kind: PictureNetworks
+    network: BackboneFacts
+    width: int  # channels of the decoder; 0 of the others, which have none
+    scale: float  # of the pictures that the network sees
+    # slope and intercept of the logit of the probability of a box over that of its score; of a refiner the slopes over
+    # the logits of the score of the detectors and of its own two, and the intercept
+    calibration: tuple[float, ...]
+    evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
+    command: str | None  # that trained it, without the places of files; None where it is not known
+    sha256: str  # of the weights; "" in a run
+
+    @property
+    def weights(self) -> str:
+        """The name of the file of the weights."""
+        return f"{self.kind}{WEIGHTS}"
+
+
+def picture_network(folder: Path) -> str | None:
+    """Return which of `PictureNetworks` a folder holds, exported or as an evaluated run; None for none of them."""
+    kind = Run(folder).raw_config.get("recipe") if (folder / DETECTOR_FACTS).is_file() else kind_of(folder)
+    return kind if kind in get_args(PictureNetworks) else None
