@@ -124,10 +124,7 @@ def combine(
     """
     first = aligned[0]
     frames = [member.frame.reset_index(drop=True) for member in aligned]
-    frame = frames[0].filter([column for column in COLUMNS if column != "uncertainty"])
-    for facts, column in product(frames[1:], frame.columns.intersection(list(FACTS))):
-        if column in facts:  # a fact that one member's file lacks is taken from another's
-            frame[column] = frame[column].where(frame[column].notna(), facts[column])
+    frame = _image_facts(frames)
     probabilities = rule(stacked(aligned))
     frame["uncertainty"] = uncertainty_of(probabilities)
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
@@ -142,6 +139,14 @@ def combine(
         names = [str(names)]
     about |= {"name": name or ensemble_name(method, len(aligned), names), "ensemble": len(aligned), "method": method}
     return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
+
+
+def _image_facts(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    frame = frames[0].filter([column for column in COLUMNS if column != "uncertainty"])
+    for facts, column in product(frames[1:], frame.columns.intersection(list(FACTS))):
+        if column in facts:  # a fact that one member's file lacks is taken from another's
+            frame[column] = frame[column].where(frame[column].notna(), facts[column])
+    return frame
 
 
 def ensemble_name(method: str, members: int, names: list[str]) -> str:

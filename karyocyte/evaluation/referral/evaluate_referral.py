@@ -61,16 +61,11 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     if runs.positive_index is None:
         return Findings()
-    # The folds' test images are evaluated together, but each fold chooses for itself.
-    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
-    for part, counts in [*parts, ("test", runs.test.count_images())]:
-        missing = [name for name in counts if not counts[name]]
-        if missing:
-            return Findings(warnings=warnings_about("triage", [f"none, no {part} image of {' and '.join(missing)}"]))
+    if absence := _missing_classes(runs):
+        return Findings(warnings=warnings_about("triage", [absence]))
     releases = list(map(choose_release, runs.folds))
-    decisions = []
-    for fold, release in zip(runs.folds, releases, strict=True):
-        decisions.append(decide(fold, ReviewThresholds(release=release.threshold)))
+    chosen = [ReviewThresholds(release=release.threshold) for release in releases]
+    decisions = list(map(decide, runs.folds, chosen))
     rules = {name: evaluate_rule(name, [of_fold[name] for of_fold in decisions], runs) for name in RULES}
     review = np.concatenate([of_fold["release"].review for of_fold in decisions])
     value = TriageResult(
@@ -89,6 +84,16 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         tables["unseen"] = unseen_table({str(runs.about["name"]): value.unseen})
         figures["unseen"] = partial(draw_unseen, table=tables["unseen"])
     return Findings(value, warnings, tables, figures)
+
+
+def _missing_classes(runs: LabelledRuns) -> str | None:
+    """Say which classes have no image in some part; None where each part has all classes."""
+    # The folds' test images are evaluated together, but each fold chooses for itself.
+    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
+    for part, counts in [*parts, ("test", runs.test.count_images())]:
+        if missing := [name for name in counts if not counts[name]]:
+            return f"none, no {part} image of {' and '.join(missing)}"
+    return None
 
 
 def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecision]:

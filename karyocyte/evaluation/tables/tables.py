@@ -109,18 +109,9 @@ def metric_name(metric: str, result: EvaluationResult) -> Named:
 
 def captions(result: EvaluationResult) -> tuple[str, ...]:
     """Return what was evaluated, and how thresholds and folds are read, a sentence each."""
-    test = result.test
     about = result.about
-    counts = test.class_counts
-    classes = class_counts(counts)
-    if len(counts) > MANY_CLASSES:
-        classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
-    images = images_of(about)
-    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
-    at_half = " at 0.5" if result.positive_class else ""
-    lines = [f"{test.images:,} {images} ({classes}), {subjects}"]
-    if result.positive_class:
-        lines[0] += f"; positive: {quoted(result.positive_class)}"
+    at_half = " at 0.5" * bool(result.positive_class)
+    lines = [_numbers(result)]
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
@@ -128,15 +119,26 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"without a network, by {words}: {name} {metrics[name]}")
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
-    elif test.metrics_at_threshold is not None:
+    elif result.test.metrics_at_threshold is not None:
         own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
     if result.folds:
         lines.append(
-            f"left: the {images} of {len(result.folds)} folds pooled{at_half}; "
+            f"left: the {images_of(about)} of {len(result.folds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return tuple(lines)
+
+
+def _numbers(result: EvaluationResult) -> str:
+    test = result.test
+    counts = test.class_counts
+    classes = class_counts(counts)
+    if len(counts) > MANY_CLASSES:
+        classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
+    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
+    positive = f"; positive: {quoted(result.positive_class)}" if result.positive_class else ""
+    return f"{test.images:,} {images_of(result.about)} ({classes}), {subjects}{positive}"
 
 
 def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:

@@ -109,10 +109,7 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
     """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
-    few = []
-    for name, count in counts.items():
-        if count < FEW_CLUSTERS:
-            few.append(f"{quoted(name)} ({count})")
+    few = [f"{quoted(name)} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
     if not few:
         return []
     unit = "subjects" if by_subject else "images"
