@@ -16,6 +16,15 @@ _NUMBERED = {"23": "X", "24": "Y"}
 SEX_ANEUPLOIDIES = ("X", "XXX", "XXY", "XYY")
 
 
+Kind = Literal["normal", "trisomy", "sex_aneuploidy", "preparation_loss", "unclear"]
+Label = Literal["normal", "abnormal"] | None
+_Kinds = dict[tuple[int, ...], tuple[Kind, Label]]  # by the deviations of the autosomes
+# One autosome less is mostly lost on the slide: such monosomies are hardly ever live-born.
+_USUAL: _Kinds = {(): ("normal", NORMAL), (1,): ("trisomy", ABNORMAL), (-1,): ("preparation_loss", None)}
+_KINDS: dict[str, _Kinds] = {"XX": _USUAL, "XY": _USUAL}  # by the sex chromosomes
+_KINDS |= dict.fromkeys(SEX_ANEUPLOIDIES, {(): ("sex_aneuploidy", ABNORMAL)})
+
+
 class Karyotype(NamedTuple):
     """A cell's karyotype by its counts: in the manner of ISCN ("47,XX,+21"), its kind, and the class of its karyogram.
 
@@ -23,8 +32,8 @@ class Karyotype(NamedTuple):
     """
 
     iscn: str
-    kind: Literal["normal", "trisomy", "sex_aneuploidy", "preparation_loss", "unclear"]
-    label: Literal["normal", "abnormal"] | None
+    kind: Kind
+    label: Label
 
 
 def class_of(text: str) -> str | None:
@@ -56,16 +65,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     # A marker may be a piece of any chromosome: the cell is neither normal nor certainly abnormal.
     if markers:
         return Karyotype(iscn, "unclear", None)
-    if not deviations and sex in ("XX", "XY"):
-        return Karyotype(iscn, "normal", NORMAL)
-    if not deviations and sex in SEX_ANEUPLOIDIES:
-        return Karyotype(iscn, "sex_aneuploidy", ABNORMAL)
-    if sex in ("XX", "XY") and list(deviations.values()) == [1]:
-        return Karyotype(iscn, "trisomy", ABNORMAL)
-    # One autosome less is mostly lost on the slide: such monosomies are hardly ever live-born.
-    if sex in ("XX", "XY") and list(deviations.values()) == [-1]:
-        return Karyotype(iscn, "preparation_loss", None)
-    return Karyotype(iscn, "unclear", None)
+    return Karyotype(iscn, *_KINDS.get(sex, {}).get(tuple(deviations.values()), ("unclear", None)))
 
 
 def name_clones(clones: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -67,16 +67,20 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     recipe = values["recipe"]
-    if recipe not in RECIPES:
-        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
-    missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
-    if missing:
-        raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
+    _check_recipe(recipe, values)
     if recipe != "classifier":
         values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
     config = validated(RECIPES[recipe], values)
     check_rules(config)
     return config
+
+
+def _check_recipe(recipe: str, values: Mapping[str, Any]) -> None:
+    if recipe not in RECIPES:
+        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
+    missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
+    if missing:
+        raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
@@ -118,18 +122,21 @@ def _explain_hydra(error: Exception) -> str:
     if first.startswith(_FROM_RESOLVER):
         return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
-            group, option = group.partition("/")[0], Path(option).stem
-        options = list(error.options or ())
-        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
-        others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
-        listed = f"conf/{group}/ has {', '.join(options)}{others}"
-        if near:
-            typed = f"+{group}" if group in ADDED_GROUPS else group
-            listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
-        return f"there is no {group}={option}: {listed}"
+        return _explain_missing(error.missing_cfg_file, list(error.options or ()))
     return _explain_words(first, str(error)) or " ".join(str(error).split())
+
+
+def _explain_missing(file: str, options: Sequence[str]) -> str:
+    group, _, option = file.rpartition("/")
+    if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
+        group, option = group.partition("/")[0], Path(option).stem
+    near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
+    others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
+    listed = f"conf/{group}/ has {', '.join(options)}{others}"
+    if near:
+        typed = f"+{group}" if group in ADDED_GROUPS else group
+        listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
+    return f"there is no {group}={option}: {listed}"
 
 
 def _explain_words(first: str, whole: str) -> str | None:

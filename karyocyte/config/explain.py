@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import Any, TypeVar, get_args
 
 from omegaconf import OmegaConf
@@ -49,11 +49,10 @@ def _explain(
     """One line for the first fault, with the number of the others."""
     faults = error.errors()
     fault = faults[0]
-    key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
+    parts = filterfalse(_UNION_MEMBER.match, map(str, fault["loc"]))
+    key = ".".join(filter(None, (section, *parts)))
     if fault["type"] == "extra_forbidden":
-        known = known_keys(schema, section)
-        for name, other in others.items():
-            known += known_keys(other, name)
+        known = list(chain.from_iterable(map(known_keys, (schema, *others.values()), (section, *others))))
         text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
@@ -66,14 +65,7 @@ def _explain(
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
         if key and not isinstance(fault["input"], Mapping):
             text += f" (got {fault['input']!r})"
-    if len(faults) > 1:
-        text += f" ({len(faults) - 1} more)"
-    return text
-
-
-def _key_parts(location: Sequence[str | int]) -> list[str]:
-    """The parts of a key; pydantic adds the type that it tried."""
-    return [part for part in map(str, location) if not _UNION_MEMBER.match(part)]
+    return text + f" ({len(faults) - 1} more)" * (len(faults) > 1)
 
 
 def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:

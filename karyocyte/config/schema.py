@@ -221,11 +221,8 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     @property
     def changing(self) -> dict[str, dict[str, Any]]:
         """The entries of the extra callbacks that may change what is trained."""
-        entries = {}
-        for name, callback in self.extra.items():
-            if callback.enabled and callback.changes_result and callback.target not in WATCHERS:
-                entries[name] = callback.entry
-        return entries
+        extra = {name: each for name, each in self.extra.items() if each.enabled and each.changes_result}
+        return {name: each.entry for name, each in extra.items() if each.target not in WATCHERS}
 
 
 class LoggerConfig(StrictModel, defaults="logger/default"):

@@ -128,6 +128,14 @@ class RunsModel:
                 raise UserError(
                     f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
                 )
+        self._check_members()
+        if options.passes and len(self.members) > 1:
+            raise UserError(
+                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
+                "run"
+            )
+
+    def _check_members(self) -> None:
         first = self.members[0]
         resolved: set[Path] = set()
         for member in self.members:
@@ -142,11 +150,6 @@ class RunsModel:
                     f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
                     f"{', '.join(member.data.classes)}: name runs of one task"
                 )
-        if options.passes and len(self.members) > 1:
-            raise UserError(
-                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
-                "run"
-            )
 
 
 class PortableNetworks:
