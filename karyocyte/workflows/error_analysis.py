@@ -155,9 +155,7 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     key = " · ".join(f"{number}\xa0{name}" for number, name in enumerate(models.models, start=1))
     heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
     places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
-    strip = []
-    for row in drawn.itertuples():
-        strip.append((decode(pictures[row.image_id]), _caption(models, places[row.image_id])))
+    strip = [(decode(pictures[row.image_id]), _caption(models, places[row.image_id])) for row in drawn.itertuples()]
     draw_sheet(path, models.about, [(heading, strip)], COLUMNS, 2.35)
     return len(drawn)
 
@@ -181,6 +179,5 @@ def _caption(models: AlignedPredictions, place: int) -> list[tuple[str, str]]:
         probability = models.probabilities[model, place, predicted]
         predictions.append(f"{model + 1}:\xa0{models.classes[predicted]}\xa0{probability:.2f}")
     lines = [(f"is {quoted(models.classes[models.labels[place]])}", PLAIN)]
-    for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False):
-        lines.append((line, WRONG))
+    lines.extend((line, WRONG) for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False))
     return [*lines, (end_of(models.image_ids[place], LETTERS), "#888888")]

@@ -66,7 +66,7 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     groups = group_runs(list(runs), list(names))
     test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
     # Runs with the same test images are members of one ensemble; of several folds each has its own.
-    if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
+    if len(groups) == 1 or list(map(bool, test_images)) == [True]:
         return [_join(groups)]
     first = groups[0]
     for group in groups:
@@ -75,12 +75,12 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
                 f"{first.label} has the folds {', '.join(map(str, first.folds))}, {group.label} "
                 f"{', '.join(map(str, group.folds))}: name the same folds of each"
             )
+    if len(first.folds) == 1:
+        return [_join(groups)]
     ensembles = []
     for place, fold in enumerate(first.folds):
-        folders = tuple(group.names[place] for group in groups)
-        members = tuple(group.runs[place] for group in groups)
-        labels = tuple(group.label for group in groups)
-        ensembles.append(EnsembleMembers(fold if len(first.folds) > 1 else None, labels, folders, members))
+        of_fold = [(group.label, group.names[place], group.runs[place]) for group in groups]
+        ensembles.append(EnsembleMembers(fold, *zip(*of_fold, strict=True)))
     return ensembles
 
 

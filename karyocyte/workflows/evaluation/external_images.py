@@ -199,9 +199,9 @@ def map_classes(theirs: Sequence[str], ours: Sequence[str], mapping: Mapping[str
     for name, own in mapping.items():
         if name not in theirs:
             raise UserError(f"{FLAG} {name}=...: the other set has no such class; it has {listed}")
-        if own is not None and own not in ours:
+        if own not in (None, *ours):
             raise UserError(f"{FLAG} {name}={own}: the run has no class {own}; it has {own_listed}")
-    lost = [name for name in theirs if name not in mapping and name not in ours]
+    lost = [name for name in theirs if name not in (*mapping, *ours)]
     if lost:
         remedy = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
         raise UserError(f"the run has no class {', '.join(lost)}, it has {own_listed}: {remedy}")

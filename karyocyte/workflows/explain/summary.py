@@ -31,9 +31,8 @@ def summarise_networks(words: Sequence[str], depth: int, csv: Path | None) -> No
     Raises:
         UserError: There is neither a run nor an experiment, or the number of classes is not known.
     """
-    tables = []
-    for config, classes in _networks(words):
-        tables.append(_summarise(config, classes, depth).assign(network=config.name))
+    networks = _networks(words)
+    tables = [_summarise(config, classes, depth).assign(network=config.name) for config, classes in networks]
     if csv:
         write_csv(csv, pd.concat(tables, ignore_index=True))
         say(str(csv))

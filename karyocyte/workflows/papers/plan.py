@@ -157,9 +157,7 @@ def check_plan(plan: Plan) -> dict[str, list[Config]]:
 
     A ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin.
     """
-    configs = {}
-    for split in plan.splits:
-        configs[split.name] = [as_classifier(config) for config in job_configs(plan.jobs_of(split))]
+    configs = {split.name: list(map(as_classifier, job_configs(plan.jobs_of(split)))) for split in plan.splits}
     compose_config([f"+experiment={plan.experiments[0]}", *plan.job_words])  # words that are one value for all jobs
     return configs
 

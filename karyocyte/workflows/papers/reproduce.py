@@ -184,7 +184,6 @@ def finished_runs(output_dir: Path, training: Step) -> Runs:
 
 def _fingerprint(runs: Runs) -> str:
     """Return a hash of the runs and of the times of their predictions."""
-    times = {}
-    for folder in chain.from_iterable(runs.values()):
-        times[folder] = Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns
+    folders = chain.from_iterable(runs.values())
+    times = {folder: Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns for folder in folders}
     return sha256_of_value(times)

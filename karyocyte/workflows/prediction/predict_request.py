@@ -96,17 +96,19 @@ class PredictRequest:
                 missing, or in another order; the runs do not form an ensemble.
         """
         if not self.named:
-            first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
-            if kind := picture_network(Path(first)):
-                raise UserError(f"{first} holds a {kind}: python scripts/karyotype.py {kind}={first} PICTURES uses it")
-            raise UserError(
-                f"{first} is not a run of Karyocyte, nor a portable model: {close_run(Path(first))}name a "
-                "finished run's folder first, then the images"
-            )
+            raise UserError(_why_no_model(self.command.paths))
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
         if self.command.paths[: len(self.named)] != self.named:
             raise UserError(f"{self.named[-1]} is a run: name the runs first, then the images")
+        self._check_output()
+        for place in self.places:
+            if not place.exists():
+                near = close_words(self.places) or close_path(place)
+                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
+        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+
+    def _check_output(self) -> None:
         if self.output.suffix.lower() != ".csv":
             table = shlex.quote(str(self.output.with_suffix(".csv")))
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
@@ -114,8 +116,11 @@ class PredictRequest:
             if written.exists() and not self.unfinished.exists():
                 another = shlex.quote(str(free_name(self.output)))
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
-        for place in self.places:
-            if not place.exists():
-                near = close_words(self.places) or close_path(place)
-                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
-        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+
+
+def _why_no_model(paths: Sequence[Path]) -> str:
+    first = ", ".join(map(str, paths[:1])) or "nothing"
+    if kind := picture_network(Path(first)):
+        return f"{first} holds a {kind}: python scripts/karyotype.py {kind}={first} PICTURES uses it"
+    remedy = f"{close_run(Path(first))}name a finished run's folder first, then the images"
+    return f"{first} is not a run of Karyocyte, nor a portable model: {remedy}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -71,22 +72,25 @@ def diagnosis(result: EvaluationResult) -> str:
     words, measured = metric_name(name, result).words, result.test.metrics[name]
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
-    others = {name_of: metrics[name].value or 0.0 for name_of, metrics in (result.baseline or {}).items()}
-    by, least = "chance", 0.5 if name == "auc" else max(result.test.class_counts.values()) / result.test.images
-    if others and max(others.values()) > least:
-        by = max(others, key=others.__getitem__)
-        least = others[by]
+    by, least = _rival(result, name)
     verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
     interval = ends(measured.low, measured.high)
     lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
-    recalls = {each: result.test.metrics[f"recall/{each}"].value for each in result.classes}
-    known = {each: value for each, value in recalls.items() if value is not None}
-    if known:
-        worst = min(known, key=known.__getitem__)
-        lines.append(f"the class that is recognised least is {quoted(worst)} ({number(known[worst])})")
+    recalls = pd.Series({each: result.test.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
+    if recalls.notna().any():
+        least_known = quoted(str(recalls.idxmin()))
+        lines.append(f"the class that is recognised least is {least_known} ({number(recalls.min())})")
     if any(warning.topic == "training" for warning in result.warnings):
         lines.append("a later stage of the training is worse than an earlier one")
     return "; ".join(lines) + "."
+
+
+def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
+    """Return what a model has to beat, chance or the best of the baselines, and how good that is."""
+    rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
+    for name, metrics in (result.baseline or {}).items():
+        rivals[name] = metrics[metric].value or 0.0
+    return max(rivals.items(), key=itemgetter(1))
 
 
 def classes_table(result: EvaluationResult) -> Table:
@@ -146,9 +150,7 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
 def about_rows(chapter: Chapter) -> dict[str, str]:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
     about = chapter.result.about
-    rows = {}
-    for name, key in FACTS.items():
-        rows[name] = _joined(about.get(key))
+    rows = {name: _joined(about.get(key)) for name, key in FACTS.items()}
     if about.get("synthetic"):
         rows["data set"] += " (SYNTHETIC)"
     rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])

@@ -36,8 +36,7 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
         if not each:
             rows.append(_row(label, group))
             continue
-        for run in group:
-            rows.append(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]))
+        rows.extend(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]) for run in group)
     return pd.DataFrame(rows).convert_dtypes()
 
 

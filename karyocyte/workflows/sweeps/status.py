@@ -56,11 +56,9 @@ class JobStatus:
         if self.run is None or self.state == "waiting":
             return ""
         if self.state == "finished":
-            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
-            metric = (test.get("metrics") or {}).get(METRIC) or {}
-            if not metric:
-                return ""
-            return interval(metric["value"], metric["low"], metric["high"])
+            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test", {})
+            metric = test.get("metrics", {}).get(METRIC)
+            return interval(metric["value"], metric["low"], metric["high"]) if metric else ""
         progress = self.run.progress
         if progress.epoch is None:
             return ""
