@@ -42,7 +42,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
         )
     except ValueError as error:  # pandas' parser errors
         raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}: {_FIRST_LINE}") from error
-    if [str(label) for label in table.index] == [str(number) for number in range(1, len(table) + 1)]:
+    if list(map(str, table.index)) == list(map(str, range(1, len(table) + 1))):
         table = table.reset_index(drop=True)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
         raise UserError(f"{file}: rows have more values than the header: {_FIRST_LINE}")

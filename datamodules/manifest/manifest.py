@@ -161,4 +161,4 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         raise PositiveClassUnsaidError(message, classes)
     if positive_class not in classes:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
-    return classes if positive_class == classes[1] else classes[::-1]
+    return tuple(sorted(classes, key=positive_class.__eq__))

@@ -131,18 +131,23 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            if len(table.columns) == 1:
-                raise UserError(f"{file} has one column, {table.columns[0]}: separate columns by commas in all lines")
-            # Names that differ in spelling alone are likely meant; else any column may be.
-            names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
-            free = [name for name in names if name not in data.model_dump().values()]
-            words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
-            raise UserError(f"{file} has no column {column}: set {words}")
+            raise UserError(f"{file} has {_what_it_has(table, data, key, column)}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
+
+
+def _what_it_has(table: pd.DataFrame, data: SourceConfig, key: str, column: str) -> str:
+    """Say what a table has in place of a column that ``data.<key>`` names, and how to name the right one."""
+    if len(table.columns) == 1:
+        return f"one column, {table.columns[0]}: separate columns by commas in all lines"
+    # Names that differ in spelling alone are likely meant; else any column may be.
+    names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
+    free = [name for name in names if name not in data.model_dump().values()]
+    words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
+    return f"no column {column}: set {words}"
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:

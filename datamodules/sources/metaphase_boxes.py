@@ -195,10 +195,7 @@ def _yolo_names(root: Path) -> dict[int, str]:
 
 def _files(root: Path, ending: str) -> list[Path]:
     """Return the files below a folder whose name ends so, in natural order, without hidden ones."""
-    files = []
-    for file in root.rglob(f"*{ending}"):
-        if not any(map(is_system, file.relative_to(root).parts)):
-            files.append(file)
+    files = [file for file in root.rglob(f"*{ending}") if not any(map(is_system, file.relative_to(root).parts))]
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
 
 
