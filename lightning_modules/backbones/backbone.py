@@ -161,7 +161,7 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
         elif isinstance(module, Removed):
             removed.append(f"{name}.")
     for name in names:
-        if name in (ALL, HALF) or name in right:
+        if name in (ALL, HALF, *right):
             continue
         reason = "the backbone has no such module"
         if f"{name}.".startswith(tuple(removed)):

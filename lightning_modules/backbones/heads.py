@@ -129,7 +129,7 @@ def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
     value: Any = None
     if isinstance(layer, dict) and len(layer) == 1:
         ((word, value),) = layer.items()
-    if not isinstance(word, str) or word not in EXAMPLES:
+    if str(word) not in EXAMPLES:
         raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(EXAMPLES.values())}")
     if isinstance(layer, dict) != ("{" in EXAMPLES[word]):
         raise UserError(f"head.layers: {word}: write {EXAMPLES[word]}")
