@@ -30,7 +30,7 @@ from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
+from karyocyte.evaluation.comparison.common_errors import align_groups, missed_by_class
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
@@ -48,7 +48,7 @@ from karyocyte.runs.run import Run
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit
-from karyocyte.workflows.papers.grades import graded
+from karyocyte.workflows.papers.grades import grade_table
 from karyocyte.workflows.training.detection.steps import by_case
 
 OUTPUT = EVIDENCE.parent / "recomputed"
@@ -238,7 +238,7 @@ def excess_of(images: pd.DataFrame) -> dict[str, float]:
 def rows_of_missed(runs: Sequence[Run]) -> pd.DataFrame:
     """Return how many images of each class exactly k members of the ensembles miss, on the paper's split."""
     members = [group for group in groups_of(filter(is_main, runs)) if _split(group) == ("paper", "0")]
-    return missed_by_class(gather(members)) if len(members) > 1 else pd.DataFrame()
+    return missed_by_class(align_groups(members)) if len(members) > 1 else pd.DataFrame()
 
 
 def draw_roc(path: Path, runs: Sequence[Run]) -> None:
@@ -284,5 +284,5 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
 
 if __name__ == "__main__":
     write_all()
-    write_csv(EVIDENCE.parent / "grades.csv", graded(), DIGITS)
+    write_csv(EVIDENCE.parent / "grades.csv", grade_table(), DIGITS)
     karyotypes.write_tables()

@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import UNREAD_SUFFIXES
-from datamodules.io.folder_content import describe_others, list_folder
+from datamodules.io.folder_content import describe_others, find_files
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 
@@ -62,7 +62,7 @@ def find_image_files(
         prefix = PurePosixPath()
         if len(places) > 1:
             prefix = PurePosixPath(place.as_posix())
-        content = list_folder(root, follow_links)
+        content = find_files(root, follow_links)
         for below in sorted([*content.images, *content.unlisted], key=natural_key):
             folders = (root.name, *PurePosixPath(below).parent.parts)
             file = ImageFile(root / below, printable((prefix / below).as_posix()), folders)

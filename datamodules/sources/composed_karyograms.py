@@ -11,7 +11,7 @@ from dataclasses import replace
 import pandas as pd
 
 from datamodules.io.whole_folder import make_once
-from datamodules.manifest.manifest import Manifest, content_hash, listed, order_classes
+from datamodules.manifest.manifest import Manifest, content_hash, manifest_frame, order_classes
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, find_source, source
 from datamodules.sources.folder import expand_karyograms
@@ -68,7 +68,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     if data.parents == "leave_out":
         table = _without_parents(table)
     return Manifest(
-        listed(table.rename(columns={"origin": "group"})),
+        manifest_frame(table.rename(columns={"origin": "group"})),
         folder,
         classes,
         data.positive_class,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
+from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
-from datamodules.sources import SourceContext, merged, source
+from datamodules.sources import SourceContext, merged_frame, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
@@ -52,7 +52,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
                 below = path.relative_to(root).as_posix()
                 row = {"image_id": below, "path": below, "label": name, "subject": parse_subject(path)}
                 rows.append(row if part == root else row | {"part": part.name})
-    frame = merged(listed(rows), context)
+    frame = merged_frame(manifest_frame(rows), context)
     classes = order_classes(set(frame["label"]), data.positive_class)
     if data.classes and len(classes) > 2:
         classes = data.classes

@@ -23,8 +23,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition
-from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
-from karyocyte.config.overrides import check_words, key_of, quote_text, several_values, unreadable
+from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved_values, unknown_key, validated
+from karyocyte.config.overrides import check_words, key_of, quote_remedy, quote_text, several_values
 from karyocyte.config.recipes import with_known_keys
 from karyocyte.config.rules import check_rules
 from karyocyte.config.schema import RECIPES, Config, TrainingConfig
@@ -59,7 +59,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     for key in ("init_from", "detector"):
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
-    values = resolved(composed, "configuration")
+    values = resolved_values(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
     if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:
@@ -69,7 +69,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     recipe = values["recipe"]
     _check_recipe(recipe, values)
     if recipe != "classifier":
-        values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
+        values = with_known_keys(values, resolved_values(composition("data=metaphases"), "configuration"))
     config = validated(RECIPES[recipe], values)
     check_rules(config)
     return config
@@ -103,7 +103,7 @@ def explain_composition() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        raise UserError(f"cannot read the override {error.override!r}: {unreadable(error.override or '')}") from error
+        raise UserError(f"cannot read the override {error.override!r}: {quote_remedy(error.override or '')}") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(_explain_hydra(error)) from error
     except (ValueError, AssertionError) as error:

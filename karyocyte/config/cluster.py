@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import Line, StrictModel
-from karyocyte.config.explain import resolved, validated
+from karyocyte.config.explain import resolved_values, validated
 from karyocyte.config.overrides import key_of
 
 SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
@@ -76,7 +76,7 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     """Return the typed settings of the ``cluster`` node, checked; None: one job after another."""
     if node is None:
         return HereConfig()
-    values = resolved(node, "cluster") if isinstance(node, DictConfig) else dict(node)
+    values = resolved_values(node, "cluster") if isinstance(node, DictConfig) else dict(node)
     if values.get("name") not in _MODELS:
         raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
     return validated(_MODELS[values["name"]], values, "cluster")

@@ -21,7 +21,7 @@ NEAREST = 5  # names in a message, at most
 _UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic adds to the place of a fault
 
 
-def resolved(node: Any, name: str) -> dict[str, Any]:
+def resolved_values(node: Any, name: str) -> dict[str, Any]:
     """Return a node of a composition as plain values; a ``UserError`` begins with ``name``."""
     try:
         values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)

@@ -139,7 +139,7 @@ def several_values(override: str) -> str:
     return f"{override} names several values: {remedy}, or add `-m` to train one run for each"
 
 
-def unreadable(override: str) -> str:
+def quote_remedy(override: str) -> str:
     """Say what may be meant by an override that Hydra's grammar does not read."""
     key, _, value = override.lstrip("+~-").partition("=")
     if override.startswith("-"):
@@ -177,7 +177,7 @@ def _in_quotes(value: str) -> str:
     return '"' + value.replace('"', '\\"') + '"'
 
 
-def without(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:
+def overrides_outside(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:
     """Return the overrides outside some sections, such as "cluster" for +cluster=slurm and cluster.jobs=2."""
     return tuple(word for word in overrides if re.split("[./]", key_of(word))[0] not in sections)
 

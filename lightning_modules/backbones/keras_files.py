@@ -25,7 +25,7 @@ Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with
 
 def convert(source: Path, network: str, target: Path, origin: str) -> None:
     """Write Keras' file ``source`` of a network as safetensors to ``target``; the side file names its ``origin``."""
-    state = converted(read_layers(source), network)
+    state = timm_state(read_layers(source), network)
     facts = KERAS[network]
     side = SideFile(
         model=network,
@@ -55,7 +55,7 @@ def read_layers(path: Path) -> Layers:
     return {name: arrays for name, arrays in layers.items() if arrays}
 
 
-def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
+def timm_state(layers: Layers, network: str) -> dict[str, torch.Tensor]:
     """Return the state of timm's ``network`` without its classifier; both have their layers in the same order."""
     facts = KERAS[network]
     register_network(network)

@@ -46,7 +46,7 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     if isinstance(config, Config):
         build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
-    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):
@@ -134,7 +134,7 @@ def assemble(
         scheduler=settings.scheduler.model_dump(),
         lr=settings.lr,
     )
-    return Classifier.of(given, backbone)
+    return Classifier.from_parameters(given, backbone)
 
 
 def load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from karyocyte.evaluation.referral.choices import (
     choose_referral,
     choose_release,
     cut_notes,
-    reviewed,
+    review_mask,
 )
 from karyocyte.evaluation.referral.selective import areas, rankings
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
@@ -79,7 +79,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
     tables = {"triage": flat_table(value.rules)}
-    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.risk_coverage, curves=curves)}
+    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
     if value.unseen:
         tables["unseen"] = unseen_table({str(runs.about["name"]): value.unseen})
         figures["unseen"] = partial(draw_unseen, table=tables["unseen"])
@@ -106,7 +106,7 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecisi
     negative = np.full(len(predicted), 1 - positive)
     return {
         "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
-        "release": RuleDecision(negative, reviewed("release", images, chosen), chosen.release),
+        "release": RuleDecision(negative, review_mask("release", images, chosen), chosen.release),
     }
 
 
@@ -175,7 +175,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if chosen.confidence is None:
             return Findings()
         cuts.append(chosen.confidence)
-        referred.append(reviewed("confidence", replace(fold.run, frame=fold.test.frame), chosen))
+        referred.append(review_mask("confidence", replace(fold.run, frame=fold.test.frame), chosen))
     review = np.concatenate(referred)
     test = runs.test
     correct = call(test.probabilities, test.positive_index) == test.labels

@@ -125,12 +125,12 @@ def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np
     if not (predictions.labels >= 0).any():
         return
     predicted = call(predictions.probabilities, predictions.positive_index)
-    right = ranked(predictions, SUREST_RIGHT)
-    wrong = ranked(predictions, SUREST_WRONG)
+    right = ranked_rows(predictions, SUREST_RIGHT)
+    wrong = ranked_rows(predictions, SUREST_WRONG)
     selected = {
         f"correct, the most certain of {len(right)}": right,
         f"wrong, the most certain of {len(wrong)}": wrong,
-        "most uncertain": ranked(predictions, DOUBTFUL),
+        "most uncertain": ranked_rows(predictions, DOUBTFUL),
     }
     strips: dict[str, list[Example]] = {}
     for title, strip in selected.items():
@@ -163,7 +163,7 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     if len(classes) > FEW_CLASSES:
         groups, number = [classes], OF_MANY
     for group, (which, words) in product(groups, WORDS.items()):
-        rows = [row for row in ranked(test, which) if row not in chosen and labels[row] in group]
+        rows = [row for row in ranked_rows(test, which) if row not in chosen and labels[row] in group]
         # The first row of each class comes before all others.
         _, firsts = np.unique(labels[rows], return_index=True)
         order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
@@ -171,7 +171,7 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     return list(chosen.items())
 
 
-def ranked(test: Predictions, which: str) -> list[int]:
+def ranked_rows(test: Predictions, which: str) -> list[int]:
     """Return rows of labelled images: "right" or "wrong", the most certain first, or all, the "doubtful" first."""
     labels = test.labels
     uncertainty = test.frame["uncertainty"].to_numpy()

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 import pandas as pd
 
-from karyocyte.common.text import class_counts, quoted
+from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
@@ -133,7 +133,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
 def _numbers(result: EvaluationResult) -> str:
     test = result.test
     counts = test.class_counts
-    classes = class_counts(counts)
+    classes = class_sizes(counts)
     if len(counts) > MANY_CLASSES:
         classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
     subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"

@@ -44,7 +44,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
-    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fitted``.
+    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fit_warnings``.
     """
     counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
     lines = []
@@ -61,11 +61,11 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
         *warnings_about("data", dict.fromkeys(_as_list(about.get("incomplete")))),
-        *warnings_about("", fitted(about)),
+        *warnings_about("", fit_warnings(about)),
     ]
 
 
-def fitted(about: dict[str, Any]) -> list[str]:
+def fit_warnings(about: dict[str, Any]) -> list[str]:
     """Say that an ensemble has used its validation images; ``about["fitted"]`` holds their number, or a list."""
     facts = list(filter(None, _as_list(about.get("fitted"))))  # of a plain member: None
     if not facts:

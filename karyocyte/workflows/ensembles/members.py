@@ -8,7 +8,7 @@ from itertools import chain
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
-from karyocyte.evaluation.pooling.averaging import check_names, stacked
+from karyocyte.evaluation.pooling.averaging import check_members, stacked_probabilities
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.fitness import Problem
 
@@ -48,7 +48,7 @@ class EnsembleMembers:
                 "cannot be fitted on one class, only `average` needs none"
             )
         parts = [member.part("validation") for member in self.members]
-        probabilities = stacked(parts)[:, parts[0].labels >= 0]
+        probabilities = stacked_probabilities(parts)[:, parts[0].labels >= 0]
         return Problem(probabilities, labelled.labels, labelled.positive_index, labelled.classes)
 
 
@@ -62,7 +62,7 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     Raises:
         UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.
     """
-    check_names(names)
+    check_members(names)
     groups = group_runs(list(runs), list(names))
     test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
     # Runs with the same test images are members of one ensemble; of several folds each has its own.

@@ -57,7 +57,7 @@ class ExternalImages:
     images: pd.DataFrame
 
     @property
-    def tested(self) -> pd.Series:
+    def is_tested(self) -> pd.Series:
         """Which images are predicted, bool."""
         return self.images["part"] == TEST
 
@@ -92,14 +92,14 @@ class ExternalImages:
             "source": scanned.source,
             "data": content_hash(scanned)[:8],
             "images": len(self.images),
-            "tested": int(self.tested.sum()),
+            "tested": int(self.is_tested.sum()),
             "classes": self.classes,
             "left_out": left_out,
-            "in_own_test": int((self.tested & (self.images["seen"] == TEST)).sum()),
+            "in_own_test": int((self.is_tested & (self.images["seen"] == TEST)).sum()),
             "trained": str(self.run.folder),
             "trained_with": about.get("revision"),
             "leaks_within": about.get("leaks"),
-            "namesakes": self.seen.namesakes(scanned.frame["subject"][self.tested], self.run.data.persons),
+            "namesakes": self.seen.namesakes(scanned.frame["subject"][self.is_tested], self.run.data.persons),
         }
 
     def notes(self, facts: dict[str, Any]) -> list[str]:

@@ -34,7 +34,7 @@ EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with drop
 TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 
 
-def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
+def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
     """Grade every printed figure of some papers (none named: all) by the 95 % interval of runs that repeat it.
 
     ``paths`` are folders of runs and ensembles (none named: those below ``evidence`` in ``results``). Runs of one
@@ -229,7 +229,7 @@ def show_grades(
     Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
     that none of the runs is of an experiment of the papers.
     """
-    table = graded(paths, papers, results)
+    table = grade_table(paths, papers, results)
     has_run = table["measurement"] > 0
     if paths and not has_run.any():
         raise UserError(f"none of these runs is an experiment of a paper: claims.csv in {results} names them")

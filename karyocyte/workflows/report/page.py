@@ -80,10 +80,10 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     return {
         "label": chapter.label,
         "diagnosis": summary.diagnosis(result),
-        "classes": summary.classes_table(result),
+        "classes": summary.recall_table(result),
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
-        "parts": summary.parts_table(chapter),
+        "parts": summary.part_counts_table(chapter),
         "tiles": summary.tiles(result),
         "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
         "sections": list(filter(None, _sections(chapter, suffix))),

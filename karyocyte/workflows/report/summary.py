@@ -10,7 +10,7 @@ import pandas as pd
 
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.pages.blocks import Tile, count
+from karyocyte.evaluation.pages.blocks import Tile, count_words
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.tables import Cell, Table, metric_name
 from karyocyte.evaluation.types.formats import ends, number
@@ -49,12 +49,12 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     metrics = ["accuracy", "f1_macro"]
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    shown = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
+    shown = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
     if (joint := result.assignment) is not None:
         for name, words in (("accuracy", "chromosomes right, jointly"), ("cells_right", "cells without an error")):
             measured = joint.metrics[f"{name}_assigned"]
             interval = ends(measured.low, measured.high).strip("-")
-            note = f"joint assignment of {count(joint.cells)} cells"
+            note = f"joint assignment of {count_words(joint.cells)} cells"
             shown.append(Tile(words, number(measured.value, undefined="undefined"), interval, note))
     for metric in metrics:
         named = metric_name(metric, result)
@@ -93,7 +93,7 @@ def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
     return max(rivals.items(), key=itemgetter(1))
 
 
-def classes_table(result: EvaluationResult) -> Table:
+def recall_table(result: EvaluationResult) -> Table:
     """Return what is right of each class, also of two."""
     several = tables.classes_table(result)
     if several:
@@ -161,7 +161,7 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
     return _filled(rows)
 
 
-def parts_table(chapter: Chapter) -> Table:
+def part_counts_table(chapter: Chapter) -> Table:
     """Count images, subjects and classes of each part, of each fold."""
     reading = (
         "The model learns from train, chooses when to stop and where to cut on validation and is evaluated on test."
@@ -171,12 +171,12 @@ def parts_table(chapter: Chapter) -> Table:
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in [part for part in PARTS if part in set(frame["part"])]:
             images = frame[frame["part"] == part]
-            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
-            row["subjects"] = count(images["subject"].nunique() or None)
+            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count_words(len(images))}
+            row["subjects"] = count_words(images["subject"].nunique() or None)
             counts = images["label"].value_counts().reindex(chapter.result.classes, fill_value=0)
             if len(counts) > FEW_CLASSES:
                 counts = counts.agg({"smallest class": "min", "largest class": "max"})
-            rows.append(row | counts.map(count).to_dict())
+            rows.append(row | counts.map(count_words).to_dict())
     if not chapter.runs[-1].has(RunFile.SPLIT):
         reading += " The training part is not recorded in this folder."
     return Table.of("Images of each part", rows, reading)

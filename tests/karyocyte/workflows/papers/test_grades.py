@@ -13,7 +13,7 @@ from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import PARTS, printed_claims
-from karyocyte.workflows.papers.grades import count_grades, graded, summary
+from karyocyte.workflows.papers.grades import count_grades, grade_table, summary
 from karyocyte.workflows.papers.measured import BEST_EPOCH
 from tests.helpers.predictions import make_predictions, make_run
 from tests.karyocyte.workflows.papers.claims import DATA, claim, write_results
@@ -34,7 +34,7 @@ def written_run(folder, images=200, settings=None, **about):
 def grades_of(folder, runs, *claims, data=DATA):
     """Return the graded claims of a made-up paper."""
     results = write_results(folder / "results", claims or [claim(printed="0.8")], data)
-    return graded([run.folder for run in runs], results=results)
+    return grade_table([run.folder for run in runs], results=results)
 
 
 @pytest.mark.parametrize(("images", "where"), [(200, ""), (100, ", on 100 of 200 test images")])
