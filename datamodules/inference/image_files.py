@@ -59,9 +59,8 @@ def find_image_files(
             single = ImageFile(root, printable(root.as_posix()), (root.absolute().parent.name,))
             files.setdefault(_identity(root), single)
             continue
-        prefix = PurePosixPath()
-        if len(places) > 1:
-            prefix = PurePosixPath(place.as_posix())
+        # Two folders may have files of one name: the places tell them apart.
+        prefix = PurePosixPath(place.as_posix() if len(places) > 1 else "")
         content = find_files(root, follow_links)
         for below in sorted([*content.images, *content.unlisted], key=natural_key):
             folders = (root.name, *PurePosixPath(below).parent.parts)

@@ -80,24 +80,19 @@ class RunsModel:
     @cached_property
     def facts(self) -> ModelSummary:
         """What the runs say of themselves."""
-        folders = []
-        preparations = []
-        facts = []
-        revisions: list[str] = []
+        preparations = [(str(member.folder), member.config.prepare) for member in self.members]
+        warnings = source_warnings([member.data for member in self.members])
         for member in self.members:
-            folders.append(str(member.folder))
-            preparations.append((str(member.folder), member.config.prepare))
-            facts.append(member.data)
-            revisions += other_revisions(member.folder)
+            warnings += other_revisions(member.folder)
         first = self.members[0]
         return ModelSummary(
-            folders=tuple(folders),
+            folders=tuple(folder for folder, _ in preparations),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
             combiner=self.combiner,
             cache_dir=Path(first.config.cache_dir),
             preparations=tuple(preparations),
-            warnings=tuple(dict.fromkeys(source_warnings(facts) + revisions)),
+            warnings=tuple(dict.fromkeys(warnings)),
         )
 
     @cached_property
@@ -168,18 +163,14 @@ class PortableNetworks:
     def facts(self) -> ModelSummary:
         """What model.json says; a ``UserError`` says that it cannot be read."""
         description = self.model.description
-        preparations = []
-        facts = []
-        for member in description.members:
-            preparations.append((self.named, member.prepare))
-            facts.append(member.training)
+        facts = [member.training for member in description.members]
         return ModelSummary(
             folders=(self.named,),
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
             cache_dir=Path(section_defaults("train")["cache_dir"]),
-            preparations=tuple(preparations),
+            preparations=tuple((self.named, member.prepare) for member in description.members),
             warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 
 import pandas as pd
@@ -71,9 +71,7 @@ class Table:
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
         """Make a table of rows by column; a column that a row lacks is empty there."""
         listed = list(rows)
-        columns: dict[str, None] = {}
-        for row in listed:
-            columns |= dict.fromkeys(row)
+        columns = dict.fromkeys(chain.from_iterable(listed))
         cells = tuple(tuple(map(row.get, columns)) for row in listed)
         return cls(title, tuple(columns), cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
 
@@ -240,8 +238,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     for metric in METRICS:
         name = metric_name(metric, result)
         row: Row = {"metric": Named(name.short, name.words, name.note.replace("images", "subjects"))}
-        for rule, evaluated in subjects.rules.items():
-            row[f"by {rule}"] = evaluated.metrics.get(metric)
+        row |= {f"by {rule}": evaluated.metrics.get(metric) for rule, evaluated in subjects.rules.items()}
         if any(list(row.values())[1:]):
             rows.append(row)
     lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
@@ -259,8 +256,7 @@ def classes_table(result: EvaluationResult) -> Table | None:
     rows = []
     for each in result.per_class or ():
         row: Row = {"class": each.name, "images": each.images}
-        for kind in ("recall", "precision", "F1"):
-            row[kind] = result.test.metrics.get(f"{kind.lower()}/{each.name}")
+        row |= {kind: result.test.metrics.get(f"{kind.lower()}/{each.name}") for kind in ("recall", "precision", "F1")}
         row["most often taken for"] = each.mistaken_for
         if result.assignment:
             row["recall, joint assignment"] = each.recall_assigned
@@ -340,9 +336,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     rows = []
     for name in ("ece", "brier", "nll"):
         row: Row = {"calibration": metric_name(name, result)}
-        for head, side in sides.items():
-            if side:
-                row[head] = side.intervals[name]
+        row |= {head: side.intervals[name] for head, side in sides.items() if side}
         rows.append(row)
     lines = [f"ECE in {calibration.bins} equally wide bins"]
     if calibration.after:

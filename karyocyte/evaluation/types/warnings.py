@@ -1,6 +1,7 @@
 """What a reader of metrics must know before believing them."""
 
 from collections.abc import Mapping
+from itertools import chain
 from math import isclose
 from typing import Any
 
@@ -53,9 +54,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
             lines.append(f"{LEAKS[str(key)]}: up to {most} in a fold")
         elif most:
             lines.append(f"{LEAKS[str(key)]}: {most}")
-    notes: dict[str, None] = {}
-    for external in _as_list(about.get("external")):
-        notes |= dict.fromkeys(external["notes"])
+    notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in _as_list(about.get("external"))))
     return [
         *warnings_about("training", dict.fromkeys(filter(None, _as_list(about.get("stages"))))),
         *warnings_about("leak", lines),

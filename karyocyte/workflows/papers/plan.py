@@ -216,9 +216,7 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
 
 def comparison_step(plan: ReproductionPlan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
     """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
-    compared: list[str] = []
-    for split in plan.splits:
-        compared += _runs_of(plan.experiments, runs[split.name])
+    compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
     words = ("scripts/compare.py", *compared, *map(str, ensembles), "--paper", plan.paper)
     return Step.making("comparison", words, "--csv", plan.output / COMPARISON)
 

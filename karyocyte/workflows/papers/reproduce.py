@@ -114,11 +114,8 @@ def _prepare(plan: ReproductionPlan, records: Records) -> list[Step]:
 
 def _compare(plan: ReproductionPlan, runs: Mapping[str, Runs], records: Records) -> None:
     """Compare the runs, and the ensembles that could be made, with the paper, and write the page."""
-    ensembles = []
-    for split in plan.splits:
-        for run in Run.find(plan.output / split.name):
-            if run.is_ensemble and run.is_finished:
-                ensembles.append(run.folder)
+    found = chain.from_iterable(Run.find(plan.output / split.name) for split in plan.splits)
+    ensembles = [run.folder for run in found if run.is_ensemble and run.is_finished]
     step = comparison_step(plan, runs, ensembles)
     records.discard_result(step)
     if _run(step, "", records) != 0:

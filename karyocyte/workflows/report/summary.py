@@ -88,8 +88,7 @@ def diagnosis(result: EvaluationResult) -> str:
 def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
     """Return what a model has to beat, chance or the best of the baselines, and how good that is."""
     rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
-    for name, metrics in (result.baseline or {}).items():
-        rivals[name] = metrics[metric].value or 0.0
+    rivals |= {name: metrics[metric].value or 0.0 for name, metrics in (result.baseline or {}).items()}
     return max(rivals.items(), key=itemgetter(1))
 
 
@@ -101,9 +100,8 @@ def recall_table(result: EvaluationResult) -> Table:
     rows: list[dict[str, Cell]] = []
     for name in result.classes:
         of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
-        for title in ("recall", "precision", "F1"):
-            of_class[title] = result.test.metrics.get(f"{title.lower()}/{name}")
-        rows.append(of_class)
+        metrics = {title: result.test.metrics.get(f"{title.lower()}/{name}") for title in ("recall", "precision", "F1")}
+        rows.append(of_class | metrics)
     return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 
 
