@@ -27,6 +27,7 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingC
         changes["data"] = data.model_dump()
         data = str(data.defaults_section).removeprefix("data/")
     options = {"data": data}
+    # A text is the option of a group here, whose keys others may then change.
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)

@@ -232,6 +232,7 @@ def _why_unread(page: TiffPage) -> str | None:
     if page.colours not in _COLOURS or page.extra < 0:
         name = _OTHER_COLOURS.get(page.colours, f"unknown ({page.colours})")
         return f"{page.channels} channels, colours of kind {name}: save it as RGB or gray"
+    # 4: undefined, which programs write of unsigned integers, too.
     if page.tag(339, 1) not in (1, 4):
         return f"signed or floating-point values are not defined here: {SAVE}"
     depths = set(page.tags.get(258, (1,))[: page.channels])

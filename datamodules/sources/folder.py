@@ -54,6 +54,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
                 rows.append(row if part == root else row | {"part": part.name})
     frame = merged_frame(manifest_frame(rows), context)
     classes = order_classes(set(frame["label"]), data.positive_class)
+    # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
     notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, parts, classes))
@@ -68,6 +69,7 @@ def _part_folders(root: Path, follow_links: bool) -> list[Path]:
     """
     names = [folder.name for folder in sub_folders(root, follow_links)]
     parts = [name for name in names if is_called(name, _PARTS)]
+    # One such word may be in the name of a class, and nothing is learnt without a training part.
     if len(parts) < 2 or not any(is_called(name, TRAIN_NAMES) for name in parts):
         return []
     if others := absent_from(parts, names):
@@ -119,6 +121,7 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
+    # Folders that are named one by one are meant as classes, whatever they look like.
     if classes is None:
         _check_folders(root, folders)
     names = classes or tuple(folders)
@@ -144,6 +147,7 @@ def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
     if len(folders) == 1 and inner[0]:
         lone = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{root} has one folder, {min(folders)}, which holds {', '.join(inner[0])}: {lone}")
+    # A fold may lack a rare class, so that the names of folds tell as well.
     same = len(inner[0]) > 1 and len(set(inner)) == 1
     if same or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
         found = f"{root}: the folders {', '.join(folders)} all hold {', '.join(inner[0])}"

@@ -119,6 +119,7 @@ def _explain_hydra(error: Exception) -> str:
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return f"a YAML file cannot be read: {error.__cause__ or error}"
     first = str(error).strip().splitlines()[0]
+    # A message of ours, which needs no words of others around it.
     if first.startswith(_FROM_RESOLVER):
         return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:

@@ -105,6 +105,7 @@ def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
             raise UserError(f"{asked} contradicts {typed[name]}: type {right} alone, which sets both")
         trainer[name] = cluster[key]
         typed[name] = asked
+    # There trainer.devices, which the number of GPUs follows, are processes.
     if trainer.accelerator == "cpu" and "gpus_per_node" in set(cluster).difference(own):
         cluster.gpus_per_node = None
     _check_devices(cluster, trainer)

@@ -160,6 +160,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
             if absent:
                 raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
             return self
+        # All keys are in every configuration: only what is switched on contradicts.
         others = self.model_dump(exclude={*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS})
         absent = [key for key, value in others.items() if value]
         if self.apply_to != "all":

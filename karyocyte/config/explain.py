@@ -63,6 +63,7 @@ def _explain(
         text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
+        # A whole section would bury the message.
         if key and not isinstance(fault["input"], Mapping):
             text += f" (got {fault['input']!r})"
     return text + f" ({len(faults) - 1} more)" * (len(faults) > 1)
@@ -89,6 +90,7 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
 def nearest(name: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
     word = name.rpartition(".")[2]
+    # A right word below a wrong section is likelier than a word that is misspelt, so it comes first.
     same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)

@@ -133,6 +133,7 @@ def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
         raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(EXAMPLES.values())}")
     if isinstance(layer, dict) != ("{" in EXAMPLES[word]):
         raise UserError(f"head.layers: {word}: write {EXAMPLES[word]}")
+    # By its type, since true would count as the number 1.
     if word == "dense" and (type(value) is not int or value < 1):
         raise UserError(f"head.layers: dense: {value!r} must be a whole number of units, at least 1")
     if word == "dropout" and (type(value) not in (int, float) or not 0 <= value < 1):

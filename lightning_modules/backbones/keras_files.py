@@ -59,6 +59,7 @@ def timm_state(layers: Layers, network: str) -> dict[str, torch.Tensor]:
     """Return the state of timm's ``network`` without its classifier; both have their layers in the same order."""
     facts = KERAS[network]
     register_network(network)
+    # Names and shapes are all that is asked of it.
     with torch.device("meta"):
         model = timm.create_model(network, num_classes=0, **facts.args)
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}

@@ -83,6 +83,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     for one, two in combinations(range(len(groups)), 2):
         labels = (groups[one].label, groups[two].label)
         try:
+            # Groups of other images are no fault of the call: the remaining pairs are compared all the same.
             first, second = aligned_pair(pooled[one], pooled[two])
         except UserError as reason:
             left_out.append(PairLeftOut(*labels, reason))

@@ -97,6 +97,7 @@ def draw_curves(
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
     for axis in axes[:columns]:
         _name_stages(axis, stages, int(90 / columns))
+    # A shared axis has its numbers in the last row alone, where panels may be missing.
     for axis in axes[-columns:]:
         axis.tick_params(labelbottom=True)
     for axis in grid[-1]:

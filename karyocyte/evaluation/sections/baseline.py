@@ -84,6 +84,7 @@ def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     for name, words in BASELINES.items():
         columns = [_column(name, label) for label in runs.classes]
         frame = pd.concat([test.frame.reindex(columns=columns) for test in runs.tests])
+        # A baseline of a part of the images could not be compared with the network.
         if len(frame) and frame.notna().all(axis=None):
             scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))
             metrics[words] = intervals(scored, runs.settings, names=names)

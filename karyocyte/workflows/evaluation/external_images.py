@@ -206,6 +206,7 @@ def map_classes(theirs: Sequence[str], ours: Sequence[str], mapping: Mapping[str
         remedy = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
         raise UserError(f"the run has no class {', '.join(lost)}, it has {own_listed}: {remedy}")
     mapped = {name: mapping.get(name, name) for name in theirs}
+    # Without any class no image has a label: there is nothing to leave out.
     if theirs and not any(mapped.values()):
         raise UserError(f"{FLAG} leaves out every class of the other set: map at least one of {listed}")
     return mapped

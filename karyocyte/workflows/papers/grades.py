@@ -51,6 +51,7 @@ def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results:
     if paths:
         claims = [replace(claim, not_run="no such run is named") for claim in claims]
     names = {claim.experiment: _names(claim) for claim in claims}
+    # Each run that is measured costs resamples: those that no figure is of are passed over.
     known = set().union(*names.values())
     measured = measure_runs([run for run in runs if str(run.predictions.about.get("name")) in known])
     rows = []
@@ -74,6 +75,7 @@ def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None
     for group in groups.values():
         of_paper = [each for each in group if each.protocol == "paper"]
         apart = next((each for each in group if each.is_apart), None)
+        # Without a run on the paper's split each run stands for itself.
         pairs += [(each, apart if of_paper else each) for each in of_paper or group]
     return pairs
 
@@ -88,6 +90,7 @@ def _rows(claims: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[st
 
 def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str, Any]:
     metric = (claim.part, claim.metric)
+    # On another split a figure is none that the paper could have printed.
     value = own.values.get(metric, NOTHING) if own and own.protocol == "paper" else NOTHING
     row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
     row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}

@@ -137,6 +137,7 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
         words = _per_dataset(words)
     if options.folds and not (options.honest and config.folds):
         raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+    # A paper prints several figures of an experiment, which is trained once.
     claims = read_claims(RESULTS, (paper,)).query("experiment != ''").drop_duplicates("experiment")
     trained = claims.loc[claims["method"] == "", "experiment"]
     for name in options.experiments:

@@ -73,6 +73,7 @@ def diagnosis(result: EvaluationResult) -> str:
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
     by, least = _rival(result, name)
+    # The value alone may be higher by chance.
     verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
     interval = ends(measured.low, measured.high)
     lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
@@ -113,6 +114,7 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     counts = pd.DataFrame(_listed(result.about.get("leaks")))
     if lines:
         title = "Leaks were found: these figures flatter the model"
+        # Near-duplicates may be two cells that look alike, so they prove less than a subject or a file on both sides.
         if not counts.drop(columns="near_pairs", errors="ignore").fillna(0).to_numpy().any():
             title = "Near-duplicates on both sides of the split: these figures may flatter the model"
         return Notice("bad", title, lines)
@@ -166,6 +168,7 @@ def part_counts_table(chapter: Chapter) -> Table:
     )
     rows = []
     for run in chapter.runs:
+        # Predictions lack the images that were trained on.
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in [part for part in PARTS if part in set(frame["part"])]:
             images = frame[frame["part"] == part]

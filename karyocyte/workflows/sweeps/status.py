@@ -157,6 +157,7 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
         if status.reason:
             reason = status.reason.strip()
             if not failed:
+                # The last line of a traceback says what happened.
                 reason = textwrap.shorten(reason.splitlines()[-1], ERROR_LENGTH, placeholder="...")
             parts.append(Text(f"{status.state}: {status.name}: {reason}", style=STYLES.get(status.state, "")))
     return Group(*parts)

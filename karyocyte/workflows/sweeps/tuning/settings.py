@@ -39,6 +39,7 @@ class DimensionConfig(StrictModel):
         if self.choices is not None:
             if (self.low, self.high, self.log) != (None, None, False):
                 raise ValueError("say low and high, or choices, not both")
+            # As texts, since 1 and true are equal.
             if not self.choices or len(set(map(repr, self.choices))) < len(self.choices):
                 raise ValueError("choices: name one or more, each once")
         elif self.low is None or self.high is None:
