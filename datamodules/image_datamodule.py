@@ -111,7 +111,7 @@ class ImageDataModule(SplitDataModule):
         super().setup(stage)
         _ = self.prepare  # measures a frame
 
-    def prepared_images(self, rows: np.ndarray) -> np.ndarray:
+    def prepared(self, rows: np.ndarray) -> np.ndarray:
         """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
         return np.stack([to_shape(np.asarray(self.images[int(row)]), self.config.prepare) for row in rows])
 

@@ -23,7 +23,7 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.tables.results_csv import COLUMNS
 from karyocyte.evaluation.types.formats import interval
-from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, grade_table, summary
+from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, grade_summary, grade_table
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
@@ -365,7 +365,7 @@ def verdict(paper: str, results: Path) -> str:
     of_paper = _graded(results).query("paper == @paper")
     run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != "not run")]
     lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
-    return "\n".join([*lines, "", f"{summary(of_paper)}."]).lstrip()
+    return "\n".join([*lines, "", f"{grade_summary(of_paper)}."]).lstrip()
 
 
 def _measured(results: Path, row: dict[str, str]) -> str:

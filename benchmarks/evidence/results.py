@@ -34,7 +34,7 @@ from karyocyte.evaluation.comparison.common_errors import align_groups, missed_b
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, collect, run_groups
+from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, run_groups, seed_means
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots.plots import rocs
 from karyocyte.evaluation.pooling.averaging import align, combine
@@ -65,7 +65,7 @@ def rows_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         test = run.predictions.part("test")
-        found = collect([test], SETTINGS, names=METRICS)
+        found = seed_means([test], SETTINGS, names=METRICS)
         row = {fact: test.about.get(fact) for fact in FACTS} | {"images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
@@ -82,7 +82,7 @@ def rows_of_areas(evidence: Path) -> pd.DataFrame:
             continue
         split = split.reindex(columns=[*COLUMNS, "area"])
         frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
-        found = collect([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
+        found = seed_means([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
         row = {"split": path.stem, "images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
@@ -101,7 +101,7 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
             row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
         row["departures"] = "; ".join(departures(group))
         row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
-        for name, mean in collect(parts, SETTINGS, names=METRICS).metrics.items():
+        for name, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
             row |= mean.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -183,7 +183,7 @@ def rows_of_ensembles(runs: Sequence[Run]) -> pd.DataFrame:
         for combiner in (average_of(len(members)), fit("genetic", aligned.problem, GeneticConfig(), 0)):
             test = combine(aligned.members, combiner.combine, combiner.method, None).part("test")
             row = {"method": combiner.method, "protocol": protocol, "fold": fold, "members": " ".join(ensemble.labels)}
-            for name, mean in collect([test], SETTINGS, names=METRICS).metrics.items():
+            for name, mean in seed_means([test], SETTINGS, names=METRICS).metrics.items():
                 row |= mean.estimate.columns(name)
             rows.append(row)
     return pd.DataFrame(rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import UNREAD_SUFFIXES
-from datamodules.io.folder_content import describe_others, find_files
+from datamodules.io.folder_content import describe_others, scan_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 
@@ -61,7 +61,7 @@ def find_image_files(
             continue
         # Two folders may have files of one name: the places tell them apart.
         prefix = PurePosixPath(place.as_posix() if len(places) > 1 else "")
-        content = find_files(root, follow_links)
+        content = scan_folder(root, follow_links)
         for below in sorted([*content.images, *content.unlisted], key=natural_key):
             folders = (root.name, *PurePosixPath(below).parent.parts)
             file = ImageFile(root / below, printable((prefix / below).as_posix()), folders)

@@ -36,7 +36,7 @@ class FolderContent:
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
 
-def find_files(root: Path, follow_links: bool = False) -> FolderContent:
+def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
     """List the files in ``root`` and below it.
 
     An image is a file with the suffix of an image format, also of one that cannot be read, and every other file whose

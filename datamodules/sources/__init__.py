@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from datamodules.io.folder_content import describe_others, find_files
+from datamodules.io.folder_content import describe_others, scan_folder
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
@@ -130,7 +130,7 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     written = in_cache and not listing.root.is_relative_to(context.cache_dir / UNPACKED)
     if context.data_dir is None or listing.source == "table" or written:
         return []
-    content = find_files(listing.root, context.follow_links)
+    content = scan_folder(listing.root, context.follow_links)
     others = content.others
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
     if not +others:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.folder_content import find_files, is_system
+from datamodules.io.folder_content import is_system, scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
@@ -49,12 +49,12 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
 
 
 def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
-    """Return the image files in ``folder`` and below it, in natural order, see `find_files`.
+    """Return the image files in ``folder`` and below it, in natural order, see `scan_folder`.
 
     Raises:
         UserError: A folder cannot be listed, or a name is not UTF-8.
     """
-    content = find_files(folder, follow_links)
+    content = scan_folder(folder, follow_links)
     for below in content.unlisted:
         raise UserError(f"{folder / below} cannot be listed: give yourself the right to read it, or move it away")
     for name in content.images:

@@ -23,7 +23,7 @@ from karyocyte.runs.run import Run, open_runs
 from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
 
-def evaluate(request: EvaluateRequest) -> None:
+def evaluate_runs(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:

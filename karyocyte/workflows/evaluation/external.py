@@ -116,7 +116,7 @@ def _adapt(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray) -
     """Adapt a network that wants it to images of the data set that are to be predicted; tell the user."""
     if not network.adapts:
         return None
-    adaptation = adapt_to(network.network.adapt_to, data.prepared_images(rows[sample_rows(len(rows))]))
+    adaptation = adapt_to(network.network.adapt_to, data.prepared(rows[sample_rows(len(rows))]))
     say(adaptation.note)
     return adaptation
 
@@ -129,7 +129,7 @@ def _predict(network: LoadedNetwork, data: ExternalDataModule, rows: np.ndarray)
         with progress_bar(len(rows), "predicting", console.is_terminal or len(rows) >= LONG) as advance:
             for first in range(0, len(rows), network.batch_size):
                 some = rows[first : first + network.batch_size]
-                yield data.prepared_images(some).transpose(0, 3, 1, 2).copy()
+                yield data.prepared(some).transpose(0, 3, 1, 2).copy()
                 advance(len(some))
 
     predicted = Predicted.of_arrays(rows, network.predict(batches()), len(network.classes), network.passes)

@@ -179,7 +179,7 @@ def count_grades(figures: pd.DataFrame) -> dict[str, int]:
     return {COUNTED[rank]: count for rank, count in counts.items()}
 
 
-def summary(figures: pd.DataFrame) -> str:
+def grade_summary(figures: pd.DataFrame) -> str:
     """Return how many printed figures there are, and with which grades."""
     counts = count_grades(figures)
     return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
@@ -239,7 +239,7 @@ def show_grades(
     table = table[has_run] if paths and not papers else table
     for drawn in figure_tables(table):
         console.print(terminal(drawn), drawn.reading, "", sep="\n")
-    say(summary(table))
+    say(grade_summary(table))
     if csv:
         write_csv(csv, table, "%.6g")
         say(f"written to {csv}")

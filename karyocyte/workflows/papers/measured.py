@@ -10,7 +10,7 @@ from scipy import stats
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.intervals.seeds import collect, run_groups
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.pooling import merge_facts
@@ -94,7 +94,7 @@ def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
     names, classes = ["accuracy", "f1_weighted"], runs[0].classes
     if len(classes) == 2:
         names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
-    found = {name: mean.estimate for name, mean in collect(runs, SETTINGS, part, names).metrics.items()}
+    found = {name: mean.estimate for name, mean in seed_means(runs, SETTINGS, part, names).metrics.items()}
     pooled = score(replace(runs[0], frame=pd.concat([run.frame for run in runs], ignore_index=True)))
     return found | {LOSS: around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]}
 

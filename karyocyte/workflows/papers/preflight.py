@@ -43,7 +43,7 @@ class PlannedJob:
         return min(of_source, key=lambda data: data.total, default=None)
 
 
-def report(plan: ReproductionPlan, configs: Mapping[str, Sequence[Config]]) -> None:
+def report_plan(plan: ReproductionPlan, configs: Mapping[str, Sequence[Config]]) -> None:
     """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split.
 
     A ``UserError`` refuses a folder that does not hold the data of its source.
