@@ -22,15 +22,17 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingC
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
     """
     given = {key: value for key, value in keys.items() if value is not None}
-    options = {"data": data if isinstance(data, str) else str(data.defaults_section).removeprefix("data/")}
+    changes: dict[str, Any] = {}
+    if isinstance(data, SourceConfig):
+        changes["data"] = data.model_dump()
+        data = str(data.defaults_section).removeprefix("data/")
+    options = {"data": data}
+    # A text is the option of a group here, whose keys others may then change.
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)
     composed = compose_overrides([f"{group}={name}" for group, name in options.items()])
     places = argument_places(composed)
-    changes: dict[str, Any] = {}
-    if isinstance(data, SourceConfig):
-        changes["data"] = data.model_dump()
     for key, value in given.items():
         if key not in places:
             raise UserError(unknown_key(key, list(places)))

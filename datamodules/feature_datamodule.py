@@ -56,7 +56,7 @@ class FeatureDataModule(LightningDataModule):
         """The images."""
         data = self.data
         images = PreparedDataset(
-            data.images, self._rows, data.labels, self._copies, self._shown, prepare=data.config.prepare
+            data.images, self._rows, data.labels, self._copies, self._augmented_image, prepare=data.config.prepare
         )
         return data.loader(images, self.trainer, batch_size=data.config.loader.batch_size)
 
@@ -76,7 +76,7 @@ class FeatureDataModule(LightningDataModule):
         label = torch.from_numpy(self.data.labels[rows])
         return {"image": self.features[torch.from_numpy(places)], "label": label, "index": torch.from_numpy(rows)}
 
-    def _shown(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
+    def _augmented_image(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         if copy == AS_IT_IS:
             return image
         return self._augmentation(image, epoch, row, copy)

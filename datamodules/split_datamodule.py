@@ -28,7 +28,7 @@ from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.text import class_counts
+from karyocyte.common.text import class_sizes
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -248,7 +248,7 @@ class SplitDataModule(LightningDataModule, ABC):
             lines.append(remark)
         counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
         for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
-            lines.append(f"{part}: {size} images ({class_counts(counts.loc[part].fillna(0).astype(int).to_dict())})")
+            lines.append(f"{part}: {size} images ({class_sizes(counts.loc[part].fillna(0).astype(int).to_dict())})")
         return lines
 
     def content_hash(self) -> str:

@@ -14,8 +14,7 @@ def overview(manifest: Manifest, parts: pd.Series | None) -> pd.DataFrame:
     """
     frame = manifest.frame
     row = {"data": manifest.source, "images": f"{len(frame):,}"}
-    for part, members in _members(parts).items():
-        row[part] = f"{members.sum():,}"
+    row |= {part: f"{members.sum():,}" for part, members in _members(parts).items()}
     width = frame["width"]
     height = frame["height"]
     sizes = [f"{width.min()} x {height.min()}", f"{width.max()} x {height.max()}"]

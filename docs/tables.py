@@ -24,7 +24,7 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.tables.results_csv import COLUMNS
 from karyocyte.evaluation.types.formats import interval
-from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, graded, summary
+from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, grade_summary, grade_table
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
@@ -336,7 +336,7 @@ def cnmc_grid(paper: str, metric: str, results: Path) -> str:
 @cache
 def _graded(results: Path) -> pd.DataFrame:
     """Grade the printed figures once for all blocks."""
-    return graded(results=results)
+    return grade_table(results=results)
 
 
 def grades(paper: str, results: Path) -> str:
@@ -352,7 +352,7 @@ def grades(paper: str, results: Path) -> str:
 
 
 def grade_sentence(row: dict[str, Any]) -> str:
-    """Return a row of ``graded`` that has a figure of ours as an English sentence."""
+    """Return a row of ``grade_table`` that has a figure of ours as an English sentence."""
     name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
     ours = interval(row["value"], row["low"], row["high"])
     found = f"{name} is {ours}; the paper prints {row['printed']}"
@@ -369,7 +369,7 @@ def verdict(paper: str, results: Path) -> str:
     of_paper = _graded(results).query("paper == @paper")
     run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != "not run")]
     lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
-    return "\n".join([*lines, "", f"{summary(of_paper)}."]).lstrip()
+    return "\n".join([*lines, "", f"{grade_summary(of_paper)}."]).lstrip()
 
 
 def _measured(results: Path, row: dict[str, str]) -> str:

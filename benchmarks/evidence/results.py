@@ -29,12 +29,12 @@ from benchmarks.evidence.leak import leak
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.comparison.common_errors import gather, missed_by_class
+from karyocyte.evaluation.comparison.common_errors import align_groups, missed_by_class
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, collect, run_groups
+from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, run_groups, seed_means
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots.plots import rocs
 from karyocyte.evaluation.pooling.averaging import align, combine
@@ -48,7 +48,7 @@ from karyocyte.runs.run import Run
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.members import group_members
 from karyocyte.workflows.ensembles.methods import average_of, fit
-from karyocyte.workflows.papers.grades import graded
+from karyocyte.workflows.papers.grades import grade_table
 
 OUTPUT = EVIDENCE.parent / "recomputed"
 FLAGSHIP = "resnet50_cut_block5"
@@ -64,7 +64,7 @@ def rows_of_runs(runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         test = run.predictions.part("test")
-        found = collect([test], SETTINGS, names=METRICS)
+        found = seed_means([test], SETTINGS, names=METRICS)
         row = {fact: test.about.get(fact) for fact in FACTS} | {"images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
@@ -81,7 +81,7 @@ def rows_of_areas(evidence: Path) -> pd.DataFrame:
             continue
         split = split.reindex(columns=[*COLUMNS, "area"])
         frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
-        found = collect([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
+        found = seed_means([Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})], SETTINGS, names=METRICS)
         row = {"split": path.stem, "images": found.images, "persons": found.subjects}
         for name, mean in found.metrics.items():
             row |= mean.estimate.columns(name)
@@ -100,7 +100,7 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
             row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
         row["departures"] = "; ".join(departures(group))
         row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
-        for name, mean in collect(parts, SETTINGS, names=METRICS).metrics.items():
+        for name, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
             row |= mean.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -182,7 +182,7 @@ def rows_of_ensembles(runs: Sequence[Run]) -> pd.DataFrame:
         for combiner in (average_of(len(members)), fit("genetic", aligned.problem, GeneticConfig(), 0)):
             test = combine(aligned.members, combiner.combine, combiner.method, None).part("test")
             row = {"method": combiner.method, "protocol": protocol, "fold": fold, "members": " ".join(ensemble.labels)}
-            for name, mean in collect([test], SETTINGS, names=METRICS).metrics.items():
+            for name, mean in seed_means([test], SETTINGS, names=METRICS).metrics.items():
                 row |= mean.estimate.columns(name)
             rows.append(row)
     return pd.DataFrame(rows)
@@ -237,7 +237,7 @@ def excess_of(images: pd.DataFrame) -> dict[str, float]:
 def rows_of_missed(runs: Sequence[Run]) -> pd.DataFrame:
     """Return how many images of each class exactly k members of the ensembles miss, on the paper's split."""
     members = [group for group in groups_of(filter(is_main, runs)) if _split(group) == ("paper", "0")]
-    return missed_by_class(gather(members)) if len(members) > 1 else pd.DataFrame()
+    return missed_by_class(align_groups(members)) if len(members) > 1 else pd.DataFrame()
 
 
 def draw_roc(path: Path, runs: Sequence[Run]) -> None:
@@ -283,4 +283,4 @@ def write_all(output: Path = OUTPUT, evidence: Path = EVIDENCE) -> None:
 
 if __name__ == "__main__":
     write_all()
-    write_csv(EVIDENCE.parent / "grades.csv", graded(), DIGITS)
+    write_csv(EVIDENCE.parent / "grades.csv", grade_table(), DIGITS)

@@ -68,11 +68,11 @@ class ImageFileBatches:
                 yield np.stack(usable).transpose(0, 3, 1, 2).copy()
 
     @property
-    def usable(self) -> np.ndarray:
+    def usable_positions(self) -> np.ndarray:
         """The positions of the files that can be used, int64, shape (N,)."""
         return np.setdiff1d(np.arange(len(self.files)), list(self.causes))
 
-    def prepared(self, rows: Iterable[int]) -> np.ndarray:
+    def prepared_files(self, rows: Iterable[int]) -> np.ndarray:
         """Return the files of some positions that can be used, prepared: uint8 RGB, shape (N, H, W, 3)."""
         images = [image for image in in_threads(self._prepared, rows) if image is not None]
         return np.stack(images) if images else np.zeros((0, 0, 0, 3), np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.io.archives import resolve_data_dir
 from datamodules.io.decode import UNREAD_SUFFIXES
-from datamodules.io.folder_content import describe_others, list_folder
+from datamodules.io.folder_content import describe_others, scan_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 
@@ -59,10 +59,9 @@ def find_image_files(
             single = ImageFile(root, printable(root.as_posix()), (root.absolute().parent.name,))
             files.setdefault(_identity(root), single)
             continue
-        prefix = PurePosixPath()
-        if len(places) > 1:
-            prefix = PurePosixPath(place.as_posix())
-        content = list_folder(root, follow_links)
+        # Two folders may have files of one name: the places tell them apart.
+        prefix = PurePosixPath(place.as_posix() if len(places) > 1 else "")
+        content = scan_folder(root, follow_links)
         for below in sorted([*content.images, *content.unlisted], key=natural_key):
             folders = (root.name, *PurePosixPath(below).parent.parts)
             file = ImageFile(root / below, printable((prefix / below).as_posix()), folders)

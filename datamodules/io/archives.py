@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from datamodules.io.folder_content import is_system
 from datamodules.io.progress import progress_bar
-from datamodules.io.whole_folder import UNPACKED, check_space, make_once, whole_folder
+from datamodules.io.whole_folder import UNPACKED, check_disk_space, make_once, whole_folder
 from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import sha256_of_value
 
@@ -93,7 +93,7 @@ def _check_size(members: Sequence[zipfile.ZipInfo], archive: Path, folder: Path)
     if size > LARGEST or (size > SMALL and size > LARGEST_RATIO * archive.stat().st_size):
         limit = f"{LARGEST / 1e9:.0f} GB, or {LARGEST_RATIO} times its size"
         raise UserError(f"{archive} unpacks to {size / 1e9:.1f} GB, more than {limit}: unpack it by hand")
-    check_space(folder, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
+    check_disk_space(folder, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
 
 
 def lone_folder(root: Path, wanted: str | None = None) -> Path:

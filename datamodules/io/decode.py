@@ -139,7 +139,7 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
             that are no colours; or the picture is one colour, as good as black, or transparent nearly everywhere.
     """
     try:
-        return _decoded(data, background)
+        return _decoded_picture(data, background)
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
@@ -204,7 +204,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _decoded(data: bytes, background: Background) -> Decoded:
+def _decoded_picture(data: bytes, background: Background) -> Decoded:
     page = None
     notes = []
     if data.startswith(_TIFF):

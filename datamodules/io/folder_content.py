@@ -36,7 +36,7 @@ class FolderContent:
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
 
-def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
+def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
     """List the files in ``root`` and below it.
 
     An image is a file with the suffix of an image format, also of one that cannot be read, and every other file whose
@@ -58,14 +58,7 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
             continue
         for entry in found:
             name = f"{below}/{entry.name}" if below else entry.name
-            kind = None
-            if is_system(entry.name):
-                kind = "hidden folder" if entry.is_dir() else HIDDEN
-            # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
-            elif entry.is_symlink():
-                kind = _kind_of_link(entry, real_root, followed, follow_links)
-            elif not entry.is_dir():
-                kind = _kind_of_file(entry.path)
+            kind = _kind_of_entry(entry, real_root, followed, follow_links)
             if kind == IMAGE:
                 content.images.append(name)
             elif kind is None:
@@ -74,6 +67,16 @@ def list_folder(root: Path, follow_links: bool = False) -> FolderContent:
                 content.others[kind] += 1
     content.images.sort(key=natural_key)
     return content
+
+
+def _kind_of_entry(entry: os.DirEntry[str], real_root: str, followed: set[str], follow_links: bool) -> str | None:
+    """Return what an entry is, None where it is a folder to be listed."""
+    if is_system(entry.name):
+        return "hidden folder" if entry.is_dir() else HIDDEN
+    # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
+    if entry.is_symlink():
+        return _kind_of_link(entry, real_root, followed, follow_links)
+    return None if entry.is_dir() else _kind_of_file(entry.path)
 
 
 def _kind_of_link(entry: os.DirEntry[str], root: str, followed: set[str], follow_links: bool) -> str | None:

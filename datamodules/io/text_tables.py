@@ -31,7 +31,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
         UserError: The file cannot be read, has no rows, two columns of one name, or rows that are longer than its
             header.
     """
-    text, notes = _decoded(file)
+    text, notes = _file_text(file)
     first, separator, rows = _header(text)
     names = [name.strip() for name in next(csv.reader(rows.splitlines()[:1], delimiter=separator), [])]
     if twice := {name for name in names if name and names.count(name) > 1}:  # pandas would read the first
@@ -42,7 +42,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
         )
     except ValueError as error:  # pandas' parser errors
         raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}: {_FIRST_LINE}") from error
-    if [str(label) for label in table.index] == [str(number) for number in range(1, len(table) + 1)]:
+    if list(map(str, table.index)) == list(map(str, range(1, len(table) + 1))):
         table = table.reset_index(drop=True)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
         raise UserError(f"{file}: rows have more values than the header: {_FIRST_LINE}")
@@ -56,7 +56,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
     return table
 
 
-def _decoded(file: Path) -> tuple[str, tuple[str, ...]]:
+def _file_text(file: Path) -> tuple[str, tuple[str, ...]]:
     """Return the text of a file in UTF-8, UTF-16 with its mark, or else Windows-1252, which a note says."""
     try:
         data = file.read_bytes()

@@ -143,6 +143,10 @@ def check_page(page: TiffPage, data: bytes) -> None:
         raise TiffError("channels beyond the colours, in a way that is not read: save it without them")
     if page.tag(259) == _OLD_JPEG:  # it has a table of its own in place of strips
         return
+    _check_strips(page, data)
+
+
+def _check_strips(page: TiffPage, data: bytes) -> None:
     strips = page.strips[: page.needed_strips]
     if len(strips) < page.needed_strips or not all(0 < start < len(data) for start in strips):
         raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
@@ -150,6 +154,12 @@ def check_page(page: TiffPage, data: bytes) -> None:
         for start, length in zip(strips, page.tags.get(325) or page.tags.get(279, ()), strict=False):
             if length >= 8 and data[start + length - 8 : start + length] == bytes(8):  # they would be decoded
                 raise TiffError("damaged: zeros are in place of the end of a strip")
+
+
+def _is_plain(page: TiffPage) -> bool:
+    in_order = not page.is_planar and page.tag(274, 1) == page.tag(266, 1) == 1  # of channels, rows and bits
+    is_gray_or_rgb = page.depth == 8 and page.colours in (GRAY, RGB) and page.extra == 0
+    return page.tag(259, 1) == 1 and is_gray_or_rgb and in_order and _XMP not in page.tags
 
 
 def plain_values(page: TiffPage, data: bytes) -> np.ndarray | None:
@@ -160,10 +170,8 @@ def plain_values(page: TiffPage, data: bytes) -> np.ndarray | None:
     Returns:
         uint8, gray (H, W) or RGB (H, W, 3).
     """
-    is_plain = page.tag(259, 1) == 1 and page.depth == 8 and page.colours in (GRAY, RGB) and page.extra == 0
-    in_order = not page.is_planar and page.tag(274, 1) == 1 and page.tag(266, 1) == 1  # of channels, rows and bits
     lengths = page.tags.get(279, ())  # of strips: tiles have another tag
-    if not is_plain or not in_order or _XMP in page.tags or not lengths or len(lengths) != len(page.strips):
+    if not _is_plain(page) or not lengths or len(lengths) != len(page.strips):
         return None
     ends = [start + length for start, length in zip(page.strips, lengths, strict=True)]
     width, height = page.size
@@ -224,6 +232,7 @@ def _why_unread(page: TiffPage) -> str | None:
     if page.colours not in _COLOURS or page.extra < 0:
         name = _OTHER_COLOURS.get(page.colours, f"unknown ({page.colours})")
         return f"{page.channels} channels, colours of kind {name}: save it as RGB or gray"
+    # 4: undefined, which programs write of unsigned integers, too.
     if page.tag(339, 1) not in (1, 4):
         return f"signed or floating-point values are not defined here: {SAVE}"
     depths = set(page.tags.get(258, (1,))[: page.channels])

@@ -61,7 +61,7 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
         lock.unlink(missing_ok=True)
 
 
-def check_space(folder: Path, needed: int, what: str, remedy: str) -> None:
+def check_disk_space(folder: Path, needed: int, what: str, remedy: str) -> None:
     """Refuse to write more bytes than the disk of a folder has left.
 
     Raises:

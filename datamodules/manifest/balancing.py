@@ -83,7 +83,7 @@ def even_out(smaller: int, larger: int, most: int | None = None) -> tuple[int, i
     return copies, kept
 
 
-def draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def drawn_rows(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draw ``count`` of the rows without replacement, in ascending order."""
     return np.sort(rng.choice(rows, count, replace=False))
 
@@ -95,8 +95,8 @@ def _hem_all(labels: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     small = rows[labels == counts.argmin()]
     large = rows[labels != counts.argmin()]
     copies, kept = even_out(len(small), len(large))
-    copied = draw(small, copies, rng)
-    chosen = draw(large, kept, rng)
+    copied = drawn_rows(small, copies, rng)
+    chosen = drawn_rows(large, kept, rng)
     copy = np.concatenate([np.zeros(len(small) + kept, np.int64), np.ones(copies, np.int64)])
     return BalancePlan(np.concatenate([small, chosen, copied]), copy)
 
@@ -115,7 +115,7 @@ def _persons(labels: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
 def _to_count(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """``count`` of the rows of one class, with copies where there are too few, and the number of each: (2, count)."""
     if len(rows) >= count:
-        return np.stack([draw(rows, count, rng), np.zeros(count, np.int64)])
+        return np.stack([drawn_rows(rows, count, rng), np.zeros(count, np.int64)])
     rounds = -(-count // len(rows))
     dealt = np.concatenate([rows, *(rng.permutation(rows) for _ in range(rounds - 1))])
     return np.stack([dealt, np.repeat(np.arange(rounds), len(rows))])[:, :count]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.manifest.manifest import Manifest
-from datamodules.manifest.spellings import described
+from datamodules.manifest.spellings import quotation
 from datamodules.manifest.splits import PARTS
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
@@ -33,19 +33,19 @@ class LeakReport:
     conflicting: tuple[tuple[str, ...], ...] = ()  # ids of images of the same bytes and different labels, in any part
 
     @property
-    def identical(self) -> pd.DataFrame:
+    def identical_pairs(self) -> pd.DataFrame:
         """The pairs of identical files."""
         return self.pairs[self.pairs["kind"] == "identical"]
 
     @property
-    def near(self) -> pd.DataFrame:
+    def near_pairs(self) -> pd.DataFrame:
         """The listed pairs of near-duplicates."""
         return self.pairs[self.pairs["kind"] == "near"]
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
         near = None if self.near_bits is None else self.near_count
-        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical), "near_pairs": near}
+        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, and the first names behind them, as plain values for JSON."""
@@ -54,11 +54,11 @@ class LeakReport:
             "protocol": self.protocol,
             "subjects_in_several_parts": len(self.subjects),
             "subjects": list(self.subjects[:100]),
-            "identical_pairs": len(self.identical),
-            "identical": self.identical[columns].head(100).to_numpy(object).tolist(),
+            "identical_pairs": len(self.identical_pairs),
+            "identical": self.identical_pairs[columns].head(100).to_numpy(object).tolist(),
             "near_pairs": self.counts()["near_pairs"],
             "near_bits": self.near_bits,
-            "near": self.near[columns].head(100).to_numpy(object).tolist(),
+            "near": self.near_pairs[columns].head(100).to_numpy(object).tolist(),
             "conflicting_labels": [list(group) for group in self.conflicting[:100]],
         }
 
@@ -67,12 +67,12 @@ class LeakReport:
         lines = []
         if self.subjects:
             lines.append(f"subjects in more than one part: {len(self.subjects):,} ({_first_names(self.subjects)})")
-        if len(self.identical):
-            first = _describe_first(self.identical)
-            lines.append(f"pairs of identical files across parts: {len(self.identical):,}, first {first}")
+        if len(self.identical_pairs):
+            first = _describe_first(self.identical_pairs)
+            lines.append(f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}")
         if self.near_count:
             within = f"within {self.near_bits} of 256 bits"
-            closest = _describe_first(self.near)
+            closest = _describe_first(self.near_pairs)
             lines.append(f"near-duplicate pairs across parts ({within}): {self.near_count:,}, closest {closest}")
         if self.conflicting:
             first = " and ".join(self.conflicting[0])
@@ -121,7 +121,7 @@ def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:
         parts = used.loc[used["subject"].isin(group), "part"].unique()
         if len(parts) > 1:
             keys = "alike_names=merge makes them one subject, alike_names=distinct keeps them apart"
-            raise UserError(f"subjects {described(group)} are in {' and '.join(sorted(parts))}: one person? {keys}")
+            raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {keys}")
 
 
 def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
@@ -219,11 +219,11 @@ def _stop(report: LeakReport, split: SplitConfig) -> None:
         names = f"{len(report.subjects):,} ({_first_names(report.subjects)})"
         remedy = "take their images out of one part, or say protocol=image"
         raise UserError(f"subjects in more than one part: {names}: {remedy}")
-    if len(report.identical):
+    if len(report.identical_pairs):
         remedy = "keep one copy of each, or say protocol=paper, which only warns"
-        raise UserError(f"the same file is in two parts: {_describe_first(report.identical)}: {remedy}")
+        raise UserError(f"the same file is in two parts: {_describe_first(report.identical_pairs)}: {remedy}")
     if split.near_duplicates == "stop" and report.near_count:
-        pair = f"{_describe_first(report.near)}, {report.near['distance'].iloc[0]} of 256 bits apart"
+        pair = f"{_describe_first(report.near_pairs)}, {report.near_pairs['distance'].iloc[0]} of 256 bits apart"
         others = f"{report.near_count:,} pairs in all: keep one of each, or say split.near_duplicates=report"
         raise UserError(f"near-duplicates in two parts: {pair}; {others}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from datamodules.manifest.spellings import described, spellings
+from datamodules.manifest.spellings import quotation, spellings
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import counted, natural_key
@@ -55,9 +55,9 @@ class Person:
 class Manifest:
     """One row per image of a source."""
 
-    # the columns of `listed` and, once `scan.scan_listing` has opened the files, ``width`` and ``height`` (pixels, as
-    # decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits), ``phash`` (perceptual hash,
-    # 256 bits as 64 hex digits) and `numbers.NUMBERS`. The index is 0, 1, 2, ...
+    # the columns of `manifest_frame` and, once `scan.scan_listing` has opened the files, ``width`` and ``height``
+    # (pixels, as decoded), ``channels`` (of the file), ``sha256`` (of the file's bytes, 64 hex digits), ``phash``
+    # (perceptual hash, 256 bits as 64 hex digits) and `numbers.NUMBERS`. The index is 0, 1, 2, ...
     frame: pd.DataFrame
     root: Path  # the folder that the paths are below
     classes: tuple[str, ...]  # their order is the class index; with two classes the positive one has index 1
@@ -111,7 +111,7 @@ def absent_from(present: Container[str], names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in present]
 
 
-def listed(rows: pd.DataFrame | Sequence[Mapping[str, str | None]]) -> pd.DataFrame:
+def manifest_frame(rows: pd.DataFrame | Sequence[Mapping[str, str | None]]) -> pd.DataFrame:
     """Return the frame of a manifest whose files were not opened yet; a fact that is empty or missing becomes None.
 
     Its columns are ``image_id`` (unique in the source), ``path`` (POSIX, below the source's root), ``label`` (class),
@@ -144,7 +144,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     # Two spellings of one class would leave nothing to tell apart, or hide some positive images.
     if alike and (len(classes) == 2 or positive_class is not None):
         remedy = "`alike_names=merge` makes them one, or correct them"
-        raise UserError(f"classes {described(alike[0])} may be the same: {remedy}")
+        raise UserError(f"classes {quotation(alike[0])} may be the same: {remedy}")
     if len(classes) < 2:
         raise UserError(
             f"two classes or more are needed, found: {', '.join(classes) or 'none'} (data_dir, data.source)"
@@ -161,4 +161,4 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         raise PositiveClassUnsaidError(message, classes)
     if positive_class not in classes:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
-    return classes if positive_class == classes[1] else classes[::-1]
+    return tuple(sorted(classes, key=positive_class.__eq__))

@@ -47,7 +47,7 @@ def spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def described(group: Iterable[str]) -> str:
+def quotation(group: Iterable[str]) -> str:
     """Return a group of spellings for a message: "P1" and "P01"; with code points where they print alike."""
     names = list(group)
     shown = [_visible(unicodedata.normalize("NFC", name)).strip() for name in names]
@@ -80,7 +80,7 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
             continue
         groups = spellings(frame[column].dropna())
         if groups:
-            shown = "; ".join(map(described, groups[:3]))
+            shown = "; ".join(map(quotation, groups[:3]))
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
             remedy = "alike_names=merge makes them one, alike_names=distinct keeps them apart"
             lines.append(f"{what} that may be the same: {shown}{more} ({remedy})")

@@ -1,7 +1,7 @@
 """Which images train, validate and test."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
@@ -105,10 +105,7 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
         given = f"split.given_validation={split.given_validation}"
         raise UserError(f"{given} needs a given test part: name it, split.test=<part>")
     elif given_folds:
-        unknown = rows.loc[rows["part"].isna(), "image_id"]
-        if len(unknown):
-            message = f"{len(unknown):,} images have no fold while others do, first {unknown.iloc[0]}"
-            raise UserError(f"{message}: give each its part")
+        _check_known(rows)
         # Parts beside the folds stay unused.
         rows = rows[rows["part"].isin(given_folds.values())]
     # By image id, so that a draw does not depend on the order of a table or of a folder.
@@ -126,6 +123,13 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
         drawn = _folds(rows, protocol, split)
     parts[rows.index] = drawn
     return parts
+
+
+def _check_known(rows: pd.DataFrame) -> None:
+    unknown = rows.loc[rows["part"].isna(), "image_id"]
+    if len(unknown):
+        message = f"{len(unknown):,} images have no fold while others do, first {unknown.iloc[0]}"
+        raise UserError(f"{message}: give each its part")
 
 
 def is_called(name: str, part_names: Iterable[str]) -> bool:
@@ -147,13 +151,15 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     if protocol == "paper" or not others:
         return []
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
-    test = next((name for name in others if is_called(name, TEST_NAMES)), None)
-    validation = next((name for name in others if is_called(name, VALIDATION_NAMES)), None)
-    if test and validation:
-        remedy = f"split.test={test} split.given_validation={validation}"
-    elif test or validation:
-        remedy = f"split.test={test or validation}"
+    found = [*_called(others, TEST_NAMES), *_called(others, VALIDATION_NAMES)]
+    if found:
+        keys = ("split.test", "split.given_validation")
+        remedy = " ".join(f"{key}={name}" for key, name in zip(keys, found, strict=False))
     return [f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
+
+
+def _called(parts: Sequence[str], part_names: Iterable[str]) -> list[str]:
+    return [name for name in parts if is_called(name, part_names)][:1]
 
 
 def _of_part(rows: pd.DataFrame, key: str, part: str) -> np.ndarray:
@@ -178,10 +184,8 @@ def number_of_folds(manifest: Manifest, protocol: str, split: SplitConfig) -> in
 
 def _given_folds(rows: pd.DataFrame) -> dict[int, str]:
     """The given parts that are folds, by their number."""
-    folds = {}
-    for part in rows["part"].dropna().unique():
-        if match := _FOLD.fullmatch(part):
-            folds[int(match[1])] = part
+    parts = rows["part"].dropna().unique()
+    folds = {int(match[1]): part for part in parts if (match := _FOLD.fullmatch(part))}
     return dict(sorted(folds.items()))
 
 

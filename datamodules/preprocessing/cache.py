@@ -12,7 +12,7 @@ import pandas as pd
 from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
-from datamodules.io.whole_folder import check_space, whole_folder
+from datamodules.io.whole_folder import check_disk_space, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
@@ -62,7 +62,7 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
         key = "size"
     # A memory map on a full disk ends the process with a bus error: ask before.
     remedy = f"set cache_dir, or a smaller prepare.{key}"
-    check_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
+    check_disk_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
     with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
         digests = _prepare_rows(array, manifest, config, progress)

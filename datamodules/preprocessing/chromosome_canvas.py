@@ -75,7 +75,7 @@ def width_of(image: np.ndarray, threshold: int) -> float:
     return float(4 * distance * (1 + 8 * distance**2 / area))
 
 
-def equalized(image: np.ndarray, threshold: int) -> np.ndarray:
+def equalized_image(image: np.ndarray, threshold: int) -> np.ndarray:
     """Equalise the histogram of the chromosome: each gray value becomes the share of its pixels that are darker.
 
     So stains, exposures and gammas, which change the gray values but not their order, come out alike.
@@ -106,7 +106,7 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
         TooLargeError: It is larger than the canvas, and ``config.canvas.oversize`` is "stop".
     """
     height, width = config.shape
-    gray = equalized(image, config.crop_threshold) if config.canvas.equalize else to_gray(image)
+    gray = equalized_image(image, config.crop_threshold) if config.canvas.equalize else to_gray(image)
     image = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
     extent = extent_of(image, config.crop_threshold)
     if math.isnan(scale):

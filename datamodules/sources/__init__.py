@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from datamodules.io.folder_content import describe_others, list_folder
+from datamodules.io.folder_content import describe_others, scan_folder
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
@@ -38,7 +38,7 @@ Lister = Callable[[Any, SourceContext], Manifest]
 
 
 @dataclass(frozen=True)
-class Source:
+class ListedSource:
     """A data source."""
 
     list_images: Lister  # lists the images without opening them
@@ -46,23 +46,23 @@ class Source:
     expand: Callable[[Manifest, TrainingConfig], Expansion] | None = None  # what its paper does before the split
 
 
-_SOURCES: dict[type[SourceConfig], Source] = {}
+_SOURCES: dict[type[SourceConfig], ListedSource] = {}
 # The module of a source has its name but for these.
 _MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
 
 def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Lister]:
-    """Register a function that lists the images of the source with these settings; ``facts`` as in `Source`."""
+    """Register a function that lists the images of the source with these settings; ``facts`` as in `ListedSource`."""
 
     def register(lister: Lister) -> Lister:
         """Register the function under the settings of the source."""
-        _SOURCES[config] = Source(lister, **facts)
+        _SOURCES[config] = ListedSource(lister, **facts)
         return lister
 
     return register
 
 
-def find_source(data: SourceConfig) -> Source:
+def find_source(data: SourceConfig) -> ListedSource:
     """Return the data source that has these settings; no module of another source is loaded."""
     if type(data) not in _SOURCES:  # the module of a user's own source was loaded for its settings
         import_module(f"{__name__}.{_MODULES.get(data.source, data.source)}")
@@ -110,7 +110,7 @@ def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
     listing = find_source(data).list_images(data, context)
     notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
-    listing = replace(listing, frame=merged(listing.frame, context))
+    listing = replace(listing, frame=merged_frame(listing.frame, context))
     if context.alike_names == "report":
         subjects = spellings(listing.frame["subject"].dropna())
         listing = replace(listing, alike_subjects=tuple(subjects))
@@ -118,7 +118,7 @@ def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     return replace(listing, notes=notes, synthetic=listing.synthetic or listing.is_marked())
 
 
-def merged(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
+def merged_frame(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
     """Return a frame in which names that mean the same are one, where this is wanted."""
     return merge_spellings(frame) if context.alike_names == "merge" else frame
 
@@ -130,7 +130,7 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     written = in_cache and not listing.root.is_relative_to(context.cache_dir / UNPACKED)
     if context.data_dir is None or listing.source == "table" or written:
         return []
-    content = list_folder(listing.root, context.follow_links)
+    content = scan_folder(listing.root, context.follow_links)
     others = content.others
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
     if not +others:

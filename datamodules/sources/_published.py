@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.io.written_images import write_once
-from datamodules.manifest.manifest import Manifest, listed
+from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext
 from datamodules.sources.listing import data_folder
 from karyocyte.common.cli import say
@@ -104,6 +104,6 @@ def list_arrays(
             path = f"{part}/{classes[label]}/{number:05d}.png"
             rows.append({"image_id": path, "path": path, "label": classes[label], "part": GIVEN[part]})
         notes.compare(part, {part: len(labels)}, {part: published[part]})
-    frame = listed(rows)
+    frame = manifest_frame(rows)
     write_once(folder, frame["path"].tolist(), images.__getitem__, context.progress)
     return Manifest(frame, folder, classes, None, folder.parent.name, notes.all, incomplete=notes.incomplete)

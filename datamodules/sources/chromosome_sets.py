@@ -36,11 +36,8 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
         except UserError as error:
             raise UserError(f"data.sets.{name}: {error}") from error
     root = Path(os.path.commonpath([listing.root.absolute() for listing in listings.values()]))
-    frames = []
-    notes = []
-    for name, listing in listings.items():
-        frames.append(_named(listing, name, root, data.sets[name].whole_cells))
-        notes += [f"{name}: {note}" for note in listing.notes]
+    frames = [_named(listing, name, root, data.sets[name].whole_cells) for name, listing in listings.items()]
+    notes = [f"{name}: {note}" for name, listing in listings.items() for note in listing.notes]
     sets = {}
     for name, entry in data.sets.items():
         sets[name] = ImageSet(entry.weight, entry.upright)

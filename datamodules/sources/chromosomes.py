@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from datamodules.manifest.manifest import Manifest, listed
+from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, read_table, sub_folders
+from datamodules.sources.listing import (
+    data_folder,
+    hint_at_archives,
+    image_files,
+    name_parser,
+    read_image_table,
+    sub_folders,
+)
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, class_of
 from karyocyte.config.sources import ChromosomesConfig
@@ -44,7 +51,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
         other = f"{first['subject'][cell]} ({first['path'][cell]})"
         remedy = "give each cell a name that no other case uses, e.g. <case>.<cell>"
         raise UserError(f"{root}: cell {cell} is of {other} and of {subject} ({path}): {remedy}")
-    return Manifest(listed(table), root, CHROMOSOMES, None, data.source, (_note(table),))
+    return Manifest(manifest_frame(table), root, CHROMOSOMES, None, data.source, (_note(table),))
 
 
 def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFrame:
@@ -54,7 +61,7 @@ def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFram
         remedy = "set data.file, or data.file=null for one folder per class"
         raise UserError(f"no table {file}{hint_at_archives(root)}: {remedy}")
     # The usual column of cases may be missing, as the note then says; one that the user names may not.
-    table = read_table(file, root, data, optional=CASES)
+    table = read_image_table(file, root, data, optional=CASES)
     if "cell" not in table:
         table["cell"] = None
     if "subject" not in table:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.manifest.manifest import Manifest, listed
+from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import GIVEN, Notes, folder_of, list_arrays
 from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
@@ -84,7 +84,7 @@ def _list_tree(root: Path, follow_links: bool) -> Manifest:
                 path = file.relative_to(root).as_posix()
                 rows.append({"image_id": path, "path": path, "label": name, "part": GIVEN[part]})
         notes.compare(part, {part: len(rows) - before}, {part: whole})
-    frame = listed(rows)
+    frame = manifest_frame(rows)
     if frame["path"].str.lower().str.endswith((".jpg", ".jpeg")).any():
         notes.all += ("JPEG: not the published bits",)
     return Manifest(frame, root, CLASSES, None, "cifar10", notes.all, incomplete=notes.incomplete)

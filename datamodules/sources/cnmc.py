@@ -13,7 +13,7 @@ import pandas as pd
 from datamodules.io.decode import SUFFIXES
 from datamodules.io.folder_content import is_system
 from datamodules.io.text_tables import read_text_table
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import Notes
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
@@ -32,7 +32,7 @@ PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 10
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
 _FOLD = re.compile(r"fold_\d+", re.IGNORECASE)
 _LEVELS = 4  # of folders below data_dir: so deep the folders of all known copies lie, and one more
-Row = dict[str, str | None]  # of an image: the columns of `listed`
+Row = dict[str, str | None]  # of an image: the columns of `manifest_frame`
 _LABEL_COLUMNS = ("patient_id", "new_names", "labels")
 
 
@@ -70,7 +70,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
         images += of_part
         notes.compare(*_published(part, of_part))
     classes = order_classes(set(CLASSES), data.positive_class)
-    frame = listed(images)
+    frame = manifest_frame(images)
     absent = set(CLASSES) - set(frame["label"])
     if absent:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")

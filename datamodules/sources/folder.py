@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from datamodules.manifest.manifest import Manifest, absent_from, listed, order_classes
+from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
-from datamodules.sources import SourceContext, merged, source
+from datamodules.sources import SourceContext, merged_frame, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
@@ -44,19 +44,20 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     root = data_folder(context)
     rows = []
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
-    parts = _part_folders(root, context.follow_links) if data.classes is None else []
-    for part in parts or [root]:
+    parts = (_part_folders(root, context.follow_links) if data.classes is None else []) or [root]
+    for part in parts:
         place = part if part == root else _folder_of_classes(part, context.follow_links)
         for name, files in _files_of_classes(place, data.classes, context).items():
             for path in files:
                 below = path.relative_to(root).as_posix()
                 row = {"image_id": below, "path": below, "label": name, "subject": parse_subject(path)}
                 rows.append(row if part == root else row | {"part": part.name})
-    frame = merged(listed(rows), context)
+    frame = merged_frame(manifest_frame(rows), context)
     classes = order_classes(set(frame["label"]), data.positive_class)
+    # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
-    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, parts or [root], classes))
+    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, parts, classes))
     return Manifest(frame, root, classes, data.positive_class, data.source, notes)
 
 
@@ -66,17 +67,15 @@ def _part_folders(root: Path, follow_links: bool) -> list[Path]:
     Raises:
         UserError: Only some of them are.
     """
-    folders = sub_folders(root, follow_links)
-    named = [folder for folder in folders if is_called(folder.name, _PARTS)]
-    if len(named) < 2 or not any(is_called(folder.name, TRAIN_NAMES) for folder in named):
+    names = [folder.name for folder in sub_folders(root, follow_links)]
+    parts = [name for name in names if is_called(name, _PARTS)]
+    # One such word may be in the name of a class, and nothing is learnt without a training part.
+    if len(parts) < 2 or not any(is_called(name, TRAIN_NAMES) for name in parts):
         return []
-    others = ", ".join(folder.name for folder in folders if folder not in named)
-    if others:
-        parts = ", ".join(folder.name for folder in named)
-        remedy = typed_names("data.classes", [folder.name for folder in folders])
-        found = f"{root}: {parts} are parts by their names, {others} is not"
-        raise UserError(f"{found}: move it away, or {remedy} if all are classes")
-    return named
+    if others := absent_from(parts, names):
+        found = f"{root}: {', '.join(parts)} are parts by their names, {', '.join(others)} is not"
+        raise UserError(f"{found}: move it away, or {typed_names('data.classes', names)} if all are classes")
+    return [root / name for name in parts]
 
 
 def _folder_of_classes(part: Path, follow_links: bool) -> Path:
@@ -122,15 +121,16 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
-    names = classes or tuple(folders)
+    # Folders that are named one by one are meant as classes, whatever they look like.
     if classes is None:
         _check_folders(root, folders)
+    names = classes or tuple(folders)
     absent = absent_from(folders, names)
     if absent:
         there = typed_names("data.classes", list(folders))
         raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; these are there: `{there}`")
     files = {name: image_files(folders[name], context.follow_links) for name in names}
-    remaining = [name for name in names if files[name]]
+    remaining = list(filter(files.get, names))
     if len(remaining) < len(names):
         without = ", ".join(str(folders[name]) for name in absent_from(remaining, names))
         raise UserError(f"no image in {without}: add some, or set {typed_names('data.classes', remaining)}")
@@ -147,6 +147,7 @@ def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
     if len(folders) == 1 and inner[0]:
         lone = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{root} has one folder, {min(folders)}, which holds {', '.join(inner[0])}: {lone}")
+    # A fold may lack a rare class, so that the names of folds tell as well.
     same = len(inner[0]) > 1 and len(set(inner)) == 1
     if same or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
         found = f"{root}: the folders {', '.join(folders)} all hold {', '.join(inner[0])}"

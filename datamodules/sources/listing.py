@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.folder_content import is_system, list_folder
+from datamodules.io.folder_content import is_system, scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
@@ -49,12 +49,12 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
 
 
 def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
-    """Return the image files in ``folder`` and below it, in natural order, see `list_folder`.
+    """Return the image files in ``folder`` and below it, in natural order, see `scan_folder`.
 
     Raises:
         UserError: A folder cannot be listed, or a name is not UTF-8.
     """
-    content = list_folder(folder, follow_links)
+    content = scan_folder(folder, follow_links)
     for below in content.unlisted:
         raise UserError(f"{folder / below} cannot be listed: give yourself the right to read it, or move it away")
     for name in content.images:
@@ -107,7 +107,7 @@ def hint_at_archives(root: Path) -> str:
     return ""
 
 
-def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
+def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
     """Read a CSV file with a row per image.
 
     The keys ``<role>_column`` of ``data`` name columns, or are None; the column called ``optional`` may be missing.
@@ -131,18 +131,23 @@ def read_table(file: Path, root: Path, data: SourceConfig, optional: str | None 
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            if len(table.columns) == 1:
-                raise UserError(f"{file} has one column, {table.columns[0]}: separate columns by commas in all lines")
-            # Names that differ in spelling alone are likely meant; else any column may be.
-            names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
-            free = [name for name in names if name not in data.model_dump().values()]
-            words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
-            raise UserError(f"{file} has no column {column}: set {words}")
+            raise UserError(f"{file} has {_what_it_has(table, data, key, column)}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
+
+
+def _what_it_has(table: pd.DataFrame, data: SourceConfig, key: str, column: str) -> str:
+    """Say what a table has in place of a column that ``data.<key>`` names, and how to name the right one."""
+    if len(table.columns) == 1:
+        return f"one column, {table.columns[0]}: separate columns by commas in all lines"
+    # Names that differ in spelling alone are likely meant; else any column may be.
+    names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
+    free = [name for name in names if name not in data.model_dump().values()]
+    words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
+    return f"no column {column}: set {words}"
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from datamodules.io.written_images import write_once
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.synthesis.cells import CellTraits, draw_cell
 from karyocyte.common.errors import UserError
@@ -44,7 +44,7 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
         image_id = f"UID_{name}_{image + 1}_1_{label}"
         path = f"{label}/{image_id}.png"
         rows.append({"image_id": image_id, "path": path, "label": label, "subject": name})
-    frame = listed(rows)
+    frame = manifest_frame(rows)
     write_once(folder, frame["path"].tolist(), partial(draw_image, data), context.progress)
     return Manifest(frame, folder, classes, data.positive_class, data.source, (NOTE,), synthetic=True)
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from datamodules.io.written_images import write_once
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import IDEOGRAM
@@ -50,7 +50,7 @@ def list_synthetic_chromosomes(data: SyntheticChromosomesConfig, context: Source
             rows.append({"image_id": image_id, "path": path, "label": label, "subject": case, "cell": cell})
             places.append((number, position))
 
-    frame = listed(rows)
+    frame = manifest_frame(rows)
     write_once(folder, frame["path"].tolist(), lambda row: draw_picture(data, *places[row]), context.progress)
     notes = (NOTE, f"{len(rows):,} chromosomes of {data.cells:,} cells and {data.cases:,} subjects")
     return Manifest(frame, folder, classes, None, data.source, notes, synthetic=True)

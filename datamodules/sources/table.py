@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from datamodules.manifest.manifest import Manifest, listed, order_classes
-from datamodules.sources import SourceContext, merged, source
-from datamodules.sources.listing import data_folder, hint_at_archives, read_table
+from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
+from datamodules.sources import SourceContext, merged_frame, source
+from datamodules.sources.listing import data_folder, hint_at_archives, read_image_table
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import TableConfig
 
@@ -17,7 +17,7 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     label is not used for training or testing. With ``data.file`` absolute, ``data_dir`` may be left out.
 
     Raises:
-        UserError: The table is missing or unfit, see `read_table`, or the positive class is not said.
+        UserError: The table is missing or unfit, see `read_image_table`, or the positive class is not said.
     """
     file = Path(data.file).expanduser()
     if file.is_absolute() and context.data_dir is None:
@@ -27,8 +27,8 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
         file = root / file
     if not file.is_file():
         raise UserError(f"no table {file}{hint_at_archives(root)}: set data.file")
-    table = read_table(file, root, data)
-    frame = merged(listed(table), context)
+    table = read_image_table(file, root, data)
+    frame = merged_frame(manifest_frame(table), context)
     classes = order_classes(set(frame["label"].dropna()), data.positive_class)
     unlabelled = frame["label"].isna().sum()
     notes = list(table.attrs.get("notes", ()))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest.balancing import draw, even_out
+from datamodules.manifest.balancing import drawn_rows, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import Expansion, unchanged
@@ -45,8 +45,8 @@ def turn_and_subsample(
         copies, kept = even_out(len(rows[smaller]), len(rows[larger]), most)
     except ValueError as error:
         raise UserError(f"data.images={most}: {error}") from error
-    turned = draw(rows[smaller], copies, rng)
-    left_out = np.setdiff1d(rows[larger], draw(rows[larger], kept, rng))
+    turned = drawn_rows(rows[smaller], copies, rng)
+    left_out = np.setdiff1d(rows[larger], drawn_rows(rows[larger], kept, rng))
     changes = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"
     warning = f"augmented BEFORE the split, as paper 003: {changes}"
     if copies:
@@ -77,7 +77,7 @@ def copy_karyograms(
         copies = round(len(of_class) * times) - len(of_class)
         # Dealt evenly: no row has two copies more than another.
         rounds, rest = divmod(copies, max(len(of_class), 1))
-        copied = np.concatenate([copied, np.tile(of_class, rounds), draw(of_class, rest, rng)])
+        copied = np.concatenate([copied, np.tile(of_class, rounds), drawn_rows(of_class, rest, rng)])
         numbers = np.repeat(np.arange(1, rounds + 1), len(of_class))
         number = np.concatenate([number, numbers, np.full(rest, rounds + 1)])
         counts.append(f"{len(of_class):,} {quoted(name)} became {len(of_class) + copies:,}")

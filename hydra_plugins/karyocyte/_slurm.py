@@ -35,6 +35,7 @@ class SlurmJobs:
             say(f"{len(self.ids)} jobs are in the queue already: waiting for them")
         try:
             left = filterfalse(lambda pair: pair[1] in self.ids, zip(needs, tasks, strict=True))
+            # Slurm has one set of needs for all jobs of an array.
             for _, pairs in groupby(sorted(left, key=_need), key=_need):
                 own_needs, batch = zip(*pairs, strict=True)
                 self._submit(own_needs[0], batch)

@@ -30,7 +30,7 @@ def evaluate(
 
     request = EvaluateRequest(**options_by_name)
     request.check()  # before the imports of the evaluation, which take seconds
-    from karyocyte.workflows.evaluation.evaluate_runs import evaluate as evaluate_runs
+    from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
 
     evaluate_runs(request)
 

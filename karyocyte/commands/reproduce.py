@@ -53,7 +53,7 @@ def reproduce(
 
         plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
         configs = check_plan(plan)
-        preflight.report(plan, configs)
+        preflight.report_plan(plan, configs)
     if dry_run or commands:
         show_plan(plan, configs, in_full=commands)
     else:

@@ -75,11 +75,10 @@ def watched(first: bool = True) -> Iterator[None]:
         yield
         return
     _watch = _Watch(os.getpid(), first)
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _on_signal)}
-    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _on_alarm)
-    if slurm_job():  # elsewhere the warnings mean nothing
-        for signum in WARNINGS:
-            before[signum] = signal.signal(signum, _on_signal)
+    before = {signal.SIGALRM: signal.signal(signal.SIGALRM, _on_alarm)}
+    # Outside Slurm the warnings mean nothing.
+    for signum in (signal.SIGTERM, *WARNINGS * bool(slurm_job())):
+        before[signum] = signal.signal(signum, _on_signal)
     leaves = False
     try:
         yield
@@ -92,10 +91,8 @@ def watched(first: bool = True) -> Iterator[None]:
         _watch = _Watch()
         signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
-            if leaves:
-                handler = signal.SIG_IGN
             # None: set by something else than Python, which cannot be set again from here.
-            signal.signal(signum, handler or signal.SIG_DFL)
+            signal.signal(signum, signal.SIG_IGN if leaves else handler or signal.SIG_DFL)
 
 
 @contextmanager

@@ -65,6 +65,6 @@ def quoted(name: str) -> str:
     return f"“{name}”"
 
 
-def class_counts(counts: Mapping[str, int]) -> str:
+def class_sizes(counts: Mapping[str, int]) -> str:
     """Write the images of each class: "3 “hem”, 5 “all”"."""
     return ", ".join(f"{count:,} {quoted(name)}" for name, count in counts.items())

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +23,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition
-from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved, unknown_key, validated
-from karyocyte.config.overrides import check_words, key_of, quote_text, several_values, unreadable
+from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved_values, unknown_key, validated
+from karyocyte.config.overrides import check_words, key_of, quote_remedy, quote_text, several_values
 from karyocyte.config.recipes import with_known_keys
 from karyocyte.config.rules import check_rules
 from karyocyte.config.schema import RECIPES, Config, TrainingConfig
@@ -59,7 +59,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     for key in ("init_from", "detector"):
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
-    values = resolved(composed, "configuration")
+    values = resolved_values(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run
     single = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
     if cluster.name != "none" and single and SWEEP_VARIABLE not in os.environ:
@@ -67,16 +67,20 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     recipe = values["recipe"]
+    _check_recipe(recipe, values)
+    if recipe != "classifier":
+        values = with_known_keys(values, resolved_values(composition("data=metaphases"), "configuration"))
+    config = validated(RECIPES[recipe], values)
+    check_rules(config)
+    return config
+
+
+def _check_recipe(recipe: str, values: Mapping[str, Any]) -> None:
     if recipe not in RECIPES:
         raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
     missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
     if missing:
         raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
-    if recipe != "classifier":
-        values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
-    config = validated(RECIPES[recipe], values)
-    check_rules(config)
-    return config
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
@@ -99,7 +103,7 @@ def explain_composition() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        raise UserError(f"cannot read the override {error.override!r}: {unreadable(error.override or '')}") from error
+        raise UserError(f"cannot read the override {error.override!r}: {quote_remedy(error.override or '')}") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(_explain_hydra(error)) from error
     except (ValueError, AssertionError) as error:
@@ -115,21 +119,25 @@ def _explain_hydra(error: Exception) -> str:
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return f"a YAML file cannot be read: {error.__cause__ or error}"
     first = str(error).strip().splitlines()[0]
+    # A message of ours, which needs no words of others around it.
     if first.startswith(_FROM_RESOLVER):
         return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
-            group, option = group.partition("/")[0], Path(option).stem
-        options = list(error.options or ())
-        near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
-        others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
-        listed = f"conf/{group}/ has {', '.join(options)}{others}"
-        if near:
-            typed = f"+{group}" if group in ADDED_GROUPS else group
-            listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
-        return f"there is no {group}={option}: {listed}"
+        return _explain_missing(error.missing_cfg_file, list(error.options or ()))
     return _explain_words(first, str(error)) or " ".join(str(error).split())
+
+
+def _explain_missing(file: str, options: Sequence[str]) -> str:
+    group, _, option = file.rpartition("/")
+    if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
+        group, option = group.partition("/")[0], Path(option).stem
+    near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
+    others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
+    listed = f"conf/{group}/ has {', '.join(options)}{others}"
+    if near:
+        typed = f"+{group}" if group in ADDED_GROUPS else group
+        listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
+    return f"there is no {group}={option}: {listed}"
 
 
 def _explain_words(first: str, whole: str) -> str | None:

@@ -15,7 +15,7 @@ from karyocyte.common.paths import CONF
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.composition.named_files import check_data_dir
-from karyocyte.config.overrides import check_words, config_dir_words, quote_text, without
+from karyocyte.config.overrides import check_words, config_dir_words, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
 
 # Keys that change neither the images nor the weights.
@@ -61,6 +61,6 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[Train
     """
     check_words(overrides)
     with quick_compositions(), grid(list(map(quote_text, overrides))) as expanded:
-        jobs = list(dict.fromkeys(without(job, UNIMPORTANT) for job in expanded.jobs))
+        jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         check_chosen_groups(jobs)
         return [expanded.job_config(job, needs_data) for job in jobs]

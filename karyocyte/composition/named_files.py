@@ -41,6 +41,7 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     check_data_dir(composed, elsewhere)
     if composed.init_from is not None:
         start = Path(composed.init_from)
+        # An exported folder has no run that could be unfinished.
         if kind_of(start) is None:
             Run.open_finished(start)
     if composed.get("detector") is not None:

@@ -33,12 +33,12 @@ Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
 Extensions = dict[Name, Extension]
 
 
-def listed(value: Any) -> Any:
+def text_items(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
     return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
 
 
-def unknown(*key: str) -> ValidationError:
+def unknown_key_error(*key: str) -> ValidationError:
     """Return the error of a key that a model with keys of a class does not have."""
     return ValidationError.from_exception_data("", [InitErrorDetails(type="extra_forbidden", loc=key, input=None)])
 

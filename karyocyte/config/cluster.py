@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import Line, StrictModel
-from karyocyte.config.explain import resolved, validated
+from karyocyte.config.explain import resolved_values, validated
 from karyocyte.config.overrides import key_of
 
 SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
@@ -76,10 +76,14 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     """Return the typed settings of the ``cluster`` node, checked; None: one job after another."""
     if node is None:
         return HereConfig()
-    values = resolved(node, "cluster") if isinstance(node, DictConfig) else dict(node)
+    values = resolved_values(node, "cluster") if isinstance(node, DictConfig) else dict(node)
     if values.get("name") not in _MODELS:
         raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
     return validated(_MODELS[values["name"]], values, "cluster")
+
+
+def _own_keys(cluster: DictConfig) -> list[str]:
+    return [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
 
 
 def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
@@ -91,7 +95,7 @@ def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
     if cluster is None:
         return
     typed = {key_of(word).removeprefix("trainer."): word for word in overrides}
-    own = [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
+    own = _own_keys(cluster)
     check_cluster(OmegaConf.masked_copy(cluster, ["name", *own]))
     for key in own:
         name = SHARED[key]
@@ -101,6 +105,7 @@ def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
             raise UserError(f"{asked} contradicts {typed[name]}: type {right} alone, which sets both")
         trainer[name] = cluster[key]
         typed[name] = asked
+    # There trainer.devices, which the number of GPUs follows, are processes.
     if trainer.accelerator == "cpu" and "gpus_per_node" in set(cluster).difference(own):
         cluster.gpus_per_node = None
     _check_devices(cluster, trainer)

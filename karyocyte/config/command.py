@@ -12,7 +12,7 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
-from karyocyte.config.explain import Model, resolved, validated
+from karyocyte.config.explain import Model, resolved_values, validated
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.ASCII | re.DOTALL)
 
@@ -71,7 +71,8 @@ def read_section(
         merged = OmegaConf.merge(section_defaults(model.defaults_section), OmegaConf.from_dotlist(list(overrides)))
     except (OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"{' '.join(overrides)}: {' '.join(str(error).splitlines()[:2])}") from error
-    return validated(model, resolved(merged, name or _name(model)), name, {_name(other): other for other in others})
+    values = resolved_values(merged, name or _name(model))
+    return validated(model, values, name, {_name(other): other for other in others})
 
 
 def _name(model: type[StrictModel]) -> str:

@@ -90,15 +90,19 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
             raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
         if self.fit != "frame" and self.frame is not None:
             raise ValueError(f"frame={self.frame} has no effect with fit={self.fit}: set prepare.fit=frame, or null")
-        if self.fit == "canvas" and self.clahe:
-            raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
-        if self.fit == "canvas" and self.background == "border":
-            raise ValueError("background=border may be light, fit=canvas lays chromosomes on black: set it to detect")
-        if self.augment_at is not None and self.fit == "canvas":
-            raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
+        if self.fit == "canvas":
+            self._check_canvas()
         if self.augment_at is not None and self.augment_at < max(self.shape):
             raise ValueError(f"augment_at={self.augment_at} is below size: images would be enlarged again, raise it")
         return self
+
+    def _check_canvas(self) -> None:
+        if self.clahe:
+            raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
+        if self.background == "border":
+            raise ValueError("background=border may be light, fit=canvas lays chromosomes on black: set it to detect")
+        if self.augment_at is not None:
+            raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
 
 
 class PictureCanvasConfig(StrictModel, defaults="train:prepare.canvas"):
@@ -156,6 +160,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
             if absent:
                 raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
             return self
+        # All keys are in every configuration: only what is switched on contradicts.
         others = self.model_dump(exclude={*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS})
         absent = [key for key, value in others.items() if value]
         if self.apply_to != "all":

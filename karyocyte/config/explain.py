@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import Any, TypeVar, get_args
 
 from omegaconf import OmegaConf
@@ -21,7 +21,7 @@ NEAREST = 5  # names in a message, at most
 _UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic adds to the place of a fault
 
 
-def resolved(node: Any, name: str) -> dict[str, Any]:
+def resolved_values(node: Any, name: str) -> dict[str, Any]:
     """Return a node of a composition as plain values; a ``UserError`` begins with ``name``."""
     try:
         values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
@@ -49,11 +49,10 @@ def _explain(
     """One line for the first fault, with the number of the others."""
     faults = error.errors()
     fault = faults[0]
-    key = ".".join([*filter(None, [section]), *_key_parts(fault["loc"])])
+    parts = filterfalse(_UNION_MEMBER.match, map(str, fault["loc"]))
+    key = ".".join(filter(None, (section, *parts)))
     if fault["type"] == "extra_forbidden":
-        known = known_keys(schema, section)
-        for name, other in others.items():
-            known += known_keys(other, name)
+        known = list(chain.from_iterable(map(known_keys, (schema, *others.values()), (section, *others))))
         text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
@@ -64,16 +63,10 @@ def _explain(
         text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
+        # A whole section would bury the message.
         if key and not isinstance(fault["input"], Mapping):
             text += f" (got {fault['input']!r})"
-    if len(faults) > 1:
-        text += f" ({len(faults) - 1} more)"
-    return text
-
-
-def _key_parts(location: Sequence[str | int]) -> list[str]:
-    """The parts of a key; pydantic adds the type that it tried."""
-    return [part for part in map(str, location) if not _UNION_MEMBER.match(part)]
+    return text + f" ({len(faults) - 1} more)" * (len(faults) > 1)
 
 
 def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
@@ -97,6 +90,7 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
 def nearest(name: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
     word = name.rpartition(".")[2]
+    # A right word below a wrong section is likelier than a word that is misspelt, so it comes first.
     same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
     similar = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)

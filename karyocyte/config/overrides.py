@@ -26,33 +26,31 @@ FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-
 
 def check_words(words: Sequence[str]) -> None:
     """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` corrects it."""
-    for position, word in enumerate(words):
-        before = words[position - 1] if position else ""
-        after = words[position + 1] if position + 1 < len(words) else ""
+    for position, (before, word, after) in enumerate(zip(("", *words), words, (*words[1:], ""), strict=False)):
         if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
             continue
         # The shell has made several words of `key = value`, `key= value` or `key =value`.
         if word == "=" or after.startswith("=") or (word.endswith("=") and after and "=" not in after):
-            parts = words[position : position + (3 if after == "=" else 2)]
+            parts = words[position : position + 2 + (after == "=")]
             raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
         if "=" not in word:
-            raise UserError(f"{word!r} is not key=value: {_instead(word, words[:position], words[position:])}")
+            raise UserError(f"{word!r} is not key=value: {_instead(word, before, words[position:])}")
 
 
-def _instead(word: str, before: Sequence[str], rest: Sequence[str]) -> str:
-    """Say what to type in place of a word that is not key=value."""
+def _instead(word: str, before: str, rest: Sequence[str]) -> str:
+    """Say what to type in place of a word that is not key=value; ``before`` is "" of the first."""
     if (CONF / "experiment" / f"{word}.yaml").is_file():
         return f"type `+experiment={word}`"
-    if before and (_is_text_key(key_of(before[-1])) or re.search(r"=[\[{][^\]}]*$", before[-1])):
-        parts = [before[-1], *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
+    if _is_text_key(key_of(before)) or re.search(r"=[\[{][^\]}]*$", before):
+        parts = [before, *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
         override = " ".join(parts)
         if key_of(override) == "name":
             return f"a run's name has no blanks, type `{'_'.join(parts)}`"
         if "={" in override and not override.startswith("+"):
             override = f"++{override}"  # a mapping may be one that no file of conf/ has
         return f"a value with blanks needs quotes, type `{shlex.quote(override)}`"
-    if before and before[-1].startswith("--"):  # an option of other programs
-        return f"keys are typed with =, such as `{before[-1].removeprefix('--')}={word}`"
+    if before.startswith("--"):  # an option of other programs
+        return f"keys are typed with =, such as `{before.removeprefix('--')}={word}`"
     return "type such as +experiment=<name> or seed=1"
 
 
@@ -141,7 +139,7 @@ def several_values(override: str) -> str:
     return f"{override} names several values: {remedy}, or add `-m` to train one run for each"
 
 
-def unreadable(override: str) -> str:
+def quote_remedy(override: str) -> str:
     """Say what may be meant by an override that Hydra's grammar does not read."""
     key, _, value = override.lstrip("+~-").partition("=")
     if override.startswith("-"):
@@ -179,7 +177,7 @@ def _in_quotes(value: str) -> str:
     return '"' + value.replace('"', '\\"') + '"'
 
 
-def without(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:
+def overrides_outside(overrides: Iterable[str], sections: Collection[str]) -> tuple[str, ...]:
     """Return the overrides outside some sections, such as "cluster" for +cluster=slurm and cluster.jobs=2."""
     return tuple(word for word in overrides if re.split("[./]", key_of(word))[0] not in sections)
 

@@ -27,6 +27,7 @@ def check_rules(config: TrainingConfig) -> None:
             if stage.head_lr:
                 key = f"unfreeze.stages.{name}.head_lr"
                 raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
+    # A step of the average is smaller than the last bit of such a weight.
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")
     if isinstance(config, Config):
@@ -36,6 +37,7 @@ def check_rules(config: TrainingConfig) -> None:
 def _check_classifier(config: Config) -> None:
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
+    # Only the transforms turn them: without any a copy would be its original once more.
     if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
         turned = f"balance={config.balance.name} adds turned copies"
         raise UserError(f"{turned}: set `transform.flips=true` or transform.rotations=true, or `balance=none`")

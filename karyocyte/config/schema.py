@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from karyocyte.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown
+from karyocyte.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown_key_error
 from karyocyte.config.data import (
     BalanceConfig,
     LoaderConfig,
@@ -201,7 +201,7 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
                 continue
             if given.get("_target_", defaults["_target_"]) == defaults["_target_"]:
                 for key in given.keys() - defaults.keys():
-                    raise unknown(name, key)
+                    raise unknown_key_error(name, key)
                 filled[name] = {**defaults, **given}
         return filled
 
@@ -219,13 +219,10 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
         return {name: entry for name, entry in entries.items() if entry.enabled}
 
     @property
-    def changing(self) -> dict[str, dict[str, Any]]:
+    def changing_entries(self) -> dict[str, dict[str, Any]]:
         """The entries of the extra callbacks that may change what is trained."""
-        entries = {}
-        for name, callback in self.extra.items():
-            if callback.enabled and callback.changes_result and callback.target not in WATCHERS:
-                entries[name] = callback.entry
-        return entries
+        extra = {name: each for name, each in self.extra.items() if each.enabled and each.changes_result}
+        return {name: each.entry for name, each in extra.items() if each.target not in WATCHERS}
 
 
 class LoggerConfig(StrictModel, defaults="logger/default"):

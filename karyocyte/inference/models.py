@@ -80,24 +80,19 @@ class RunsModel:
     @cached_property
     def facts(self) -> ModelSummary:
         """What the runs say of themselves."""
-        folders = []
-        preparations = []
-        facts = []
-        revisions: list[str] = []
+        preparations = [(str(member.folder), member.config.prepare) for member in self.members]
+        warnings = source_warnings([member.data for member in self.members])
         for member in self.members:
-            folders.append(str(member.folder))
-            preparations.append((str(member.folder), member.config.prepare))
-            facts.append(member.data)
-            revisions += other_revisions(member.folder)
+            warnings += other_revisions(member.folder)
         first = self.members[0]
         return ModelSummary(
-            folders=tuple(folders),
+            folders=tuple(folder for folder, _ in preparations),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
             combiner=self.combiner,
             cache_dir=Path(first.config.cache_dir),
             preparations=tuple(preparations),
-            warnings=tuple(dict.fromkeys(source_warnings(facts) + revisions)),
+            warnings=tuple(dict.fromkeys(warnings)),
         )
 
     @cached_property
@@ -128,6 +123,14 @@ class RunsModel:
                 raise UserError(
                     f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
                 )
+        self._check_members()
+        if options.passes and len(self.members) > 1:
+            raise UserError(
+                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
+                "run"
+            )
+
+    def _check_members(self) -> None:
         first = self.members[0]
         resolved: set[Path] = set()
         for member in self.members:
@@ -142,11 +145,6 @@ class RunsModel:
                     f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
                     f"{', '.join(member.data.classes)}: name runs of one task"
                 )
-        if options.passes and len(self.members) > 1:
-            raise UserError(
-                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
-                "run"
-            )
 
 
 class PortableNetworks:
@@ -165,18 +163,14 @@ class PortableNetworks:
     def facts(self) -> ModelSummary:
         """What model.json says; a ``UserError`` says that it cannot be read."""
         description = self.model.description
-        preparations = []
-        facts = []
-        for member in description.members:
-            preparations.append((self.named, member.prepare))
-            facts.append(member.training)
+        facts = [member.training for member in description.members]
         return ModelSummary(
             folders=(self.named,),
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
             cache_dir=Path(section_defaults("train")["cache_dir"]),
-            preparations=tuple(preparations),
+            preparations=tuple((self.named, member.prepare) for member in description.members),
             warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
 

@@ -16,7 +16,7 @@ from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel,
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
-from karyocyte.runs.predicted import joined
+from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
 
 INSTALL = "pip install --group predict --constraint constraints.txt"
@@ -70,7 +70,7 @@ class LoadedNetwork:
         parts = list(map(self.network.arrays, batches))
         if not parts:
             return {}
-        whole = joined(parts)
+        whole = joined_arrays(parts)
         for values in whole.values():
             if not np.isfinite(values).all():
                 raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")

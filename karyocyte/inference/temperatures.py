@@ -43,7 +43,7 @@ def fit_temperatures(model: RunsModel) -> Temperatures:
 
 def validated(model: RunsModel) -> list[Predictions]:
     """Return predictions with validation images: one for all members where they share these, else those of each."""
-    combined = _combined(model) if len(model.members) > 1 else None
+    combined = _combined_predictions(model) if len(model.members) > 1 else None
     return [member.predictions for member in model.members] if combined is None else [combined]
 
 
@@ -52,7 +52,7 @@ def are_balanced(model: RunsModel) -> bool:
     return is_balanced(merge_facts([member.predictions.about for member in model.members]))
 
 
-def _combined(model: RunsModel) -> Predictions | None:
+def _combined_predictions(model: RunsModel) -> Predictions | None:
     """Combine the members' predictions as those of new cells are; None where they share no validation images."""
     predictions = [member.predictions for member in model.members]
     try:

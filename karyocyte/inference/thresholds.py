@@ -9,7 +9,7 @@ from karyocyte.common.errors import UserError, first_fault
 from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
-from karyocyte.evaluation.types.warnings import fitted
+from karyocyte.evaluation.types.warnings import fit_warnings
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import REMEDY
@@ -28,7 +28,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
     if len(runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
         thresholds = thresholds_of(result)
-        return replace(thresholds, notes=(*thresholds.notes, *fitted(result.about)))
+        return replace(thresholds, notes=(*thresholds.notes, *fit_warnings(result.about)))
     predictions = [member.predictions for member in members]
     if len(members) == 1:
         return choose_review_thresholds(predictions[0], settings)

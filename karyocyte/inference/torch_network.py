@@ -123,10 +123,7 @@ class PredictionNetwork(nn.Module):
         device = self.predictor.classifier.mean.device
         with torch.autocast(device.type, self._autocast, enabled=self._autocast is not None):
             predicted = self.predictor(torch.from_numpy(image).to(device).float() / 255)
-        arrays = {}
-        for name, values in predicted.items():
-            arrays[name] = values.float().cpu().numpy()
-        return arrays
+        return {name: values.float().cpu().numpy() for name, values in predicted.items()}
 
     def adapt_to(self, images: np.ndarray) -> int:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""

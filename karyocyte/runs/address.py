@@ -30,7 +30,7 @@ def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> d
     ``contents`` has the hashes by name ("data", "weights", "init_from", "detector"), None where there is none.
     """
     settings = config.model_dump(mode="json", exclude=UNHASHED)
-    settings["callbacks"]["extra"] = dict(config.callbacks.changing)
+    settings["callbacks"]["extra"] = dict(config.callbacks.changing_entries)
     return {"config": _with_short_names(settings), "contents": contents, "processes": config.trainer.processes}
 
 

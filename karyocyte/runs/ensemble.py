@@ -29,12 +29,10 @@ class EnsembleFile:
 def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     """Write ``ensemble.json``; where the members lie from here and what they predicted is looked up now."""
     here = folder.resolve()
-    from_here = []
-    predictions = []
-    for run in map(Path, ensemble.members):
-        from_here.append(Path(os.path.relpath(run.resolve(), here)).as_posix())
-        predictions.append(sha256_of_file(run / RunFile.PREDICTIONS))
-    members = tuple(without_machine(Path(member)) for member in ensemble.members)  # those of absolute paths: from here
+    runs = list(map(Path, ensemble.members))
+    from_here = [Path(os.path.relpath(run.resolve(), here)).as_posix() for run in runs]
+    predictions = [sha256_of_file(run / RunFile.PREDICTIONS) for run in runs]
+    members = tuple(map(without_machine, runs))  # those of absolute paths: from here
     complete = replace(ensemble, members=members, from_here=tuple(from_here), predictions=tuple(predictions))
     write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
 

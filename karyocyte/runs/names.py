@@ -1,12 +1,19 @@
 """Names in place of a run's folder on a command line: an experiment, ``latest`` or ``<experiment>/latest``."""
 
 import difflib
+import os
 import sys
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.runs.files import LATEST, OUTPUTS
+
+if TYPE_CHECKING:
+    from karyocyte.runs.run import Run  # with the configuration, which takes a moment: most words are paths
 
 LISTED = 8  # runs that an error names, at most
 
@@ -30,21 +37,29 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
 
     if Run.is_run(folder):
         return folder
-    finished = [run for run in Run.find(folder) if run.is_finished]
-    if not finished and word.exists():
+    finished = list(filter(attrgetter("is_finished"), Run.find(folder)))
+    if finished:
+        return _one_run(finished, word, newest).folder
+    if word.exists():
         return word
-    if not finished:
-        near = ""
-        if newest and not folder.is_dir() and outputs.is_dir():
-            similar = difflib.get_close_matches(str(place), [entry.name for entry in outputs.iterdir()], n=1)
-            near = f"did you mean `{similar[0]}/{LATEST}`? " if similar else ""
-        raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
+    near = _similar_name(folder, outputs)
+    raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
+
+
+def _one_run(finished: "Sequence[Run]", word: Path, newest: bool) -> "Run":
     if newest:
-        return max(finished, key=lambda run: run.last_change() or 0.0).folder
+        return max(finished, key=lambda run: run.last_change() or 0.0)
     if len(finished) > 1:
         names = ", ".join(str(run.folder) for run in finished[:LISTED])
         raise UserError(f"{word} has {len(finished)} runs: name one or more, such as {names}, or {word}/{LATEST}")
-    return finished[0].folder
+    return finished[0]
+
+
+def _similar_name(folder: Path, outputs: Path) -> str:
+    if folder.is_dir() or not outputs.is_dir():
+        return ""
+    similar = difflib.get_close_matches(os.path.relpath(folder, outputs), os.listdir(outputs), n=1)  # noqa: PTH208
+    return f"did you mean `{similar[0]}/{LATEST}`? " if similar else ""
 
 
 def run_word(word: str) -> str:

@@ -49,7 +49,7 @@ class Predicted:
         )
 
 
-def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def joined_arrays(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Join the arrays of parts, at least one, by their names."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -170,14 +170,15 @@ def read_predictions(path: Path) -> Predictions:
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
     # Columns are checked before pandas reads them, since a missing one would fail much later.
-    needed = [*COLUMNS, *(PROBABILITY_PREFIX + name for name in meta["classes"])]
+    classes = pd.Index(meta["classes"], dtype=object)
+    needed = [*COLUMNS, *(PROBABILITY_PREFIX + classes)]
     absent = pd.Index(needed).difference(list(frame), sort=False)
     if not absent.empty:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}")
     predictions = Predictions(frame, tuple(meta["classes"]), meta["positive_class"], meta["about"])
-    for what, names in (("class", meta["classes"]), ("image", frame["image_id"])):
-        if len(twice := pd.Series(names)[lambda named: named.duplicated()]):
-            raise UserError(f"{path} is damaged: the {what} {twice.iloc[0]} is there twice: predict again")
+    for what, names in (("class", classes), ("image", pd.Index(frame["image_id"]))):
+        if len(twice := names[names.duplicated()]):
+            raise UserError(f"{path} is damaged: the {what} {twice[0]} is there twice: predict again")
     check_probabilities(path, predictions.probabilities)
     split = path.parent / RunFile.SPLIT
     if path.name == RunFile.PREDICTIONS and split.is_file():

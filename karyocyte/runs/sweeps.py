@@ -14,7 +14,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_json, read_typed, sha256_of_value, write_json
 from karyocyte.common.preemption import slurm_job
 from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE
-from karyocyte.config.overrides import key_of, without
+from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.runs.run import Run
 
 SCHEMA = 1
@@ -60,7 +60,7 @@ def job_of(overrides: Sequence[str]) -> Job:
         key, _, value = setting.partition("=")
         is_shared = group == "cluster" and key in SHARED and value != "null"
         words[f"trainer.{SHARED[key]}={value}" if is_shared else word] = None
-    own = without(words, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
+    own = overrides_outside(words, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
     return Job(sha256_of_value(sorted(own))[:8], own)
 
 
@@ -138,7 +138,7 @@ def run_of(folder: Path, record: Mapping[str, Any]) -> Run | None:
 
 
 @contextmanager
-def recorded(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]:
+def job_record(overrides: Sequence[str], kind: str, first: bool) -> Iterator[None]:
     """Record how the job of this process goes, where it is one of a sweep; only the first of its processes writes.
 
     ``kind`` is "run" or "search".

@@ -15,11 +15,11 @@ from karyocyte.common.text import quoted
 from karyocyte.evaluation.comparison.common_errors import (
     ALL,
     AlignedPredictions,
-    alone,
-    gather,
-    missed,
+    align_groups,
+    lone_models,
     missed_by_class,
     missed_counts,
+    misses,
     predictions_by_model,
 )
 from karyocyte.evaluation.intervals.grouping import group_runs
@@ -43,7 +43,7 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
     ``runs`` are those of at least two experiments, all folds of each.
     """
     groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
-    models = gather(groups)
+    models = align_groups(groups)
     console.print(missed_table(models), accuracy_table(models), sep="")
     image_ids = set(most_missed(models)["image_id"])
     pictures: dict[str, bytes] = {}
@@ -65,14 +65,14 @@ def analyse_errors(runs: Sequence[Run], output: Path) -> None:
 
 def write_tables(folder: Path, models: AlignedPredictions) -> None:
     """Write missed.csv, missed_counts.csv and alone.csv."""
-    images = missed(models)
+    images = misses(models)
     images["right"] = images["right"].map("; ".join)
     counts = missed_counts(models)
     counts.insert(0, "true_class", ALL)
     tables = {
         "missed": images.merge(predictions_by_model(models), on="image_id"),
         "missed_counts": pd.concat([counts, missed_by_class(models)], ignore_index=True),
-        "alone": alone(models),
+        "alone": lone_models(models),
     }
     for name, table in tables.items():
         write_csv(folder / f"{name}.csv", table, "%.6g")
@@ -96,7 +96,7 @@ def missed_table(models: AlignedPredictions) -> Group:
 
 def accuracy_table(models: AlignedPredictions) -> Group:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
-    rows = alone(models)
+    rows = lone_models(models)
     frame = rows[["model", "right"]].copy()
     frame.insert(0, "", pd.Series(range(1, len(models.models) + 1), dtype=object))
     frame["accuracy (95 %)"] = _intervals(rows, "accuracy")
@@ -139,7 +139,7 @@ def most_missed(models: AlignedPredictions) -> pd.DataFrame:
 
     Empty where no model misses any image.
     """
-    table = missed(models)
+    table = misses(models)
     return table[(table["missed_by"] == table["missed_by"].max()) & (table["missed_by"] > 0)]
 
 
@@ -155,9 +155,7 @@ def missed_sheet(path: Path, models: AlignedPredictions, pictures: Mapping[str, 
     key = " · ".join(f"{number}\xa0{name}" for number, name in enumerate(models.models, start=1))
     heading = "\n".join([_heading(models, rows, len(drawn)), *textwrap.wrap(key, WRAPPED)])
     places = pd.Series(range(len(models.image_ids)), index=models.image_ids)
-    strip = []
-    for row in drawn.itertuples():
-        strip.append((decode(pictures[row.image_id]), _caption(models, places[row.image_id])))
+    strip = [(decode(pictures[row.image_id]), _caption(models, places[row.image_id])) for row in drawn.itertuples()]
     draw_sheet(path, models.about, [(heading, strip)], COLUMNS, 2.35)
     return len(drawn)
 
@@ -181,6 +179,5 @@ def _caption(models: AlignedPredictions, place: int) -> list[tuple[str, str]]:
         probability = models.probabilities[model, place, predicted]
         predictions.append(f"{model + 1}:\xa0{models.classes[predicted]}\xa0{probability:.2f}")
     lines = [(f"is {quoted(models.classes[models.labels[place]])}", PLAIN)]
-    for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False):
-        lines.append((line, WRONG))
+    lines.extend((line, WRONG) for line in textwrap.wrap("  ".join(predictions), LETTERS, break_long_words=False))
     return [*lines, (end_of(models.image_ids[place], LETTERS), "#888888")]

@@ -161,9 +161,10 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
         elif isinstance(module, Removed):
             removed.append(f"{name}.")
     for name in names:
-        if name in (ALL, HALF) or name in right:
+        if name in (ALL, HALF, *right):
             continue
         reason = "the backbone has no such module"
+        # What was below a removed module has no name any more.
         if f"{name}.".startswith(tuple(removed)):
             reason = "the cut removed it"
         elif name and name in modules:

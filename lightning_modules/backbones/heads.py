@@ -129,10 +129,11 @@ def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
     value: Any = None
     if isinstance(layer, dict) and len(layer) == 1:
         ((word, value),) = layer.items()
-    if not isinstance(word, str) or word not in EXAMPLES:
+    if str(word) not in EXAMPLES:
         raise UserError(f"head.layers: {layer!r} is no layer; the layers are {', '.join(EXAMPLES.values())}")
     if isinstance(layer, dict) != ("{" in EXAMPLES[word]):
         raise UserError(f"head.layers: {word}: write {EXAMPLES[word]}")
+    # By its type, since true would count as the number 1.
     if word == "dense" and (type(value) is not int or value < 1):
         raise UserError(f"head.layers: dense: {value!r} must be a whole number of units, at least 1")
     if word == "dropout" and (type(value) not in (int, float) or not 0 <= value < 1):

@@ -4,6 +4,7 @@ Keras' scaling of the images becomes a mean and a standard deviation of RGB imag
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,14 @@ from karyocyte.common.keras import KERAS
 from lightning_modules.backbones.local_weights import SideFile
 from lightning_modules.networks import register_network
 
+Arrays = Sequence[list[np.ndarray]]
+State = dict[str, np.ndarray]
 Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with weights, by its name
 
 
 def convert(source: Path, network: str, target: Path, origin: str) -> None:
     """Write Keras' file ``source`` of a network as safetensors to ``target``; the side file names its ``origin``."""
-    state = converted(read_layers(source), network)
+    state = timm_state(read_layers(source), network)
     facts = KERAS[network]
     side = SideFile(
         model=network,
@@ -52,34 +55,45 @@ def read_layers(path: Path) -> Layers:
     return {name: arrays for name, arrays in layers.items() if arrays}
 
 
-def converted(layers: Layers, network: str) -> dict[str, torch.Tensor]:
+def timm_state(layers: Layers, network: str) -> dict[str, torch.Tensor]:
     """Return the state of timm's ``network`` without its classifier; both have their layers in the same order."""
     facts = KERAS[network]
     register_network(network)
+    # Names and shapes are all that is asked of it.
     with torch.device("meta"):
         model = timm.create_model(network, num_classes=0, **facts.args)
-    convolutions = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    convolutions = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     batchnorms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
     in_order = [layers[name] for name in (sorted(layers, key=_numbers) if facts.numbered else layers)]
     kernels = [arrays for arrays in in_order if arrays[0].ndim == 4]
     statistics = [arrays for arrays in in_order if arrays[0].ndim == 1]
-    state: dict[str, np.ndarray] = {}
+    state = _of_convolutions(convolutions, kernels, facts.caffe) | _of_batchnorms(batchnorms, statistics, kernels)
+    return {key: torch.from_numpy(values.copy()) for key, values in state.items()}
+
+
+def _of_convolutions(modules: Mapping[str, nn.Conv2d], kernels: Arrays, bgr: bool) -> State:
+    state = {}
     # The two last convolutions of timm's VGG16 are of its classifier, which the file lacks.
-    for (name, module), (kernel, *bias) in zip(convolutions, kernels, strict=False):
+    for (name, module), (kernel, *bias) in zip(modules.items(), kernels, strict=False):
         # From (height, width, in, out), depthwise (height, width, out, 1), to (out, in, height, width).
         weight = kernel.transpose((2, 3, 0, 1) if module.groups > 1 else (3, 2, 0, 1))
-        if facts.caffe and module.in_channels == 3:
-            weight = weight[:, ::-1]  # from BGR
+        if bgr and module.in_channels == 3:
+            weight = weight[:, ::-1]
         state[f"{name}.weight"] = weight
         if module.bias is not None:
             state[f"{name}.bias"] = bias[0]
-    for name, (*gain, offset, mean, variance), (_, *bias) in zip(batchnorms, statistics, kernels, strict=False):
+    return state
+
+
+def _of_batchnorms(names: Sequence[str], statistics: Arrays, kernels: Arrays) -> State:
+    state = {}
+    for name, (*gain, offset, mean, variance), (_, *bias) in zip(names, statistics, kernels, strict=False):
         state[f"{name}.weight"] = gain[0] if gain else np.ones_like(offset)
         state[f"{name}.bias"] = offset
         state[f"{name}.running_mean"] = mean - bias[0] if bias else mean  # of the convolution, which has none in timm
         state[f"{name}.running_var"] = variance
         state[f"{name}.num_batches_tracked"] = np.array(0)
-    return {key: torch.from_numpy(values.copy()) for key, values in state.items()}
+    return state
 
 
 def _numbers(name: str) -> list[int]:

@@ -49,6 +49,7 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
         raise NotAtHandError(f"to be downloaded, {facts.size / 1e6:.0f} MB (needs internet)")
     try:
         with one_at_a_time(target.with_suffix(".lock"), f"brings {target}"):
+            # Another process may have brought it in the meantime.
             if not _is_kept(target):
                 _make(source, network, target)
     except (OSError, HTTPException, ValueError) as error:

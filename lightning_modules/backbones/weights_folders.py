@@ -13,7 +13,7 @@ class WeightsFolders:
     download: bool = True  # false where nothing may be downloaded: a ``NotAtHandError`` says what would be
 
     @classmethod
-    def of(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
+    def from_config(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
         """Return those of the two keys of the configuration."""
         own = Path(weights_dir).expanduser() if weights_dir else None
         return cls(own, Path(cache_dir).expanduser() / "weights", download)

@@ -56,6 +56,7 @@ def check_model_args(model: ModelConfig, layers: Sequence[Any], size: ImageSize)
             raise UserError(f"model.args.{key}: leave it out: head.layers and head.logits replace timm's classifier")
     for key, value in model.args.items():
         if "drop" in key and value and not _changes_training(model, key, size):
+            # Only the dropout before the classifier has its like in head.layers.
             if key != "drop_rate":
                 raise UserError(f"model.args.{key}={value} has no effect on the layers that are kept: leave it out")
             instead = "[" + ",".join([*map(_typed_layer, layers), f"{{dropout: {value}}}"]) + "]"

@@ -9,7 +9,7 @@ import torch
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.seeds import derive_seed
-from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.config.schema import Config, StageConfig, TrainingConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable_folder import WEIGHTS, PortableFolder
 from karyocyte.runs.run import Run
@@ -46,7 +46,7 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     if isinstance(config, Config):
         build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
-    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):
@@ -56,13 +56,17 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")
         check_modules(backbone.module, stage.train)
-        # torch checks the arguments of optimiser and schedule over one number.
-        number = [torch.nn.Parameter(torch.zeros(1))]
-        key = f"unfreeze.stages.{name}.optimizer" if stage.optimizer else "optimizer"
-        optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
-        of_stage = f"unfreeze.stages.{name}.scheduler" if stage.scheduler else "scheduler"
-        build_scheduler(stage.scheduler or config.scheduler, optimizer, steps=10, key=of_stage)
+        _check_optimizer(config, f"unfreeze.stages.{name}.", stage)
     return InitialisedBackbone(backbone, info, state)
+
+
+def _check_optimizer(config: TrainingConfig, section: str, stage: StageConfig) -> None:
+    # torch checks the arguments of optimiser and schedule over one number.
+    number = [torch.nn.Parameter(torch.zeros(1))]
+    key = section * bool(stage.optimizer) + "optimizer"
+    optimizer = build_optimizer(stage.optimizer or config.optimizer, number, stage.lr, key)
+    key = section * bool(stage.scheduler) + "scheduler"
+    build_scheduler(stage.scheduler or config.scheduler, optimizer, steps=10, key=key)
 
 
 def build_classifier(
@@ -130,7 +134,7 @@ def assemble(
         scheduler=settings.scheduler.model_dump(),
         lr=settings.lr,
     )
-    return Classifier.of(given, backbone)
+    return Classifier.from_parameters(given, backbone)
 
 
 def load_start(model: Classifier, folder: Path, classes: Sequence[str]) -> str:

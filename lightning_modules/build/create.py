@@ -69,7 +69,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     groups = {"experiment": experiment, "optimizer": optimizer, "scheduler": scheduler}
     keys = {"model.name": backbone, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-    folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     if backbone and head is None and cut is None:
         _check_usual_head(backbone, network)

@@ -41,7 +41,7 @@ def layers_of(classifier: Classifier, size: tuple[int, int], depth: int) -> pd.D
         # Features are taken without a call of the backbone itself.
         sizes: Any = features if name == "backbone" else given
         is_map = isinstance(sizes, list) and set(map(type, sizes)) == {int}
-        counts = count(module)
+        counts = count_parameters(module)
         if _is_row(name, module, depth) and (is_map or counts.total) and not isinstance(module, Removed):
             row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:])) if is_map else "-"}
             rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
@@ -57,7 +57,7 @@ def _is_row(name: str, module: nn.Module, depth: int) -> bool:
     return part in PARTS and (own == wanted or (is_leaf and (not wanted or own < wanted)))
 
 
-def count(module: nn.Module) -> ParameterCounts:
+def count_parameters(module: nn.Module) -> ParameterCounts:
     """Count the parameters of a module as torch does."""
     total = trainable = 0
     for parameter in module.parameters():
@@ -72,7 +72,7 @@ def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
     Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in
     its convolutions, which the BatchNorm behind them makes superfluous, and its InceptionV3 no gains in its BatchNorm.
     """
-    counts = count(classifier)
+    counts = count_parameters(classifier)
     total = counts.total
     trainable = counts.trainable
     for name, module in classifier.named_modules():

@@ -37,11 +37,8 @@ class TrainedRun:
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the backbone's modules by the names that ``model.cut`` takes, without those that the cut removed."""
-        layers = {}
-        for name, module in self.classifier.backbone.named_modules():
-            if name and not isinstance(module, Removed):
-                layers[name] = module
-        return layers
+        modules = self.classifier.backbone.named_modules()
+        return {name: module for name, module in modules if name and not isinstance(module, Removed)}
 
 
 def load_run(folder: Path) -> TrainedRun:

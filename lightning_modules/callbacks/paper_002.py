@@ -108,7 +108,7 @@ class EarlyBreak(StepAccuracy):
 
 
 @dataclass(frozen=True)
-class Level:
+class AdjustLevel:
     """A level of the algorithm: above which accuracy, the gain that is worth a checkpoint, and the learning rate."""
 
     above: float
@@ -116,7 +116,7 @@ class Level:
     lr: float
 
 
-def adjust(best: float, levels: Sequence[Level], rate: float) -> tuple[float, float]:
+def adjust(best: float, levels: Sequence[AdjustLevel], rate: float) -> tuple[float, float]:
     """Return the gate and the learning rate of the highest level that ``best`` exceeds (steps 1 and 2).
 
     ``best`` is the best mini-batch accuracy before this check, in [0, 1]. Below the first level, of which the paper
@@ -154,7 +154,7 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
     Args:
         every_steps: Optimiser steps between two checks.
         every_epochs: Epochs between two further checkpoints; None: none.
-        levels: The fields of `Level`, of rising ``above``.
+        levels: The fields of `AdjustLevel`, of rising ``above``.
         stage: The stage, in whose folder the checkpoints go.
         monitor: The metric that the best checkpoint is chosen by.
         mode: Whether its least or its largest value is best.
@@ -174,7 +174,7 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
         self.every_epochs = every_epochs
         self.monitor = monitor
         self.mode = mode
-        self.levels = [Level(**level) for level in levels]
+        self.levels = [AdjustLevel(**level) for level in levels]
         above = [level.above for level in self.levels]
         if not above or above != sorted(set(above)):
             raise ValueError("levels: give one or more, each `above` larger than the one before")

@@ -105,7 +105,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         self.test_metrics = validation_metrics(num_classes, "test/")
 
     @classmethod
-    def of(cls, given: Hyperparameters, backbone: Backbone) -> Self:
+    def from_parameters(cls, given: Hyperparameters, backbone: Backbone) -> Self:
         """Put the head that hyperparameters describe on the backbone that they describe, which may have weights.
 
         Raises:
@@ -134,7 +134,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         for name in changes.keys() - saved.keys():
             raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
         given = Hyperparameters(**{**saved, **changes})
-        model = cls.of(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
+        model = cls.from_parameters(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)
 

@@ -126,8 +126,7 @@ def fit_distances(features: np.ndarray, looks: np.ndarray) -> Distances:
 def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> None:
     """Write the distances, and what they are of the validation images, float32, shape (N, 2)."""
     tensors = {"validation": torch.from_numpy(np.ascontiguousarray(validation))}
-    for name in Distances.NAMES:
-        tensors[name] = getattr(distances, name).contiguous().cpu()
+    tensors |= {name: getattr(distances, name).contiguous().cpu() for name in Distances.NAMES}
     # save_file would make a file that only its owner can read.
     write_bytes(run.path(RunFile.OUT_OF_DISTRIBUTION), save(tensors))
 

@@ -102,10 +102,7 @@ class Predictor(nn.Module):
 
 
 def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    mean = {}
-    for key, values in first.items():
-        mean[key] = (values + second[key]) / 2
-    return mean
+    return {key: (values + second[key]) / 2 for key, values in first.items()}
 
 
 def _mc_dropout(classifier: ClassifierNetwork, inference: InferenceConfig, seed: int) -> "McDropout | None":

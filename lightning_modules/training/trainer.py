@@ -58,6 +58,12 @@ def build_trainer(
     return trainer
 
 
+def _warn_of_bfloat16(precision: str) -> None:
+    if precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        remedy = "this CPU computes bfloat16 many times slower: set trainer.precision=32-true"
+        warn_once(f"trainer.precision={precision}: {remedy}")
+
+
 def check_trainer(config: TrainingConfig) -> None:
     """Check that the device exists and that Lightning accepts the keys of ``trainer``.
 
@@ -76,10 +82,8 @@ def check_trainer(config: TrainingConfig) -> None:
         raise UserError(
             "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
-    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not available["gpu"])
-    if on_cpu and trainer.precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        precision = f"trainer.precision={trainer.precision}"
-        warn_once(f"{precision}: this CPU computes bfloat16 many times slower: set trainer.precision=32-true")
+    if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not available["gpu"]):
+        _warn_of_bfloat16(trainer.precision)
     try:
         build_trainer(config, 1)
     except Exception as error:  # Lightning raises half a dozen kinds; each says which argument it refuses

@@ -46,7 +46,7 @@ def test_an_output_does_not_name_the_folder_that_all_lies_in(name, inputs):
 
 def test_a_record_of_a_job_names_its_run_from_the_sweep_and_forgets_where_it_ran(inputs, monkeypatch):
     monkeypatch.setenv(sweeps.SWEEP_VARIABLE, "outputs/sweeps/a")
-    with sweeps.recorded(["seed=0"], "run", first=True):
+    with sweeps.job_record(["seed=0"], "run", first=True):
         sweeps.note_run(Path("outputs/net/seed=0"))
     sweep = Path("outputs/sweeps/a")
     (record,) = (sweep / "jobs").iterdir()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.comparison.pairwise import paired
+from karyocyte.evaluation.comparison.pairwise import aligned_pair
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.metrics.classification import call
@@ -59,7 +59,7 @@ class AlignedPredictions:
         return {self.classes[index]: self.labels == index for index in np.unique(self.labels)}
 
 
-def gather(groups: Sequence[Group]) -> AlignedPredictions:
+def align_groups(groups: Sequence[Group]) -> AlignedPredictions:
     """Bring the test images of several experiments, each a run or its folds pooled, into one order.
 
     Raises:
@@ -75,7 +75,7 @@ def gather(groups: Sequence[Group]) -> AlignedPredictions:
         model = pool(group.runs)
         facts.append(model.about)
         try:
-            labelled = paired(first, model)[1]
+            labelled = aligned_pair(first, model)[1]
         except UserError as error:
             raise UserError(f"{groups[0].label} and {group.label}: {error}") from error
         predicted.append(call(labelled.probabilities, labelled.positive_index))
@@ -96,7 +96,7 @@ def gather(groups: Sequence[Group]) -> AlignedPredictions:
     )
 
 
-def missed(models: AlignedPredictions) -> pd.DataFrame:
+def misses(models: AlignedPredictions) -> pd.DataFrame:
     """List every image with the number of models that miss it.
 
     Returns:
@@ -146,7 +146,7 @@ def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
     return pd.concat(tables, names=["true_class", "row"]).reset_index("true_class").reset_index(drop=True)
 
 
-def alone(models: AlignedPredictions) -> pd.DataFrame:
+def lone_models(models: AlignedPredictions) -> pd.DataFrame:
     """Count the correct predictions of each model, and those that it alone gets right or wrong.
 
     Returns a row per model: ``model``, ``images``, ``right``, ``accuracy`` with ``low`` and ``high`` (exact, 95 %),

@@ -83,7 +83,8 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     for one, two in combinations(range(len(groups)), 2):
         labels = (groups[one].label, groups[two].label)
         try:
-            first, second = paired(pooled[one], pooled[two])
+            # Groups of other images are no fault of the call: the remaining pairs are compared all the same.
+            first, second = aligned_pair(pooled[one], pooled[two])
         except UserError as reason:
             left_out.append(PairLeftOut(*labels, reason))
             continue
@@ -106,7 +107,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
 
 
 def _resamples(predictions: Predictions, settings: EvaluationConfig) -> Resamples:
-    """Return resamples in the order of ``paired``, so that the same subjects are drawn for all groups of one set."""
+    """Return resamples in the order of ``aligned_pair``, so that all groups of one set draw the same subjects."""
     scored = score(replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True)))
     return Resamples(WeightedMetrics(scored, names=COMPARED), scored, settings)
 
@@ -138,7 +139,7 @@ def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:
     return McNemar(only_first, only_second, float(stats.binomtest(only_first, only_first + only_second).pvalue))
 
 
-def paired(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:
+def aligned_pair(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:
     """Bring two sets of predictions of the same images into the same order, by ``image_id``.
 
     Raises:

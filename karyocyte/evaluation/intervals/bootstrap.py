@@ -173,25 +173,21 @@ def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationCo
 
 
 def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: float) -> Ends | None:
-    """Return the interval of Clopper and Pearson where one holds; else None.
+    """Return the interval of Clopper and Pearson where one holds, "binomial" of a share of independent images; or None.
 
     "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
     images is right, all images of n subjects are with probability p ** n at most: the bound for n of n. A share counts
     the subjects that have such images; what compares classes (AUC) counts those of the rarest class, as n pairs of
-    subjects, none in two pairs, are in order with probability AUC ** n at most. "binomial": of a share of independent
-    images.
+    subjects, none in two pairs, are in order with probability AUC ** n at most.
     """
     value = resamples.point[row]
     images = number = int(resamples.defined_alone[row].sum())
-    values = np.append(value, resamples.left_out[row])
-    at_ends = [np.isclose(values, end, rtol=0, atol=ROUNDING) | np.isnan(values) for end in SHARE]
+    if not is_share:  # at 0 there is no bound of it
+        number = min(number or resamples.rarest, resamples.rarest) * round(value)
     # Where every resample gives 0 or 1, an interval of no width would claim certainty.
-    if at_ends[0].all() or at_ends[1].all():
-        if not is_share:
-            number = min(number or resamples.rarest, resamples.rarest)
-        if number and (value > 0.5 or is_share):
-            exact = share(number if value > 0.5 else 0, number, confidence)
-            return exact.low, exact.high, "exact"
+    if number and _is_at_an_end(np.append(value, resamples.left_out[row])):
+        exact = share(number * round(value), number, confidence)
+        return exact.low, exact.high, "exact"
     # Images without subjects are independent, so that the number of hits is binomial.
     if is_share and images and resamples.clusters == resamples.images:
         hits = round(value * images)
@@ -199,3 +195,9 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
             binomial = share(hits, images, confidence)
             return binomial.low, binomial.high, "binomial"
     return None
+
+
+def _is_at_an_end(values: np.ndarray) -> bool:
+    """Tell whether all values that are defined are 0, or all are 1."""
+    defined = values[~np.isnan(values)]
+    return any(np.allclose(defined, end, rtol=0, atol=ROUNDING) for end in SHARE)

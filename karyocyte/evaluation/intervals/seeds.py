@@ -83,7 +83,7 @@ def run_groups(runs: Sequence[Run]) -> list[list[Run]]:
     return [list(group.values()) for group in groups.values()]
 
 
-def collect(
+def seed_means(
     runs: Sequence[Predictions], settings: EvaluationConfig, part: str = "test", names: Sequence[str] | None = None
 ) -> Collected:
     """Join the runs of one experiment, of any folds and seeds, as ``about`` names them; runs weigh alike.

@@ -46,7 +46,7 @@ def metric_title(metric: str) -> str:
     return in_words(metric)[0]
 
 
-def count(images: int | None) -> str:
+def count_words(images: int | None) -> str:
     """Write a number of images or subjects."""
     if images is None:
         return "unknown"

@@ -90,16 +90,14 @@ def draw_curves(
     axes = axes[: len(panels)]
     for axis, name in zip(axes, panels, strict=True):
         _curves(axis, history, stages, name)
-        for start, end, _ in stages[1::2]:
-            axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
-        for start, _, _ in stages[1:]:
-            axis.axvline(start + 0.5, color="#888888", linewidth=1)
+        _mark_stages(axis, stages)
         for place in interrupted:
             axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
     for axis in axes[:columns]:
         _name_stages(axis, stages, int(90 / columns))
+    # A shared axis has its numbers in the last row alone, where panels may be missing.
     for axis in axes[-columns:]:
         axis.tick_params(labelbottom=True)
     for axis in grid[-1]:
@@ -145,6 +143,13 @@ def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monito
         values = -values
     stage_of = np.repeat(np.arange(len(stages)), [end - start for start, end, _ in stages])
     return list(values.dropna().groupby(stage_of[values.notna()]).idxmax())
+
+
+def _mark_stages(axis: Axes, stages: list[tuple[int, int, str]]) -> None:
+    for start, end, _ in stages[1::2]:
+        axis.axvspan(start + 0.5, end + 0.5, color=COLOURS[0], alpha=0.07, zorder=0, linewidth=0)
+    for start, _, _ in stages[1:]:
+        axis.axvline(start + 0.5, color="#888888", linewidth=1)
 
 
 def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]], name: str) -> None:
@@ -301,7 +306,8 @@ def draw_roc(
         axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
     if test.positive_index is not None:
         _points(axis, result)
-    _finish_roc(axis)
+    _frame_roc(axis)
+    axis.legend(loc="lower right")
 
 
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
@@ -314,11 +320,6 @@ def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPre
             axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
         _frame_roc(axis)
         figure.legend(loc="outside lower center")
-
-
-def _finish_roc(axis: Axes) -> None:
-    _frame_roc(axis)
-    axis.legend(loc="lower right")
 
 
 def _frame_roc(axis: Axes) -> None:

@@ -83,7 +83,7 @@ def align(members: Sequence[Predictions], names: Sequence[str], common: bool = F
     Raises:
         UserError: Fewer than two members, a run that is named twice, or other classes, images, parts or labels.
     """
-    check_names(names)
+    check_members(names)
     frames = [member.frame for member in members]
     if common:
         shared = set.intersection(*(set(member.part("validation").frame["image_id"]) for member in members))
@@ -96,7 +96,7 @@ def align(members: Sequence[Predictions], names: Sequence[str], common: bool = F
     return aligned
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_members(names: Sequence[str]) -> None:
     """Raise a ``UserError`` for fewer than two members, or one that is named twice."""
     if len(names) < 2:
         raise UserError("an ensemble needs at least two runs: name more of them")
@@ -105,7 +105,7 @@ def check_names(names: Sequence[str]) -> None:
         raise UserError(f"{name} is named twice: name each member of the ensemble once")
 
 
-def stacked(aligned: Sequence[Predictions]) -> np.ndarray:
+def stacked_probabilities(aligned: Sequence[Predictions]) -> np.ndarray:
     """Return the probabilities of M members of the same images, float64, shape (M, N, K)."""
     return np.stack([one.probabilities for one in aligned])
 
@@ -124,24 +124,29 @@ def combine(
     """
     first = aligned[0]
     frames = [member.frame.reset_index(drop=True) for member in aligned]
-    frame = frames[0].filter([column for column in COLUMNS if column != "uncertainty"])
-    for facts, column in product(frames[1:], frame.columns.intersection(list(FACTS))):
-        if column in facts:  # a fact that one member's file lacks is taken from another's
-            frame[column] = frame[column].where(frame[column].notna(), facts[column])
-    probabilities = rule(stacked(aligned))
+    frame = _image_facts(frames)
+    probabilities = rule(stacked_probabilities(aligned))
     frame["uncertainty"] = uncertainty_of(probabilities)
     frame[[PROBABILITY_PREFIX + class_name for class_name in first.classes]] = probabilities
     frame = frame.join(frames[0].filter(regex=f"^{BASELINE_PREFIX}"))  # of the images alone, whatever the networks are
     for column in (UPSIDE_DOWN, OUT_OF_DISTRIBUTION):
         if all(column in each for each in frames):
             frame[column] = np.mean([each[column].to_numpy(float) for each in frames], axis=0)
-    votes = summarise(stacked(aligned), first.classes)
+    votes = summarise(stacked_probabilities(aligned), first.classes)
     about = merge_facts([member.about for member in aligned])
     names = about.get("name")
     if not isinstance(names, list):
         names = [str(names)]
     about |= {"name": name or ensemble_name(method, len(aligned), names), "ensemble": len(aligned), "method": method}
     return Predictions(pd.concat([frame, votes], axis=1), first.classes, first.positive_class, about)
+
+
+def _image_facts(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    frame = frames[0].filter([column for column in COLUMNS if column != "uncertainty"])
+    for facts, column in product(frames[1:], frame.columns.intersection(list(FACTS))):
+        if column in facts:  # a fact that one member's file lacks is taken from another's
+            frame[column] = frame[column].where(frame[column].notna(), facts[column])
+    return frame
 
 
 def ensemble_name(method: str, members: int, names: list[str]) -> str:

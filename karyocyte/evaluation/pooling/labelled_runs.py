@@ -34,7 +34,7 @@ class LabelledFold:
     threshold: OperatingPoint
 
     @classmethod
-    def of(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
+    def from_run(cls, run: Predictions, settings: EvaluationConfig, train: Predictions | None = None) -> "LabelledFold":
         """Take the labelled rows of a run, and of its predictions of training images."""
         validation = labelled_part(run.part("validation"))
         threshold = choose_threshold(validation.scored, settings)
@@ -75,7 +75,7 @@ class LabelledRuns:
                 not a number.
         """
         pooled = pool(list(runs))
-        folds = tuple(map(LabelledFold.of, runs, repeat(settings), train or repeat(None)))
+        folds = tuple(map(LabelledFold.from_run, runs, repeat(settings), train or repeat(None)))
         tests = [fold.test for fold in folds]
         return cls(
             folds=folds,

@@ -23,20 +23,7 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
         raise UserError("nothing to pool: name at least one run")
     first = runs[0]
     for run in runs[1:]:
-        if run.classes != first.classes or run.positive_class != first.positive_class:
-            raise UserError(
-                f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
-                f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
-            )
-        # The folds of one experiment differ in fold and seed alone.
-        for fact in ("protocol", "name", "source", "on", "config", "folds"):
-            if run.about.get(fact) != first.about.get(fact):
-                raise UserError(
-                    f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "
-                    "name the folds of one experiment on one data set, or evaluate them apart"
-                )
-        if bool(run.about.get("synthetic")) != bool(first.about.get("synthetic")):
-            raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
+        _check_alike(first, run)
     frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
     # Validation parts of folds may rightly overlap, test parts may not: the remedies differ.
@@ -51,6 +38,23 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
             "experiment (same split, one seed each)"
         )
     return Predictions(frame, first.classes, first.positive_class, merge_facts([run.about for run in runs]))
+
+
+def _check_alike(first: Predictions, run: Predictions) -> None:
+    if run.classes != first.classes or run.positive_class != first.positive_class:
+        raise UserError(
+            f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
+            f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
+        )
+    # The folds of one experiment differ in fold and seed alone.
+    for fact in ("protocol", "name", "source", "on", "config", "folds"):
+        if run.about.get(fact) != first.about.get(fact):
+            raise UserError(
+                f"runs of {fact} {first.about.get(fact)} and {run.about.get(fact)} cannot be pooled: "
+                "name the folds of one experiment on one data set, or evaluate them apart"
+            )
+    if bool(run.about.get("synthetic")) != bool(first.about.get("synthetic")):
+        raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
 
 
 def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a section of an evaluation takes and returns, and the sections of users, which ``evaluation.extra`` names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -49,23 +49,26 @@ def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: s
     table = []
     for row in rows:
         cells: dict[str, object] = {}
-        for name, value in vars(row).items():
-            # No field of a dataclass can be called "class"; a column can.
-            named = {name.replace("name", "class"): value}
-            if isinstance(value, dict):
-                named = {prefixes.get(name, "") + key: inner for key, inner in value.items()}
-            for column, cell in named.items():
-                # All rows need the columns of an interval, also those without one.
-                if cell is None and column in intervals:
-                    cell = Estimate(None, None, None)
-                if isinstance(cell, Estimate):
-                    cells |= cell.columns(column)
-                elif isinstance(cell, list):
-                    cells[column] = " ".join(f"{number:.6g}" for number in cell)
-                else:
-                    cells[column] = cell
+        for column, cell in _columns(row, prefixes):
+            # All rows need the columns of an interval, also those without one.
+            if cell is None and column in intervals:
+                cell = Estimate(None, None, None)
+            if isinstance(cell, Estimate):
+                cells |= cell.columns(column)
+            elif isinstance(cell, list):
+                cells[column] = " ".join(f"{number:.6g}" for number in cell)
+            else:
+                cells[column] = cell
         table.append(cells)
     return pd.DataFrame(table)
+
+
+def _columns(row: Any, prefixes: Mapping[str, str]) -> Iterator[tuple[str, object]]:
+    for name, value in vars(row).items():
+        if isinstance(value, dict):
+            yield from ((prefixes.get(name, "") + key, inner) for key, inner in value.items())
+        else:  # no field of a dataclass can be called "class"; a column can
+            yield name.replace("name", "class"), value
 
 
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.

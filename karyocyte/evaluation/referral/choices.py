@@ -66,7 +66,7 @@ def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfi
     Raises:
         UserError: See ``labelled.score``.
     """
-    fold = LabelledFold.of(predictions, settings)
+    fold = LabelledFold.from_run(predictions, settings)
     release = None
     if fold.threshold.value is not None:
         release = choose_release(fold)
@@ -150,7 +150,7 @@ def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndar
     return np.asarray(scaled.max(axis=1))
 
 
-def reviewed(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
+def review_mask(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
     """Return the images that a rule gives to a person, bool, shape (N,): the same of test images and of new ones.
 
     ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.

@@ -27,7 +27,7 @@ MEASURES = (
 LINES = ("-", "--", "-.", (0, (5, 1)), ":")
 
 
-def reliability(path: Path, result: EvaluationResult) -> None:
+def write_reliability(path: Path, result: EvaluationResult) -> None:
     """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
     assert result.calibration is not None
     drawn = sides(result.calibration)
@@ -50,7 +50,7 @@ def sides(calibration: CalibrationResult) -> dict[str, CalibrationMetrics]:
     return shown
 
 
-def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
+def write_risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
     """Draw the ``selective.curves`` of the same images to a PNG."""
     triage = result.triage
     assert triage is not None
@@ -64,7 +64,7 @@ def risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, Ris
 
 
 def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the curves on given axes; see ``risk_coverage``."""
+    """Draw the curves on given axes; see ``write_risk_coverage``."""
     for number, (name, curve) in enumerate(curves.items()):
         area = triage.risk_coverage[name]
         colour = COLOURS[number]

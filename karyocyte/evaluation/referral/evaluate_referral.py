@@ -21,7 +21,7 @@ from karyocyte.evaluation.referral.choices import (
     choose_referral,
     choose_release,
     cut_notes,
-    reviewed,
+    review_mask,
 )
 from karyocyte.evaluation.referral.selective import areas, rankings
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
@@ -61,16 +61,11 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     if runs.positive_index is None:
         return Findings()
-    # The folds' test images are evaluated together, but each fold chooses for itself.
-    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
-    for part, counts in [*parts, ("test", runs.test.count_images())]:
-        missing = [name for name in counts if not counts[name]]
-        if missing:
-            return Findings(warnings=warnings_about("triage", [f"none, no {part} image of {' and '.join(missing)}"]))
+    if absence := _missing_classes(runs):
+        return Findings(warnings=warnings_about("triage", [absence]))
     releases = list(map(choose_release, runs.folds))
-    decisions = []
-    for fold, release in zip(runs.folds, releases, strict=True):
-        decisions.append(decide(fold, ReviewThresholds(release=release.threshold)))
+    chosen = [ReviewThresholds(release=release.threshold) for release in releases]
+    decisions = list(map(decide, runs.folds, chosen))
     rules = {name: evaluate_rule(name, [of_fold[name] for of_fold in decisions], runs) for name in RULES}
     review = np.concatenate([of_fold["release"].review for of_fold in decisions])
     value = TriageResult(
@@ -84,11 +79,21 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
     tables = {"triage": flat_table(value.rules)}
-    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.risk_coverage, curves=curves)}
+    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
     if value.unseen:
         tables["unseen"] = unseen_table({str(runs.about["name"]): value.unseen})
         figures["unseen"] = partial(draw_unseen, table=tables["unseen"])
     return Findings(value, warnings, tables, figures)
+
+
+def _missing_classes(runs: LabelledRuns) -> str | None:
+    """Say which classes have no image in some part; None where each part has all classes."""
+    # The folds' test images are evaluated together, but each fold chooses for itself.
+    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
+    for part, counts in [*parts, ("test", runs.test.count_images())]:
+        if missing := [name for name in counts if not counts[name]]:
+            return f"none, no {part} image of {' and '.join(missing)}"
+    return None
 
 
 def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecision]:
@@ -101,7 +106,7 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecisi
     negative = np.full(len(predicted), 1 - positive)
     return {
         "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
-        "release": RuleDecision(negative, reviewed("release", images, chosen), chosen.release),
+        "release": RuleDecision(negative, review_mask("release", images, chosen), chosen.release),
     }
 
 
@@ -170,7 +175,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if chosen.confidence is None:
             return Findings()
         cuts.append(chosen.confidence)
-        referred.append(reviewed("confidence", replace(fold.run, frame=fold.test.frame), chosen))
+        referred.append(review_mask("confidence", replace(fold.run, frame=fold.test.frame), chosen))
     review = np.concatenate(referred)
     test = runs.test
     correct = call(test.probabilities, test.positive_index) == test.labels

@@ -8,7 +8,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.temperature import rescale
-from karyocyte.evaluation.referral.choices import ReviewThresholds, reviewed
+from karyocyte.evaluation.referral.choices import ReviewThresholds, review_mask
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 
 # Rule -> when an image is reviewed; the texts are part of the table.
@@ -82,7 +82,7 @@ def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: 
         reasons += f"; {NO_RULE}"
     reasons[is_out_of_distribution(table)] += f"; {OUTSIDE}"
     for rule in rules:
-        reasons[reviewed(rule, predictions, thresholds)] += f"; {texts[rule]}"
+        reasons[review_mask(rule, predictions, thresholds)] += f"; {texts[rule]}"
     table["review"] = reasons.ne("").to_numpy(bool)
     table["reason"] = reasons.str.removeprefix("; ").where(reasons.ne(""), None)
     return table

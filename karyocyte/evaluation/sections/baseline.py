@@ -26,7 +26,7 @@ class NumberedImages:
     labels: np.ndarray
     parts: np.ndarray
 
-    def labelled(self, part: str) -> np.ndarray:
+    def labelled_rows(self, part: str) -> np.ndarray:
         """Return which images of a part have a label, int64."""
         return np.flatnonzero((self.parts == part) & (self.labels >= 0))
 
@@ -61,7 +61,7 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
     from sklearn.preprocessing import StandardScaler
 
     values = images.numbers.to_numpy(np.float64)
-    train, validation = images.labelled("train"), images.labelled(VALIDATION)
+    train, validation = images.labelled_rows("train"), images.labelled_rows(VALIDATION)
     spaced = np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES), dtype=np.int64)
     first_of_classes = np.unique(images.labels[train], return_index=True)[1]  # a rare class may lie between the others
     train = train[np.union1d(spaced, first_of_classes)]
@@ -84,6 +84,7 @@ def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     for name, words in BASELINES.items():
         columns = [_column(name, label) for label in runs.classes]
         frame = pd.concat([test.frame.reindex(columns=columns) for test in runs.tests])
+        # A baseline of a part of the images could not be compared with the network.
         if len(frame) and frame.notna().all(axis=None):
             scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))
             metrics[words] = intervals(scored, runs.settings, names=names)

@@ -128,7 +128,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         after=after,
         sampled=sampled,
     )
-    figures = {"reliability": confidence_plots.reliability}
+    figures = {"reliability": confidence_plots.write_reliability}
     return Findings(value, calibration_warnings(value), figures=figures)
 
 

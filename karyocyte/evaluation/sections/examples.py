@@ -1,7 +1,7 @@
 """Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +125,12 @@ def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np
     if not (predictions.labels >= 0).any():
         return
     predicted = call(predictions.probabilities, predictions.positive_index)
-    right = ranked(predictions, SUREST_RIGHT)
-    wrong = ranked(predictions, SUREST_WRONG)
+    right = ranked_rows(predictions, SUREST_RIGHT)
+    wrong = ranked_rows(predictions, SUREST_WRONG)
     selected = {
         f"correct, the most certain of {len(right)}": right,
         f"wrong, the most certain of {len(wrong)}": wrong,
-        "most uncertain": ranked(predictions, DOUBTFUL),
+        "most uncertain": ranked_rows(predictions, DOUBTFUL),
     }
     strips: dict[str, list[Example]] = {}
     for title, strip in selected.items():
@@ -158,22 +158,20 @@ def showcase(test: Predictions) -> list[tuple[int, str]]:
     if not (labels >= 0).any():
         raise UserError("no test image has a label")
     chosen: dict[int, str] = {}
-    if len(test.classes) > FEW_CLASSES:
-        for which, words in WORDS.items():
-            rows = [row for row in ranked(test, which) if row not in chosen]
-            # The first row of each class comes before all others.
-            _, firsts = np.unique(labels[rows], return_index=True)
-            order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
-            chosen |= dict.fromkeys([rows[place] for place in order[:OF_MANY]], words)
-        return list(chosen.items())
-    for index in range(len(test.classes)):
-        for which, words in WORDS.items():
-            rows = [row for row in ranked(test, which) if row not in chosen and labels[row] == index]
-            chosen |= dict.fromkeys(rows[:1], words)
+    classes = list(range(len(test.classes)))
+    groups, number = [[index] for index in classes], 1
+    if len(classes) > FEW_CLASSES:
+        groups, number = [classes], OF_MANY
+    for group, (which, words) in product(groups, WORDS.items()):
+        rows = [row for row in ranked_rows(test, which) if row not in chosen and labels[row] in group]
+        # The first row of each class comes before all others.
+        _, firsts = np.unique(labels[rows], return_index=True)
+        order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
+        chosen |= dict.fromkeys([rows[place] for place in order[:number]], words)
     return list(chosen.items())
 
 
-def ranked(test: Predictions, which: str) -> list[int]:
+def ranked_rows(test: Predictions, which: str) -> list[int]:
     """Return rows of labelled images: "right" or "wrong", the most certain first, or all, the "doubtful" first."""
     labels = test.labels
     uncertainty = test.frame["uncertainty"].to_numpy()

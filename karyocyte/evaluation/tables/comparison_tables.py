@@ -21,7 +21,7 @@ OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")  # of pairs; --csv writes that of the accuracy, too
 
 
-def measured(result: EvaluationResult) -> dict[str, Interval]:
+def compared_metrics(result: EvaluationResult) -> dict[str, Interval]:
     """Return the test metrics that are of no single class, and those of calibration before and after scaling."""
     metrics = {name: interval for name, interval in result.test.metrics.items() if "/" not in name}
     if result.calibration:
@@ -41,7 +41,7 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], int
     second: list[dict[str, Cell]] = []
     calibration = "no calibration"
     for number, (label, result) in enumerate(zip(labels, results, strict=True), 1):
-        metrics = measured(result)
+        metrics = compared_metrics(result)
         row: dict[str, Cell] = {"experiment": Named(f"{number} {label}", label), "images": result.test.images}
         row["subjects"] = result.test.subjects
         first.append(row | {name: metrics.get(name) for name in FIRST})

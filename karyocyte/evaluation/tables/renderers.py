@@ -55,20 +55,17 @@ def terminal(table: Table) -> Group:
         if name not in table.detail:
             columns.append(_column(table, name, cells))
     # A table too wide for the terminal loses intervals, the last column's first.
-    last = len(columns) - 1
-    while sum(column.width for column in columns) > WIDTH and last > 0:
-        columns[last] = columns[last]._replace(intervals=[])
-        last -= 1
-    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    for last in range(len(columns) - 1, 0, -1):
+        if sum(column.width for column in columns) > WIDTH:
+            columns[last] = columns[last]._replace(intervals=[])
     # As text, here and below: a class may be called [red].
-    if table.title:
-        drawn.title = Text(table.title, style="bold")
+    title = Text(table.title, style="bold")
+    drawn = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     shown = []
     for column in columns:
         heading = Text(column.heading)
         if column.is_number:
-            style = "bold" if column.intervals else ""
-            drawn.add_column(heading, justify="right", no_wrap=True, style=style)
+            drawn.add_column(heading, justify="right", no_wrap=True, style="bold" * bool(column.intervals))
         else:
             drawn.add_column(heading, overflow="fold")
         shown.append(column.texts)
@@ -143,11 +140,11 @@ def _text(sign: str, below: bool, cell: Cell) -> str:
         return f"{value}\n{_ends(sign, cell, '-')}" if below and cell.low is not None else value
     if isinstance(cell, Named):
         return cell.short
-    if cell is None or pd.isna(cell):
+    if pd.isna(cell):
         return "-"
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell == int(cell) and abs(cell) > 1 else number(cell, sign)
-    if isinstance(cell, int) and not isinstance(cell, bool):
+    if type(cell) is int:  # True is one, too
         return f"{cell:,}"
     return str(cell)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison
-from karyocyte.evaluation.types.result import EvaluationResult, Interval
+from karyocyte.evaluation.types.result import EvaluationResult, Interval, TriageResult
 
 FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
 VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_low", "mean_high")
@@ -89,16 +89,20 @@ def _details(result: EvaluationResult) -> dict[str, Interval]:
     if result.by_subject:
         for rule, subjects in result.by_subject.rules.items():
             details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
-    if result.triage:
-        for name, area in result.triage.risk_coverage.items():
-            details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
-        for row in result.triage.rules:
-            share = row.sensitivity
-            details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
-            details[f"triage_sensitivity/{row.rule}"] = _plain(share.value, share.low, share.high, "exact")
-        if result.triage.unseen:
-            share = result.triage.unseen.positive
-            details["triage_unseen_subjects/release"] = _plain(share.value, share.low, share.high, "exact")
+    return details | (_triage_details(result.triage) if result.triage else {})
+
+
+def _triage_details(triage: TriageResult) -> dict[str, Interval]:
+    details = {}
+    for name, area in triage.risk_coverage.items():
+        details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
+    for row in triage.rules:
+        details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
+        share = row.sensitivity
+        details[f"triage_sensitivity/{row.rule}"] = _plain(share.value, share.low, share.high, "exact")
+    if triage.unseen:
+        share = triage.unseen.positive
+        details["triage_unseen_subjects/release"] = _plain(share.value, share.low, share.high, "exact")
     return details
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 
 import pandas as pd
 
-from karyocyte.common.text import class_counts, quoted
+from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
@@ -71,9 +71,7 @@ class Table:
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
         """Make a table of rows by column; a column that a row lacks is empty there."""
         listed = list(rows)
-        columns: dict[str, None] = {}
-        for row in listed:
-            columns |= dict.fromkeys(row)
+        columns = dict.fromkeys(chain.from_iterable(listed))
         cells = tuple(tuple(map(row.get, columns)) for row in listed)
         return cls(title, tuple(columns), cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
 
@@ -109,18 +107,9 @@ def metric_name(metric: str, result: EvaluationResult) -> Named:
 
 def captions(result: EvaluationResult) -> tuple[str, ...]:
     """Return what was evaluated, and how thresholds and folds are read, a sentence each."""
-    test = result.test
     about = result.about
-    counts = test.class_counts
-    classes = class_counts(counts)
-    if len(counts) > MANY_CLASSES:
-        classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
-    images = images_of(about)
-    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
-    at_half = " at 0.5" if result.positive_class else ""
-    lines = [f"{test.images:,} {images} ({classes}), {subjects}"]
-    if result.positive_class:
-        lines[0] += f"; positive: {quoted(result.positive_class)}"
+    at_half = " at 0.5" * bool(result.positive_class)
+    lines = [_numbers(result)]
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
@@ -128,15 +117,26 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"without a network, by {words}: {name} {metrics[name]}")
     if result.threshold.reason:
         lines.append(f"no threshold chosen: {result.threshold.reason}")
-    elif test.metrics_at_threshold is not None:
+    elif result.test.metrics_at_threshold is not None:
         own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
         lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
     if result.folds:
         lines.append(
-            f"left: the {images} of {len(result.folds)} folds pooled{at_half}; "
+            f"left: the {images_of(about)} of {len(result.folds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return tuple(lines)
+
+
+def _numbers(result: EvaluationResult) -> str:
+    test = result.test
+    counts = test.class_counts
+    classes = class_sizes(counts)
+    if len(counts) > MANY_CLASSES:
+        classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
+    subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
+    positive = f"; positive: {quoted(result.positive_class)}" if result.positive_class else ""
+    return f"{test.images:,} {images_of(result.about)} ({classes}), {subjects}{positive}"
 
 
 def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
@@ -238,8 +238,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     for metric in METRICS:
         name = metric_name(metric, result)
         row: Row = {"metric": Named(name.short, name.words, name.note.replace("images", "subjects"))}
-        for rule, evaluated in subjects.rules.items():
-            row[f"by {rule}"] = evaluated.metrics.get(metric)
+        row |= {f"by {rule}": evaluated.metrics.get(metric) for rule, evaluated in subjects.rules.items()}
         if any(list(row.values())[1:]):
             rows.append(row)
     lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
@@ -257,8 +256,7 @@ def classes_table(result: EvaluationResult) -> Table | None:
     rows = []
     for each in result.per_class or ():
         row: Row = {"class": each.name, "images": each.images}
-        for kind in ("recall", "precision", "F1"):
-            row[kind] = result.test.metrics.get(f"{kind.lower()}/{each.name}")
+        row |= {kind: result.test.metrics.get(f"{kind.lower()}/{each.name}") for kind in ("recall", "precision", "F1")}
         row["most often taken for"] = each.mistaken_for
         if result.assignment:
             row["recall, joint assignment"] = each.recall_assigned
@@ -338,9 +336,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     rows = []
     for name in ("ece", "brier", "nll"):
         row: Row = {"calibration": metric_name(name, result)}
-        for head, side in sides.items():
-            if side:
-                row[head] = side.intervals[name]
+        row |= {head: side.intervals[name] for head, side in sides.items() if side}
         rows.append(row)
     lines = [f"ECE in {calibration.bins} equally wide bins"]
     if calibration.after:

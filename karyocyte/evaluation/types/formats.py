@@ -15,7 +15,7 @@ def heading(about: dict[str, Any]) -> str:
         parts.append("SYNTHETIC images")
     elif about.get("source"):
         # The two data sets are told apart where the images are not the run's own.
-        parts.append(f"trained on {facts['source']}" if about.get("on") else facts["source"])
+        parts.append("trained on " * bool(about.get("on")) + facts["source"])
     if about.get("on"):  # another data set than the run's
         parts.append(f"tested on {facts['on']}")
     if about.get("protocol"):
@@ -23,9 +23,8 @@ def heading(about: dict[str, Any]) -> str:
     if about.get("test") not in (None, "fold"):
         parts.append(f"tested on {facts['test']}")
     if facts.get("fold"):
-        word = "folds" if "," in facts["fold"] else "fold"
         of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
-        parts.append(f"{word} {facts['fold']}{of_folds}")
+        parts.append(f"fold{'s' * (',' in facts['fold'])} {facts['fold']}{of_folds}")
     return " · ".join(parts)
 
 

@@ -1,6 +1,7 @@
 """What a reader of metrics must know before believing them."""
 
 from collections.abc import Mapping
+from itertools import chain
 from math import isclose
 from typing import Any
 
@@ -44,7 +45,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
-    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fitted``.
+    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fit_warnings``.
     """
     counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
     lines = []
@@ -53,19 +54,17 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
             lines.append(f"{LEAKS[str(key)]}: up to {most} in a fold")
         elif most:
             lines.append(f"{LEAKS[str(key)]}: {most}")
-    notes: dict[str, None] = {}
-    for external in _as_list(about.get("external")):
-        notes |= dict.fromkeys(external["notes"])
+    notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in _as_list(about.get("external"))))
     return [
         *warnings_about("training", dict.fromkeys(filter(None, _as_list(about.get("stages"))))),
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
         *warnings_about("data", dict.fromkeys(_as_list(about.get("incomplete")))),
-        *warnings_about("", fitted(about)),
+        *warnings_about("", fit_warnings(about)),
     ]
 
 
-def fitted(about: dict[str, Any]) -> list[str]:
+def fit_warnings(about: dict[str, Any]) -> list[str]:
     """Say that an ensemble has used its validation images; ``about["fitted"]`` holds their number, or a list."""
     facts = list(filter(None, _as_list(about.get("fitted"))))  # of a plain member: None
     if not facts:
@@ -109,10 +108,7 @@ def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[Evalu
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
     """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
-    few = []
-    for name, count in counts.items():
-        if count < FEW_CLUSTERS:
-            few.append(f"{quoted(name)} ({count})")
+    few = [f"{quoted(name)} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
     if not few:
         return []
     unit = "subjects" if by_subject else "images"

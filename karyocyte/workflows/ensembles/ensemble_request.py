@@ -49,7 +49,7 @@ class EnsembleRequest:
     name: str | None  # name of the ensemble in tables; None: its method and members
 
     @classmethod
-    def of(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":
+    def from_words(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":
         """Check the words of a command line.
 
         Raises:

@@ -8,7 +8,7 @@ from itertools import chain
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
-from karyocyte.evaluation.pooling.averaging import check_names, stacked
+from karyocyte.evaluation.pooling.averaging import check_members, stacked_probabilities
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.fitness import Problem
 
@@ -48,7 +48,7 @@ class EnsembleMembers:
                 "cannot be fitted on one class, only `average` needs none"
             )
         parts = [member.part("validation") for member in self.members]
-        probabilities = stacked(parts)[:, parts[0].labels >= 0]
+        probabilities = stacked_probabilities(parts)[:, parts[0].labels >= 0]
         return Problem(probabilities, labelled.labels, labelled.positive_index, labelled.classes)
 
 
@@ -62,11 +62,11 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
     Raises:
         UserError: Fewer than two runs, one that is named twice, or experiments with other folds than the first.
     """
-    check_names(names)
+    check_members(names)
     groups = group_runs(list(runs), list(names))
     test_images = {frozenset(run.part("test").frame["image_id"]) for run in runs}
     # Runs with the same test images are members of one ensemble; of several folds each has its own.
-    if len(groups) == 1 or (len(test_images) == 1 and test_images != {frozenset()}):
+    if len(groups) == 1 or list(map(bool, test_images)) == [True]:
         return [_join(groups)]
     first = groups[0]
     for group in groups:
@@ -75,12 +75,12 @@ def group_members(runs: Sequence[Predictions], names: Sequence[str]) -> list[Ens
                 f"{first.label} has the folds {', '.join(map(str, first.folds))}, {group.label} "
                 f"{', '.join(map(str, group.folds))}: name the same folds of each"
             )
+    if len(first.folds) == 1:
+        return [_join(groups)]
     ensembles = []
     for place, fold in enumerate(first.folds):
-        folders = tuple(group.names[place] for group in groups)
-        members = tuple(group.runs[place] for group in groups)
-        labels = tuple(group.label for group in groups)
-        ensembles.append(EnsembleMembers(fold if len(first.folds) > 1 else None, labels, folders, members))
+        of_fold = [(group.label, group.names[place], group.runs[place]) for group in groups]
+        ensembles.append(EnsembleMembers(fold, *zip(*of_fold, strict=True)))
     return ensembles
 
 

@@ -23,7 +23,7 @@ from karyocyte.runs.run import Run, open_runs
 from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
 
-def evaluate(request: EvaluateRequest) -> None:
+def evaluate_runs(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
@@ -61,7 +61,7 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
             label = request.label
             if len(groups) > 1:
                 label = f"{label}: {group.label}".removeprefix(": ")
-            rows += rows_of(result, label, list(departures([Run(Path(name)) for name in group.names])))
+            rows += rows_of(result, label, list(departures(list(map(Run, map(Path, group.names))))))
         append_rows(request.csv, rows)
 
 
@@ -93,10 +93,8 @@ def _compare(
 
 def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
     """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
-    counts = {}
-    for label, result in zip(labels, results, strict=True):
-        if result.triage and result.triage.unseen:
-            counts[label] = result.triage.unseen
+    triages = dict(zip(labels, (result.triage for result in results), strict=True))
+    counts = {label: triage.unseen for label, triage in triages.items() if triage and triage.unseen}
     if counts:
         # Here, since matplotlib costs seconds.
         from karyocyte.evaluation.referral.unseen import draw_unseen_of_runs, unseen_table

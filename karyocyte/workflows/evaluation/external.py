@@ -67,9 +67,8 @@ def evaluate_external(runs: Sequence[Run], request: EvaluateRequest) -> None:
     dataset = read_dataset(request.on or [], request.mapped or [], runs[0])
     assert request.output is not None  # checked by the request
     folders = request.folders(runs)
-    results = []
-    for run, folder in zip(runs, folders, strict=True):
-        results.append(predict_external(run, request.output / folder, dataset, request.batchnorm))
+    pairs = zip(runs, folders, strict=True)
+    results = [predict_external(run, request.output / folder, dataset, request.batchnorm) for run, folder in pairs]
     with new_whole_folder(request.output) as beside:
         for result, folder in zip(results, folders, strict=True):
             outside = _write_folder(result, beside / folder, request.settings_of([result.predictions]))

@@ -57,7 +57,7 @@ class ExternalImages:
     images: pd.DataFrame
 
     @property
-    def tested(self) -> pd.Series:
+    def is_tested(self) -> pd.Series:
         """Which images are predicted, bool."""
         return self.images["part"] == TEST
 
@@ -92,14 +92,14 @@ class ExternalImages:
             "source": scanned.source,
             "data": content_hash(scanned)[:8],
             "images": len(self.images),
-            "tested": int(self.tested.sum()),
+            "tested": int(self.is_tested.sum()),
             "classes": self.classes,
             "left_out": left_out,
-            "in_own_test": int((self.tested & (self.images["seen"] == TEST)).sum()),
+            "in_own_test": int((self.is_tested & (self.images["seen"] == TEST)).sum()),
             "trained": str(self.run.folder),
             "trained_with": about.get("revision"),
             "leaks_within": about.get("leaks"),
-            "namesakes": self.seen.namesakes(scanned.frame["subject"][self.tested], self.run.data.persons),
+            "namesakes": self.seen.namesakes(scanned.frame["subject"][self.is_tested], self.run.data.persons),
         }
 
     def notes(self, facts: dict[str, Any]) -> list[str]:
@@ -199,13 +199,14 @@ def map_classes(theirs: Sequence[str], ours: Sequence[str], mapping: Mapping[str
     for name, own in mapping.items():
         if name not in theirs:
             raise UserError(f"{FLAG} {name}=...: the other set has no such class; it has {listed}")
-        if own is not None and own not in ours:
+        if own not in (None, *ours):
             raise UserError(f"{FLAG} {name}={own}: the run has no class {own}; it has {own_listed}")
-    lost = [name for name in theirs if name not in mapping and name not in ours]
+    lost = [name for name in theirs if name not in (*mapping, *ours)]
     if lost:
         remedy = f"say what each is, {FLAG} {lost[0]}={ours[0]}, or leave it out, {FLAG} {lost[0]}="
         raise UserError(f"the run has no class {', '.join(lost)}, it has {own_listed}: {remedy}")
     mapped = {name: mapping.get(name, name) for name in theirs}
+    # Without any class no image has a label: there is nothing to leave out.
     if theirs and not any(mapped.values()):
         raise UserError(f"{FLAG} leaves out every class of the other set: map at least one of {listed}")
     return mapped

@@ -4,7 +4,7 @@ The maps are those of the library grad-cam. Ours are: a single logit serves two 
 meanwhile, the network stays unchanged, and no map is stretched: without support for the class it is zero.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.explain.layers import Model, as_maps, check_names, layer_shapes, to_batch
+from karyocyte.workflows.explain.layers import Model, Shape, as_maps, check_layers, layer_shapes, to_batch
 
 FINE = 4  # rows and columns that the default layer should have
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
@@ -31,7 +31,7 @@ class Method(NamedTuple):
     layer: str
 
 
-def resolve(name: str, layer: str | None, model: Model, image: np.ndarray) -> Method:
+def method_at(name: str, layer: str | None, model: Model, image: np.ndarray) -> Method:
     """Check the layer of a method for a network whose input is such as ``image``, uint8 RGB, shape (H, W, 3).
 
     Without a ``layer`` it is the last with maps of four by four values or more, else of more than one; where timm lists
@@ -43,21 +43,20 @@ def resolve(name: str, layer: str | None, model: Model, image: np.ndarray) -> Me
     with _unchanged(model.forward):
         shapes = layer_shapes(model, image)
     if layer is not None:
-        check_names([layer], shapes)
-    layers = []
-    fine = []
-    for place, (_, height, width) in shapes.items():
-        if max(height, width) > 1:
-            layers.append(place)
-        if min(height, width) >= FINE:
-            fine.append(place)
+        check_layers([layer], shapes)
+    layers = [place for place, (_, *sides) in shapes.items() if max(sides) > 1]
     if not layers:
         raise UserError(f"method {name}: no layer has maps of more than one value")
-    if layer is not None and layer not in layers:
+    if layer not in (None, *layers):
         raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {layers[-1]}")
+    return Method(name, layer or _default_layer(model, layers, shapes))
+
+
+def _default_layer(model: Model, layers: Sequence[str], shapes: Mapping[str, Shape]) -> str:
+    fine = [place for place in layers if min(shapes[place][1:]) >= FINE]
     stages = [stage["module"] for stage in model.feature_info]
     whole = [place for place in fine if place in stages or "." not in place]
-    return Method(name, layer or (whole if set(whole) & set(stages) else fine or layers)[-1])
+    return (whole if set(whole) & set(stages) else fine or layers)[-1]
 
 
 def heat_maps(
@@ -72,7 +71,7 @@ def heat_maps(
         model: Returns logits (B, K). It is in eval mode meanwhile; afterwards its state is as before.
         images: uint8 RGB, shape (H, W, 3), the network's inputs; read a few at a time.
         targets: The class of each image, an index.
-        method: See ``resolve``.
+        method: See ``method_at``.
 
     Yields:
         float32, shape (H, W), 0 and more in units of the score; zero everywhere without support for the class.
@@ -91,7 +90,7 @@ def heat_maps(
         yield from maps
 
 
-def scaled(heat: np.ndarray) -> np.ndarray:
+def display_map(heat: np.ndarray) -> np.ndarray:
     """Scale a map (H, W) for display to 0 to 1, float32, by its greatest value; a map of zeros stays zero."""
     return np.clip(heat / (heat.max() or 1), 0, 1).astype(np.float32)
 

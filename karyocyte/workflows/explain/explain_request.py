@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, PositiveInt
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.base import FROM_YAML, StrictModel, listed
+from karyocyte.config.base import FROM_YAML, StrictModel, text_items
 from karyocyte.config.command import Command
 from karyocyte.inference.models import members_of
 from karyocyte.runs.run import Run
@@ -37,8 +37,8 @@ def _as_word(value: object) -> object:
 class ExplainConfig(StrictModel, defaults="explain"):
     """All keys of conf/explain.yaml."""
 
-    method: Annotated[tuple[MethodName, ...], BeforeValidator(listed)] = FROM_YAML
-    layer: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    method: Annotated[tuple[MethodName, ...], BeforeValidator(text_items)] = FROM_YAML
+    layer: Annotated[tuple[str, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     target: Annotated[str, BeforeValidator(_as_word)] = FROM_YAML
     samples: PositiveInt | None = FROM_YAML
     all: bool = FROM_YAML
@@ -55,7 +55,7 @@ class ExplainRequest:
     out: Path | None = None
 
     @classmethod
-    def of(cls, words: Sequence[str], out: Path | None = None) -> "ExplainRequest":
+    def from_words(cls, words: Sequence[str], out: Path | None = None) -> "ExplainRequest":
         """Read the words ``RUN... key=value ...``: each run is explained once, and an ensemble by its members.
 
         Raises:

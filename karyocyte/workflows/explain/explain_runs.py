@@ -34,7 +34,7 @@ from karyocyte.runs.files import RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.explain.attribution import Method, heat_maps, resolve, scaled
+from karyocyte.workflows.explain.attribution import Method, display_map, heat_maps, method_at
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
 from karyocyte.workflows.explain.layers import (
     Model,
@@ -44,7 +44,7 @@ from karyocyte.workflows.explain.layers import (
     positions,
     smoothness,
 )
-from karyocyte.workflows.explain.plots import channel_picture, coloured, most_varied, overlay
+from karyocyte.workflows.explain.plots import channel_picture, heat_colours, most_varied, overlay
 from lightning_modules.build.load import TrainedRun, load_run
 
 AVERAGING = ("gradcam", "gradcam++")
@@ -92,7 +92,7 @@ def draw_heat_maps(request: ExplainRequest) -> None:
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
         for name, layer in maps:
-            method = resolve(name, layer, model, selected.images[selected.rows[0]])
+            method = method_at(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(trained, name)
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
@@ -189,7 +189,7 @@ def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Meth
     pairs = []
     with progress_bar(len(table), f"explaining {selected.run.config.name}", console.is_terminal) as advance:
         for number, heat in enumerate(heat_maps(model, images, selected.targets.tolist(), method)):
-            pictures.append(encode(coloured(scaled(heat)), size))
+            pictures.append(encode(heat_colours(display_map(heat)), size))
             table.loc[number, "empty"] = not heat.any()
             image = selected.images[selected.rows[number]]
             for name, weights in (("inside", heat), ("content", np.ones_like(heat))):
@@ -224,7 +224,7 @@ def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarra
     if row["empty"]:
         words = "no support for"
     shown = (image, [(heading, PLAIN), (end_of(row["image_id"], LETTERS), PLAIN)])
-    return shown, (overlay(image, scaled(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
+    return shown, (overlay(image, display_map(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
 
 
 def _titles(runs: Sequence[Run]) -> list[list[str]]:

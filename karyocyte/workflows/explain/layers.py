@@ -104,9 +104,9 @@ def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> dict[s
         transformer are laid out on the grid of their patches, without the prefix tokens.
 
     Raises:
-        UserError: See ``check_names``.
+        UserError: See ``check_layers``.
     """
-    check_names(names, layer_shapes(model, images[0]))
+    check_layers(names, layer_shapes(model, images[0]))
     modules = {name: model.modules[name] for name in names}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for start in range(0, len(images), BATCH):
@@ -145,7 +145,7 @@ def _watch(
         model.forward(to_batch(images))
 
 
-def check_names(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:
+def check_layers(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:
     """Check that every name is among ``layer_shapes``; a ``UserError`` names the valid ones."""
     for name in names:
         if name not in shapes:

@@ -13,7 +13,7 @@ CHANNEL_BORDER = "#7FB2D5"  # between the channels: a colour, for black and whit
 TILE = 48  # least pixels of a channel, so that a 2x2 map is seen as four squares
 
 
-def coloured(heat: np.ndarray) -> np.ndarray:
+def heat_colours(heat: np.ndarray) -> np.ndarray:
     """Return a map, float in 0 to 1, shape (H, W), in the colours of COLOUR_MAP, uint8 RGB."""
     return np.asarray((mpl.colormaps[COLOUR_MAP](heat)[..., :3] * 255).round().astype(np.uint8))
 
@@ -21,7 +21,7 @@ def coloured(heat: np.ndarray) -> np.ndarray:
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lay a map, float in 0 to 1, shape (H, W), over an image, uint8 RGB: the hotter, the more of its colour."""
     share = STRONGEST * heat[..., None]
-    return (image * (1 - share) + coloured(heat) * share).round().astype(np.uint8)
+    return (image * (1 - share) + heat_colours(heat) * share).round().astype(np.uint8)
 
 
 def most_varied(maps: np.ndarray, count: int) -> np.ndarray:

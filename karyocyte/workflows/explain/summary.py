@@ -18,7 +18,7 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.build.build import assemble
-from lightning_modules.build.layer_table import count, count_as_keras, layers_of
+from lightning_modules.build.layer_table import count_as_keras, count_parameters, layers_of
 from lightning_modules.modules.classifier import Classifier
 
 # Of sources whose images need not be listed to know their classes.
@@ -31,9 +31,8 @@ def summarise_networks(words: Sequence[str], depth: int, csv: Path | None) -> No
     Raises:
         UserError: There is neither a run nor an experiment, or the number of classes is not known.
     """
-    tables = []
-    for config, classes in _networks(words):
-        tables.append(_summarise(config, classes, depth).assign(network=config.name))
+    networks = _networks(words)
+    tables = [_summarise(config, classes, depth).assign(network=config.name) for config, classes in networks]
     if csv:
         write_csv(csv, pd.concat(tables, ignore_index=True))
         say(str(csv))
@@ -69,7 +68,7 @@ def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
     rows = []
     for name, stage in stages_of(config).items():
         classifier.configure_stage(stage)
-        counts = count(classifier)
+        counts = count_parameters(classifier)
         keras = count_as_keras(classifier, config.model.name)
         row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
         rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})

@@ -34,7 +34,7 @@ EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with drop
 TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 
 
-def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
+def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
     """Grade every printed figure of some papers (none named: all) by the 95 % interval of runs that repeat it.
 
     ``paths`` are folders of runs and ensembles (none named: those below ``evidence`` in ``results``). Runs of one
@@ -46,19 +46,17 @@ def graded(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path
         ``grade`` is one of COUNTED with its reason, or with how many images it is on; ``deviations`` names settings of
         ours that differ from conf/.
     """
-    runs = [Run.open(path) for path in paths] or Run.find(Path(results) / EVIDENCE)
+    runs = list(map(Run.open, paths)) or Run.find(Path(results) / EVIDENCE)
     claims = printed_claims(results, tuple(papers))
     if paths:
         claims = [replace(claim, not_run="no such run is named") for claim in claims]
     names = {claim.experiment: _names(claim) for claim in claims}
+    # Each run that is measured costs resamples: those that no figure is of are passed over.
     known = set().union(*names.values())
     measured = measure_runs([run for run in runs if str(run.predictions.about.get("name")) in known])
     rows = []
     for experiment, group in groupby(claims, attrgetter("experiment")):
-        of_experiment = list(group)
-        pairs = _pairs([each for each in measured if each.experiment in names[experiment]])
-        for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
-            rows += [_row(claim, *pair) | {"measurement": number} for claim in of_experiment]
+        rows += _rows(list(group), [each for each in measured if each.experiment in names[experiment]])
     return pd.DataFrame(rows).astype({"images": "Int64", "images_seen": "Int64"})
 
 
@@ -77,12 +75,22 @@ def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None
     for group in groups.values():
         of_paper = [each for each in group if each.protocol == "paper"]
         apart = next((each for each in group if each.is_apart), None)
+        # Without a run on the paper's split each run stands for itself.
         pairs += [(each, apart if of_paper else each) for each in of_paper or group]
     return pairs
 
 
+def _rows(claims: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    rows = []
+    pairs = _pairs(measured)
+    for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
+        rows += [_row(claim, *pair) | {"measurement": number} for claim in claims]
+    return rows
+
+
 def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str, Any]:
     metric = (claim.part, claim.metric)
+    # On another split a figure is none that the paper could have printed.
     value = own.values.get(metric, NOTHING) if own and own.protocol == "paper" else NOTHING
     row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
     row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}
@@ -91,18 +99,24 @@ def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str
     row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
     grade = _grade(claim, own, value)
-    texts = [text for text, printed in own.departures.items() if not printed or grade == OTHER_IMAGES] if own else []
-    deviations = [claim.deviation, *texts]
-    if value.low is not None and value.high is not None and value.high - value.low > WIDE:
-        deviations.append(f"interval wider than {WIDE}")
+    deviations = [claim.deviation, *_departures(own, grade, value)]
     return row | {"grade": grade, "deviations": SEPARATOR.join(filter(None, deviations))}
 
 
-def _images(claim: Claim, own: Measured) -> int | None:
+def _departures(own: Measured | None, grade: str, value: Estimate) -> list[str]:
+    """Return in what runs depart from the paper: on other images in anything, else in what it does not print."""
+    departures = own.departures if own else {}
+    texts = [text for text, printed in departures.items() if not printed or grade == OTHER_IMAGES]
+    if value.low is not None and value.high is not None and value.high - value.low > WIDE:
+        texts.append(f"interval wider than {WIDE}")
+    return texts
+
+
+def _images(claim: Claim, own: Measured) -> int:
     """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
     if claim.metric in OF_EPOCH and TEST in own.images:
         return round(own.images[TEST] / claim.data.size(TEST) * claim.data.size(TRAIN))
-    return own.images.get(claim.part)
+    return own.images.get(claim.part) or claim.data.size(claim.part)
 
 
 def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
@@ -112,21 +126,28 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     if own is None:
         return f"{NOT_RUN}: {claim.not_run or 'no predictions are kept'}"
     size = claim.data.size(claim.part)
-    images = _images(claim, own) or size
+    images = _images(claim, own)
     is_whole = claim.data.is_whole(claim.part, images)
-    if own.data != claim.data.dataset or not (is_whole or (claim.data.public and images < size)):
+    if own.data != claim.data.dataset or not (is_whole or images < size * claim.data.public):
         return OTHER_IMAGES
     if reason := _reason(claim, own, value, images / size):
         return f"{NOT_RUN}: {reason}"
+    grade = _verdict(claim, value, is_whole)
+    if is_whole or claim.metric in OF_EPOCH:  # the images of an epoch are not counted
+        return grade + ", on a part of the images" * (not is_whole)
+    return f"{grade}, on {images:,} of {size:,} {claim.part} images"
+
+
+def _verdict(claim: Claim, value: Estimate, is_whole: bool) -> str:
+    """Say where an interval is beside the printed figure; on a part of the images to hold it proves less."""
     low, high = claim.bounds
-    grade = "reproduced" if is_whole else "consistent"
     assert value.low is not None
     assert value.high is not None
-    if value.high < low or value.low > high:
-        grade = "lower" if value.high < low else "higher"
-    if is_whole or claim.metric in OF_EPOCH:  # the images of an epoch are not counted
-        return grade if is_whole else f"{grade}, on a part of the images"
-    return f"{grade}, on {images:,} of {size:,} {claim.part} images"
+    if value.high < low:
+        return "lower"
+    if value.low > high:
+        return "higher"
+    return "reproduced" if is_whole else "consistent"
 
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
@@ -158,7 +179,7 @@ def count_grades(figures: pd.DataFrame) -> dict[str, int]:
     return {COUNTED[rank]: count for rank, count in counts.items()}
 
 
-def summary(figures: pd.DataFrame) -> str:
+def grade_summary(figures: pd.DataFrame) -> str:
     """Return how many printed figures there are, and with which grades."""
     counts = count_grades(figures)
     return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
@@ -211,14 +232,14 @@ def show_grades(
     Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
     that none of the runs is of an experiment of the papers.
     """
-    table = graded(paths, papers, results)
+    table = grade_table(paths, papers, results)
     has_run = table["measurement"] > 0
     if paths and not has_run.any():
         raise UserError(f"none of these runs is an experiment of a paper: claims.csv in {results} names them")
     table = table[has_run] if paths and not papers else table
     for drawn in figure_tables(table):
         console.print(terminal(drawn), drawn.reading, "", sep="\n")
-    say(summary(table))
+    say(grade_summary(table))
     if csv:
         write_csv(csv, table, "%.6g")
         say(f"written to {csv}")

@@ -10,7 +10,7 @@ from scipy import stats
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.intervals.seeds import collect, run_groups
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.pooling import merge_facts
@@ -55,15 +55,7 @@ def measure_runs(runs: Sequence[Run]) -> list[Measured]:
 
 def _measure_group(runs: Sequence[Run]) -> Measured:
     about = merge_facts([run.predictions.about for run in runs])
-    images: dict[str, int] = {}
-    values = _of_epochs(runs)
-    for part in PARTS:
-        # Predictions of training images, which a run may lack, are in a file of their own.
-        of_part = [((part == TRAIN and run.predictions_train) or run.predictions).part(part) for run in runs]
-        counts = [int((each.labels >= 0).sum()) for each in of_part]
-        if all(counts):
-            images[part] = round(sum(counts) / len(runs))  # the papers print the sizes of one split
-            values |= {(part, name): estimate for name, estimate in _of_part(of_part, part).items()}
+    images, values = _of_parts(runs)
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
@@ -71,17 +63,30 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     notes = {str(run.predictions.about["stages"]) for run in runs if run.predictions.about.get("stages")}
     return Measured(
         experiment=str(about.get("name")),
-        data=f"{data}, synthetic" if about.get("synthetic") else str(data),
+        data=str(data) + ", synthetic" * bool(about.get("synthetic")),
         protocol=str(protocol),
         is_apart=protocol == "subject" or (protocol == "image" and (is_official or not has_subjects)),
         folds=_names(about.get("fold")),
         seeds=_names(about.get("seed")),
         images=images,
-        values=values,
+        values=_of_epochs(runs) | values,
         images_seen=None if seen is None else round(seen / len(runs)),
         revision=_names(about.get("revision")),
         departures=departures(runs) | dict.fromkeys(notes, False),
     )
+
+
+def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Estimate]]:
+    images: dict[str, int] = {}
+    values: dict[Metric, Estimate] = {}
+    for part in PARTS:
+        # Predictions of training images, which a run may lack, are in a file of their own.
+        of_part = [((part == TRAIN and run.predictions_train) or run.predictions).part(part) for run in runs]
+        counts = [int((each.labels >= 0).sum()) for each in of_part]
+        if all(counts):
+            images[part] = round(sum(counts) / len(runs))  # the papers print the sizes of one split
+            values |= {(part, name): estimate for name, estimate in _of_part(of_part, part).items()}
+    return images, values
 
 
 def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
@@ -89,7 +94,7 @@ def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
     names, classes = ["accuracy", "f1_weighted"], runs[0].classes
     if len(classes) == 2:
         names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
-    found = {name: mean.estimate for name, mean in collect(runs, SETTINGS, part, names).metrics.items()}
+    found = {name: mean.estimate for name, mean in seed_means(runs, SETTINGS, part, names).metrics.items()}
     pooled = score(replace(runs[0], frame=pd.concat([run.frame for run in runs], ignore_index=True)))
     return found | {LOSS: around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]}
 

@@ -14,7 +14,7 @@ from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables.tables import Cell, Table
 from karyocyte.workflows.papers.grades import count_grades, figure_cells, figure_tables, read_figures
-from karyocyte.workflows.papers.plan import COMPARISON, Plan, Runs
+from karyocyte.workflows.papers.plan import COMPARISON, ReproductionPlan, Runs
 from karyocyte.workflows.papers.records import StepRecord
 
 PAGE = "reproduction.html"
@@ -22,7 +22,7 @@ OURS = re.compile(r"^ *(?:- )?(?P<setting>[^#\n]+?) +# (?P<remark>.*\bours\b.*)$
 TABLES = ("smoothness", "sizes", "trials")  # of layers (002), of crops (004), of the search (001)
 
 
-def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
+def warnings_of(plan: ReproductionPlan, runs: Mapping[str, Runs]) -> list[str]:
     """Return which experiments of a split have unfinished runs."""
     warnings = []
     for split in plan.splits:
@@ -37,7 +37,7 @@ def warnings_of(plan: Plan, runs: Mapping[str, Runs]) -> list[str]:
     return warnings
 
 
-def write_page(plan: Plan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
+def write_page(plan: ReproductionPlan, runs: Mapping[str, Runs], records: Mapping[str, StepRecord]) -> Path:
     """Write reproduction.html of finished runs, by split and experiment, and of the records of the steps."""
     figures = read_figures(plan.output / COMPARISON)
     sections = [
@@ -76,7 +76,7 @@ def _headline_section(figures: pd.DataFrame) -> Section:
     return Section("Main figures", "main", tables=[Table.of("Main figures", rows, reading)])
 
 
-def _choices_section(plan: Plan) -> Section:
+def _choices_section(plan: ReproductionPlan) -> Section:
     """The settings that the paper does not print."""
     reading = (
         "Marked as ours in conf/experiment/, since the paper does not print them. What the paper prints twice, and "
@@ -90,7 +90,7 @@ def _choices_section(plan: Plan) -> Section:
     return Section("Choices that are ours", "choices", tables=[table])
 
 
-def _pictures_section(plan: Plan) -> Section:
+def _pictures_section(plan: ReproductionPlan) -> Section:
     figures = []
     for split in plan.splits:
         folder = plan.output / split.name
@@ -102,7 +102,7 @@ def _pictures_section(plan: Plan) -> Section:
     return Section("Pictures", "pictures", figures=figures)
 
 
-def _tables_section(plan: Plan) -> Section | None:
+def _tables_section(plan: ReproductionPlan) -> Section | None:
     """The tables that the further steps make, without the columns of paths."""
     tables = []
     for name in TABLES:
@@ -126,7 +126,7 @@ def _costs_section(records: Mapping[str, StepRecord]) -> Section:
     )
 
 
-def _pages(plan: Plan) -> dict[str, str]:
+def _pages(plan: ReproductionPlan) -> dict[str, str]:
     pages = {}
     for split in plan.splits:
         for report in sorted((plan.output / split.name).glob("report*.html")):

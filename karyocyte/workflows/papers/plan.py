@@ -13,7 +13,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.grid import job_configs
-from karyocyte.config.overrides import key_of, without
+from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.config.recipes import as_classifier
 from karyocyte.config.schema import Config
 from karyocyte.evaluation.comparison.claims import read_claims
@@ -98,7 +98,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReproductionPlan:
     """What is reproduced, and with which settings."""
 
     paper: str
@@ -114,7 +114,7 @@ class Plan:
     @property
     def job_words(self) -> tuple[str, ...]:
         """The overrides that are not about the cluster."""
-        return without(self.words, ("cluster",))
+        return overrides_outside(self.words, ("cluster",))
 
     @property
     def output_dir(self) -> Path:
@@ -126,7 +126,7 @@ class Plan:
         return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
 
 
-def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:
+def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> ReproductionPlan:
     """Return the plan of a paper, such as "004"; ``words`` are overrides of all jobs, and ``+cluster=...``.
 
     A ``UserError`` names what is unknown, what the plan itself decides on, and folds without a split that has them.
@@ -137,6 +137,7 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
         words = _per_dataset(words)
     if options.folds and not (options.honest and config.folds):
         raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+    # A paper prints several figures of an experiment, which is trained once.
     claims = read_claims(RESULTS, (paper,)).query("experiment != ''").drop_duplicates("experiment")
     trained = claims.loc[claims["method"] == "", "experiment"]
     for name in options.experiments:
@@ -149,28 +150,26 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
         splits.append(Split("honest", config.honest, options.folds or config.folds or (0,)))
     ensembles = claims.loc[claims["method"] != "", ["experiment", "method", "members"]]
     seeds = options.seeds or config.seeds
-    return Plan(paper, config, tuple(trained), ensembles, tuple(words), seeds, tuple(splits), output)
+    return ReproductionPlan(paper, config, tuple(trained), ensembles, tuple(words), seeds, tuple(splits), output)
 
 
-def check_plan(plan: Plan) -> dict[str, list[Config]]:
+def check_plan(plan: ReproductionPlan) -> dict[str, list[Config]]:
     """Compose every job once and return their configurations, those equal but for the seed once, by split.
 
     A ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin.
     """
-    configs = {}
-    for split in plan.splits:
-        configs[split.name] = [as_classifier(config) for config in job_configs(plan.jobs_of(split))]
+    configs = {split.name: list(map(as_classifier, job_configs(plan.jobs_of(split)))) for split in plan.splits}
     compose_config([f"+experiment={plan.experiments[0]}", *plan.job_words])  # words that are one value for all jobs
     return configs
 
 
-def preparation_steps(plan: Plan) -> list[Step]:
+def preparation_steps(plan: ReproductionPlan) -> list[Step]:
     """Return the commands that bring the weights of all experiments and prepare their images."""
     words = ("scripts/prepare_data.py", *plan.jobs_of(plan.splits[0]))
     return [Step(WEIGHTS, (*words, "--weights")), Step("images", words)]
 
 
-def training_step(plan: Plan, split: Split) -> Step:
+def training_step(plan: ReproductionPlan, split: Split) -> Step:
     """Return the command that trains all experiments on a split."""
     jobs = (
         f"+experiment={','.join(plan.experiments)}",
@@ -181,7 +180,7 @@ def training_step(plan: Plan, split: Split) -> Step:
     return Step(f"train-{split.name}", ("train.py", "-m", *jobs, *plan.words))
 
 
-def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+def analysis_steps(plan: ReproductionPlan, split: Split, runs: Runs) -> list[Step]:
     """Return the commands that evaluate the finished runs of a split, each with what it writes."""
     folder = plan.output / split.name
     every = _runs_of(plan.experiments, runs)
@@ -196,7 +195,7 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     return steps + _report_steps(plan, split, folder, runs)
 
 
-def _explanation_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
+def _explanation_steps(plan: ReproductionPlan, split: Split, folder: Path, runs: Runs) -> list[Step]:
     """Return the commands that draw heat maps and layers of the first run of each experiment, or measure layers."""
     steps = []
     for name, explanation in plan.config.explanations.items():
@@ -216,16 +215,14 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
     return list(chain.from_iterable(runs.get(experiment, ()) for experiment in experiments))
 
 
-def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
+def comparison_step(plan: ReproductionPlan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
     """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
-    compared: list[str] = []
-    for split in plan.splits:
-        compared += _runs_of(plan.experiments, runs[split.name])
+    compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
     words = ("scripts/compare.py", *compared, *map(str, ensembles), "--paper", plan.paper)
     return Step.making("comparison", words, "--csv", plan.output / COMPARISON)
 
 
-def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+def _ensemble_steps(plan: ReproductionPlan, split: Split, runs: Runs) -> list[Step]:
     """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
     steps: list[Step] = []
     analysed: set[str] = set()
@@ -246,7 +243,7 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     return steps
 
 
-def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
+def _report_steps(plan: ReproductionPlan, split: Split, folder: Path, runs: Runs) -> list[Step]:
     """Return the command of the report, one for each data set of the paper: a report is of one task."""
     by_source: dict[str, list[str]] = {}
     for experiment in plan.experiments:
@@ -262,7 +259,7 @@ def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[St
     return steps
 
 
-def _shared_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
+def _shared_steps(plan: ReproductionPlan, folder: Path, runs: Runs) -> list[Step]:
     """Return the commands of what all splits share: the layers of the networks, the preparation, the search."""
     networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
     words: tuple[str, ...] = ("scripts/explain.py", "summary", *networks)

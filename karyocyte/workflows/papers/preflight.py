@@ -17,13 +17,13 @@ from karyocyte.common.text import counted
 from karyocyte.composition.named_files import DRAWN
 from karyocyte.config.schema import Config
 from karyocyte.workflows.papers.claims import RESULTS, PaperData, read_data
-from karyocyte.workflows.papers.plan import LINE, Plan
+from karyocyte.workflows.papers.plan import LINE, ReproductionPlan
 
 NO_SUBJECT = "no subject is known: set data.subject_regex"
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """An experiment on a split, with how many images are found, and what is to be said of its weights.
 
     ``images`` is NaN where counting them would unpack, draw or write them; ``fault`` is why the run will fail, or "".
@@ -36,14 +36,14 @@ class Job:
     fault: str
 
     @property
-    def printed(self) -> PaperData | None:
+    def paper_images(self) -> PaperData | None:
         """What the paper says of these images before it made copies of them; None where it has none of this source."""
         source = "cnmc" if self.config.data.source == "hem_all" else self.config.data.source
         of_source = [data for data in read_data(RESULTS).values() if data.dataset == source]
         return min(of_source, key=lambda data: data.total, default=None)
 
 
-def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+def report_plan(plan: ReproductionPlan, configs: Mapping[str, Sequence[Config]]) -> None:
     """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split.
 
     A ``UserError`` refuses a folder that does not hold the data of its source.
@@ -58,7 +58,7 @@ def report(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
     say(f"paper {plan.paper}: before it starts", *wrapped)
 
 
-def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
+def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[PlannedJob]:
     # Many jobs share data and weights, which are looked for once.
     listed: dict[str, pd.DataFrame | None] = {}
     found: dict[str, tuple[str, str]] = {}
@@ -73,7 +73,7 @@ def _jobs(configs: Mapping[str, Sequence[Config]]) -> Iterator[Job]:
             said, fault = found[weights]
             if images is not None and config.protocol == "subject" and images["subject"].isna().all():
                 fault = fault or NO_SUBJECT
-            yield Job(split, config, nan if images is None else len(images), said, fault)
+            yield PlannedJob(split, config, nan if images is None else len(images), said, fault)
 
 
 def _list(config: Config) -> pd.DataFrame | None:
@@ -94,7 +94,7 @@ def _find_weights(config: Config) -> tuple[str, str]:
     from lightning_modules.backbones.find_weights import find_weights
     from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
 
-    folders = WeightsFolders.of(config.weights_dir, config.cache_dir, download=False)
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir, download=False)
     try:
         return f"at hand, {find_weights(config.model, config.weights, folders).path.name}", ""
     except NotAtHandError as download:
@@ -103,17 +103,17 @@ def _find_weights(config: Config) -> tuple[str, str]:
         return "cannot be had", str(error)
 
 
-def _image_line(job: Job) -> str:
+def _image_line(job: PlannedJob) -> str:
     line = f"images: {job.config.data.source} in {job.config.data_dir}: "
     if isnan(job.images):
         return line + "counted once they are unpacked or written"
-    if job.printed is None:
+    if job.paper_images is None:
         return line + f"{job.images:,} found"
-    few = "; the paper's figures are compared on a part of its images" * (job.images < job.printed.total)
-    return line + f"{job.images:,} of {job.printed.total:,} found{few}"
+    few = "; the paper's figures are compared on a part of its images" * (job.images < job.paper_images.total)
+    return line + f"{job.images:,} of {job.paper_images.total:,} found{few}"
 
 
-def _failure_lines(plan: Plan, jobs: Sequence[Job]) -> list[str]:
+def _failure_lines(plan: ReproductionPlan, jobs: Sequence[PlannedJob]) -> list[str]:
     failing: dict[str, list[str]] = {}
     for job in jobs:
         if job.fault:
@@ -127,7 +127,7 @@ def _failure_lines(plan: Plan, jobs: Sequence[Job]) -> list[str]:
     return lines
 
 
-def _training_line(plan: Plan, jobs: Sequence[Job]) -> str:
+def _training_line(plan: ReproductionPlan, jobs: Sequence[PlannedJob]) -> str:
     """Say how much is trained; how long that takes is known once this device trains."""
     runs = {split.name: len(plan.seeds) * len(split.folds) for split in plan.splits}
     stages = Counter[str]()
@@ -142,7 +142,7 @@ def _training_line(plan: Plan, jobs: Sequence[Job]) -> str:
     return f"training: {total}, {amounts}; time: not estimated, `{status}` shows what is left of each run"
 
 
-def _disk_line(jobs: Sequence[Job]) -> str:
+def _disk_line(jobs: Sequence[PlannedJob]) -> str:
     prepared = {}
     for job in jobs:
         key = f"{job.config.data_dir} {job.config.data!r} {job.config.prepare!r}"

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, write_json
-from karyocyte.workflows.papers.plan import Plan, Step
+from karyocyte.workflows.papers.plan import ReproductionPlan, Step
 
 RECORD = "steps.json"
 
@@ -32,7 +32,7 @@ class Records:
     A ``UserError`` says that the folder is of a plan with other settings.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ReproductionPlan) -> None:
         self.path = plan.output / RECORD
         self.settings: dict[str, Any] = {  # what tells one reproduction from another, but for where its jobs run
             "paper": plan.paper,

@@ -24,7 +24,7 @@ from karyocyte.workflows.papers.page import warnings_of, write_page
 from karyocyte.workflows.papers.plan import (
     LINE,
     WEIGHTS,
-    Plan,
+    ReproductionPlan,
     Runs,
     Split,
     Step,
@@ -38,7 +38,7 @@ from karyocyte.workflows.papers.records import Records, StepRecord
 TITLE = 30  # columns of the name of a step, of LINE
 
 
-def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]], in_full: bool = False) -> None:
+def show_plan(plan: ReproductionPlan, configs: Mapping[str, Sequence[Config]], in_full: bool = False) -> None:
     """Print the commands of a plan, each on a line that may be cut, or ``in_full``, to be copied.
 
     Runs that are not trained yet are named by patterns, of their configurations.
@@ -66,7 +66,7 @@ def _say_step(title: str, step: Step) -> None:
         console.print(one_line(line), markup=False, soft_wrap=True)
 
 
-def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
+def _patterns(plan: ReproductionPlan, split: Split, configs: Sequence[Config]) -> Runs:
     """Return patterns of the runs of each experiment, one for each fold and seed."""
     patterns: dict[str, list[str]] = {}
     for config in configs:
@@ -76,7 +76,7 @@ def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
     return patterns
 
 
-def run_plan(plan: Plan) -> None:
+def run_plan(plan: ReproductionPlan) -> None:
     """Run all commands of a plan and write reproduction.html and reproduction.csv.
 
     A ``UserError`` says that data cannot be prepared, no run is finished or, at the end, that some step has failed.
@@ -101,7 +101,7 @@ def run_plan(plan: Plan) -> None:
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
 
 
-def _prepare(plan: Plan, records: Records) -> list[Step]:
+def _prepare(plan: ReproductionPlan, records: Records) -> list[Step]:
     """Bring weights and prepare images; return the step of the weights where some are missing: the others go on."""
     failed = []
     for step in preparation_steps(plan):
@@ -112,13 +112,10 @@ def _prepare(plan: Plan, records: Records) -> list[Step]:
     return failed
 
 
-def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
+def _compare(plan: ReproductionPlan, runs: Mapping[str, Runs], records: Records) -> None:
     """Compare the runs, and the ensembles that could be made, with the paper, and write the page."""
-    ensembles = []
-    for split in plan.splits:
-        for run in Run.find(plan.output / split.name):
-            if run.is_ensemble and run.is_finished:
-                ensembles.append(run.folder)
+    found = chain.from_iterable(Run.find(plan.output / split.name) for split in plan.splits)
+    ensembles = [run.folder for run in found if run.is_ensemble and run.is_finished]
     step = comparison_step(plan, runs, ensembles)
     records.discard_result(step)
     if _run(step, "", records) != 0:
@@ -127,7 +124,7 @@ def _compare(plan: Plan, runs: Mapping[str, Runs], records: Records) -> None:
     warn(*warnings_of(plan, runs))
 
 
-def _analyse(plan: Plan, split: Split, runs: Runs, records: Records) -> list[Step]:
+def _analyse(plan: ReproductionPlan, split: Split, runs: Runs, records: Records) -> list[Step]:
     """Run the steps that read the runs of a split; return those that failed."""
     inputs = _fingerprint(runs)
     failed = []
@@ -184,7 +181,6 @@ def finished_runs(output_dir: Path, training: Step) -> Runs:
 
 def _fingerprint(runs: Runs) -> str:
     """Return a hash of the runs and of the times of their predictions."""
-    times = {}
-    for folder in chain.from_iterable(runs.values()):
-        times[folder] = Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns
+    folders = chain.from_iterable(runs.values())
+    times = {folder: Run(Path(folder)).path(RunFile.PREDICTIONS).stat().st_mtime_ns for folder in folders}
     return sha256_of_value(times)

@@ -75,10 +75,10 @@ def _predict_by(
     frame["image_id"] = frame["path"] = [file.name for file in files]
     batches = ImageFileBatches(files, network.prepare, network.batch_size, advance)
     if network.adapts:
-        say(network.adapt(batches.prepared(sample_rows(len(files)))))
+        say(network.adapt(batches.prepared_files(sample_rows(len(files)))))
     network.network.make_fast(network.prepare.size)
     arrays = network.predict(batches)
-    predicted = Predicted.of_arrays(batches.usable, arrays, len(network.classes), network.passes)
+    predicted = Predicted.of_arrays(batches.usable_positions, arrays, len(network.classes), network.passes)
     about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
     parts = pd.Series("test", index=frame.index)
     return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches

@@ -1,6 +1,8 @@
 """Prediction of image files that are not part of a data set: the work of scripts/predict.py."""
 
 import os
+from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -37,15 +39,10 @@ def predict_images(request: PredictRequest) -> None:
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
     images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
-    warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
-    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
-        warnings += cut_notes(thresholds.confidence, thresholds.accuracy)
+    warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes, *_cut_notes(thresholds, rules)]
     warn(*warnings)
     networks = load_networks(model, request.options)
-    notes: dict[str, None] = {}
-    for network in networks:
-        notes |= dict.fromkeys(network.notes)
-    for note in notes:
+    for note in dict.fromkeys(chain.from_iterable(network.notes for network in networks)):
         say(note)
     with progress_bar(len(images.files) * len(networks), "predicting", True) as advance:
         predictions, files, failed = predict_files(model, networks, images.files, advance)
@@ -81,6 +78,12 @@ def thresholds_of_model(model: RunsModel | PortableNetworks) -> ReviewThresholds
     return portable_thresholds(model.model)
 
 
+def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str]:
+    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
+        return cut_notes(thresholds.confidence, thresholds.accuracy)
+    return []
+
+
 def _scale_warnings(model: RunsModel | PortableNetworks) -> list[str]:
     """Return a warning where the scale of a chromosome should come from its cell."""
     for folder, prepare in model.facts.preparations:
@@ -102,8 +105,7 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     files = len(table) + sum(others.values())
     numbers = f"{len(predicted):,} predicted ({by_class}), {len(broken):,} broken, {describe_others(others)}"
     lines = [f"{files:,} files: {numbers}"]
-    for row in broken.head(LISTED).itertuples():
-        lines.append(f"broken: {row.file}: {row.cause}")
+    lines.extend(f"broken: {row.file}: {row.cause}" for row in broken.head(LISTED).itertuples())
     if len(broken) > LISTED:
         lines.append(f"... and {len(broken) - LISTED:,} more, see the table")
     lines += note_lines(predicted["note"])

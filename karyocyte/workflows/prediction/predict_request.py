@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from karyocyte.common.errors import UserError, close_path, close_words
-from karyocyte.config.base import FROM_YAML, Folder, StrictModel, listed
+from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Command
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
@@ -25,7 +25,7 @@ class PredictConfig(StrictModel, defaults="predict"):
     """All keys of conf/predict.yaml: how images are predicted, and reviewed."""
 
     passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
-    rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(listed)] = FROM_YAML
+    rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     runtime: Literal["torch", "onnx"] | None = FROM_YAML
     columns: Literal["reader", "all"] = FROM_YAML
@@ -51,14 +51,14 @@ class PredictRequest:
         return self.command[PredictConfig]
 
     @cached_property
-    def named(self) -> list[Path]:
+    def model_paths(self) -> list[Path]:
         """The runs, the ensemble or the portable model among the paths."""
         return list(filter(is_model, self.command.paths))
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
         """What is named as a model; with ``runtime=onnx`` the export in the folder of a run in its place."""
-        named = self.named
+        named = self.model_paths
         export = named[0] / RunFolder.PORTABLE
         if self.settings.runtime == "onnx" and len(named) == 1 and is_model(export):
             named = [export]
@@ -67,7 +67,7 @@ class PredictRequest:
     @property
     def places(self) -> list[Path]:
         """The folders, zip files and files of images, after the model."""
-        return self.command.paths[len(self.named) :]
+        return self.command.paths[len(self.model_paths) :]
 
     @property
     def options(self) -> LoadOptions:
@@ -95,18 +95,20 @@ class PredictRequest:
             UserError: A key or value is wrong; a file to write exists or has the wrong suffix; runs or images are
                 missing, or in another order; the runs do not form an ensemble.
         """
-        if not self.named:
-            first = ", ".join(map(str, self.command.paths[:1])) or "nothing"
-            if other := portable_kind(Path(first)):
-                raise UserError(f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it")
-            raise UserError(
-                f"{first} is not a run of Karyocyte, nor a portable model: {close_run(Path(first))}name a "
-                "finished run's folder first, then the images"
-            )
+        if not self.model_paths:
+            raise UserError(_why_no_model(self.command.paths))
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
-        if self.command.paths[: len(self.named)] != self.named:
-            raise UserError(f"{self.named[-1]} is a run: name the runs first, then the images")
+        if self.command.paths[: len(self.model_paths)] != self.model_paths:
+            raise UserError(f"{self.model_paths[-1]} is a run: name the runs first, then the images")
+        self._check_output()
+        for place in self.places:
+            if not place.exists():
+                near = close_words(self.places) or close_path(place)
+                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
+        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+
+    def _check_output(self) -> None:
         if self.output.suffix.lower() != ".csv":
             table = shlex.quote(str(self.output.with_suffix(".csv")))
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
@@ -114,8 +116,11 @@ class PredictRequest:
             if written.exists() and not self.unfinished.exists():
                 another = shlex.quote(str(free_name(self.output)))
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
-        for place in self.places:
-            if not place.exists():
-                near = close_words(self.places) or close_path(place)
-                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
-        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+
+
+def _why_no_model(paths: Sequence[Path]) -> str:
+    first = ", ".join(map(str, paths[:1])) or "nothing"
+    if other := portable_kind(Path(first)):
+        return f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it"
+    remedy = f"{close_run(Path(first))}name a finished run's folder first, then the images"
+    return f"{first} is not a run of Karyocyte, nor a portable model: {remedy}"

@@ -227,6 +227,7 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
             words: dict[str, str] = {}
             for path in paths:
                 words |= heat_words(path)
+            # Maps may be of other images than the chosen ones: then they are not shown.
             places = pool.add(paths, chosen)
             if places:
                 pool.maps.append(HeatMaps(number, label, places, words))

@@ -54,9 +54,7 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
         sections = [results.comparison_section(chapters)]
-    of_chapters = []
-    for place, chapter in enumerate(chapters, 1):
-        of_chapters.append(_chapter(chapter, place, len(chapters)))
+    of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
     return render(
         PACKAGE,
         "report.html.j2",
@@ -77,17 +75,15 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
     result = chapter.result
     decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
-    runs = []
-    for run in chapter.runs:
-        runs.append({"title": chapter.fold_of(run), "facts": summary.provenance(run)})
+    runs = [{"title": chapter.fold_of(run), "facts": summary.provenance(run)} for run in chapter.runs]
     suffix = f"-{place}" if chapters > 1 else ""
     return {
         "label": chapter.label,
         "diagnosis": summary.diagnosis(result),
-        "classes": summary.classes_table(result),
+        "classes": summary.recall_table(result),
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
-        "parts": summary.parts_table(chapter),
+        "parts": summary.part_counts_table(chapter),
         "tiles": summary.tiles(result),
         "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
         "sections": list(filter(None, _sections(chapter, suffix))),

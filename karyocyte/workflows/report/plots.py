@@ -80,9 +80,7 @@ def confusion_figures(result: EvaluationResult) -> list[Figure]:
 
 
 def _draw_matrix(canvas: Canvas, counts: Matrix, classes: list[str]) -> None:
-    names = []
-    for name in classes:
-        names.append(name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…")
+    names = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in classes]
     axis = canvas.subplots()
     figures.matrix(axis, np.array(counts), names)
     axis.set_ylabel("true")

@@ -16,9 +16,7 @@ def warnings_section(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
     warnings = result.warnings_except("validation")
     titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
-    lines = []
-    for warning in warnings:
-        lines.append(re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)))
+    lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
     others = len(result.warnings) - len(warnings)
     if others:
         lines.append(f"{others} more about the validation images are in metrics.json of the run")
@@ -27,10 +25,7 @@ def warnings_section(result: EvaluationResult, name: str) -> Section:
 
 def members_section(chapter: Chapter, name: str) -> Section:
     """Show the members and their weights; empty for a run that is no ensemble."""
-    tables = []
-    for run in chapter.runs:
-        if run.is_ensemble:
-            tables.append(_members(run, chapter.fold_of(run, ", ")))
+    tables = [_members(run, chapter.fold_of(run, ", ")) for run in chapter.runs if run.is_ensemble]
     return Section("The ensemble", name, tables=tables)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.pages.blocks import Tile, count
+from karyocyte.evaluation.pages.blocks import Tile, count_words
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.tables import Cell, Table, metric_name
 from karyocyte.evaluation.types.formats import ends, number
@@ -48,12 +49,12 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     metrics = ["accuracy", "f1_macro"]
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    shown = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
+    shown = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
     if (joint := result.assignment) is not None:
         for name, words in (("accuracy", "chromosomes right, jointly"), ("cells_right", "cells without an error")):
             measured = joint.metrics[f"{name}_assigned"]
             interval = ends(measured.low, measured.high).strip("-")
-            note = f"joint assignment of {count(joint.cells)} cells"
+            note = f"joint assignment of {count_words(joint.cells)} cells"
             shown.append(Tile(words, number(measured.value, undefined="undefined"), interval, note))
     for metric in metrics:
         named = metric_name(metric, result)
@@ -71,25 +72,28 @@ def diagnosis(result: EvaluationResult) -> str:
     words, measured = metric_name(name, result).words, result.test.metrics[name]
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
-    others = {name_of: metrics[name].value or 0.0 for name_of, metrics in (result.baseline or {}).items()}
-    by, least = "chance", 0.5 if name == "auc" else max(result.test.class_counts.values()) / result.test.images
-    if others and max(others.values()) > least:
-        by = max(others, key=others.__getitem__)
-        least = others[by]
+    by, least = _rival(result, name)
+    # The value alone may be higher by chance.
     verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
     interval = ends(measured.low, measured.high)
     lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
-    recalls = {each: result.test.metrics[f"recall/{each}"].value for each in result.classes}
-    known = {each: value for each, value in recalls.items() if value is not None}
-    if known:
-        worst = min(known, key=known.__getitem__)
-        lines.append(f"the class that is recognised least is {quoted(worst)} ({number(known[worst])})")
+    recalls = pd.Series({each: result.test.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
+    if recalls.notna().any():
+        least_known = quoted(str(recalls.idxmin()))
+        lines.append(f"the class that is recognised least is {least_known} ({number(recalls.min())})")
     if any(warning.topic == "training" for warning in result.warnings):
         lines.append("a later stage of the training is worse than an earlier one")
     return "; ".join(lines) + "."
 
 
-def classes_table(result: EvaluationResult) -> Table:
+def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
+    """Return what a model has to beat, chance or the best of the baselines, and how good that is."""
+    rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
+    rivals |= {name: metrics[metric].value or 0.0 for name, metrics in (result.baseline or {}).items()}
+    return max(rivals.items(), key=itemgetter(1))
+
+
+def recall_table(result: EvaluationResult) -> Table:
     """Return what is right of each class, also of two."""
     several = tables.classes_table(result)
     if several:
@@ -97,9 +101,8 @@ def classes_table(result: EvaluationResult) -> Table:
     rows: list[dict[str, Cell]] = []
     for name in result.classes:
         of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
-        for title in ("recall", "precision", "F1"):
-            of_class[title] = result.test.metrics.get(f"{title.lower()}/{name}")
-        rows.append(of_class)
+        metrics = {title: result.test.metrics.get(f"{title.lower()}/{name}") for title in ("recall", "precision", "F1")}
+        rows.append(of_class | metrics)
     return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 
 
@@ -111,6 +114,7 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     counts = pd.DataFrame(_listed(result.about.get("leaks")))
     if lines:
         title = "Leaks were found: these figures flatter the model"
+        # Near-duplicates may be two cells that look alike, so they prove less than a subject or a file on both sides.
         if not counts.drop(columns="near_pairs", errors="ignore").fillna(0).to_numpy().any():
             title = "Near-duplicates on both sides of the split: these figures may flatter the model"
         return Notice("bad", title, lines)
@@ -146,9 +150,7 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
 def about_rows(chapter: Chapter) -> dict[str, str]:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
     about = chapter.result.about
-    rows = {}
-    for name, key in FACTS.items():
-        rows[name] = _joined(about.get(key))
+    rows = {name: _joined(about.get(key)) for name, key in FACTS.items()}
     if about.get("synthetic"):
         rows["data set"] += " (SYNTHETIC)"
     rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
@@ -159,22 +161,23 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
     return _filled(rows)
 
 
-def parts_table(chapter: Chapter) -> Table:
+def part_counts_table(chapter: Chapter) -> Table:
     """Count images, subjects and classes of each part, of each fold."""
     reading = (
         "The model learns from train, chooses when to stop and where to cut on validation and is evaluated on test."
     )
     rows = []
     for run in chapter.runs:
+        # Predictions lack the images that were trained on.
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in [part for part in PARTS if part in set(frame["part"])]:
             images = frame[frame["part"] == part]
-            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count(len(images))}
-            row["subjects"] = count(images["subject"].nunique() or None)
+            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count_words(len(images))}
+            row["subjects"] = count_words(images["subject"].nunique() or None)
             counts = images["label"].value_counts().reindex(chapter.result.classes, fill_value=0)
             if len(counts) > FEW_CLASSES:
                 counts = counts.agg({"smallest class": "min", "largest class": "max"})
-            rows.append(row | counts.map(count).to_dict())
+            rows.append(row | counts.map(count_words).to_dict())
     if not chapter.runs[-1].has(RunFile.SPLIT):
         reading += " The training part is not recorded in this folder."
     return Table.of("Images of each part", rows, reading)

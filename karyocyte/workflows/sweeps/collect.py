@@ -8,7 +8,7 @@ from rich.console import Group
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
-from karyocyte.evaluation.intervals.seeds import collect, run_groups
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
@@ -36,8 +36,7 @@ def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
         if not each:
             rows.append(_row(label, group))
             continue
-        for run in group:
-            rows.append(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]))
+        rows.extend(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]) for run in group)
     return pd.DataFrame(rows).convert_dtypes()
 
 
@@ -47,7 +46,7 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
     row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
     # The intervals resample nothing: see karyocyte.evaluation.intervals.methods.
-    collected = collect(predictions, EvaluationConfig(resamples=10))
+    collected = seed_means(predictions, EvaluationConfig(resamples=10))
     row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
     for name, mean in collected.metrics.items():
         row |= mean.columns(name)

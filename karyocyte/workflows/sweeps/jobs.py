@@ -23,8 +23,8 @@ from karyocyte.config.overrides import (
     config_dir_words,
     expand_home,
     is_multirun,
+    overrides_outside,
     quote_text,
-    without,
 )
 from karyocyte.runs import sweeps
 from karyocyte.runs.sweeps import Job
@@ -53,7 +53,7 @@ class Task:
         ``sweep`` is left out: it would start all the jobs again.
         """
         script = Path(sys.argv[0]).resolve()
-        return (sys.executable, str(script), *config_dir_words(), *without(self.overrides, ("sweep",)))
+        return (sys.executable, str(script), *config_dir_words(), *overrides_outside(self.overrides, ("sweep",)))
 
     def command_of(self, processes: int) -> tuple[str, ...]:
         """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""
@@ -81,7 +81,7 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
             from lightning_modules.backbones.weights_folders import WeightsFolders
         weights[asked] = None
         try:
-            find_weights(config.model, config.weights, WeightsFolders.of(config.weights_dir, config.cache_dir))
+            find_weights(config.model, config.weights, WeightsFolders.from_config(config.weights_dir, config.cache_dir))
         except UserError as error:
             weights[asked] = str(error)
     return weights.get(asked)
@@ -98,7 +98,7 @@ def job(kind: str = "run") -> Iterator[list[str]]:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     first = environment_rank() == 0  # of the processes of a job
     try:
-        with watched(first), sweeps.recorded(overrides, kind, first), files_explained():
+        with watched(first), sweeps.job_record(overrides, kind, first), files_explained():
             yield overrides
     except Exception as error:
         if multirun:  # the launcher reads the record, and says at the end what failed

@@ -10,7 +10,7 @@ from karyocyte.common.cli import console, say
 from karyocyte.common.compat import quick_compositions
 from karyocyte.common.locks import is_locked
 from karyocyte.composition.grid import UNIMPORTANT, grid
-from karyocyte.config.overrides import without
+from karyocyte.config.overrides import overrides_outside
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs import sweeps
 from karyocyte.runs.address import run_folder, run_identity
@@ -29,7 +29,7 @@ def show_jobs(typed: Sequence[str]) -> None:
         say(f"{len(jobs)} jobs of {folder}; * stands for digits that a job finds by its images and weights")
         names, states, config_of = sweeps.names(list(jobs)), Counter[str](), cache(expanded.job_config)
         for job, words in jobs.items():
-            config = config_of(without(words, UNIMPORTANT), "+cluster=slurm" not in words)
+            config = config_of(overrides_outside(words, UNIMPORTANT), "+cluster=slurm" not in words)
             run = sweeps.run_of(folder, sweeps.read_record(folder, job.key)) or _run_of(config, job)
             killed = run.status.state == "running" and not is_locked(run.path(RunFile.LOCK))
             state = "interrupted" if killed else run.status.state or "missing"

@@ -45,6 +45,7 @@ def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
             if run is None or not run.is_finished:
                 unfinished += 1
             else:
+                # By the real folder, since two places may lead to one run.
                 found[run.folder.resolve()] = run
     if not found:
         raise UserError(f"no run of {' '.join(places) or 'the newest sweep'} is finished")

@@ -56,11 +56,9 @@ class JobStatus:
         if self.run is None or self.state == "waiting":
             return ""
         if self.state == "finished":
-            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test") or {}
-            metric = (test.get("metrics") or {}).get(METRIC) or {}
-            if not metric:
-                return ""
-            return interval(metric["value"], metric["low"], metric["high"])
+            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test", {})
+            metric = test.get("metrics", {}).get(METRIC)
+            return interval(metric["value"], metric["low"], metric["high"]) if metric else ""
         progress = self.run.progress
         if progress.epoch is None:
             return ""
@@ -159,6 +157,7 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
         if status.reason:
             reason = status.reason.strip()
             if not failed:
+                # The last line of a traceback says what happened.
                 reason = textwrap.shorten(reason.splitlines()[-1], ERROR_LENGTH, placeholder="...")
             parts.append(Text(f"{status.state}: {status.name}: {reason}", style=STYLES.get(status.state, "")))
     return Group(*parts)

@@ -24,7 +24,7 @@ def bring_weights(configs: Sequence[TrainingConfig]) -> None:
         if config.weights_dir:
             Path(config.weights_dir).expanduser().mkdir(parents=True, exist_ok=True)
         try:
-            folders = WeightsFolders.of(config.weights_dir, config.cache_dir)
+            folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
             found[find_weights(config.model, config.weights, folders).path] = config.weights
         except UserError as error:
             missing[str(error)] = error

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.evidence.keep import keep
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.intervals.seeds import collect
+from karyocyte.evaluation.intervals.seeds import seed_means
 from karyocyte.runs.run import Run
 from tests.benchmarks.evidence.runs import SETTINGS, finished_run
 
@@ -16,7 +16,7 @@ def test_kept_predictions_are_evaluated_as_those_of_the_run(tmp_path):
 
     kept = Run.open(keep(run, tmp_path / "evidence"))
 
-    before, after = (collect([each.predictions], SETTINGS).metrics["auc"].value for each in (run, kept))
+    before, after = (seed_means([each.predictions], SETTINGS).metrics["auc"].value for each in (run, kept))
     assert after == pytest.approx(before, abs=2e-3)
     assert kept.predictions.frame["prob_all"].dtype == np.float16
     assert "data_dir" not in kept.raw_config

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from datamodules.io.decode import encode_png
-from datamodules.io.folder_content import describe_others, list_folder, starts_as_image
+from datamodules.io.folder_content import describe_others, scan_folder, starts_as_image
 from tests.helpers.images import cell_image, write_image
 
 ODD = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")
@@ -17,7 +17,7 @@ def test_an_image_is_known_by_its_content_where_its_name_does_not_say(tmp_path):
         path.rename(tmp_path / f"{number} of a browser")
     (tmp_path / "notes.txt").write_text("BM is no bitmap")
     (tmp_path / "labels.csv").write_text("path,label")
-    content = list_folder(tmp_path)
+    content = scan_folder(tmp_path)
     assert content.images == [f"{number} of a browser" for number in range(7)]
     assert content.others == {".txt": 1, ".csv": 1}
 
@@ -25,7 +25,7 @@ def test_an_image_is_known_by_its_content_where_its_name_does_not_say(tmp_path):
 @pytest.mark.parametrize("name", ODD)
 def test_odd_suffixes_do_not_hide_images(tmp_path, name):
     (tmp_path / name).write_bytes(encode_png(cell_image(0)))
-    assert list_folder(tmp_path).images == [name]
+    assert scan_folder(tmp_path).images == [name]
 
 
 @pytest.mark.parametrize("folder", [
@@ -36,7 +36,7 @@ def test_what_systems_leave_is_no_image_but_counted(tmp_path, folder):
     write_image(tmp_path / "a.png", cell_image(0))
     write_image(tmp_path / folder / "a.png" / "SYNOPHOTO_THUMB_M.png", cell_image(0))
     (tmp_path / "Thumbs.db").write_bytes(encode_png(cell_image(0)))
-    content = list_folder(tmp_path)
+    content = scan_folder(tmp_path)
     assert content.images == ["a.png"]
     assert content.others == {"hidden folder": 1, "hidden": 1}
 
@@ -44,7 +44,7 @@ def test_what_systems_leave_is_no_image_but_counted(tmp_path, folder):
 @pytest.mark.parametrize("name", ["a.png~", "~$a.png", "a.png.bak", "a.png.crdownload", "._a.png"])
 def test_copies_and_downloads_that_programs_leave_are_no_images(tmp_path, name):
     (tmp_path / name).write_bytes(encode_png(cell_image(0)))
-    assert list_folder(tmp_path).others == {"hidden": 1}
+    assert scan_folder(tmp_path).others == {"hidden": 1}
 
 
 def test_links_lead_out_only_where_they_are_followed(tmp_path):
@@ -53,10 +53,10 @@ def test_links_lead_out_only_where_they_are_followed(tmp_path):
     write_image(outside / "b.png", cell_image(1))
     (root / "class" / "folder").symlink_to(outside)
     (root / "class" / "c.png").symlink_to(outside / "b.png")
-    content = list_folder(root)
+    content = scan_folder(root)
     assert content.images == ["class/a.png"]
     assert content.others == {"link out of the folder": 2}
-    assert list_folder(root, follow_links=True).images == ["class/a.png", "class/c.png", "class/folder/b.png"]
+    assert scan_folder(root, follow_links=True).images == ["class/a.png", "class/c.png", "class/folder/b.png"]
 
 
 @pytest.mark.parametrize("follow_links", [False, True])
@@ -69,7 +69,7 @@ def test_a_loop_of_links_ends(tmp_path, follow_links):
     (outside / "back").symlink_to(root)
     (outside / "itself").symlink_to(outside)
     expected = ["a.png", "out/b.png"] if follow_links else ["a.png"]
-    assert list_folder(root, follow_links).images == expected
+    assert scan_folder(root, follow_links).images == expected
 
 
 def test_others_are_described_by_kind_the_most_frequent_first():

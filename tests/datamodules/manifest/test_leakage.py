@@ -61,7 +61,7 @@ def test_under_paper_everything_is_a_warning():
     manifest = five(subjects=["s"] * 5, sha256=["x", "y", "x", "y", "z"], phash=["0" * 64] * 5)
     report = check_leaks(manifest, SIDES, "paper", SplitConfig(near_duplicates="stop", near_duplicate_bits=8))
     assert report.subjects == ("s",)
-    assert listed(report.identical) == [(0, 2, 0), (1, 3, 0)]
+    assert listed(report.identical_pairs) == [(0, 2, 0), (1, 3, 0)]
     assert report.near_count == 3  # 0-3, 1-2, 2-3: not 0-2 and 1-3, whose bytes are the same
     lines = report.lines()
     assert [line.split(":")[0] for line in lines] == [
@@ -101,7 +101,7 @@ def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found, fir
     manifest = five(phash=hashes)
     report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8))
     assert report.near_count == found
-    assert listed(report.near) == [(0, 3, distance)] * found
+    assert listed(report.near_pairs) == [(0, 3, distance)] * found
     assert check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="off")).as_dict()["near_pairs"] is None
     if found:
         with pytest.raises(UserError, match=rf"i00000 \(train\) and i00003 \(test\), {distance} of 256 bits apart"):
@@ -121,9 +121,9 @@ def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
             distance = (int(hashes[one], 16) ^ int(hashes[other], 16)).bit_count()
             if distance <= bits and sides[one] != sides[other] and "unused" not in (sides[one], sides[other]):
                 wanted.add((frozenset((one, other)), distance))
-    assert {(frozenset(pair[:2]), pair[2]) for pair in listed(report.near)} == wanted
+    assert {(frozenset(pair[:2]), pair[2]) for pair in listed(report.near_pairs)} == wanted
     assert report.near_count == len(wanted)
-    assert report.near["distance"].is_monotonic_increasing
+    assert report.near_pairs["distance"].is_monotonic_increasing
 
 
 def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch):
@@ -134,7 +134,7 @@ def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch
     parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)
     report = check_leaks(manifest, parts, "image", SplitConfig(near_duplicate_bits=30))
     assert report.near_count == 100
-    assert report.near["distance"].tolist() == [1, 2, 2, 3, 3]
+    assert report.near_pairs["distance"].tolist() == [1, 2, 2, 3, 3]
 
 
 def test_pairs_are_written(tmp_path):
@@ -147,7 +147,7 @@ def test_pairs_are_written(tmp_path):
     parts = pd.Series(np.where(ids == "a/s0_1.png", "train", np.where(ids == "a/s0_0.bmp", "test", "validation")))
     report = check_leaks(manifest, parts, "paper", SplitConfig())
     assert report.near_count == 2
-    assert len(report.identical) == 1
+    assert len(report.identical_pairs) == 1
     report.write_pairs(tmp_path / "pairs.csv")
     table = pd.read_csv(tmp_path / "pairs.csv")
     assert table["kind"].tolist() == ["identical", "near", "near"]
@@ -160,7 +160,7 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
     manifest = scan_cnmc(real_data("cnmc_sample"), tmp_path)
     parts = manifest.frame["part"].map({"fold_0": "train", "fold_1": "validation", "fold_2": "test"})
     report = check_leaks(manifest, parts, "subject", SplitConfig(near_duplicate_bits=32))
-    pairs = set(map(frozenset, report.near[["image_id_left", "image_id_right"]].to_numpy()))
+    pairs = set(map(frozenset, report.near_pairs[["image_id_left", "image_id_right"]].to_numpy()))
     assert pairs == {
         frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),
         frozenset(("UID_H6_1_2_hem", "UID_H2_1_2_hem")),

@@ -83,7 +83,7 @@ def test_one_copy_stays_also_where_subjects_are_not_linked(protocol):
     manifest = with_folds()
     parts = split(manifest, protocol, SplitConfig(), None)
     assert parts[parts == "unused"].index.tolist() == [98, 99, 101]
-    assert check_leaks(manifest, parts, protocol, SplitConfig()).identical.empty
+    assert check_leaks(manifest, parts, protocol, SplitConfig()).identical_pairs.empty
 
 
 def test_under_paper_all_copies_stay():

@@ -6,9 +6,9 @@ import pytest
 from datamodules.manifest.spellings import (
     describe_spellings,
     describe_unknown,
-    described,
     meaning,
     merge_spellings,
+    quotation,
     spellings,
 )
 
@@ -38,9 +38,9 @@ def test_other_names_stay_apart(one, other):
 
 
 def test_names_that_print_alike_are_shown_with_their_code_points():
-    assert described(("ALL", "ALL\u200b")) == '"ALL" and "ALL\\u200b"'
-    assert described(("P1", "P01")) == '"P1" and "P01"'
-    assert described(("PA1", "P\u04101")) == '"PA1" and "P\\u04101"'
+    assert quotation(("ALL", "ALL\u200b")) == '"ALL" and "ALL\\u200b"'
+    assert quotation(("P1", "P01")) == '"P1" and "P01"'
+    assert quotation(("PA1", "P\u04101")) == '"PA1" and "P\\u04101"'
 
 
 def test_what_programs_write_for_an_unknown_subject_is_no_person_in_silence():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from datamodules.io.decode import crop_to_content
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.chromosome_canvas import equalized, extent_of, lay_on_canvas, scales, width_of
+from datamodules.preprocessing.chromosome_canvas import equalized_image, extent_of, lay_on_canvas, scales, width_of
 from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
@@ -62,7 +62,7 @@ def test_equalized_gray_values_are_even_and_depend_on_the_order_of_those_of_the_
         image = np.zeros((60, 40), np.uint8)
         image[10:50, 10:30] = np.sort(list(each))[levels]
         image[2:5, 2:5] = 99  # debris
-        pictures.append(equalized(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), 20))
+        pictures.append(equalized_image(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), 20))
     assert np.array_equal(*pictures)
     inside = pictures[0][10:50, 10:30].copy()
     assert np.quantile(inside, [0.1, 0.5, 0.9]) == pytest.approx([44.4, 138.0, 231.6], abs=8)
@@ -74,7 +74,7 @@ def test_an_equalized_chromosome_is_where_it_was_and_an_empty_image_stays():
     config, equalize = _config((128, 48)), _config((128, 48), equalize=True)
     image = bar(2, scale=2)
     assert _box(lay_on_canvas(image, equalize, 0.5)) == _box(lay_on_canvas(image, config, 0.5))
-    assert equalized(np.zeros((9, 9, 3), np.uint8), 20).max() == 0
+    assert equalized_image(np.zeros((9, 9, 3), np.uint8), 20).max() == 0
 
 
 def test_too_large_stops_or_is_shrunk_alone():

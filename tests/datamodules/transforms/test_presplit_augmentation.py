@@ -46,7 +46,7 @@ def test_the_whole_set_gives_the_papers_number_of_images(whole):
     parts = split(expansion.manifest, "paper", SplitConfig(), PAPER)
     assert (parts == "test").sum() == 13_833 - 9_959 - 1_106
     report = check_leaks(expansion.manifest, parts, "paper", SplitConfig(near_duplicates="off"))
-    assert len(report.identical) == (parts.groupby(frame["sha256"]).nunique() == 2).sum() > 1_000
+    assert len(report.identical_pairs) == (parts.groupby(frame["sha256"]).nunique() == 2).sum() > 1_000
 
 
 def test_another_draw_is_another_data_set_and_the_same_is_the_same(whole):

@@ -42,7 +42,7 @@ def test_the_papers_146_pictures_become_its_692_and_its_parts():
     assert parts.value_counts().to_dict() == {"train": 442, "test": 139, "validation": 111}
     report = check_leaks(expansion.manifest, parts, "paper", SplitConfig(near_duplicates="off"))
     sides = parts.groupby(frame["sha256"]).nunique()
-    assert len(report.identical) == (sides == 2).sum() + 3 * (sides == 3).sum() > 50
+    assert len(report.identical_pairs) == (sides == 2).sum() + 3 * (sides == 3).sum() > 50
     assert len(report.subjects) > 25
 
 

@@ -1,4 +1,4 @@
-from karyocyte.common.text import class_counts, counted, one_line
+from karyocyte.common.text import class_sizes, counted, one_line
 
 
 def test_numbers_of_things():
@@ -11,4 +11,4 @@ def test_control_characters_are_written_as_escapes():
 
 
 def test_a_class_called_all_is_no_quantifier():
-    assert class_counts({"hem": 1200, "all": 21}) == "1,200 “hem”, 21 “all”"
+    assert class_sizes({"hem": 1200, "all": 21}) == "1,200 “hem”, 21 “all”"

@@ -9,7 +9,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
 from karyocyte.config.cluster import SWEEP_VARIABLE
 from karyocyte.runs import sweeps
-from karyocyte.runs.sweeps import Job, job_of, names, read_record, recorded, sweep_folder, write_record
+from karyocyte.runs.sweeps import Job, job_of, job_record, names, read_record, sweep_folder, write_record
 
 KEY = job_of(["seed=0"]).key
 
@@ -56,7 +56,7 @@ def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
 
 def test_the_record_of_a_job_that_goes_well(sweep):
     assert read_record(sweep, KEY) == {"key": KEY, "status": "waiting"}
-    with recorded(["seed=0", "+cluster=slurm"], "run", first=True):
+    with job_record(["seed=0", "+cluster=slurm"], "run", first=True):
         sweeps.note_run(sweep / "run")
         running = read_record(sweep, KEY)
         assert (running["status"], running["pid"], running["attempts"]) == ("running", os.getpid(), 1)
@@ -76,11 +76,11 @@ def test_the_record_of_a_job_that_goes_well(sweep):
     ],
 )
 def test_the_record_of_a_job_that_fails_and_then_goes_well(sweep, error, status, message):
-    with pytest.raises(type(error)), recorded(["seed=0"], "run", first=True):
+    with pytest.raises(type(error)), job_record(["seed=0"], "run", first=True):
         raise error
     record = read_record(sweep, KEY)
     assert (record["status"], record["error"]) == (status, message)
-    with recorded(["seed=0"], "run", first=True):
+    with job_record(["seed=0"], "run", first=True):
         pass
     record = read_record(sweep, KEY)
     assert (record["attempts"], record["status"], record["error"]) == (2, "finished", None)
@@ -88,7 +88,7 @@ def test_the_record_of_a_job_that_fails_and_then_goes_well(sweep, error, status,
 
 def test_only_the_first_process_of_a_job_writes_and_none_outside_a_sweep(sweep, monkeypatch):
     for first in (False, True):
-        with recorded(["seed=0"], "run", first=first):
+        with job_record(["seed=0"], "run", first=first):
             sweeps.note_run(sweep)
         assert not list(sweep.iterdir())
         monkeypatch.delenv(SWEEP_VARIABLE, raising=False)

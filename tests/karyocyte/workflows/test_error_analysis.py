@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from karyocyte.evaluation.comparison.common_errors import gather, missed_counts
+from karyocyte.evaluation.comparison.common_errors import align_groups, missed_counts
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.pages.thumbnails import encode
 from karyocyte.workflows.error_analysis import LIMIT, missed_bars, missed_sheet, most_missed
@@ -16,10 +16,10 @@ from tests.karyocyte.evaluation.comparison.test_common_errors import groups_of
 
 def many_classes():
     runs = [make_run(0, 40, classes=tuple("12345"), seed=seed, about={"name": f"net_{seed}"}) for seed in range(2)]
-    return gather(group_runs(runs, ["a", "b"]))
+    return align_groups(group_runs(runs, ["a", "b"]))
 
 
-@pytest.mark.parametrize("models", [gather(groups_of()), many_classes()], ids=["two", "many"])
+@pytest.mark.parametrize("models", [align_groups(groups_of()), many_classes()], ids=["two", "many"])
 def test_bars_are_as_high_as_the_images_that_they_count(tmp_path, models, saved_figures):
     missed_bars(tmp_path / "missed.png", models)
     counts = missed_counts(models)
@@ -36,7 +36,7 @@ def test_bars_are_as_high_as_the_images_that_they_count(tmp_path, models, saved_
 
 
 def test_the_sheet_shows_what_all_models_miss(tmp_path):
-    models = gather(groups_of())
+    models = align_groups(groups_of())
     assert most_missed(models)["image_id"].tolist() == ["image_00002"]
     green = encode(np.full((40, 30, 3), (0, 200, 0), dtype=np.uint8), 160)
     assert missed_sheet(tmp_path / "none.png", models, {"image_00000": green}) == 0
@@ -48,14 +48,14 @@ def test_the_sheet_shows_what_all_models_miss(tmp_path):
 
 def test_where_no_image_is_missed_by_all_those_missed_by_most_are_shown():
     scores = {"one": [0.1, 0.9, 0.1], "two": [0.1, 0.2, 0.9], "three": [0.9, 0.9, 0.1]}
-    models = gather(groups_of(scores, [True, True, False]))
+    models = align_groups(groups_of(scores, [True, True, False]))
     assert most_missed(models)["missed_by"].tolist() == [2]
-    assert most_missed(gather(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
+    assert most_missed(align_groups(groups_of({"one": [0.9], "two": [0.8]}, [True]))).empty
 
 
 def test_a_full_sheet_has_full_rows(tmp_path):
     wrong = replace(with_scores([True] * 2 * LIMIT, [0.1] * 2 * LIMIT), about=ABOUT)
-    models = gather(group_runs([wrong, replace(wrong, about={**ABOUT, "name": "other"})], ["a", "b"]))
+    models = align_groups(group_runs([wrong, replace(wrong, about={**ABOUT, "name": "other"})], ["a", "b"]))
     green = encode(np.full((8, 8, 3), (0, 200, 0), dtype=np.uint8), 160)
     pictures = dict.fromkeys(most_missed(models)["image_id"], green)
     assert missed_sheet(tmp_path / "sheet.png", models, pictures) == LIMIT

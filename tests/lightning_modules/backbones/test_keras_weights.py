@@ -29,7 +29,7 @@ from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_store
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.find_weights import find_weights
-from lightning_modules.backbones.keras_files import converted, read_layers
+from lightning_modules.backbones.keras_files import read_layers, timm_state
 from lightning_modules.backbones.keras_store import MIRROR
 from lightning_modules.backbones.local_weights import read_side_file
 from lightning_modules.backbones.pretrained import build_pretrained
@@ -150,7 +150,7 @@ def test_the_real_files_fill_the_same_network(name, keras):
     if not path.is_file():
         pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no {path.name}")
     side = read_side_file(path)
-    state = converted(read_layers(keras / f"{side.model}.h5"), side.model)
+    state = timm_state(read_layers(keras / f"{side.model}.h5"), side.model)
     whole = {key: values.shape for key, values in state.items() if "trunk" not in name or not key.startswith("layer4")}
     assert whole == {key: values.shape for key, values in safetensors.torch.load_file(path).items()}
     assert side.timm_args.items() - {("num_classes", 0)} == KERAS[side.model].args.items()

@@ -11,14 +11,14 @@ import torch
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import StageConfig
 from karyocyte.runs.stages import Stage
-from lightning_modules.callbacks.paper_002 import CheckAndAdjust, EarlyBreak, Level, adjust, half_precision
+from lightning_modules.callbacks.paper_002 import AdjustLevel, CheckAndAdjust, EarlyBreak, adjust, half_precision
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train
 
 LEVELS = (
-    Level(above=0.2, gate=0.15, lr=1e-3),
-    Level(above=0.5, gate=0.1, lr=5e-4),
-    Level(above=0.8, gate=0.05, lr=2e-4),
+    AdjustLevel(above=0.2, gate=0.15, lr=1e-3),
+    AdjustLevel(above=0.5, gate=0.1, lr=5e-4),
+    AdjustLevel(above=0.8, gate=0.05, lr=2e-4),
 )
 OWN = 1e-2
 

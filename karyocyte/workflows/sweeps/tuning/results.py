@@ -20,7 +20,7 @@ from karyocyte.config.overrides import config_dir_words, key_of
 from karyocyte.evaluation.plots.plots import NAMES, canvas
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
-from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated
+from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated_trials
 
 STATES = {"COMPLETE": "finished", "FAIL": "failed"}
 MARKS = {"finished": "o", "pruned": "v"}
@@ -55,7 +55,7 @@ class SearchReport:
         table = table.reindex(columns=columns).rename(columns={"value": self.monitor, "duration": "seconds"})
         table = table[table["state"] != "WAITING"]
         table["state"] = table["state"].replace(STATES).str.lower()
-        table.loc[table["number"].isin(repeated(study.trials)), "state"] = "repeated"
+        table.loc[table["number"].isin(repeated_trials(study.trials)), "state"] = "repeated"
         table["seconds"] = pd.to_timedelta(table["seconds"]).dt.total_seconds()
         write_csv(self.folder / "trials.csv", table)
         return table

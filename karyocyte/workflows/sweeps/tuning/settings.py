@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.config.base import StrictModel
-from karyocyte.config.explain import resolved, validated
+from karyocyte.config.explain import resolved_values, validated
 from karyocyte.config.schema import TrainingConfig
 
 Value = bool | int | float | str
@@ -39,6 +39,7 @@ class DimensionConfig(StrictModel):
         if self.choices is not None:
             if (self.low, self.high, self.log) != (None, None, False):
                 raise ValueError("say low and high, or choices, not both")
+            # As texts, since 1 and true are equal.
             if not self.choices or len(set(map(repr, self.choices))) < len(self.choices):
                 raise ValueError("choices: name one or more, each once")
         elif self.low is None or self.high is None:
@@ -83,7 +84,7 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
     """Return the typed search, and what Hydra composed without it."""
     if "search" not in composed:
         raise UserError("no search space is named: add +search=<name>, such as +search=lr_batch (see conf/search)")
-    search = validated(SearchConfig, resolved(composed.search, "search"), "search")
+    search = validated(SearchConfig, resolved_values(composed.search, "search"), "search")
     rest = composed.copy()
     with open_dict(rest):
         del rest["search"]

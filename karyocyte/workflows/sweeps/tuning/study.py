@@ -63,7 +63,7 @@ class SharedStudy:
         with self._claims:
             fail_stale_trials(self.study)
             trials = self.trials
-            count = len(trials) - len(repeated(trials))
+            count = len(trials) - len(repeated_trials(trials))
             if count >= self.search.trials and not self.study.get_trials(False, (TrialState.WAITING,)):
                 return None
             self.study.sampler = _sampler(self.search, count)
@@ -76,7 +76,7 @@ class SharedStudy:
         RetryHeartbeatStaleTrialCallback()(self.study, self.trials[trial.number])
 
 
-def repeated(trials: Sequence[FrozenTrial]) -> set[int]:
+def repeated_trials(trials: Sequence[FrozenTrial]) -> set[int]:
     """Return the numbers of the trials that ended with their process, or by hand, and are repeated by other ones."""
     return set().union(*map(RetryHeartbeatStaleTrialCallback.retry_history, trials))
 

@@ -20,7 +20,7 @@ from cytogenetics.synthesis.karyogram_writer import (
 )
 
 from datamodules.io.whole_folder import make_once
-from datamodules.manifest.manifest import Manifest, content_hash, listed, order_classes
+from datamodules.manifest.manifest import Manifest, content_hash, manifest_frame, order_classes
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, find_source, source
 from datamodules.sources.folder import expand_karyograms
@@ -69,7 +69,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     if data.parents == "leave_out":
         table = _without_parents(table)
     return Manifest(
-        listed(table.rename(columns={"origin": "group"})),
+        manifest_frame(table.rename(columns={"origin": "group"})),
         folder,
         classes,
         data.positive_class,

@@ -8,11 +8,11 @@ import pytest
 from karyocyte.evaluation.comparison.common_errors import (
     MAJORITY,
     ORACLE,
-    alone,
-    gather,
-    missed,
+    align_groups,
+    lone_models,
     missed_by_class,
     missed_counts,
+    misses,
     predictions_by_model,
 )
 from karyocyte.evaluation.intervals.exact import share
@@ -39,12 +39,12 @@ def groups_of(scores=SCORES, labels=LABELS, order=None):
 
 
 def aligned(*arguments, **keywords):
-    return gather(groups_of(*arguments, **keywords))
+    return align_groups(groups_of(*arguments, **keywords))
 
 
 @pytest.mark.parametrize("order", [None, [5, 3, 1, 0, 2, 4]])
 def test_images_are_counted_by_the_models_that_miss_them(order):
-    table = missed(aligned(order=order))
+    table = misses(aligned(order=order))
     assert table["image_id"][0] == "image_00002"  # the one that all miss
     table = table.set_index("image_id").sort_index()
     assert table["missed_by"].tolist() == [0, 1, 3, 0, 2, 1]
@@ -69,7 +69,7 @@ def test_the_expected_counts_of_independent_errors():
 
 
 def test_each_model_alone_the_oracle_and_the_majority():
-    table = alone(aligned()).set_index("model")
+    table = lone_models(aligned()).set_index("model")
     assert table["right"].to_dict() == {"one": 3, "two": 3, "three": 5, ORACLE: 5, MAJORITY: 4}
     assert table.loc["three", ["right_alone", "wrong_alone"]].tolist() == [1, 0]
     assert table.loc["one", ["right_alone", "wrong_alone"]].tolist() == [0, 1]
@@ -83,7 +83,7 @@ def test_each_model_alone_the_oracle_and_the_majority():
 )
 def test_a_tied_majority_is_the_class_of_larger_mean_probability(scores, right):
     labels = [True] * len(scores["one"])
-    assert alone(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
+    assert lone_models(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
 
 
 def test_predictions_by_model_are_in_the_order_of_the_images():

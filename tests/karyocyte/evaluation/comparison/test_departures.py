@@ -2,13 +2,16 @@
 
 import re
 import shutil
+from fnmatch import fnmatch
 
 import pytest
 
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import compose_config
-from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.comparison.departures import NOT_KNOWN, departures, of_config, printed_keys
+from karyocyte.config.explain import known_keys
+from karyocyte.config.schema import Config
+from karyocyte.evaluation.comparison.claims import read_claims, read_table
+from karyocyte.evaluation.comparison.departures import FACTORS, IGNORED, NOT_KNOWN, departures, of_config, printed_keys
 from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
@@ -79,6 +82,14 @@ def test_the_keys_that_a_paper_prints_are_those_that_the_experiment_marks_as_its
     keys = printed_keys(experiment).split()
     marked = {name: re.search(rf"{name}[^#\n]*# paper \d", text) is not None for name in PRINTED}
     assert marked == {name: any(key.endswith(end) for key in keys) for name, end in PRINTED.items()}
+
+
+def test_every_key_that_is_named_is_one_of_the_schema():
+    named = {*IGNORED.split(), *FACTORS, *" ".join(read_table(ROOT / "results", "training")["keys"]).split()}
+    named -= {"stages", "batch"}  # made of several keys
+    for known in (key.replace("<name>", "*") for key in known_keys(Config)):
+        named = {key for key in named if not fnmatch(key, known) and not fnmatch(known, key)}
+    assert named == set()
 
 
 def test_what_is_not_known_is_no_experiment_of_the_papers(tmp_path):

@@ -8,7 +8,7 @@ from scipy import stats
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.comparison.pairwise import McNemar, compare_groups, holm, mcnemar, paired
+from karyocyte.evaluation.comparison.pairwise import McNemar, aligned_pair, compare_groups, holm, mcnemar
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
@@ -75,7 +75,7 @@ def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
     first = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1])
     second = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1])
     # Two-sided, 5 against 1 of 6: 2 * (6 + 1) / 64.
-    assert mcnemar(*paired(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
+    assert mcnemar(*aligned_pair(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
 )
 def test_what_cannot_be_paired_is_refused(other, message):
     with pytest.raises(UserError, match=message):
-        paired(make_predictions(subjects=12), other)
+        aligned_pair(make_predictions(subjects=12), other)
 
 
 def test_holm_is_that_of_a_known_table():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.seeds import collect, with_seeds
+from karyocyte.evaluation.intervals.seeds import seed_means, with_seeds
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.run.evaluate import evaluate_runs
@@ -34,7 +34,7 @@ def runs(folds=3, seeds=1, **facts):
 @pytest.mark.parametrize("name", ["f1_weighted", "auc", "accuracy", "sensitivity"])
 def test_means_and_deviations_are_those_of_pandas(name):
     drawn = runs(3, 2)
-    mean = collect(drawn, SETTINGS).metrics[name]
+    mean = seed_means(drawn, SETTINGS).metrics[name]
     rows = pd.DataFrame([{**run.about, "value": evaluate(score(run.part("test")))[name]} for run in drawn])
     assert mean.value == pytest.approx(rows["value"].mean())
     assert mean.sd_seeds == pytest.approx(rows.groupby("seed")["value"].mean().std())
@@ -44,23 +44,23 @@ def test_means_and_deviations_are_those_of_pandas(name):
 def test_of_runs_of_one_fold_and_seed_the_last_one_tells_how_far_folds_are_apart():
     drawn = runs(2)
     earlier = replace(drawn[1], frame=drawn[1].frame.assign(prob_all=0.6, prob_hem=0.4))
-    means = [collect([drawn[0], *later], SETTINGS).metrics["accuracy"] for later in ([earlier, drawn[1]], drawn[1:])]
+    means = [seed_means([drawn[0], *later], SETTINGS).metrics["accuracy"] for later in ([earlier, drawn[1]], drawn[1:])]
     assert means[0].sd_folds == means[1].sd_folds
 
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     drawn = runs(3)
     intervals = evaluate_runs(drawn, SETTINGS).fold_means.metrics
-    for name, mean in collect(drawn, SETTINGS).metrics.items():
+    for name, mean in seed_means(drawn, SETTINGS).metrics.items():
         interval = intervals[name]
         assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))
         assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None
 
 
 def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
-    one = collect(runs(2, 1), SETTINGS)
+    one = seed_means(runs(2, 1), SETTINGS)
     copies = [replace(run, about=run.about | {"seed": seed}) for run in runs(2) for seed in range(3)]
-    three = collect(copies, SETTINGS)
+    three = seed_means(copies, SETTINGS)
     assert (three.images, three.subjects) == (one.images, one.subjects) == (120, 24)
     for name, mean in one.metrics.items():
         assert three.metrics[name].low == pytest.approx(mean.low)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.pooling.averaging import align, average, combine, stacked
+from karyocyte.evaluation.pooling.averaging import align, average, combine, stacked_probabilities
 from karyocyte.runs.predictions import uncertainty_of
 from tests.helpers.predictions import make_run, with_passes
 
@@ -78,7 +78,7 @@ def test_members_of_other_data_are_an_error(change, message):
 
 def test_weights_change_probabilities_and_not_the_votes():
     runs = align(members(), NAMES)
-    weighted = np.tensordot([0.7, 0.3, 0.0], stacked(runs), axes=1)
+    weighted = np.tensordot([0.7, 0.3, 0.0], stacked_probabilities(runs), axes=1)
     ensemble = combine(runs, lambda _: weighted, "genetic")
     mean = average(members(), NAMES)
     assert ensemble.probabilities == pytest.approx(weighted)

@@ -14,7 +14,7 @@ from karyocyte.evaluation.referral.choices import (
     choose_referral,
     confidences,
     cut_notes,
-    reviewed,
+    review_mask,
 )
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import ConfidenceCut
@@ -34,7 +34,7 @@ CLASSES = ("a", "b", "c")
 
 @pytest.fixture(scope="module")
 def fold():
-    return LabelledFold.of(make_run(images=300, subjects=None, classes=CLASSES, skill=2.0), SETTINGS)
+    return LabelledFold.from_run(make_run(images=300, subjects=None, classes=CLASSES, skill=2.0), SETTINGS)
 
 
 @pytest.mark.parametrize("target", [0.75, 0.85, 0.9])
@@ -58,8 +58,8 @@ def test_an_image_on_a_threshold_is_reviewed_by_the_rule_of_release_alone():
     image = with_scores([1], [0.75])
     cut = ConfidenceCut(0.75, 10, 10, 1.0, 0.9)
     thresholds = ReviewThresholds(release=0.75, confidence=cut)
-    assert not reviewed("confidence", image, thresholds)[0]
-    assert reviewed("release", image, thresholds)[0]
+    assert not review_mask("confidence", image, thresholds)[0]
+    assert review_mask("release", image, thresholds)[0]
 
 
 def test_equal_confidences_are_kept_or_referred_together():
@@ -69,7 +69,7 @@ def test_equal_confidences_are_kept_or_referred_together():
     wrong = np.arange(0, 200, 4)
     probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
     run.frame[[f"prob_{name}" for name in CLASSES]] = probabilities
-    fold = LabelledFold.of(run, SETTINGS)
+    fold = LabelledFold.from_run(run, SETTINGS)
     assert cut_of(fold, 0.65).kept == 100
     assert cut_of(fold, 0.76) == ConfidenceCut(None, 100, 0, None, None)
 
@@ -85,13 +85,13 @@ def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
 
 def test_there_is_no_referral_without_validation_images():
     only_test = make_predictions(classes=CLASSES)
-    assert choose_referral(LabelledFold.of(only_test, SETTINGS)) == ReviewThresholds()
+    assert choose_referral(LabelledFold.from_run(only_test, SETTINGS)) == ReviewThresholds()
     assert evaluate_runs([only_test], SETTINGS).referral is None
 
 
 def test_images_of_a_poor_model_are_all_referred():
     """A point estimate keeps the few images that are right by chance."""
-    fold = LabelledFold.of(make_run(images=100, subjects=None, classes=CLASSES, skill=0.0), SETTINGS)
+    fold = LabelledFold.from_run(make_run(images=100, subjects=None, classes=CLASSES, skill=0.0), SETTINGS)
     cut = cut_of(fold, 0.95)
     assert (cut.cut, cut.kept) == (None, 0)
     (note,) = cut_notes(cut, 0.95)

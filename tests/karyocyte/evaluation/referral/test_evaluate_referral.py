@@ -18,7 +18,7 @@ SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))
 
 
 def decisions(run):
-    fold = LabelledFold.of(run, SETTINGS)
+    fold = LabelledFold.from_run(run, SETTINGS)
     return decide(fold, ReviewThresholds(release=choose_release(fold).threshold))
 
 

@@ -36,7 +36,7 @@ def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
 
 def test_the_release_selects_the_same_images_as_triage(run, thresholds):
     table = review_table(run.part("test"), thresholds, ["release"])
-    review = decide(LabelledFold.of(run, SETTINGS), thresholds)["release"].review
+    review = decide(LabelledFold.from_run(run, SETTINGS), thresholds)["release"].review
     assert (table["review"] == review).all()
     assert 0 < table["review"].sum() < len(table)
 

@@ -81,7 +81,7 @@ def test_each_confidence_counts_the_errors_of_its_own_predictions():
 
 
 def release_of(labels, scores, config):
-    return choose_release(LabelledFold.of(with_scores(labels, scores, part="validation"), config))
+    return choose_release(LabelledFold.from_run(with_scores(labels, scores, part="validation"), config))
 
 
 def test_the_release_counts_the_positives_that_its_threshold_keeps():

@@ -11,7 +11,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.sections import examples as module
-from karyocyte.evaluation.sections.examples import ranked, showcase, write_examples, wrong
+from karyocyte.evaluation.sections.examples import ranked_rows, showcase, write_examples, wrong
 from karyocyte.runs.predictions import Predictions, uncertainty_of
 from tests.helpers.predictions import make_predictions, with_passes, with_scores
 
@@ -41,7 +41,7 @@ def test_strips_hold_certain_and_uncertain_images(strips):
     write_examples(Path(), predictions, *numbered(60))
     (drawn,) = strips
     for strip, which in zip(drawn.values(), ("right", "wrong", "doubtful"), strict=True):
-        assert rows_of(strip) == ranked(predictions, which)[:8]
+        assert rows_of(strip) == ranked_rows(predictions, which)[:8]
     (image, caption), *_ = next(iter(drawn.values()))
     row = image[0, 0, 0]
     label = predictions.frame["label"][row]
@@ -65,9 +65,9 @@ def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
 
 def test_ranks():
     test = two_classes([0.9, 0.6, 0.2, 0.4, 0.5], ["all", "hem", "all", "hem", None])
-    assert ranked(test, "right") == [0, 3]
-    assert ranked(test, "wrong") == [2, 1]
-    assert set(ranked(test, "doubtful")[:2]) == {1, 3}
+    assert ranked_rows(test, "right") == [0, 3]
+    assert ranked_rows(test, "wrong") == [2, 1]
+    assert set(ranked_rows(test, "doubtful")[:2]) == {1, 3}
 
 
 def test_the_showcase_of_few_classes_has_three_images_of_each():

@@ -12,7 +12,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.explain.attribution import CAMS, heat_maps, resolve, scaled
+from karyocyte.workflows.explain.attribution import CAMS, display_map, heat_maps, method_at
 from karyocyte.workflows.explain.layers import Model
 from lightning_modules.build.build import build_classifier
 from tests.helpers.training import small_config
@@ -49,7 +49,7 @@ def model_of(net: nn.Module) -> Model:
 
 
 def maps(model, name, layer=None, images=IMAGES, classes=(1,) * 5):
-    method = resolve(name, layer, model, images[0])
+    method = method_at(name, layer, model, images[0])
     return np.stack(list(heat_maps(model, images, classes[: len(images)], method)))
 
 
@@ -72,7 +72,7 @@ def test_the_heat_lies_where_the_decision_is_made(name, logits):
     assert actual.dtype == np.float32
     inside = actual[:, :8, :8].sum(axis=(1, 2)) / actual.sum(axis=(1, 2))
     assert (inside > 0.999).all()
-    tops = np.stack([scaled(one) for one in actual])
+    tops = np.stack([display_map(one) for one in actual])
     assert (tops >= 0).all()
     assert tops.max(axis=(1, 2)) == pytest.approx(1)
 
@@ -88,7 +88,7 @@ def test_a_single_logit_is_what_speaks_for_class_1_and_its_negative_for_class_0(
     # Gray is above zero everywhere: nothing speaks for class 0, and nothing is made of that.
     against = maps(one, name, "gate", classes=[0] * len(IMAGES))
     assert not against.any()
-    assert not scaled(against[0]).any()
+    assert not display_map(against[0]).any()
     mixed = maps(one, name, "gate", classes=[1, 0, 1, 0, 1])
     assert [bool(heat.any()) for heat in mixed] == [True, False, True, False, True]
 
@@ -137,14 +137,14 @@ def test_a_step_that_works_in_place_spoils_no_map_of_the_layer_before(name, laye
 
 def test_the_default_layer_is_the_last_of_four_by_four_values_or_else_of_more_than_one():
     model = random_net()
-    layers = [resolve("gradcam", None, model, IMAGES[0, :side, :side]).layer for side in (32, 9, 7)]
+    layers = [method_at("gradcam", None, model, IMAGES[0, :side, :side]).layer for side in (32, 9, 7)]
     assert layers == ["act2", "act1", "act1"]  # at nine pixels two by two values at the end, four by four before
 
 
 def test_the_default_layer_of_a_network_with_stages_is_a_whole_stage_or_follows_the_last():
     network = timm.create_model("mobilenetv2_100", num_classes=2)
     model = Model(network, dict(network.named_modules()), network.feature_info)
-    places = [resolve("gradcam", None, model, np.zeros((side, side, 3), np.uint8)).layer for side in (64, 128)]
+    places = [method_at("gradcam", None, model, np.zeros((side, side, 3), np.uint8)).layer for side in (64, 128)]
     assert places[0] in [stage["module"] for stage in network.feature_info]  # not within its next block
     assert "." not in places[1]
 
@@ -175,5 +175,5 @@ def test_any_network_has_maps_at_its_last_layer(network, tmp_path):
     for name in ("gradcam", "hirescam"):
         actual = maps(model, name, images=IMAGES[:2], classes=[0, 1])
         assert actual.shape == (2, 32, 32)
-        assert all(0 <= scaled(heat).min() <= scaled(heat).max() <= 1 for heat in actual)
+        assert all(0 <= display_map(heat).min() <= display_map(heat).max() <= 1 for heat in actual)
     assert state_of(classifier) == before

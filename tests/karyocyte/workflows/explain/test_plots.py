@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from karyocyte.workflows.explain.plots import coloured, mosaic, most_varied, overlay
+from karyocyte.workflows.explain.plots import heat_colours, mosaic, most_varied, overlay
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 255, (40, 40, 3), dtype=np.uint8)
@@ -15,7 +15,7 @@ def test_an_overlay_is_red_at_the_hottest_place_and_unchanged_without_heat():
     laid = overlay(np.full_like(IMAGE, 128), heat).astype(int)
     assert laid[5, 7, 0] > laid[5, 7, 1:].max()
     assert (laid[0, 0] == 128).all()
-    assert len(np.unique(coloured(np.linspace(0, 1, 64)[None]).reshape(-1, 3), axis=0)) > 50
+    assert len(np.unique(heat_colours(np.linspace(0, 1, 64)[None]).reshape(-1, 3), axis=0)) > 50
 
 
 def test_each_channel_of_a_mosaic_has_its_own_range_and_place():

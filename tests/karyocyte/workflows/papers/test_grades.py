@@ -13,7 +13,7 @@ from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import PARTS, printed_claims
-from karyocyte.workflows.papers.grades import count_grades, graded, summary
+from karyocyte.workflows.papers.grades import count_grades, grade_summary, grade_table
 from karyocyte.workflows.papers.measured import BEST_EPOCH
 from tests.helpers.predictions import make_predictions, make_run
 from tests.karyocyte.workflows.papers.claims import DATA, claim, write_results
@@ -34,7 +34,7 @@ def written_run(folder, images=200, settings=None, **about):
 def grades_of(folder, runs, *claims, data=DATA):
     """Return the graded claims of a made-up paper."""
     results = write_results(folder / "results", claims or [claim(printed="0.8")], data)
-    return graded([run.folder for run in runs], results=results)
+    return grade_table([run.folder for run in runs], results=results)
 
 
 @pytest.mark.parametrize(("images", "where"), [(200, ""), (100, ", on 100 of 200 test images")])
@@ -127,7 +127,7 @@ def test_predictions_that_were_kept_are_enough_and_are_found(tmp_path):
 def test_without_any_evidence_nothing_was_run(tmp_path):
     table = grades_of(tmp_path, [], claim(), claim("other", not_run="no weights"))
     assert table["grade"].tolist() == ["not run: no predictions are kept", "not run: no weights"]
-    assert (table["measurement"].tolist(), summary(table)) == ([0, 0], "2 printed figures: 2 not run")
+    assert (table["measurement"].tolist(), grade_summary(table)) == ([0, 0], "2 printed figures: 2 not run")
 
 
 def test_seeds_count_together_configurations_have_a_row_each_and_the_honest_split_stands_beside(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from karyocyte.common.paths import ROOT
 from karyocyte.workflows.papers.claims import printed_claims
-from karyocyte.workflows.papers.grades import graded
+from karyocyte.workflows.papers.grades import grade_table
 from tests.karyocyte.workflows.papers.made_up import write_runs
 
 NETWORKS = ("same", "better", "worse")
@@ -30,7 +30,7 @@ def grades(folder, claims, networks=NETWORKS):
         for section, group in groupby(sorted(claims, key=lambda each: each.section), lambda each: each.section):
             of_section = list(group)
             runs = write_runs(folder / f"{claims[0].experiment} {section} {network}", of_section, network)
-            table = graded(runs, (claims[0].paper,))
+            table = grade_table(runs, (claims[0].paper,))
             found = table[(table["experiment"] == claims[0].experiment) & (table["section"] == section)]
             made = found[(found["printed"] != "") & ~found["metric"].isin(NOT_MADE)]
             tables.append(made.assign(network=network))

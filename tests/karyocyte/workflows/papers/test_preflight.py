@@ -19,7 +19,7 @@ def report(tmp_path, capsys, monkeypatch):
     def lines(paper, *words, **options):
         words = (f"cache_dir={tmp_path / 'cache'}", f"weights_dir={tmp_path / 'weights'}", *words)
         plan = make_plan(paper, words, tmp_path / "out", Options(**options))
-        preflight.report(plan, {split.name: job_configs(plan.jobs_of(split)) for split in plan.splits})
+        preflight.report_plan(plan, {split.name: job_configs(plan.jobs_of(split)) for split in plan.splits})
         assert not (tmp_path / "cache").exists()  # nothing is unpacked or downloaded
         return [line.strip() for line in capsys.readouterr().out.splitlines()[1:]]
 

@@ -45,7 +45,7 @@ class Annotation:
 
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
+class CheckedBoxes:
     """The checked boxes of one picture."""
 
     corners: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
@@ -53,7 +53,7 @@ class Boxes:
     clipped: int  # how many reached beyond the picture
 
 
-NO_BOXES = Boxes(np.empty((0, 4), np.float32), np.empty(0, np.int64), 0)
+NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64), 0)
 
 
 def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
@@ -78,7 +78,7 @@ def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
     raise UserError(f"no boxes in {root}{hint_at_archives(root)}: bring {places}")
 
 
-def check_boxes(annotation: Annotation, size: tuple[int, int]) -> Boxes:
+def check_boxes(annotation: Annotation, size: tuple[int, int]) -> CheckedBoxes:
     """Check the boxes of a picture and clip those that reach a pixel beyond it.
 
     Args:
@@ -103,7 +103,7 @@ def check_boxes(annotation: Annotation, size: tuple[int, int]) -> Boxes:
         corner = ", ".join(f"{value:g}" for value in corners[number])
         problem = f"is empty or reaches beyond the picture of {size[0]} x {size[1]} pixels"
         raise UserError(f"{where}: box {number + 1} ({annotation.names[number]}: {corner}) {problem}: correct it")
-    return Boxes(inside.astype(np.float32), np.array(labels, np.int64), int((beyond > 0.01).sum()))
+    return CheckedBoxes(inside.astype(np.float32), np.array(labels, np.int64), int((beyond > 0.01).sum()))
 
 
 def _label(name: str, where: str) -> int:
@@ -195,10 +195,7 @@ def _yolo_names(root: Path) -> dict[int, str]:
 
 def _files(root: Path, ending: str) -> list[Path]:
     """Return the files below a folder whose name ends so, in natural order, without hidden ones."""
-    files = []
-    for file in root.rglob(f"*{ending}"):
-        if not any(map(is_system, file.relative_to(root).parts)):
-            files.append(file)
+    files = [file for file in root.rglob(f"*{ending}") if not any(map(is_system, file.relative_to(root).parts))]
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
 
 

@@ -4,11 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from cytogenetics.metaphases.sources.metaphase_boxes import NO_BOXES, Annotation, Boxes, check_boxes, read_annotations
+from cytogenetics.metaphases.sources.metaphase_boxes import (
+    NO_BOXES,
+    Annotation,
+    CheckedBoxes,
+    check_boxes,
+    read_annotations,
+)
 
 from datamodules.io.decode import BrokenImageError, read_size
 from datamodules.io.text_tables import read_text_table
-from datamodules.manifest.manifest import Manifest, listed, order_classes
+from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_files, name_parser
 from karyocyte.common.errors import UserError
@@ -83,7 +89,7 @@ def _frame(
 ) -> tuple[pd.DataFrame, int]:
     """Return the frame of the manifest, all of one class, and how many boxes were clipped."""
     rows: dict[str, dict[str, str | None]] = {}
-    boxes: list[Boxes] = []
+    boxes: list[CheckedBoxes] = []
     for annotation in annotations:
         name = annotation.picture
         if name not in pictures:
@@ -94,7 +100,7 @@ def _frame(
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
         size = _size(pictures[name])
         boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
-    frame = listed(list(rows.values()))
+    frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
     return frame, sum(each.clipped for each in boxes)

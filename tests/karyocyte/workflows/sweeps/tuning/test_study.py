@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from karyocyte.common.compat import optuna_heartbeat
 from karyocyte.workflows.sweeps.tuning import study as studies
-from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated
+from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated_trials
 from tests.cluster.slurm import wait_for
 from tests.karyocyte.workflows.sweeps.tuning.searches import in_a_process, search
 
@@ -55,8 +55,8 @@ def test_three_workers_finish_every_trial_once_and_a_kill_costs_one_trial(tmp_pa
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, -signal.SIGKILL]
     shared = study(tmp_path, f"search.trials={count}")
-    wait_for(lambda: work(tmp_path, count, None) or repeated(shared.trials), "the heartbeat to be old")
-    (lost,) = repeated(shared.trials)
+    wait_for(lambda: work(tmp_path, count, None) or repeated_trials(shared.trials), "the heartbeat to be old")
+    (lost,) = repeated_trials(shared.trials)
     finished = [trial for trial in shared.trials if trial.number != lost]
     assert len({trial.value for trial in finished}) == len(finished) == count
     assert shared.trials[lost].params["unfreeze.lr"] in {trial.value for trial in finished}
