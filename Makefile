@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-cluster lint format docs bench coverage audit lock results tables clean
+.PHONY: help setup demo test test-all test-core test-slow test-cluster lint format docs bench coverage audit lock results tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: setup ## smoke tests: the main job and each package once, two minutes
 
 test-all: setup ## all tests, in parallel
 	$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow" --ignore=tests/cluster $(PYTEST_ARGS)
+
+test-core: ## the smoke tests with the core installed alone, in an environment of its own
+	@PYTHON="$(PYTHON)" VENV=$(VENV)-core TORCH_BACKEND="$(TORCH_BACKEND)" PACKAGES="" bash scripts/setup.sh
+	OMP_NUM_THREADS=1 $(VENV)-core/bin/python -m pytest -q -o pythonpath=. tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)
 
 test-slow: setup ## the tests that take minutes each
 	$(PYTEST) -m slow $(PYTEST_ARGS)
@@ -80,5 +84,5 @@ tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
 clean: ## remove the environment and what tests and checks leave; outputs/ stay
-	rm -rf $(VENV) build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info
+	rm -rf $(VENV) $(VENV)-core build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ set -euo pipefail
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 backend=${TORCH_BACKEND:-}
+read -ra editable <<<"--editable . ${PACKAGES---editable packages/cytogenetics}" # PACKAGES="" installs the core alone
 
 command -v "$python" >/dev/null || { echo "error: no $python on the PATH: install Python 3.11, or say make PYTHON=..." >&2; exit 1; }
 "$python" -c '' || { echo "error: $python is on the PATH but does not run: say make setup PYTHON=..." >&2; exit 1; }
@@ -29,7 +30,7 @@ if [ -n "$uv" ]; then
     echo "installing with uv${backend:+ (torch backend $backend)} ..."
     # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
     "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt \
-        ${backend:+--torch-backend "$backend"} --editable . --editable packages/cytogenetics --group dev || {
+        ${backend:+--torch-backend "$backend"} "${editable[@]}" --group dev || {
         [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend are unavailable: leave it empty for the platform's default" >&2
         exit 1
     }
@@ -43,7 +44,7 @@ import tomllib
 print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))
 PY
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --editable . --editable packages/cytogenetics --requirement "$venv/requirements.txt" || {
+        --constraint constraints.txt "${editable[@]}" --requirement "$venv/requirements.txt" || {
         echo "error: pip could not install the packages of constraints.txt: see above" >&2
         exit 1
     }
