@@ -138,7 +138,7 @@ class ImageDataModule(SplitDataModule):
     def of_training_images(self, count: int) -> "RowsDataModule":
         """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
         rows = np.unique(self.plan.rows)
-        return RowsDataModule(self, rows[_evenly_spaced(len(rows), count)])
+        return RowsDataModule(self, rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)])
 
     # The batches.
 
@@ -235,8 +235,3 @@ class RowsDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> dict[str, torch.Tensor]:
         """Scale the images."""
         return self.data.on_after_batch_transfer(batch, dataloader_idx)
-
-
-def _evenly_spaced(length: int, count: int) -> np.ndarray:
-    """Return at most ``count`` indices of ``length`` items, int64, from the first to the last."""
-    return np.linspace(0, length - 1, min(count, length), dtype=np.int64)

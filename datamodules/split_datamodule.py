@@ -242,10 +242,8 @@ class SplitDataModule(LightningDataModule, ABC):
         manifest = self.manifest
         synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
         lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
-        for remark in self.remarks:  # the evaluation says in which folders images are missing
-            if remark in manifest.incomplete:
-                remark = remark.partition(" (")[0]
-            lines.append(remark)
+        # The evaluation says in which folders images are missing.
+        lines += [each.partition(" (")[0] if each in manifest.incomplete else each for each in self.remarks]
         counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
         for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
             lines.append(f"{part}: {size} images ({class_sizes(counts.loc[part].fillna(0).astype(int).to_dict())})")

@@ -63,8 +63,8 @@ class DeviceImages:
         """Copy the images (H, W, 3), uint8, of some manifest rows into memory, each once."""
         rows = np.unique(rows)
         height, width, channels = np.asarray(images[int(rows[0])]).shape
-        if all(_is_gray(np.asarray(images[row])) for row in rows.tolist()):
-            channels = 1
+        if all((image[..., :1] == image).all() for image in (np.asarray(images[row]) for row in rows.tolist())):
+            channels = 1  # all are gray
         pixels = np.empty((len(rows), channels, height, width), np.uint8)
         for position, row in enumerate(rows.tolist()):
             pixels[position] = np.asarray(images[row]).transpose(2, 0, 1)[: pixels.shape[1]]
@@ -79,8 +79,3 @@ class DeviceImages:
     def take(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the images of manifest rows (B,), each of which must be there: uint8, shape (B, C, H, W)."""
         return self.pixels[torch.searchsorted(self.rows, rows)]
-
-
-def _is_gray(image: np.ndarray) -> bool:
-    first = image[..., :1]
-    return bool((first == image).all())

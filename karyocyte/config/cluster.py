@@ -82,10 +82,6 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     return validated(_MODELS[values["name"]], values, "cluster")
 
 
-def _own_keys(cluster: DictConfig) -> list[str]:
-    return [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
-
-
 def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
     """Give ``trainer`` the nodes and devices that are set for ``cluster``, in place; those not set follow the trainer.
 
@@ -95,7 +91,7 @@ def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
     if cluster is None:
         return
     typed = {key_of(word).removeprefix("trainer."): word for word in overrides}
-    own = _own_keys(cluster)
+    own = [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
     check_cluster(OmegaConf.masked_copy(cluster, ["name", *own]))
     for key in own:
         name = SHARED[key]

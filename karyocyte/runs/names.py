@@ -3,17 +3,11 @@
 import difflib
 import os
 import sys
-from collections.abc import Sequence
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.runs.files import LATEST, OUTPUTS
-
-if TYPE_CHECKING:
-    from karyocyte.runs.run import Run  # with the configuration, which takes a moment: most words are paths
 
 LISTED = 8  # runs that an error names, at most
 
@@ -37,22 +31,16 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
 
     if Run.is_run(folder):
         return folder
-    finished = list(filter(attrgetter("is_finished"), Run.find(folder)))
-    if finished:
-        return _one_run(finished, word, newest).folder
-    if word.exists():
+    finished = [run for run in Run.find(folder) if run.is_finished]
+    if not finished and word.exists():
         return word
-    near = _similar_name(folder, outputs)
-    raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
-
-
-def _one_run(finished: "Sequence[Run]", word: Path, newest: bool) -> "Run":
-    if newest:
-        return max(finished, key=lambda run: run.last_change() or 0.0)
-    if len(finished) > 1:
+    if not finished:
+        near = _similar_name(folder, outputs)
+        raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
+    if len(finished) > 1 and not newest:
         names = ", ".join(str(run.folder) for run in finished[:LISTED])
         raise UserError(f"{word} has {len(finished)} runs: name one or more, such as {names}, or {word}/{LATEST}")
-    return finished[0]
+    return max(finished, key=lambda run: run.last_change() or 0.0).folder
 
 
 def _similar_name(folder: Path, outputs: Path) -> str:

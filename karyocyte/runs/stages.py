@@ -58,10 +58,8 @@ def warnings_of_stages(config: TrainingConfig) -> list[str]:
 
 def planned_stages(config: TrainingConfig, run: Path) -> list[Stage]:
     """Return the stages of a run with their folders."""
-    stages = []
-    for number, (name, stage) in enumerate(stages_of(config).items()):
-        stages.append(Stage(number, name, stage, Run(run).stage_folder(number, name)))
-    return stages
+    stages = enumerate(stages_of(config).items())
+    return [Stage(number, name, stage, Run(run).stage_folder(number, name)) for number, (name, stage) in stages]
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:

@@ -135,7 +135,7 @@ def missed_bars(path: Path, models: AlignedPredictions) -> None:
 
 
 def most_missed(models: AlignedPredictions) -> pd.DataFrame:
-    """Return the rows of ``common_errors.missed`` that all models miss; where there are none, those that most miss.
+    """Return the rows of ``common_errors.misses`` that all models miss; where there are none, those that most miss.
 
     Empty where no model misses any image.
     """

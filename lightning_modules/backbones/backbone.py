@@ -152,22 +152,17 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
     """
-    modules = dict(backbone.named_modules())
-    right = []
-    removed = []
-    for name, module in modules.items():
-        if name and has_parameters(module):
-            right.append(name)
-        elif isinstance(module, Removed):
-            removed.append(f"{name}.")
+    modules = {name: module for name, module in backbone.named_modules() if name}
+    right = [name for name, module in modules.items() if has_parameters(module)]
+    removed = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Removed))
     for name in names:
         if name in (ALL, HALF, *right):
             continue
         reason = "the backbone has no such module"
         # What was below a removed module has no name any more.
-        if f"{name}.".startswith(tuple(removed)):
+        if f"{name}.".startswith(removed):
             reason = "the cut removed it"
-        elif name and name in modules:
+        elif name in modules:
             reason = "it has no parameters to train"
         raise UserError(f"unfreeze: {name}: {reason}; say all, half, or: {close_names(name, right)}")
 

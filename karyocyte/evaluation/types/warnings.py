@@ -45,15 +45,12 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """Say what is on more than one side of the split, which flatters the model, and what else ``about`` warns of.
 
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
-    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fit_warnings``.
+    one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fitted``.
     """
     counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
-    lines = []
-    for key, most in counts.astype(float).max().dropna().astype(int).items():
-        if most and len(counts) > 1:
-            lines.append(f"{LEAKS[str(key)]}: up to {most} in a fold")
-        elif most:
-            lines.append(f"{LEAKS[str(key)]}: {most}")
+    most = counts.astype(float).max().dropna().astype(int)
+    shape = "{}: up to {} in a fold" if len(counts) > 1 else "{}: {}"
+    lines = [shape.format(LEAKS[str(key)], number) for key, number in most[most > 0].items()]
     notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in _as_list(about.get("external"))))
     return [
         *warnings_about("training", dict.fromkeys(filter(None, _as_list(about.get("stages"))))),

@@ -35,7 +35,7 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
     result = evaluate_runs([run], SETTINGS)
     assert result.calibration.after is None
-    plots.reliability(tmp_path / "reliability.png", result)
+    plots.write_reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
     upper, lower = saved_figures[0].axes
     filled = [row for row in result.calibration.before.reliability if row.images]
