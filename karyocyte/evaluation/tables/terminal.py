@@ -6,16 +6,10 @@ from rich.console import Group
 from rich.text import Text
 
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.tables.tables import (
-    Table,
-    cells_table,
-    confidence_tables,
-    metrics_table,
-    parts_table,
-    result_tables,
-)
+from karyocyte.evaluation.tables.tables import cells_table, confidence_tables, metrics_table, parts_table, result_tables
 from karyocyte.evaluation.types.formats import heading
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Table
 
 # Topics of the warnings of an overview, the most important first; those on others are counted.
 IMPORTANCE = ("leak", "training", "another set", "data", "test", "", "assignment", "cells")

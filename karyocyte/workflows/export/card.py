@@ -7,8 +7,9 @@ from pydantic import TypeAdapter
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.tables.renderers import markdown
-from karyocyte.evaluation.tables.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
+from karyocyte.evaluation.tables.tables import cells_table, classes_table, metrics_table, subgroups_table
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import learned_from, source_warnings
 from karyocyte.recipes.portable import added_facts

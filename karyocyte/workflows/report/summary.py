@@ -11,9 +11,10 @@ from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import Tile, count
 from karyocyte.evaluation.tables import tables
-from karyocyte.evaluation.tables.tables import Cell, Table, metric_name
+from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
