@@ -36,10 +36,7 @@ ALLOWED = {
 }
 # Files of the core that still import the package for cells and pictures: this list only becomes shorter.
 IMPORT_CYTOGENETICS = {
-    "karyocyte/evaluation/run/evaluate.py",
     "karyocyte/loaded.py",
-    "karyocyte/workflows/ensembles/make.py",
-    "karyocyte/workflows/evaluation/evaluate_request.py",
     "karyocyte/workflows/prepare_data.py",
     "karyocyte/workflows/training/train.py",
 }
