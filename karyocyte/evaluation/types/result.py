@@ -353,7 +353,7 @@ class ReferralResult:
 
 @dataclass(frozen=True)
 class EvaluationWarning:
-    """What limits the results; ``topic`` is one of `topics`, or "" where it is about the whole evaluation."""
+    """What limits the results; ``topic`` is one of TOPICS or `added_entries`, or "" where it is about all of them."""
 
     topic: str
     text: str
