@@ -9,7 +9,7 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
 from karyocyte.evaluation.pooling.sections import Findings, flat_table
-from karyocyte.evaluation.types.added import added_confusions
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import ClassResult, EvaluationResult, KindResult
 
 
@@ -21,7 +21,7 @@ def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     classes = runs.classes
     if len(classes) <= 2:
         return Findings()
-    other = next(iter(added_confusions(result).values()), None)
+    other = next(iter(shown(result).confusions.values()), None)
     results = []
     for index, (name, row) in enumerate(zip(classes, result.test.confusion, strict=True)):
         after: tuple[float | None, str | None] = (None, None)

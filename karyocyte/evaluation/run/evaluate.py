@@ -20,9 +20,8 @@ from karyocyte.evaluation.metrics.classification import Threshold, call, confusi
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
-from karyocyte.evaluation.pooling.added_sections import added
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, own_sections
+from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -52,11 +51,9 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
 
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
+# Those of installed packages are between the two, since per_class reads their results.
+FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
-    "figures": figures,
-    "by_part": by_part,
-    "baseline": baseline,
-    "more": added,  # before per_class, which reads its values
     "per_class": per_class,
     "per_kind": per_kind,
     "by_subject": by_subject,
@@ -96,10 +93,13 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    for name, section in [*SECTIONS.items(), *own_sections(runs.settings).items()]:
+    added = added_sections(runs.settings)
+    own = own_sections(runs.settings)
+    for name, section in [*FIRST_SECTIONS.items(), *added.items(), *SECTIONS.items(), *own.items()]:
         findings = section(runs, result)
         if findings.value is not None:
-            result = replace(result, **{name: findings.value})
+            value = {name: findings.value}
+            result = replace(result, **({"more": result.more | value} if name in added else value))
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)

@@ -36,11 +36,9 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     means: dict[str, Interval] = {}
     if result.fold_means:
         means = result.fold_means.metrics | _named("{}@threshold", result.fold_means.metrics_at_threshold)
-    details: dict[str, Interval] = {}
-    for each in shown(result):
-        metrics |= each.metrics
-        means |= each.fold_means
-        details |= each.details
+    added = shown(result)
+    metrics |= added.metrics
+    means |= added.fold_means
     for name, of_baseline in (result.baseline or {}).items():
         metrics |= _named(f"{{}}_{name}", of_baseline)
     about = result.about
@@ -50,7 +48,7 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     shared["synthetic"] = about.get("synthetic") or None
     if about.get("wall_seconds") is not None:
         shared["wall_seconds"] = round(about["wall_seconds"])
-    return _rows(shared, metrics | details | _details(result), means)
+    return _rows(shared, metrics | added.details | _details(result), means)
 
 
 def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:

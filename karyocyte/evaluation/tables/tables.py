@@ -8,7 +8,7 @@ import pandas as pd
 
 from karyocyte.common.text import class_counts, quoted
 from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
-from karyocyte.evaluation.types.added import added_confusions, added_tables
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
 from karyocyte.evaluation.types.table import Named, Row, Table
@@ -34,7 +34,7 @@ def _table(
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
     """Return the tables of how good a model is; ``short``: with few subgroups."""
     tables = [metrics_table(result), baseline_table(result), operating_points_table(result), subjects_table(result)]
-    return list(filter(None, [*tables, classes_table(result), *added_tables(result), subgroups_table(result, short)]))
+    return list(filter(None, [*tables, classes_table(result), *shown(result).tables, subgroups_table(result, short)]))
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
@@ -196,7 +196,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
 def classes_table(result: EvaluationResult) -> Table | None:
     """Return what is right of each class of more than two, and what the others are taken for."""
     detail = ["most often taken for"]
-    for name in added_confusions(result):
+    for name in shown(result).confusions:
         detail += [f"recall, {name.short}", "then taken for"]
     rows = []
     for each in result.per_class or ():

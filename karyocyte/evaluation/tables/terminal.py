@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from karyocyte.common.installed import entries
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
 from karyocyte.evaluation.tables.tables import confidence_tables, metrics_table, parts_table, result_tables
-from karyocyte.evaluation.types.added import added_tables, shown
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.evaluation.types.result import EvaluationResult, added_entries
+from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.table import Table
 
 # Topics of the warnings of an overview, the most important first, before those of packages; others are counted.
@@ -20,14 +21,13 @@ MOST_WARNINGS = 3
 def headline(result: EvaluationResult) -> str:
     """Return accuracies with their intervals in a line."""
     texts = [f"accuracy {result.test.metrics['accuracy']}"]
-    for each in shown(result):
-        texts += [f"{name.short} {figure}" for name, figure in each.figures.items() if name.short]
+    texts += [f"{name.short} {figure}" for name, figure in shown(result).figures.items() if name.short]
     return f"{heading(result.about)}: {', '.join(texts)}"
 
 
 def overview(result: EvaluationResult) -> Group:
     """Draw what fits a screen: the test metrics but for single classes, what packages add, the first warnings."""
-    topics = (*IMPORTANCE, *added_entries(), "cells")
+    topics = (*IMPORTANCE, *entries("results"), "cells")
     warnings = [warning for warning in result.warnings_except("validation") if warning.topic in topics]
     warnings.sort(key=lambda warning: topics.index(warning.topic))
     others = len(result.warnings_except("validation")) - len(warnings)
@@ -35,7 +35,7 @@ def overview(result: EvaluationResult) -> Group:
         others += len(warnings) - MOST_WARNINGS + 1
         del warnings[MOST_WARNINGS - 1 :]
     lines = [*map(str, warnings), *([f"{others} more warnings: in summary.txt and in the report"] if others else [])]
-    return _drawn(result, [metrics_table(result, of_classes=False), *added_tables(result)], lines)
+    return _drawn(result, [metrics_table(result, of_classes=False), *shown(result).tables], lines)
 
 
 def whole(result: EvaluationResult) -> Group:

@@ -1,39 +1,40 @@
-"""How the results of sections that installed packages add are shown."""
+"""The results of sections that installed packages add."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Matrix, added_entries
+from karyocyte.common.installed import entries
+from karyocyte.evaluation.types.result import EvaluationResult, Interval, Matrix
 from karyocyte.evaluation.types.table import Named, Table
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a section adds to tables, pages and results.csv."""
+    """What such results add to tables, pages and results.csv."""
 
-    table: Table | None = None
+    tables: list[Table] = field(default_factory=list)
     # what a reader sees first on pages, and in a line where the name has a short form
-    figures: Mapping[Named, Interval] = field(default_factory=dict)
-    confusions: Mapping[Named, Matrix] = field(default_factory=dict)  # of the test images, predicted in another way
+    figures: dict[Named, Interval] = field(default_factory=dict)
+    confusions: dict[Named, Matrix] = field(default_factory=dict)  # of the test images, predicted in another way
     # rows of results.csv: after the test metrics, with their means over folds, and after the baselines
-    metrics: Mapping[str, Interval] = field(default_factory=dict)
-    fold_means: Mapping[str, Interval] = field(default_factory=dict)
-    details: Mapping[str, Interval] = field(default_factory=dict)
+    metrics: dict[str, Interval] = field(default_factory=dict)
+    fold_means: dict[str, Interval] = field(default_factory=dict)
+    details: dict[str, Interval] = field(default_factory=dict)
 
 
-def shown(result: EvaluationResult) -> list[Shown]:
-    """Ask each section that the result has a value of; no other is loaded."""
-    return [entry.load().show(result) for key, entry in added_entries().items() if key in result.more]
+@dataclass(frozen=True)
+class AddedResult:
+    """What an entry point of ``karyocyte.results`` names, by the key of the value in ``metrics.json``."""
+
+    read: Callable[[dict[str, Any]], dict[str, Any]]  # the value from JSON; both below the key, which errors name
+    show: Callable[[EvaluationResult, Shown], None]  # adds to what is shown of a result that has the value
 
 
-def added_tables(result: EvaluationResult) -> list[Table]:
-    """Return the tables of the sections."""
-    return [each.table for each in shown(result) if each.table]
-
-
-def added_confusions(result: EvaluationResult) -> dict[Named, Matrix]:
-    """Return the confusion matrices of the sections."""
-    confusions: dict[Named, Matrix] = {}
-    for each in shown(result):
-        confusions |= each.confusions
-    return confusions
+def shown(result: EvaluationResult) -> Shown:
+    """Return what all packages add that the result has a value of; no other is loaded."""
+    everything = Shown()
+    for key, entry in entries("results").items():
+        if key in result.more:
+            entry.load().show(result, everything)
+    return everything

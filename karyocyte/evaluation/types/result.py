@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
@@ -353,7 +352,7 @@ class ReferralResult:
 
 @dataclass(frozen=True)
 class EvaluationWarning:
-    """What limits the results; ``topic`` is one of TOPICS or `added_entries`, or "" where it is about all of them."""
+    """What limits the results; ``topic`` is one of TOPICS, a key of packages, or "" where it is about all of them."""
 
     topic: str
     text: str
@@ -366,7 +365,7 @@ class EvaluationWarning:
     def parse(cls, line: str) -> "EvaluationWarning":
         """Read a line of ``metrics.json``."""
         topic, separator, text = line.partition(": ")
-        if separator and topic in (*TOPICS, *added_entries()):
+        if separator and topic in (*TOPICS, *entries("results")):
             return cls(topic, text)
         return cls("", line)
 
@@ -386,7 +385,7 @@ class EvaluationResult:
 
     ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
     ``baseline`` the test metrics of each of ``baseline.BASELINES``, and ``more`` the values of sections of installed
-    packages by their keys in ``metrics.json``, which has null for the others of `added_entries`.
+    packages by their keys in ``metrics.json``, which has null for the others of ``karyocyte.results``.
     """
 
     about: dict[str, Any]
@@ -427,7 +426,7 @@ class EvaluationResult:
         content: dict[str, Any] = {}
         for key, value in _ADAPTER.dump_python(self, mode="json", by_alias=True).items():
             if key == "more":
-                content |= dict.fromkeys(added_entries()) | value
+                content |= dict.fromkeys(entries("results")) | value
             elif value is not None or key not in OPTIONAL:
                 content[key] = value
         return content
@@ -439,24 +438,14 @@ class EvaluationResult:
         Raises:
             UserError: A key is absent or holds another type of value.
         """
+        more: dict[str, Any] = {}
         try:
-            return _ADAPTER.validate_python({**content, "more": _more(content)})
+            for key, entry in entries("results").items():
+                if content.get(key) is not None:
+                    more |= entry.load().read({key: content[key]})
+            return _ADAPTER.validate_python({**content, "more": more})
         except ValidationError as error:
             raise UserError(f"no result of an evaluation: {first_fault(error)}: evaluate the run again") from error
-
-
-def added_entries() -> dict[str, EntryPoint]:
-    """Return the entry points of sections that installed packages add, by their keys; none is loaded."""
-    return {name.split(".")[1]: entry for name, entry in entries("sections").items()}
-
-
-def _more(content: dict[str, Any]) -> dict[str, Any]:
-    """Read the values of sections of installed packages; only those are loaded that have one."""
-    more: dict[str, Any] = {}
-    for key, entry in added_entries().items():
-        if content.get(key) is not None:
-            more |= entry.load().read({key: content[key]})
-    return more
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)

@@ -10,8 +10,8 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
-from karyocyte.evaluation.pooling.added_sections import turned_on
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
+from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.tables.terminal import overview
 from karyocyte.evaluation.types.result import EvaluationResult

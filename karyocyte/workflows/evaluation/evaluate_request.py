@@ -46,7 +46,7 @@ class EvaluateRequest:
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which turn on what installed packages add where no key does."""
-        from karyocyte.evaluation.pooling.added_sections import turned_on
+        from karyocyte.evaluation.pooling.sections import turned_on
 
         return turned_on(self.settings, runs, kept=set(map(_key_of, split_words(self.words)[1])))
 

@@ -17,7 +17,7 @@ from karyocyte.evaluation.plots.plots import STYLE
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
-from karyocyte.evaluation.types.added import added_confusions
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
 from karyocyte.workflows.report.sources import Chapter
 
@@ -62,7 +62,7 @@ def confusion_figures(result: EvaluationResult) -> list[Figure]:
     if not result.test.images:
         return []
     matrices = figures.confusion_matrices(result)
-    matrices |= {name.words: counts for name, counts in added_confusions(result).items()}
+    matrices |= {name.words: counts for name, counts in shown(result).confusions.items()}
     side = max(4.4, 0.5 * len(result.classes) + 0.8)
     drawn = []
     for title, counts in matrices.items():

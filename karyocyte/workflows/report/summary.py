@@ -14,8 +14,8 @@ from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
-from karyocyte.evaluation.types.result import EvaluationResult, Interval
-from karyocyte.evaluation.types.table import Cell, Named, Table
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
@@ -50,10 +50,7 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     metrics = ["accuracy", "f1_macro"]
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    figures: dict[Named, Interval] = {}
-    for each in shown(result):
-        figures |= each.figures
-    figures |= {metric_name(metric, result): test.metrics[metric] for metric in metrics}
+    figures = shown(result).figures | {metric_name(metric, result): test.metrics[metric] for metric in metrics}
     drawn = [Tile("test images", count(test.images), note=f"of {count(test.subjects)} subjects")]
     for name, measured in figures.items():
         interval = ends(measured.low, measured.high).strip("-")

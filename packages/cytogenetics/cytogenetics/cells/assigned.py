@@ -1,8 +1,10 @@
-"""The result of the joint assignment of the chromosomes of cells, and how it is shown."""
+"""The results of cells in an evaluation, and how they are shown."""
 
 from dataclasses import dataclass
 
-from karyocyte.evaluation.types.added import Shown
+from pydantic import TypeAdapter
+
+from karyocyte.evaluation.types.added import AddedResult, Shown
 from karyocyte.evaluation.types.formats import number
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, Matrix
 from karyocyte.evaluation.types.table import Named, Row, Table
@@ -50,28 +52,6 @@ class AssignmentResult:
     chosen: str = "karyotype"
 
 
-def show_assignment(result: EvaluationResult) -> Shown:
-    """Return the table of the cells, the confusion matrix, and the metrics, the most important two first."""
-    assignment: AssignmentResult = result.more["assignment"]
-    note = f"joint assignment of {assignment.cells:,} cells"
-    figures = {
-        Named("jointly", "chromosomes right, jointly", note): assignment.metrics["accuracy_assigned"],
-        Named("", "cells without an error", note): assignment.metrics["cells_right_assigned"],
-    }
-    return Shown(
-        table=cells_table(result),
-        figures=figures,
-        confusions={JOINTLY: assignment.confusion},
-        metrics=assignment.metrics,
-        fold_means=assignment.fold_means or {},
-    )
-
-
-def show_referral(result: EvaluationResult) -> Shown:
-    """Return the shares of cells for results.csv; the table of the cells has them already."""
-    return Shown(details=result.more["cell_referral"])
-
-
 def cells_table(result: EvaluationResult) -> Table:
     """Return predictions one by one and by the joint assignment, and what the counts of the cells say."""
     assignment = result.more["assignment"]
@@ -105,3 +85,22 @@ def cells_table(result: EvaluationResult) -> Table:
     reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
     title = f"Whole cells ({assignment.cells:,})"
     return Table.of(title, rows, reading, notes=tuple(lines), confidence=result.confidence)
+
+
+def _show_assignment(result: EvaluationResult, shown: Shown) -> None:
+    assignment: AssignmentResult = result.more["assignment"]
+    note = f"joint assignment of {assignment.cells:,} cells"
+    shown.tables.append(cells_table(result))
+    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = assignment.metrics["accuracy_assigned"]
+    shown.figures[Named("", "cells without an error", note)] = assignment.metrics["cells_right_assigned"]
+    shown.confusions[JOINTLY] = assignment.confusion
+    shown.metrics.update(assignment.metrics)
+    shown.fold_means.update(assignment.fold_means or {})
+
+
+def _show_referral(result: EvaluationResult, shown: Shown) -> None:
+    shown.details.update(result.more["cell_referral"])  # in words they are below the table of the cells
+
+
+ASSIGNMENT = AddedResult(TypeAdapter(dict[str, AssignmentResult]).validate_python, _show_assignment)
+CELL_REFERRAL = AddedResult(TypeAdapter(dict[str, dict[str, Interval]]).validate_python, _show_referral)

@@ -10,7 +10,7 @@ from PIL import Image
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.plots.plots import DPI
-from karyocyte.evaluation.pooling.added_sections import turned_on
+from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import append_rows, rows_of
 from karyocyte.evaluation.tables.terminal import headline
