@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from cytogenetics.cells.cell_posteriors import is_balanced
 
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
-from karyocyte.evaluation.pooling.pooling import merge_facts
+from karyocyte.evaluation.pooling.pooling import is_balanced, merge_facts
 from karyocyte.inference.models import RunsModel
 from karyocyte.runs.predictions import Predictions
 

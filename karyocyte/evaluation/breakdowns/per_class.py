@@ -9,22 +9,24 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
 from karyocyte.evaluation.pooling.sections import Findings, flat_table
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import ClassResult, EvaluationResult, KindResult
 
 
 def per_class(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Read a ``ClassResult`` for each of more than two classes off the confusion matrices.
 
-    They are those of the most probable classes and, where ``result`` has it, of the joint assignment.
+    They are those of the most probable classes and, where sections of installed packages have one, the first of theirs.
     """
     classes = runs.classes
     if len(classes) <= 2:
         return Findings()
+    other = next(iter(shown(result).confusions.values()), None)
     results = []
     for index, (name, row) in enumerate(zip(classes, result.test.confusion, strict=True)):
         after: tuple[float | None, str | None] = (None, None)
-        if result.assignment:
-            after = _recall_and_mistake(result.assignment.confusion[index], index, classes)
+        if other:
+            after = _recall_and_mistake(other[index], index, classes)
         results.append(ClassResult(name, sum(row), *_recall_and_mistake(row, index, classes), *after))
     if not result.test.images:
         return Findings(results)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from karyocyte.evaluation.metrics.classification import in_words
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ STYLE: dict[Any, Any] = {
 CURVES = len(COLOURS)
 WEAKEST = 5
 LETTERS = 46  # of a line of the legend of several experiments
-ASSIGNED = "joint assignment of the chromosomes of a cell"
 BEST = "best epoch of the stage"
 INTERRUPTED = "interrupted: training not measured"
 # The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
@@ -210,7 +209,7 @@ def checkpoints(path: Path, result: EvaluationResult) -> None:
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
-    _matrices(path, result, confusion_matrices(result))
+    draw_confusions(path, result, confusion_matrices(result))
 
 
 def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
@@ -224,13 +223,8 @@ def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
     return matrices
 
 
-def assigned_confusion_matrix(path: Path, result: EvaluationResult) -> None:
-    """Draw the test part's confusion matrix of the joint assignment, see ``confusion_matrix``."""
-    assert result.assignment is not None
-    _matrices(path, result, {ASSIGNED: result.assignment.confusion})
-
-
-def _matrices(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
+def draw_confusions(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
+    """Draw confusion matrices beside each other below their titles, see ``confusion_matrix``."""
     classes = result.classes
     side = max(3.6, 0.56 * len(classes) + 0.8)
     size = (max(6.4, side * len(matrices) + 1.4), side + 1.2)

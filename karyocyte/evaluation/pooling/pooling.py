@@ -1,6 +1,6 @@
 """The test images of several folds as one set: every image once, predicted by a model that never saw it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -72,6 +72,22 @@ def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         values = [about.get(cost) for about in abouts]
         merged[cost] = None if None in values else sum(values)
     return merged
+
+
+def is_balanced(about: Mapping[str, Any]) -> bool:
+    """Tell by its facts whether a run, or an ensemble, has learned equal shares of the classes (``balance``).
+
+    Raises:
+        UserError: Some members have and others have not.
+    """
+    balanced = about.get("balanced")
+    values = set(map(bool, balanced if isinstance(balanced, list) else [balanced]))
+    if len(values) > 1:
+        raise UserError(
+            "some runs were trained with balanced classes (balance=...) and others without: their probabilities "
+            "cannot be averaged, name runs of one kind"
+        )
+    return values.pop()
 
 
 def _order(value: object) -> tuple[str, Any]:

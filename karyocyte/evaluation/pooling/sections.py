@@ -1,6 +1,6 @@
-"""What a section of an evaluation takes and returns, and the sections of users, which ``evaluation.extra`` names."""
+"""What a section of an evaluation takes and returns, and the sections of installed packages and of users."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import entries
 from karyocyte.config.build import bound
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.types.result import Estimate, EvaluationResult, EvaluationWarning
+from karyocyte.runs.predictions import Predictions
 
 Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 
@@ -21,7 +23,8 @@ Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 class Findings:
     """What a section found, beside the metrics."""
 
-    value: Any = None  # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
+    # of the field of ``EvaluationResult`` that has the section's name, or of ``more``; None leaves it as it is
+    value: Any = None
     warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
     # contents of CSV files, by their names without the ending
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -73,6 +76,32 @@ def _columns(row: Any, prefixes: Mapping[str, str]) -> Iterator[tuple[str, objec
 
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.
 Section = Callable[[LabelledRuns, EvaluationResult], Findings]
+
+
+def added_sections(settings: EvaluationConfig) -> dict[str, Section]:
+    """Return the functions of ``karyocyte.sections``, by their keys in ``metrics.json``.
+
+    They are named ``<switch>.<key>``; only those are loaded for which ``evaluation.<switch>.enabled`` is true.
+    """
+    sections: dict[str, Section] = {}
+    for name, entry in entries("sections").items():
+        switch, key = name.split(".")
+        if getattr(settings, switch).enabled:
+            sections[key] = entry.load()
+    return sections
+
+
+def turned_on(settings: EvaluationConfig, runs: Sequence[Predictions], kept: Collection[str] = ()) -> EvaluationConfig:
+    """Set each switch by what ``karyocyte.switches`` has for it, but for the keys in ``kept``.
+
+    That is called with the runs, and returns None where they have what is switched, else why not.
+    """
+    changed = {}
+    for switch, entry in entries("switches").items():
+        if f"{switch}.enabled" not in kept:
+            enabled = entry.load()(*runs) is None
+            changed[switch] = getattr(settings, switch).model_copy(update={"enabled": enabled})
+    return settings.model_copy(update=changed)
 
 
 def own_sections(settings: EvaluationConfig) -> dict[str, Section]:

@@ -21,7 +21,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, Findings, FindingsWithoutValue, Section, own_sections
+from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -50,31 +50,10 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
     return FindingsWithoutValue(figures=drawn)
 
 
-def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
-    """Return the section of the joint assignment; its code is loaded where the cells of chromosomes are to be named."""
-    if not runs.settings.assignment.enabled:
-        return Findings()
-    from cytogenetics.cells import cell_metrics
-
-    return cell_metrics.assignment(runs, result)
-
-
-def cell_referral(runs: LabelledRuns, result: EvaluationResult) -> Findings:
-    """Return the section of the referral of whole cells; loaded as `assignment`."""
-    if not runs.settings.assignment.enabled:
-        return Findings()
-    from cytogenetics.cells import cell_referral as referral_of_cells
-
-    return referral_of_cells.cell_referral(runs, result)
-
-
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
+# Those of installed packages are between the two, since per_class reads their results.
+FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
-    "figures": figures,
-    "by_part": by_part,
-    "baseline": baseline,
-    "assignment": assignment,
-    "cell_referral": cell_referral,
     "per_class": per_class,
     "per_kind": per_kind,
     "by_subject": by_subject,
@@ -114,10 +93,13 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    for name, section in [*SECTIONS.items(), *own_sections(runs.settings).items()]:
+    added = added_sections(runs.settings)
+    own = own_sections(runs.settings)
+    for name, section in [*FIRST_SECTIONS.items(), *added.items(), *SECTIONS.items(), *own.items()]:
         findings = section(runs, result)
         if findings.value is not None:
-            result = replace(result, **{name: findings.value})
+            value = {name: findings.value}
+            result = replace(result, **({"more": result.more | value} if name in added else value))
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)

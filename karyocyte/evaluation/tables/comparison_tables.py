@@ -10,8 +10,8 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
 from karyocyte.evaluation.metrics.classification import CALIBRATION
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.tables.tables import Cell, Named, Table
 from karyocyte.evaluation.types.result import EvaluationResult, Interval
+from karyocyte.evaluation.types.table import Cell, Named, Table
 from karyocyte.evaluation.types.warnings import leakage
 
 # Columns of the two tables; --csv writes every metric.

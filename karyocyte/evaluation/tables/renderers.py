@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from karyocyte.evaluation.tables.tables import Cell, Named, Table
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import Estimate
+from karyocyte.evaluation.types.table import Cell, Named, Table
 
 WIDTH = 78  # of 80, two are edges
 HEADING = 10  # letters of a column's heading that are never folded

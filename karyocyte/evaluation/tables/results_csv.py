@@ -9,6 +9,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, TriageResult
 
 FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
@@ -24,8 +25,8 @@ IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "
 def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Turn the test part of an evaluation into rows; ``departures`` are those of its runs from their experiment.
 
-    Metrics at the chosen threshold are named ``<metric>@threshold``, of the joint assignment ``<metric>_assigned``, of
-    subjects ``<metric>_by_subject_mean`` and ``..._share``. Calibration is ``ece``, ``brier`` and ``nll``, after
+    Metrics at the chosen threshold are named ``<metric>@threshold``, of subjects ``<metric>_by_subject_mean`` and
+    ``..._share``, those of installed packages as these name them. Calibration is ``ece``, ``brier`` and ``nll``, after
     scaling ``<metric>_scaled``, of the mean of many passes ``<metric>_sampled``; ``aurc`` and ``aurc_<confidence>`` are
     areas under risk-coverage curves, ``triage_<figure>/<rule>`` is what a rule of triage does, and
     ``<metric>_<baseline>``, such as ``auc_area alone``, what a regression on a few numbers gives.
@@ -35,9 +36,9 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     means: dict[str, Interval] = {}
     if result.fold_means:
         means = result.fold_means.metrics | _named("{}@threshold", result.fold_means.metrics_at_threshold)
-    if result.assignment:
-        metrics |= result.assignment.metrics
-        means |= result.assignment.fold_means or {}
+    added = shown(result)
+    metrics |= added.metrics
+    means |= added.fold_means
     for name, of_baseline in (result.baseline or {}).items():
         metrics |= _named(f"{{}}_{name}", of_baseline)
     about = result.about
@@ -47,7 +48,7 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     shared["synthetic"] = about.get("synthetic") or None
     if about.get("wall_seconds") is not None:
         shared["wall_seconds"] = round(about["wall_seconds"])
-    return _rows(shared, metrics | (result.cell_referral or {}) | _details(result), means)
+    return _rows(shared, metrics | added.details | _details(result), means)
 
 
 def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:

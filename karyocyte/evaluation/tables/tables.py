@@ -1,17 +1,17 @@
-"""The results of an evaluation as typed tables, which the renderers draw for the terminal, a page, or Markdown."""
+"""The results of an evaluation as typed tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 
 import pandas as pd
 
 from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
-from karyocyte.runs.predictions import VALIDATION
+from karyocyte.evaluation.types.table import Named, Row, Table
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",
@@ -19,67 +19,10 @@ THRESHOLDS = {
     "sensitivity": "the requested sensitivity",
 }
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
-CELL_METRICS = {
-    "accuracy": "chromosomes predicted right",
-    "cells_right": "cells without an error",
-    "abnormal_recovered": "abnormal counts found exactly",
-    "normal_alarmed": "normal cells that come out abnormal",
-}
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
 CLASSES = "Class by class"
 MANY_CLASSES = 8  # beyond, a line counts them
-
-
-@dataclass(frozen=True)
-class Named:
-    """The name of a row: short for the terminal; in words, with a note below, for pages."""
-
-    short: str
-    words: str = ""
-    note: str = ""
-
-
-Cell = str | int | float | Estimate | Named | None
-Row = dict[str, Cell]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, whatever it is drawn on."""
-
-    title: str  # above it
-    columns: tuple[str, ...]  # their headings
-    # cells, as many as there are columns; numbers and estimates are written by the renderer
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()  # sentences below it
-    reading: str = ""  # how to read it, on pages
-    signed: tuple[str, ...] = ()  # columns of differences, which have a sign
-    detail: tuple[str, ...] = ()  # columns that only pages have
-    below: bool = False  # whether the terminal has intervals below their values, not in columns of their own
-    confidence: float = 0.95  # of the intervals, 0 to 1
-
-    def __bool__(self) -> bool:
-        """Whether it has a row."""
-        return bool(self.rows)
-
-    def sign_of(self, column: str) -> str:
-        """Return the sign of a column's numbers as a format has it."""
-        return "+" if column in self.signed else ""
-
-    @classmethod
-    def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
-        """Make a table of rows by column; a column that a row lacks is empty there."""
-        listed = list(rows)
-        columns = dict.fromkeys(chain.from_iterable(listed))
-        cells = tuple(tuple(map(row.get, columns)) for row in listed)
-        return cls(title, tuple(columns), cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
-
-    @classmethod
-    def of_frame(cls, title: str, frame: pd.DataFrame, **options: object) -> "Table":
-        """Make a table of a data frame, whose cells may be estimates."""
-        rows = tuple(zip(*map(pd.Series.tolist, map(frame.get, frame.columns)), strict=True))
-        return cls(title, tuple(map(str, frame.columns)), rows, **options)  # type: ignore[arg-type]
 
 
 def _table(
@@ -91,7 +34,7 @@ def _table(
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
     """Return the tables of how good a model is; ``short``: with few subgroups."""
     tables = [metrics_table(result), baseline_table(result), operating_points_table(result), subjects_table(result)]
-    return list(filter(None, [*tables, classes_table(result), cells_table(result), subgroups_table(result, short)]))
+    return list(filter(None, [*tables, classes_table(result), *shown(result).tables, subgroups_table(result, short)]))
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
@@ -253,57 +196,20 @@ def subjects_table(result: EvaluationResult) -> Table | None:
 
 def classes_table(result: EvaluationResult) -> Table | None:
     """Return what is right of each class of more than two, and what the others are taken for."""
+    detail = ["most often taken for"]
+    for name in shown(result).confusions:
+        detail += [f"recall, {name.short}", "then taken for"]
     rows = []
     for each in result.per_class or ():
         row: Row = {"class": each.name, "images": each.images}
         row |= {kind: result.test.metrics.get(f"{kind.lower()}/{each.name}") for kind in ("recall", "precision", "F1")}
-        row["most often taken for"] = each.mistaken_for
-        if result.assignment:
-            row["recall, joint assignment"] = each.recall_assigned
-            row["then taken for"] = each.mistaken_for_assigned
-        rows.append(row)
+        taken = (each.mistaken_for, each.recall_assigned, each.mistaken_for_assigned)
+        rows.append(row | dict(zip(detail, taken, strict=False)))
     reading = (
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    detail = ("most often taken for", "recall, joint assignment", "then taken for")
-    return _table(result, CLASSES, rows, reading, detail=detail)
-
-
-def cells_table(result: EvaluationResult) -> Table | None:
-    """Return predictions one by one and by the joint assignment, and what the counts of the cells say."""
-    assignment = result.assignment
-    if assignment is None:
-        return None
-    metrics = {**result.test.metrics, **assignment.metrics}
-    rows: list[Row] = []
-    for name, words in CELL_METRICS.items():
-        of_name = (metrics[name], metrics[f"{name}_assigned"])
-        rows.append({"": Named(name, words), "one by one": of_name[0], "joint assignment": of_name[1]})
-    lines = []
-    if assignment.fold_means and result.fold_means:
-        means = {**result.fold_means.metrics, **assignment.fold_means}
-        pairs = []
-        for name in ("accuracy", "f1_macro", "cells_right"):
-            pairs.append(f"{name} {number(means[name].value)}, {number(means[f'{name}_assigned'].value)}")
-        lines.append(f"fold means, one by one and by the joint assignment: {'; '.join(pairs)}")
-    cells = assignment.karyotypes
-    lines.append(
-        f"counts of {cells.abnormal} cells that are not 46,XX or 46,XY: exact in {cells.recovered} "
-        f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
-        f"(one by one {cells.alarmed_before:,}) come out abnormal"
-    )
-    lines.append("each cell has its most probable karyotype by the priors of conf/karyotype.yaml")
-    if result.cell_referral:
-        referred, right = result.cell_referral.values()
-        lines.append(
-            f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
-            f"cells; of the others {right} have no wrong chromosome"
-        )
-    if result.about.get("on") == VALIDATION:
-        lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
-    reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
-    return _table(result, f"Whole cells ({assignment.cells:,})", rows, reading, *lines)
+    return _table(result, CLASSES, rows, reading, detail=tuple(detail))
 
 
 def subgroups_table(result: EvaluationResult, short: bool = False) -> Table:

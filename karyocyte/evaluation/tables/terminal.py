@@ -5,41 +5,37 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from karyocyte.common.installed import entries
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.tables.tables import (
-    Table,
-    cells_table,
-    confidence_tables,
-    metrics_table,
-    parts_table,
-    result_tables,
-)
+from karyocyte.evaluation.tables.tables import confidence_tables, metrics_table, parts_table, result_tables
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import heading
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Table
 
-# Topics of the warnings of an overview, the most important first; those on others are counted.
-IMPORTANCE = ("leak", "training", "another set", "data", "test", "", "assignment", "cells")
+# Topics of the warnings of an overview, the most important first, before those of packages; others are counted.
+IMPORTANCE = ("leak", "training", "another set", "data", "test", "")
 MOST_WARNINGS = 3
 
 
 def headline(result: EvaluationResult) -> str:
     """Return accuracies with their intervals in a line."""
     texts = [f"accuracy {result.test.metrics['accuracy']}"]
-    if result.assignment:
-        texts.append(f"jointly {result.assignment.metrics['accuracy_assigned']}")
+    texts += [f"{name.short} {figure}" for name, figure in shown(result).figures.items() if name.short]
     return f"{heading(result.about)}: {', '.join(texts)}"
 
 
 def overview(result: EvaluationResult) -> Group:
-    """Draw what fits a screen: the test metrics but for single classes, joint assignment, the first warnings."""
-    warnings = [warning for warning in result.warnings_except("validation") if warning.topic in IMPORTANCE]
-    warnings.sort(key=lambda warning: IMPORTANCE.index(warning.topic))
+    """Draw what fits a screen: the test metrics but for single classes, what packages add, the first warnings."""
+    topics = (*IMPORTANCE, *entries("results"), "cells")
+    warnings = [warning for warning in result.warnings_except("validation") if warning.topic in topics]
+    warnings.sort(key=lambda warning: topics.index(warning.topic))
     others = len(result.warnings_except("validation")) - len(warnings)
     if len(warnings) + bool(others) > MOST_WARNINGS:
         others += len(warnings) - MOST_WARNINGS + 1
         del warnings[MOST_WARNINGS - 1 :]
     lines = [*map(str, warnings), *([f"{others} more warnings: in summary.txt and in the report"] if others else [])]
-    return _drawn(result, [metrics_table(result, of_classes=False), cells_table(result)], lines)
+    return _drawn(result, [metrics_table(result, of_classes=False), *shown(result).tables], lines)
 
 
 def whole(result: EvaluationResult) -> Group:

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.installed import entries
 from karyocyte.evaluation.types.formats import interval
 
 Matrix = list[list[int]]
 # What a warning is about; others are about the whole evaluation.
 OF_PARTS = ("test", "validation", "fold mean", "cells", "subgroups")
-TOPICS = (*OF_PARTS, "training", "leak", "another set", "assignment", "calibration", "triage")
+TOPICS = (*OF_PARTS, "training", "leak", "another set", "calibration", "triage")
 # Keys of metrics.json that only one run, or only several folds, have.
 OPTIONAL = ("validation", "folds", "fold_means")
 
@@ -128,7 +129,10 @@ class FoldMeans:
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction."""
+    """One class of more than two: its test images, their recall (0 to 1), and the most frequent wrong prediction.
+
+    ``..._assigned``: by the other confusion matrix that a section of an installed package has; None without one.
+    """
 
     name: Annotated[str, Field(alias="class")]
     images: int
@@ -136,39 +140,6 @@ class ClassResult:
     mistaken_for: str | None
     recall_assigned: float | None
     mistaken_for_assigned: str | None
-
-
-@dataclass(frozen=True)
-class KaryotypeCounts:
-    """Cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY, and how they are predicted.
-
-    ``recovered``: abnormal ones with exactly their counts; ``alarmed``: normal ones with any others; ``..._before``: by
-    the most probable classes, not the joint assignment.
-    """
-
-    abnormal: int
-    recovered: int
-    recovered_before: int
-    normal: int
-    alarmed: int
-    alarmed_before: int
-
-
-@dataclass(frozen=True)
-class AssignmentResult:
-    """The test cells before and after the joint assignment; ``chosen`` is how.
-
-    Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
-    ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
-    """
-
-    cells: int
-    unplaceable: int
-    metrics: dict[str, Interval]
-    fold_means: dict[str, Interval] | None
-    confusion: Matrix
-    karyotypes: KaryotypeCounts
-    chosen: str = "karyotype"
 
 
 @dataclass(frozen=True)
@@ -381,7 +352,7 @@ class ReferralResult:
 
 @dataclass(frozen=True)
 class EvaluationWarning:
-    """What limits the results; ``topic`` is one of TOPICS, or "" where it is about the whole evaluation."""
+    """What limits the results; ``topic`` is one of TOPICS, a key of packages, or "" where it is about all of them."""
 
     topic: str
     text: str
@@ -394,7 +365,7 @@ class EvaluationWarning:
     def parse(cls, line: str) -> "EvaluationWarning":
         """Read a line of ``metrics.json``."""
         topic, separator, text = line.partition(": ")
-        if separator and topic in TOPICS:
+        if separator and topic in (*TOPICS, *entries("results")):
             return cls(topic, text)
         return cls("", line)
 
@@ -413,8 +384,8 @@ class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
-    ``baseline`` the test metrics of each of ``baseline.BASELINES``, and ``cell_referral`` the shares of test cells that
-    are in ``cell_referral.SHARES``.
+    ``baseline`` the test metrics of each of ``baseline.BASELINES``, and ``more`` the values of sections of installed
+    packages by their keys in ``metrics.json``, which has null for the others of ``karyocyte.results``.
     """
 
     about: dict[str, Any]
@@ -429,8 +400,7 @@ class EvaluationResult:
     by_part: dict[str, PartSummary] = field(default_factory=dict)
     baseline: dict[str, dict[str, Interval]] | None = None
     per_class: list[ClassResult] | None = None
-    assignment: AssignmentResult | None = None
-    cell_referral: dict[str, Interval] | None = None
+    more: dict[str, Any] = field(default_factory=dict)
     per_kind: list[KindResult] | None = None
     by_subject: SubjectsResult | None = None
     subgroups: list[SubgroupResult] = field(default_factory=list)
@@ -453,10 +423,12 @@ class EvaluationResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-able content of ``metrics.json``."""
-        content: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", by_alias=True)
-        for key in OPTIONAL:
-            if content[key] is None:
-                del content[key]
+        content: dict[str, Any] = {}
+        for key, value in _ADAPTER.dump_python(self, mode="json", by_alias=True).items():
+            if key == "more":
+                content |= dict.fromkeys(entries("results")) | value
+            elif value is not None or key not in OPTIONAL:
+                content[key] = value
         return content
 
     @classmethod
@@ -466,8 +438,12 @@ class EvaluationResult:
         Raises:
             UserError: A key is absent or holds another type of value.
         """
+        more: dict[str, Any] = {}
         try:
-            return _ADAPTER.validate_python(content)
+            for key, entry in entries("results").items():
+                if content.get(key) is not None:
+                    more |= entry.load().read({key: content[key]})
+            return _ADAPTER.validate_python({**content, "more": more})
         except ValidationError as error:
             raise UserError(f"no result of an evaluation: {first_fault(error)}: evaluate the run again") from error
 

@@ -5,14 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from cytogenetics.cells.assignment import refusal
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
-from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
+from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.tables.terminal import overview
 from karyocyte.evaluation.types.result import EvaluationResult
@@ -40,7 +39,7 @@ def make_ensembles(request: EnsembleRequest) -> None:
             result, *others = [_write_run(members, request, folder) for members in fitted]
         if others:
             runs = [predictions for _, _, predictions in fitted]
-            result = evaluate_runs(runs, _evaluation_settings(runs, request))
+            result = evaluate_runs(runs, turned_on(request.evaluation, runs))
     console.print(overview(result))
     say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
 
@@ -110,12 +109,6 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path)
         if Run(Path(name)).has(RunFile.THUMBNAILS):
             shutil.copyfile(Run(Path(name)).thumbnails, run.thumbnails)
             break
-    result = write_evaluation(run.folder, predictions, _evaluation_settings([predictions], request))
+    result = write_evaluation(run.folder, predictions, turned_on(request.evaluation, [predictions]))
     run.write_status("finished")
     return result
-
-
-def _evaluation_settings(runs: list[Predictions], request: EnsembleRequest) -> EvaluationConfig:
-    """The settings of the evaluation, with joint assignment where the runs have whole cells."""
-    assignment = AssignmentConfig(enabled=refusal(*runs) is None)
-    return request.evaluation.model_copy(update={"assignment": assignment})

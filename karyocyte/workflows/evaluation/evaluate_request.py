@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.command import Command, split_words
-from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.runs.arguments import existing_predictions, new_folder
 from karyocyte.runs.run import Run, open_runs
 
@@ -45,13 +45,10 @@ class EvaluateRequest:
         return Command(self.words, EvaluationConfig)[EvaluationConfig]
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
-        """Return the settings for these runs, which decide on the joint assignment where no key does."""
-        from cytogenetics.cells.assignment import refusal
+        """Return the settings for these runs, which turn on what installed packages add where no key does."""
+        from karyocyte.evaluation.pooling.sections import turned_on
 
-        if "assignment.enabled" in map(_key_of, split_words(self.words)[1]):
-            return self.settings
-        assignment = AssignmentConfig(enabled=refusal(*runs) is None)
-        return self.settings.model_copy(update={"assignment": assignment})
+        return turned_on(self.settings, runs, kept=set(map(_key_of, split_words(self.words)[1])))
 
     @staticmethod
     def folders(runs: Sequence[Run]) -> list[str]:

@@ -7,8 +7,10 @@ from pydantic import TypeAdapter
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.tables.renderers import markdown
-from karyocyte.evaluation.tables.tables import Table, cells_table, classes_table, metrics_table, subgroups_table
+from karyocyte.evaluation.tables.tables import classes_table, metrics_table, subgroups_table
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import learned_from, source_warnings
 from karyocyte.recipes.portable import added_facts
@@ -75,7 +77,7 @@ def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> li
 
 def _result_tables(result: EvaluationResult) -> list[Table]:
     laboratories = replace(result, subgroups=[part for part in result.subgroups if part.by == "group"])
-    tables = (metrics_table(result), classes_table(result), cells_table(result), subgroups_table(laboratories))
+    tables = (metrics_table(result), classes_table(result), *shown(result).tables, subgroups_table(laboratories))
     return list(filter(None, tables))
 
 

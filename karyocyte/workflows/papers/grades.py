@@ -17,8 +17,8 @@ from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
-from karyocyte.evaluation.tables.tables import Cell, Table
 from karyocyte.evaluation.types.result import Estimate
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
 from karyocyte.workflows.papers.claims import RESULTS, TEST, TRAIN, Claim, printed_claims
 from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs

@@ -12,7 +12,7 @@ from karyocyte.common.paths import CONF
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render
-from karyocyte.evaluation.tables.tables import Cell, Table
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.workflows.papers.grades import count_grades, figure_cells, figure_tables, read_figures
 from karyocyte.workflows.papers.plan import COMPARISON, ReproductionPlan, Runs
 from karyocyte.workflows.papers.records import StepRecord

@@ -17,6 +17,7 @@ from karyocyte.evaluation.plots.plots import STYLE
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
 from karyocyte.workflows.report.sources import Chapter
 
@@ -57,12 +58,11 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
 
 
 def confusion_figures(result: EvaluationResult) -> list[Figure]:
-    """Draw the confusion matrix; of two classes also at the chosen threshold; of cells also by joint assignment."""
+    """Draw the confusion matrix; of two classes also at the chosen threshold; and those of installed packages."""
     if not result.test.images:
         return []
     matrices = figures.confusion_matrices(result)
-    if result.assignment:
-        matrices[figures.ASSIGNED] = result.assignment.confusion
+    matrices |= {name.words: counts for name, counts in shown(result).confusions.items()}
     side = max(4.4, 0.5 * len(result.classes) + 0.8)
     drawn = []
     for title, counts in matrices.items():

@@ -4,8 +4,8 @@ import re
 
 from karyocyte.evaluation.pages.blocks import Section, metric_title
 from karyocyte.evaluation.tables.comparison_tables import group_tables
-from karyocyte.evaluation.tables.tables import Cell, Table
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 

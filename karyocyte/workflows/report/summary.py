@@ -12,9 +12,11 @@ from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import Tile, count_words
 from karyocyte.evaluation.tables import tables
-from karyocyte.evaluation.tables.tables import Cell, Table, metric_name
+from karyocyte.evaluation.tables.tables import metric_name
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
@@ -49,19 +51,12 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     metrics = ["accuracy", "f1_macro"]
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    shown = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
-    if (joint := result.assignment) is not None:
-        for name, words in (("accuracy", "chromosomes right, jointly"), ("cells_right", "cells without an error")):
-            measured = joint.metrics[f"{name}_assigned"]
-            interval = ends(measured.low, measured.high).strip("-")
-            note = f"joint assignment of {count_words(joint.cells)} cells"
-            shown.append(Tile(words, number(measured.value, undefined="undefined"), interval, note))
-    for metric in metrics:
-        named = metric_name(metric, result)
-        measured = test.metrics[metric]
+    figures = shown(result).figures | {metric_name(metric, result): test.metrics[metric] for metric in metrics}
+    drawn = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
+    for name, measured in figures.items():
         interval = ends(measured.low, measured.high).strip("-")
-        shown.append(Tile(named.words, number(measured.value, undefined="undefined"), interval, named.note))
-    return shown
+        drawn.append(Tile(name.words, number(measured.value, undefined="undefined"), interval, name.note))
+    return drawn
 
 
 def diagnosis(result: EvaluationResult) -> str:

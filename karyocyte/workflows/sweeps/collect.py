@@ -12,8 +12,8 @@ from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
-from karyocyte.evaluation.tables.tables import Cell, Table
 from karyocyte.evaluation.types.result import Estimate
+from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
 from karyocyte.runs.usage import CPU
 

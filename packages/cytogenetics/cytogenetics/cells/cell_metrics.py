@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cytogenetics.cells.assigned import JOINTLY, AssignmentResult, KaryotypeCounts
 from cytogenetics.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
 
@@ -18,7 +20,7 @@ from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import AssignmentResult, EvaluationResult, KaryotypeCounts, warnings_about
+from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
 from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import Predictions
 
@@ -161,10 +163,13 @@ def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return ("accuracy", "f1_macro", *(f"recall/{name}" for name in classes))
 
 
+def draw_confusion(path: Path, result: EvaluationResult) -> None:
+    """Draw the test part's confusion matrix of the joint assignment."""
+    plots.draw_confusions(path, result, {JOINTLY.words: result.more["assignment"].confusion})
+
+
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the section: the joint assignment, its limits, a row per test chromosome, and the confusion matrix."""
-    if not runs.settings.assignment.enabled:
-        return Findings()
     if reason := refusal(*runs.runs):
         return Findings(warnings=warnings_about("", [f"cells are not assigned: {reason}"]))
     images = len(runs.test.labels)
@@ -184,5 +189,5 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
     figures = {}
     if result.test.images:
-        figures["confusion_matrix_assigned"] = plots.assigned_confusion_matrix
+        figures["confusion_matrix_assigned"] = draw_confusion
     return Findings(value, warnings, {"assigned": table}, figures)

@@ -5,9 +5,6 @@ leaves a network less confident than it is right, and a karyotype multiplies 46 
 chromosomes without an error do not tell how rare errors are: the temperature is then 1.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from cytogenetics.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
@@ -18,6 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature, rescale
+from karyocyte.evaluation.pooling.pooling import is_balanced
 from karyocyte.runs.predictions import Predictions
 
 
@@ -26,22 +24,6 @@ def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarra
     order = list(map(predictions.classes.index, CHROMOSOMES))
     calibrated = rescale(predictions.probabilities[:, order], temperature)
     return np.asarray(np.log(np.maximum(calibrated, FLOOR)))
-
-
-def is_balanced(about: Mapping[str, Any]) -> bool:
-    """Tell by its facts whether a run, or an ensemble, has learned equal shares of the classes (``balance``).
-
-    Raises:
-        UserError: Some members have and others have not.
-    """
-    balanced = about.get("balanced")
-    values = set(map(bool, balanced if isinstance(balanced, list) else [balanced]))
-    if len(values) > 1:
-        raise UserError(
-            "some runs were trained with balanced classes (balance=...) and others without: their probabilities "
-            "cannot be averaged for a karyotype, name runs of one kind"
-        )
-    return values.pop()
 
 
 def assign_cells(run: Predictions) -> np.ndarray:

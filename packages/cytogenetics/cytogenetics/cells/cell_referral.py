@@ -7,7 +7,7 @@ import pandas as pd
 from cytogenetics.cells.assignment import of_cells, refusal, rows_of_cells
 from cytogenetics.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
-from cytogenetics.cells.cell_posteriors import is_balanced, log_probabilities
+from cytogenetics.cells.cell_posteriors import log_probabilities
 from cytogenetics.cells.prior import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 
@@ -16,6 +16,7 @@ from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric
 from karyocyte.evaluation.metrics.temperature import fit_temperature
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.pooling import is_balanced
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
 from karyocyte.evaluation.types.warnings import interval_warnings
@@ -97,7 +98,7 @@ def are_referred(cells: pd.DataFrame, thresholds: CellThresholds) -> pd.Series:
 
 def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Return the section: SHARES of the test cells, at thresholds of each run's own validation cells."""
-    if not runs.settings.assignment.enabled or refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
+    if refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
         return Findings()
     runs = of_whole_cells(runs)
     cells, notes = zip(*map(_assess_fold, runs.folds), strict=True)

@@ -25,7 +25,7 @@ from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.rendering import render, template_file
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 CASE_COLUMNS = (

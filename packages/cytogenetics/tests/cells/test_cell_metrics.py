@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from cytogenetics.cells.assigned import CELL_METRICS, cells_table
 from cytogenetics.cells.assignment import numbered_cells
 from cytogenetics.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
 from cytogenetics.cells.cell_posteriors import assign_cells
@@ -14,7 +15,7 @@ from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
-from karyocyte.evaluation.tables.tables import CELL_METRICS, cells_table, classes_table
+from karyocyte.evaluation.tables.tables import classes_table
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.predictions import Predictions
@@ -36,7 +37,7 @@ def written(tmp_path_factory):
 
 
 def cells_of(*runs):
-    return evaluate_runs(list(runs), SETTINGS).assignment
+    return evaluate_runs(list(runs), SETTINGS).more["assignment"]
 
 
 def metrics_of(run, weights=None):
@@ -64,7 +65,7 @@ def warnings_of(runs, settings=SETTINGS):
 
 def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_their_columns(written):
     result = written[1]
-    metrics = {**result.test.metrics, **result.assignment.metrics}
+    metrics = {**result.test.metrics, **result.more["assignment"].metrics}
     for row, each in zip(classes_table(result).rows, result.per_class, strict=True):
         of_class = [metrics[f"{kind}/{each.name}"] for kind in ("recall", "precision", "f1")]
         alone, jointly = each.mistaken_for, each.mistaken_for_assigned
@@ -129,7 +130,7 @@ def test_cells_are_drawn_where_subjects_are_unknown():
     run = make_cell_run(cells=24)
     run.frame["subject"] = None
     result = evaluate_runs([run], SETTINGS)
-    assert result.test.metrics["accuracy"].clusters == result.assignment.metrics["cells_right"].clusters == 24
+    assert result.test.metrics["accuracy"].clusters == result.more["assignment"].metrics["cells_right"].clusters == 24
     assert result.test.drawn == "cells"
     assert any(line.startswith("test: no subject is known") for line in result.to_dict()["warnings"])
 
@@ -183,15 +184,15 @@ def test_test_images_without_a_cell_are_left_out_of_the_assignment():
     single = make_cells(1, first=9000)
     single.frame["cell"] = None
     mixed, known = evaluate_runs([join(run, single)], SETTINGS), cells_of(run)
-    assert mixed.assignment.cells == known.cells
-    assert mixed.assignment.metrics["accuracy_assigned"].value == known.metrics["accuracy_assigned"].value
+    assert mixed.more["assignment"].cells == known.cells
+    assert mixed.more["assignment"].metrics["accuracy_assigned"].value == known.metrics["accuracy_assigned"].value
     warnings = mixed.to_dict()["warnings"]
     assert any("46 test images without a cell are not assigned" in str(warning) for warning in warnings)
 
 
 def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     torn = evaluate_runs([make_cell_run(cells=4, protocol="image")], SETTINGS)
-    assert torn.assignment is None
+    assert torn.more == {}
     assert any("not assigned: protocol=image " in line for line in torn.to_dict()["warnings"])
     assert torn.test.metrics["accuracy"].value > 0.5
     size = "fewer than 22 or more than 70 chromosomes"
@@ -199,5 +200,5 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     assert f"assignment: 1 cell of {size} keep their most probable classes" in lines
     assert any("which a, b, c does not fit" in line for line in warnings_of([make_run(classes=("a", "b", "c"))]))
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
-    assert off.assignment is None
+    assert off.more == {}
     assert not any("assign" in line for line in off.to_dict()["warnings"])

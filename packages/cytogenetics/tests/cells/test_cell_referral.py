@@ -122,7 +122,7 @@ def test_each_fold_refers_its_test_cells_above_its_own_thresholds():
     cells, left, right = sum(map(referral_by_hand, runs))
     assert cells > left > right > 0
     result = evaluate_runs(runs, SETTINGS)
-    referred, of_others = result.cell_referral.values()
+    referred, of_others = result.more["cell_referral"].values()
     assert (referred.value, of_others.value) == pytest.approx(((cells - left) / cells, right / left))
     assert of_others.low < of_others.value < of_others.high
     assert of_others.clusters == result.test.subjects
@@ -132,17 +132,17 @@ def test_each_fold_refers_its_test_cells_above_its_own_thresholds():
 def test_cells_without_a_known_error_rate_are_not_evaluated():
     run = make_cell_run(cells=4)
     run.frame.loc[run.frame["part"] == "test", "label"] = run.frame["label"].where(run.frame.index % 46 > 0, None)
-    referred, right = evaluate_runs([run], SETTINGS).cell_referral.values()
+    referred, right = evaluate_runs([run], SETTINGS).more["cell_referral"].values()
     assert (referred.value, right.value) == (None, None)
-    assert evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).cell_referral is None
-    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).cell_referral is None
+    assert "cell_referral" not in evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).more
+    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).more == {}
 
 
 def test_validation_images_without_a_cell_choose_no_threshold():
     run = make_cell_run(cells=24)
     single = make_cells(1, part="validation", first=9000)
     single.frame["cell"] = None
-    assert evaluate_runs([join(run, single)], SETTINGS).assignment is not None
+    assert evaluate_runs([join(run, single)], SETTINGS).more["assignment"]
     warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
     assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
 

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
-from cytogenetics.cells.cell_posteriors import is_balanced
 from cytogenetics.cells.posterior import _assign_to_counts, _likelihood, _scores_of_moves, karyotype_posterior
 from cytogenetics.cells.prior import KaryotypePrior, KaryotypePriors
 from hypothesis import given
 
-from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import drawn, kinds, seeds, sexes, sure
 
@@ -49,12 +47,6 @@ def test_two_chromosomes_that_could_be_exchanged_are_both_in_doubt():
         assert posterior.marginals[row, CLASSES.index(other)] == pytest.approx(0.2, abs=0.01)
     others = np.setdiff1d(np.arange(len(truth)), [four, five])
     assert posterior.marginals[others, truth[others]].min() > 0.99
-
-
-def test_members_of_natural_and_of_balanced_shares_are_not_mixed():
-    assert (is_balanced({}), is_balanced({"balanced": True}), is_balanced({"balanced": [True, True]})) == (0, 1, 1)
-    with pytest.raises(UserError, match="some runs were trained with balanced classes"):
-        is_balanced({"balanced": [True, False]})
 
 
 def test_the_scores_of_moves_are_those_of_the_best_assignments_to_the_changed_counts():

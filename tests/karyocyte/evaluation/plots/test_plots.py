@@ -10,11 +10,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.common.files import write_csv
-from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from packages.cytogenetics.tests.cells.cells import make_cells
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -107,23 +106,6 @@ def test_confusion_matrix(tmp_path, saved_figures, classes, panels):
     share = 100 * first[0] / sum(first)
     assert (f"{first[0]}\n{share:.1f} %" if panels == 2 else f"{first[0]}\n{share:.0f}%") in texts(saved_figures[0])
     assert len(saved_figures[0].axes) == panels + 1
-
-
-def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, saved_figures):
-    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-    result = evaluate_runs([make_cells(150, skill=4.0)], settings)
-    plots.assigned_confusion_matrix(tmp_path / "assigned.png", result)
-    with Image.open(tmp_path / "assigned.png") as image:
-        assert image.width == pytest.approx((0.56 * 24 + 2.2) * plots.DPI, rel=0.2)
-    counts = np.array(result.assignment.confusion)
-    assert counts.tolist() != result.test.confusion
-    shown = texts(saved_figures[0].axes[0])
-    assert "joint assignment of the chromosomes of a cell" in shown
-    wrong = next(cell for cell in zip(*np.nonzero(counts), strict=True) if cell[0] != cell[1])
-    assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
-    assert not any(text.endswith("\n0%") for text in shown)
-    letters = saved_figures[0].findobj(lambda artist: hasattr(artist, "get_fontsize"))
-    assert min(text.get_fontsize() for text in letters) >= 9
 
 
 def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figures):

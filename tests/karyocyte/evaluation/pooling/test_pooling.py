@@ -3,7 +3,7 @@
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.pooling.pooling import is_balanced, pool
 from tests.helpers.predictions import make_run
 
 FACTS = ("name", "source", "config", "folds")
@@ -33,3 +33,9 @@ def test_the_pool_holds_the_test_images_of_every_fold():
 def test_what_does_not_belong_together_is_refused(runs, message):
     with pytest.raises(UserError, match=message):
         pool(runs)
+
+
+def test_members_of_natural_and_of_balanced_shares_are_not_mixed():
+    assert (is_balanced({}), is_balanced({"balanced": True}), is_balanced({"balanced": [True, True]})) == (0, 1, 1)
+    with pytest.raises(UserError, match="some runs were trained with balanced classes"):
+        is_balanced({"balanced": [True, False]})

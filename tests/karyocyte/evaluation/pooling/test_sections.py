@@ -1,14 +1,24 @@
-"""The sections of users are checked before a training."""
+"""The sections of users are checked before a training; those of packages are loaded where they are turned on."""
+
+from types import SimpleNamespace
 
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.pooling.sections import own_sections
-from karyocyte.evaluation.run.evaluate import SECTIONS
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.evaluation.pooling import sections
+from karyocyte.evaluation.pooling.sections import Findings, own_sections, turned_on
+from karyocyte.evaluation.run.evaluate import FIRST_SECTIONS, SECTIONS, evaluate_runs
+from karyocyte.evaluation.tables.terminal import headline
+from karyocyte.evaluation.types import added, result
+from karyocyte.evaluation.types.added import AddedResult
+from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnings_about
+from karyocyte.evaluation.types.table import Named
+from tests.helpers.predictions import make_run
 
 WRONG = "karyocyte.evaluation.sections.examples.wrong"  # which gives no value
+OFF = EvaluationConfig(resamples=20)
+ON = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
 PARTS = "karyocyte.evaluation.breakdowns.by_part.by_part"  # which gives one
 
 
@@ -29,4 +39,52 @@ def test_a_function_that_does_not_fit_is_one_error(entry, message):
 
 def test_sections_are_fields_of_the_result_but_for_those_without_a_value():
     fields = set(EvaluationResult.__dataclass_fields__)
-    assert SECTIONS.keys() - fields == {"figures", "wrong"}
+    assert {*FIRST_SECTIONS, *SECTIONS} - fields == {"figures", "wrong"}
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The kinds of what is loaded of a package whose section counts the test images."""
+
+    def find(runs, _):
+        return Findings(len(runs.test.labels), warnings_about("counted", ["all"]))
+
+    def show(result, shown):
+        shown.figures[Named("of")] = Interval(result.more["counted"], None, None, None, 0, 0, 0)
+
+    kinds = []
+    package = {
+        "sections": {"assignment.counted": find},
+        "results": {"counted": AddedResult(dict, show)},
+        "switches": {"assignment": lambda *runs: None if len(runs) > 1 else "one run"},
+    }
+
+    def entries(kind):
+        ((name, named),) = package[kind].items()
+        return {name: SimpleNamespace(load=lambda: kinds.append(kind) or named)}
+
+    for module in (sections, added, result):
+        monkeypatch.setattr(module, "entries", entries)
+    return kinds
+
+
+def test_a_section_of_a_package_is_not_loaded_where_it_is_off(loaded):
+    content = evaluate_runs([make_run()], OFF).to_dict()
+    assert content["counted"] is None
+    assert EvaluationResult.from_dict(content).more == {}
+    assert loaded == []
+
+
+def test_a_section_of_a_package_is_in_what_is_written_read_and_shown(loaded):
+    evaluated = evaluate_runs([make_run()], ON)
+    content = evaluated.to_dict()
+    assert content["counted"] == 60
+    assert "counted: all" in content["warnings"]
+    assert EvaluationResult.from_dict(content) == evaluated
+    assert headline(evaluated).endswith(", of 60.000")
+
+
+def test_a_switch_is_on_where_the_package_does_not_refuse_the_runs(loaded):
+    assert turned_on(OFF, [make_run(), make_run(1)]) == ON
+    assert turned_on(ON, [make_run()]) == OFF
+    assert turned_on(ON, [make_run()], kept={"assignment.enabled"}) == ON

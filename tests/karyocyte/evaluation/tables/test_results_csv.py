@@ -3,12 +3,11 @@
 import pandas as pd
 import pytest
 
-from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import COLUMNS, append_rows, rows_of, rows_of_matrix
-from packages.cytogenetics.tests.cells.cells import make_cell_run
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -69,18 +68,6 @@ def test_what_is_undefined_or_unknown_is_an_empty_cell(path):
     assert table.loc["auc", "value"] == ""
     facts = table.loc["accuracy", ["source", "synthetic", "images_seen", "wall_seconds"]]
     assert facts.tolist() == ["synthetic", "True", "", ""]
-
-
-def test_cells_assigned_jointly_have_rows_of_all_folds(path):
-    runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
-    settings = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-    result = evaluate_runs(runs, settings)
-    table = added(path, rows_of(result, "cells"))
-    for metric in ("cells_right", "cells_right_assigned", "accuracy_assigned", "recall/X_assigned"):
-        check(table.loc[metric, ENDS], result.assignment.metrics[metric])
-        check(table.loc[metric, ["mean_over_folds", "mean_low", "mean_high"]], result.assignment.fold_means[metric])
-    for column, value in {"images_seen": "2001", "wall_seconds": "21", "folds": "0 1"}.items():
-        assert set(table[column]) == {value}
 
 
 def test_calibration_subjects_and_triage_have_rows(path):

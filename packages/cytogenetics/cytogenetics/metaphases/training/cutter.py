@@ -20,7 +20,7 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import CutterConfig
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 

@@ -12,7 +12,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 
 SIDES = ["left", "top", "right", "bottom"]
 CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross

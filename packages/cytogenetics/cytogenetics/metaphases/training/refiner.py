@@ -33,7 +33,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
 from karyocyte.config.schema import RefinerConfig
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.support.distributed import rank_zero_first

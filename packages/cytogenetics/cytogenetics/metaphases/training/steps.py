@@ -20,7 +20,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.config.schema import MetaphaseConfig
 from karyocyte.evaluation.tables.renderers import terminal
-from karyocyte.evaluation.tables.tables import Table
+from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable_folder import kind_of
