@@ -18,7 +18,7 @@ print(trainer.test(model, data))
 data = CNMCDataModule(cnmc, clahe=True)
 model = create_classifier(experiment="resnet50_cut_block5", weights="resnet50_v1.msra_in1k")
 stages = {"head": 2, "finetune": Stage(epochs=2, train=["layer3"], lr=1e-5, batchnorm="frozen")}
-trainer = Trainer(callbacks=[StagedUnfreezing(stages)])
+trainer = Trainer(callbacks=[StagedUnfreezing(stages, start_from="best")])
 trainer.fit(model, data)
 trainer.save_checkpoint("cells.ckpt")
 model = Classifier.load_from_checkpoint("cells.ckpt")

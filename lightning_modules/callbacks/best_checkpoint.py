@@ -3,12 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from lightning_modules.support.compat import callbacks_of, swap_models
+
+
+def is_better(score: float, best: float | None, mode: str) -> bool:
+    """Tell whether a score is finite and better than the best so far, None for none; ``mode``: the least or largest."""
+    if best is None or not isfinite(score):
+        return isfinite(score)
+    return score < best if mode == "min" else score > best
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -1,41 +1,58 @@
-"""The progress of a training in progress.json, for the status of jobs."""
+"""What a stage of a training has used, its end, and its progress in progress.json, for the status of jobs."""
 
-import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from karyocyte.common.cli import say
+from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import Progress
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage
-from lightning_modules.callbacks.one_stage import stage_callback
+from lightning_modules.support.compat import callbacks_of
 
 EVERY = 5.0  # seconds between two writes
 
 
 class Heartbeat(Callback):
-    """Write progress.json: at the start of a fit, every few seconds, and at each epoch's end.
+    """Count the images and seconds of a stage, end it after its last step, and write progress.json.
 
-    It asks the device for nothing while batches run. ``seconds_left`` is the whole length that this stage and the later
-    ones may still have, at the pace of this stretch; ``steps`` are those of each. A full disk does not end a training.
+    It is written at the start of a fit, every few seconds, and at each epoch's end. The device is asked for nothing
+    while batches run. ``seconds_left`` is the whole length that this stage and the later ones may still have, at the
+    pace of this stretch. A full disk does not end a training.
+
+    Args:
+        stage: The stage that is trained.
+        steps: Optimiser steps of it and of each later one.
+        before: "images_seen" and "wall_seconds" of the earlier ones.
+        seconds: What this stretch of the stage has taken before the fit.
     """
 
-    def __init__(self, stage: Stage, steps: Sequence[int]) -> None:
+    state_key = "OneStage"  # in checkpoints, as of 3.0.0
+
+    def __init__(self, stage: Stage, steps: Sequence[int], before: Mapping[str, Any], seconds: float = 0.0) -> None:
         self.stage = stage
         self.steps = list(steps)
+        self.before = before
+        self.images_seen = 0
+        self.seconds = seconds
         self.best: float | None = None
-        self._before = {"images_seen": 0.0, "seconds": 0.0}
-        self._since = self._written_at = time.monotonic()
+        self._began = self._since = self._written_at = time.monotonic()
         self._from_step = 0
+        self._batch_sizes: list[int] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, where a resume goes on too."""
-        self._before = spent_before(self.stage)
+        """Begin, or say where a resume goes on."""
+        if self.images_seen and trainer.is_global_zero:
+            say(f"resumed in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
         self._since = time.monotonic()
         self._from_step = trainer.global_step
         self.on_train_epoch_end(trainer, pl_module)
@@ -43,7 +60,18 @@ class Heartbeat(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write when it is due."""
+        """Count the images seen, over all ranks, of which one may have more than another; stop after the last step.
+
+        Lightning's ``max_steps`` would leave an epoch without its validation, and so without a best checkpoint.
+        """
+        if trainer.world_size == 1:
+            self.images_seen += len(batch["image"])
+        else:
+            loader: Any = trainer.train_dataloader
+            self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()
+            self.images_seen += self._batch_sizes[batch_idx]
+        if trainer.global_step >= self.steps[0]:
+            trainer.should_stop = True
         self._write_if_due(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
@@ -60,6 +88,18 @@ class Heartbeat(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write that only the later stages are left, wherever this one ended."""
         self._write(trainer, over=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the stage and what it has used so far, for the checkpoint."""
+        stage = {"name": self.stage.name, "number": self.stage.number}
+        return {**stage, "images_seen": self.images_seen, "seconds": self.seconds + time.monotonic() - self._began}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the count of the interrupted stretch; a checkpoint of another stage is a UserError."""
+        if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
+            raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
+        self.images_seen = state_dict["images_seen"]
+        self.seconds += state_dict["seconds"]
 
     def seconds_left(self, step: int, seconds: float, over: bool = False) -> float | None:
         """Return the seconds that are left at the pace of this stretch; None before its first step.
@@ -85,7 +125,6 @@ class Heartbeat(Callback):
                 Run(self.stage.run).write_progress(self._progress(trainer, over))
 
     def _progress(self, trainer: Trainer, over: bool) -> Progress:
-        spent = stage_callback(trainer).state_dict()
         checkpoint: Any = trainer.checkpoint_callback
         step = trainer.global_step
         return Progress(
@@ -97,21 +136,16 @@ class Heartbeat(Callback):
             step=step,
             steps=self.steps[0],
             over=over,
-            images_seen=int(self._before["images_seen"]) + spent["images_seen"],
+            images_seen=self.before["images_seen"] + self.images_seen,
             monitor=checkpoint.monitor,
             best=self.best,
-            seconds=self._before["seconds"] + spent["seconds"],
+            seconds=self.before["wall_seconds"] + self.state_dict()["seconds"],
             seconds_left=self.seconds_left(step, self._written_at - self._since, over),
             updated=time.time(),
             processes=trainer.world_size,
         )
 
 
-def spent_before(stage: Stage) -> dict[str, float]:
-    """Return {"images_seen", "seconds"} of the finished stages of a run."""
-    spent = {"images_seen": 0.0, "seconds": 0.0}
-    for path in stage.folder.parent.glob(f"*/{RunFile.STAGE}"):
-        record = json.loads(path.read_text())
-        for name in spent:
-            spent[name] += record[name]
-    return spent
+def stage_of(trainer: Trainer) -> Stage:
+    """Return the stage of a fit of train.py."""
+    return next(each.stage for each in callbacks_of(trainer) if isinstance(each, Heartbeat))

@@ -1,10 +1,8 @@
 """What all modules that are trained in stages have in common: what trains, and the optimiser."""
 
-from collections.abc import Iterator
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
@@ -13,6 +11,46 @@ from karyocyte.config.schema import StageConfig
 from lightning_modules.backbones.backbone import check_modules, set_modes, set_trainable
 from lightning_modules.modules.image_network import ImageNetwork
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
+
+
+def named_layers(module: nn.Module, stage: StageConfig) -> tuple[nn.Module, Sequence[str]]:
+    """Return the module whose layers a stage names, and the names of those that train.
+
+    It is the ``backbone`` of a module that has one and a ``head``, which trains in every stage; any other module is
+    named by its own layers, and its ``head`` trains where a stage names none.
+    """
+    if hasattr(module, "backbone") and hasattr(module, "head"):
+        return module.get_submodule("backbone"), stage.train
+    return module, stage.train or ("head",)
+
+
+def set_trained(module: nn.Module, stage: StageConfig) -> None:
+    """Let only what trains in a stage take gradients; a ``UserError`` says that there is no such layer."""
+    layers, names = named_layers(module, stage)
+    check_modules(layers, names)
+    set_trainable(layers, names)
+    if layers is not module:
+        module.get_submodule("head").requires_grad_(True)
+
+
+def set_eval_modes(module: nn.Module, stage: StageConfig) -> None:
+    """Put the layers that are frozen in a stage, of a module in train mode, in eval mode."""
+    layers, names = named_layers(module, stage)
+    set_modes(layers, names, stage.batchnorm)
+    module.training = True
+
+
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Return how many parameters train, and how many there are."""
+    return sum(each.numel() for each in _trainable(module)), sum(each.numel() for each in module.parameters())
+
+
+def describe_stage(module: nn.Module, stage: StageConfig, number: int, name: str) -> str:
+    """Return what trains in a stage, its number from 0, as a line."""
+    layers, names = named_layers(module, stage)
+    modules = ", ".join(names if layers is module else ("head", *names))
+    trainable, total = count_parameters(module)
+    return f"stage {number + 1}, {name}: {modules}; {trainable:,} of {total:,} parameters train"
 
 
 class StagedModule(ImageNetwork, LightningModule):
@@ -31,40 +69,28 @@ class StagedModule(ImageNetwork, LightningModule):
         Raises:
             UserError: The backbone has no such module.
         """
-        check_modules(self.backbone, stage.train)
-        set_trainable(self.backbone, stage.train)
-        self.head.requires_grad_(True)
+        set_trained(self, stage)
         self.stage = stage
         self.lr = stage.lr
         self.steps = steps
         self.train()
 
-    def trainable(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that train."""
-        return filter(attrgetter("requires_grad"), self.parameters())
-
-    def count_parameters(self) -> tuple[int, int]:
-        """Return how many parameters train, and how many there are."""
-        return sum(map(torch.numel, self.trainable())), sum(map(torch.numel, self.parameters()))
-
-    def describe_stage(self, number: int, name: str) -> str:
-        """Return what trains in the present stage, its number from 0, as a line."""
-        modules = ", ".join(["head", *(self.stage.train if self.stage else ())])
-        trainable, total = self.count_parameters()
-        return f"stage {number + 1}, {name}: {modules}; {trainable:,} of {total:,} parameters train"
+    def on_train_start(self) -> None:
+        """Put what trains in train mode, whatever a caller has done to it since."""
+        self.train()
 
     def train(self, mode: bool = True) -> "StagedModule":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
         super().train(mode)
         if mode and self.stage is not None:
-            set_modes(self.backbone, self.stage.train, self.stage.batchnorm)
+            set_eval_modes(self, self.stage)
         return self
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return what trains in the present stage: in two groups where the head has a rate of its own."""
         if self.stage is None or self.stage.head_lr is None:
-            return [{"params": list(self.trainable())}]
-        backbone = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+            return [{"params": _trainable(self)}]
+        backbone = _trainable(self.backbone)
         return [{"params": backbone}, {"params": list(self.head.parameters()), "lr": self.stage.head_lr}]
 
     def configure_optimizers(self) -> Any:
@@ -73,7 +99,7 @@ class StagedModule(ImageNetwork, LightningModule):
         Raises:
             UserError: Nothing trains.
         """
-        if next(self.trainable(), None) is None:
+        if not _trainable(self):
             raise UserError("nothing trains in this stage: unfreeze a module, or give the head a layer")
         settings, schedule = self.settings.optimizer, self.settings.scheduler
         if self.stage is not None:
@@ -85,3 +111,7 @@ class StagedModule(ImageNetwork, LightningModule):
         steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps
         scheduler = build_scheduler(schedule, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]

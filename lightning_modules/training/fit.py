@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,17 +20,16 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
-from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest
+from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.freed_memory import FirstStepsMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from lightning_modules.callbacks.one_stage import OneStage
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.modules.classifier import Classifier
-from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
+from lightning_modules.modules.staged_module import StagedModule, describe_stage
 from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
 from lightning_modules.training.trainer import build_trainer
@@ -84,52 +83,41 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
     for stage in planned_stages(config, run):
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
-                start = delivered(finished, config, mode).stage
-                on_rank_zero(_check_best, run, start)
-                _load_on_all_ranks(model, run / start.best)
-            training.fit(stage)
+                _load_best(model, run, delivered(finished, config, mode)[0])
+            training.fit(stage, training_facts(finished))
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
         finished.append(on_rank_zero(_close_stage, stage))
-        on_rank_zero(_keep_only, run, delivered(finished, config, mode).stage, finished)
-    to_evaluate = delivered(finished, config, mode)
-    if to_evaluate.note:
-        on_rank_zero(say, to_evaluate.note)
-    on_rank_zero(_check_best, run, to_evaluate.stage)
-    _load_on_all_ranks(model, run / to_evaluate.stage.best)
+        evaluated, note = delivered(finished, config, mode)
+        on_rank_zero(_keep_only, run, evaluated, finished)
+    if note:
+        on_rank_zero(say, note)
+    _load_best(model, run, evaluated)
     return finished
 
 
-@dataclass(frozen=True)
-class Delivered:
-    """The stage whose best weights are evaluated; ``note`` is a sentence where a later stage is worse than another."""
+def delivered(stages: Sequence[FinishedStage], config: TrainingConfig, mode: Mode) -> tuple[FinishedStage, str]:
+    """Return which of the stages so far is evaluated by ``unfreeze.deliver``, and a note; the latest of equal ones.
 
-    stage: FinishedStage
-    note: str = ""
-
-
-def delivered(stages: Sequence[FinishedStage], config: TrainingConfig, mode: Mode) -> Delivered:
-    """Return which of the stages so far is evaluated by ``unfreeze.deliver``; of equal ones the latest is the best."""
+    The note is a sentence where the last stage is worse than another one, else empty.
+    """
     best = last = stages[-1]
     for stage in reversed(stages[:-1]):
-        if (stage.score < best.score) if mode == "min" else (stage.score > best.score):
+        if is_better(stage.score, best.score, mode):
             best = stage
     if best is last:
-        return Delivered(last)
+        return last, ""
     scores = f"{config.callbacks.monitor} {last.score:.3f} against {best.score:.3f}"
     worse = f"stage {last.name} is worse on validation than stage {best.name} ({scores})"
     if config.unfreeze.deliver == "best":
-        return Delivered(best, f"{worse}: stage {best.name} is evaluated")
-    return Delivered(last, f"{worse} and is evaluated all the same (unfreeze.deliver=last)")
+        return best, f"{worse}: stage {best.name} is evaluated"
+    return last, f"{worse} and is evaluated all the same (unfreeze.deliver=last)"
 
 
 def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
     """Return ``images_seen`` and ``wall_seconds`` of all stages of a run."""
-    facts = {"images_seen": 0, "wall_seconds": 0.0}
-    for stage in stages:
-        facts["images_seen"] += stage.images_seen
-        facts["wall_seconds"] += stage.seconds
-    return facts
+    seconds = sum((stage.seconds for stage in stages), 0.0)
+    return {"images_seen": sum(stage.images_seen for stage in stages), "wall_seconds": seconds}
 
 
 def read_score(run: Path) -> float:
@@ -148,17 +136,22 @@ class _Training:
     callbacks: Sequence[Callback]
     features: Any | None
 
-    def fit(self, stage: Stage) -> None:
-        """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
+    def fit(self, stage: Stage, before: Mapping[str, Any]) -> None:
+        """Fit one stage, from its start or from where it was interrupted, and record it as finished.
+
+        ``before`` are the `training_facts` of the stages before it.
+        """
         sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
         epochs, steps = self.lengths(stage, sizes)
         of_features, seconds = features_in_place_of_images(
             self.model, self.features, self.config, stage, sum(sizes) * epochs
         )
-        unfreezing = OneStage(stage, steps[0], seconds)
+        self.model.configure_stage(stage.config, steps[0])
+        on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
+        heartbeat = Heartbeat(stage, steps, before, seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
-        callbacks = [unfreezing, *self.own_callbacks(stage, optional, steps, last)]
+        callbacks = self.own_callbacks(stage, optional, heartbeat, last)
 
         resume = on_rank_zero(_state_to_resume, stage, last)
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
@@ -169,7 +162,7 @@ class _Training:
             taking = self.model.on_features()
         with in_training(), explained_faults(self.config.loader, True), explained_batchnorm(stage.name), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
-        seconds = unfreezing.state_dict()["seconds"]
+        seconds = heartbeat.state_dict()["seconds"]
         score, best_of = self.best(stage, trainer, optional)
         best = stage.folder / "best.ckpt"
         record = FinishedStage(
@@ -177,7 +170,7 @@ class _Training:
             best=str(best.relative_to(stage.run)),
             score=score,
             epochs=trainer.current_epoch,
-            images_seen=unfreezing.images_seen,
+            images_seen=heartbeat.images_seen,
             seconds=seconds,
             sha256=on_rank_zero(sha256_of_file, best),
             best_of=best_of,
@@ -201,9 +194,9 @@ class _Training:
         return epochs[0], steps
 
     def own_callbacks(
-        self, stage: Stage, optional: Sequence[Callback], steps: Sequence[int], last: Path
+        self, stage: Stage, optional: Sequence[Callback], heartbeat: Heartbeat, last: Path
     ) -> list[Callback]:
-        """Return the callbacks of a stage but the first.
+        """Return the callbacks of a stage.
 
         BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
         anything saves it, and the state for a resume is saved last, when all others have changed.
@@ -222,7 +215,7 @@ class _Training:
         )
         saving = self.config.callbacks.checkpoint
         resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
-        return [*callbacks, best, *optional, Heartbeat(stage, steps), resume, *self.callbacks]
+        return [*callbacks, best, *optional, heartbeat, resume, *self.callbacks]
 
     def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> tuple[float, str]:
         """Return the metric of the best weights, which are in best.ckpt, and what they were chosen from.
@@ -263,9 +256,10 @@ def _load_on_all_ranks(model: StagedModule, path: Path) -> None:
     broadcast_tensors(model.state_dict())
 
 
-def _check_best(run: Path, stage: FinishedStage) -> None:
-    """Check that the best checkpoint of a finished stage is the one that was recorded."""
-    Run(run).check(run / stage.best, stage.sha256)
+def _load_best(model: StagedModule, run: Path, stage: FinishedStage) -> None:
+    """Load the best weights of a finished stage, if they are those that were recorded."""
+    on_rank_zero(Run(run).check, run / stage.best, stage.sha256)
+    _load_on_all_ranks(model, run / stage.best)
 
 
 def _state_to_resume(stage: Stage, last: Path) -> str | None:

@@ -56,9 +56,10 @@ print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1,
 COMPOSE = """
 from karyocyte.composition.compose import compose_config
 from lightning_modules.build.build import build_classifier
+from lightning_modules.modules.staged_module import count_parameters
 config = compose_config(OVERRIDES)
 model, _ = build_classifier(config, ("hem", "all"))
-print(config.model.cut, model.count_parameters()[1])
+print(config.model.cut, count_parameters(model)[1])
 """
 TRAINING = """
 import pathlib, runpy, sys

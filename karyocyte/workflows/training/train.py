@@ -172,10 +172,11 @@ def write_results(
     assert predicted is not None  # on rank zero
     config = data.config
     manifest = data.manifest
-    training, evaluated = training_facts(stages), delivered(stages, config, _mode(config))
+    training = training_facts(stages)
+    evaluated, note = delivered(stages, config, _mode(config))
     facts = {**run_facts(config, run.identity), **data.facts(), **training, "run": without_machine(run.folder)}
-    if evaluated.note:
-        facts["stages"] = evaluated.note
+    if note:
+        facts["stages"] = note
     about_images = (manifest.frame, data.parts, manifest.classes, manifest.positive_class)
     of_classes = replace(predicted, out_of_distribution=None)  # two distances, of which the score is made later
     predictions = to_predictions(of_classes, *about_images, facts)
@@ -192,7 +193,7 @@ def write_results(
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
     write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
-    run.write_status("finished", best=evaluated.stage.best, sha256=digests(run, evaluated.stage), **training)
+    run.write_status("finished", best=evaluated.best, sha256=digests(run, evaluated), **training)
 
 
 def digests(run: Run, stage: FinishedStage) -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_seconds_left_are_the_steps_left_at_the_pace_of_this_stretch(steps, data
     first = data.draw(st.integers(0, steps[0]))  # a resume in mid-stage
     now = data.draw(st.integers(first, steps[0]))
     seconds = data.draw(st.floats(0.5, 1e5))
-    beat = Heartbeat(None, steps)
+    beat = Heartbeat(None, steps, {})
     beat._from_step = first
     for over, left in ((False, np.sum(steps) - now), (True, np.sum(steps[1:]))):
         expected = 0.0 if left == 0 else None if now == first else pytest.approx(left * seconds / (now - first))

@@ -29,7 +29,7 @@ from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
 from karyocyte.workflows.training import train
-from lightning_modules.callbacks.one_stage import stage_callback
+from lightning_modules.callbacks.heartbeat import stage_of
 from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.process import set_up_torch
@@ -152,7 +152,7 @@ class Reporter(Callback):
         """Report the validation of the epoch."""
         value = float(trainer.callback_metrics[self.monitor])
         if math.isfinite(value):  # a run may come back from it
-            on_rank_zero(self._report, stage_callback(trainer).stage.number, trainer.current_epoch, value)
+            on_rank_zero(self._report, stage_of(trainer).number, trainer.current_epoch, value)
 
     def _report(self, stage: int, epoch: int, value: float) -> None:
         self.trial.report(value, stage * STAGE + epoch)

@@ -85,7 +85,7 @@ def fit_and_predict(
     found = predicted_arrays(model, data, config)
     if found is not None:
         write(found, config, run.folder)
-        best = delivered(stages, config, mode).stage
+        best, _ = delivered(stages, config, mode)
         run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
 
 
