@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -48,9 +49,7 @@ class Table:
     def of(cls, title: str, rows: Iterable[Mapping[str, Cell]], reading: str = "", **options: object) -> "Table":
         """Make a table of rows by column; a column that a row lacks is empty there."""
         listed = list(rows)
-        columns: dict[str, None] = {}
-        for row in listed:
-            columns |= dict.fromkeys(row)
+        columns = dict.fromkeys(chain.from_iterable(listed))
         cells = tuple(tuple(map(row.get, columns)) for row in listed)
         return cls(title, tuple(columns), cells, reading=reading, **options)  # type: ignore[arg-type]  # the fields above
 
