@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from cytogenetics.cells.assignment import LARGEST, SMALLEST, is_normal, numbered_cells, refusal, unassignable
+from cytogenetics.cells.assignment import numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
+from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
 
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted

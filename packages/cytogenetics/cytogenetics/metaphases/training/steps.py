@@ -23,7 +23,7 @@ from karyocyte.evaluation.tables.tables import Table
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import DETECTOR_FACTS
-from karyocyte.runs.portable_folder import PictureNetworks, kind_of
+from karyocyte.runs.portable_folder import kind_of
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import in_sweep
 from lightning_modules.build.build import InitialisedBackbone
@@ -33,7 +33,6 @@ from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
 from lightning_modules.training.predict import predicted_arrays
 
-KINDS: dict[type, PictureNetworks] = {Detector: "detector", Cutter: "cutter", BoxRefiner: "refiner"}
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
@@ -56,7 +55,8 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     if init_from is None:
         return None
     folder = Path(init_from)
-    description, start = load(folder, KINDS[type(model)])
+    loaded = load(folder, type(model))
+    description, start = loaded.description, loaded.module
     if start.facts() != model.facts():
         raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:
