@@ -13,6 +13,7 @@ import yaml
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
+from karyocyte.__main__ import module_of
 from karyocyte.common.paths import ROOT
 from karyocyte.config.base import StrictModel
 from karyocyte.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
@@ -231,17 +232,17 @@ def _command(name: str) -> str:
 def _typed(name: str) -> str:
     """Return how a command is typed: ``python scripts/evaluate.py``, ``python -m docs.tables``."""
     package = name.removesuffix(".__main__")
-    if not package.startswith("karyocyte.commands."):
+    if ".commands." not in package:
         return f"python -m {package}"
     return f"python scripts/{package.rpartition('.')[2]}.py"
 
 
 SCRIPTS = tuple(
-    f"karyocyte.commands.{name}"
+    module_of(name)
     for name in (
-        "prepare_data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
-        "explain", "error_analysis", "ensemble", "compare", "export",
-        "tune", "sweep_status", "collect",
+        "prepare-data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
+        "explain", "error-analysis", "ensemble", "compare", "export",
+        "tune", "sweep-status", "collect",
     )
 )  # fmt: skip
 BLOCKS: dict[str, Callable[[Path], str]] = {

@@ -1,13 +1,20 @@
-"""``karyocyte COMMAND ...``: train.py and the commands of scripts/, wherever the current folder is."""
+"""``karyocyte COMMAND ...``: train.py, the commands of scripts/ and those of installed packages, from any folder."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from karyocyte.common.errors import close_names
+from karyocyte.common.installed import entries
 from karyocyte.common.paths import ROOT
 
-COMMANDS = sorted(path.stem.replace("_", "-") for path in Path(__file__).with_name("commands").glob("[!_]*.py"))
+OWN = {path.stem.replace("_", "-") for path in Path(__file__).with_name("commands").glob("[!_]*.py")}
+COMMANDS = sorted(OWN | entries("commands").keys())
+
+
+def module_of(name: str) -> str:
+    """Return the module of a command, whose ``app`` runs it."""
+    return entries("commands")[name].module if name not in OWN else f"karyocyte.commands.{name.replace('-', '_')}"
 
 
 def main() -> None:
@@ -21,7 +28,7 @@ def main() -> None:
     module = name.replace("-", "_")
     # Lightning and the launchers of a sweep start further processes by the path of the program.
     sys.argv = [str(ROOT / "train.py" if module == "train" else ROOT / "scripts" / f"{module}.py"), *words]
-    import_module(f"karyocyte.commands.{module}").app()
+    import_module(module_of(name)).app()
 
 
 if __name__ == "__main__":

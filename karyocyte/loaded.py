@@ -1,16 +1,13 @@
 """A trained model that predicts images in memory: what ``karyocyte.load`` returns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from datamodules.inference.image_files import ImageFile
-from datamodules.io.decode import encode_png
 from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
@@ -19,18 +16,14 @@ from karyocyte.inference.networks import LoadedNetwork, load_networks
 from karyocyte.workflows.prediction.files import predict_files, reviewed
 from karyocyte.workflows.prediction.predict_images import thresholds_of_model
 
-if TYPE_CHECKING:
-    from cytogenetics.karyotyping.karyotype_tables import Tables
-
 Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
 OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
 
 
 class LoadedModel:
-    """A run, an ensemble or a portable model that predicts images as ``predict.py`` and ``karyotype.py`` do.
+    """A run, an ensemble or a portable model that predicts images as ``predict.py`` does.
 
-    Results are equal to those of the same images in files. For `karyotype` images are written, without loss, into a
-    temporary folder.
+    Results are equal to those of the same images in files.
 
     Attributes:
         classes: Names of the classes.
@@ -58,51 +51,24 @@ class LoadedModel:
         thresholds = thresholds_of_model(self.model)
         rules = select_rules(thresholds, self.model.facts.positive_class, None)
         files = []
-        for number, image in enumerate(_checked(images)):
+        for number, image in enumerate(checked(images)):
             files.append(ImageFile(Path(), f"{number:06}", (), image))
-        with _quiet():
+        with quiet():
             networks, self._networks = self._networks or load_networks(self.model, self.options), None
             predictions, table, failed = predict_files(self.model, networks, files, lambda count: None)
         if not any(network.adapts for network in networks):  # an adapted one is that of these images
             self._networks = networks
         return reviewed(predictions, table, thresholds, rules, failed).drop(columns=OF_FILES)
 
-    def karyotype(self, cells: Mapping[str, Images] | Images, **settings: Any) -> "Tables":
-        """Return the tables of ``karyotype.py``: ``cells``, ``chromosomes`` and ``cases``.
 
-        Args:
-            cells: The pictures of the single chromosomes of a cell, or one picture of a metaphase; of several cells, a
-                mapping from their names.
-            settings: Keys of conf/karyotype.yaml.
-
-        Raises:
-            UserError: As ``predict``; the model is not of the 24 chromosomes; or a key is wrong.
-        """
-        from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
-        from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-
-        named = dict(cells) if isinstance(cells, Mapping) else {"cell": cells}
-        pictures = all(_is_one(images) for images in named.values())
-        given = {"input": "metaphases" if pictures else "chromosomes", "runtime": self.options.runtime, **settings}
-        words = [f"{key}={value}" for key, value in given.items() if value is not None]
-        with _quiet(), TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "cells"
-            for name, images in named.items():
-                _write(images, folder if pictures else folder / name, name)
-            words = [*map(str, self.paths), str(folder), *words]
-            request = KaryotypeRequest(words=words, output=Path(temporary) / "karyotypes")
-            request.check()
-            return karyotype_cells(request)
-
-
-def _is_one(images: Images) -> bool:
+def is_one(images: Images) -> bool:
     """Tell an image from several."""
     return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[2] == 3))
 
 
-def _checked(images: Images) -> list[np.ndarray]:
+def checked(images: Images) -> list[np.ndarray]:
     """Return images as several; a ``UserError`` says which of them is none."""
-    several = [np.asarray(images)] if _is_one(images) else list(images)
+    several = [np.asarray(images)] if is_one(images) else list(images)
     if not several:
         raise UserError("there is no image: give one array, or a list of them")
     for number, image in enumerate(several, start=1):
@@ -112,17 +78,8 @@ def _checked(images: Images) -> list[np.ndarray]:
     return several
 
 
-def _write(images: Images, folder: Path, name: str) -> None:
-    """Write images into a folder as PNG files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    several = _checked(images)
-    for number, image in enumerate(several, start=1):
-        path = folder / (f"{name}.png" if len(several) == 1 else f"{number:06}.png")
-        path.write_bytes(encode_png(image))
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Print nothing."""
     before, console.quiet = console.quiet, True
     try:

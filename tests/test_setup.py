@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.__main__ import COMMANDS
+from karyocyte.__main__ import COMMANDS, OWN, module_of
 from karyocyte.common.paths import ROOT
 
 
@@ -60,7 +60,8 @@ def test_every_script_is_a_command():
     named = {path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("*.py")}
     assert set(COMMANDS) == {"train", *named}
     for name in COMMANDS:
-        assert callable(import_module(f"karyocyte.commands.{name.replace('-', '_')}").app)
+        assert callable(import_module(module_of(name)).app)
+    assert set(COMMANDS) - OWN == {"karyotype", "review"}  # those of packages/cytogenetics
 
 
 def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:

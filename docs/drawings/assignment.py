@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import Candidate, karyotype_posterior
-from cytogenetics.cells.prior import KaryotypePriors
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 

@@ -1,5 +1,6 @@
 """New images that look like those of a reader that failed: all that is predicted of them is reviewed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,13 @@ class NewImages:
     blank: int  # the number of images that were left out, since they show nothing
     means: np.ndarray  # of the values, 0 to 255, of each other image as it was prepared, float64, shape (N,)
     probabilities: np.ndarray  # of the classes, float64, shape (M, classes)
+
+
+def together(parts: Sequence[NewImages]) -> NewImages:
+    """Return what is seen of all images of some parts."""
+    means = np.concatenate([part.means for part in parts])
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    return NewImages(sum(part.blank for part in parts), means, probabilities)
 
 
 def why_failed(images: NewImages, model: RunsModel | PortableNetworks) -> str | None:

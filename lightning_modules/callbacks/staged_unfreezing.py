@@ -18,8 +18,14 @@ from karyocyte.config.schema import StageConfig
 from lightning_modules.backbones.backbone import check_modules
 from lightning_modules.callbacks.best_checkpoint import averaged_weights, is_better
 from lightning_modules.callbacks.resume import seed_batch
+from lightning_modules.modules.staged_module import (
+    StagedModule,
+    describe_stage,
+    named_layers,
+    set_eval_modes,
+    set_trained,
+)
 from lightning_modules.optimizers import named_optimizer
-from lightning_modules.modules.staged_module import StagedModule, describe_stage, named_layers, set_eval_modes, set_trained
 
 
 @dataclass(frozen=True)

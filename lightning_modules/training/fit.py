@@ -25,11 +25,11 @@ from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.freed_memory import FirstStepsMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
-from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.modules.classifier import Classifier
+from lightning_modules.modules.staged_module import StagedModule, describe_stage
+from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
-from lightning_modules.modules.staged_module import StagedModule, describe_stage
 from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
 from lightning_modules.training.trainer import build_trainer

@@ -28,7 +28,7 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, write_record, write_sweep
 from lightning_modules.training.whole_files import WholeFiles
 from packages.cytogenetics.tests.cells.cells import make_cell_run
-from packages.cytogenetics.tests.review.bundles import decision, write_bundle
+from packages.cytogenetics.tests.review.bundles import decision, write_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_predictions, make_run
@@ -67,7 +67,7 @@ class Inputs:
         write_untrained_run(folder / "karyotyper", cells, CHROMOSOMES)
         Run(folder / "karyotyper").write_predictions(make_cell_run(0, cells=2, skill=3.0))
         list_images(DRAWN, None, folder / "cache", False)
-        self.review = write_bundle(folder / "reviewed", cells=1)
+        self.review = write_cells(folder / "reviewed", cells=1)
 
     def config_in(self, folder: Path):
         """Return a configuration whose output and cache are in a folder."""

@@ -4,12 +4,13 @@ from importlib import import_module
 
 import pytest
 
+from karyocyte.__main__ import module_of
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.commands.test_review import approve
-from packages.cytogenetics.tests.review.bundles import MALE, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, write_cells
 from tests.helpers.archives import write_zip
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.portable import TINY
@@ -105,7 +106,7 @@ def home(tmp_path_factory):
     for name in ("text/a.txt", "taken.parquet"):
         (folder / name).touch()
     (folder / "portable").symlink_to(ROOT / "models" / "chromosomes")
-    write_bundle(folder / "cells")
+    write_cells(folder / "cells")
     approve(folder / "other.jsonl", "reader1", MALE, cell="c7")
     write_jobs(folder, grid(1))
     (folder / "other.csv").write_text("a,b\n")
@@ -118,6 +119,6 @@ def test_an_error_is_one_line_and_writes_nothing(home, monkeypatch, typed, words
     monkeypatch.chdir(home)
     before = sorted(home.rglob("*"))
     name, *arguments = typed.format(here=home).split()
-    result = run_app(import_module(f"karyocyte.commands.{name}").app, *arguments, code=1)
+    result = run_app(import_module(module_of(name)).app, *arguments, code=1)
     assert words in error_of(result)
     assert sorted(home.rglob("*")) == before

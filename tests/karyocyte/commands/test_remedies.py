@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from datamodules.sources import list_configured
+from karyocyte.__main__ import module_of
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
@@ -25,12 +26,12 @@ from tests.helpers.predictions import make_run
 
 # What begins after the checks of a command is left out.
 AFTER_CHECKS = {
-    "predict": ("prediction.predict_images", "predict_images"),
-    "evaluate": ("evaluation.evaluate_runs", "evaluate"),
-    "report": ("report.page", "write_report"),
-    "karyotype": ("karyotyping.karyotype_cells", "karyotype_cells"),
-    "export": ("export.export_model", "export_model"),
-    "ensemble": ("ensembles.make", "make_ensembles"),
+    "predict": ("karyocyte.workflows.prediction.predict_images", "predict_images"),
+    "evaluate": ("karyocyte.workflows.evaluation.evaluate_runs", "evaluate"),
+    "report": ("karyocyte.workflows.report.page", "write_report"),
+    "karyotype": ("cytogenetics.karyotyping.karyotype_cells", "karyotype_cells"),
+    "export": ("karyocyte.workflows.export.export_model", "export_model"),
+    "ensemble": ("karyocyte.workflows.ensembles.make", "make_ensembles"),
 }
 OWN = "data=folder protocol=image cache_dir=cache"
 REFUSED = [
@@ -147,8 +148,8 @@ def call_app(name, words):
     module, function = AFTER_CHECKS[name]
     with pytest.MonkeyPatch.context() as patch:
         nothing = SimpleNamespace(**{function: lambda *_, **__: None})
-        patch.setitem(sys.modules, f"karyocyte.workflows.{module}", nothing)
-        result = CliRunner().invoke(import_module(f"karyocyte.commands.{name}").app, words)
+        patch.setitem(sys.modules, module, nothing)
+        result = CliRunner().invoke(import_module(module_of(name)).app, words)
     if result.exit_code == 1:
         raise UserError(result.stderr)
     assert result.exit_code == 0, result.output

@@ -13,8 +13,8 @@ from karyocyte.runs.stages import stages_of
 from lightning_modules.build.build import build_classifier
 from lightning_modules.build.create import create_classifier
 from lightning_modules.modules.classifier import Classifier
-from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
 from lightning_modules.modules.staged_module import count_parameters
+from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
 from tests.helpers.training import METAPHASES
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))

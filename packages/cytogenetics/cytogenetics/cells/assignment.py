@@ -6,33 +6,10 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+from cytogenetics.cells.posterior import size_refusal
 
-from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
-from karyocyte.common.text import counted
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.runs.predictions import Predictions
-
-KARYOTYPES = {"XX": np.array([2] * len(AUTOSOMES) + [2, 0]), "XY": np.array([2] * len(AUTOSOMES) + [1, 1])}
-# Below this a network's probability says no more than "not this one": 14 nats, and no chromosome is ever ruled out.
-FLOOR = 1e-6
-# The fewest and the most chromosomes of a cell: one of each autosome, and one extra of each class.
-SMALLEST = len(AUTOSOMES)
-LARGEST = 46 + len(CHROMOSOMES)
-
-
-def size_refusal(chromosomes: int) -> str | None:
-    """Return why a cell of this size has no karyotype; None where it has."""
-    if SMALLEST <= chromosomes <= LARGEST:
-        return None
-    fault = "is several cells: give each a folder, or a cell_id, of its own"
-    if chromosomes < SMALLEST:
-        fault = "is incomplete"
-    return f"a cell of {counted(chromosomes, 'chromosome')} {fault}: a karyotype takes {SMALLEST} to {LARGEST}"
-
-
-def is_normal(counts: np.ndarray) -> np.ndarray:
-    """Return where counts of CHROMOSOMES, shape (..., 24), are those of 46,XX or 46,XY, bool."""
-    female, male = KARYOTYPES.values()
-    return np.asarray((counts == female).all(axis=-1) | (counts == male).all(axis=-1))
 
 
 def unassignable(*parts: Predictions) -> int:

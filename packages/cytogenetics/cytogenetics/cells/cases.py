@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from cytogenetics.cells.assignment import KARYOTYPES, is_normal
-from cytogenetics.cells.posterior import Candidate
-from cytogenetics.cells.prior import COMPLETE, MOSAIC, KaryotypePrior, KaryotypePriors
+from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
+from cytogenetics.cells.posterior import KARYOTYPES, MOSAIC, Candidate, KaryotypePrior, is_normal
 from cytogenetics.karyotypes.naming import MARKER, name_clones, name_karyotype
 from scipy.special import expit, logsumexp
 

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-from cytogenetics.cells.assignment import size_refusal
-from cytogenetics.cells.posterior import Candidate, karyotype_posterior
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import Candidate, karyotype_posterior, size_refusal
 from cytogenetics.karyotypes.naming import Karyotype
+from cytogenetics.karyotypes.thresholds import CellThresholds
 
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
@@ -16,6 +17,8 @@ from karyocyte.common.text import counted
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
 MOST_WRONG_BOXES = 1.2  # expected, of a cell that is not referred for its boxes; chosen on 72 validation pictures
+MOST_LISTED = 4  # other classes of a chromosome
+LEAST_LISTED = 0.001  # probability of another class that is listed
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
 
 
@@ -32,12 +35,12 @@ class ChromosomeCall:
     assigned_alone: float  # the probability of ``assigned`` by the image alone
     fixed: bool = False  # whether an expert has fixed the class
 
-    @property
+    @cached_property
     def doubtful(self) -> bool:
         """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
         return not self.fixed and self.probability < DOUBTFUL
 
-    @property
+    @cached_property
     def question(self) -> str:
         """The other class that is possible, such as "21?"; "" without doubt."""
         return f"{self.runner_up}?" if self.doubtful else ""
@@ -55,32 +58,27 @@ class CellKaryotype:
     joint: np.ndarray = field(repr=False, compare=False)
     boxes_wrong: float = 0.0  # expected number of boxes that are no chromosome, and of chromosomes that are left out
 
-    @property
+    @cached_property
     def karyotype(self) -> Karyotype | None:
         """The most probable karyotype."""
         return self.candidates[0].karyotype if self.candidates else None
 
-    @property
+    @cached_property
     def probability(self) -> float | None:
         """The probability of the most probable karyotype."""
         return self.candidates[0].probability if self.candidates else None
 
-    @property
-    def kind(self) -> str:
-        """The kind of the most probable karyotype, see `Karyotype`; "" without one."""
-        return str(getattr(self.karyotype, "kind", ""))
-
-    @property
+    @cached_property
     def doubtful(self) -> int:
         """The number of chromosomes in doubt."""
         return sum(call.doubtful for call in self.calls)
 
-    @property
+    @cached_property
     def expected_wrong(self) -> float:
         """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
         return sum(1 - call.probability for call in self.calls if not call.fixed) + self.boxes_wrong
 
-    @property
+    @cached_property
     def least_alone(self) -> float:
         """The least probability that an image alone gives to its assigned class; without those that are fixed.
 
@@ -88,14 +86,29 @@ class CellKaryotype:
         """
         return min((call.assigned_alone for call in self.calls if not call.fixed), default=1.0)
 
-    @property
+    @cached_property
     def doubt_of_boxes(self) -> str | None:
         """Why an expert should look at the boxes; None where it is hardly in doubt which are chromosomes."""
         if self.boxes_wrong <= MOST_WRONG_BOXES:
             return None
         return f"{self.boxes_wrong:.2g} boxes are expected to be wrong: no chromosome, or one that is left out"
 
-    @property
+    def doubts(self, distance: float, thresholds: CellThresholds) -> list[str]:
+        """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
+        of_all = f"of {len(self.calls)}"
+        values = (
+            (f"expected wrong: {self.expected_wrong:.3g} {of_all}", self.expected_wrong, thresholds.expected_wrong),
+            (f"in doubt: {self.doubtful} {of_all}", self.doubtful, thresholds.doubtful),
+            (f"mean distance from the training images {distance:.3g}", distance, thresholds.distance),
+        )
+        reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
+        if thresholds.alone is not None and self.least_alone < thresholds.alone:
+            reasons.append(
+                f"a class has the probability {self.least_alone:.2g} by its image alone, below {thresholds.alone}"
+            )
+        return reasons
+
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
         if self.karyotype is None:
@@ -107,7 +120,7 @@ class CellKaryotype:
             missing += [name] * (2 - counts[name])
         return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
 
-    @property
+    @cached_property
     def extra(self) -> tuple[str, ...]:
         """The classes that have a chromosome too many, each as often."""
         if self.karyotype is None:
@@ -123,9 +136,19 @@ class CellKaryotype:
             extra.append(surplus)
         return tuple(extra)
 
+    def others(self, row: int) -> list[tuple[str, float]]:
+        """Return the most probable other classes of a chromosome with their probabilities."""
+        return likely_classes(self.joint[row], self.calls[row].assigned)
+
     @property
     def _counts(self) -> Counter[str]:
         return Counter(call.assigned for call in self.calls)
+
+
+def likely_classes(probabilities: np.ndarray, without: str = "") -> list[tuple[str, float]]:
+    """Return the most probable classes, without one, of probabilities in the order of CHROMOSOMES."""
+    others = [one for one in zip(CHROMOSOMES, probabilities.tolist(), strict=True) if one[0] != without]
+    return sorted((one for one in others if one[1] >= LEAST_LISTED), key=lambda one: -one[1])[:MOST_LISTED]
 
 
 def karyotype_of_cell(

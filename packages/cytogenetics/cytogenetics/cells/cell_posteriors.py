@@ -7,9 +7,9 @@ chromosomes without an error do not tell how rare errors are: the temperature is
 
 import numpy as np
 import pandas as pd
-from cytogenetics.cells.assignment import FLOOR, refusal, rows_of_cells, size_refusal
-from cytogenetics.cells.posterior import karyotype_posterior
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.assignment import refusal, rows_of_cells
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import FLOOR, karyotype_posterior, size_refusal
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from cytogenetics.cells.assignment import of_cells, refusal, rows_of_cells
-from cytogenetics.cells.cell_karyotype import CellKaryotype, implausible, karyotype_of_cell
+from cytogenetics.cells.cell_karyotype import implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
 from cytogenetics.cells.cell_posteriors import log_probabilities
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 
 from karyocyte.config.defaults import section_defaults
@@ -27,22 +27,6 @@ FEW = 20  # so many validation cells, or fewer, choose no reliable threshold
 MEASURED = ["expected_wrong", "doubtful", "distance"]
 # Of the test cells whose labels are all known: those that are referred; of the others those without a wrong chromosome.
 SHARES = ("cells_referred", "cells_right_unreferred")
-
-
-def doubts(cell: CellKaryotype, distance: float, thresholds: CellThresholds) -> list[str]:
-    """Return which thresholds a cell is above, as reasons to refer it; a ``distance`` that is not measured is NaN."""
-    of_all = f"of {len(cell.calls)}"
-    values = (
-        (f"expected wrong: {cell.expected_wrong:.3g} {of_all}", cell.expected_wrong, thresholds.expected_wrong),
-        (f"in doubt: {cell.doubtful} {of_all}", cell.doubtful, thresholds.doubtful),
-        (f"mean distance from the training images {distance:.3g}", distance, thresholds.distance),
-    )
-    reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
-    if thresholds.alone is not None and cell.least_alone < thresholds.alone:
-        reasons.append(
-            f"a class has the probability {cell.least_alone:.2g} by its image alone, below {thresholds.alone}"
-        )
-    return reasons
 
 
 def assess_cells(

@@ -1,11 +1,20 @@
 """The typed schema of conf/karyotype.yaml."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from cytogenetics.cells.prior import COMPLETE, KaryotypePriors
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
-from karyocyte.config.base import FROM_YAML, Folder, Share
+from karyocyte.config.base import FROM_YAML, Folder, Share, StrictModel
+
+COMPLETE = 46  # chromosomes of a complete cell
+
+
+class KaryotypePriors(StrictModel, defaults="karyotype"):
+    """What is known of a cell before its chromosomes are looked at, see conf/karyotype.yaml."""
+
+    referral: Annotated[float, Field(ge=1.0, le=100.0)] = FROM_YAML
+    loss: Share = FROM_YAML
+    gain: Share = FROM_YAML
 
 
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):

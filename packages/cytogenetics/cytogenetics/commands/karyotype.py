@@ -37,15 +37,14 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
 
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
-    options = locals()
     check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
-    request = KaryotypeRequest(**options)
-    request.check()
+    request = KaryotypeRequest.of(words, output, fixed)
+    opened = request.open()
     with heavy_imports():  # after the check: torch takes seconds
         from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
-    karyotype_cells(request)
+    karyotype_cells(request, opened)
 
 
 app = program(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from datamodules.inference.image_files import ImageFile, find_image_files, print
 from datamodules.io.archives import is_zip
 from datamodules.io.text_tables import read_text_table
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import AUTOSOMES, class_of
 from karyocyte.common.text import natural_key
 
@@ -29,7 +31,7 @@ class Cell:
     case: str | None
     files: tuple[ImageFile, ...]
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The case, where it is known, and the cell."""
         return " / ".join(filter(None, [self.case, self.name]))
@@ -41,6 +43,11 @@ class Cells:
 
     cells: tuple[Cell, ...]  # in natural order
     others: dict[str, int]  # number of other files of each kind (`ImageFiles.others`)
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """The names of the files of each cell, which are its identities in the decisions of a review."""
+        return safe_stems(cell.title.replace(" / ", ".") for cell in self.cells)
 
 
 def find_cells(place: Path, cache_dir: Path, progress: bool = True, follow_links: bool = False) -> Cells:

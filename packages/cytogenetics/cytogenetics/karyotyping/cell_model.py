@@ -1,14 +1,19 @@
-"""The model of single chromosomes: opened, adapted to new cells, and its calibrated probabilities of one cell."""
+"""The model that names cells: its networks, adapted to new cells, and their calibrated probabilities of one cell."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from cytogenetics.images.cell_images import CellFile, cell_scales, prepare_files, read_cell, used_files
+from cytogenetics.cells.cell_thresholds import referral_thresholds
+from cytogenetics.cells.uncertain_boxes import NamingSettings
+from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
-from cytogenetics.karyotyping.karyotype_request import FixedClasses
+from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotyping.expert import FixedClasses
+from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.portable.cell_facts import cell_facts
 
 from karyocyte.common.files import sha256_of_file, sha256_of_value
@@ -16,11 +21,14 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
 from karyocyte.evaluation.pooling.averaging import Combiner
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel
+from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
+
+if TYPE_CHECKING:
+    from cytogenetics.metaphases.box_finder import BoxFinder
 
 # Pictures of chromosomes for models that do not keep the scale themselves: the canvas, and their mean area in pixels.
 PICTURE = (128, 48)
@@ -35,12 +43,6 @@ class CellPrediction(NamedTuple):
     upside_down: np.ndarray  # bool, shape (N,); False where the model does not know
     # the distance from the training images over its threshold, float64, shape (N,); NaN where it is not measured
     out_of_distribution: np.ndarray
-    # upright and at one scale, uint8 RGB on black, shape (N, H, W, 3); None where there are none yet
-    pictures: np.ndarray | None = None
-
-    def of(self, rows: np.ndarray) -> "CellPrediction":
-        """Return the predictions of some files, without pictures."""
-        return CellPrediction(self.log_probabilities[rows], self.upside_down[rows], self.out_of_distribution[rows])
 
 
 NO_FILES = CellPrediction(np.zeros((0, len(CHROMOSOMES))), np.zeros(0, bool), np.zeros(0))
@@ -57,7 +59,42 @@ class CellModel:
     networks: Sequence[LoadedNetwork]  # at least one
     temperatures: Temperatures  # that calibrate the probabilities
     combiner: Combiner | None  # how the networks are combined; None: by their mean
-    balanced: bool  # whether they have learned equal shares of the classes
+    naming: NamingSettings  # how karyotypes are named from the probabilities
+    thresholds: CellThresholds = CellThresholds()  # above what a cell is referred
+    finder: "BoxFinder | None" = None  # of the chromosomes in pictures of metaphases; None of single chromosomes
+
+    @classmethod
+    def load(cls, opened: RunsModel | PortableNetworks, request: KaryotypeRequest, of_metaphases: bool) -> "CellModel":
+        """Load the model that a request has opened, for pictures of metaphases with the networks of these.
+
+        Raises:
+            UserError: See ``is_balanced`` and `karyocyte.inference.networks`; or a network of pictures is damaged.
+        """
+        if isinstance(opened, RunsModel):
+            hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in opened.members]
+            temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
+        else:
+            description = opened.model.description
+            facts = cell_facts(description)
+            assert facts is not None  # see KaryotypeRequest.open
+            hashes = [member.sha256 for member in description.members]
+            temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
+        config = request.config
+        finder = None
+        if of_metaphases:
+            from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
+
+            folders = request.pictures
+            finder = BoxFinder.load(folders.detectors, folders.refiner, folders.cutter)
+        return cls(
+            sha256_of_value(hashes)[:16],
+            load_networks(opened, request.options),
+            temperatures,
+            None if opened.facts.combiner is None else Combiner.from_dict(opened.facts.combiner),
+            NamingSettings(config, config.refer_below, balanced),
+            referral_thresholds(opened, config, of_metaphases),
+            finder,
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -68,9 +105,9 @@ class CellModel:
         notes += self.temperatures.notes
         if not all(network.turns for network in self.networks):
             notes.append(UPRIGHT)
-        return notes
+        return [*notes, self.thresholds.note] if self.thresholds.note else notes
 
-    @property
+    @cached_property
     def prepare(self) -> PrepareConfig:
         """The preparation of the first network."""
         return self.networks[0].prepare
@@ -81,7 +118,7 @@ class CellModel:
         sample = sample_of_cells(cells, fixed, self.prepare, pool) if adapting else []
         lines = []
         for network in adapting if sample else ():
-            images = [_prepared(files, network.prepare, pool) for files in sample]
+            images = [prepare_files(files, network.prepare, pool) for files in sample]
             lines.append(network.adapt(np.concatenate(images)))
         return list(dict.fromkeys(lines))
 
@@ -96,7 +133,7 @@ class CellModel:
         for network, temperature in zip(self.networks, self.temperatures.members, strict=True):
             key = network.prepare.model_dump_json()
             if key not in prepared:
-                prepared[key] = _prepared(files, network.prepare, pool)
+                prepared[key] = prepare_files(files, network.prepare, pool)
             predicted = network.predict(_batches(prepared[key], network.batch_size))
             probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
             if UPSIDE_DOWN in predicted:
@@ -108,7 +145,7 @@ class CellModel:
 
     def pictures(self, files: Sequence[CellFile], upside_down: np.ndarray, pool: Executor) -> np.ndarray:
         """Return the used files of a cell upright and at one scale: uint8 RGB on black, shape (N, H, W, 3)."""
-        images = _prepared(files, on_canvas(self.prepare), pool)
+        images = prepare_files(files, on_canvas(self.prepare), pool)
         images[upside_down] = images[upside_down, ::-1, ::-1]
         return images
 
@@ -121,27 +158,6 @@ class CellModel:
         if self.combiner is not None:
             return self.combiner.combine(np.stack(ordered))
         return np.asarray(np.mean(ordered, axis=0))
-
-
-def load_cell_model(model: RunsModel | PortableNetworks, options: LoadOptions) -> CellModel:
-    """Load a model of the 24 chromosomes for the prediction of cells.
-
-    Raises:
-        UserError: See ``is_balanced`` and `karyocyte.inference.networks`.
-    """
-    if isinstance(model, RunsModel):
-        hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in model.members]
-        temperatures = fit_temperatures(model)
-        balanced = are_balanced(model)
-    else:
-        description = model.model.description
-        facts = cell_facts(description)
-        assert facts is not None  # see KaryotypeRequest.check
-        hashes = [member.sha256 for member in description.members]
-        temperatures = Temperatures(facts.temperatures, facts.combined, facts.notes)
-        balanced = facts.balanced
-    combiner = None if model.facts.combiner is None else Combiner.from_dict(model.facts.combiner)
-    return CellModel(sha256_of_value(hashes)[:16], load_networks(model, options), temperatures, combiner, balanced)
 
 
 def sample_of_cells(
@@ -160,11 +176,6 @@ def sample_of_cells(
         if not wanted:
             break
     return sample
-
-
-def _prepared(files: Sequence[CellFile], prepare: PrepareConfig, pool: Executor) -> np.ndarray:
-    """Return the used files of a cell, prepared: uint8 RGB, shape (N, H, W, 3)."""
-    return prepare_files(files, cell_scales(files, prepare), prepare, pool)
 
 
 def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -1,26 +1,24 @@
-"""A cell from its files to its karyotype and the reasons of its referral."""
+"""A cell from its files to its karyotype, the reasons of its referral, and what a reader has to do."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from cytogenetics.cells.box_choice import Boxes
 from cytogenetics.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
-from cytogenetics.cells.cell_referral import doubts
-from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.cells.uncertain_boxes import NamingSettings, karyotype_of_boxes
+from cytogenetics.cells.uncertain_boxes import Boxes, NamingSettings, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.karyotyping.cell_model import CellModel, CellPrediction
-from cytogenetics.karyotyping.karyotype_request import FixedClasses
+from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
+from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
-from cytogenetics.synthesis.assigned_karyogram import Karyogram
+from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
@@ -39,6 +37,12 @@ LEFT_OUT = {
     "left_out": "left out, as showing no single chromosome",
     "fixed": "with a fixed class, but not used",
 }
+# What a reader has to do.
+NOTHING = "nothing to do"
+PICTURE = "look at the picture"
+BOXES = "check the boxes"
+KARYOGRAMS = "karyograms"  # the folder of their pictures
+OVERLAP = 0.05  # of the smaller of two chromosomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +57,11 @@ class CellInput:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CellResult(CellInput):
-    """A cell with its karyotype."""
+    """A cell with its karyotype: what tables, page and review show of it, each number computed once."""
 
     files: tuple[CellFile, ...]  # what became of each file, without pixels
     karyotype: CellKaryotype  # karyotype and chromosomes, in the order of the used files
+    predicted: CellPrediction = NO_FILES  # of the used files
     # of the used files by name: the distance from the training images over its threshold, above 1 out of distribution;
     # without those whose class is fixed, and empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
@@ -65,23 +70,23 @@ class CellResult(CellInput):
     failed: str | None = None  # why all cells look as if a reader had failed (`why_failed`)
     drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
 
-    @property
+    @cached_property
     def markers(self) -> int:
         """The number of files that an expert has found to be of no class."""
         return list(self.fixed.values()).count(MARKER)
 
-    @property
+    @cached_property
     def mean_distance(self) -> float:
         """The mean of the distances; NaN where they are not measured."""
         return float(pd.Series(self.distances, dtype=float).mean())
 
-    @property
+    @cached_property
     def out_of_distribution(self) -> list[str]:
         """The names of the used files that are out of distribution, the farthest first."""
         distances = pd.Series(self.distances, dtype=float).sort_values(ascending=False, kind="stable")
         return list(distances.index[distances > 1.0])
 
-    @property
+    @cached_property
     def pairs(self) -> list[str]:
         """The names of the used files whose object is far larger than others of its class, as two chromosomes are."""
         used = used_files(self.files)
@@ -89,7 +94,7 @@ class CellResult(CellInput):
         smallest = table["area"].groupby([call.assigned for call in self.karyotype.calls]).transform("min")
         return list(table["name"][table["area"] > TWO * smallest])
 
-    @property
+    @cached_property
     def unequal(self) -> list[tuple[str, str]]:
         """The names of two used files of an autosome of which one is more than UNEQUAL times as large as the other."""
         found = []
@@ -101,7 +106,7 @@ class CellResult(CellInput):
                     found.append((larger.file.name, smaller.file.name))
         return found
 
-    @property
+    @cached_property
     def doubtful_files(self) -> set[str]:
         """The names of used files whose class is in doubt, by itself, by its image alone or by the size of two."""
         names = {name for pair in self.unequal for name in pair}
@@ -110,24 +115,25 @@ class CellResult(CellInput):
                 names.add(file.file.name)
         return names
 
-    @property
+    @cached_property
     def karyogram(self) -> str | None:
         """Where the karyogram is written, below the folder of the page; None where no karyotype can be named."""
-        return f"karyograms/{self.stem}.png" if self.karyotype.candidates else None
+        return f"{KARYOGRAMS}/{self.stem}.png" if self.karyotype.candidates else None
 
-    @property
+    @cached_property
     def calls(self) -> list[tuple[CellFile, ChromosomeCall | None]]:
         """Each file with its class; None of those that are not used."""
         calls = iter(self.karyotype.calls)
         return [(file, next(calls) if file.status is FileStatus.USED else None) for file in self.files]
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: its karyotype, and files that are not used."""
         if self.failed:
             return (self.failed,)
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
+        unlike = self.out_of_distribution
         counts: Counter[str] = Counter()
         for file in self.files:
             is_fixed = file.file.name in self.fixed
@@ -137,63 +143,150 @@ class CellResult(CellInput):
                 continue
             counts[str(file.status)] += 1
             counts["fixed"] += is_fixed and file.status is not FileStatus.USED
-        reasons = [*self.karyotype.reasons, *doubts(self.karyotype, self.mean_distance, self.thresholds)]
+        distance, karyotype = self.mean_distance, self.karyotype
+        reasons = [*karyotype.reasons, *karyotype.doubts(distance, self.thresholds)]
         reasons += self.copies
         for kind, text in LEFT_OUT.items():
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
-        if (unlike := self.out_of_distribution) and (reasons or self.thresholds.distance is None):
+        if unlike and (reasons or self.thresholds.distance is None):
             named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
             reasons.append(
                 f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
-        if self.karyotype.missing and (pairs := self.pairs):
+        if karyotype.missing and (pairs := self.pairs):
             reasons.append(f"two chromosomes in one picture? {', '.join(pairs)}")
         return tuple(reasons)
 
+    @cached_property
+    def task(self) -> str:
+        """What a reader has to do, in the order of work: nothing, chromosomes, boxes, the whole picture."""
+        if not self.reasons:
+            return NOTHING
+        if self.failed or not self.karyotype.candidates:
+            return PICTURE
+        if 2 * self.karyotype.boxes_wrong > self.karyotype.expected_wrong:
+            return BOXES
+        return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
 
-def name_cell(
-    given: CellInput, model: CellModel, config: KaryotypeConfig, thresholds: CellThresholds, pool: Executor
-) -> tuple[CellResult, CellPrediction]:
-    """Read a cell, predict its chromosomes and name its karyotype; return it with the predictions of its used files."""
+    @cached_property
+    def why(self) -> str:
+        """The reason of the task in a plain sentence; "" without one."""
+        if self.task in (NOTHING, PICTURE):
+            return "".join(self.reasons[:1])
+        if self.copies:
+            return f"{self.copies[0]}."
+        if self.task == BOXES:
+            wrong = max(1, round(self.karyotype.boxes_wrong))
+            of_all = f"{wrong} of {len(self.karyotype.calls)} boxes"
+            return f"About {of_all} may be wrong: a box without a chromosome, or a chromosome without one."
+        return self._why_of_chromosome
+
+    @property
+    def _why_of_chromosome(self) -> str:
+        """Which chromosome fits its class least, by its number in the picture or its file."""
+        used = [(file, call) for file, call in self.calls if call is not None]
+        free = [(file, call) for file, call in used if not call.fixed]
+        file, call = min(free or used, key=lambda one: one[1].assigned_alone)
+        name = self._name_of(file.file.name)
+        if call.alone != call.assigned:
+            return f"Chromosome {name} is called {call.assigned} to complete the cell, but looks like {call.alone}."
+        if call.doubtful:
+            return f"Chromosome {name} is called {call.assigned}, and may be {call.runner_up}."
+        return f"{self.reasons[0][:1].upper()}{self.reasons[0][1:]}."
+
+    @cached_property
+    def doubts_of_size(self) -> list[str]:
+        """Which homologues differ in size: one may be a part, or two chromosomes. That is a doubt, and no verdict."""
+        assigned = {file.file.name: call.assigned for file, call in self.calls if call is not None}
+        said = []
+        for larger, smaller in self.unequal:
+            names = f"{self._name_of(larger)} and {self._name_of(smaller)}"
+            said.append(f"{names} are both called {assigned[larger]}, but one is more than twice as large.")
+        return said
+
+    def _name_of(self, name: str) -> str:
+        """Return the number of a file in the picture of its metaphase; of a single chromosome its name."""
+        return name if self.metaphase is None else f"no. {self.metaphase.found[name].number}"
+
+    @cached_property
+    def boxes(self) -> str:
+        """The boxes of a metaphase, counted in words; "" of single chromosomes."""
+        if self.metaphase is None or self.metaphase.boxes is None:
+            return ""
+        is_used = np.array([file.status is FileStatus.USED for file in self.files])
+        used = self.metaphase.boxes.of(np.flatnonzero(is_used))
+        shared = np.triu(used.regions.T @ (used.regions * used.pixels[:, None]), 1)
+        overlapping = shared > OVERLAP * np.minimum(used.areas[:, None], used.areas)
+        counts = f"{counted(int(is_used.sum()), 'chromosome')} in {len(is_used)} boxes, {(~is_used).sum()} left out"
+        return f"{counts}; pairs that overlap: {overlapping.sum()}"
+
+
+def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellResult, np.ndarray | None]:
+    """Read a cell, predict its chromosomes and name its karyotype.
+
+    Returns:
+        The cell, and its used files upright and at one scale, see ``CellModel.pictures``; None without one.
+    """
     files = read_cell(given.cell, model.prepare, given.fixed, pool, of_boxes=given.metaphase is not None)
-    predicted = model.predict(used_files(files), pool)
-    fixed = _fixed_rows(files, given.fixed)
-    names = [file.file.name for file in used_files(files)]
-    boxes, cause = None, NO_CHROMOSOME
-    if given.metaphase is not None and given.metaphase.boxes is not None:
-        found = [*given.metaphase.found]
-        boxes = given.metaphase.boxes.of(np.array([found.index(name) for name in names], int))
-    elif (unlikely := implausible(predicted.log_probabilities)).any():
-        boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
-    if boxes is None:
-        karyotype = karyotype_of_cell(predicted.log_probabilities, config, fixed, config.refer_below, model.balanced)
-    else:
-        settings = NamingSettings(config, config.refer_below, model.balanced)
-        # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
-        karyotype, _, kept = karyotype_of_boxes(predicted.log_probabilities, boxes, fixed, settings)
-        if len(kept) < len(names):
-            files = leave_out(files, set(names) - {names[row] for row in kept}, cause)
-            predicted = predicted.of(kept)
-    distances = {}
-    for file, distance in zip(used_files(files), predicted.out_of_distribution.tolist(), strict=True):
-        # How unlike the training images a chromosome looks no longer matters once an expert has named it.
-        if not np.isnan(distance) and given.fixed.get(file.file.name) not in CHROMOSOMES:
-            distances[file.file.name] = distance
+    used = used_files(files)
+    predicted = model.predict(used, pool)
+    names = [file.file.name for file in used]
+    karyotype, kept, cause = _karyotype_of(given, names, predicted.log_probabilities, model.naming)
+    used = [used[row] for row in kept]
+    predicted = CellPrediction(*(values[kept] for values in predicted))
+    pictures, drawn = None, None
+    if used:
+        pictures = model.pictures(used, predicted.upside_down, pool)
+    files = leave_out(files, {*names} - {file.file.name for file in used}, cause)
+    if pictures is not None and karyotype.candidates:
+        calls = karyotype.calls
+        drawn = draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
     result = CellResult(
         **vars(given),
         files=tuple(replace(file, pixels=None) for file in files),
-        karyotype=karyotype,
-        distances=distances,
-        thresholds=thresholds,
-        copies=copies_of_extra(used_files(files), karyotype, model.prepare),
+        karyotype=_with_markers(karyotype, list(given.fixed.values()).count(MARKER)),
+        predicted=predicted,
+        distances=_distances(used, predicted, given.fixed),
+        thresholds=model.thresholds,
+        copies=copies_of_extra(used, karyotype, model.prepare),
+        drawn=drawn,
     )
-    if result.markers:
-        result = replace(result, karyotype=_with_markers(karyotype, result.markers))
-    if used := used_files(files):
-        predicted = predicted._replace(pictures=model.pictures(used, predicted.upside_down, pool))
-    return result, predicted
+    return result, pictures
+
+
+def _karyotype_of(
+    given: CellInput, names: Sequence[str], log_probabilities: np.ndarray, naming: NamingSettings
+) -> tuple[CellKaryotype, np.ndarray, str]:
+    """Name the karyotype of a cell by the probabilities of its used files.
+
+    Returns:
+        The karyotype, the rows of the files that are its chromosomes, int64, and why the others are none.
+    """
+    # The classes that are fixed, as indices into CHROMOSOMES, by their row.
+    fixed = {row: CHROMOSOMES.index(given.fixed[name]) for row, name in enumerate(names) if name in given.fixed}
+    if given.metaphase is not None and given.metaphase.boxes is not None:
+        found = [*given.metaphase.found]
+        boxes, cause = given.metaphase.boxes.of(np.array([found.index(name) for name in names], int)), NO_CHROMOSOME
+    elif (unlikely := implausible(log_probabilities)).any():
+        boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
+    else:
+        named = karyotype_of_cell(log_probabilities, naming.priors, fixed, naming.refer_below, naming.balanced)
+        return named, np.arange(len(names)), NO_CHROMOSOME
+    # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
+    named, _, kept = karyotype_of_boxes(log_probabilities, boxes, fixed, naming)
+    return named, kept, cause
+
+
+def _distances(used: Sequence[CellFile], predicted: CellPrediction, fixed: FixedClasses) -> dict[str, float]:
+    """Return ``CellResult.distances``."""
+    distances = {}
+    for file, distance in zip(used, predicted.out_of_distribution.tolist(), strict=True):
+        # How unlike the training images a chromosome looks no longer matters once an expert has named it.
+        if not np.isnan(distance) and fixed.get(file.file.name) not in CHROMOSOMES:
+            distances[file.file.name] = distance
+    return distances
 
 
 def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare: PrepareConfig) -> tuple[str, ...]:
@@ -214,17 +307,10 @@ def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare
     return tuple(copies.values())
 
 
-def _fixed_rows(files: list[CellFile], fixed: FixedClasses) -> dict[int, int]:
-    """Return the classes that are fixed of used files, as indices into CHROMOSOMES, by their row."""
-    rows = {}
-    for row, file in enumerate(used_files(files)):
-        if file.file.name in fixed:
-            rows[row] = CHROMOSOMES.index(fixed[file.file.name])
-    return rows
-
-
 def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
     """Count so many chromosomes that are of no class in all karyotypes of a cell."""
+    if not markers:
+        return cell
     candidates = []
     for one in cell.candidates:
         candidates.append(replace(one, karyotype=name_karyotype({**Counter(one.names), MARKER: markers})))

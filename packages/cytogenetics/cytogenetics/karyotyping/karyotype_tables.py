@@ -1,7 +1,7 @@
 """What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_constitution
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
-from cytogenetics.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
 from cytogenetics.review.cell_bundle import EMPTY, METAPHASES
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
 from PIL import Image
@@ -58,11 +57,11 @@ class Tables(NamedTuple):
     @classmethod
     def of(cls, results: Sequence[CellResult], seen: Mapping[str, str], priors: KaryotypePriors) -> "Tables":
         """Make a row per cell, file and case; ``seen`` is the part of the runs' splits by SHA-256."""
+        cells = [_cell_row(result) for result in results]
         rows = []
         for result in results:
             for file, call in result.calls:
                 rows.append(_file_row(result, file, call, seen))
-        cells = [_cell_row(result) for result in results]
         return cls(pd.DataFrame(cells), pd.DataFrame(rows), case_table(results, priors))
 
     def most_doubtful_first(self) -> pd.DataFrame:
@@ -141,7 +140,8 @@ def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
-    karyotype = result.karyotype
+    karyotype, named = result.karyotype, result.karyotype.karyotype
+    reasons, task = result.reasons, result.task
     row: dict[str, Any] = {"case": result.cell.case, "cell": result.cell.name, "files": len(result.files)}
     statuses = Counter(file.status for file in result.files)
     for status in FileStatus:
@@ -150,16 +150,16 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         row[f"{prefix}karyotype"] = candidate and candidate.karyotype.iscn
         row[f"{prefix}probability"] = candidate and candidate.probability
     return row | {
-        "kind": karyotype.kind or None,
+        "kind": named and named.kind,
         "missing": ", ".join(karyotype.missing) or None,
         "extra": ", ".join(karyotype.extra) or None,
         "doubtful": karyotype.doubtful,
         "expected_wrong": karyotype.expected_wrong if karyotype.calls else None,
         "mean_distance": result.mean_distance,
         OUT_OF_DISTRIBUTION: len(result.out_of_distribution) if result.distances else None,
-        "refer": YES_OR_NO[bool(result.reasons)],
-        "task": task_of(result),
-        "reason": "; ".join(result.reasons) or None,
+        "refer": YES_OR_NO[bool(reasons)],
+        "task": task,
+        "reason": "; ".join(reasons) or None,
         "karyogram": result.karyogram,
     }
 
@@ -261,13 +261,9 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         result = results[number]
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
         details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
-        details["overlays"] = overlays(result, f"cell-{number}")
         details["outside"] = result.metaphase.outside if result.metaphase else ()
-        details |= {
-            "boxes": boxes_of(result),
-            "why": reason_of(result),
-            "sizes": doubts_of_size(result),
-        }
+        details |= {"boxes": result.boxes, "why": result.why, "sizes": result.doubts_of_size}
+        details["overlays"] = overlays(result, f"cell-{number}", result.doubtful_files)
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
@@ -359,14 +355,16 @@ class Overlay(NamedTuple):
     text: str
 
 
-def overlays(result: CellResult, anchor: str) -> list[Overlay]:
-    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read."""
+def overlays(result: CellResult, anchor: str, doubtful: Collection[str]) -> list[Overlay]:
+    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read.
+
+    The ``doubtful`` files are marked.
+    """
     metaphase = result.metaphase
     if metaphase is None or not metaphase.shape[0]:
         return []
     in_picture = []
     in_karyogram = []
-    doubtful = result.doubtful_files
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:

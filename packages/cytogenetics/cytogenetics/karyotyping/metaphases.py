@@ -1,25 +1,24 @@
 """Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from cytogenetics.cells.assignment import LARGEST, SMALLEST
-from cytogenetics.cells.box_choice import Boxes
+from cytogenetics.cells.posterior import LARGEST, SMALLEST
+from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
-from cytogenetics.metaphases.data.cut_out import CutOut
-from cytogenetics.metaphases.data.picture import network_picture
-from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES, write_picture
-from cytogenetics.review.decisions import CellDecisions
+from cytogenetics.karyotyping.expert import DrawnBoxes
+from cytogenetics.metaphases.data.cut_out import CutOut, distinct, network_picture, objects_in, objects_outside
+from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES
 
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
-from datamodules.io.decode import BrokenImageError, decode_image, read_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
 from datamodules.io.progress import progress_bar
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import safe_stems
+from karyocyte.common.files import safe_stems, write_bytes
 from karyocyte.common.text import counted
 
 if TYPE_CHECKING:
@@ -30,12 +29,10 @@ LEAST_SIDE = 256  # pixels of a metaphase; single chromosomes are cut out with f
 MOST_SIDE = 4096  # pixels; those of 899 metaphases have at most 1,360
 LEAST_OBJECTS = 8  # that do not touch, in a metaphase
 SCALE = "a chromosome 1 has 100 to 200 pixels"  # so 90 % of them in 899 metaphases
-SPECK = 30  # pixels of an object, at least
 UPRIGHT = 1.2  # times as high as wide
 MOST_UPRIGHT = 0.69  # share of the boxes: at most 0.64 in 899 metaphases, and at least 0.74 in 16 karyograms
 MOST_OUTSIDE = 2  # objects outside all boxes, for each box: at most 1.1 in 300 metaphases, 2.5 or more in karyograms
 LEAST_PROBABILITY = 0.05  # of a box that is cut out
-SAME = 0.7  # intersection over union of two cut-outs: above, never two chromosomes in 60 pictures outside the test part
 EDGE = 2  # pixels of the edge of a picture that a chromosome which reaches there may be cut by
 BANDS = 8  # from top to bottom, in which chromosomes are numbered from left to right
 
@@ -64,18 +61,6 @@ class MetaphaseFile:
     mean: float = 0.0  # of its gray values on black, 0 to 255
     note: str = ""  # what was chosen in the file (`Decoded.note`)
     boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
-
-
-@dataclass(frozen=True, eq=False)
-class ChromosomeFinder:
-    """How the chromosomes of a picture are found, and cut out of their boxes (picture and boxes: see ``cut_out``).
-
-    Those that readers have drawn are added: ``decisions`` by the stems of the cells.
-    """
-
-    boxes: "BoxFinder"
-    cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]]
-    decisions: Mapping[str, CellDecisions] = field(default_factory=dict)
 
 
 def find_pictures(
@@ -108,13 +93,19 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
         image = read_image(file.path, "detect")
     except BrokenImageError:
         return False
-    return min(image.shape[:2]) >= LEAST_SIDE and len(_objects(network_picture(image, 1.0))[1]) >= LEAST_OBJECTS
+    return min(image.shape[:2]) >= LEAST_SIDE and len(objects_in(network_picture(image, 1.0))[1]) >= LEAST_OBJECTS
 
 
 def cut_pictures(
-    images: ImageFiles, finder: ChromosomeFinder, folder: Path, progress: bool
+    images: ImageFiles,
+    finder: "BoxFinder",
+    folder: Path,
+    progress: bool,
+    drawn: Mapping[str, DrawnBoxes] = MappingProxyType({}),
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
+
+    Those that readers have ``drawn`` are added, by the stems of the cells.
 
     Raises:
         UserError: None of them is a metaphase.
@@ -129,11 +120,12 @@ def cut_pictures(
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
-            metaphase, cuts = _cut(file, stem, finder, folder)
+            metaphase, cuts = _cut(file, folder / METAPHASES / f"{stem}.png", finder, drawn.get(stem))
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
-                write_picture(folder / CUT_OUTS / path, np.repeat(cut.pixels[..., None], 3, axis=2))
+                pixels = np.repeat(cut.pixels[..., None], 3, axis=2)
+                write_bytes(folder / CUT_OUTS / path, encode_png(pixels))
                 files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
             cells.append(Cell(name, case, tuple(files)))
             metaphases.append(metaphase)
@@ -144,7 +136,10 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(
+    file: ImageFile, copy: Path, finder: "BoxFinder", drawn: DrawnBoxes | None
+) -> tuple[MetaphaseFile, list[CutOut]]:
+    """Return what is found in a picture, which is written to ``copy``, and the chromosomes of its boxes."""
     try:
         image, _, note = decode_image(read_plain_file(file.path), "detect")
     except BrokenImageError as error:
@@ -153,9 +148,9 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     if max(shape) > MOST_SIDE:
         size = f"{shape[1]:,} x {shape[0]:,} pixels"
         return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
-    write_picture(folder / METAPHASES / f"{stem}.png", image)
+    write_bytes(copy, encode_png(image))
+    boxes, probabilities = _possible_boxes(image, finder)
     picture = network_picture(image, 1.0)
-    boxes, probabilities = _possible_boxes(image, finder.boxes)
     outside = objects_outside(picture, boxes)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
         return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note=note), []
@@ -163,18 +158,18 @@ def _cut(file: ImageFile, stem: str, finder: ChromosomeFinder, folder: Path) -> 
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
     # Two boxes of one chromosome would count it twice.
-    for row in _distinct(possible, probabilities):
+    for row in distinct(possible, probabilities):
         if len(outline := possible[row].outline):
             number = len(cuts) + 1
-            found[f"{stem}/{number:02}.png"] = FoundChromosome(number, boxes[row], float(probabilities[row]), outline)
+            name = f"{copy.stem}/{number:02}.png"
+            found[name] = FoundChromosome(number, boxes[row], float(probabilities[row]), outline)
             cuts.append(possible[row])
-    decisions = finder.decisions.get(stem, CellDecisions())
-    if names := sorted(decisions.drawn.keys() - found.keys() - decisions.removed):
-        others = [one.box for name, one in found.items() if name not in decisions.removed]
-        drawn = np.array([decisions.drawn[name] for name in names], np.float32)
+    if drawn and (names := sorted(drawn.boxes.keys() - found.keys() - drawn.removed)):
+        others = [one.box for name, one in found.items() if name not in drawn.removed]
+        added = np.array([drawn.boxes[name] for name in names], np.float32)
         # Cut out among the boxes that were found, whose pixels are not theirs.
-        new = finder.cut_out(picture, np.array([*others, *drawn]))[len(others) :]
-        for name, box, cut in zip(names, drawn, new, strict=True):
+        new = finder.cut_out(picture, np.array([*others, *added]))[len(others) :]
+        for name, box, cut in zip(names, added, new, strict=True):
             cuts.append(cut)
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     sure = np.array([one.probability for one in found.values()])
@@ -194,16 +189,6 @@ def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int
     kinds, pixels = np.unique(packed[packed.any(axis=2)], axis=0, return_counts=True)
     regions = np.unpackbits(kinds, axis=1, count=len(cuts)).astype(bool)
     return Boxes(probabilities, regions, pixels, at_edge)
-
-
-def _distinct(cuts: Sequence[CutOut], probabilities: np.ndarray) -> list[int]:
-    """Return the rows of the cut-outs that are not of the same chromosome as a more probable one."""
-    kept: dict[int, set[tuple[int, int]]] = {}
-    for row in np.argsort(-probabilities, kind="stable").tolist():
-        pixels = set(map(tuple, (np.argwhere(cuts[row].mask) + cuts[row].corner[::-1]).tolist()))
-        if all(len(pixels & other) <= SAME * len(pixels | other) for other in kept.values()):
-            kept[row] = pixels
-    return sorted(kept)
 
 
 def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
@@ -229,25 +214,3 @@ def _possible_boxes(image: np.ndarray, finder: "BoxFinder") -> tuple[np.ndarray,
     order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))
     order = order[probabilities[order] >= LEAST_PROBABILITY]
     return boxes[order], probabilities[order]
-
-
-def _objects(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
-    """Return the objects of a picture, uint8 gray on black: a map of their numbers, and the numbers without specks."""
-    threshold, _ = cv2.threshold(picture, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    _, labels, facts, _ = cv2.connectedComponentsWithStats((picture > threshold).astype(np.uint8))
-    return labels, [number for number in range(1, len(facts)) if facts[number, cv2.CC_STAT_AREA] >= SPECK]
-
-
-def objects_outside(picture: np.ndarray, boxes: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Return the middles (x, y) of the objects of a picture of which less than half lies in boxes."""
-    labels, objects = _objects(picture)
-    covered = np.zeros(labels.shape, bool)
-    for left, top, right, bottom in boxes.round().astype(int):
-        covered[top:bottom, left:right] = True
-    areas, inside = np.bincount(labels.ravel()), np.bincount(labels[covered], minlength=labels.max() + 1)
-    middles = []
-    for number in objects:
-        if 2 * inside[number] < areas[number]:
-            y, x = np.argwhere(labels == number).mean(axis=0)
-            middles.append((round(x), round(y)))
-    return tuple(middles)

@@ -1,23 +1,23 @@
-"""What finds the chromosomes of a picture: detectors, and a refiner, which scores and moves their boxes."""
+"""What finds the chromosomes of a picture: detectors, a refiner, which scores and moves their boxes, and a cutter."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from cytogenetics.metaphases.data.picture import network_picture
-from cytogenetics.metaphases.data.proposals import Proposed, moved_boxes, proposal_images
-from cytogenetics.metaphases.networks.trained import (
-    TrainedDetector,
-    TrainedRefiner,
-    load_detector,
-    load_refiner,
-    together,
-)
+from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.data.cut_out import CutOut, cut_out, cut_out_by, network_picture
+from cytogenetics.metaphases.data.proposals import Proposed, proposal_images
+from cytogenetics.metaphases.networks.cutter import Cutter
+from cytogenetics.metaphases.networks.detector import Detector
+from cytogenetics.metaphases.networks.refiner import BoxRefiner, moved_boxes
+from cytogenetics.metaphases.networks.trained import Trained, load
 from scipy.special import expit, logit
 
 ZOOMS = (1.0, 1.2)  # times its scale, at which a single detector looks at a picture; of several, each looks once
+SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 LEAST_SCORE = 0.08  # of the detectors, of a box that is refined
 EDGE = 1e-6  # least and, from 1, largest score
 
@@ -31,19 +31,24 @@ class FoundBoxes(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BoxFinder:
-    """Detectors, and what refines their boxes; without it, the probabilities are those of the first detector."""
+    """Detectors; what refines their boxes, without which the probabilities are those of the first; and a cutter."""
 
-    detectors: Sequence[TrainedDetector]
-    refiner: TrainedRefiner | None = None
+    detectors: Sequence[Trained[Detector]]
+    refiner: Trained[BoxRefiner] | None = None
+    cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]] = field(default=cut_out)  # chromosomes out of their boxes
 
     @classmethod
-    def load(cls, detectors: Sequence[Path], refiner: Path | None) -> "BoxFinder":
+    def load(cls, detectors: Sequence[Path], refiner: Path | None, cutter: Path | None = None) -> "BoxFinder":
         """Load the networks from folders of finished runs or of exports.
 
         Raises:
             UserError: A folder holds none, or its files are missing, changed or damaged.
         """
-        return cls([load_detector(folder) for folder in detectors], load_refiner(refiner) if refiner else None)
+        return cls(
+            [load(folder, Detector) for folder in detectors],
+            load(refiner, BoxRefiner) if refiner else None,
+            partial(cut_out_by, load(cutter, Cutter).module.probabilities) if cutter else cut_out,
+        )
 
     @property
     def scales(self) -> list[float]:
@@ -55,7 +60,7 @@ class BoxFinder:
         for detector in self.detectors:
             for zoom in ZOOMS if len(self.detectors) == 1 else ZOOMS[:1]:
                 scale = detector.description.scale * zoom
-                found.append(detector.find(network_picture(image, scale), scale))
+                found.append(detector.module.find_in_picture(network_picture(image, scale), scale))
         return found
 
     def proposals(self, image: np.ndarray) -> list[Proposed]:
@@ -74,11 +79,39 @@ class BoxFinder:
             slope, intercept = self.detectors[0].description.calibration
             return FoundBoxes(boxes, expit(slope * logits_of(scores) + intercept))
         boxes, scores = self.proposals(image)[0]
+        by_detectors = logits_of(scores)
         shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
         refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
         *slopes, intercept = self.refiner.description.calibration
-        evidence = np.column_stack([logits_of(scores), refined])
+        evidence = np.column_stack([by_detectors, refined])
         return FoundBoxes(moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept))
+
+
+def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each.
+
+    A box is the mean of those that are found in these ways, weighed by their scores; its score is their mean, in which
+    a box that is not found counts 0. The most certain is the first.
+    """
+    boxes = np.concatenate([boxes for boxes, _ in found])
+    scores = np.concatenate([scores for _, scores in found])
+    ways = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
+    overlap = overlaps(boxes, boxes)
+    free = np.ones(len(boxes), bool)
+    kept = []
+    for row in np.argsort(-scores, kind="stable"):
+        if not free[row]:
+            continue
+        same = [row]
+        for way in range(len(found)):
+            others = np.where(free & (ways == way), overlap[row], 0.0)
+            if way != ways[row] and others.max(initial=0.0) >= SAME:
+                same.append(int(others.argmax()))
+        free[same] = False
+        kept.append((np.average(boxes[same], axis=0, weights=scores[same]), scores[same].sum() / len(found)))
+    kept.sort(key=lambda one: -one[1])
+    mean = np.array([box for box, _ in kept], np.float32).reshape(-1, 4)
+    return mean, np.array([score for _, score in kept], np.float32)
 
 
 def logits_of(scores: np.ndarray) -> np.ndarray:

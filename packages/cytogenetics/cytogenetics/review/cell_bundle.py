@@ -1,4 +1,7 @@
-"""The folder ``review`` that scripts/karyotype.py writes: all that the review page needs of a cell, without a model."""
+"""The folder ``review`` that scripts/karyotype.py writes: all that the review page needs of a cell, without a model.
+
+What it says of a cell are the numbers of the tables, until a reader decides.
+"""
 
 import json
 import re
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +26,6 @@ INDEX = "index.json"
 STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
 # On the page of karyotypes: before it, the stem, and after it what readers have decided of a cell.
 STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
-DECIMALS = 12  # of log-probabilities: by six the review named another probability of a karyotype than the table
 EMPTY = 8  # darker pixels of a picture are background
 METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
 CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
@@ -33,7 +35,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 @dataclass(frozen=True)
 class ReviewedFile:
-    """A chromosome as the model saw it."""
+    """A chromosome as the model saw it, and as it is named in its cell."""
 
     name: str  # of the file, as in chromosomes.csv
     path: str  # as seen from the folder of the output; absolute once it is read
@@ -41,6 +43,9 @@ class ReviewedFile:
     fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
     # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
     log_probabilities: list[float]
+    probability: float  # of ``assigned``, see `ChromosomeCall`
+    doubtful: bool
+    others: list[tuple[str, float]]  # see ``CellKaryotype.others``
     unlike: bool = False  # whether it is out of distribution: it does not look like the training images
     # whether its short arm is below in the file, once that is upright; None: the model does not estimate it
     upside_down: bool | None = None
@@ -67,20 +72,21 @@ class ReviewedCell:
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``probability`` and ``reasons``
-    are those of scripts/karyotype.py.
+    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``karyotype``, ``probability`` and
+    ``reasons`` are those of karyotypes.csv.
     """
 
     case: str | None
     name: str
     files: list[ReviewedFile]
     left_out: list[str]
+    karyotype: str | None
+    probability: float | None
+    reasons: list[str]
     distance: float | None = None
     markers: int = 0
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
     boxes_wrong: float = 0.0
-    probability: float | None = None
-    reasons: list[str] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
     @cached_property
@@ -122,12 +128,11 @@ _INDEX = TypeAdapter(ReviewIndex)
 _CELL = TypeAdapter(ReviewedCell)
 
 
-def write_cell(folder: Path, stem: str, cell: ReviewedCell, pictures: np.ndarray) -> None:
-    """Write a cell, and its chromosomes, uint8 RGB on black, shape (N, H, W, 3), as a strip, dark on white."""
-    write_json(folder / f"{stem}.json", asdict(cell))
+def write_strip(path: Path, pictures: np.ndarray) -> None:
+    """Write the chromosomes of a cell, uint8 RGB on black, shape (N, H, W, 3), as one picture, dark on white."""
     occupied = pictures.max(axis=(0, 3)) >= EMPTY
     pictures = pictures[:, *bounding_box(occupied)]  # all to one size: they keep their scale
-    write_picture(folder / f"{stem}.png", 255 - np.concatenate(list(pictures), axis=1))
+    write_picture(path, 255 - np.concatenate(list(pictures), axis=1))
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
@@ -135,14 +140,11 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
     write_bytes(path, encode_png(pixels))
 
 
-def write_index(folder: Path, index: ReviewIndex) -> None:
-    """Write what all cells share."""
+def write_bundle(folder: Path, index: ReviewIndex, cells: Mapping[str, ReviewedCell]) -> None:
+    """Write what all cells share, and the cells by their stems."""
+    for stem, cell in cells.items():
+        write_json(folder / f"{stem}.json", asdict(cell))
     write_json(folder / INDEX, asdict(index))
-
-
-def rounded(log_probabilities: np.ndarray) -> list[float]:
-    """Return numbers that JSON keeps short."""
-    return list(map(float, np.round(log_probabilities, DECIMALS)))
 
 
 class ReviewBundle:
@@ -153,7 +155,7 @@ class ReviewBundle:
         self.folder = output / FOLDER
         if not (self.folder / INDEX).is_file():
             raise UserError(f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py")
-        self.index = _read(self.folder / INDEX, _INDEX)
+        self.index: ReviewIndex = _read(self.folder / INDEX, _INDEX)
         if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
         try:
@@ -166,6 +168,10 @@ class ReviewBundle:
     def stems(self) -> Sequence[str]:
         """The identities of the cells."""
         return [cell.stem for cell in self.index.cells]
+
+    def doubt(self, stem: str) -> float:
+        """Return the expected errors of a cell."""
+        return next(cell.expected_errors for cell in self.index.cells if cell.stem == stem)
 
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""

@@ -1,4 +1,4 @@
-"""The review of cells: the output of scripts/karyotype.py, solved anew around what the reader has fixed."""
+"""The review of cells: the output of scripts/karyotype.py as it is, solved anew around what the reader has fixed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from cytogenetics.cells.cases import case_karyotype
-from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell
-from cytogenetics.cells.cell_referral import doubts
+from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, likely_classes
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
@@ -24,8 +23,6 @@ from datamodules.io.decode import encode_png
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 
-LISTED = 4  # other classes of a chromosome
-LEAST = 0.001  # probability of another class that is listed
 NOTHING: dict[str, Any] = {"probability": None, "reasons": [], "left_out": []}
 
 
@@ -65,9 +62,18 @@ class CellReview(Reviewed):
         return lines
 
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return chromosomes, karyotype and counts; unless ``blind``, solved around what the reader has fixed."""
+        """Return chromosomes, karyotype and counts: where ``blind``, without those of the model.
+
+        Else they are those of the tables, until the reader fixes a class or draws a chromosome: then they are solved
+        around that.
+        """
         cell = with_drawn(self.bundle, stem, decisions)
-        shown = _blind(cell, decisions) if blind else self._solved(stem, cell, decisions)
+        if blind:
+            shown = _blind(cell, decisions)
+        elif decisions.fixed or decisions.drawn:
+            shown = self._solved(cell, decisions)
+        else:
+            shown = {**_stored(cell, decisions), "doubt": self.bundle.doubt(stem)}
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
@@ -132,7 +138,7 @@ class CellReview(Reviewed):
         index = self.bundle.index
         return kept, karyotype_of_cell(logs, self.bundle.priors, given, index.refer_below, index.balanced)
 
-    def _solved(self, stem: str, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+    def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
         fixed = {**before, **decisions.fixed}
         kept, solved = self.solve(cell, fixed)
@@ -145,29 +151,38 @@ class CellReview(Reviewed):
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "unlike": cell.files[row].unlike}
-            files[row]["others"] = _others(joint, call.assigned)
+            files[row]["others"] = likely_classes(joint, call.assigned)
             if cell.names[row] in waiting:  # only the counts of the cell speak for a class
-                files[row] |= {"class": None, "probability": 0.0, "others": _others(joint)}
+                files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
         failed = [index.failed] if index.failed else []
-        probability, reasons = solved.probability, [*solved.reasons, *doubts(solved, distance, index.thresholds)]
-        reasons = [*filter(None, [solved.doubt_of_boxes]), *reasons]
+        reasons = [solved.doubt_of_boxes, *solved.reasons, *solved.doubts(distance, index.thresholds)]
         if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
             reasons += cell.copies
-        doubt = solved.expected_wrong
-        if not decisions.fixed and not decisions.drawn:
-            doubt = next(line.expected_errors for line in index.cells if line.stem == stem)
-            if cell.probability is not None:
-                probability, reasons = cell.probability, cell.reasons
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
-            "probability": None if waiting else probability,
-            "doubt": doubt,
-            "reasons": list(dict.fromkeys([*failed, *reasons])),
+            "probability": None if waiting else solved.probability,
+            "doubt": solved.expected_wrong,
+            "reasons": list(dict.fromkeys([*failed, *filter(None, reasons)])),
             "left_out": cell.left_out,
         }
+
+
+def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
+    files = []
+    for file in cell.files:
+        entry = _entry(file.name, file.assigned, decisions) | {"fixed": file.fixed is not None, "unlike": file.unlike}
+        entry |= {"doubtful": file.doubtful, "probability": file.probability, "others": file.others}
+        files.append(entry)
+    return {
+        "files": files,
+        "result": cell.karyotype or "no karyotype",
+        "probability": cell.probability,
+        "reasons": cell.reasons,
+        "left_out": cell.left_out,
+    }
 
 
 def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
@@ -201,10 +216,3 @@ def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
 
 def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:
     return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": name in decisions.fixed}
-
-
-def _others(probabilities: np.ndarray, assigned: str = "") -> list[tuple[str, float]]:
-    """Return the most probable other classes with their probabilities."""
-    others = pd.Series(probabilities, CHROMOSOMES).drop(assigned, errors="ignore")
-    likely = others.sort_values(ascending=False, kind="stable")
-    return list(likely[likely >= LEAST].head(LISTED).items())

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part
-from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part, network_picture
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
     METAPHASES,
@@ -106,7 +105,9 @@ def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> Re
     pixels = read_picture(path)[..., 0]
     left, top = box[:2].astype(int).tolist()
     cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
-    file = ReviewedFile(name, str(path), "", None, NO_NETWORK, upside_down=False, area=int(cut.mask.sum()))
+    file = ReviewedFile(
+        name, str(path), "", None, NO_NETWORK, 0.0, False, [], upside_down=False, area=int(cut.mask.sum())
+    )
     boxes = dict(cell.boxes)
     boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
     return replace(cell, files=[*cell.files, file], boxes=boxes)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from cytogenetics.cells.assignment import CHROMOSOMES, numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import karyotype_posterior
-from cytogenetics.cells.prior import KaryotypePriors
 from hypothesis import strategies as st
 
 from karyocyte.common.errors import UserError

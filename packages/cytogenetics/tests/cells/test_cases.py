@@ -11,8 +11,8 @@ from cytogenetics.cells.cases import (
     case_karyotype,
     share_constitution,
 )
-from cytogenetics.cells.posterior import karyotype_posterior
-from cytogenetics.cells.prior import MOSAIC, KaryotypePrior, KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import MOSAIC, KaryotypePrior, karyotype_posterior
 from cytogenetics.karyotypes.naming import name_karyotype
 from hypothesis import given
 from hypothesis import strategies as st

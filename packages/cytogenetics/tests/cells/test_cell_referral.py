@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from cytogenetics.cells import cell_referral
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
-from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds, doubts
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
@@ -46,11 +46,11 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     # Both right or both wrong, so that the odds of 0.55 to 0.45 count twice.
     share = 0.45**2 / (0.45**2 + 0.55**2)
     assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
-    assert doubts(cell, np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
-    assert doubts(cell, np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
-    assert doubts(cell, 1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
-    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.5)) == []
-    assert doubts(cell, np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
+    assert cell.doubts(np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
+    assert cell.doubts(np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
+    assert cell.doubts(1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
+    assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.5)) == []
+    assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
     assert karyotype_of_cell(exchangeable(), PRIORS, rows, 0.95).expected_wrong == 0
 

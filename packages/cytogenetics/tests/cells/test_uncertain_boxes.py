@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from cytogenetics.cells.box_choice import Boxes
-from cytogenetics.cells.prior import KaryotypePriors
-from cytogenetics.cells.uncertain_boxes import BoxChoice, NamingSettings, karyotype_of_boxes, pooled_karyotype
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.uncertain_boxes import BoxChoice, Boxes, NamingSettings, karyotype_of_boxes, pooled_karyotype
 
 from karyocyte.common.karyotype import CHROMOSOMES
 

@@ -15,13 +15,13 @@ from cytogenetics.review.decisions import DecisionLog
 from datamodules.sources import list_images
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
-from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 from tests.helpers.terminal import error_of, run_app
 
 
 @pytest.fixture
 def output(tmp_path):
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -67,7 +67,7 @@ def test_the_page_is_served_until_ctrl_c(output):
 
 def test_labels_of_cells_without_a_case_have_no_column_of_cases(tmp_path):
     """Else a training would take all for images of no subject, in place of the cells."""
-    write_bundle(tmp_path / "out", case=None)
+    write_cells(tmp_path / "out", case=None)
     approve(tmp_path / "out" / "decisions.jsonl", "reader1", MALE)
     run_app(app, tmp_path / "out", "--export-labels", tmp_path / "labels.csv")
     assert list(pd.read_csv(tmp_path / "labels.csv")) == ["path", "class", "cell_id"]

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.uncertain_boxes import NamingSettings
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
@@ -19,6 +21,7 @@ from tests.helpers.images import write_image
 RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
 
 
+NAMING = NamingSettings(KaryotypePriors(), 0.95, balanced=False)
 PREPARE = compose_config(["+experiment=chromosomes"]).prepare
 
 
@@ -38,7 +41,7 @@ def predict(tmp_path):
 
     def call(combiner=None):
         network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
-        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, balanced=False)
+        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, NAMING)
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, PREPARE, {}, pool)
             return np.exp(model.predict(files, pool).log_probabilities)

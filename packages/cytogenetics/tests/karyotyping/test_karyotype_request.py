@@ -1,47 +1,35 @@
-"""Classes that an expert has fixed."""
+"""What is asked of scripts/karyotype.py, before a model is loaded."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from cytogenetics.images.cells import Cell
-from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, read_drawn, read_fixed
-from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_REFINER
+from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest
+from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_REFINER
 
-from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from packages.cytogenetics.tests.review.bundles import decision
-from tests.helpers.chromosomes import write_table
-
-
-def cell(name, *files, case=None):
-    return Cell(name, case, tuple(ImageFile(Path(file), file, ()) for file in files))
-
-
-CELLS = [cell("c1", "c1/a.png", "c1/b.png", "same.png"), cell("c2", "c2/a.png", "same.png", case="p")]
-
-
-def fixed(tmp_path, rows):
-    return read_fixed(write_table(tmp_path / "fixed.csv", rows), CELLS)
+from karyocyte.common.paths import ROOT
 
 
 def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
-    request = KaryotypeRequest(words=["some", "cells"])
+    request = KaryotypeRequest.of(["some", "cells"])
     assert request.folder == Path("outputs", "karyotypes", "cells")
-    assert KaryotypeRequest(words=["some", "cells"], output=tmp_path).folder == tmp_path
+    assert KaryotypeRequest.of(["some", "cells"], output=tmp_path).folder == tmp_path
 
 
 def test_the_built_in_cutter_cuts_unless_there_is_to_be_none():
-    assert KaryotypeRequest(words=["pictures"]).cutter == BUILT_IN_CUTTER
-    assert KaryotypeRequest(words=["pictures", "cutter=none"]).cutter is None
+    assert KaryotypeRequest.of(["pictures"]).pictures.cutter == BUILT_IN_CUTTER
+    assert KaryotypeRequest.of(["pictures", "cutter=none"]).pictures.cutter is None
 
 
 def test_the_built_in_refiner_goes_with_the_built_in_detectors():
     own = f"detector={BUILT_IN_DETECTOR}"
-    assert KaryotypeRequest(words=["pictures"]).refiner == BUILT_IN_REFINER
-    assert KaryotypeRequest(words=["pictures", "refiner=none"]).refiner is None
-    assert KaryotypeRequest(words=["pictures", own]).refiner is None
-    named = KaryotypeRequest(words=["pictures", own, f"refiner={BUILT_IN_REFINER}"])
-    assert (named.refiner, list(named.detectors)) == (BUILT_IN_REFINER, [BUILT_IN_DETECTOR])
+    assert KaryotypeRequest.of(["pictures"]).pictures.refiner == BUILT_IN_REFINER
+    assert KaryotypeRequest.of(["pictures", "refiner=none"]).pictures.refiner is None
+    assert KaryotypeRequest.of(["pictures", own]).pictures.refiner is None
+    named = KaryotypeRequest.of(["pictures", own, f"refiner={BUILT_IN_REFINER}"])
+    assert (named.pictures.refiner, list(named.pictures.detectors)) == (BUILT_IN_REFINER, [BUILT_IN_DETECTOR])
 
 
 @pytest.mark.parametrize(
@@ -55,120 +43,13 @@ def test_the_built_in_refiner_goes_with_the_built_in_detectors():
 )
 def test_a_network_of_another_kind_or_without_effect_is_refused(tmp_path, words, error):
     with pytest.raises(UserError, match=error):
-        KaryotypeRequest(words=[str(tmp_path), *words], output=tmp_path / "out").check()
+        KaryotypeRequest.of([str(tmp_path), *words], output=tmp_path / "out").open()
 
 
-def test_without_a_table_nothing_is_fixed():
-    assert read_fixed(None, CELLS) == [{}, {}]
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"), [("1", "1"), ("24", "Y"), ("chr07", "7"), ("5.0", "5"), ("none", "none"), ("MAR", "mar")]
-)
-def test_classes_by_file(tmp_path, text, kind):
-    assert fixed(tmp_path, [{"file": "c2/a.png", "class": text}]) == [{}, {"c2/a.png": kind}]
-
-
-def test_a_table_of_all_chromosomes_fixes_by_its_column_fixed(tmp_path):
-    rows = [
-        {"case": "", "cell": "c1", "file": "c1/a.png", "class": "4", "fixed": ""},
-        {"case": "p", "cell": "c2", "file": "same.png", "class": "4", "fixed": "5"},
-    ]
-    assert fixed(tmp_path, rows) == [{}, {"same.png": "5"}]
-
-
-@pytest.mark.parametrize(
-    ("rows", "value"),
-    [
-        ([{"file": "c1/a.png"}], "class"),
-        ([{"class": "1"}], "file"),
-        ([{"file": "c3/a.png", "class": "1"}], "c3/a.png"),
-        ([{"file": "same.png", "class": "1"}], "same.png is in 2 cells"),
-        ([{"file": "c1/a.png", "cell": "c2", "class": "1"}], "c2 / c1/a.png"),
-        ([{"file": "c1/a.png", "class": "25"}], "class 25"),
-        ([{"file": "c1/a.png", "class": text} for text in ("X", "23", "7")], "row 4: c1/a.png has another class"),
-        ([{"file": "c1/a.png", "class": "1", "fixed": ""}], "fixes nothing"),
-    ],
-)
-def test_unfit_tables_are_errors(tmp_path, rows, value):
-    with pytest.raises(UserError, match=value):
-        fixed(tmp_path, rows)
-
-
-def decided(tmp_path, *decisions):
-    path = tmp_path / "decisions.jsonl"
-    path.write_bytes(b"".join(one.line + b"\n" for one in decisions))
-    return path
-
-
-def test_decisions_of_a_review_as_they_are(tmp_path):
-    path = decided(
-        tmp_path,
-        decision("move", cell="c1", image="c1/a.png", to="3", from_class="4"),
-        decision("approve", cell="p.c2", to="46,XX", classes={"c2/a.png": "mar", "same.png": "none"}),
-    )
-    assert read_fixed(path, CELLS) == [{"c1/a.png": "3"}, {"c2/a.png": "mar", "same.png": "none"}]
-
-
-@pytest.mark.parametrize(
-    ("other", "value"),
-    [
-        ({"cell": "c9"}, "has reviewed c9, which is none of the cells"),
-        ({"image": "c1/z.png"}, "c1 / c1/z.png is in none of the cells"),
-        ({"reader": "reader2", "to": "5"}, "readers differ on c1/a.png"),
-    ],
-)
-def test_decisions_that_do_not_fit(tmp_path, other, value):
-    move = {"cell": "c1", "image": "c1/a.png", "to": "3", "from_class": "4"}
-    path = decided(tmp_path, decision("move", **move), decision("move", **{**move, **other}))
-    with pytest.raises(UserError, match=value):
-        read_fixed(path, CELLS)
-
-
-BOX = (0.0, 0.0, 20.0, 20.0)
-ADD = {"cell": "c1", "boxes": [BOX]}
-
-
-def test_boxes_that_readers_have_drawn(tmp_path):
-    add = decision("add", **ADD)
-    (name,) = add.drawn
-    named = decision("move", cell="c1", image=name, to="3")
-    cut = decision("cut", cell="c1", image="c1/a.png", boxes=[BOX, BOX], points=[(0.0, 0.0), (9.0, 9.0)])
-    rejected = [decision("add", **{**ADD, "cell": "p.c2"}), decision("reject", cell="p.c2", text="blurred")]
-    drawn = read_drawn(decided(tmp_path, add, named, cut, *rejected))
-    assert {stem: list(state.drawn) for stem, state in drawn.items()} == {"c1": [name, *cut.drawn]}
-    assert drawn["c1"].removed == {"c1/a.png"}
-    assert read_drawn(None) == read_drawn(tmp_path / "table.csv") == {}
-
-
-def test_decisions_that_only_draw_fix_no_class_and_are_no_error(tmp_path):
-    assert read_fixed(decided(tmp_path, decision("add", **ADD)), CELLS) == [{}, {}]
-    with pytest.raises(UserError, match="fixes nothing"):
-        read_fixed(decided(tmp_path, decision("note", cell="c1", text="good")), CELLS)
-
-
-def test_what_is_drawn_and_then_no_chromosome_is_not_fixed(tmp_path):
-    add = decision("add", **ADD)
-    moves = [decision("move", cell="c1", image=name, to="none") for name in (*add.drawn, "c1/a.png")]
-    assert read_fixed(decided(tmp_path, add, *moves), CELLS) == [{"c1/a.png": "none"}, {}]
-
-
-def test_readers_who_have_drawn_different_boxes_are_an_error(tmp_path):
-    other = decision("move", cell="c1", reader="reader2", image="c1/a.png", to="3")
-    note = decision("note", cell="c1", reader="reader3", text="good")
-    with pytest.raises(UserError, match="readers have drawn different boxes in c1"):
-        read_drawn(decided(tmp_path, decision("add", **ADD), note, other))
-    assert len(read_drawn(decided(tmp_path, decision("add", **ADD), note))) == 1
-
-
-def test_what_is_rejected_fixes_nothing(tmp_path):
-    move = decision("move", cell="c1", image="c1/a.png", to="3", from_class="4")
-    with pytest.raises(UserError, match="fixes nothing"):
-        read_fixed(decided(tmp_path, move, decision("reject", cell="c1", text="blurred")), CELLS)
-
-
-def test_exported_labels_name_files_relative_to_themselves(tmp_path):
-    folder = tmp_path / "cells"
-    cells = [Cell("c", None, (ImageFile(folder / "a.png", "c/a.png", ()),))]
-    table = write_table(tmp_path / "tables" / "labels.csv", [{"path": "../cells/a.png", "class": "7", "cell_id": "c"}])
-    assert read_fixed(table, cells) == [{"c/a.png": "7"}]
+def test_a_wrong_command_line_is_refused_without_torch(tmp_path):
+    words = ["runtime=onnx", str(BUILT_IN), str(tmp_path)]
+    code = "import sys; from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest as request\n"
+    code += f"try: request.of({words}).open()\n"
+    code += "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["UserError", "False"]

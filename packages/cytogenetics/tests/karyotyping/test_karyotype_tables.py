@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cytogenetics.cells.box_choice import Boxes
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
@@ -26,8 +26,7 @@ from cytogenetics.karyotyping.karyotype_tables import (
     write_karyotype_page,
 )
 from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
-from cytogenetics.karyotyping.reader_task import boxes_of, doubts_of_size, reason_of, task_of
-from cytogenetics.review.cell_bundle import ReviewedCell, write_cell
+from cytogenetics.review.cell_bundle import write_strip
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place
 
@@ -140,7 +139,7 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     assert "mean distance from the training images 1.47, above 1.4" in far.reasons
     unknown = replace(far, distances={})
     used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
-    kept = [reviewed_cell(one, used, Path()).distance for one in (far, unknown)]
+    kept = [reviewed_cell(replace(one, predicted=used), Path()).distance for one in (far, unknown)]
     assert kept == [pytest.approx(4.4 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
@@ -242,7 +241,7 @@ def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_pat
     calls = list(one.karyotype.calls)
     calls[45] = replace(calls[45], probability=0.5)
     one = replace(one, karyotype=replace(one.karyotype, calls=calls))
-    write_cell(tmp_path / "review", "unsure", ReviewedCell(None, "unsure", [], []), pictures)
+    write_strip(tmp_path / "review" / "unsure.png", pictures)
     crops = re.findall(r'class="crop" style="([^"]+)"><img src="review/unsure.png"[^>]+style="([^"]+)"', page(one))
     assert crops == [("aspect-ratio: 1.0", "width: 4600%; left: -4500%; height: 400.0%; top: -100.0%")]
 
@@ -254,16 +253,16 @@ def test_cases_of_several_cells_are_listed(page):
 
 def test_a_reader_is_told_what_to_do_and_why():
     sure_cell = result(None, "sure", karyotype())
-    assert (task_of(sure_cell), reason_of(sure_cell)) == ("nothing to do", "")
-    assert task_of(entry("no", [])) == "look at the picture"
+    assert (sure_cell.task, sure_cell.why) == ("nothing to do", "")
+    assert entry("no", []).task == "look at the picture"
     unsure = entry("unsure", karyotype(), wrong=0.6)
-    assert task_of(unsure).startswith("look at ")
-    assert "unsure/" in reason_of(unsure)
+    assert unsure.task.startswith("look at ")
+    assert "unsure/" in unsure.why
     boxes = replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0))
-    assert task_of(boxes) == "check the boxes"
-    assert "100 of 46 boxes" in reason_of(boxes)
+    assert boxes.task == "check the boxes"
+    assert "100 of 46 boxes" in boxes.why
     copy = "a and b look like two pictures of one chromosome"
-    assert reason_of(replace(boxes, copies=(copy,))) == f"{copy}."
+    assert replace(boxes, copies=(copy,)).why == f"{copy}."
 
 
 def test_the_boxes_of_a_metaphase_are_counted():
@@ -276,8 +275,8 @@ def test_the_boxes_of_a_metaphase_are_counted():
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
     metaphase = MetaphaseFile("picture.png", boxes=boxes)
     cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
-    assert boxes_of(cell) == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
-    assert boxes_of(replace(cell, metaphase=None)) == ""
+    assert cell.boxes == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
+    assert replace(cell, metaphase=None).boxes == ""
 
 
 def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
@@ -289,7 +288,9 @@ def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
         found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
         places[row] = Place(str(row), 10 * row, 20, 5, 8)
     drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
-    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn), "cell")
+    picture, karyogram = overlays(
+        replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn), "cell", set()
+    )
     assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
     for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
         assert (there.anchor, there.leads_to) == (here.leads_to, here.anchor)
@@ -303,5 +304,5 @@ def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(ar
     cell = result(None, "c", karyotype())
     files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
     sized = replace(cell, files=tuple(files))
-    assert [text.split(",")[0] for text in doubts_of_size(sized)] == said
+    assert [text.split(",")[0] for text in sized.doubts_of_size] == said
     assert sized.reasons == cell.reasons

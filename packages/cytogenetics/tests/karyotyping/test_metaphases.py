@@ -4,16 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from cytogenetics.commands.karyotype import app
+from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.karyotyping.metaphases import (
     SCALE,
-    ChromosomeFinder,
     cut_pictures,
     find_pictures,
-    objects_outside,
     why_no_metaphase,
 )
 from cytogenetics.metaphases.box_finder import BoxFinder, FoundBoxes
-from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.metaphases.data.cut_out import cut_out, objects_outside
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
@@ -52,8 +51,9 @@ def folder(drawn, tmp_path):
 class TrueBoxes:
     """Knows the boxes of the drawn picture, and finds another one, which is none, with a probability of 0.2."""
 
-    def __init__(self, drawn):
+    def __init__(self, drawn, cut=cut_out):
         self.drawn = drawn
+        self.cut_out = cut
 
     def find(self, image):
         if image.shape[:2] != self.drawn.pixels.shape:
@@ -80,9 +80,7 @@ def test_the_kind_of_pictures_is_seen_from_the_pictures(drawn, folder, tmp_path)
 def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
     images = find_image_files([folder], tmp_path / "cache", progress=False)
     (tmp_path / "out").mkdir()
-    cells, (one, white) = cut_pictures(
-        images, ChromosomeFinder(TrueBoxes(drawn), cut_out), tmp_path / "out", progress=False
-    )
+    cells, (one, white) = cut_pictures(images, TrueBoxes(drawn), tmp_path / "out", progress=False)
     assert [(cell.case, cell.name) for cell in cells.cells] == [("case1", "one"), ("case1", "white")]
     assert len(cells.cells[0].files) in (46, 47)  # the other box holds nothing but ground, or a speck
     assert all(file.name in one.found for file in cells.cells[0].files)
@@ -101,8 +99,9 @@ def test_boxes_that_a_reader_has_drawn_are_cut_out_as_well(drawn, folder, tmp_pa
 
     def found(output, *actions):
         (tmp_path / output).mkdir()
-        finder = ChromosomeFinder(TrueBoxes(drawn), cut_out, {"one": CellDecisions(list(actions))})
-        _, (one,) = cut_pictures(images, finder, tmp_path / output, progress=False)
+        state = CellDecisions(list(actions))
+        added = {"one": DrawnBoxes(state.drawn, state.removed)}
+        _, (one,) = cut_pictures(images, TrueBoxes(drawn), tmp_path / output, progress=False, drawn=added)
         return one.found
 
     before = found("before")
@@ -125,8 +124,7 @@ def test_two_boxes_with_the_same_cut_out_are_one_chromosome(drawn, folder, tmp_p
 
     (tmp_path / "out").mkdir()
     images = find_image_files([folder / "case1" / "one.png"], tmp_path / "cache", progress=False)
-    finder = ChromosomeFinder(TrueBoxes(drawn), cut_twice)
-    _, (one,) = cut_pictures(images, finder, tmp_path / "out", progress=False)
+    _, (one,) = cut_pictures(images, TrueBoxes(drawn, cut_twice), tmp_path / "out", progress=False)
     outlines = [found.outline.tolist() for found in one.found.values()]
     assert all(outlines.count(outline) == 1 for outline in outlines)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cytogenetics.metaphases.box_finder import BoxFinder
+from cytogenetics.metaphases.box_finder import BoxFinder, together
 from scipy.special import expit, logit
 
 BOX = np.array([[10, 10, 50, 30]], np.float32)
@@ -17,8 +17,9 @@ class Finds:
         self.found = (BOX + np.float32(moved), np.array([score], np.float32))
         self.description = SimpleNamespace(scale=scale, calibration=(2.0, 0.5))
         self.seen = []
+        self.module = self
 
-    def find(self, picture, scale):
+    def find_in_picture(self, picture, scale):
         self.seen.append((picture.shape, scale))
         return self.found
 
@@ -83,3 +84,11 @@ def test_boxes_that_are_hardly_seen_are_no_proposals():
     assert [len(boxes) for boxes, _ in BoxFinder([Finds(0.05, 0, 0.5)]).proposals(IMAGE)] == [0, 0, 0]
     # Without a refiner its calibrated probability decides.
     assert len(BoxFinder([Finds(0.05, 0, 0.5)]).find(IMAGE).boxes) == 1
+
+
+def test_boxes_that_are_found_twice_are_one():
+    first = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32), np.array([0.9, 0.4], np.float32)
+    second = np.array([[0, 0, 10, 12]], np.float32), np.array([0.3], np.float32)
+    boxes, scores = together([first, second])
+    np.testing.assert_allclose(boxes, [[0, 0, 10, 10.5], [50, 50, 60, 60]])
+    np.testing.assert_allclose(scores, [0.6, 0.2])

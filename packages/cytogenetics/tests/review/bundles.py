@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_karyotype import karyotype_of_cell
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.review.cell_bundle import (
     FOLDER,
     CellSummary,
@@ -11,9 +12,8 @@ from cytogenetics.review.cell_bundle import (
     ReviewedCell,
     ReviewedFile,
     ReviewIndex,
-    rounded,
-    write_cell,
-    write_index,
+    write_bundle,
+    write_strip,
 )
 from cytogenetics.review.decisions import Decision
 
@@ -37,7 +37,19 @@ def log_probabilities(classes, certainty=0.97):
     return np.log(probabilities)
 
 
-def write_bundle(output: Path, cells: int = 2, case: str | None = "case", name: str = "{:02d}.png") -> ReviewBundle:
+def named_cell(case, name, files, logs, **values: object) -> ReviewedCell:
+    """Return a cell of files, each a name, a path and an area, as it is named by their log-probabilities."""
+    karyotype = karyotype_of_cell(logs, KaryotypePriors(), {}, 0.95, balanced=True)
+    reviewed = []
+    for row, ((file, path, area), call) in enumerate(zip(files, karyotype.calls, strict=True)):
+        numbers = (logs[row].tolist(), call.probability, call.doubtful, karyotype.others(row))
+        reviewed.append(ReviewedFile(file, path, call.assigned, None, *numbers, upside_down=False, area=area))
+    iscn, reasons = karyotype.karyotype and karyotype.karyotype.iscn, list(karyotype.reasons)
+    left_out = values.pop("left_out", [])
+    return ReviewedCell(case, name, reviewed, left_out, iscn, karyotype.probability, reasons, **values)
+
+
+def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: str = "{:02d}.png") -> ReviewBundle:
     """Write cells c0, c1, ... of a male; in the last one, which is the most doubtful, a 5 resembles a 4."""
     folder = output / FOLDER
     folder.mkdir(parents=True)
@@ -46,24 +58,22 @@ def write_bundle(output: Path, cells: int = 2, case: str | None = "case", name: 
         pictures[row, 5 : 36 - row // 2, 5:11] = 200
         pictures[row, 8:11, 5:11] = 90  # a band
     pictures[17] = np.roll(pictures[17], 3, axis=0)  # the second 9 lies lower
-    summaries = []
+    summaries, named = [], {}
     for number in range(cells):
         logs = log_probabilities(MALE)
         if number == cells - 1:
             logs[8] = np.log(np.full(24, 0.02 / 22))
             logs[8, [3, 4]] = np.log([0.5, 0.48])
         files = []
-        for row, kind in enumerate(MALE):
+        for row in range(len(MALE)):
             file = f"c{number}/{name.format(row)}"
             path = write_image(output / "images" / file, 255 - pictures[row])
-            area = int((pictures[row, ..., 0] > 0).sum())
-            logs_of = rounded(logs[row])
-            files.append(ReviewedFile(file, str(path), kind, None, logs_of, False, False, area))
-        cell = ReviewedCell(case, f"c{number}", files, [])
-        write_cell(folder, f"c{number}", cell, pictures)
+            files.append((file, str(path), int((pictures[row, ..., 0] > 0).sum())))
+        named[f"c{number}"] = named_cell(case, f"c{number}", files, logs)
+        write_strip(folder / f"c{number}.png", pictures)
         summaries.append(
             CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
         )
     priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
-    write_index(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
+    write_bundle(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries), named)
     return ReviewBundle(output)

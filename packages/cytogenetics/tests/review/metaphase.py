@@ -7,7 +7,7 @@ out; and the Y was not found.
 from pathlib import Path
 
 import numpy as np
-from cytogenetics.cells.prior import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.metaphases.data.cut_out import cut_out
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
@@ -16,15 +16,12 @@ from cytogenetics.review.cell_bundle import (
     CellSummary,
     ReviewBundle,
     ReviewedBox,
-    ReviewedCell,
-    ReviewedFile,
     ReviewIndex,
-    rounded,
-    write_cell,
-    write_index,
+    write_bundle,
+    write_strip,
 )
 
-from packages.cytogenetics.tests.review.bundles import MALE, log_probabilities
+from packages.cytogenetics.tests.review.bundles import MALE, log_probabilities, named_cell
 from tests.helpers.images import write_image
 
 MARGIN = 4
@@ -64,6 +61,7 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
     found = np.array([(*TRUE[0, :2], *TRUE[1, 2:]), *pieces, *TRUE[3:45]], np.float32)
     classes = [MALE[0], MALE[2], MALE[2], *MALE[3:45]]
     (output / FOLDER).mkdir(parents=True)
+    named = {}
     for number in range(cells):
         stem = f"m{number}"
         write_image(output / METAPHASES / f"{stem}.png", picture)
@@ -72,15 +70,15 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
             name = f"{stem}/{place + 1:02}.png"
             write_image(output / CUT_OUTS / name, cut.pixels)
             boxes[name] = ReviewedBox.of(found[place], cut.outline)
-            logs = rounded(log_probabilities(classes)[place])
-            area = int(cut.mask.sum())
-            files.append(ReviewedFile(name, f"{CUT_OUTS}/{name}", classes[place], None, logs, False, False, area))
+            files.append((name, f"{CUT_OUTS}/{name}", int(cut.mask.sum())))
         left_out = [f"{stem}/45.png: no chromosome"]
-        cell = ReviewedCell(None, stem, files[:-1], left_out, boxes=boxes)
+        logs = log_probabilities(classes)[:-1]
+        named[stem] = named_cell(None, stem, files[:-1], logs, left_out=left_out, boxes=boxes)
         pictures = np.full((44, 50, 16, 3), 200, np.uint8)
         pictures[:, :5] = 0
-        write_cell(output / FOLDER, stem, cell, pictures)
+        write_strip(output / FOLDER / f"{stem}.png", pictures)
     summaries = [CellSummary(f"m{number}", f"m{number}", 0.1) for number in range(cells)]
     priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
-    write_index(output / FOLDER, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries))
+    index = ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries)
+    write_bundle(output / FOLDER, index, named)
     return ReviewBundle(output)

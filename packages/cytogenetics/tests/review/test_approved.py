@@ -13,7 +13,7 @@ from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions, DecisionLog
 
 from karyocyte.common.files import read_csv, write_text
-from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 
 STATE = '<span class="state" data-stem="c{}">prediction</span>'
 PAGE = STATE.format(0) + STATE.format(1)
@@ -21,7 +21,7 @@ PAGE = STATE.format(0) + STATE.format(1)
 
 @pytest.fixture
 def output(tmp_path):
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     write_text(tmp_path / "out" / "index.html", PAGE)
     return tmp_path / "out"
 

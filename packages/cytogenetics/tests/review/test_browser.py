@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 
-from cytogenetics.review.cell_bundle import write_index
+from cytogenetics.review.cell_bundle import write_bundle
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
 from cytogenetics.review.server import Reader
 
-from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.predicted import write_table
 from packages.cytogenetics.tests.review.serving import served
@@ -56,7 +56,7 @@ def review(tmp_path):
 
 @pytest.fixture
 def cells(tmp_path):
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -129,9 +129,9 @@ def test_enter_approves_after_a_click_in_the_queue(page, review, cells, tmp_path
 
 
 def test_the_most_doubtful_cell_is_next_also_where_a_correction_moves_the_open_one(page, review, tmp_path):
-    bundle = write_bundle(tmp_path / "out", 4, case=None)
+    bundle = write_cells(tmp_path / "out", 4, case=None)
     lines = [replace(bundle.index.cells[0], expected_errors=0.0), *bundle.index.cells[1:]]
-    write_index(bundle.folder, replace(bundle.index, cells=lines))
+    write_bundle(bundle.folder, replace(bundle.index, cells=lines), {})
     open_cells(page, review(tmp_path / "out"))
     assert page.inner_text("#title") == "c3"
     named(page, "5").click()  # the chromosome that is in doubt
@@ -146,7 +146,7 @@ def test_the_most_doubtful_cell_is_next_also_where_a_correction_moves_the_open_o
 
 def test_names_are_text(page, review, tmp_path):
     name = "<img src=x onerror=document.body.remove()>"
-    write_bundle(tmp_path / "hostile", case=name)
+    write_cells(tmp_path / "hostile", case=name)
     open_cells(page, review(tmp_path / "hostile"))
     assert page.inner_text("#title") == f"{name} / c1"
     assert page.locator("img[src=x]").count() == 0
@@ -218,7 +218,7 @@ def test_notes_and_rejections(page, review, cells, tmp_path):
 
 @pytest.mark.parametrize(("letters", "note"), [(2, 0), (24, 100), (90, 500)])
 def test_each_approved_cell_is_printed_on_one_sheet(page, tmp_path, letters, note):
-    write_bundle(tmp_path / "out", name="x" * (letters - 2) + "{:02d}.png")
+    write_cells(tmp_path / "out", name="x" * (letters - 2) + "{:02d}.png")
     review = CellReview(tmp_path / "out")
     log = DecisionLog(tmp_path / "out" / "decisions.jsonl")
     for cell in review.stems:

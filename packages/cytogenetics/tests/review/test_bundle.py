@@ -7,7 +7,7 @@ import pytest
 from cytogenetics.review.cell_bundle import ReviewBundle
 
 from karyocyte.common.errors import UserError
-from packages.cytogenetics.tests.review.bundles import write_bundle
+from packages.cytogenetics.tests.review.bundles import write_cells
 
 STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")
 
@@ -20,7 +20,7 @@ STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")
     ],
 )
 def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, change):
-    index = write_bundle(tmp_path / "out").folder / "index.json"
+    index = write_cells(tmp_path / "out").folder / "index.json"
     values = json.loads(index.read_text())
     change(values)
     index.write_text(json.dumps(values))

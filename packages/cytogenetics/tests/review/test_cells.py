@@ -1,4 +1,4 @@
-"""Cells are solved anew around what a reader has fixed."""
+"""Cells are as they were named, and solved anew around what a reader has fixed."""
 
 import re
 from dataclasses import replace
@@ -7,17 +7,17 @@ from itertools import permutations
 import numpy as np
 import pytest
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.review.cell_bundle import ReviewedCell, ReviewedFile, rounded
+from cytogenetics.review.cell_bundle import ReviewedCell, ReviewedFile
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
 
 from karyocyte.common.karyotype import CHROMOSOMES
-from packages.cytogenetics.tests.review.bundles import MALE, decision, log_probabilities, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, decision, log_probabilities, write_cells
 
 
 @pytest.fixture
 def review(tmp_path):
-    write_bundle(tmp_path)
+    write_cells(tmp_path)
     return CellReview(tmp_path)
 
 
@@ -54,7 +54,7 @@ def test_others_are_assigned_around_a_fixed_chromosome(review):
 def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
     review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(0.01, 0, 1.0))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), distance=1.2)
-    wrong, distance = review.shown("c1", CellDecisions(), blind=False)["reasons"]
+    wrong, distance = review.shown("c1", moved("c1/00.png", MALE[0]), blind=False)["reasons"]
     assert re.fullmatch(r"expected wrong: 0\.\d+ of 46, above 0\.01", wrong)
     assert distance == "mean distance from the training images 1.2, above 1"
     fixed = CellDecisions([decision("move", cell="c1", image=f"c1/{row:02d}.png", to=MALE[row]) for row in range(46)])
@@ -90,9 +90,11 @@ def test_the_best_assignment_is_that_of_brute_force(review):
         for name in places:
             logs[free, CHROMOSOMES.index(name)] += 9.0
         logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-        files = [ReviewedFile(str(row), "", name, None, rounded(logs[row])) for row, name in enumerate(MALE)]
+        files = [
+            ReviewedFile(str(row), "", name, None, logs[row].tolist(), 1.0, False, []) for row, name in enumerate(MALE)
+        ]
         fixed = {str(row): name for row, name in enumerate(MALE) if row not in free}
-        _, solved = review.solve(ReviewedCell(None, "c", files, []), fixed)
+        _, solved = review.solve(ReviewedCell(None, "c", files, [], None, None, []), fixed)
         best = max(
             permutations(places),
             key=lambda names: sum(logs[row, CHROMOSOMES.index(name)] for row, name in zip(free, names, strict=True)),

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from datamodules.sources import list_images
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
-from packages.cytogenetics.tests.review.bundles import MALE, decision, write_bundle
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 from packages.cytogenetics.tests.review.metaphase import LEFT_OUT, LINE, PIECES, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.scripted import review_killed, written
 from tests.helpers.terminal import error_of, run_app
@@ -170,7 +170,7 @@ def test_bad_drawings_are_not_kept(output, review, action, values, code):
 
 
 def test_single_chromosomes_have_no_picture(tmp_path, review):
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     client = review(tmp_path / "out")
     assert client.get("items/c0").json()["boxes"] == []
     assert client.get("metaphases/c0.png").status_code == 404

@@ -12,7 +12,7 @@ from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.server import STATIC, Reader, ReviewServer, review_app
 from starlette.testclient import TestClient
 
-from packages.cytogenetics.tests.review.bundles import write_bundle
+from packages.cytogenetics.tests.review.bundles import write_cells
 
 ADDRESS = "http://127.0.0.1:8000"
 ORIGIN = {"Origin": ADDRESS}
@@ -21,7 +21,7 @@ ORIGIN = {"Origin": ADDRESS}
 @pytest.fixture
 def review(tmp_path):
     """A function that opens the review of two cells as a reader and returns a client."""
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     reviewed = CellReview(tmp_path / "out")
     logs = []
 
@@ -199,7 +199,7 @@ def test_a_lost_file_of_decisions_is_an_error(review, tmp_path):
 
 
 def test_two_readers_of_one_server_lose_nothing(tmp_path):
-    write_bundle(tmp_path / "out")
+    write_cells(tmp_path / "out")
     reviewed = CellReview(tmp_path / "out")
     log = DecisionLog(tmp_path / "out" / "decisions.jsonl")
     servers = {name: ReviewServer(reviewed, log, Reader(name, False)) for name in ("anna", "ben")}

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from cytogenetics.metaphases.data.crops import crop_boxes
-from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.metaphases.data.cut_out import crop_boxes, cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.light import change_light, light_operations
-from cytogenetics.metaphases.data.picture import network_picture
 from cytogenetics.synthesis.metaphase import Chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
 from torch.utils.data import Dataset

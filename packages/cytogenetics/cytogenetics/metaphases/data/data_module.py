@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
-from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.data.cut_out import network_picture
 from torch.utils.data import Dataset
 
 from datamodules.io.decode import read_image

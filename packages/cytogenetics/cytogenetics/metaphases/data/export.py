@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cytogenetics.metaphases.data.cut_out import cut_out
+from cytogenetics.metaphases.data.cut_out import cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.data.picture import network_picture
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN
 
 from datamodules.export import LABELS

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import torch
 from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.light import change_light, light_operations
-from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.networks.refiner import UNIT
 from torch.utils.data import Dataset
 
 from datamodules.io.decode import read_image
@@ -29,7 +30,6 @@ AROUND = 1.5  # side of what an image shows, times the longer side of its box
 SMALLEST = 0.35 * AROUND  # that side at least, times the median of the longer sides of the picture's boxes
 OTHER = 85  # gray value of the channel of other boxes; where these overlap it adds up
 RIGHT = 0.5  # intersection over union with a true box, from which on a proposal may be its
-UNIT = 0.25  # of the side of an image: unit of the offsets
 # Proposals of a picture in training: those that the detectors find, or the true boxes, less exactly.
 FOUND_NOISE, FOUND_WRONG = 0.03, 0.12  # standard deviation of sides, of the box; share of wrong boxes that are added
 DRAWN_NOISE, DRAWN_WRONG, DRAWN_LOST = 0.07, 0.25, 0.03
@@ -46,16 +46,6 @@ class ProposalImages:
     images: np.ndarray
     sides: np.ndarray  # of what the images show, pixels of the picture, float32, shape (n,)
     sizes: np.ndarray  # logarithm of the longer side of the box over the median of all, float32, shape (n,)
-
-
-def moved_boxes(boxes: np.ndarray, offsets: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return boxes, shape (n, 4), whose sides are moved by offsets, shape (n, 4), in UNIT of the sides of their images.
-
-    A box that would have a side of less than a pixel stays where it is.
-    """
-    moved = boxes + offsets * sides[:, None] * UNIT
-    lost = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 1
-    return np.where(lost[:, None], boxes, moved).astype(np.float32)
 
 
 def proposal_images(picture: np.ndarray, boxes: np.ndarray, rows: np.ndarray) -> ProposalImages:

@@ -1,9 +1,10 @@
 """The LightningModule that tells which pixels of a box belong to its chromosome."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from cytogenetics.portable.pictures import PictureNetworks
 from torch import nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
@@ -29,6 +30,8 @@ class Cutter(StagedModule):
         facts: Channel means and standard deviations that the backbone expects, and timm's arguments.
         settings: Optimiser, schedule and learning rate; its loss is not used.
     """
+
+    kind: ClassVar[PictureNetworks] = "cutter"
 
     def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)

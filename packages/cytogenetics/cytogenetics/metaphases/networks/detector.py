@@ -1,14 +1,15 @@
 """The LightningModule that finds chromosomes in pictures of metaphases."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from cytogenetics.images.boxes import overlaps
-from cytogenetics.metaphases.networks.decoding import decode
 from cytogenetics.metaphases.networks.matching import average_precision, match
-from cytogenetics.metaphases.networks.network import CentreDecoder, Maps, levels_of
+from cytogenetics.metaphases.networks.network import CentreDecoder, Maps, decode, levels_of
 from cytogenetics.metaphases.networks.targets import SIDES_WEIGHT, detection_loss
+from cytogenetics.portable.pictures import PictureNetworks
 from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -18,6 +19,7 @@ from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 
 LEVELS = {"ap50": 0.5, "ap75": 0.75}  # intersection over union that a right box needs
+MULTIPLE = 32  # of pixels that height and width of a picture are padded to
 MONITORS = ("val/loss", *map("val/{}".format, LEVELS))
 
 
@@ -32,6 +34,8 @@ class Detector(StagedModule):
         facts: Channel means and standard deviations that the backbone's weights expect, and timm's arguments.
         settings: Optimiser, schedule and learning rate; its loss is not used.
     """
+
+    kind: ClassVar[PictureNetworks] = "detector"
 
     def __init__(self, backbone: nn.Module, head: CentreDecoder, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)
@@ -67,6 +71,21 @@ class Detector(StagedModule):
                 centres.append(maps.centres.sigmoid())
                 sides.append(maps.sides)
         return decode(Maps(torch.logit(torch.stack(centres).mean(0)), torch.stack(sides).mean(0)))
+
+    @torch.inference_mode()
+    def find_in_picture(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), that is scaled by ``scale``.
+
+        Returns:
+            Boxes in pixels of the picture before it was scaled, float32, (n, 4), and their scores, float32, (n,).
+        """
+        height, width = picture.shape
+        padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
+        batch = torch.from_numpy(padded)[None, None].to(self.device).float() / 255
+        boxes, scores = (one[0].cpu().numpy() for one in self.find_in_all_orientations(batch))
+        kept = scores > 0
+        limits = np.array([width, height] * 2, np.float32)
+        return boxes[kept].clip(0, limits) / np.float32(scale), scores[kept]
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""

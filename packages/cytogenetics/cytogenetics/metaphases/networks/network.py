@@ -1,4 +1,4 @@
-"""The network of the detector: features of four resolutions, joined at that of half the picture."""
+"""The network of the detector: features of four resolutions, joined at that of half the picture, and their boxes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import nms
 
 from karyocyte.common.errors import UserError
 
@@ -13,6 +14,9 @@ STRIDE = 2  # pixels of the picture per cell of the maps
 KINDS = 4  # maps of centres: wide boxes, tall ones, and those of chromosomes that rise or fall to the right
 RARE = -4.6  # logit of 0.01: first value of the maps of centres, of which few cells are one (RetinaNet, 2017, 4.1)
 SIDE = 16.0  # pixels: unit of the distances to the sides
+MOST = 120  # boxes of a picture; a cell has 46 chromosomes
+SAME = 0.7  # intersection over union from which on the less certain of two boxes is left out
+LEAST = 0.05  # score of a box
 
 
 class Maps(NamedTuple):
@@ -34,6 +38,39 @@ class Maps(NamedTuple):
         kinds = [1, 0, 2, 3]
         left, top, right, bottom = self.sides.transpose(-1, -2)[:, kinds].unbind(2)
         return Maps(self.centres.transpose(-1, -2)[:, kinds], torch.stack([top, left, bottom, right], dim=2))
+
+
+def decode(maps: Maps) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the boxes of each picture, the most certain first.
+
+    Returns:
+        left, top, right, bottom in pixels, float32, shape (B, MOST, 4), and their scores, 0 to 1, shape (B, MOST). A
+        picture with fewer boxes has scores of 0 at the end.
+    """
+    scores = maps.centres.sigmoid()
+    highest = functional.max_pool2d(scores, 3, stride=1, padding=1)
+    peaks = (scores * (scores == highest)).flatten(1)
+    best, cells = peaks.topk(min(2 * MOST, peaks.shape[1]))
+    height, width = maps.centres.shape[-2:]
+    boxes = scores.new_zeros(len(scores), MOST, 4)
+    kept_scores = scores.new_zeros(len(scores), MOST)
+    for number, (of_picture, cell) in enumerate(zip(best, cells, strict=True)):
+        cell = cell[of_picture >= LEAST]
+        row, column = cell % (height * width) // width, cell % width
+        places = (torch.stack([column, row]) + 0.5) * STRIDE
+        sides = maps.sides[number].transpose(0, 1).flatten(1)[:, cell]
+        found = boxes_of(places, sides)
+        kept = nms(found, of_picture[: len(cell)], SAME)[:MOST]
+        boxes[number, : len(kept)] = found[kept]
+        kept_scores[number, : len(kept)] = of_picture[kept]
+    return boxes, kept_scores
+
+
+def boxes_of(places: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
+    """Return boxes, shape (n, 4), of the x and y of cells, shape (2, n), and the distances to the sides, (4, n)."""
+    left, top, right, bottom = sides
+    x, y = places
+    return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
 
 
 class CentreDecoder(nn.Module):

@@ -1,9 +1,10 @@
 """The LightningModule that scores boxes which may be chromosomes, and moves them to where these are."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from cytogenetics.portable.pictures import PictureNetworks
 from torch import nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAveragePrecision
@@ -18,6 +19,7 @@ HIDDEN = 128
 DROPOUT = 0.2
 NEAR = 0.4  # intersection over union with a true box, above which the offsets are learned
 OFFSETS_WEIGHT = 2.0
+UNIT = 0.25  # of the side of an image: unit of the offsets
 SMOOTH = 0.05  # units of the offsets, below which their loss is quadratic
 
 
@@ -60,6 +62,8 @@ class BoxRefiner(StagedModule):
         facts: Channel means and standard deviations that the backbone expects, and timm's arguments.
         settings: Optimiser, schedule and learning rate; its loss is not used.
     """
+
+    kind: ClassVar[PictureNetworks] = "refiner"
 
     def __init__(self, backbone: nn.Module, head: RefinerHead, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)
@@ -115,3 +119,13 @@ class BoxRefiner(StagedModule):
         refined = self(scaled, torch.from_numpy(sizes).to(self.device))
         logits = torch.stack([refined.best, refined.overlap], dim=1)
         return logits.cpu().numpy(), refined.offsets.cpu().numpy()
+
+
+def moved_boxes(boxes: np.ndarray, offsets: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Return boxes, shape (n, 4), whose sides are moved by offsets, shape (n, 4), in UNIT of the sides of their images.
+
+    A box that would have a side of less than a pixel stays where it is.
+    """
+    moved = boxes + offsets * sides[:, None] * UNIT
+    lost = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 1
+    return np.where(lost[:, None], boxes, moved).astype(np.float32)

@@ -7,7 +7,7 @@ cells near a centre, not in one, which takes far fewer epochs; and Law and Deng,
 from collections.abc import Sequence
 
 import torch
-from cytogenetics.metaphases.networks.network import KINDS, STRIDE, Maps
+from cytogenetics.metaphases.networks.network import KINDS, STRIDE, Maps, boxes_of
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
 
@@ -69,13 +69,6 @@ def detection_loss(maps: Maps, image: torch.Tensor, boxes: Sequence[torch.Tensor
         of_centres = of_centres + _focal_loss(maps.centres[number], targets)
     count = max(1, sum(map(len, boxes)))
     return of_centres / count, of_sides / count
-
-
-def boxes_of(places: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
-    """Return boxes, shape (n, 4), of the x and y of cells, shape (2, n), and the distances to the sides, (4, n)."""
-    left, top, right, bottom = sides
-    x, y = places
-    return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
 
 
 def _nearness(boxes: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -1,13 +1,11 @@
 """Trained detectors, refiners and cutters, from their runs or from folders that need no run."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import numpy as np
 import torch
-from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
@@ -16,7 +14,6 @@ from cytogenetics.portable.pictures import (
     DETECTOR_FACTS,
     PICTURE_EXPERIMENTS,
     DetectorDescription,
-    PictureNetworks,
     picture_network,
 )
 from torch import nn
@@ -32,115 +29,43 @@ from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 
-SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
-MULTIPLE = 32  # of pixels that height and width are padded to
+Network = TypeVar("Network", bound=Detector | Cutter | BoxRefiner)
+NETWORKS: dict[str, type[Detector | Cutter | BoxRefiner]] = {one.kind: one for one in (Detector, Cutter, BoxRefiner)}
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedDetector:
-    """A detector with its weights, on the CPU or, where torch sees one, a GPU."""
+class Trained(Generic[Network]):
+    """A network with its weights, on the CPU or, where torch sees one, a GPU."""
 
     description: DetectorDescription
-    module: Detector
-
-    @torch.inference_mode()
-    def find(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), that is scaled by ``scale``.
-
-        Returns:
-            Boxes in pixels of the picture before it was scaled, float32, (n, 4), and their scores, float32, (n,).
-        """
-        height, width = picture.shape
-        padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
-        batch = torch.from_numpy(padded)[None, None].to(self.module.device).float() / 255
-        boxes, scores = (one[0].cpu().numpy() for one in self.module.find_in_all_orientations(batch))
-        kept = scores > 0
-        limits = np.array([width, height] * 2, np.float32)
-        return boxes[kept].clip(0, limits) / np.float32(scale), scores[kept]
+    module: Network
 
 
-def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each.
-
-    A box is the mean of those that are found in these ways, weighed by their scores; its score is their mean, in which
-    a box that is not found counts 0. The most certain is the first.
-    """
-    boxes = np.concatenate([boxes for boxes, _ in found])
-    scores = np.concatenate([scores for _, scores in found])
-    ways = np.repeat(np.arange(len(found)), [len(scores) for _, scores in found])
-    overlap = overlaps(boxes, boxes)
-    free = np.ones(len(boxes), bool)
-    kept = []
-    for row in np.argsort(-scores, kind="stable"):
-        if not free[row]:
-            continue
-        same = [row]
-        for way in range(len(found)):
-            others = np.where(free & (ways == way), overlap[row], 0.0)
-            if way != ways[row] and others.max(initial=0.0) >= SAME:
-                same.append(int(others.argmax()))
-        free[same] = False
-        kept.append((np.average(boxes[same], axis=0, weights=scores[same]), scores[same].sum() / len(found)))
-    kept.sort(key=lambda one: -one[1])
-    mean = np.array([box for box, _ in kept], np.float32).reshape(-1, 4)
-    return mean, np.array([score for _, score in kept], np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedRefiner:
-    """A refiner with its weights, likewise."""
-
-    description: DetectorDescription
-    module: BoxRefiner
-
-
-def load_detector(folder: Path) -> TrainedDetector:
-    """Load a detector from the folder of a finished run or of an export; errors are those of ``load``."""
-    description, module = load(folder, "detector")
-    assert isinstance(module, Detector)
-    return TrainedDetector(description, module)
-
-
-def load_cutter(folder: Path) -> Cutter:
-    """Load a cutter from the folder of a finished run or of an export; errors are those of ``load``."""
-    _, module = load(folder, "cutter")
-    assert isinstance(module, Cutter)
-    return module
-
-
-def load_refiner(folder: Path) -> TrainedRefiner:
-    """Load a refiner of boxes, likewise."""
-    description, module = load(folder, "refiner")
-    assert isinstance(module, BoxRefiner)
-    return TrainedRefiner(description, module)
-
-
-def load(folder: Path, kind: PictureNetworks) -> tuple[DetectorDescription, Detector | Cutter | BoxRefiner]:
-    """Load a network of a kind from the folder of a finished run or of an export, to where it computes fastest.
+def load(folder: Path, network: type[Network]) -> Trained[Network]:
+    """Load a network of a class from the folder of a finished run or of an export, to where it computes fastest.
 
     Raises:
         UserError: The folder holds none, or its files are missing, changed or damaged.
     """
+    kind = network.kind
     of_run = (folder / DETECTOR_FACTS).is_file()
     if picture_network(folder) != kind:
         raise UserError(
             f"{folder} holds no {kind}: train one (+experiment={PICTURE_EXPERIMENTS[kind]}) and name its run"
         )
+    description = describe(Run.open_finished(folder)) if of_run else read_description(folder, DetectorDescription)
+    module = build(description)
+    assert isinstance(module, network)
     if of_run:
-        run = Run.open_finished(folder)
-        description = describe(run)
-        module = build(description)
-        load_checkpoint(module, run.best_checkpoint)
+        load_checkpoint(module, Run(folder).best_checkpoint)
     else:
-        description = read_description(folder, DetectorDescription)
-        module = build(description)
         weights = folder / description.weights
         if not weights.is_file() or sha256_of_file(weights) != description.sha256:
             raise UserError(f"{weights} is missing, or was changed since it was exported: {REMEDY}")
         load_exported(module, weights)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module.eval().to(device=device, memory_format=torch.channels_last)
-    return description, module
+    return Trained(description, module)
 
 
 def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:

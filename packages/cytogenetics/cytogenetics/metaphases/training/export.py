@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cytogenetics.metaphases.networks.trained import describe, load
+from cytogenetics.metaphases.networks.trained import NETWORKS, describe, load
 from cytogenetics.metaphases.training import cutter, evaluate_detections, refiner
 from cytogenetics.portable.pictures import DetectorDescription
 
@@ -25,7 +25,7 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
     description = describe(Run.open_finished(folder))
     file = description.weights
     with new_whole_folder(output) as beside:
-        save_weights(load(folder, description.kind)[1], beside / file, half)
+        save_weights(load(folder, NETWORKS[description.kind]).module, beside / file, half)
         written = replace(
             description,
             licence=Licence(CODE_LICENCE, licence),

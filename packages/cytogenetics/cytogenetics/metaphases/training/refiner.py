@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
-from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed, moved_boxes
+from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
 from cytogenetics.metaphases.networks.detector import LEVELS
-from cytogenetics.metaphases.networks.refiner import MONITORS, BoxRefiner, RefinerHead
+from cytogenetics.metaphases.networks.refiner import MONITORS, BoxRefiner, RefinerHead, moved_boxes
 from cytogenetics.metaphases.training.evaluate_detections import SIDES, Detected
 from cytogenetics.metaphases.training.steps import (
     Found,

@@ -11,7 +11,7 @@ from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.portable.pictures import DETECTOR_FACTS, PictureNetworks
+from cytogenetics.portable.pictures import DETECTOR_FACTS
 from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
@@ -33,7 +33,6 @@ from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
 from lightning_modules.training.predict import predicted_arrays
 
-KINDS: dict[type, PictureNetworks] = {Detector: "detector", Cutter: "cutter", BoxRefiner: "refiner"}
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
@@ -56,7 +55,8 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     if init_from is None:
         return None
     folder = Path(init_from)
-    description, start = load(folder, KINDS[type(model)])
+    loaded = load(folder, type(model))
+    description, start = loaded.description, loaded.module
     if start.facts() != model.facts():
         raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:

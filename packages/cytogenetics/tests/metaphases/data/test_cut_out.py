@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from cytogenetics.metaphases.data.crops import SIDE, crop_boxes, cut_out_by
-from cytogenetics.metaphases.data.cut_out import cut_out
-from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.data.cut_out import SIDE, crop_boxes, cut_out, cut_out_by, network_picture
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 
 from karyocyte.config.sources import SyntheticChromosomesConfig

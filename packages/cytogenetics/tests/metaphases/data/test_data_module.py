@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
+from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.data.picture import network_picture
 from omegaconf import OmegaConf
 
 from karyocyte.common.errors import UserError

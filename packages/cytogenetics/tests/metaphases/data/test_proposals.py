@@ -7,14 +7,13 @@ import torch
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.proposals import (
     SIDE,
-    UNIT,
     Aims,
     ProposalDataModule,
     Proposals,
-    moved_boxes,
     proposal_images,
     training_boxes,
 )
+from cytogenetics.metaphases.networks.refiner import UNIT, moved_boxes
 
 from karyocyte.composition.compose import check_config
 from tests.helpers.training import composed

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.box_finder import BoxFinder
-from cytogenetics.metaphases.data.crops import cut_out_by
-from cytogenetics.metaphases.data.picture import network_picture
+from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
+from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.matching import match
-from cytogenetics.metaphases.networks.trained import load_cutter
+from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
 
@@ -50,7 +50,7 @@ def test_the_models_of_karyotypes_are_small():
 
 
 def test_the_cutter_gives_masks_near_the_true_ones(drawn):
-    cutter = load_cutter(MODELS / "cutter")
+    cutter = load(MODELS / "cutter", Cutter).module
     boxes = np.array([one.box for one in drawn.chromosomes])
     agreement = []
     for cut, one in zip(

@@ -1,13 +1,10 @@
 """The detector: maps and boxes say the same, crossing chromosomes are kept apart, and a picture can be learnt."""
 
-import numpy as np
 import pytest
 import torch
-from cytogenetics.metaphases.networks.decoding import decode
 from cytogenetics.metaphases.networks.detector import DetectionScores, Detector
-from cytogenetics.metaphases.networks.network import KINDS, STRIDE, CentreDecoder, Maps, levels_of
+from cytogenetics.metaphases.networks.network import KINDS, STRIDE, CentreDecoder, Maps, decode, levels_of
 from cytogenetics.metaphases.networks.targets import detection_loss, kinds_of
-from cytogenetics.metaphases.networks.trained import together
 from timm import create_model
 from torch.nn import functional
 
@@ -127,11 +124,3 @@ def test_boxes_of_all_orientations_turn_with_the_picture():
     torch.testing.assert_close(turned_scores[:3], scores[:3], atol=1e-4, rtol=0)
     distances = (boxes[:3, None, [1, 0, 3, 2]] - turned).abs().amax(-1).amin(1)
     assert distances.max() < 0.01
-
-
-def test_boxes_that_are_found_twice_are_one():
-    first = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32), np.array([0.9, 0.4], np.float32)
-    second = np.array([[0, 0, 10, 12]], np.float32), np.array([0.3], np.float32)
-    boxes, scores = together([first, second])
-    np.testing.assert_allclose(boxes, [[0, 0, 10, 10.5], [50, 50, 60, 60]])
-    np.testing.assert_allclose(scores, [0.6, 0.2])

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from cytogenetics.metaphases.data.composed import ComposedBoxes
-from cytogenetics.metaphases.data.crops import cut_out_by
+from cytogenetics.metaphases.data.cut_out import cut_out_by
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.networks.cutter import agreement
-from cytogenetics.metaphases.networks.trained import load_cutter, load_detector
+from cytogenetics.metaphases.networks.cutter import Cutter, agreement
+from cytogenetics.metaphases.networks.detector import Detector
+from cytogenetics.metaphases.networks.trained import load
 
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
@@ -51,14 +52,15 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
     picture = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
     boxes = np.array([[10, 10, 60, 50], [40, 20, 119, 89]], np.float32)
     ours, of_run = (
-        cut_out_by(load_cutter(place).probabilities, picture, boxes) for place in (tmp_path / "exported", run.folder)
+        cut_out_by(load(place, Cutter).module.probabilities, picture, boxes)
+        for place in (tmp_path / "exported", run.folder)
     )
     for one, other in zip(ours, of_run, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
     with pytest.raises(UserError, match="holds no detector"):
-        load_detector(tmp_path / "exported")
+        load(tmp_path / "exported", Detector)
     with pytest.raises(UserError, match="holds no cutter"):
-        load_cutter(tmp_path)
+        load(tmp_path, Cutter)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_what_does_not_fit_is_refused(tmp_path, run, override, words):
 
 
 def test_a_cutter_starts_from_another_one(tmp_path, run):
-    first = load_cutter(run.folder).state_dict()
+    first = load(run.folder, Cutter).module.state_dict()
     _, module, contents = train.prepare(config(tmp_path, drawn(run), f'init_from="{run.folder}"', "seed=1"))
     assert contents["init_from"] is not None
     for name, value in module.state_dict().items():

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from cytogenetics.metaphases.box_finder import BoxFinder
-from cytogenetics.metaphases.networks.trained import load_refiner
+from cytogenetics.metaphases.networks.refiner import BoxRefiner
+from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.metaphases.training.refiner import calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
@@ -64,7 +65,7 @@ def test_a_refiner_starts_from_another_one_and_keeps_what_was_found(run, tmp_pat
     before = kept.stat().st_mtime_ns
     _, module, contents = train.prepare(config(tmp_path, cache, f'init_from="{run.folder}"', "seed=1"))
     assert contents["init_from"] is not None
-    first = load_refiner(run.folder).module.state_dict()
+    first = load(run.folder, BoxRefiner).module.state_dict()
     assert all(torch.equal(value, first[name].cpu()) for name, value in module.state_dict().items())
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [before]
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from cytogenetics.metaphases.box_finder import BoxFinder
-from cytogenetics.metaphases.networks.trained import load_detector
+from cytogenetics.metaphases.networks.detector import Detector
+from cytogenetics.metaphases.networks.trained import load
 
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
@@ -58,7 +59,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     run_app(export, folder, "--output", tmp_path / "exported", "--half", "--licence", "of the test")
     picture = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        ours, of_run = (load_detector(place).module(picture) for place in (tmp_path / "exported", folder))
+        ours, of_run = (load(place, Detector).module(picture) for place in (tmp_path / "exported", folder))
     torch.testing.assert_close(ours.centres, of_run.centres, atol=0.02, rtol=0)  # its weights have 16 bits
     torch.testing.assert_close(ours.sides, of_run.sides, atol=0.2, rtol=0)
     boxes, probabilities = BoxFinder.load([folder], None).find(np.zeros((50, 70, 3), np.uint8))
@@ -67,7 +68,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     start = f"init_from={tmp_path / 'exported'}"
     _, module, contents = train.prepare(config(tmp_path, root, start, "seed=1"))
     assert contents["init_from"] is not None
-    started_from = load_detector(tmp_path / "exported").module.state_dict()
+    started_from = load(tmp_path / "exported", Detector).module.state_dict()
     assert all(torch.equal(value, started_from[name]) for name, value in module.state_dict().items())
     with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 'head.layers=..centres: 16"):
         train.prepare(config(tmp_path, root, start, "head.layers=[{centres: 8}]"))
@@ -79,9 +80,9 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
         file.write(b"0")
     with pytest.raises(UserError, match="was changed since it was exported"):
-        load_detector(tmp_path / "exported")
+        load(tmp_path / "exported", Detector)
     with pytest.raises(UserError, match="holds no detector"):
-        load_detector(tmp_path)
+        load(tmp_path, Detector)
 
 
 @pytest.mark.parametrize(
