@@ -10,12 +10,13 @@ from typing import Any
 
 import typer
 import yaml
+from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from karyocyte.common.paths import ROOT
 from karyocyte.config.base import StrictModel
-from karyocyte.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
+from karyocyte.config.schema import Config
 
 CONF = ROOT / "conf"
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")

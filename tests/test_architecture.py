@@ -44,8 +44,6 @@ IMPORT_CYTOGENETICS = {
     "karyocyte/workflows/ensembles/make.py",
     "karyocyte/workflows/evaluation/evaluate_request.py",
     "karyocyte/workflows/export/export_model.py",
-    "karyocyte/workflows/prepare_data.py",
-    "karyocyte/workflows/training/train.py",
 }
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules")
 # A feature imports another one only here: a search trains its runs.
@@ -112,8 +110,8 @@ def test_there_is_no_circle_of_imports():
 
 
 def test_folders_import_each_other_in_no_circle():
-    still = {"karyocyte/workflows/training", "karyocyte/inference", "benchmarks/evidence"}
-    still |= {f"packages/cytogenetics/cytogenetics/{name}" for name in ("cells", "evidence", "metaphases/training")}
+    still = {"karyocyte/inference", "benchmarks/evidence"}
+    still |= {f"packages/cytogenetics/cytogenetics/{name}" for name in ("cells", "evidence")}
     assert CODE.folder_circles() <= still
 
 

@@ -27,7 +27,7 @@ from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved
 from karyocyte.config.overrides import check_words, key_of, quote_text, several_values, unreadable
 from karyocyte.config.recipes import with_known_keys
 from karyocyte.config.rules import check_rules
-from karyocyte.config.schema import RECIPES, Config, TrainingConfig
+from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.names import resolve_run
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
@@ -67,14 +67,13 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
     recipe = values["recipe"]
-    if recipe not in RECIPES:
-        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
-    missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
+    model = configuration_of(recipe)
+    missing = [key for key, field in model.model_fields.items() if field.is_required() and key not in values]
     if missing:
         raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
     if recipe != "classifier":
         values = with_known_keys(values, resolved(composition("data=metaphases"), "configuration"))
-    config = validated(RECIPES[recipe], values)
+    config = validated(model, values)
     check_rules(config)
     return config
 

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import loaded
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import SOURCES, SourceConfig
@@ -126,7 +127,8 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
 def _models(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
     if annotation is SourceConfig:
-        return [*SOURCES.values(), *SourceConfig.__subclasses__()]  # also those of a user's own
+        found = [*SOURCES.values(), *loaded("data").values(), *SourceConfig.__subclasses__()]
+        return list(dict.fromkeys(found))  # also those of a user's own
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return list(chain.from_iterable(map(_models, get_args(annotation))))

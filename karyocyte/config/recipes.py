@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import RECIPES, Config, TrainingConfig
+from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 
 
 def with_known_keys(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def with_known_keys(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     Raises:
         UserError: Such a key has another value than in ``defaults``.
     """
-    return _known(RECIPES[values["recipe"]], Config, values, defaults, ())
+    return _known(configuration_of(values["recipe"]), Config, values, defaults, ())
 
 
 def as_classifier(config: TrainingConfig) -> Config:

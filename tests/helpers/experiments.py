@@ -4,9 +4,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from cytogenetics.config.sources import DerivedConfig
 
 from datamodules.sources.cifar10 import CLASSES
-from karyocyte.config.sources import DerivedConfig
 from packages.cytogenetics.tests.metaphases.data.sets import ALONE, write_metaphases
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist

@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from cytogenetics.config.networks import REFINED_SIDE as SIDE
+from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.light import change_light, light_operations
@@ -21,8 +23,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Key, epochs_and_items
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
-from karyocyte.config.schema import REFINED_SIDE as SIDE
-from karyocyte.config.schema import RefinerConfig
 from karyocyte.runs.portable_folder import kind_of
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box

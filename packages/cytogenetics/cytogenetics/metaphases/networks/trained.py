@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cytogenetics.config.networks import REFINED_SIDE, DetectorConfig, MetaphaseConfig
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
@@ -16,7 +17,6 @@ from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
-from karyocyte.config.schema import REFINED_SIDE, DetectorConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable import (
     CODE_LICENCE,
@@ -165,8 +165,8 @@ def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
 
 def describe(run: Run) -> DetectorDescription:
     """Describe the network of a finished run on pictures of metaphases, which was evaluated."""
-    config = run.metaphase_config
-    model = run.model
+    config, model = run.any_config, run.model
+    assert isinstance(config, MetaphaseConfig)
     width, scale = 0, 1.0
     if isinstance(config, DetectorConfig):
         width, scale = decoder_width(config.head.layers), config.prepare.canvas.scale

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cytogenetics.config.networks import MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
@@ -17,7 +18,6 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
-from karyocyte.config.schema import MetaphaseConfig
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.tables import Table
 from karyocyte.runs.facts import ModelFacts

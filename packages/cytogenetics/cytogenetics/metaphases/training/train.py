@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from cytogenetics.config.networks import DetectorConfig
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import MONITORS, Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
@@ -19,7 +20,6 @@ from cytogenetics.metaphases.training.evaluate_detections import (
 from cytogenetics.metaphases.training.steps import Found, fit_and_predict, load_start, report, settings_of
 
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.config.schema import DetectorConfig
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 
