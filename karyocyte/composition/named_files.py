@@ -45,4 +45,4 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         detector = Path(composed.detector)
         kind = kind_of(detector) or Run.open_finished(detector).raw_config["recipe"]
         if kind != "detector":
-            raise UserError(f"detector={detector} is no detector: name a run of +experiment=metaphase_detector")
+            raise UserError(f"detector={detector} is no detector: name a run of `--config-name detector`")

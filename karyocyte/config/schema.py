@@ -261,7 +261,10 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
 
 
 class TrainingConfig(StrictModel):
-    """The keys that the trainings of all kinds of networks have; each kind, its ``recipe``, adds its own."""
+    """The keys that the trainings of all kinds of networks have; each kind, its ``recipe``, adds its own.
+
+    The name of the primary configuration says the kind.
+    """
 
     recipe: str
     name: Name
@@ -298,7 +301,7 @@ class TrainingConfig(StrictModel):
 class Config(TrainingConfig, defaults="train"):
     """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
 
-    recipe: Literal["classifier"] = FROM_YAML
+    recipe: Literal["classifier"] = "classifier"
     cache_features: Literal["auto", "off"] = FROM_YAML
     prepare: PrepareConfig = FROM_YAML
     balance: BalanceConfig = FROM_YAML
@@ -319,3 +322,10 @@ def configuration_of(recipe: str) -> type[TrainingConfig]:
     if recipe != "classifier" and recipe not in installed:
         raise UserError(f"recipe={recipe}: choose one of {', '.join(['classifier', *installed])}")
     return Config if recipe == "classifier" else installed[recipe].load()
+
+
+def as_classifier(config: TrainingConfig) -> Config:
+    """Return the configuration of a classifier as such; a ``UserError`` says that it is that of another network."""
+    if isinstance(config, Config):
+        return config
+    raise UserError(f"data={config.data.source} is for a {config.recipe}: name the data of a classifier here")

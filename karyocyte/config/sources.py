@@ -43,6 +43,7 @@ class SourceConfig(StrictModel):
     """
 
     drawn: ClassVar[bool] = False  # whether its images are drawn by a program, and none is read
+    recipes: ClassVar[tuple[str, ...]] = ("classifier",)  # the kinds of networks that take its images
 
     source: str
     positive_class: str | None = None
@@ -208,7 +209,7 @@ def _validate_source(values: Any) -> SourceConfig:
 
 
 def settings_of(source: str) -> type[SourceConfig]:
-    """Return the class of the settings of a source; a ``ValueError`` names the sources that there are."""
+    """Return the class of the settings of a source; a ``UserError`` names the sources that there are."""
     if source in SOURCES:
         return SOURCES[source]
     installed = entries("data")
@@ -218,7 +219,7 @@ def settings_of(source: str) -> type[SourceConfig]:
     if "." in source:
         return _own_settings(source)
     known = ", ".join([*SOURCES, *installed])
-    raise ValueError(f"source={source!r} is none of {known}, and no path of the settings of your own")
+    raise UserError(f"data.source={source!r} is none of {known}, and no path of the settings of your own")
 
 
 def _own_settings(path: str) -> type[SourceConfig]:
@@ -228,9 +229,9 @@ def _own_settings(path: str) -> type[SourceConfig]:
     try:
         settings = get_class(path)
     except Exception as error:  # Hydra wraps whatever an import raises
-        raise ValueError(f"source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
+        raise UserError(f"data.source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
     if not issubclass(settings, SourceConfig):
-        raise ValueError(f"source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
+        raise UserError(f"data.source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
     return settings
 
 

@@ -25,8 +25,7 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.common.installed import entries
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.config.schema import Config, TrainingConfig, as_classifier
 from karyocyte.evaluation.sections.examples import PLAIN, Example, draw_sheet
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.runs.arguments import new_folder

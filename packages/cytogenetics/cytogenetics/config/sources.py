@@ -14,6 +14,8 @@ from karyocyte.config.sources import (
     SyntheticChromosomesConfig,
 )
 
+PICTURE_RECIPES = ("detector", "cutter", "refiner")
+
 
 class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
     """The keys of `SheetLayout`; margins and gaps are the usual ones."""
@@ -56,11 +58,15 @@ class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyog
 class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
     """Pictures of whole metaphases with a box per chromosome."""
 
+    recipes = PICTURE_RECIPES
+
     source: Literal["metaphases"]
     marked: Literal["leave_out", "keep"] = FROM_YAML
 
 
 class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):
     """Synthetic metaphases."""
+
+    recipes = PICTURE_RECIPES
 
     source: Literal["synthetic_metaphases"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 from cytogenetics.cells.cell_settings import KaryotypeConfig
@@ -26,10 +27,9 @@ from karyocyte.runs.portable import (
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
     BUILT_IN_REFINER,
-    PICTURE_EXPERIMENTS,
     picture_network,
 )
-from karyocyte.runs.portable_folder import REMEDY
+from karyocyte.runs.portable_folder import REMEDY, PictureNetworks
 
 BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
@@ -153,11 +153,11 @@ class KaryotypeRequest:
         for kind, folder in named.items():
             value = getattr(self.config, kind)
             if value and folder and picture_network(folder) != kind:
-                raise UserError(f"{kind}={value} is no {kind}: name a run of +experiment={PICTURE_EXPERIMENTS[kind]}")
+                raise UserError(f"{kind}={value} is no {kind}: name a run of --config-name {kind}")
 
     def refuse_picture_networks(self) -> None:
         """Raise a ``UserError`` that names a network of pictures: it has no effect on single chromosomes."""
-        for kind in PICTURE_EXPERIMENTS:
+        for kind in get_args(PictureNetworks):
             if value := getattr(self.config, kind):
                 raise UserError(
                     f"{kind}={value} has no effect on single chromosomes: leave it out, or set input=metaphases"

@@ -35,6 +35,7 @@ class MetaphaseDataModule(SplitDataModule):
     """
 
     default_source = "metaphases"
+    primary = "detector"
     _takes = MetaphaseConfig
     config: DetectorConfig  # a cutter's has no preparation: `ComposedDataModule` needs none
 

@@ -112,6 +112,7 @@ class ProposalDataModule(MetaphaseDataModule):
             ways; set before it is set up.
     """
 
+    primary = "refiner"
     starts = "init_from or detector"
     proposals: Mapping[int, Sequence[Proposed]]
     config: RefinerConfig  # type: ignore[assignment]

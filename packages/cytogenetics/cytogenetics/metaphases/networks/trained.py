@@ -11,7 +11,7 @@ from cytogenetics.config.networks import REFINED_SIDE, DetectorConfig, Metaphase
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
-from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
+from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, RefinerHead
 from torch import nn
 
@@ -21,7 +21,6 @@ from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable import (
     CODE_LICENCE,
     DETECTOR_FACTS,
-    PICTURE_EXPERIMENTS,
     DetectorDescription,
     Licence,
     picture_network,
@@ -125,9 +124,7 @@ def load(folder: Path, kind: PictureNetworks) -> tuple[DetectorDescription, Dete
     """
     of_run = (folder / DETECTOR_FACTS).is_file()
     if picture_network(folder) != kind:
-        raise UserError(
-            f"{folder} holds no {kind}: train one (+experiment={PICTURE_EXPERIMENTS[kind]}) and name its run"
-        )
+        raise UserError(f"{folder} holds no {kind}: train one (python train.py --config-name {kind}) and name its run")
     if of_run:
         run = Run.open_finished(folder)
         description = describe(run)
@@ -169,7 +166,7 @@ def describe(run: Run) -> DetectorDescription:
     assert isinstance(config, MetaphaseConfig)
     width, scale = 0, 1.0
     if isinstance(config, DetectorConfig):
-        width, scale = decoder_width(config.head.layers), config.prepare.canvas.scale
+        width, scale = config.decoder.width, config.prepare.canvas.scale
     facts = read_whole_json(run.folder / DETECTOR_FACTS)
     backbone = BackboneFacts(
         name=config.model.name, args=model.args, cut=config.model.cut, mean=tuple(model.mean), std=tuple(model.std)

@@ -64,7 +64,7 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     except RuntimeError as error:  # other names or shapes
         words = f"model={description.network.name} model.cut={description.network.cut or 'null'}"
         if description.kind == "detector":
-            words += f" 'head.layers=[{{centres: {description.width}}}]'"
+            words += f" decoder.width={description.width}"
         raise UserError(f"init_from={init_from} is another network: set {words} here too") from error
     return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
 
