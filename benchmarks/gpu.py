@@ -31,8 +31,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from karyocyte.composition.compose import compose_config
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, as_classifier
 from lightning_modules.build.build import build_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import train_stages

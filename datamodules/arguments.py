@@ -15,8 +15,10 @@ from karyocyte.config.sources import SourceConfig
 SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their last names
 
 
-def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingConfig:
+def compose_data(data: str | SourceConfig, keys: Mapping[str, Any], primary: str = "train") -> TrainingConfig:
     """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
+
+    ``primary`` is its ``--config-name``.
 
     Raises:
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
@@ -31,7 +33,7 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any]) -> TrainingC
     for group in ("transform", "balance"):
         if isinstance(given.get(group), str):
             options[group] = given.pop(group)
-    composed = compose_overrides([f"{group}={name}" for group, name in options.items()])
+    composed = compose_overrides([f"{group}={name}" for group, name in options.items()], primary)
     places = argument_places(composed)
     for key, value in given.items():
         if key not in places:

@@ -51,8 +51,8 @@ class SplitDataModule(LightningDataModule, ABC):
         progress: Whether progress bars may be shown.
         world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
         **keys: Without a composed configuration what differs from the defaults of ``python train.py data=<data>``: keys
-            and sections of conf/train.yaml; the keys of ``split``, ``loader`` and ``prepare``, such as ``fold``,
-            ``batch_size`` and ``clahe``; the names of files for ``transform`` and ``balance``; and keys of
+            and sections of conf/run.yaml and conf/train.yaml; the keys of ``split``, ``loader`` and ``prepare``, such
+            as ``fold``, ``batch_size`` and ``clahe``; the names of files for ``transform`` and ``balance``; and keys of
             conf/data/<data>.yaml, such as ``positive_class``.
 
     Raises:
@@ -60,6 +60,7 @@ class SplitDataModule(LightningDataModule, ABC):
     """
 
     default_source: ClassVar[str]
+    primary: ClassVar[str] = "train"  # configuration of a training with such data
     starts: ClassVar[str] = "init_from"  # the keys that may name a run which has seen images
     _takes: ClassVar[Any]  # the classes of configurations that this data module reads
     config: TrainingConfig
@@ -74,7 +75,7 @@ class SplitDataModule(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         if not isinstance(data, TrainingConfig):
-            data = compose_data(data or self.default_source, keys)
+            data = compose_data(data or self.default_source, keys, self.primary)
         if not isinstance(data, self._takes):
             raise UserError(f"data={data.data.source} is for a {data.recipe}: {type(self).__name__} does not read it")
         self.config = data

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import typer
 import yaml
@@ -14,17 +13,16 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from karyocyte.__main__ import module_of
-from karyocyte.common.paths import ROOT
-from karyocyte.config.base import StrictModel
-from karyocyte.config.schema import Config, CutterConfig, DetectorConfig, RefinerConfig
+from karyocyte.common.installed import conf_file, conf_files, conf_folders
+from karyocyte.config.defaults import primaries
 
-CONF = ROOT / "conf"
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
 EXAMPLES = re.compile(r"^\[bold\]Examples:\[/bold\]\n((?:python .*\n)+)", re.MULTILINE)
 SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
 # What conf/ holds beside the groups of which one option is chosen: Hydra's own and what a script reads.
 NO_GROUPS = {"hydra"}
-# Groups whose files have keys of their own; those of the others are keys of conf/train.yaml.
+FILES = ("run", "train", *primaries()[1:], "predict", "karyotype", "ensemble", "explain")
+# Groups whose files have keys of their own; those of the others are keys of conf/run.yaml and conf/train.yaml.
 GROUPS_WITH_KEYS = (
     "data", "model", "unfreeze", "balance", "transform", "optimizer", "scheduler", "loss", "trainer", "callbacks",
     "logger", "cluster", "search",
@@ -54,7 +52,7 @@ def commands(names: tuple[str, ...], results: Path) -> str:
 def keys(file: str, results: Path) -> str:
     """Return a table of the keys of a file of conf/, such as ``train``, with their defaults and comments."""
     lines = ["| key | meaning | default |", "|:----|:--------|:--------|"]
-    for key in read_keys(CONF / f"{file}.yaml"):
+    for key in read_keys(conf_file(file)):
         default = f"`{key.default}`" if key.default else ""
         lines.append(f"| `{key.name}` | {_cell(key.comment)} | {_cell(default)} |")
     return "\n".join(lines)
@@ -64,7 +62,7 @@ def group_keys(group: str, results: Path) -> str:
     """Return a table of the keys of all options of a group, each with the options that set it."""
     found: dict[str, list[tuple[str, Key]]] = {}
     default_option = default_options().get(group, "")
-    for file in sorted((CONF / group).glob("*.yaml"), key=lambda file: (file.stem != default_option, file.stem)):
+    for file in sorted(conf_files(group), key=lambda file: file.stem != default_option):
         prefix = "" if "@package _global_" in file.read_text(encoding="utf-8") else f"{group}."
         for key in read_keys(file):
             found.setdefault(prefix + key.name, []).append((file.stem, key))
@@ -81,46 +79,24 @@ def group_keys(group: str, results: Path) -> str:
     return "\n".join(lines)
 
 
-def picture_keys(results: Path) -> str:
-    """Return a table of the keys of conf/train.yaml that networks of metaphases do not have, or only in part."""
-    lines = ["| key | of a detector | of a cutter | of a refiner |", "|" + ":----|" * 4]
-    for name, field in Config.model_fields.items():
-        cells = []
-        for model in (DetectorConfig, CutterConfig, RefinerConfig):
-            own = model.model_fields.get(name)
-            cells.append("" if own is None else ", ".join(f"`{key}`" for key in _leaves(name, own.annotation)))
-            shared = own is not None and own.annotation == field.annotation
-        if name != "recipe" and not shared:
-            lines.append(f"| `{name}` | {' | '.join(cell or '-' for cell in cells)} |")
-    return "\n".join(lines)
-
-
-def _leaves(name: str, section: Any) -> list[str]:
-    """Return the dotted keys of a section of the schema, which have values."""
-    if not isinstance(section, type) or not issubclass(section, StrictModel):
-        return [name]
-    keys = []
-    for below, field in section.model_fields.items():
-        keys += _leaves(f"{name}.{below}", field.annotation)
-    return keys
-
-
 def options(group: str, results: Path) -> str:
     """Return a table of the options of a group of conf/, such as ``model``, and what their files say of them."""
     lines = ["| option | description |", "|:-------|:------------|"]
-    for file in sorted((CONF / group).glob("*.yaml")):
+    for file in conf_files(group):
         lines.append(f"| `{file.stem}` | {_cell(first_sentence(heading(file)))} |")
     return "\n".join(lines)
 
 
 def groups() -> list[str]:
     """Return the names of the option groups of conf/."""
-    return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
+    inside = [path for folder in conf_folders() for path in folder.iterdir()]
+    return sorted({path.name for path in inside if path.is_dir()} - NO_GROUPS)
 
 
 def default_options() -> dict[str, str]:
     """Return the option that train.py takes of each group."""
-    listed = yaml.safe_load((CONF / "train.yaml").read_text(encoding="utf-8"))["defaults"]
+    files = [conf_file(name).read_text(encoding="utf-8") for name in ("run", "train")]
+    listed = [entry for text in files for entry in yaml.safe_load(text)["defaults"]]
     return {group: option for entry in listed if isinstance(entry, dict) for group, option in entry.items()}
 
 
@@ -247,8 +223,7 @@ SCRIPTS = tuple(
 )  # fmt: skip
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "commands": partial(commands, SCRIPTS),
-    "keys_pictures": picture_keys,
-    **{f"keys_{name}": partial(keys, name) for name in ("train", "predict", "karyotype", "ensemble", "explain")},
+    **{f"keys_{name}": partial(keys, name) for name in FILES},
     **{f"keys_{name}": partial(group_keys, name) for name in GROUPS_WITH_KEYS},
     **{f"options_{name}": partial(options, name) for name in groups()},
 }

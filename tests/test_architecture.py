@@ -34,11 +34,6 @@ ALLOWED = {
     "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics"},
     "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
 }
-# Files of the core that still import the package for cells and pictures: this list only becomes shorter.
-IMPORT_CYTOGENETICS = {
-    "karyocyte/workflows/prepare_data.py",
-    "karyocyte/workflows/training/train.py",
-}
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules")
 # A feature imports another one only here: a search trains its runs.
 FEATURES_THAT_MAY_IMPORT = {("sweeps", "training")}
@@ -87,10 +82,7 @@ def test_a_package_imports_only_lower_layers_also_by_strings(package):
     modules = [module for module in CODE.modules.values() if package_of(module.name) == package]
     assert modules
     for module in modules:
-        allowed = {package, *ALLOWED[package]}
-        if str(module.path) in IMPORT_CYTOGENETICS:
-            allowed.add("cytogenetics")
-        wrong = {package_of(other) for other in CODE.imports[module.name]} - allowed
+        wrong = {package_of(other) for other in CODE.imports[module.name]} - {package, *ALLOWED[package]}
         assert not wrong, f"{module.path} imports {wrong}"
 
 

@@ -16,7 +16,7 @@ from benchmarks.speed.data_path import write_images
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
-from karyocyte.config.recipes import as_classifier
+from karyocyte.config.schema import as_classifier
 from lightning_modules.build.build import build_classifier
 from lightning_modules.training.fit import train_stages
 

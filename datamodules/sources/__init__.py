@@ -1,6 +1,7 @@
 """Where images come from: one small module per source, with a function that lists what is on disk.
 
-The settings of a source are in karyocyte/config/sources.py; a source of a user's own has them in its module.
+The settings of a source are in karyocyte/config/sources.py; a source of a user's own has them in its module, and an
+installed package names both as entry points, ``karyocyte.sources`` the function and ``karyocyte.data`` the settings.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.installed import entries
 from karyocyte.common.text import counted
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -65,7 +67,11 @@ def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Liste
 def find_source(data: SourceConfig) -> ListedSource:
     """Return the data source that has these settings; no module of another source is loaded."""
     if type(data) not in _SOURCES:  # the module of a user's own source was loaded for its settings
-        import_module(f"{__name__}.{_MODULES.get(data.source, data.source)}")
+        installed = entries("sources")
+        if data.source in installed:
+            installed[data.source].load()
+        else:
+            import_module(f"{__name__}.{_MODULES.get(data.source, data.source)}")
     return _SOURCES[type(data)]
 
 

@@ -23,7 +23,8 @@ from karyocyte.config.cluster import (
     check_cluster,
     set_trainer,
 )
-from karyocyte.config.overrides import key_of
+from karyocyte.config.defaults import with_recipe
+from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
@@ -59,7 +60,7 @@ class Multirun:
         """Run what is left of the sweep; the jobs' results lie in their folders."""
         tasks = _tasks(job_overrides, initial_job_idx)
         jobs = tuple(task.job for task in tasks)
-        name = sweeps.sweep_name(tasks[0].overrides)
+        name = sweeps.sweep_name(tasks[0].overrides, primary_typed())
         output_dir = Path(self.config.output_dir).expanduser().resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
@@ -136,13 +137,13 @@ class Multirun:
         words = _words(task)
         if words not in self.composed:
             check_override_order(words)
-            with explain_composition():
+            with explain_composition(primary_typed()):
                 composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
             with open_dict(composed):
                 composed.pop("hydra", None)
                 composed.pop("search", None)  # scripts/tune.py checks its own
             set_trainer(composed, words)
-            self.composed[words] = composed
+            self.composed[words] = with_recipe(composed, primary_typed())
         return self.composed[words]
 
     def _needs(self, tasks: Sequence[Task]) -> list[Any]:

@@ -17,9 +17,10 @@ BeforeAfter = Annotated[
     Path | None,
     Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
+Primary = Annotated[str, Option("--config-name", help="As of train.py: the network that the data are for.")]
 Export = Annotated[
     Path | None,
-    Option(help="Only copy synthetic images, or the chromosomes of data=metaphases, cut out, into this new folder."),
+    Option(help="Only copy synthetic images, or chromosomes cut out of pictures with boxes, into this new folder."),
 ]
 
 
@@ -30,6 +31,7 @@ def prepare_data(
     before_after: BeforeAfter = None,
     weights: Weights = False,
     export: Export = None,
+    primary: Primary = "train",
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 
@@ -41,7 +43,7 @@ def prepare_data(
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from karyocyte.composition.grid import job_configs
 
-    configs = job_configs(overrides, needs_data=not weights)
+    configs = job_configs(overrides, needs_data=not weights, primary=primary)
     if weights:
         from karyocyte.workflows.sweeps.weights import bring_weights
 
@@ -62,5 +64,6 @@ app = program(
     "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
     "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
     "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
+    "python scripts/prepare_data.py --config-name detector data_dir=metaphases --export cut_outs",
     "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
 )

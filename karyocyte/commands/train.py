@@ -1,15 +1,19 @@
 """Train and evaluate one model.
 
 Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
+       python train.py --config-name NAME [KEY=VALUE]...
 
-conf/train.yaml explains every key, docs/reference/run_folder.md the files of a
-run; --cfg job prints all keys, with -m the jobs and folders. Groups of conf/:
+conf/run.yaml and conf/train.yaml explain every key, other networks have a file
+of their own, named by --config-name; docs/reference/run_folder.md explains the
+files of a run. --cfg job prints all keys, with -m the jobs and folders. Groups
+of conf/:
 
 Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo
   python train.py +experiment=chromosomes data=chromosomes data_dir=cells
   python train.py data=folder data_dir=images model=resnet18
   python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
+  python train.py --config-name detector data_dir=metaphases weights=random
   python train.py +experiment=mobilenetv2_cut --cfg job
   python train.py -m +sweep=smoke_grid --cfg job
 """
@@ -27,8 +31,9 @@ from karyocyte.common.cli import heavy_imports
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config, check_override_order
 from karyocyte.composition.named_files import check_files
+from karyocyte.config.defaults import with_recipe
 from karyocyte.config.help import help_asked, print_help
-from karyocyte.config.overrides import is_multirun
+from karyocyte.config.overrides import is_multirun, primary_typed
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 
@@ -37,6 +42,7 @@ def main(composed: DictConfig) -> None:
     """Run one job of a single run or of a multirun."""
     with job() as overrides:
         check_override_order(overrides)
+        composed = with_recipe(composed, primary_typed())
         config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
         with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
@@ -53,6 +59,7 @@ def app() -> None:
             if is_multirun() and any(word.partition("=")[0] in ("--cfg", "-c") for word in sys.argv):
                 from karyocyte.workflows.sweeps.planned import show_jobs
 
-                show_jobs([word for word in sys.argv[1:] if word[0] == "~" or ("=" in word and word[0] != "-")])
+                words = [word for word in sys.argv[1:] if word[0] == "~" or ("=" in word and word[0] != "-")]
+                show_jobs(words, primary_typed())
             else:
                 main()

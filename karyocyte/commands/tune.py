@@ -12,7 +12,8 @@ Several workers may be jobs of a cluster, on one study; its folder must be on a
 file system that all of them see and that passes file locks from node to node.
 The trial of a worker that was killed is tried again by the others.
 
-conf/search/*.yaml explain the keys of a search, conf/train.yaml those of a run.
+conf/search/*.yaml explain the keys of a search, conf/run.yaml and
+conf/train.yaml those of a run.
 
 Examples:
   python scripts/tune.py +search=lr_batch +experiment=resnet50_cut_block5
@@ -31,7 +32,9 @@ from omegaconf import DictConfig
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_override_order
 from karyocyte.composition.named_files import check_files
+from karyocyte.config.defaults import with_recipe
 from karyocyte.config.help import help_asked, print_help
+from karyocyte.config.overrides import primary_typed
 from karyocyte.workflows.sweeps.jobs import command_line, job
 from karyocyte.workflows.sweeps.tuning.settings import check_space, take_search
 
@@ -41,7 +44,7 @@ def main(composed: DictConfig) -> None:
     """Run a search, or continue it."""
     with job("search") as overrides:
         check_override_order(overrides)
-        search, rest = take_search(composed)
+        search, rest = take_search(with_recipe(composed, primary_typed()))
         check_space(search, rest)
         check_files(rest)
         # Imported here, so that --help and a mistyped key do not wait for torch.

@@ -1,8 +1,11 @@
-"""What installed packages bring along: entry points of the groups ``karyocyte.<kind>``."""
+"""What installed packages bring along: entry points ``karyocyte.<kind>``, and files like those of conf/."""
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
+
+from karyocyte.common.paths import CONF
 
 
 @cache
@@ -15,3 +18,20 @@ def entries(kind: str) -> dict[str, EntryPoint]:
 def loaded(kind: str) -> dict[str, Any]:
     """Load all entry points of a kind; return what they name by their names."""
     return {name: entry.load() for name, entry in entries(kind).items()}
+
+
+def conf_folders() -> list[Path]:
+    """Return conf/ and the folders like it that installed packages have; a file of an earlier one counts."""
+    return [CONF, *loaded("conf").values()]
+
+
+def conf_file(name: str) -> Path:
+    """Return the path of a file of conf/, such as ``"data/cnmc"``, or of such a folder."""
+    paths = (folder / f"{name}.yaml" for folder in conf_folders())
+    return next(filter(Path.is_file, paths), CONF / f"{name}.yaml")
+
+
+def conf_files(group: str) -> list[Path]:
+    """Return the files of a group of conf/, such as ``"data"``, and of such folders, by their names."""
+    files = [file for folder in conf_folders() for file in (folder / group).glob("*.yaml")]
+    return sorted(files, key=lambda file: file.stem)

@@ -17,7 +17,7 @@ def revision() -> str:
     """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "conf")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "conf", "packages/*/conf")
         # New YAML files are no change: a run's config.yaml holds what it has used of them.
         changed += _git("ls-files", "--others", "--exclude-standard", "--", "*.py")
     except (OSError, subprocess.CalledProcessError):

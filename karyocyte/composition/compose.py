@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,11 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
-from karyocyte.config.defaults import composition
+from karyocyte.config.defaults import composition, primaries
 from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved_values, unknown_key, validated
 from karyocyte.config.overrides import check_words, key_of, quote_remedy, quote_text, several_values
-from karyocyte.config.recipes import with_known_keys
-from karyocyte.config.rules import check_rules
-from karyocyte.config.schema import RECIPES, Config, TrainingConfig
+from karyocyte.config.rules import check_network, check_rules
+from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.names import resolve_run
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
@@ -36,21 +35,24 @@ _DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the n
 _REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
 
-def compose_config(overrides: Sequence[str]) -> TrainingConfig:
-    """Return the configuration that ``python train.py`` would train with these overrides: composed and checked."""
-    return check_config(compose_overrides(overrides))
+def compose_config(overrides: Sequence[str], primary: str = "train") -> TrainingConfig:
+    """Return the configuration that ``python train.py --config-name <primary>`` would train with: composed and checked.
+
+    ``primary`` may be left out for that of a classifier.
+    """
+    return check_config(compose_overrides(overrides, primary))
 
 
-def compose_overrides(overrides: Sequence[str]) -> DictConfig:
+def compose_overrides(overrides: Sequence[str], primary: str = "train") -> DictConfig:
     """Return what Hydra composes from conf/ and the overrides, not validated; a ``UserError`` names a wrong one."""
     check_words(overrides)
     check_override_order(overrides)
-    with explain_composition():
-        return composition(*map(quote_text, overrides))
+    with explain_composition(primary):
+        return composition(*map(quote_text, overrides), primary=primary)
 
 
 def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> TrainingConfig:
-    """Return the typed configuration, frozen from here on, of what Hydra composed.
+    """Return the typed configuration, frozen from here on, of what Hydra composed, its recipe noted by `with_recipe`.
 
     A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
     that contradicts another or ``overrides``.
@@ -66,21 +68,11 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
         raise UserError(f"+cluster={cluster.name} is for the jobs of a multirun: add `-m`, python train.py -m ...")
     if "search" in values:
         raise UserError("+search is for a search over many runs: python scripts/tune.py +search=... +experiment=...")
-    recipe = values["recipe"]
-    _check_recipe(recipe, values)
-    if recipe != "classifier":
-        values = with_known_keys(values, resolved_values(composition("data=metaphases"), "configuration"))
-    config = validated(RECIPES[recipe], values)
+    check_network(str(values["data"].get("source")), values["recipe"])
+    model = configuration_of(values["recipe"])
+    config = validated(model, values, others={} if model is Config else {"": Config})
     check_rules(config)
     return config
-
-
-def _check_recipe(recipe: str, values: Mapping[str, Any]) -> None:
-    if recipe not in RECIPES:
-        raise UserError(f"recipe={recipe}: choose one of {', '.join(RECIPES)}")
-    missing = [key for key, field in RECIPES[recipe].model_fields.items() if field.is_required() and key not in values]
-    if missing:
-        raise UserError(f"recipe={recipe} needs {', '.join(missing)}: set it, or name an experiment of this recipe")
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
@@ -98,14 +90,17 @@ def check_override_order(overrides: Sequence[str]) -> None:
 
 
 @contextmanager
-def explain_composition() -> Iterator[None]:
-    """Turn what Hydra says of a wrong override or a broken YAML file into a ``UserError`` of one line."""
+def explain_composition(primary: str = "train") -> Iterator[None]:
+    """Turn what Hydra says of a wrong override or a broken YAML file into a ``UserError`` of one line.
+
+    ``primary`` is the primary configuration, whose keys are named.
+    """
     try:
         yield
     except OverrideParseException as error:
         raise UserError(f"cannot read the override {error.override!r}: {quote_remedy(error.override or '')}") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise UserError(_explain_hydra(error)) from error
+        raise UserError(_explain_hydra(error, primary)) from error
     except (ValueError, AssertionError) as error:
         # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
         if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
@@ -115,7 +110,7 @@ def explain_composition() -> Iterator[None]:
         raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
 
 
-def _explain_hydra(error: Exception) -> str:
+def _explain_hydra(error: Exception, primary: str) -> str:
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return f"a YAML file cannot be read: {error.__cause__ or error}"
     first = str(error).strip().splitlines()[0]
@@ -124,11 +119,13 @@ def _explain_hydra(error: Exception) -> str:
         return first.removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _explain_missing(error.missing_cfg_file, list(error.options or ()))
-    return _explain_words(first, str(error)) or " ".join(str(error).split())
+    return _explain_words(first, str(error), primary) or " ".join(str(error).split())
 
 
 def _explain_missing(file: str, options: Sequence[str]) -> str:
     group, _, option = file.rpartition("/")
+    if not group:
+        return f"--config-name {option}: choose one of {', '.join(primaries())}"
     if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
         group, option = group.partition("/")[0], Path(option).stem
     near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
@@ -140,10 +137,12 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
     return f"there is no {group}={option}: {listed}"
 
 
-def _explain_words(first: str, whole: str) -> str | None:
+def _explain_words(first: str, whole: str, primary: str) -> str | None:
     """Explain the ``first`` line of the ``whole`` message of Hydra; None where that is to be shown."""
-    if "Default List Overrides" in first:  # of data=synthetic_metaphases, which the profile would name
-        return "+profile=demo is for classifiers: in its place type data=synthetic_metaphases weights=random"
+    of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", first)
+    if of_task and primary != "train":
+        chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"
+        return f"{chosen} is for a classifier, not for a {primary}: leave it out, or leave out --config-name"
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
         return several_values(name[1])
@@ -151,27 +150,32 @@ def _explain_words(first: str, whole: str) -> str | None:
     if group:
         return f"{group[1]} is chosen already: leave out the +, type `{group[1]}={group[2]}`"
     if name and first.startswith("Could not override"):
-        return _not_composed(name[1], whole.rpartition(" use ")[2].strip())
+        return _not_composed(name[1], whole.rpartition(" use ")[2].strip(), primary)
     return None
 
 
-def _not_composed(key: str, added: str) -> str:
+def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
-    known = known_keys(Config)
-    for kind, model in (("slurm", SlurmConfig), ("local", LocalConfig)):
-        keys = known_keys(model, "cluster")
+    if key == "recipe":
+        return f"recipe: name the network by --config-name, one of {', '.join(primaries())}"
+    model = Config if primary == "train" else configuration_of(primary)
+    known = known_keys(model)
+    if key not in known and key in known_keys(Config):
+        return f"{key} is a key of a classifier, not of a {primary}: leave it out"
+    for kind, cluster in (("slurm", SlurmConfig), ("local", LocalConfig)):
+        keys = known_keys(cluster, "cluster")
         if key in keys:
             same = SHARED.get(key.removeprefix("cluster."))
             return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
         known += keys
-    if key in known or _is_of_mapping(key):
+    if key in known or _is_of_mapping(key, model):
         return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
-    return unknown_key(key, known)
+    return unknown_key(key, known, primary)
 
 
-def _is_of_mapping(key: str) -> bool:
+def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:
     """Whether the key is in a mapping that takes any keys, such as model.args."""
-    annotation: Any = Config
+    annotation: Any = model
     for name in key.split(".")[:-1]:
         fields = getattr(annotation, "model_fields", {})
         if name not in fields:

@@ -15,7 +15,8 @@ from karyocyte.common.paths import CONF
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.composition.named_files import check_data_dir
-from karyocyte.config.overrides import check_words, config_dir_words, overrides_outside, quote_text
+from karyocyte.config.defaults import with_recipe
+from karyocyte.config.overrides import check_words, config_dir_typed, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
 
 # Keys that change neither the images nor the weights.
@@ -29,38 +30,40 @@ class Grid:
     composed: DictConfig
     jobs: tuple[tuple[str, ...], ...]
     loader: ConfigLoader
+    primary: str  # configuration
 
     def job_config(self, job: tuple[str, ...], needs_data: bool = True) -> TrainingConfig:
         """Return the configuration of a job as train.py takes it; ``needs_data``: whether ``data_dir`` must exist."""
         check_override_order(job)
-        with explain_composition():
+        with explain_composition(self.primary):
             composed = self.loader.load_sweep_config(self.composed, list(job))
         with open_dict(composed):
             del composed["hydra"]
-        config = check_config(composed, job)
+        config = check_config(with_recipe(composed, self.primary), job)
         if needs_data:
             check_data_dir(composed)
         return config
 
 
 @contextmanager
-def grid(typed: Sequence[str]) -> Iterator[Grid]:
+def grid(typed: Sequence[str], primary: str = "train") -> Iterator[Grid]:
     """Expand a command line as Hydra's sweeper does: the sweep file's parameters first, then what is typed."""
-    with explain_composition(), initialize_config_dir(str(CONF), version_base="1.3"):
+    with explain_composition(primary), initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        own = [f"hydra.searchpath=[file://{folder}]" for folder in config_dir_words()[1:]]
-        composed = loader.load_configuration("train", [*typed, *own], RunMode.MULTIRUN, validate_sweep_overrides=False)
+        folder = config_dir_typed()
+        words = [*typed, *([f"hydra.searchpath=[file://{folder}]"] if folder else [])]
+        composed = loader.load_configuration(primary, words, RunMode.MULTIRUN, validate_sweep_overrides=False)
         swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
-        yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader)
+        yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader, primary)
 
 
-def job_configs(overrides: Sequence[str], needs_data: bool = True) -> list[TrainingConfig]:
+def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str = "train") -> list[TrainingConfig]:
     """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
 
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
     check_words(overrides)
-    with quick_compositions(), grid(list(map(quote_text, overrides))) as expanded:
+    with quick_compositions(), grid(list(map(quote_text, overrides)), primary) as expanded:
         jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         check_chosen_groups(jobs)
         return [expanded.job_config(job, needs_data) for job in jobs]

@@ -7,16 +7,14 @@ from omegaconf import DictConfig
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_path
 from karyocyte.config.rules import DATA_DIR_HINT
+from karyocyte.config.sources import settings_of
 from karyocyte.runs.portable_folder import kind_of
 from karyocyte.runs.run import Run
-
-DRAWN = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")  # sources that read no files
 
 
 def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
     """Check, before any validation, that the data folder that is read exists; one read ``elsewhere`` is warned of."""
-    source = composed.data.get("chromosomes", composed.data).get("source")
-    if source in DRAWN:
+    if settings_of(composed.data.get("chromosomes", composed.data).source).drawn:
         return
     if composed.data_dir is None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
@@ -48,4 +46,4 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         detector = Path(composed.detector)
         kind = kind_of(detector) or Run.open_finished(detector).raw_config["recipe"]
         if kind != "detector":
-            raise UserError(f"detector={detector} is no detector: name a run of +experiment=metaphase_detector")
+            raise UserError(f"detector={detector} is no detector: name a run of `--config-name detector`")

@@ -105,19 +105,6 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
             raise ValueError("augment_at would resize the canvas, whose scale fit=canvas keeps: leave it null")
 
 
-class PictureCanvasConfig(StrictModel, defaults="train:prepare.canvas"):
-    """The scale of a whole picture."""
-
-    scale: PositiveFloat = FROM_YAML
-
-
-class PictureConfig(StrictModel, defaults="train:prepare"):
-    """The preparation of pictures of whole metaphases for a detector."""
-
-    background: Literal["black", "detect"] = FROM_YAML
-    canvas: PictureCanvasConfig = FROM_YAML
-
-
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 

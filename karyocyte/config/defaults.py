@@ -6,28 +6,55 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError
 
+from karyocyte.common.errors import UserError
+from karyocyte.common.installed import conf_file, entries
 from karyocyte.common.paths import CONF
 
 
-def composition(*overrides: str) -> DictConfig:
-    """Return what Hydra composes of conf/train.yaml and overrides, not validated; equal ones are composed once."""
+def composition(*overrides: str, primary: str = "train") -> DictConfig:
+    """Return what Hydra composes of a primary configuration and overrides, not validated; equal ones are composed once.
+
+    ``primary`` is ``train``, of a classifier, or the name of another kind of network; see `with_recipe`.
+    """
     if any(override.startswith("+tuned") for override in overrides):  # its file may be written meanwhile
-        return _compose.__wrapped__(CONF, overrides)
-    return deepcopy(_compose(CONF, overrides))
+        composed = _compose.__wrapped__(CONF, primary, overrides)
+    else:
+        composed = deepcopy(_compose(CONF, primary, overrides))
+    return with_recipe(composed, primary)
+
+
+def with_recipe(composed: DictConfig, primary: str) -> DictConfig:
+    """Return what Hydra composed of a primary configuration with the kind of network that its name says: ``recipe``.
+
+    Raises:
+        UserError: There is no such kind, or the key was typed.
+    """
+    if primary not in primaries():
+        raise UserError(f"--config-name {primary}: choose one of {', '.join(primaries())}")
+    if "recipe" in composed:
+        raise UserError(f"recipe: name the network by --config-name, one of {', '.join(primaries())}")
+    with open_dict(composed):
+        composed.recipe = "classifier" if primary == "train" else primary
+    return composed
+
+
+def primaries() -> list[str]:
+    """Return the names of the primary configurations: ``train``, and those of other kinds of networks."""
+    return ["train", *entries("configurations")]
 
 
 @cache
-def _compose(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
+def _compose(conf: Path, primary: str, overrides: tuple[str, ...]) -> DictConfig:
     from hydra import compose, initialize_config_dir  # here: most commands read single sections only
     from hydra.core.global_hydra import GlobalHydra
 
     if GlobalHydra.instance().is_initialized():  # within hydra.main, whose folders it uses
-        return compose("train", list(overrides))
+        return compose(primary, list(overrides))
     with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose("train", list(overrides))
+        return compose(primary, list(overrides))
 
 
 @cache
@@ -45,9 +72,14 @@ def section_defaults(section: str) -> dict[str, Any]:
 
 @cache  # each section of conf/train.yaml asks for it: 0.3 s of every start
 def _load(name: str) -> DictConfig:
-    loaded = OmegaConf.load(CONF / f"{name}.yaml")
-    assert isinstance(loaded, DictConfig)
-    return loaded
+    """Return the keys of a file of conf/, and of those beside it that its defaults list includes whole."""
+    own = OmegaConf.load(conf_file(name))
+    assert isinstance(own, DictConfig)
+    listed = own.pop("defaults", [])
+    whole = [str(Path(name).with_name(entry)) for entry in listed if isinstance(entry, str) and entry != "_self_"]
+    merged = OmegaConf.merge(*map(_load, whole), own)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def _resolved(node: DictConfig) -> dict[str, Any]:

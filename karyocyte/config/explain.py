@@ -11,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import conf_file, loaded
+from karyocyte.common.paths import ROOT
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import SOURCES, SourceConfig
@@ -74,7 +76,8 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     if key in ADDED_GROUPS:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     if key in known:
-        return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
+        owner = "it is a key of other data or kinds of network"
+        return f"{key} has no effect here, {owner}: leave it out, or the +profile that sets it"
     choices = list(known)
     if "." not in key:
         choices += [f"+{group}" for group in ADDED_GROUPS]
@@ -83,7 +86,9 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     if not near and group in ADDED_GROUPS:
         file = f"{group}/*"
     if not near:
-        return f"unknown key {key}: conf/{file}.yaml lists the keys"
+        path = conf_file(file)
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        return f"unknown key {key}: {shown} lists the keys"
     return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
 
 
@@ -120,7 +125,8 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
 def _models(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
     if annotation is SourceConfig:
-        return [*SOURCES.values(), *SourceConfig.__subclasses__()]  # also those of a user's own
+        found = [*SOURCES.values(), *loaded("data").values(), *SourceConfig.__subclasses__()]
+        return list(dict.fromkeys(found))  # also those of a user's own
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return list(chain.from_iterable(map(_models, get_args(annotation))))

@@ -4,7 +4,8 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from karyocyte.common.paths import CONF
+from karyocyte.common.installed import conf_files, conf_folders
+from karyocyte.config.defaults import primaries
 
 EXAMPLES = "Examples:"  # the title of a part of the text
 WIDTH = 80
@@ -16,10 +17,14 @@ def help_asked() -> bool:
 
 
 def print_help(text: str, groups: Sequence[str] = ()) -> None:
-    """Print a text with the names in groups of conf/ before its examples; no groups: all."""
+    """Print a text with the names in groups of conf/ before its examples; no groups: all, and other networks."""
     about, examples = text.strip().split(f"\n{EXAMPLES}\n")
     print(about)
-    for group in groups or sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra"):
-        names = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-        print(textwrap.fill(f"  {group}: {names}", WIDTH, subsequent_indent="    ", break_on_hyphens=False))
+    every = {path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()} - {"hydra"}
+    listed = {group: [path.stem for path in conf_files(group)] for group in groups or sorted(every)}
+    if not groups:
+        listed["--config-name"] = primaries()
+    for group, names in listed.items():
+        line = f"  {group}: {', '.join(names)}"
+        print(textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False))
     print(f"\n{EXAMPLES}\n{examples}")

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -21,7 +21,10 @@ _LISTED = re.compile(r"(?![\[{]|\w+\()[^\"'$\\]*")
 _NAME_KEY = re.compile(r"name|split\.(test|given_validation)|data\.(\w+\.)?(positive_class|\w+_column)")
 _NAMES_KEY = re.compile(r"data\.(\w+\.)?classes")
 # Of Hydra.
-FLAGS_WITH_VALUE = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-path", "--config-name", "--config-dir")
+FLAGS_WITH_VALUE = (
+    "--cfg", "-c", "--info", "-i", "--package", "-p",
+    "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
+)  # fmt: skip
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -59,14 +62,30 @@ def is_multirun() -> bool:
     return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
 
 
-def config_dir_words() -> tuple[str, ...]:
-    """Return ``--config-dir <whole path>`` where this process was called with it, for commands that it starts."""
+def primary_typed() -> str:
+    """Return the name of the primary configuration that this process was called with: ``--config-name``."""
+    name: str = _flags().config_name
+    return name.removesuffix(".yaml")
+
+
+def config_dir_typed() -> Path | None:
+    """Return the folder ``--config-dir`` that this process was called with, as a whole path."""
+    folder: Path | None = _flags().config_dir
+    return folder and folder.absolute()
+
+
+def composition_flags() -> tuple[str, ...]:
+    """Return ``--config-name`` and ``--config-dir`` of this process, for commands that it starts."""
+    primary, folder = primary_typed(), config_dir_typed()
+    name = () if primary == "train" else ("--config-name", primary)
+    return (*name, "--config-dir", str(folder)) if folder else name
+
+
+def _flags() -> Namespace:
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", type=Path)
-    folder = parser.parse_known_args(sys.argv[1:])[0].config_dir
-    if folder is None:
-        return ()
-    return "--config-dir", str(folder.absolute())
+    parser.add_argument("--config-name", "-cn", default="train")
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    return parser.parse_known_args(sys.argv[1:])[0]
 
 
 def expand_home(word: str) -> str:

@@ -5,6 +5,7 @@ from karyocyte.common.karyotype import KARYOGRAM_SOURCES
 from karyocyte.common.keras import check_keras
 from karyocyte.config.data import TransformConfig
 from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.config.sources import settings_of
 
 # Transforms that move a chromosome to another place.
 MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
@@ -12,6 +13,17 @@ TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DATA_DIR_HINT = (
     "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or try `python train.py +profile=demo`, which needs no data"
 )
+
+
+def check_network(source: str, recipe: str) -> None:
+    """Check that images of a source are for a kind of network; a ``UserError`` names the primary configuration."""
+    recipes = settings_of(source).recipes
+    if recipe in recipes:
+        return
+    remedy = "leave out --config-name, or name other data"
+    if "classifier" not in recipes:
+        remedy = f"type --config-name {recipes[0]}"
+    raise UserError(f"data.source={source} is for a {' or '.join(recipes)}, not for a {recipe}: {remedy}")
 
 
 def check_rules(config: TrainingConfig) -> None:

@@ -8,19 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from karyocyte.common.errors import UserError
+from karyocyte.common.installed import entries
 from karyocyte.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown_key_error
-from karyocyte.config.data import (
-    BalanceConfig,
-    LoaderConfig,
-    PictureConfig,
-    PrepareConfig,
-    SplitConfig,
-    TransformConfig,
-)
+from karyocyte.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import DataConfig
-
-REFINED_SIDE = 80  # pixels of the images of boxes that a refiner sees
 
 
 class ModelConfig(StrictModel):
@@ -72,12 +65,6 @@ class HeadConfig(StrictModel, defaults="train:head"):
     layers: tuple[str | dict[str, Any], ...] = FROM_YAML
     logits: PositiveInt | None = FROM_YAML
     orientation: bool = FROM_YAML
-
-
-class DecoderConfig(StrictModel, defaults="train:head"):
-    """The decoder of a detector, its only layer."""
-
-    layers: tuple[str | dict[str, Any], ...] = FROM_YAML
 
 
 class OptimizerConfig(ClassConfig, defaults="optimizer/adam"):
@@ -270,14 +257,11 @@ class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     extra: dict[Name, ClassConfig] = FROM_YAML
 
 
-class PictureEvaluationConfig(StrictModel, defaults="train:evaluation"):
-    """How what is found in pictures of metaphases is evaluated."""
-
-    confidence: Share = FROM_YAML
-
-
 class TrainingConfig(StrictModel):
-    """The keys that the trainings of all kinds of networks have; each kind, its ``recipe``, adds its own."""
+    """The keys that the trainings of all kinds of networks have; each kind, its ``recipe``, adds its own.
+
+    The name of the primary configuration says the kind.
+    """
 
     recipe: str
     name: Name
@@ -314,7 +298,7 @@ class TrainingConfig(StrictModel):
 class Config(TrainingConfig, defaults="train"):
     """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
 
-    recipe: Literal["classifier"] = FROM_YAML
+    recipe: Literal["classifier"] = "classifier"
     cache_features: Literal["auto", "off"] = FROM_YAML
     prepare: PrepareConfig = FROM_YAML
     balance: BalanceConfig = FROM_YAML
@@ -329,39 +313,16 @@ class Config(TrainingConfig, defaults="train"):
         return self.prepare.size
 
 
-class DetectorConfig(TrainingConfig, defaults="train"):
-    """The whole configuration of a detector's run."""
-
-    recipe: Literal["detector"]
-    prepare: PictureConfig = FROM_YAML
-    head: DecoderConfig = FROM_YAML
-    evaluation: PictureEvaluationConfig = FROM_YAML
-
-
-class CutterConfig(TrainingConfig, defaults="train"):
-    """The whole configuration of a cutter's run, whose pictures are composed in full size."""
-
-    recipe: Literal["cutter"]
-    evaluation: PictureEvaluationConfig = FROM_YAML
+def configuration_of(recipe: str) -> type[TrainingConfig]:
+    """Return the configuration of a kind of network; a ``UserError`` names the kinds that there are."""
+    installed = entries("configurations")
+    if recipe != "classifier" and recipe not in installed:
+        raise UserError(f"recipe={recipe}: choose one of {', '.join(['classifier', *installed])}")
+    return Config if recipe == "classifier" else installed[recipe].load()
 
 
-class RefinerConfig(TrainingConfig, defaults="train"):
-    """The whole configuration of a refiner's run, whose pictures are seen in full size."""
-
-    recipe: Literal["refiner"]
-    detector: Folder | None
-    evaluation: PictureEvaluationConfig = FROM_YAML
-
-    @property
-    def backbone_size(self) -> int | tuple[int, int]:
-        """Side of the images of boxes, in pixels."""
-        return REFINED_SIDE
-
-
-MetaphaseConfig = DetectorConfig | CutterConfig | RefinerConfig
-RECIPES: dict[str, type[TrainingConfig]] = {
-    "classifier": Config,
-    "detector": DetectorConfig,
-    "cutter": CutterConfig,
-    "refiner": RefinerConfig,
-}
+def as_classifier(config: TrainingConfig) -> Config:
+    """Return the configuration of a classifier as such; a ``UserError`` says that it is that of another network."""
+    if isinstance(config, Config):
+        return config
+    raise UserError(f"data={config.data.source} is for a {config.recipe}: name the data of a classifier here")

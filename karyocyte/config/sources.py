@@ -1,11 +1,12 @@
 """The settings of the sources of images: those that the project has, and how one of a user's own is found."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, model_validator
 
 from karyocyte.common.errors import UserError, first_line
-from karyocyte.config.base import FROM_YAML, Count, Name, Pixels, Probability, Seed, Share, StrictModel
+from karyocyte.common.installed import entries
+from karyocyte.config.base import FROM_YAML, Count, Name, Probability, Seed, Share, StrictModel
 
 MOST_IMAGES = 1_000_000  # a mistyped number would fill the disk
 
@@ -38,8 +39,11 @@ class AugmentedConfig(StrictModel):
 class SourceConfig(StrictModel):
     """Keys that every source of images has; a source adds its own.
 
-    ``source`` is a name in `SOURCES`, or the path of the class of the settings of a user's own source.
+    ``source`` is a name in `SOURCES` or of an installed one, or the path of the class of the settings of a user's own.
     """
+
+    drawn: ClassVar[bool] = False  # whether its images are drawn by a program, and none is read
+    recipes: ClassVar[tuple[str, ...]] = ("classifier",)  # the kinds of networks that take its images
 
     source: str
     positive_class: str | None = None
@@ -115,6 +119,8 @@ class Cifar10Config(SourceConfig, defaults="data/cifar10"):
 class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
     """Synthetic blood cells."""
 
+    drawn = True
+
     source: Literal["synthetic"]
     images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
     subjects: Annotated[int, Field(ge=2)] = FROM_YAML
@@ -162,6 +168,8 @@ class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets
 class DrawnCellsConfig(SourceConfig):
     """The cells of synthetic chromosomes."""
 
+    drawn = True
+
     cells: Annotated[int, Field(ge=3, le=MOST_IMAGES)] = FROM_YAML
     cases: Annotated[int, Field(ge=3)] = FROM_YAML
     abnormal: Probability = FROM_YAML
@@ -179,84 +187,39 @@ class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chro
     source: Literal["synthetic_chromosomes"]
 
 
-class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
-    """The keys of `SheetLayout`; margins and gaps are the usual ones."""
-
-    size: tuple[Pixels, Pixels] = FROM_YAML
-    scale: PositiveFloat = FROM_YAML
-    labels: bool = FROM_YAML
-
-
-class DerivedConfig(StrictModel):
-    """How many karyograms of each kind of abnormality are derived from real normal ones; none of those left out."""
-
-    gain: Count = 0
-    sex_gain: Count = 0
-    sex_loss: Count = 0
-    terminal_deletion: Count = 0
-    interstitial_deletion: Count = 0
-    duplication: Count = 0
-    translocation: Count = 0
-    inversion: Count = 0
-
-
-class CompositionConfig(SourceConfig):
-    """What karyograms are composed and derived by."""
-
-    sheet: SheetConfig = FROM_YAML
-    derived: DerivedConfig = FROM_YAML
-    seed: Seed = FROM_YAML
-
-
-class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
-    """Karyograms composed from single chromosomes."""
-
-    source: Literal["composed_karyograms"]
-    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    parents: Literal["keep", "leave_out"] = FROM_YAML
-    augmented: AugmentedConfig = FROM_YAML
-
-
-class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
-    """Pictures of whole metaphases with a box per chromosome."""
-
-    source: Literal["metaphases"]
-    marked: Literal["leave_out", "keep"] = FROM_YAML
-
-
-class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):
-    """Synthetic metaphases."""
-
-    source: Literal["synthetic_metaphases"]
-
-
 SOURCES: dict[str, type[SourceConfig]] = {
     "cnmc": CnmcConfig,
     "hem_all": HemAllConfig,
     "folder": FolderConfig,
     "table": TableConfig,
     "karyograms": KaryogramsConfig,
-    "composed_karyograms": ComposedKaryogramsConfig,
     "chromosomes": ChromosomesConfig,
     "chromosome_sets": ChromosomeSetsConfig,
-    "metaphases": MetaphasesConfig,
     "mnist": MnistConfig,
     "cifar10": Cifar10Config,
     "synthetic": SyntheticConfig,
     "synthetic_chromosomes": SyntheticChromosomesConfig,
-    "synthetic_metaphases": SyntheticMetaphasesConfig,
 }
 
 
 def _validate_source(values: Any) -> SourceConfig:
     if isinstance(values, SourceConfig):
         return values
-    name = str(values.get("source"))
-    if "." in name:
-        return _own_settings(name).model_validate(values)
-    if name not in SOURCES:
-        raise ValueError(f"source={name!r} is none of {', '.join(SOURCES)}, and no path of the settings of your own")
-    return SOURCES[name].model_validate(values)
+    return settings_of(str(values.get("source"))).model_validate(values)
+
+
+def settings_of(source: str) -> type[SourceConfig]:
+    """Return the class of the settings of a source; a ``UserError`` names the sources that there are."""
+    if source in SOURCES:
+        return SOURCES[source]
+    installed = entries("data")
+    if source in installed:
+        settings: type[SourceConfig] = installed[source].load()
+        return settings
+    if "." in source:
+        return _own_settings(source)
+    known = ", ".join([*SOURCES, *installed])
+    raise UserError(f"data.source={source!r} is none of {known}, and no path of the settings of your own")
 
 
 def _own_settings(path: str) -> type[SourceConfig]:
@@ -266,9 +229,9 @@ def _own_settings(path: str) -> type[SourceConfig]:
     try:
         settings = get_class(path)
     except Exception as error:  # Hydra wraps whatever an import raises
-        raise ValueError(f"source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
+        raise UserError(f"data.source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
     if not issubclass(settings, SourceConfig):
-        raise ValueError(f"source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
+        raise UserError(f"data.source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
     return settings
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -36,7 +36,7 @@ from karyocyte.runs.files import LATEST, OUTPUTS, RunFile, RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from karyocyte.config.schema import Config, MetaphaseConfig, TrainingConfig
+    from karyocyte.config.schema import Config, TrainingConfig
     from karyocyte.runs.predictions import Predictions
 
 AnyConfig = TypeVar("AnyConfig", bound="TrainingConfig")
@@ -120,21 +120,19 @@ class Run:
     @cached_property
     def config(self) -> "Config":
         """The configuration that a classifier was trained with; a cache that cannot be written becomes this user's."""
-        recipe = self.raw_config.get("recipe")
-        if recipe in ("detector", "cutter", "refiner"):
+        recipe = self.raw_config.get("recipe", "classifier")
+        if recipe != "classifier":
             raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
         from karyocyte.config.schema import Config
 
         return self._config_of(Config)
 
     @cached_property
-    def metaphase_config(self) -> "MetaphaseConfig":
-        """The configuration of the run of a detector, a cutter or a refiner, likewise."""
-        from karyocyte.config.schema import RECIPES, DetectorConfig
+    def any_config(self) -> "TrainingConfig":
+        """The configuration of a run of any kind of network, likewise."""
+        from karyocyte.config.schema import configuration_of
 
-        # An unknown recipe is an error of the key of that name.
-        model = RECIPES.get(str(self.raw_config.get("recipe")), DetectorConfig)
-        return cast("MetaphaseConfig", self._config_of(model))
+        return self._config_of(configuration_of(self.raw_config.get("recipe", "classifier")))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)

@@ -64,10 +64,13 @@ def job_of(overrides: Sequence[str]) -> Job:
     return Job(sha256_of_value(sorted(own))[:8], own)
 
 
-def sweep_name(overrides: Sequence[str]) -> str:
-    """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid"."""
-    named = Job("", tuple(overrides)).value("sweep")
-    return named.strip("[]").replace(",", "+") or "sweep"
+def sweep_name(overrides: Sequence[str], primary: str = "train") -> str:
+    """Return the name of the sweep that overrides ask for, such as "cnmc_grid" or, of two, "folds+cnmc_grid".
+
+    That of another primary configuration than ``train`` precedes it: "detector+folds".
+    """
+    named = Job("", tuple(overrides)).value("sweep").strip("[]").replace(",", "+")
+    return "+".join(filter(None, ["" if primary == "train" else primary, named])) or "sweep"
 
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:

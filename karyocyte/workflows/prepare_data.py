@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.data.export import export_cut_outs
-from cytogenetics.synthesis.karyogram_writer import KARYOGRAMS, read_karyograms
 from pydantic import BaseModel
 
 from datamodules.export import export_images
@@ -27,8 +24,8 @@ from datamodules.transforms.augmentation import Augmentation
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config, TrainingConfig
+from karyocyte.common.installed import entries
+from karyocyte.config.schema import Config, TrainingConfig, as_classifier
 from karyocyte.evaluation.sections.examples import PLAIN, Example, draw_sheet
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.runs.arguments import new_folder
@@ -75,8 +72,7 @@ def prepare_all(
 def export_set(configs: Sequence[TrainingConfig], folder: Path) -> None:
     """Write images of a configuration into a new folder.
 
-    Synthetic images are copied, see ``export_images``; out of pictures of metaphases chromosomes are cut, see
-    ``export_cut_outs``.
+    Synthetic images are copied, see ``export_images``; what is written of an installed source, its package knows.
 
     Raises:
         UserError: There are several configurations, the images are of another kind, or the folder exists already.
@@ -84,9 +80,9 @@ def export_set(configs: Sequence[TrainingConfig], folder: Path) -> None:
     if len(configs) > 1:
         raise UserError("--export takes one data set: give each key of data one value")
     (config,) = configs
-    if config.data.source == MetaphaseDataModule.default_source:
-        count = export_cut_outs(MetaphaseDataModule(config), folder, console.is_terminal)
-        say(f"{count:,} chromosomes in {folder}")
+    own = entries("exports").get(config.data.source)
+    if own:
+        say(f"{own.load()(config, folder, console.is_terminal):,} images in {folder}")
         return
     manifest = list_configured(config)
     export_images(manifest, folder)
@@ -96,9 +92,10 @@ def export_set(configs: Sequence[TrainingConfig], folder: Path) -> None:
 def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule:
     """Scan a data set, print its tables and, unless they are to be counted alone, prepare its ``images``.
 
-    Pictures of metaphases are counted alone.
+    Those of other networks than classifiers are counted alone.
     """
-    data = ImageDataModule(config) if isinstance(config, Config) else MetaphaseDataModule(config)
+    other = entries("recipes").get(config.recipe)
+    data: SplitDataModule = other.load().data(config) if other else ImageDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
     home = find_source(config.data).home
@@ -128,7 +125,7 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
 def draw_kinds(path: Path, manifest: Manifest) -> int:
     """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
 
-    Composed karyograms have their karyotype below.
+    The package of an installed source knows what is below its images.
 
     Raises:
         UserError: The file is no PNG by its name.
@@ -137,17 +134,13 @@ def draw_kinds(path: Path, manifest: Manifest) -> int:
         raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
     frame = manifest.frame
     kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
-    karyograms = None
-    if (manifest.root / KARYOGRAMS).is_file():
-        karyograms = read_karyograms(manifest.root).set_index("image_id")
+    own = entries("captions").get(manifest.source)
+    captions = own.load()(manifest) if own else {}
     drawn: list[Example] = []
     for row in kinds.drop_duplicates().index:
-        image = read_image(manifest.file(row))
-        lines = [f"{kinds[row]}: {frame['image_id'][row]}"]
-        if karyograms is not None:
-            facts = karyograms.loc[frame["image_id"][row]]
-            lines = [f"{facts['kind']} ({facts['origin']}): {frame['image_id'][row]}", facts["iscn"]]
-        drawn.append((image, [(line, PLAIN) for line in lines]))
+        name = frame["image_id"][row]
+        lines = captions.get(name, [f"{kinds[row]}: {name}"])
+        drawn.append((read_image(manifest.file(row)), [(line, PLAIN) for line in lines]))
     about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
     draw_sheet(path, about, [("", drawn)], min(len(drawn), KINDS), PANEL)
     return len(drawn)

@@ -11,7 +11,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone
@@ -95,16 +95,12 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
         if name is not None:
             words.append(f"+experiment={name}" if group == "experiment" else f"{group}={name}")
     composed = compose_overrides(words)
-    if composed.recipe != "classifier":
-        raise UserError(f"experiment={groups['experiment']} trains a {composed.recipe}, no classifier: use train.py")
     for key, value in keys.items():
         if value is not None:
             OmegaConf.update(composed, key, to_jsonable_python(value))
     if num_classes is not None:
         composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
-    config = check_config(composed)
-    assert isinstance(config, Config)
-    return config
+    return as_classifier(check_config(composed))
 
 
 def _check_usual_head(name: str, backbone: Backbone) -> None:

@@ -59,7 +59,7 @@ def test_every_method_and_attribute_of_a_data_module_works(module, tmp_path):
 
 @pytest.mark.parametrize(("module", "data"), [(ImageDataModule, "synthetic_metaphases"), (MetaphaseDataModule, "cnmc")])
 def test_a_data_module_refuses_the_data_of_another_network(module, data, tmp_path):
-    with pytest.raises(UserError, match=module.__name__):
+    with pytest.raises(UserError, match=f"{data} is for a"):
         module(data, cache_dir=tmp_path)
 
 

@@ -3,13 +3,16 @@
 import pytest
 
 from docs import handbook
+from karyocyte.common import installed
+from karyocyte.common.paths import ROOT
 
 
 @pytest.fixture
 def conf(tmp_path, monkeypatch):
     """A folder conf/ with a group of two options."""
-    monkeypatch.setattr(handbook, "CONF", tmp_path)
+    monkeypatch.setattr(installed, "conf_folders", lambda: [tmp_path])
     (tmp_path / "colour").mkdir()
+    (tmp_path / "run.yaml").write_text("defaults: []\n")
     (tmp_path / "train.yaml").write_text("defaults:\n  - colour: red\nsize: 3  # of it, as\n         # in e.g. 3\n")
     red = "# Red (Who et al. 2001), warm. And more.\n#   python train.py colour=red\nshade: {light: 1}  # a | b\n"
     (tmp_path / "colour" / "red.yaml").write_text(red + "deep:  # all of it\n  name: 'a # b'\n")
@@ -34,12 +37,12 @@ def test_the_default_option_explains_the_keys_of_a_group(conf):
 
 def test_every_option_group_has_descriptions():
     for group in handbook.groups():
-        for row in handbook.options(group, handbook.CONF).splitlines()[2:]:
+        for row in handbook.options(group, ROOT).splitlines()[2:]:
             assert not row.endswith("|  |"), (group, row)
 
 
 def test_examples_of_a_command_are_blocks_to_copy():
-    text = handbook.commands(("karyocyte.commands.prepare_data",), handbook.CONF)
+    text = handbook.commands(("karyocyte.commands.prepare_data",), ROOT)
     assert text.startswith("### `python scripts/prepare_data.py`")
     assert "```bash\npython scripts/prepare_data.py " in text
     assert "<span" not in text

@@ -4,10 +4,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from cytogenetics.config.sources import DerivedConfig
 
 from datamodules.sources.cifar10 import CLASSES
-from karyocyte.config.sources import DerivedConfig
-from packages.cytogenetics.tests.metaphases.data.sets import ALONE, write_metaphases
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist
 from tests.helpers.images import write_cnmc, write_image
@@ -44,7 +43,6 @@ _WRITERS = {
     "chromosome_sets": _chromosome_sets,
     "chromosomes": lambda root: write_chromosomes(root, cases=5),
     "composed_karyograms": lambda root: write_chromosomes(root, cases=10),
-    "metaphases": lambda root: write_metaphases(root, [f"10500{case}1" for case in range(1, 9)], lists={}, boxes=ALONE),
     "mnist": lambda root: write_mnist(root, train=100),
     "cifar10": _cifar10,
     "hem_all": lambda root: write_cnmc(root, subjects_per_fold=6),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from omegaconf import DictConfig
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import check_config
+from karyocyte.config.defaults import with_recipe
 from karyocyte.config.schema import Config
 from karyocyte.evaluation.run import evaluate as evaluation
 from karyocyte.evaluation.sections import examples
@@ -33,32 +35,37 @@ QUICK = [
     "evaluation.resamples=20", "split.near_duplicates=off",
 ]  # fmt: skip
 SMALL = [*DRAWN, *QUICK]
-METAPHASES = ("metaphase_detector", "chromosome_cutter", "box_refiner")  # experiments without images of one size
 
 
 @cache
-def _compose(overrides: tuple[str, ...]) -> DictConfig:
+def _compose(overrides: tuple[str, ...], primary: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", list(overrides))
+        return with_recipe(compose(primary, list(overrides)), primary)
 
 
-def composed(overrides: Sequence[str]) -> DictConfig:
+def composed(overrides: Sequence[str], primary: str = "train") -> DictConfig:
     """Return what Hydra composes from conf/ and ``overrides``, which takes a second the first time."""
-    return _compose(tuple(overrides)).copy()
+    return _compose(tuple(overrides), primary).copy()
 
 
 @cache
-def _checked(overrides: tuple[str, ...], data_dir: str | None) -> Config:
-    return check_config(composed(overrides))
+def _checked(overrides: tuple[str, ...], primary: str, data_dir: str | None) -> Any:
+    return check_config(composed(overrides, primary))
 
 
-def small_config(tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN) -> Config:
+def small_config(
+    tmp_path: Path,
+    *overrides: str,
+    experiment: str | None = None,
+    data: Sequence[str] = DRAWN,
+    primary: str = "train",
+) -> Any:
     """Return the typed configuration of a short run at 32 px below ``tmp_path``, by default on 40 synthetic cells."""
     chosen = [f"+experiment={experiment}"] if experiment else []
     quick = QUICK
-    if experiment in METAPHASES:
+    if primary != "train":
         quick = [key for key in QUICK if not key.startswith(("prepare.size", "evaluation.resamples"))]
-    config = _checked((*chosen, *data, *quick, *overrides), os.environ.get("KARYOCYTE_DATA_DIR"))
+    config = _checked((*chosen, *data, *quick, *overrides), primary, os.environ.get("KARYOCYTE_DATA_DIR"))
     places = {"output_dir": str(tmp_path / "outputs"), "cache_dir": str(tmp_path / "cache")}
     for override in overrides:
         places.pop(override.partition("=")[0], None)

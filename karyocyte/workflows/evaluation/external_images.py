@@ -20,8 +20,7 @@ from datamodules.manifest.splits import TEST
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.evaluate_request import DATA_KEYS
 

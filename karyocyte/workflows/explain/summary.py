@@ -10,8 +10,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.composition.compose import compose_config
 from karyocyte.config.command import is_override
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, as_classifier
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.run import Run

@@ -14,8 +14,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.grid import job_configs
 from karyocyte.config.overrides import key_of, overrides_outside
-from karyocyte.config.recipes import as_classifier
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, as_classifier
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.workflows.papers.claims import RESULTS
 from karyocyte.workflows.papers.settings import ReproductionConfig, check_overrides, load_reproduction

@@ -14,7 +14,6 @@ from datamodules.sources import SourceContext, list_source
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
-from karyocyte.composition.named_files import DRAWN
 from karyocyte.config.schema import Config
 from karyocyte.workflows.papers.claims import RESULTS, PaperData, read_data
 from karyocyte.workflows.papers.plan import LINE, ReproductionPlan
@@ -81,7 +80,7 @@ def _list(config: Config) -> pd.DataFrame | None:
     composed = hasattr(config.data, "chromosomes")  # into karyograms, as many as are asked for
     data = getattr(config.data, "chromosomes", config.data)
     written = hasattr(data, "download") and not (folder / "train").is_dir()  # from arrays of all images
-    if data.source in DRAWN or folder.is_file() or written:
+    if data.drawn or folder.is_file() or written:
         return None
     frame = list_source(data, SourceContext(str(folder), Path(config.cache_dir), progress=False)).frame
     return None if composed else frame

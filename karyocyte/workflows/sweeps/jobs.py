@@ -20,10 +20,11 @@ from karyocyte.composition.named_files import check_files
 from karyocyte.config.distributed import environment_rank
 from karyocyte.config.overrides import (
     check_words,
-    config_dir_words,
+    composition_flags,
     expand_home,
     is_multirun,
     overrides_outside,
+    primary_typed,
     quote_text,
 )
 from karyocyte.runs import sweeps
@@ -53,7 +54,7 @@ class Task:
         ``sweep`` is left out: it would start all the jobs again.
         """
         script = Path(sys.argv[0]).resolve()
-        return (sys.executable, str(script), *config_dir_words(), *overrides_outside(self.overrides, ("sweep",)))
+        return (sys.executable, str(script), *composition_flags(), *overrides_outside(self.overrides, ("sweep",)))
 
     def command_of(self, processes: int) -> tuple[str, ...]:
         """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""
@@ -122,7 +123,7 @@ def command_line() -> Iterator[None]:
     # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()
-    with report_user_errors(), explain_composition():
+    with report_user_errors(), explain_composition(primary_typed()):
         check_words(sys.argv[1:])
         sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield

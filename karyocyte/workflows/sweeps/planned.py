@@ -20,12 +20,12 @@ from karyocyte.runs.run import Run
 COMPARED = ("weights", "init_from", "detector", "data_dir")  # an address has their contents, which only a job reads
 
 
-def show_jobs(typed: Sequence[str]) -> None:
+def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
     """Print the state, the run's folder and the name of each job of a command line; nothing is begun or written."""
-    with quick_compositions(), grid(typed) as expanded:
+    with quick_compositions(), grid(typed, primary) as expanded:
         jobs = {sweeps.job_of(words): words for words in expanded.jobs}
         output_dir = Path(expanded.composed.output_dir)
-        folder = sweeps.sweep_folder(output_dir, sweeps.sweep_name(expanded.jobs[0]), list(jobs))
+        folder = sweeps.sweep_folder(output_dir, sweeps.sweep_name(expanded.jobs[0], primary), list(jobs))
         say(f"{len(jobs)} jobs of {folder}; * stands for digits that a job finds by its images and weights")
         names, states, config_of = sweeps.names(list(jobs)), Counter[str](), cache(expanded.job_config)
         for job, words in jobs.items():

@@ -15,6 +15,7 @@ from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.files import sha256_of_file
+from karyocyte.common.installed import entries
 from karyocyte.common.paths import without_machine
 from karyocyte.common.revision import revision
 from karyocyte.config.distributed import World
@@ -246,18 +247,7 @@ CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, report)
 
 def recipe_of(config: TrainingConfig) -> Recipe:
     """Return how a kind of network is trained; the modules of the other kinds are not loaded."""
-    match config.recipe:
-        case "detector":
-            from cytogenetics.metaphases.training.train import DETECTION
-
-            return DETECTION
-        case "cutter":
-            from cytogenetics.metaphases.training.cutter import CUTTING
-
-            return CUTTING
-        case "refiner":
-            from cytogenetics.metaphases.training.refiner import REFINING
-
-            return REFINING
-        case _:
-            return CLASSIFICATION
+    if isinstance(config, Config):
+        return CLASSIFICATION
+    recipe: Recipe = entries("recipes")[config.recipe].load()
+    return recipe

@@ -1,10 +1,12 @@
 """Karyotypes of whole cells, from pictures of metaphases or of single chromosomes, and their review."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cytogenetics.karyotyping.in_memory import karyotype
 
+CONF = Path(__file__).resolve().parents[1] / "conf"  # found by Hydra beside conf/ of the core
 __all__ = ["karyotype"]
 
 

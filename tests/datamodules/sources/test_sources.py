@@ -10,7 +10,6 @@ from datamodules.sources import cifar10, list_images
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SOURCES
-from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
 from tests.helpers.archives import zip_folder
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_batches, write_mnist
@@ -56,10 +55,8 @@ SETS = {
     "hem_all": ({}, write_small_cnmc, 12, ("hem", "all"), 12, FOLDS),
     "cifar10": ({}, write_tree, 50, cifar10.CLASSES, 0, {None, "test"}),
     "mnist": ({}, write_mnist, 60, tuple("0123456789"), 0, {None, "test"}),
-    "metaphases": ({}, write_metaphases, 5, ("normal", "abnormal"), 4, {None}),
     "synthetic": ({"images": 14, "subjects": 4, "size": 48}, None, 14, ("hem", "all"), 4, {None}),
     "synthetic_chromosomes": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 185, CHROMOSOMES, 3, {None}),
-    "synthetic_metaphases": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 4, ("normal", "abnormal"), 3, {None}),
 }
 # How the notes begin.
 NOTES = {
@@ -67,14 +64,12 @@ NOTES = {
     "cnmc": [PARTIAL], "hem_all": [PARTIAL],
     "cifar10": ["partial: 30 of 50,000 train", "partial: 20 of 10,000 test", "JPEG"],
     "mnist": ["partial: 40 of 60,000 train", "partial: 20 of 10,000 test"],
-    "metaphases": ["5 pictures with 10 boxes (Pascal VOC; 0 clipped", "in no list: 1 pictures"],
     "synthetic": ["synthetic: procedurally generated cells"],
     "synthetic_chromosomes": ["synthetic: procedurally generated chromosomes", "185 chromosomes of 4 cells and 3"],
-    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (COCO", "in no list: 0"],
 }  # fmt: skip
 ON_DISK = [name for name, facts in SETS.items() if facts[1]]
 # Those whose images are written to the cache, and the keys that make another set of images.
-SEEDED = ("synthetic", "synthetic_chromosomes", "synthetic_metaphases")
+SEEDED = ("synthetic", "synthetic_chromosomes")
 WRITTEN = {"mnist": None, "cifar10": None, **dict.fromkeys(SEEDED, {"seed": 1})}
 
 
@@ -97,7 +92,7 @@ def list_place(name, place, cache, **keys):
 
 
 def test_every_source_is_in_the_table():
-    assert set(SETS) == set(SOURCES) - {"composed_karyograms", "chromosome_sets"}  # which have tests of their own
+    assert set(SETS) == set(SOURCES) - {"chromosome_sets"}  # which has tests of its own
 
 
 @pytest.mark.parametrize("name", SETS)

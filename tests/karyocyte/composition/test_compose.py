@@ -1,7 +1,6 @@
 """The effective configuration is the YAML; unknown keys, wrong values and wrong orders are errors."""
 
 import pytest
-from cytogenetics.portable.pictures import BUILT_IN_REFINER
 
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config, check_override_order, compose_config
@@ -55,51 +54,13 @@ def test_a_karyogram_is_not_turned_as_a_whole(override):
         assert "`transform=karyograms`" in error
 
 
-DRAWN = "data=synthetic_metaphases"
-DETECTOR = ["+experiment=metaphase_detector", DRAWN]
-CUTTER = ["+experiment=chromosome_cutter", DRAWN]
-REFINER = ["+experiment=box_refiner", DRAWN]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "key"),
-    [
-        ([*DETECTOR, "loss.label_smoothing=0.1"], "loss.label_smoothing"),
-        ([*DETECTOR, "balance=paper"], "balance.name"),
-        ([*DETECTOR, "prepare.size=96"], "prepare.size"),
-        ([*DETECTOR, "prepare.canvas.area=0.1"], "prepare.canvas.area"),
-        ([*DETECTOR, "evaluation.triage.accuracy=0.9"], "evaluation.triage.accuracy"),
-        ([*DETECTOR, "head.orientation=true"], "head.orientation"),
-        ([*DETECTOR, "inference.mirror=true"], "inference.mirror"),
-        ([*DETECTOR, "cache_features=off"], "cache_features"),
-        ([*CUTTER, "head.layers=[{centres: 16}]"], "head.layers"),
-        ([*CUTTER, "prepare.canvas.scale=0.7"], "prepare.canvas.scale"),
-        ([*REFINER, "head.layers=[{centres: 16}]"], "head.layers"),
-        ([*DETECTOR, "+profile=smoke"], "prepare.size"),
-    ],
-)
-def test_a_key_without_effect_on_a_detector_a_cutter_or_a_refiner_is_an_error(overrides, key):
-    assert error_of(composed(overrides)).startswith(f"{key}=")
-
-
-def test_a_detector_and_a_cutter_have_no_keys_of_a_classifier():
-    detector, cutter = compose_config(DETECTOR), compose_config(CUTTER)
-    assert type(compose_config([DRAWN])) is type(detector)
-    assert detector.model_dump(include={"prepare", "head", "evaluation"}) == {
-        "prepare": {"background": "detect", "canvas": {"scale": 0.5}},
-        "head": {"layers": ({"centres": 48},)},
-        "evaluation": {"confidence": 0.95},
-    }
-    assert detector.model_fields_set - cutter.model_fields_set == {"prepare", "head"}
-    assert not {"loss", "balance", "inference", "cache_features"} & detector.model_fields_set
-    with pytest.raises(UserError, match="recipe=sorter"):
-        compose_config(["recipe=sorter"])
-
-
-@pytest.mark.parametrize("experiment", [DETECTOR[0], CUTTER[0]])
-def test_the_demo_is_refused_for_metaphases_with_what_to_type_instead(experiment):
-    with pytest.raises(UserError, match="type data=synthetic_metaphases weights=random"):
-        compose_config([experiment, "+profile=demo"])
+def test_the_name_of_the_primary_configuration_says_the_network():
+    assert compose_config([]).recipe == "classifier"
+    with pytest.raises(UserError, match="--config-name sorter: choose one of train"):
+        compose_config([], "sorter")
+    for word in ("recipe=sorter", "+recipe=sorter"):
+        with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
+            compose_config([word])
 
 
 UPRIGHT = ["data=chromosomes", "head.orientation=true"]
@@ -135,8 +96,6 @@ def test_what_goes_together_is_valid():
         (["data_dir=absent"], "data_dir=absent"),
         (["data_dir=.", "weights=absent.safetensors"], "weights=absent.safetensors"),
         (["data_dir=.", "init_from=absent"], "absent"),
-        (["data_dir=.", "+experiment=box_refiner", "detector=absent"], "absent"),
-        (["data_dir=.", "+experiment=box_refiner", f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of"),
         (["data=mnist", "data_dir=absent", "weights=random"], "absent"),
         (["data=composed_karyograms", "data_dir=null"], "data_dir"),
     ],

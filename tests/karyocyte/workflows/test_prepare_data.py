@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from cytogenetics.config.sources import ComposedKaryogramsConfig
 from PIL import Image
 
 from datamodules.sources import scan
 from karyocyte.common.errors import UserError
-from karyocyte.config.sources import ChromosomesConfig, ComposedKaryogramsConfig
+from karyocyte.config.sources import ChromosomesConfig
 from karyocyte.workflows import prepare_data
 from karyocyte.workflows.prepare_data import crop_sizes, draw_kinds
 from tests.helpers.chromosomes import write_chromosomes

@@ -15,7 +15,6 @@ from lightning_modules.build.create import create_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import count_parameters
 from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
-from tests.helpers.training import METAPHASES
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -33,7 +32,7 @@ def optimizer_facts(model: Classifier) -> tuple[type, dict, object]:
     return type(built), built.defaults, None
 
 
-@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in METAPHASES])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, undrawn_layers):
     monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
     size = (64, 24) if name in ("chromosomes", "adapt") else small_size(name)
@@ -74,7 +73,6 @@ def test_an_experiment_of_features_trains_the_head_alone():
         ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
         ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, "adamw"),
         ({"experiment": "anet_c6_chromosome"}, "anet_c6_chromosomes"),
-        ({"experiment": "metaphase_detector"}, "train.py"),
     ],
 )
 def test_what_is_no_such_classifier_is_refused_with_the_right_call(wrong, remedy):

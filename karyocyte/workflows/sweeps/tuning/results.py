@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.config.overrides import config_dir_words, key_of
+from karyocyte.config.overrides import composition_flags, key_of
 from karyocyte.evaluation.plots.plots import NAMES, canvas
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
@@ -79,7 +79,7 @@ class SearchReport:
             if key.split(".")[0] not in OWN_KEYS and key not in self.search.space:
                 own.append(word)
         values = {"trial": best.number, "monitor": self.monitor, "value": best.value, "run": best.user_attrs["run"]}
-        command = shlex.join(["python", "train.py", *config_dir_words(), *own, *overrides])
+        command = shlex.join(["python", "train.py", *composition_flags(), *own, *overrides])
         values |= {"overrides": overrides, "command": command}
         write_text(self.folder / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
         say(f"best: trial {best.number}, {self.monitor} {best.value:.4f}", str(values["run"]))

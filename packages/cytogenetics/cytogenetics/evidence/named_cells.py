@@ -133,7 +133,7 @@ def named_cells(output: Path, table: pd.DataFrame) -> pd.DataFrame:
 @app.command()
 def pictures(output: Output, data: Data, revision: Keep = None) -> None:
     """Measure the karyotypes of pictures of metaphases."""
-    module = MetaphaseDataModule(compose_config(["+experiment=metaphase_detector", f"data_dir={data}"]))
+    module = MetaphaseDataModule(compose_config([f"data_dir={data}"], "detector"))
     frame = module.manifest.frame.assign(part=module.parts if revision else None)
     report(named_pictures(output, frame, module.manifest.root), "metaphases", revision)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.portable.cell_facts import cell_facts
@@ -11,7 +12,7 @@ from cytogenetics.portable.pictures import (
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
     BUILT_IN_REFINER,
-    PICTURE_EXPERIMENTS,
+    PictureNetworks,
     picture_network,
 )
 
@@ -49,13 +50,12 @@ class PictureFolders:
         """Check that each network that is named is one of its kind."""
         for kind, folder in (("detector", self.detectors[0]), ("refiner", self.refiner), ("cutter", self.cutter)):
             if kind in named and folder and picture_network(folder) != kind:
-                experiment = PICTURE_EXPERIMENTS[kind]
-                raise UserError(f"{kind}={named[kind]} is no {kind}: name a run of +experiment={experiment}")
+                raise UserError(f"{kind}={named[kind]} is no {kind}: name a run of --config-name {kind}")
 
 
 def _named(config: KaryotypeConfig) -> dict[str, str]:
     """Return what is named of the networks of pictures, by their kinds."""
-    return {kind: value for kind in PICTURE_EXPERIMENTS if (value := getattr(config, kind))}
+    return {kind: value for kind in get_args(PictureNetworks) if (value := getattr(config, kind))}
 
 
 def refuse_picture_networks(config: KaryotypeConfig) -> None:

@@ -15,8 +15,6 @@ BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes
 BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
 BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
 DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
-# By the kinds of networks of pictures, what trains them.
-PICTURE_EXPERIMENTS = {"detector": "metaphase_detector", "cutter": "chromosome_cutter", "refiner": "box_refiner"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
+from cytogenetics.config.sources import ComposedKaryogramsConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.karyogram_writer import (
     COMPOSER_VERSION,
@@ -28,11 +29,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
-from karyocyte.config.sources import (
-    ChromosomesConfig,
-    ComposedKaryogramsConfig,
-    SyntheticChromosomesConfig,
-)
+from karyocyte.config.sources import ChromosomesConfig, SyntheticChromosomesConfig
 
 
 @source(ComposedKaryogramsConfig, expand=expand_karyograms)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cytogenetics.config.sources import CompositionConfig
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Metaphase, read_metaphase
 from cytogenetics.synthesis.numerical import derive
@@ -20,7 +21,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
-from karyocyte.config.sources import CompositionConfig
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"
@@ -68,6 +68,13 @@ def is_whole(folder: Path) -> bool:
 def read_karyograms(folder: Path) -> pd.DataFrame:
     """Read the table of a folder of karyograms: columns of text, empty where there is nothing."""
     return read_csv(folder / KARYOGRAMS, dtype=str, keep_default_na=False)
+
+
+def captions(manifest: Manifest) -> dict[str, list[str]]:
+    """Return what is written below each karyogram, by its name: kind, origin and karyotype."""
+    table = read_karyograms(manifest.root)
+    titles = table["kind"] + " (" + table["origin"] + "): " + table["image_id"]
+    return dict(zip(table["image_id"], map(list, zip(titles, table["iscn"], strict=True)), strict=True))
 
 
 def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:

@@ -35,9 +35,9 @@ def test_the_built_in_refiner_goes_with_the_built_in_detectors():
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        ([f"refiner={BUILT_IN_CUTTER}"], "is no refiner: name a run of .experiment=box_refiner"),
-        ([f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of .experiment=metaphase_detector"),
-        ([f"cutter={BUILT_IN_DETECTOR}"], "is no cutter: name a run of .experiment=chromosome_cutter"),
+        ([f"refiner={BUILT_IN_CUTTER}"], "is no refiner: name a run of --config-name refiner"),
+        ([f"detector={BUILT_IN_REFINER}"], "is no detector: name a run of --config-name detector"),
+        ([f"cutter={BUILT_IN_DETECTOR}"], "is no cutter: name a run of --config-name cutter"),
         (["input=chromosomes", f"refiner={BUILT_IN_REFINER}"], "has no effect on single chromosomes"),
     ],
 )

@@ -8,6 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from cytogenetics.config.sources import ComposedKaryogramsConfig, DerivedConfig
 from cytogenetics.synthesis import composed_karyograms, karyogram_writer
 from cytogenetics.synthesis.karyogram_writer import read_karyograms
 
@@ -15,7 +16,7 @@ from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
-from karyocyte.config.sources import ChromosomesConfig, ComposedKaryogramsConfig, DerivedConfig
+from karyocyte.config.sources import ChromosomesConfig
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image
 from tests.helpers.manifests import rows_of

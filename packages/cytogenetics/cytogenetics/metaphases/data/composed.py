@@ -31,6 +31,8 @@ class ComposedDataModule(MetaphaseDataModule):
     anew in every epoch.
     """
 
+    primary = "cutter"
+
     def training_set(self) -> Dataset[Any]:
         """Return the boxes of composed pictures, whose light changes."""
         return ComposedBoxes(self.manifest, self.plan.rows, self.config.seed, self.config.transform)

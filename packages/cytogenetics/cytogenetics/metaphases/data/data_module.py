@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig, PictureConfig
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
 from cytogenetics.metaphases.data.cut_out import network_picture
 from torch.utils.data import Dataset
@@ -14,8 +15,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Key, epochs_and_items
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.files import sha256_of_value
-from karyocyte.config.data import PictureConfig
-from karyocyte.config.schema import DetectorConfig, MetaphaseConfig
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
 WHITE = 255
@@ -36,6 +35,7 @@ class MetaphaseDataModule(SplitDataModule):
     """
 
     default_source = "metaphases"
+    primary = "detector"
     _takes = MetaphaseConfig
     config: DetectorConfig  # a cutter's has no preparation: `ComposedDataModule` needs none
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cytogenetics.config.networks import MetaphaseConfig
 from cytogenetics.metaphases.data.cut_out import cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN
@@ -18,7 +19,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.runs.arguments import new_folder
 
 
-def export_cut_outs(data: MetaphaseDataModule, folder: Path, progress: bool) -> int:
+def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> int:
     """Cut the chromosomes of known class out of all pictures but those of the test part, and write them.
 
     They become ``<case>/<picture>/<number>.png``, with labels.csv: the layout of ``data=chromosomes``. Pictures of
@@ -31,6 +32,7 @@ def export_cut_outs(data: MetaphaseDataModule, folder: Path, progress: bool) -> 
         UserError: The folder exists, or no chromosome has a class.
     """
     new_folder(folder, "--export")
+    data = MetaphaseDataModule(config)
     frame = data.manifest.frame
     chosen = np.flatnonzero(data.parts.isin(["train", "validation"]))
     rows: list[tuple[str, str, str, str]] = []

@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from cytogenetics.config.networks import REFINED_SIDE as SIDE
+from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
@@ -22,8 +24,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Key, epochs_and_items
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
-from karyocyte.config.schema import REFINED_SIDE as SIDE
-from karyocyte.config.schema import RefinerConfig
 from karyocyte.runs.portable_folder import kind_of
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box
@@ -102,6 +102,7 @@ class ProposalDataModule(MetaphaseDataModule):
             ways; set before it is set up.
     """
 
+    primary = "refiner"
     starts = "init_from or detector"
     proposals: Mapping[int, Sequence[Proposed]]
     config: RefinerConfig  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """The network of the detector: features of four resolutions, joined at that of half the picture, and their boxes."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -102,14 +102,6 @@ def _smoothing(width: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(8, width), nn.ReLU(inplace=True)
     )
-
-
-def decoder_width(layers: Sequence[Any]) -> int:
-    """Return the channels of the decoder of ``head.layers``; a ``UserError`` says that it has none."""
-    match layers:
-        case ({"centres": int(width)},) if width > 0 and width % 8 == 0:
-            return width
-    raise UserError(f"head.layers={list(layers)}: of pictures with boxes set [{{centres: 48}}]")
 
 
 def levels_of(backbone: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
+from cytogenetics.config.networks import REFINED_SIDE, DetectorConfig, MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
-from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
+from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, RefinerHead
 from cytogenetics.portable.pictures import (
     DETECTOR_FACTS,
-    PICTURE_EXPERIMENTS,
     DetectorDescription,
     picture_network,
 )
@@ -20,7 +20,6 @@ from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
-from karyocyte.config.schema import REFINED_SIDE, DetectorConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable import CODE_LICENCE, Licence, read_description, training_command
 from karyocyte.runs.portable_folder import REMEDY, BackboneFacts
@@ -50,9 +49,7 @@ def load(folder: Path, network: type[Network]) -> Trained[Network]:
     kind = network.kind
     of_run = (folder / DETECTOR_FACTS).is_file()
     if picture_network(folder) != kind:
-        raise UserError(
-            f"{folder} holds no {kind}: train one (+experiment={PICTURE_EXPERIMENTS[kind]}) and name its run"
-        )
+        raise UserError(f"{folder} holds no {kind}: train one (python train.py --config-name {kind}) and name its run")
     description = describe(Run.open_finished(folder)) if of_run else read_description(folder, DetectorDescription)
     module = build(description)
     assert isinstance(module, network)
@@ -88,11 +85,11 @@ def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
 
 def describe(run: Run) -> DetectorDescription:
     """Describe the network of a finished run on pictures of metaphases, which was evaluated."""
-    config = run.metaphase_config
-    model = run.model
+    config, model = run.any_config, run.model
+    assert isinstance(config, MetaphaseConfig)
     width, scale = 0, 1.0
     if isinstance(config, DetectorConfig):
-        width, scale = decoder_width(config.head.layers), config.prepare.canvas.scale
+        width, scale = config.decoder.width, config.prepare.canvas.scale
     facts = read_whole_json(run.folder / DETECTOR_FACTS)
     backbone = BackboneFacts(
         name=config.model.name, args=model.args, cut=config.model.cut, mean=tuple(model.mean), std=tuple(model.std)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from cytogenetics.config.sources import MetaphasesConfig
 from cytogenetics.metaphases.sources.metaphase_boxes import (
     NO_BOXES,
     Annotation,
@@ -20,7 +21,6 @@ from datamodules.sources.listing import data_folder, image_files, name_parser
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL
 from karyocyte.common.text import counted
-from karyocyte.config.sources import MetaphasesConfig
 
 # The lists of the data set, and what they declare of a cell.
 LISTS = {

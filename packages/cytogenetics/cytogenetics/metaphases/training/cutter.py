@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cytogenetics.config.networks import CutterConfig
 from cytogenetics.metaphases.data.composed import ComposedDataModule
 from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
 from cytogenetics.metaphases.training.steps import (
@@ -18,7 +19,6 @@ from torch import nn
 
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import CutterConfig
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe

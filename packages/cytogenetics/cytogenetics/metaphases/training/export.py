@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cytogenetics.config.networks import REFINED_SIDE
 from cytogenetics.metaphases.networks.trained import NETWORKS, describe, load
 from cytogenetics.metaphases.training import cutter, evaluate_detections, refiner
 from cytogenetics.portable.pictures import DetectorDescription
@@ -11,7 +12,6 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
 from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.revision import revision
-from karyocyte.config.schema import REFINED_SIDE
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
 from karyocyte.recipes.portable import PortableKind

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
 from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
 from cytogenetics.metaphases.networks.detector import LEVELS
@@ -31,7 +32,6 @@ from datamodules.io.progress import progress_bar
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
-from karyocyte.config.schema import RefinerConfig
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cytogenetics.config.networks import MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
@@ -18,7 +19,6 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
-from karyocyte.config.schema import MetaphaseConfig
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.facts import ModelFacts
@@ -64,7 +64,7 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     except RuntimeError as error:  # other names or shapes
         words = f"model={description.network.name} model.cut={description.network.cut or 'null'}"
         if description.kind == "detector":
-            words += f" 'head.layers=[{{centres: {description.width}}}]'"
+            words += f" decoder.width={description.width}"
         raise UserError(f"init_from={init_from} is another network: set {words} here too") from error
     return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
 

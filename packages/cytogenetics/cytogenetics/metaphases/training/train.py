@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from cytogenetics.config.networks import DetectorConfig
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import MONITORS, Detector
-from cytogenetics.metaphases.networks.network import CentreDecoder, decoder_width, levels_of
+from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
 from cytogenetics.metaphases.training.evaluate_detections import (
     SIDES,
     Detected,
@@ -19,7 +20,6 @@ from cytogenetics.metaphases.training.evaluate_detections import (
 from cytogenetics.metaphases.training.steps import Found, fit_and_predict, load_start, report, settings_of
 
 from datamodules.split_datamodule import SplitDataModule
-from karyocyte.config.schema import DetectorConfig
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 
@@ -31,14 +31,13 @@ def build_detector(config: DetectorConfig, data: SplitDataModule, first: Initial
     """Build the detector of a run with its first weights; return it with the hashes of what these are.
 
     Raises:
-        UserError: ``head.layers`` is no decoder, the network no ResNet, or the monitored metric not of a detector.
+        UserError: The network is no ResNet, or the monitored metric not of a detector.
     """
-    width = decoder_width(config.head.layers)
     network = first.backbone.module
     with torch.no_grad():
         levels = levels_of(network.eval(), torch.zeros(1, 3, 64, 64))
     torch.set_rng_state(first.random_state)
-    decoder = CentreDecoder([level.shape[1] for level in levels], width)
+    decoder = CentreDecoder([level.shape[1] for level in levels], config.decoder.width)
     model = Detector(network, decoder, *settings_of(config, first, MONITORS))
     if config.trainer.channels_last:
         model.to(memory_format=torch.channels_last)

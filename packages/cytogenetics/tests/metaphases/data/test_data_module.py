@@ -23,7 +23,7 @@ def root(tmp_path_factory):
 
 
 def module(root, **keys):
-    keys = {"batch_size": 4, "split": {"folds": 3}, **keys}
+    keys = {"batch_size": 4, "split": {"folds": 3, "drawn_validation": "fold"}, **keys}
     data = MetaphaseDataModule(data_dir=str(root), cache_dir=str(root / ".cache"), progress=False, **keys)
     data.setup()
     return data
@@ -92,7 +92,7 @@ def test_an_epoch_depends_on_its_number_alone_and_can_be_resumed(root):
     assert not equal(by_row(first), by_row(second))
     assert equal(by_row(second[1:]), by_row(batches(module(root), epoch=1, first=1)))
     assert not equal(by_row(first), by_row(batches(module(root, seed=1))))
-    transform = OmegaConf.to_container(composition("data=metaphases").transform)
+    transform = OmegaConf.to_container(composition(primary="detector").transform)
     once = {"transform": transform | {"each_epoch": False}}
     assert equal(by_row(batches(module(root, **once))), by_row(batches(module(root, **once), epoch=1)))
 
@@ -124,7 +124,7 @@ def bright_bars(rng):
     {"brightness": 0.2, "gamma": 0.2, "blur": 1.0, "noise": 0.01},
 ])  # fmt: skip
 def test_a_box_still_holds_its_chromosome_after_a_transform(keys):
-    config = TransformConfig(**{**composition("data=metaphases", "transform=none").transform, **keys})
+    config = TransformConfig(**{**composition("transform=none", primary="detector").transform, **keys})
     changed = 0
     image, boxes, labels = bright_bars(np.random.default_rng(0))
     for row in range(8):
@@ -144,7 +144,7 @@ def test_a_box_still_holds_its_chromosome_after_a_transform(keys):
 
 def test_the_box_of_a_turned_chromosome_fits_its_outline():
     keys = {"flips": True, "rotations": True, "probability": 1.0, "rotate": 45.0}
-    config = TransformConfig(**{**composition("data=metaphases", "transform=none").transform, **keys})
+    config = TransformConfig(**{**composition("transform=none", primary="detector").transform, **keys})
     image = np.zeros((200, 220), np.uint8)
     cv2.ellipse(image, (110, 100), (50, 8), 45, 0, 360, 200, cv2.FILLED)  # from corner to corner of its box
     x, y, width, height = cv2.boundingRect(image)
@@ -158,7 +158,7 @@ def test_the_box_of_a_turned_chromosome_fits_its_outline():
 
 
 def test_batched_transforms_are_refused():
-    config = TransformConfig(**{**composition("data=metaphases", "transform=none").transform, "batched": True})
+    config = TransformConfig(**{**composition("transform=none", primary="detector").transform, "batched": True})
     with pytest.raises(UserError, match="transform.batched=true does not transform boxes"):
         BoxAugmentation(config, 0, 1.0)
 

@@ -14,7 +14,7 @@ NAMES = [f"10500{case}{picture}" for case in range(1, 7) for picture in (1, 2)]
 
 def test_the_pictures_that_test_stay_out_and_labels_are_kept(tmp_path):
     data = MetaphaseDataModule(data_dir=str(write_metaphases(tmp_path / "pictures", NAMES, lists={})))
-    count = export_cut_outs(data, tmp_path / "cut", progress=False)
+    count = export_cut_outs(data.config, tmp_path / "cut", progress=False)
     table = pd.read_csv(tmp_path / "cut" / "labels.csv", dtype=str)
     names = data.manifest.frame["image_id"]
     test = set(names[data.parts == "test"])
@@ -27,4 +27,4 @@ def test_the_pictures_that_test_stay_out_and_labels_are_kept(tmp_path):
     assert (pixels[0] == 255).all()
     assert pixels.min() < 200
     with pytest.raises(UserError, match="exists"):
-        export_cut_outs(data, tmp_path / "cut", progress=False)
+        export_cut_outs(data.config, tmp_path / "cut", progress=False)

@@ -67,10 +67,12 @@ def test_training_boxes_are_near_the_true_ones_but_those_that_are_wrong_on_purpo
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    words = ["+experiment=box_refiner", "data=synthetic_metaphases", "data.cells=5", "data.cases=5", "data.abnormal=0"]
+    words = ["data=synthetic_metaphases", "data.cells=5", "data.cases=5", "data.abnormal=0"]
     folder = tmp_path_factory.mktemp("proposals")
     keys = ["split.folds=5", "split.near_duplicates=off", "split.validation=0.2", "loader.batch_size=2"]
-    module = ProposalDataModule(check_config(composed([*words, *keys, f"cache_dir={folder}"])), progress=False)
+    module = ProposalDataModule(
+        check_config(composed([*words, *keys, f"cache_dir={folder}"], "refiner")), progress=False
+    )
     boxes = module.manifest.frame["boxes"]
     module.proposals = {row: [(true, np.full(len(true), 0.9, np.float32))] * 2 for row, true in enumerate(boxes)}
     return module

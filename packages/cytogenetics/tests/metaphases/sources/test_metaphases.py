@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 
@@ -11,7 +12,6 @@ from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.config.sources import SyntheticMetaphasesConfig
 from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
 from tests.helpers.real_data import real_data

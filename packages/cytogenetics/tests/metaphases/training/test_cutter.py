@@ -22,7 +22,7 @@ DATA = ["data.cells=6", "data.cases=6", "data.abnormal=0", "split.folds=3", "spl
 
 
 def config(tmp_path, *overrides):
-    return small_config(tmp_path, *DATA, *overrides, experiment="chromosome_cutter", data=["data=synthetic_metaphases"])
+    return small_config(tmp_path, *DATA, *overrides, primary="cutter", data=["data=synthetic_metaphases"])
 
 
 def drawn(run):

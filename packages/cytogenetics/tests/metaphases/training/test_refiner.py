@@ -28,7 +28,7 @@ DATA = ["data.cells=8", "data.cases=8", "data.abnormal=0", "split.folds=4", "spl
 
 def config(tmp_path, *overrides):
     words = [*DATA, f"detector={BUILT_IN_DETECTOR}", "trainer.max_epochs=1", *overrides]
-    return small_config(tmp_path, *words, experiment="box_refiner", data=["data=synthetic_metaphases"])
+    return small_config(tmp_path, *words, primary="refiner", data=["data=synthetic_metaphases"])
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,6 @@ def test_what_does_not_fit_is_refused(run, tmp_path):
     cache = f"cache_dir={run.raw_config['cache_dir']}"
     with pytest.raises(UserError, match="choose one of val/loss, val/ap"):
         train.prepare(config(tmp_path, cache, "callbacks.monitor=val/f1"))
-    with pytest.raises(UserError, match="recipe=refiner needs detector"):
-        small_config(tmp_path, *DATA, "recipe=refiner", data=["data=synthetic_metaphases"])
     with pytest.raises(UserError, match="a refiner needs a ResNet"):
         train.prepare(config(tmp_path, cache, "model=mobilenetv2", "model.cut=null"))
     with pytest.raises(UserError, match="holds no detector"):

@@ -19,7 +19,7 @@ from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config
 
 NAMES = [f"10500{case}{picture}" for case in range(1, 9) for picture in (1, 2)]
-DATA = ["weights=random", "model.cut=layer3.0", "loader.batch_size=2", "head.layers=[{centres: 16}]"]
+DATA = ["weights=random", "model.cut=layer3.0", "loader.batch_size=2", "decoder.width=16"]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,7 @@ def root(tmp_path_factory):
 
 
 def config(tmp_path, root, *overrides):
-    return small_config(
-        tmp_path, f"data_dir={root}", *DATA, *overrides, experiment="metaphase_detector", data=["data=metaphases"]
-    )
+    return small_config(tmp_path, f"data_dir={root}", *DATA, *overrides, primary="detector", data=["data=metaphases"])
 
 
 def test_a_detector_is_trained_once_and_leaves_its_detections(tmp_path, root, capsys):
@@ -70,8 +68,8 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
     assert contents["init_from"] is not None
     started_from = load(tmp_path / "exported", Detector).module.state_dict()
     assert all(torch.equal(value, started_from[name]) for name, value in module.state_dict().items())
-    with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 'head.layers=..centres: 16"):
-        train.prepare(config(tmp_path, root, start, "head.layers=[{centres: 8}]"))
+    with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 decoder.width=16"):
+        train.prepare(config(tmp_path, root, start, "decoder.width=8"))
     facts = json.loads((tmp_path / "exported" / "model.json").read_text())
     facts["network"]["mean"] = [0.5, 0.5, 0.5]
     (tmp_path / "exported" / "model.json").write_text(json.dumps(facts))
@@ -88,7 +86,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("head.layers=[gap]", "set \\[{centres: 48}\\]"),
+        ("decoder.width=12", "decoder.width: .* a multiple of 8"),
         ("callbacks.monitor=val/auc", "choose one of val/loss, val/ap50, val/ap75"),
         ("model=mobilenetv2", "set model=resnet18"),
     ],

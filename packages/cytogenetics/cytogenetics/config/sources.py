@@ -1,0 +1,72 @@
+"""The settings of the sources of this package: composed karyograms, and pictures of metaphases."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from karyocyte.config.base import FROM_YAML, Count, Pixels, Seed, StrictModel
+from karyocyte.config.sources import (
+    AugmentedConfig,
+    ChromosomesConfig,
+    DrawnCellsConfig,
+    NamedImagesConfig,
+    SourceConfig,
+    SyntheticChromosomesConfig,
+)
+
+PICTURE_RECIPES = ("detector", "cutter", "refiner")
+
+
+class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
+    """The keys of `SheetLayout`; margins and gaps are the usual ones."""
+
+    size: tuple[Pixels, Pixels] = FROM_YAML
+    scale: PositiveFloat = FROM_YAML
+    labels: bool = FROM_YAML
+
+
+class DerivedConfig(StrictModel):
+    """How many karyograms of each kind of abnormality are derived from real normal ones; none of those left out."""
+
+    gain: Count = 0
+    sex_gain: Count = 0
+    sex_loss: Count = 0
+    terminal_deletion: Count = 0
+    interstitial_deletion: Count = 0
+    duplication: Count = 0
+    translocation: Count = 0
+    inversion: Count = 0
+
+
+class CompositionConfig(SourceConfig):
+    """What karyograms are composed and derived by."""
+
+    sheet: SheetConfig = FROM_YAML
+    derived: DerivedConfig = FROM_YAML
+    seed: Seed = FROM_YAML
+
+
+class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
+    """Karyograms composed from single chromosomes."""
+
+    source: Literal["composed_karyograms"]
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
+    parents: Literal["keep", "leave_out"] = FROM_YAML
+    augmented: AugmentedConfig = FROM_YAML
+
+
+class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
+    """Pictures of whole metaphases with a box per chromosome."""
+
+    recipes = PICTURE_RECIPES
+
+    source: Literal["metaphases"]
+    marked: Literal["leave_out", "keep"] = FROM_YAML
+
+
+class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):
+    """Synthetic metaphases."""
+
+    recipes = PICTURE_RECIPES
+
+    source: Literal["synthetic_metaphases"]

@@ -1,0 +1,98 @@
+"""The primary configurations of a detector, a cutter and a refiner: their keys, what is refused, and old runs."""
+
+import re
+
+import pytest
+from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
+
+from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import compose_config
+from karyocyte.composition.named_files import check_files
+from karyocyte.config.schema import Config
+from karyocyte.runs.portable import BUILT_IN_REFINER
+from karyocyte.workflows.training.train import prepare
+from lightning_modules.training.fit import train_stages
+from packages.cytogenetics.tests.metaphases.data.sets import ALONE, write_metaphases
+from tests.helpers.training import composed, small_config
+
+DRAWN = "data=synthetic_metaphases"
+KINDS = {"detector": DetectorConfig, "cutter": CutterConfig, "refiner": RefinerConfig}
+
+
+@pytest.mark.parametrize("primary", KINDS)
+def test_a_network_of_pictures_has_its_own_keys_and_none_of_a_classifier(primary):
+    config = compose_config([DRAWN], primary)
+    assert type(config) is KINDS[primary]
+    assert (config.recipe, config.name) == (primary, primary)
+    assert not {"loss", "head", "balance", "inference", "cache_features"} & config.model_fields_set
+    assert config.evaluation.model_dump() == {"confidence": 0.95}
+
+
+def test_only_a_detector_prepares_pictures_and_has_a_decoder():
+    config = compose_config([DRAWN], "detector")
+    assert config.model_dump(include={"prepare", "decoder"}) == {
+        "prepare": {"background": "detect", "canvas": {"scale": 0.5}},
+        "decoder": {"width": 48},
+    }
+    others = {name for primary in ("cutter", "refiner") for name in type(compose_config([DRAWN], primary)).model_fields}
+    assert not {"prepare", "decoder"} & others
+
+
+@pytest.mark.parametrize(
+    ("primary", "override", "error"),
+    [
+        ("detector", "loss.label_smoothing=0.1", "loss.label_smoothing"),
+        ("detector", "balance=paper", "balance"),
+        ("detector", "prepare.size=96", "prepare.size is a key of a classifier, not of a detector"),
+        ("detector", "evaluation.triage.accuracy=0.9", "evaluation.triage.accuracy is a key of a classifier"),
+        ("detector", "decoder.widht=16", "unknown key decoder.widht: did you mean `decoder.width`"),
+        ("detector", "decoder.width=12", "decoder.width: Input should be a multiple of 8"),
+        ("cutter", "decoder.width=16", "unknown key decoder.width"),
+        ("cutter", "prepare.canvas.scale=0.7", "prepare.canvas.scale is a key of a classifier, not of a cutter"),
+        ("refiner", "head.logits=2", "head.logits is a key of a classifier, not of a refiner"),
+        ("detector", "+profile=smoke", "prepare.size has no effect here"),
+        ("detector", "+profile=demo", "+profile=demo is for a classifier, not for a detector"),
+        ("detector", "data=cnmc", "data=cnmc is for a classifier, not for a detector"),
+        ("cutter", "data=synthetic", "data=synthetic is for a classifier|data.source=synthetic is for a classifier"),
+    ],
+)
+def test_a_key_of_another_network_is_an_error(primary, override, error):
+    with pytest.raises(UserError) as caught:
+        compose_config([*([] if override.startswith("data") else [DRAWN]), override], primary)
+    assert re.match(error.replace("+", "\\+"), str(caught.value))
+
+
+def test_pictures_are_no_images_of_a_classifier():
+    with pytest.raises(UserError, match="not for a classifier: type --config-name detector"):
+        compose_config([DRAWN])
+
+
+def test_a_profile_of_the_machine_fits_all():
+    for primary in KINDS:
+        assert compose_config([DRAWN, "+profile=gpu"], primary).trainer.accelerator == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("detector", "error"), [("absent", "absent"), (BUILT_IN_REFINER, "is no detector: name a run")]
+)
+def test_the_detector_of_a_refiner_must_be_one(detector, error):
+    with pytest.raises(UserError, match=error):
+        check_files(composed(["data_dir=.", f"detector={detector}"], "refiner"))
+
+
+def test_runs_with_the_decoder_in_the_head_are_read():
+    recorded = compose_config([DRAWN], "detector").model_dump(mode="json")
+    width = recorded.pop("decoder")["width"]
+    old = DetectorConfig.model_validate({**recorded, "head": {"layers": [{"centres": width}]}})
+    assert old == compose_config([DRAWN], "detector")
+
+
+@pytest.mark.parametrize("primary", KINDS)
+def test_it_trains_a_batch(primary, tmp_path):
+    root = write_metaphases(tmp_path / "set", [f"10500{case}1" for case in range(1, 9)], lists={}, boxes=ALONE)
+    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
+    config = small_config(tmp_path, *short, data=[f"data_dir={root}"], primary=primary)
+    assert not isinstance(config, Config)
+    datamodule, model, _ = prepare(config)
+    (stage,) = train_stages(model, datamodule, config, tmp_path / "run")
+    assert stage.images_seen > 0

@@ -1,0 +1,41 @@
+"""What all sources have in common, of those of pictures: the tests of the core on further sets."""
+
+import pytest
+
+from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
+from tests.datamodules.sources import test_sources as core
+from tests.datamodules.sources.test_sources import listed  # noqa: F401 (a fixture)
+
+SETS = {
+    "metaphases": ({}, write_metaphases, 5, ("normal", "abnormal"), 4, {None}),
+    "synthetic_metaphases": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 4, ("normal", "abnormal"), 3, {None}),
+}
+NOTES = {
+    "metaphases": ["5 pictures with 10 boxes (Pascal VOC; 0 clipped", "in no list: 1 pictures"],
+    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (COCO", "in no list: 0"],
+}
+
+
+@pytest.fixture(autouse=True)
+def further_sets(monkeypatch):
+    monkeypatch.setattr(core, "SETS", SETS)
+    monkeypatch.setattr(core, "NOTES", NOTES)
+    monkeypatch.setattr(core, "WRITTEN", {"synthetic_metaphases": {"seed": 1}})
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_images_classes_subjects_and_parts(tmp_path, name):
+    core.test_images_classes_subjects_and_parts(tmp_path, name)
+
+
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_a_zip_holds_the_same_images(tmp_path, top):
+    core.test_a_zip_holds_the_same_images(tmp_path, "metaphases", top)
+
+
+def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path):
+    core.test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, "metaphases")
+
+
+def test_images_are_written_once_and_again_where_one_is_missing(listed, monkeypatch):  # noqa: F811
+    core.test_images_are_written_once_and_again_where_one_is_missing(listed, "synthetic_metaphases", monkeypatch)
