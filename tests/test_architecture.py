@@ -46,7 +46,7 @@ LOADED_LINES = 19_050  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 37_263,
     "lines of packages/cytogenetics": 10_398,
-    "lines of tests of the core": 27_850,
+    "lines of tests of the core": 27_864,
     "lines of tests of packages/cytogenetics": 7_497,
 }
 COMPLEX_FUNCTIONS = (
