@@ -13,14 +13,12 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from karyocyte.__main__ import module_of
-from karyocyte.common.installed import conf_file, conf_files, conf_folders
+from karyocyte.common.installed import conf_file, conf_files, conf_groups
 from karyocyte.config.defaults import primaries
 
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
 EXAMPLES = re.compile(r"^\[bold\]Examples:\[/bold\]\n((?:python .*\n)+)", re.MULTILINE)
 SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
-# What conf/ holds beside the groups of which one option is chosen: Hydra's own and what a script reads.
-NO_GROUPS = {"hydra"}
 FILES = ("run", "train", *primaries()[1:], "predict", "karyotype", "ensemble", "explain")
 # Groups whose files have keys of their own; those of the others are keys of conf/run.yaml and conf/train.yaml.
 GROUPS_WITH_KEYS = (
@@ -85,12 +83,6 @@ def options(group: str, results: Path) -> str:
     for file in conf_files(group):
         lines.append(f"| `{file.stem}` | {_cell(first_sentence(heading(file)))} |")
     return "\n".join(lines)
-
-
-def groups() -> list[str]:
-    """Return the names of the option groups of conf/."""
-    inside = [path for folder in conf_folders() for path in folder.iterdir()]
-    return sorted({path.name for path in inside if path.is_dir()} - NO_GROUPS)
 
 
 def default_options() -> dict[str, str]:
@@ -225,5 +217,5 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "commands": partial(commands, SCRIPTS),
     **{f"keys_{name}": partial(keys, name) for name in FILES},
     **{f"keys_{name}": partial(group_keys, name) for name in GROUPS_WITH_KEYS},
-    **{f"options_{name}": partial(options, name) for name in groups()},
+    **{f"options_{name}": partial(options, name) for name in conf_groups()},
 }

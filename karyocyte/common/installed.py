@@ -31,6 +31,12 @@ def conf_file(name: str) -> Path:
     return next(filter(Path.is_file, paths), CONF / f"{name}.yaml")
 
 
+def conf_groups() -> list[str]:
+    """Return the names of the groups of conf/, and of such folders, without Hydra's own."""
+    inside = [path for folder in conf_folders() for path in folder.iterdir()]
+    return sorted({path.name for path in inside if path.is_dir()} - {"hydra"})
+
+
 def conf_files(group: str) -> list[Path]:
     """Return the files of a group of conf/, such as ``"data"``, and of such folders, by their names."""
     files = [file for folder in conf_folders() for file in (folder / group).glob("*.yaml")]

@@ -4,7 +4,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from karyocyte.common.installed import conf_files, conf_folders
+from karyocyte.common.installed import conf_files, conf_groups
 from karyocyte.config.defaults import primaries
 
 EXAMPLES = "Examples:"  # the title of a part of the text
@@ -20,8 +20,7 @@ def print_help(text: str, groups: Sequence[str] = ()) -> None:
     """Print a text with the names in groups of conf/ before its examples; no groups: all, and other networks."""
     about, examples = text.strip().split(f"\n{EXAMPLES}\n")
     print(about)
-    every = {path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()} - {"hydra"}
-    listed = {group: [path.stem for path in conf_files(group)] for group in groups or sorted(every)}
+    listed = {group: [path.stem for path in conf_files(group)] for group in groups or conf_groups()}
     if not groups:
         listed["--config-name"] = primaries()
     for group, names in listed.items():

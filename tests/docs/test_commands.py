@@ -37,9 +37,8 @@ def config_of(words: list[str]) -> object:
     """Compose the overrides of a command; of several values of a multirun the first."""
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     first = [LIST.sub(lambda match: f"{match[1]}={match[2] or match[3]}", word) for word in overrides]
-    return composed(
-        [word for word in first if not re.match(r"\+?\+?[a-z_]+=PLACEHOLDER", word) or word.startswith("data_dir")]
-    )
+    kept = [word for word in first if not re.match(r"\+?\+?[a-z_]+=PLACEHOLDER", word) or word.startswith("data_dir")]
+    return composed(kept, words[words.index("--config-name") + 1] if "--config-name" in words else "train")
 
 
 def unknown_options(script: str, words: list[str]) -> set[str]:
