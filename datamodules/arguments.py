@@ -47,6 +47,6 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any], primary: str
 def argument_places(composed: DictConfig) -> dict[str, str]:
     """Return the dotted key of each argument: one of the whole, of a section, or of the source, in this order."""
     places = {str(key): f"data.{key}" for key in composed.data}
-    for section in SECTIONS:
+    for section in filter(composed.__contains__, SECTIONS):
         places |= {str(key): f"{section}.{key}" for key in composed[section]}
     return places | {str(key): str(key) for key in composed}

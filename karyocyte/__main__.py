@@ -14,7 +14,8 @@ COMMANDS = sorted(OWN | entries("commands").keys())
 
 def module_of(name: str) -> str:
     """Return the module of a command, whose ``app`` runs it."""
-    return entries("commands")[name].module if name not in OWN else f"karyocyte.commands.{name.replace('-', '_')}"
+    own = name.replace("_", "-") in OWN
+    return f"karyocyte.commands.{name.replace('-', '_')}" if own else entries("commands")[name].module
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def karyotype(self) -> Candidate:
-        """The most probable karyotype by the priors of conf/karyotype.yaml."""
+        """The most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml."""
         return karyotype_posterior(self.log_probabilities, KaryotypePriors()).best
 
 

@@ -73,7 +73,7 @@ def cells_table(result: EvaluationResult) -> Table:
         f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
-    lines.append("each cell has its most probable karyotype by the priors of conf/karyotype.yaml")
+    lines.append("each cell has its most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml")
     if "cell_referral" in result.more:
         referred, right = result.more["cell_referral"].values()
         lines.append(
