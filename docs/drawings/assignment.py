@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.cells.posterior import Candidate, karyotype_posterior
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import Candidate, karyotype_posterior
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 

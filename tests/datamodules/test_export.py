@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from cytogenetics.images.cells import find_cells
 
+from cytogenetics.images.cells import find_cells
 from datamodules.export import export_images
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cytogenetics.metaphases.data.composed import ComposedDataModule
-from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from pytorch_lightning import LightningDataModule
 
+from cytogenetics.metaphases.data.composed import ComposedDataModule
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError

@@ -7,11 +7,11 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import torch
+
 from cytogenetics.commands import karyotype
 from cytogenetics.review.approved import publish
 from cytogenetics.review.cell_bundle import write_picture
 from cytogenetics.review.decisions import replay
-
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack

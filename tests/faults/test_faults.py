@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from matplotlib.figure import Figure
 
+from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json

@@ -4,8 +4,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from cytogenetics.config.sources import DerivedConfig
 
+from cytogenetics.config.sources import DerivedConfig
 from datamodules.sources.cifar10 import CLASSES
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.digits import write_mnist

@@ -5,8 +5,8 @@ Those of sweep_on_slurm need a cluster: tests/cluster/test_tutorial.py.
 
 import pandas as pd
 import pytest
-from cytogenetics.review.decisions import Decision, DecisionLog
 
+from cytogenetics.review.decisions import Decision, DecisionLog
 from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
 from tests.tutorials.reader import MAKE_DEMO, Reader

@@ -5,11 +5,11 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from cytogenetics.karyotypes.naming import name_karyotype
-from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cytogenetics.karyotypes.naming import name_karyotype
+from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from datamodules.io.decode import read_image
 from datamodules.sources import scan
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of

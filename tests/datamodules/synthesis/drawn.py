@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
-from cytogenetics.synthesis.numerical import Derived, derive
 from scipy.ndimage import gaussian_filter1d
 
+from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
+from cytogenetics.synthesis.numerical import Derived, derive
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from karyocyte.config.sources import SyntheticChromosomesConfig
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import GROUND
-
 from datamodules.sources.synthetic_cells import draw_image
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from karyocyte.config.sources import SyntheticChromosomesConfig, SyntheticConfig

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-
 from karyocyte.config.command import Command, split_words
 from karyocyte.config.schema import EvaluationConfig
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cytogenetics.config.sources import ComposedKaryogramsConfig
 from PIL import Image
 
+from cytogenetics.config.sources import ComposedKaryogramsConfig
 from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import ChromosomesConfig

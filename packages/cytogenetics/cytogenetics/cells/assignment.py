@@ -6,8 +6,8 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
-from cytogenetics.cells.posterior import size_refusal
 
+from cytogenetics.cells.posterior import size_refusal
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.runs.predictions import Predictions
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logsumexp
+
 from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
 from cytogenetics.cells.posterior import KARYOTYPES, MOSAIC, Candidate, KaryotypePrior, is_normal
 from cytogenetics.karyotypes.naming import MARKER, name_clones, name_karyotype
-from scipy.special import expit, logsumexp
-
 from karyocyte.common.karyotype import CHROMOSOMES
 
 # In how many cells a change must be.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import Candidate, karyotype_posterior, size_refusal
 from cytogenetics.karyotypes.naming import Karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
-
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
 

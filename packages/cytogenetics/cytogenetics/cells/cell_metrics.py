@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.cells.assigned import JOINTLY, AssignmentResult, KaryotypeCounts
 from cytogenetics.cells.assignment import numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.evaluation.intervals.bootstrap import around

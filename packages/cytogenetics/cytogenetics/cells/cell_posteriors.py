@@ -7,10 +7,10 @@ chromosomes without an error do not tell how rare errors are: the temperature is
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.cells.assignment import refusal, rows_of_cells
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import FLOOR, karyotype_posterior, size_refusal
-
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score

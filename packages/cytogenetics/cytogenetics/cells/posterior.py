@@ -35,12 +35,12 @@ from sys import float_info
 from types import MappingProxyType
 
 import numpy as np
-from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
-from cytogenetics.cells.exchanges import path_costs, step_costs, sum_over_assignments
-from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, logsumexp
 
+from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
+from cytogenetics.cells.exchanges import path_costs, step_costs, sum_over_assignments
+from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted

@@ -19,12 +19,12 @@ from itertools import combinations
 from operator import itemgetter
 
 import numpy as np
-from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, named_cell
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.cells.posterior import FLOOR, Candidate, learned_shares, size_refusal, tables_by_sex
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, logit, softmax
 
+from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, named_cell
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import FLOOR, Candidate, learned_shares, size_refusal, tables_by_sex
 from karyocyte.common.karyotype import CHROMOSOMES
 
 CERTAIN = 1 - 1e-6

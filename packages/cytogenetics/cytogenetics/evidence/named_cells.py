@@ -14,6 +14,9 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
+
+from benchmarks.evidence.keep import DIGITS
+from benchmarks.shared import show
 from cytogenetics.evidence.karyotypes import keep, measured
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.karyotypes.naming import name_karyotype
@@ -24,9 +27,6 @@ from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.matching import match
 from cytogenetics.metaphases.training.evaluate_detections import SIDES, crossing_boxes
 from cytogenetics.portable.pictures import BUILT_IN
-
-from benchmarks.evidence.keep import DIGITS
-from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError

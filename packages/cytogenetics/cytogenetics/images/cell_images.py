@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from cytogenetics.images.cells import Cell
 
+from cytogenetics.images.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.decode import BlankImageError, BrokenImageError, border, decode_image, read_plain_file
 from datamodules.io.resize import TooLargeError

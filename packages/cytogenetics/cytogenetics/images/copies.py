@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from cytogenetics.images.cell_images import CellFile
 
+from cytogenetics.images.cell_images import CellFile
 from datamodules.preprocessing.background import on_black, to_gray
 from karyocyte.config.data import PrepareConfig
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
 from cytogenetics.cells.cell_thresholds import referral_thresholds
 from cytogenetics.cells.uncertain_boxes import NamingSettings
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
@@ -15,7 +16,6 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.portable.cell_facts import cell_facts
-
 from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
 from cytogenetics.cells.uncertain_boxes import Boxes, NamingSettings, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
@@ -19,7 +20,6 @@ from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPredict
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
-
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.config.data import PrepareConfig

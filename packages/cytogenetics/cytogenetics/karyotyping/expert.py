@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+
 from cytogenetics.images.cells import Cells
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
 from cytogenetics.review.decisions import read_decisions, replay
-
 from datamodules.io.text_tables import read_text_table
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError

@@ -8,7 +8,6 @@ from typing import Any
 from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.karyotyping.karyotype_tables import Tables
-
 from datamodules.io.decode import encode_png
 from karyocyte.loaded import Images, LoadedModel, checked, is_one, quiet
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel
@@ -35,7 +36,6 @@ from cytogenetics.review.cell_bundle import (
     write_strip,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
-
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
 from datamodules.io.folder_content import describe_others

@@ -15,7 +15,6 @@ from cytogenetics.portable.pictures import (
     PictureNetworks,
     picture_network,
 )
-
 from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Command

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+
 from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_constitution
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.cell_settings import KaryotypePriors
@@ -18,8 +20,6 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.review.cell_bundle import EMPTY, METAPHASES
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
-from PIL import Image
-
 from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted

@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from cytogenetics.cells.posterior import LARGEST, SMALLEST
 from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
 from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.metaphases.data.cut_out import CutOut, distinct, network_picture, objects_in, objects_outside
 from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES
-
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
 from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
 from datamodules.io.progress import progress_bar

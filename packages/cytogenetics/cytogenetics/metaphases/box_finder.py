@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
+
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.cut_out import CutOut, cut_out, cut_out_by, network_picture
 from cytogenetics.metaphases.data.proposals import Proposed, proposal_images
@@ -14,7 +16,6 @@ from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, moved_boxes
 from cytogenetics.metaphases.networks.trained import Trained, load
-from scipy.special import expit, logit
 
 ZOOMS = (1.0, 1.2)  # times its scale, at which a single detector looks at a picture; of several, each looks once
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cytogenetics.karyotypes.thresholds import CellThresholds
 from pydantic import TypeAdapter
 
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.runs.portable import ClassifierDescription
 
 NAME = "cells"

@@ -8,13 +8,13 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
+
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
 from cytogenetics.review.decisions import CLASSES, CellDecisions, Decision, Decisions
 from cytogenetics.review.drawn import with_drawn
 from cytogenetics.review.originals import original_chromosomes
 from cytogenetics.synthesis.assigned_karyogram import draw_karyogram
-from markupsafe import escape
-
 from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.karyotypes.thresholds import CellThresholds
 from pydantic import TypeAdapter, ValidationError
 
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from datamodules.io.decode import bounding_box, encode_png
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes, write_json

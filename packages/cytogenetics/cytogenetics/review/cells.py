@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.cells.cases import case_karyotype
 from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, likely_classes
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
@@ -18,7 +19,6 @@ from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision
 from cytogenetics.review.drawn import draw, with_drawn
 from cytogenetics.review.originals import has_original, original_chromosomes
 from cytogenetics.review.reviewed import Reviewed, Source
-
 from datamodules.io.decode import encode_png
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted

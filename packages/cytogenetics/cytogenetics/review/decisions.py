@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cytogenetics.karyotypes.naming import MARKER
-from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
 from filelock import Timeout
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from cytogenetics.karyotypes.naming import MARKER
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES

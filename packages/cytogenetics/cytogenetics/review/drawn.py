@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part, network_picture
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
@@ -22,7 +23,6 @@ from cytogenetics.review.cell_bundle import (
 )
 from cytogenetics.review.decisions import CellDecisions, Decision
 from cytogenetics.synthesis.metaphase import GROUND
-
 from datamodules.io.decode import BrokenImageError, encode_png, read_image
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes

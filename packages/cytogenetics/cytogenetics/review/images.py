@@ -6,9 +6,9 @@ from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
+
 from cytogenetics.review.decisions import FILE, CellDecisions, DecisionLog
 from cytogenetics.review.reviewed import Reviewed, Source
-
 from datamodules.io.decode import BrokenImageError, read_image
 from karyocyte.common.files import safe_stems, sha256_of_file
 from karyocyte.common.text import counted

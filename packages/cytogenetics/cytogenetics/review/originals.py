@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cytogenetics.review.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
 
+from cytogenetics.review.cell_bundle import EMPTY, ReviewBundle, ReviewedFile
 from datamodules.io.decode import BrokenImageError, decode_image, read_plain_file
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN_NAME, write_voc
 from cytogenetics.review.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
 from cytogenetics.review.cells import CellReview
@@ -14,7 +15,6 @@ from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from cytogenetics.review.drawn import read_picture
 from cytogenetics.review.images import ImageReview
 from cytogenetics.review.reviewed import Reviewed, Source
-
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
@@ -51,6 +51,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
     """
     try:
         import uvicorn
+
         from cytogenetics.review.server import HOST, Reader, ReviewServer, review_app
     except ImportError as error:
         raise UserError(

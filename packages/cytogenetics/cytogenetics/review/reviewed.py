@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from cytogenetics.review.cell_bundle import Box
 from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
-
 from karyocyte.common.text import counted
 
 

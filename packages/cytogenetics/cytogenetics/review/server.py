@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from cytogenetics.review.cell_bundle import METAPHASES
-from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
-from cytogenetics.review.reviewed import Reviewed
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,6 +17,9 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from cytogenetics.review.cell_bundle import METAPHASES
+from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
+from cytogenetics.review.reviewed import Reviewed
 from datamodules.io.decode import MAX_SIDE
 from karyocyte.common.errors import UserError
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.synthesis.karyogram_composer import ROWS, Place, SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Chromosome, Metaphase, to_chromosome, trim
-
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
+
 from cytogenetics.config.sources import ComposedKaryogramsConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.karyogram_writer import (
@@ -19,7 +20,6 @@ from cytogenetics.synthesis.karyogram_writer import (
     read_karyograms,
     write_karyograms,
 )
-
 from datamodules.io.whole_folder import make_once
 from datamodules.manifest.manifest import Manifest, content_hash, manifest_frame, order_classes
 from datamodules.manifest.scan import scan_listing

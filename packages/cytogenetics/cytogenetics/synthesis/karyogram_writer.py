@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.config.sources import CompositionConfig
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Metaphase, read_metaphase
 from cytogenetics.synthesis.numerical import derive
-
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import whole_folder

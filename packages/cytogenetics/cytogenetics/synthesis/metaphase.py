@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 
+from cytogenetics.karyotypes.naming import Karyotype, name_karyotype
 from datamodules.io.decode import border, bounding_box, read_image
 from datamodules.manifest.manifest import Manifest
 from karyocyte.common.errors import UserError

@@ -7,6 +7,7 @@ from itertools import count
 
 import cv2
 import numpy as np
+
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome
 
 # Pixels that annotators leave on each side of a mask, and their spread; the mask reaches 2 beyond what looks dark.

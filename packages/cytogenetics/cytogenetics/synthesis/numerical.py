@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 from cytogenetics.synthesis.structural import rearrange
 

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from cytogenetics.synthesis.metaphase import Chromosome
 from cytogenetics.synthesis.segments import Axis, Piece, differences, edge, join, measure, mismatch, tip_rows
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+
 from cytogenetics.cells.assignment import CHROMOSOMES, numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import karyotype_posterior
-from hypothesis import strategies as st
-
 from karyocyte.common.errors import UserError
 from karyocyte.runs.predictions import Predictions
 from packages.cytogenetics.tests.cells.cells import CLASSES, calibrated, karyotype, make_cells

@@ -3,6 +3,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cytogenetics.cells.cases import (
     CLONE_SHARES,
     Clones,
@@ -14,9 +17,6 @@ from cytogenetics.cells.cases import (
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import MOSAIC, KaryotypePrior, karyotype_posterior
 from cytogenetics.karyotypes.naming import name_karyotype
-from hypothesis import given
-from hypothesis import strategies as st
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from cytogenetics.cells.cell_karyotype import IMPLAUSIBLE, implausible, karyotype_of_cell
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import LARGEST, SMALLEST
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.cells import cell_referral
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
-
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature

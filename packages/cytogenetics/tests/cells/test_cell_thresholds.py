@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
+
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.cells.cell_thresholds import choose_on_validation, referral_thresholds
 from cytogenetics.portable.pictures import BUILT_IN
-
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.run import Run

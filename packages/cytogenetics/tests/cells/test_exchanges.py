@@ -4,12 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cytogenetics.cells import exchanges
-from cytogenetics.cells.exchanges import path_costs, step_costs, sum_over_assignments
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from cytogenetics.cells import exchanges
+from cytogenetics.cells.exchanges import path_costs, step_costs, sum_over_assignments
 from packages.cytogenetics.tests.cells.test_assignment import seeds
 
 COUNTS = np.array([2, 2, 1, 1])

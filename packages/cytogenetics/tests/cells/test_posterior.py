@@ -4,6 +4,10 @@ from math import exp, factorial
 
 import numpy as np
 import pytest
+from hypothesis import given
+from pydantic import ValidationError
+from scipy.special import logsumexp
+
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import (
     EXPECTED,
@@ -13,10 +17,6 @@ from cytogenetics.cells.posterior import (
     _scores_of_moves,
     karyotype_posterior,
 )
-from hypothesis import given
-from pydantic import ValidationError
-from scipy.special import logsumexp
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import drawn, kinds, seeds, sexes, sure

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cytogenetics.cells.cell_metrics import draw_confusion
 from matplotlib.text import Text
 from PIL import Image
 
+from cytogenetics.cells.cell_metrics import draw_confusion
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.plots.plots import DPI

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.uncertain_boxes import BoxChoice, Boxes, NamingSettings, karyotype_of_boxes, pooled_karyotype
-
 from karyocyte.common.karyotype import CHROMOSOMES
 
 SETTINGS = NamingSettings(KaryotypePriors(), 0.95, False)

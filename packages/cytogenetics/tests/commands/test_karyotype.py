@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.commands.karyotype import app
 from cytogenetics.karyotypes.naming import name_karyotype
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import EPSILON, fit_temperature, rescale

@@ -9,9 +9,9 @@ import urllib.request
 
 import pandas as pd
 import pytest
+
 from cytogenetics.commands.review import app
 from cytogenetics.review.decisions import DecisionLog
-
 from datamodules.sources import list_images
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config

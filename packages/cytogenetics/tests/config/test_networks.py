@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
 
+from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.named_files import check_files

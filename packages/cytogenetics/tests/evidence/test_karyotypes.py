@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
-from cytogenetics.evidence.karyotypes import TABLES, keep, write_tables
 
+from cytogenetics.evidence.karyotypes import TABLES, keep, write_tables
 from karyocyte.common.errors import UserError
 
 REVISION = "0123456789ab"

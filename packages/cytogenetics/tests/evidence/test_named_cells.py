@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.evidence.karyotypes import measured
 from cytogenetics.evidence.named_cells import held_out_cells, named_cells, named_pictures
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from tests.helpers.chromosomes import write_chromosomes
 

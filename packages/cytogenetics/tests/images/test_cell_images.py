@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+
 from cytogenetics.images.cell_images import FileStatus, cell_scales, read_cell
 from cytogenetics.images.cells import find_cells
-
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import break_image, cell_image, write_image

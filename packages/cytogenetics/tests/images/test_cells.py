@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from cytogenetics.images.cells import find_cells
 
+from cytogenetics.images.cells import find_cells
 from karyocyte.common.errors import UserError
 from tests.helpers.chromosomes import bar, write_table
 from tests.helpers.images import write_image

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.images.copies import ALIKE, _look, likeness
-
 from datamodules.inference.image_files import ImageFile
 from karyocyte.config.data import PrepareConfig
 

@@ -3,10 +3,10 @@
 from collections import Counter
 
 import pytest
-from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from karyocyte.common.karyotype import CHROMOSOMES
 
 FEMALE = Counter(dict.fromkeys(CHROMOSOMES[:-1], 2))

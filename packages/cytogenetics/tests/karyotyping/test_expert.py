@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from cytogenetics.images.cells import Cell, Cells
 from cytogenetics.karyotyping.expert import ExpertDecisions
-
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import decision

@@ -1,13 +1,13 @@
 """Karyotypes of images in memory are those of the same images in files."""
 
-import cytogenetics
 import pandas as pd
 import pytest
+
+import cytogenetics
+import karyocyte
 from cytogenetics.commands.karyotype import app as karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
-
-import karyocyte
 from datamodules.io.decode import read_image
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import SyntheticChromosomesConfig

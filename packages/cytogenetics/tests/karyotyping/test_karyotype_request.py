@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest
 from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_REFINER
-
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
 

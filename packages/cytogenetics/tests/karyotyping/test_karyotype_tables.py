@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.uncertain_boxes import Boxes
@@ -29,7 +30,6 @@ from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from cytogenetics.review.cell_bundle import write_strip
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place
-
 from datamodules.inference.image_files import ImageFile
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.commands.karyotype import app
 from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.karyotyping.metaphases import (
@@ -17,7 +18,6 @@ from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import CellDecisions
-
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from karyocyte.config.sources import SyntheticChromosomesConfig

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+
 from cytogenetics.commands.karyotype import app as karyotype
 from cytogenetics.karyotyping import karyotype_request
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
-
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES

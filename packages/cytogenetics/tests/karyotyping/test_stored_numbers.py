@@ -4,12 +4,12 @@ import re
 
 import pandas as pd
 import pytest
+
 from cytogenetics.commands.karyotype import app
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
-
 from karyocyte.config.sources import SyntheticChromosomesConfig
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import write_chromosomes

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cytogenetics.metaphases.box_finder import BoxFinder, together
 from scipy.special import expit, logit
+
+from cytogenetics.metaphases.box_finder import BoxFinder, together
 
 BOX = np.array([[10, 10, 50, 30]], np.float32)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.review.cell_bundle import (
@@ -16,7 +17,6 @@ from cytogenetics.review.cell_bundle import (
     write_strip,
 )
 from cytogenetics.review.decisions import Decision
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from tests.helpers.images import write_image
 

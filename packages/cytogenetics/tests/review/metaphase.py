@@ -7,6 +7,7 @@ out; and the Y was not found.
 from pathlib import Path
 
 import numpy as np
+
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.metaphases.data.cut_out import cut_out
 from cytogenetics.review.cell_bundle import (
@@ -20,7 +21,6 @@ from cytogenetics.review.cell_bundle import (
     write_bundle,
     write_strip,
 )
-
 from packages.cytogenetics.tests.review.bundles import MALE, log_probabilities, named_cell
 from tests.helpers.images import write_image
 

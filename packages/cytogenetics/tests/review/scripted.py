@@ -18,7 +18,6 @@ from cytogenetics.review import (
     review,  # noqa: F401 (imported once, before the servers are forked)
     server,  # noqa: F401 (imported once, before the servers are forked)
 )
-
 from tests import processes
 
 TIMES = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\.\d+\+00:00)?"

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Thread
 
 import uvicorn
+
 from cytogenetics.review.decisions import DecisionLog
 from cytogenetics.review.reviewed import Reviewed
 from cytogenetics.review.server import HOST, Reader, ReviewServer, review_app

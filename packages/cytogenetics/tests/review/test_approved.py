@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions, DecisionLog
-
 from karyocyte.common.files import read_csv, write_text
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 

@@ -13,7 +13,6 @@ from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
 from cytogenetics.review.server import Reader
-
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.predicted import write_table

@@ -4,8 +4,8 @@ import json
 from functools import partial
 
 import pytest
-from cytogenetics.review.cell_bundle import ReviewBundle
 
+from cytogenetics.review.cell_bundle import ReviewBundle
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import write_cells
 

@@ -6,11 +6,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.review.cell_bundle import ReviewedCell, ReviewedFile
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.review.bundles import MALE, decision, log_probabilities, write_cells
 

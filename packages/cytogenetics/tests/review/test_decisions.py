@@ -4,10 +4,10 @@ import re
 from contextlib import suppress
 
 import pytest
-from cytogenetics.review.decisions import CLASSES, DecisionLog, read_decisions, replay
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cytogenetics.review.decisions import CLASSES, DecisionLog, read_decisions, replay
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.karyocyte.workflows.full_disk import small_disk

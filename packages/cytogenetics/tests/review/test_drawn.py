@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
+from starlette.testclient import TestClient
+
 from cytogenetics.commands.review import app
 from cytogenetics.metaphases.sources.metaphase_boxes import read_annotations
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
 from cytogenetics.review.server import Reader, ReviewServer, review_app
-from starlette.testclient import TestClient
-
 from datamodules.sources import list_images
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config

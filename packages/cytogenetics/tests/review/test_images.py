@@ -3,10 +3,10 @@
 import json
 
 import pytest
+
 from cytogenetics.review.decisions import CellDecisions
 from cytogenetics.review.images import ImageReview
 from cytogenetics.review.review import open_review
-
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.pages.thumbnails import decode
 from packages.cytogenetics.tests.review.predicted import write_table

@@ -7,11 +7,11 @@ import os
 import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
+from starlette.testclient import TestClient
+
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.server import STATIC, Reader, ReviewServer, review_app
-from starlette.testclient import TestClient
-
 from packages.cytogenetics.tests.review.bundles import write_cells
 
 ADDRESS = "http://127.0.0.1:8000"

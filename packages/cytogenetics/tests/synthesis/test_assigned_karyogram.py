@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.synthesis.assigned_karyogram import DOUBT, GAP, ROW_GAP, draw_karyogram
-
 from karyocyte.common.karyotype import CHROMOSOMES
 from tests.helpers.chromosomes import NUMBERS, bar
 

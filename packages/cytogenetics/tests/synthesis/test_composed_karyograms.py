@@ -8,10 +8,10 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+
 from cytogenetics.config.sources import ComposedKaryogramsConfig, DerivedConfig
 from cytogenetics.synthesis import composed_karyograms, karyogram_writer
 from cytogenetics.synthesis.karyogram_writer import read_karyograms
-
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cytogenetics.config.sources import SheetConfig
-from cytogenetics.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetLayout, compose
-from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cytogenetics.config.sources import SheetConfig
+from cytogenetics.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetLayout, compose
+from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from tests.datamodules.synthesis.looks import changed_pictures

@@ -6,11 +6,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from cytogenetics.config.sources import DerivedConfig
-from cytogenetics.synthesis.metaphase import Metaphase
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.config.sources import DerivedConfig
+from cytogenetics.synthesis.metaphase import Metaphase
 from tests.datamodules.synthesis.drawn import changed_in, derived_from, drawn_cells, lines, of_sex, texts_of
 
 KINDS = tuple(DerivedConfig.model_fields)

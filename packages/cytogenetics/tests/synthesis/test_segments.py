@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cytogenetics.synthesis.metaphase import trim
-from cytogenetics.synthesis.segments import Piece, join, measure, mismatch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.synthesis.metaphase import trim
+from cytogenetics.synthesis.segments import Piece, join, measure, mismatch
 from datamodules.synthesis.ideogram import IDEOGRAM
 from tests.datamodules.synthesis.drawn import banded, lines
 

@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from cytogenetics.synthesis.metaphase import Metaphase, trim
-from cytogenetics.synthesis.segments import FIT_CLASSES
-from cytogenetics.synthesis.structural import rearrange
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.synthesis.metaphase import Metaphase, trim
+from cytogenetics.synthesis.segments import FIT_CLASSES
+from cytogenetics.synthesis.structural import rearrange
 from datamodules.synthesis.ideogram import IDEOGRAM
 from tests.datamodules.synthesis.drawn import banded, derived_from, drawn_cells, lines, of_sex, texts_of
 from tests.datamodules.synthesis.looks import changed_pictures

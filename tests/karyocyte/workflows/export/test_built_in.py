@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from cytogenetics.portable.pictures import BUILT_IN
 
+from cytogenetics.portable.pictures import BUILT_IN
 from karyocyte.commands.predict import app as predict
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.portable import PortableModel

@@ -6,8 +6,8 @@ from typing import Any
 import albumentations as A
 import cv2
 import numpy as np
-from cytogenetics.metaphases.data.cut_out import cut_out
 
+from cytogenetics.metaphases.data.cut_out import cut_out
 from datamodules.transforms.augmentation import chosen_operations
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
+
 from cytogenetics.metaphases.data.cut_out import crop_boxes, cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.light import change_light, light_operations
 from cytogenetics.synthesis.metaphase import Chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
-from torch.utils.data import Dataset
-
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Key, epochs_and_items

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from cytogenetics.synthesis.metaphase import GROUND
 
+from cytogenetics.synthesis.metaphase import GROUND
 from datamodules.preprocessing.background import on_black
 
 SHRINK = 2.0  # pixels that no pixel of a chromosome is within, on each side of its box; annotators leave 6 +- 3

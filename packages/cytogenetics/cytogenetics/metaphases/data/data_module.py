@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
+
 from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig, PictureConfig
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
 from cytogenetics.metaphases.data.cut_out import network_picture
-from torch.utils.data import Dataset
-
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Key, epochs_and_items

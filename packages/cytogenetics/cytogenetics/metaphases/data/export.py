@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from cytogenetics.config.networks import MetaphaseConfig
 from cytogenetics.metaphases.data.cut_out import cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN
-
 from datamodules.export import LABELS
 from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar

@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import Dataset
+
 from cytogenetics.config.networks import REFINED_SIDE as SIDE
 from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
@@ -16,8 +18,6 @@ from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.light import change_light, light_operations
 from cytogenetics.metaphases.networks.refiner import UNIT
-from torch.utils.data import Dataset
-
 from datamodules.io.decode import read_image
 from datamodules.manifest.leakage import seen_by_start
 from datamodules.manifest.manifest import Manifest

@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from cytogenetics.portable.pictures import PictureNetworks
 from torch import nn
 from torch.nn import functional
 from torchmetrics import MeanMetric
 
+from cytogenetics.portable.pictures import PictureNetworks
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings

@@ -5,15 +5,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.networks.matching import average_precision, match
 from cytogenetics.metaphases.networks.network import CentreDecoder, Maps, decode, levels_of
 from cytogenetics.metaphases.networks.targets import SIDES_WEIGHT, detection_loss
 from cytogenetics.portable.pictures import PictureNetworks
-from torch import nn
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
-
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings

@@ -4,11 +4,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from cytogenetics.portable.pictures import PictureNetworks
 from torch import nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAveragePrecision
 
+from cytogenetics.portable.pictures import PictureNetworks
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings

@@ -7,9 +7,10 @@ cells near a centre, not in one, which takes far fewer epochs; and Law and Deng,
 from collections.abc import Sequence
 
 import torch
-from cytogenetics.metaphases.networks.network import KINDS, STRIDE, Maps, boxes_of
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss
+
+from cytogenetics.metaphases.networks.network import KINDS, STRIDE, Maps, boxes_of
 
 SPREAD = 0.09  # standard deviation of the target around a centre, relative to the sides of the box
 LEAST_SPREAD = 1.5  # pixels

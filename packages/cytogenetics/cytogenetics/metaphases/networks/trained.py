@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
+from torch import nn
+
 from cytogenetics.config.networks import REFINED_SIDE, DetectorConfig, MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
@@ -16,8 +18,6 @@ from cytogenetics.portable.pictures import (
     DetectorDescription,
     picture_network,
 )
-from torch import nn
-
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.runs.facts import ModelFacts

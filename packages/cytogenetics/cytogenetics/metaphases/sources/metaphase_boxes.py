@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import yaml
-from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
 
+from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
 from datamodules.io.folder_content import is_system
 from datamodules.sources.listing import hint_at_archives
 from karyocyte.common.errors import UserError

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+
 from cytogenetics.config.sources import MetaphasesConfig
 from cytogenetics.metaphases.sources.metaphase_boxes import (
     NO_BOXES,
@@ -12,7 +13,6 @@ from cytogenetics.metaphases.sources.metaphase_boxes import (
     check_boxes,
     read_annotations,
 )
-
 from datamodules.io.decode import BrokenImageError, read_size
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes

@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+
 from cytogenetics.config.sources import MetaphasesConfig, SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.metaphase_boxes import write_coco
 from cytogenetics.metaphases.sources.metaphases import LISTS, list_metaphases
 from cytogenetics.synthesis.metaphase import GROUND, to_chromosome
 from cytogenetics.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
-
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder

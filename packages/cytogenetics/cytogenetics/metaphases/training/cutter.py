@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
+
 from cytogenetics.config.networks import CutterConfig
 from cytogenetics.metaphases.data.composed import ComposedDataModule
 from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
@@ -15,8 +17,6 @@ from cytogenetics.metaphases.training.steps import (
     report,
     settings_of,
 )
-from torch import nn
-
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.by_case import by_case

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from cytogenetics.images.boxes import overlaps
-from cytogenetics.metaphases.networks.detector import LEVELS
-from cytogenetics.metaphases.networks.matching import average_precision, match
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
+from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.networks.detector import LEVELS
+from cytogenetics.metaphases.networks.matching import average_precision, match
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.types.table import Table
 

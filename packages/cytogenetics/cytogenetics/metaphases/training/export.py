@@ -7,7 +7,6 @@ from cytogenetics.config.networks import REFINED_SIDE
 from cytogenetics.metaphases.networks.trained import NETWORKS, describe, load
 from cytogenetics.metaphases.training import cutter, evaluate_detections, refiner
 from cytogenetics.portable.pictures import DetectorDescription
-
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
 from karyocyte.common.files import sha256_of_file, write_text

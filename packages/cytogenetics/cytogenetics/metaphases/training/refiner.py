@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
 from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
 from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
@@ -23,10 +27,6 @@ from cytogenetics.metaphases.training.steps import (
     settings_of,
 )
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
-from torch import nn
-
 from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar
 from datamodules.split_datamodule import SplitDataModule

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pytorch_lightning import Callback
+
 from cytogenetics.config.networks import MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.portable.pictures import DETECTOR_FACTS
-from pytorch_lightning import Callback
-
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError

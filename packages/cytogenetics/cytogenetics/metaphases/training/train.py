@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+
 from cytogenetics.config.networks import DetectorConfig
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import MONITORS, Detector
@@ -18,7 +19,6 @@ from cytogenetics.metaphases.training.evaluate_detections import (
     results_table,
 )
 from cytogenetics.metaphases.training.steps import Found, fit_and_predict, load_start, report, settings_of
-
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+
 from cytogenetics.metaphases.data.composed import ComposedBoxes
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 from packages.cytogenetics.tests.metaphases.data.sets import ALONE, BOXES, write_metaphases

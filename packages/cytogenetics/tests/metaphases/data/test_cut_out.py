@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from cytogenetics.metaphases.data.cut_out import SIDE, crop_boxes, cut_out, cut_out_by, network_picture
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
-
 from karyocyte.config.sources import SyntheticChromosomesConfig
 
 

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
+
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from omegaconf import OmegaConf
-
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 from karyocyte.config.defaults import composition

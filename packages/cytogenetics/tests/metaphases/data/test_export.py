@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
+
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.data.export import export_cut_outs
-
 from datamodules.io.decode import read_image
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases

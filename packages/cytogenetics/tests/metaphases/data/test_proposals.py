@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.proposals import (
     SIDE,
@@ -14,7 +15,6 @@ from cytogenetics.metaphases.data.proposals import (
     training_boxes,
 )
 from cytogenetics.metaphases.networks.refiner import UNIT, moved_boxes
-
 from karyocyte.composition.compose import check_config
 from tests.helpers.training import composed
 

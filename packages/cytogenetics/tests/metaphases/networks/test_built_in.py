@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
@@ -10,7 +11,6 @@ from cytogenetics.metaphases.networks.matching import match
 from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
-
 from karyocyte.common.paths import ROOT
 from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.runs.portable import read_description

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from cytogenetics.metaphases.networks.cutter import DICE_WEIGHT, Cutter
 from torch import nn
 
+from cytogenetics.metaphases.networks.cutter import DICE_WEIGHT, Cutter
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from cytogenetics.metaphases.networks.detector import DetectionScores, Detector
-from cytogenetics.metaphases.networks.network import KINDS, STRIDE, CentreDecoder, Maps, decode, levels_of
-from cytogenetics.metaphases.networks.targets import detection_loss, kinds_of
 from timm import create_model
 from torch.nn import functional
 
+from cytogenetics.metaphases.networks.detector import DetectionScores, Detector
+from cytogenetics.metaphases.networks.network import KINDS, STRIDE, CentreDecoder, Maps, decode, levels_of
+from cytogenetics.metaphases.networks.targets import detection_loss, kinds_of
 from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.detection import MeanAveragePrecision
+
 from cytogenetics.metaphases.networks.detector import LEVELS, DetectionScores
 from cytogenetics.metaphases.networks.matching import average_precision, match
-from torchmetrics.detection import MeanAveragePrecision
 
 
 def test_each_true_box_is_found_once_by_the_most_certain():

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from cytogenetics.metaphases.networks.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement, RefinerHead
 from torch import nn
 from torch.nn import functional
 
+from cytogenetics.metaphases.networks.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement, RefinerHead
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings
 

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
 
+from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import BOXES, SIZE, write_voc

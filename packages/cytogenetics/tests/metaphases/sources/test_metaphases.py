@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
-
 from datamodules.io.decode import read_image
 from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from cytogenetics.metaphases.data.composed import ComposedBoxes
 from cytogenetics.metaphases.data.cut_out import cut_out_by
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.cutter import Cutter, agreement
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.trained import load
-
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cytogenetics.metaphases.training.evaluate_detections import (
     CROSSING,
     Detected,
     choose_box_threshold,
     evaluate_detections,
 )
-
 from karyocyte.evaluation.intervals.by_case import by_case
 
 SIDES = ["left", "top", "right", "bottom"]

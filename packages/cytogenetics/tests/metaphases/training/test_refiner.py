@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.metaphases.training.refiner import calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
-
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import SyntheticChromosomesConfig

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.trained import load
-
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run
