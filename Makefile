@@ -84,5 +84,5 @@ tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
 clean: ## remove the environment and what tests and checks leave; outputs/ stay
-	rm -rf $(VENV) $(VENV)-core build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info
+	rm -rf $(VENV) $(VENV)-core build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info packages/cytogenetics/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

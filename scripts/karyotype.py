@@ -1,6 +1,9 @@
 """``python scripts/karyotype.py --help`` explains it; the code is in packages/cytogenetics."""
 
-from cytogenetics.commands.karyotype import app
+try:
+    from cytogenetics.commands.karyotype import app
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: there is no {error.name}: make setup, then source .venv/bin/activate") from None
 
 if __name__ == "__main__":
     app()

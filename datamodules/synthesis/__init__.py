@@ -1,1 +1,1 @@
-"""Synthetic cells and chromosomes, and karyograms composed of single chromosomes."""
+"""Synthetic cells and chromosomes."""

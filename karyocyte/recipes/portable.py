@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from karyocyte.common.installed import entries, loaded
+from karyocyte.common.installed import entries
 from karyocyte.inference.models import RunsModel
 from karyocyte.runs.portable import ADDED, ClassifierDescription
 from karyocyte.runs.portable_folder import kind_of
@@ -42,7 +42,7 @@ class PortableKind:
 
 def added_facts(model: ClassifierDescription) -> list[AddedFacts]:
     """Return what packages added to the description of a model."""
-    return [facts for name, facts in loaded(ADDED).items() if name in model.more] if model.more else []
+    return [entry.load() for name, entry in entries(ADDED).items() if name in model.more]
 
 
 def portable_kind(folder: Path) -> tuple[str, PortableKind] | None:

@@ -1,1 +1,1 @@
-"""The folder of the package cytogenetics: its code, configuration, tests and pages."""
+"""The folder of the package cytogenetics: its code, configuration and tests."""

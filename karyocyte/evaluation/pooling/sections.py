@@ -91,6 +91,13 @@ def added_sections(settings: EvaluationConfig) -> dict[str, Section]:
     return sections
 
 
+def check_switches(settings: EvaluationConfig) -> None:
+    """Refuse what no installed package can do: nothing that is asked for is left out in silence."""
+    if settings.assignment.enabled and "assignment" not in entries("switches"):
+        remedy = "pip install --editable packages/cytogenetics, or set evaluation.assignment.enabled=false"
+        raise UserError(f"evaluation.assignment.enabled=true needs packages/cytogenetics: {remedy}")
+
+
 def turned_on(settings: EvaluationConfig, runs: Sequence[Predictions], kept: Collection[str] = ()) -> EvaluationConfig:
     """Set each switch by what ``karyocyte.switches`` has for it, but for the keys in ``kept``.
 
@@ -110,6 +117,7 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
     Raises:
         UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
     """
+    check_switches(settings)
     sections: dict[str, Section] = {}
     for name, extra in settings.extra.items():
         key = f"evaluation.extra.{name}"

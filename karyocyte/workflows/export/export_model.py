@@ -239,7 +239,7 @@ def _evaluation(result: EvaluationResult) -> dict[str, Any]:
         "test": content["test"],
         "threshold": content["threshold"],
         "warnings": content["warnings"],
-        "cells": (content["assignment"] or {}).get("metrics"),
+        **{name: content[name] for name in result.more},
     }
 
 

@@ -1,4 +1,4 @@
-"""The typed schema of conf/karyotype.yaml."""
+"""The typed schema of packages/cytogenetics/conf/karyotype.yaml."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ COMPLETE = 46  # chromosomes of a complete cell
 
 
 class KaryotypePriors(StrictModel, defaults="karyotype"):
-    """What is known of a cell before its chromosomes are looked at, see conf/karyotype.yaml."""
+    """What is known of a cell before its chromosomes are looked at, see packages/cytogenetics/conf/karyotype.yaml."""
 
     referral: Annotated[float, Field(ge=1.0, le=100.0)] = FROM_YAML
     loss: Share = FROM_YAML
@@ -18,7 +18,7 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
 
 
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
-    """All keys of conf/karyotype.yaml."""
+    """All keys of packages/cytogenetics/conf/karyotype.yaml."""
 
     input: Literal["auto", "chromosomes", "metaphases"] = FROM_YAML
     detector: Folder | None = FROM_YAML

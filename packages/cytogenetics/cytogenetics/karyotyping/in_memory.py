@@ -23,7 +23,7 @@ def karyotype(model: LoadedModel, cells: Mapping[str, Images] | Images, **settin
         model: What ``karyocyte.load`` returns.
         cells: The pictures of the single chromosomes of a cell, or one picture of a metaphase; of several cells, a
             mapping from their names.
-        settings: Keys of conf/karyotype.yaml.
+        settings: Keys of packages/cytogenetics/conf/karyotype.yaml.
 
     Raises:
         UserError: There is no image, or one is not uint8 or has another shape; the model is not of the 24 chromosomes;

@@ -71,7 +71,7 @@ class KaryotypeRequest:
     cells: Path  # the pictures, folder, zip file or table
     folder: Path  # that is written
     fixed: Path | None  # what an expert has decided
-    config: KaryotypeConfig  # the keys of conf/karyotype.yaml
+    config: KaryotypeConfig  # the keys of packages/cytogenetics/conf/karyotype.yaml
     pictures: PictureFolders
     options: LoadOptions  # how the networks are loaded
 

@@ -70,7 +70,7 @@ def find_pictures(
 
     Args:
         place: A picture, a folder, a zip file or a table.
-        wanted: ``input`` of conf/karyotype.yaml.
+        wanted: ``input`` of packages/cytogenetics/conf/karyotype.yaml.
         cache_dir: The folder below which a zip file is unpacked.
         progress: Whether a progress bar may be shown.
         follow_links: Whether links that lead out of the folder are followed.
