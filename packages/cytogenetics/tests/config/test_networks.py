@@ -5,11 +5,11 @@ import re
 import pytest
 
 from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
+from cytogenetics.portable.pictures import BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.named_files import check_files
 from karyocyte.config.schema import Config
-from karyocyte.runs.portable import BUILT_IN_REFINER
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.training.fit import train_stages
 from packages.cytogenetics.tests.metaphases.data.sets import ALONE, write_metaphases

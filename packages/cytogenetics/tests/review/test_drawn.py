@@ -240,8 +240,8 @@ def test_boxes_that_a_detector_trains_on(output, review, tmp_path):
     decide(client, "approve")
     folder = tmp_path / "boxes"
     assert "46 boxes of 1 picture" in run_app(app, output, "--export-boxes", folder).output
-    keys = ["data=metaphases", f"data_dir={folder}", "data.subject_regex=null", "protocol=image"]
-    config = compose_config(keys)
+    keys = [f"data_dir={folder}", "data.subject_regex=null", "protocol=image"]
+    config = compose_config(keys, "detector")
     (row,) = list_images(config.data, folder, tmp_path / "cache").frame.to_dict("records")
     assert nearest(row["boxes"]).max() <= 3
     places = np.abs(TRUE[:, None] - row["boxes"]).max(axis=2).argmin(axis=1)
