@@ -20,6 +20,11 @@ def loaded(kind: str) -> dict[str, Any]:
     return {name: entry.load() for name, entry in entries(kind).items()}
 
 
+def run_keys() -> tuple[str, ...]:
+    """Return the keys that name a finished run: ``init_from``, and each kind of network that another builds on."""
+    return ("init_from", *entries("kinds"))
+
+
 def conf_folders() -> list[Path]:
     """Return conf/ and the folders like it that installed packages have; a file of an earlier one counts."""
     return [CONF, *loaded("conf").values()]

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition, primaries
@@ -58,7 +59,7 @@ def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Trainin
     that contradicts another or ``overrides``.
     """
     set_trainer(composed, overrides)
-    for key in ("init_from", "detector"):
+    for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
     values = resolved_values(composed, "configuration")

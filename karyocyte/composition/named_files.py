@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.installed import entries
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import settings_of
 from karyocyte.runs.portable_folder import kind_of
@@ -29,7 +30,7 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
 
 
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``init_from``, ``detector`` and ``data_dir`` (`check_data_dir`) name exists."""
+    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and keys of other runs name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
@@ -42,8 +43,8 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         # An exported folder has no run that could be unfinished.
         if kind_of(start) is None:
             Run.open_finished(start)
-    if composed.get("detector") is not None:
-        detector = Path(composed.detector)
-        kind = kind_of(detector) or Run.open_finished(detector).raw_config["recipe"]
-        if kind != "detector":
-            raise UserError(f"detector={detector} is no detector: name a run of `--config-name detector`")
+    for kind in entries("kinds"):
+        if composed.get(kind) is not None:
+            network = Path(composed[kind])
+            if (kind_of(network) or Run.open_finished(network).raw_config["recipe"]) != kind:
+                raise UserError(f"{kind}={network} is no {kind}: name a run of `--config-name {kind}`")

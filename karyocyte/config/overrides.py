@@ -10,9 +10,10 @@ from itertools import takewhile
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import run_keys
 from karyocyte.common.paths import CONF
 
-FOLDER_KEYS = ("init_from", "detector", "data_dir", "weights_dir", "output_dir", "cache_dir")
+FOLDER_KEYS = (*run_keys(), "data_dir", "weights_dir", "output_dir", "cache_dir")
 PATH_KEYS = (*FOLDER_KEYS, "weights", "data.file", "search.out")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
 # Text that is divided at its commas: it has no quotes or escapes, and is no list, mapping or function of Hydra's.

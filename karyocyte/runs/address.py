@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from karyocyte.common.files import sha256_of_value
+from karyocyte.common.installed import run_keys
 from karyocyte.common.revision import revision
 
 if TYPE_CHECKING:
     from karyocyte.config.schema import TrainingConfig
 
 # Keys that do not change the trained weights, or that the address holds in another way.
-_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume init_from detector
-    weights logger evaluation"""
+_WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume weights
+    logger evaluation"""
 UNHASHED: Any = {
-    **dict.fromkeys(_WHOLE.split(), True),
+    **dict.fromkeys((*_WHOLE.split(), *run_keys()), True),
     "data": {"on_broken", "file", "group_column"},
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
@@ -27,7 +28,7 @@ UNHASHED: Any = {
 def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
-    ``contents`` has the hashes by name ("data", "weights", "init_from", "detector"), None where there is none.
+    ``contents`` has the hashes by name ("data", "weights" and those of `run_keys`), None where there is none.
     """
     settings = config.model_dump(mode="json", exclude=UNHASHED)
     settings["callbacks"]["extra"] = dict(config.callbacks.changing_entries)

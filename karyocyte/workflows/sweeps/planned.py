@@ -8,6 +8,7 @@ from pathlib import Path
 
 from karyocyte.common.cli import console, say
 from karyocyte.common.compat import quick_compositions
+from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
 from karyocyte.composition.grid import UNIMPORTANT, grid
 from karyocyte.config.overrides import overrides_outside
@@ -17,7 +18,7 @@ from karyocyte.runs.address import run_folder, run_identity
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 
-COMPARED = ("weights", "init_from", "detector", "data_dir")  # an address has their contents, which only a job reads
+COMPARED = ("weights", "data_dir", *run_keys())  # an address has their contents, which only a job reads
 
 
 def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
