@@ -9,8 +9,8 @@ which is printed: trials.csv, a picture per searched key, and best.yaml with the
 command that trains the best.
 
 Several workers may be jobs of a cluster, on one study; its folder must be on a
-file system that all of them see and that passes file locks from node to node.
-The trial of a worker that was killed is tried again by the others.
+file system that all of them see. A trial that was interrupted is tried again; in
+place of one that was killed another one is drawn.
 
 conf/search/*.yaml explain the keys of a search, conf/run.yaml and
 conf/train.yaml those of a run.

@@ -1,4 +1,4 @@
-"""Private interfaces of other libraries, in one place: the tests of sweeps, searches and resuming tell of a break.
+"""Private interfaces of other libraries, in one place: the tests of sweeps and resuming tell of a break.
 
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
-    from optuna import Study, Trial
     from pytorch_lightning import Trainer
 
 
@@ -67,15 +66,6 @@ def quick_compositions() -> Iterator[None]:
     finally:
         OmegaConf.load = load  # type: ignore[method-assign]
         defaults_list._create_interpolation_map = collect
-
-
-@contextmanager
-def optuna_heartbeat(study: "Study", trial: "Trial") -> Iterator[None]:
-    """Keep up the heartbeat of a trial, as ``study.optimize`` does."""
-    from optuna.storages._heartbeat import get_heartbeat_thread
-
-    with get_heartbeat_thread(trial._trial_id, study._storage):
-        yield
 
 
 def position_in_epoch(trainer: "Trainer | None") -> tuple[int, int]:

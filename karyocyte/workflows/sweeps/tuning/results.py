@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 from matplotlib.ticker import LogFormatter
 from omegaconf import DictConfig, OmegaConf
+from optuna import Study
 from optuna.trial import TrialState
 
 from karyocyte.common.cli import console, say, warn
@@ -20,7 +21,6 @@ from karyocyte.config.overrides import composition_flags, key_of
 from karyocyte.evaluation.plots.plots import NAMES, canvas
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
-from karyocyte.workflows.sweeps.tuning.study import SharedStudy, repeated_trials
 
 STATES = {"COMPLETE": "finished", "FAIL": "failed"}
 MARKS = {"finished": "o", "pruned": "v"}
@@ -44,23 +44,24 @@ class SearchReport:
     typed: Sequence[str]
     composed: DictConfig
 
-    def write_table(self, study: SharedStudy) -> pd.DataFrame:
+    def write_table(self, study: Study) -> pd.DataFrame:
         """Write trials.csv and return it: a row per trial that has begun; what is unknown is missing.
 
-        Trials whose process died, and that were tried again, have the state "repeated".
+        Trials that were interrupted, and whose values are tried again, have the state "repeated"; those of killed
+        processes stay "running".
         """
-        table = study.study.trials_dataframe(("number", "state", "value", "params", "user_attrs", "duration"))
+        table = study.trials_dataframe(("number", "state", "value", "params", "user_attrs", "duration"))
         table.columns = [re.sub("^(params|user_attrs)_", "", name) for name in table.columns]
         columns = ["number", "state", "value", *self.search.space, "val_loss", "val_acc", "duration", "run", "message"]
         table = table.reindex(columns=columns).rename(columns={"value": self.monitor, "duration": "seconds"})
         table = table[table["state"] != "WAITING"]
         table["state"] = table["state"].replace(STATES).str.lower()
-        table.loc[table["number"].isin(repeated_trials(study.trials)), "state"] = "repeated"
+        table.loc[(table["state"] == "failed") & table["message"].isna(), "state"] = "repeated"
         table["seconds"] = pd.to_timedelta(table["seconds"]).dt.total_seconds()
         write_csv(self.folder / "trials.csv", table)
         return table
 
-    def write(self, study: SharedStudy) -> None:
+    def write(self, study: Study) -> None:
         """Write and print all; a ``UserError`` says that no trial ended well."""
         table = self.write_table(study)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
@@ -69,9 +70,9 @@ class SearchReport:
         console.print(frame_table(table.drop(columns=["val_loss", "run", "message"])))
         for row in table[table["state"] == "failed"].to_dict("records"):
             warn(f"trial {row['number']} failed: {row['message']}")
-        if not study.study.get_trials(False, (TrialState.COMPLETE,)):
+        if not study.get_trials(False, (TrialState.COMPLETE,)):
             raise UserError(f"none of {len(table)} trials ended well, see {self.folder / 'trials.csv'}")
-        best = study.study.best_trial
+        best = study.best_trial
         overrides = overrides_of(best.params, self.composed)
         own = []
         for word in self.typed:

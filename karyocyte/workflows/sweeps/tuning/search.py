@@ -4,22 +4,20 @@ import errno
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.compat import optuna_heartbeat
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.locks import file_lock
 from karyocyte.common.revision import revision
-from karyocyte.common.text import counted
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.address import run_facts, run_identity
@@ -27,7 +25,7 @@ from karyocyte.runs.lifecycle import Pruned
 from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
-from karyocyte.workflows.sweeps.tuning.study import Direction, SharedStudy
+from karyocyte.workflows.sweeps.tuning.study import draw, ended_trials, open_study
 from karyocyte.workflows.training import train
 from lightning_modules.callbacks.heartbeat import stage_of
 from lightning_modules.support.distributed import on_rank_zero
@@ -50,30 +48,21 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     revision()
     data, _, contents = train.prepare(config)
     identity = run_identity(config, {"data": data.content_hash(), **contents})
-    name = study_name(search, config, identity)
-    folder = Path(config.output_dir) / "studies" / name
-    direction: Direction = "maximize"
-    if lower_is_better(config.callbacks.monitor):
-        direction = "minimize"
+    folder = Path(config.output_dir) / "studies" / study_name(search, config, identity)
+    monitor = config.callbacks.monitor
     facts = {**run_facts(config, identity), **data.facts()}
-    report = SearchReport(Path(search.out or folder), search, config.callbacks.monitor, facts, typed, composed)
-    study = SharedStudy(folder / "study.db", name, search, direction)
-    goal = f"{search.sampler}, {search.trials} trials in all, {direction} {config.callbacks.monitor}"
+    report = SearchReport(Path(search.out or folder), search, monitor, facts, typed, composed)
+    study = open_study(folder, search, monitor)
+    goal = f"{search.sampler}, {search.trials} trials in all, {study.direction.name.lower()} {monitor}"
     space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
     warn(*data.warnings())
     say(str(folder), goal, f"space: {space['space']}", *data.describe())
-    while (trial := study.claim()) is not None:
-        try:
-            _run_trial(study, trial, report)
-        finally:
-            with file_lock(folder / ".writing"):  # the newest table is then the last
-                report.write_table(study)
-    running = len(study.study.get_trials(False, (TrialState.RUNNING,)))
-    if running:
-        again = f"the same command tries its trial again {search.heartbeat_seconds} s after its last heartbeat"
-        warn(f"{counted(running, 'trial')} of other processes: where one is gone, {again}")
-    with file_lock(folder / ".writing"):
-        report.write(study)
+    try:
+        missing = max(0, search.trials - ended_trials(study))
+        study.optimize(partial(_score, report=report), missing, callbacks=[partial(_after_trial, report=report)])
+    finally:
+        report.write_table(study)
+    report.write(study)
     return folder
 
 
@@ -91,9 +80,10 @@ def study_name(search: SearchConfig, config: TrainingConfig, identity: Mapping[s
     return f"{config.name}-{sha256_of_value([how, OmegaConf.to_container(settings), identity['contents']])[:8]}"
 
 
-def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) -> None:
-    """Train one trial, and record in the study how it ended."""
-    say(f"trial {trial.number}: {' '.join(overrides_of(trial.params, report.composed))}")
+def _score(trial: optuna.Trial, report: SearchReport) -> float:
+    """Train one trial and return its score, or NaN where it fails: Optuna records it so."""
+    values = draw(trial, report.search)
+    say(f"trial {trial.number}: {' '.join(overrides_of(values, report.composed))}")
 
     def watch(folder: Path) -> list[Callback]:
         """Note the folder of the run, and report its epochs."""
@@ -101,34 +91,44 @@ def _run_trial(study: SharedStudy, trial: optuna.Trial, report: SearchReport) ->
         return [Reporter(report.monitor, trial)]
 
     try:
-        config = with_values(report.composed, trial.params)
-        with optuna_heartbeat(study.study, trial), silenced():
-            folder = train.run(config, watch)
+        with silenced():
+            folder = train.run(with_values(report.composed, values), watch)
         trial.set_user_attr("run", str(folder))
         _note_best_epoch(trial, report)
-        score = read_score(folder)
-        study.study.tell(trial, score)
-        outcome = f"{report.monitor} {score:.4f}: {folder}"
+        return read_score(folder)
     except Pruned as reason:
         trial.set_user_attr("message", str(reason))
         _note_best_epoch(trial, report)
-        study.study.tell(trial, state=TrialState.PRUNED)
-        outcome = f"pruned: {reason}"
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a full disk: the next would end alike
-            study.give_back(trial, f"{type(error).__name__}: {error}")
-            raise
-        message = _error_message(error)
-        trial.set_user_attr("message", message)
-        study.study.tell(trial, state=TrialState.FAIL)
-        outcome = f"failed: {message}"
-    except BaseException as end:  # Ctrl-C, or Lightning's exit after it, or preempted by Slurm
-        status = getattr(end, "status", "interrupted")
-        study.give_back(trial, status)
-        warn(f"{status}: the same command goes on")
+        raise optuna.TrialPruned from reason
+    except BaseException as error:
+        if is_of_the_trial(error):
+            trial.set_user_attr("message", _error_message(error))
+            return math.nan
+        trial.study.enqueue_trial(trial.params)  # the same values again, whose run goes on from its checkpoint
+        if isinstance(error, SystemExit):  # Optuna would leave the trial running
+            trial.study.tell(trial, state=TrialState.FAIL)
+        warn(f"{getattr(error, 'status', 'interrupted')}: the same command goes on")
         raise
-    console.print(f"  {outcome}", markup=False, soft_wrap=True)
+
+
+def is_of_the_trial(error: BaseException) -> bool:
+    """Whether the next trial may end better: not after a full disk, Ctrl-C, Lightning's exit after it, or Slurm's."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, Exception)
+
+
+def _after_trial(study: optuna.Study, trial: FrozenTrial, report: SearchReport) -> None:
+    """Say and write how a trial ended, and stop once all processes together have made enough."""
+    message = trial.user_attrs.get("message")
+    if trial.state == TrialState.COMPLETE:
+        message = f"{report.monitor} {trial.value:.4f}: {trial.user_attrs['run']}"
+    state = {TrialState.PRUNED: "pruned: ", TrialState.FAIL: "failed: "}.get(trial.state, "")
+    console.print(f"  {state}{message}", markup=False, soft_wrap=True)
+    report.write_table(study)
     garbage_collection_cuda()
+    if ended_trials(study) >= report.search.trials:
+        study.stop()
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
             trial.set_user_attr(f"val_{name}", float(row[f"val/{name}"]))
 
 
-def _error_message(error: Exception) -> str:
+def _error_message(error: BaseException) -> str:
     """One line for the trial's message, whose type says whether memory was lacking."""
     text = " ".join(str(error).split())[:300]
     if isinstance(error, UserError):

@@ -68,7 +68,6 @@ class SearchConfig(StrictModel):
     startup_trials: PositiveInt = 8
     pruner: PrunerConfig = PrunerConfig()
     worker: Annotated[int, Field(ge=0)] = 0
-    heartbeat_seconds: PositiveInt = 120
     out: str | None = None
     space: dict[str, DimensionConfig]
 

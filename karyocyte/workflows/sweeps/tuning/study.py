@@ -1,99 +1,58 @@
-"""A study of Optuna that several processes share through one database, and the trials of processes that died."""
+"""A study of Optuna in a journal that several processes may share, and how the values of a trial are drawn."""
 
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
-from karyocyte.common.locks import file_lock
 from karyocyte.common.seeds import derive_seed
-from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
+from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
 
-Direction = Literal["minimize", "maximize"]
-RETRIES = 2  # of one trial: a process that dies each time does not die by chance
-LOCKED = 60  # seconds to wait while another process writes the database
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to be used with Study.optimize")
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-class SharedStudy:
-    """One process's view of a study in a database, which is made where it is missing.
+def open_study(folder: Path, search: SearchConfig, monitor: str) -> optuna.Study:
+    """Open the study of a folder, which is made where it is missing; ``draw`` chooses the sampler of each trial."""
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if search.pruner.name != "none":
+        pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
+    folder.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        study_name=folder.name,
+        direction="minimize" if lower_is_better(monitor) else "maximize",
+        pruner=pruner,
+        load_if_exists=True,
+    )
 
-    Trials are claimed under one lock, so that all processes together run as many as wanted. They may be on several
-    machines where the file system passes locks: NFS from version 4, Lustre mounted with ``flock``, GPFS, BeeGFS.
-    A trial whose process died is repeated once its heartbeat is older than ``search.heartbeat_seconds``.
+
+def ended_trials(study: optuna.Study) -> int:
+    """Count the trials that are done: an interrupted one, which is repeated, has failed without a message."""
+    ended = study.get_trials(False, (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return sum(trial.state != TrialState.FAIL or "message" in trial.user_attrs for trial in ended)
+
+
+def draw(trial: optuna.Trial, search: SearchConfig) -> dict[str, Value]:
+    """Draw the values of a trial: a function of the search's seed, the trial's number and the trials before.
+
+    It does not matter how often the search was interrupted, and two processes never draw the same numbers.
     """
-
-    def __init__(self, database: Path, name: str, search: SearchConfig, direction: Direction) -> None:
-        self.search = search
-        self._claims = file_lock(Path(f"{database}.claims"))
-        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-        if search.pruner.name != "none":
-            pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
-        with self._claims:
-            storage = RDBStorage(
-                f"sqlite:///{database.resolve()}",
-                {"connect_args": {"timeout": LOCKED}},
-                heartbeat_interval=max(1, search.heartbeat_seconds // 5),
-                grace_period=search.heartbeat_seconds,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(RETRIES),
-            )
-            self.study = optuna.create_study(
-                storage=storage, study_name=name, direction=direction, pruner=pruner, load_if_exists=True
-            )
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        """All trials of all processes, in their order."""
-        return self.study.get_trials(deepcopy=False)
-
-    def claim(self) -> optuna.Trial | None:
-        """Return the next trial with its values drawn, or None where there are enough.
-
-        Trials of dead processes are repeated first. The values are a function of the search's seed and of the trials
-        before: it does not matter how often the search was interrupted.
-        """
-        with self._claims:
-            fail_stale_trials(self.study)
-            trials = self.trials
-            count = len(trials) - len(repeated_trials(trials))
-            if count >= self.search.trials and not self.study.get_trials(False, (TrialState.WAITING,)):
-                return None
-            self.study.sampler = _sampler(self.search, count)
-            return self.study.ask({key: _distribution(space) for key, space in self.search.space.items()})
-
-    def give_back(self, trial: optuna.Trial, message: str) -> None:
-        """End a trial that is not to blame for its end; its values are tried again at the next claim."""
-        trial.set_user_attr("message", message)
-        self.study.tell(trial, state=TrialState.FAIL)
-        RetryHeartbeatStaleTrialCallback()(self.study, self.trials[trial.number])
+    seed = derive_seed("search", search.seed, trial.number) % 2**32  # numpy's older generator takes 32 bits
+    make = optuna.samplers.GPSampler if search.sampler == "gp" else optuna.samplers.TPESampler
+    trial.study.sampler = make(seed=seed, n_startup_trials=search.startup_trials)
+    return {key: _suggest(trial, key, dimension) for key, dimension in search.space.items()}
 
 
-def repeated_trials(trials: Sequence[FrozenTrial]) -> set[int]:
-    """Return the numbers of the trials that ended with their process, or by hand, and are repeated by other ones."""
-    return set().union(*map(RetryHeartbeatStaleTrialCallback.retry_history, trials))
-
-
-def _distribution(dimension: DimensionConfig) -> BaseDistribution:
-    if dimension.choices is not None:
-        return CategoricalDistribution(dimension.choices)
-    assert dimension.low is not None
-    assert dimension.high is not None
-    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
-        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
-
-
-def _sampler(search: SearchConfig, trials: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one trial, seeded by the number of trials before: two processes never draw the same numbers."""
-    seed = derive_seed("search", search.seed, trials) % 2**32  # numpy's older generator takes 32 bits
-    if search.sampler == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.startup_trials)
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.startup_trials)
+def _suggest(trial: optuna.Trial, key: str, dimension: DimensionConfig) -> Value:
+    low, high = dimension.low, dimension.high
+    if low is None or high is None:
+        assert dimension.choices is not None
+        choice = trial.suggest_categorical(key, dimension.choices)
+        assert choice is not None
+        return choice
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(key, low, high, log=dimension.log)
+    return trial.suggest_float(key, low, high, log=dimension.log)

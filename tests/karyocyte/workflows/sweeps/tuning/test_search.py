@@ -2,6 +2,8 @@
 
 import errno
 import math
+import os
+import signal
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.workflows.sweeps.tuning import results
 from karyocyte.workflows.sweeps.tuning import search as tuning
 from karyocyte.workflows.training import train
-from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, search, table, tune
+from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
 
 ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
 KEYS = ["unfreeze.lr", "loader.batch_size"]
@@ -44,9 +46,8 @@ def run_first(monkeypatch, first, others=formula_run):
     monkeypatch.setattr(train, "run", run)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp_path, sampler):
-    chosen = [f"search.sampler={sampler}", "search.space.loader.batch_size.choices=[8,16,32]"]
+def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp_path):
+    chosen = ["search.sampler=gp", "search.space.loader.batch_size.choices=[8,16,32]"]
     whole = tune(tmp_path / "whole", *chosen, "search.trials=6")
     first = tune(tmp_path / "parts", *chosen, "search.trials=2")
     second = tune(tmp_path / "parts", *chosen, "search.trials=6")
@@ -58,10 +59,8 @@ def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp
     pd.testing.assert_frame_equal(second, again)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_samplers_learn_from_earlier_trials(tmp_path, sampler):
-    chosen = [f"search.sampler={sampler}", "search.trials=16", "search.startup_trials=5"]
-    trials = tune(tmp_path, *chosen, ONE_SIZE)
+def test_a_sampler_learns_from_earlier_trials(tmp_path):
+    trials = tune(tmp_path, ONE_SIZE, "search.trials=16", "search.startup_trials=5")
     off = (trials["unfreeze.lr"].map(math.log10) + 3).abs()
     assert off[5:].median() < off[:5].median()
     assert off.min() < 0.3
@@ -148,33 +147,45 @@ def test_a_trial_whose_run_was_finished_before_names_it(tmp_path, monkeypatch):
     assert all(Path(folder, "status.json").is_file() for folder in trials["run"])
 
 
-def test_a_preempted_search_repeats_its_trial(tmp_path, monkeypatch):
-    class Preempted(SystemExit):
-        status = "preempted"
-
-    run_first(monkeypatch, Preempted(143))
-    with pytest.raises(Preempted):
-        tune(tmp_path, ONE_SIZE, "search.worker=1")
-    monkeypatch.setattr(train, "run", formula_run)
-    trials = tune(tmp_path, ONE_SIZE, "search.worker=2")
-    assert list(trials["state"]) == ["repeated", *["finished"] * 4]
-    assert trials["message"][0] == "preempted"
-    assert trials["unfreeze.lr"][0] == trials["unfreeze.lr"][1]
+class Preempted(SystemExit):
+    status = "preempted"
 
 
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), SystemExit(1), OSError(errno.ENOSPC, "No space left on device")]
-)
-def test_ctrl_c_and_a_full_disk_end_the_search_which_can_be_continued(tmp_path, monkeypatch, error):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Preempted(143), OSError(errno.ENOSPC, "No space left")])
+def test_an_interrupted_trial_is_repeated_when_the_search_goes_on(tmp_path, monkeypatch, error):
     def fail(config, watch):
         raise error
 
     run_first(monkeypatch, lambda: None, others=fail)
     with pytest.raises(type(error)):
-        tune(tmp_path, ONE_SIZE)
+        tune(tmp_path, ONE_SIZE, "search.worker=1")
     folder = next((tmp_path / "studies").iterdir())
     assert list(table(folder)["state"]) == ["finished", "repeated"]
     monkeypatch.setattr(train, "run", formula_run)
-    trials = tune(tmp_path, ONE_SIZE)
+    trials = tune(tmp_path, ONE_SIZE, "search.worker=2")
     assert list(trials["state"]) == ["finished", "repeated", *["finished"] * 3]
     assert trials["unfreeze.lr"][1] == trials["unfreeze.lr"][2]
+
+
+def work(output, seconds, dies):
+    """Search with trials that take a while; a process may be killed in its first."""
+
+    def run(config, watch):
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return formula_run(config, watch, seconds)
+
+    train.run = run  # of this process alone
+    tune(output, ONE_SIZE, "search.trials=6")
+
+
+def test_workers_share_a_study_and_a_kill_costs_one_trial(tmp_path):
+    workers = [in_a_process(work, tmp_path, 0.2, dies) for dies in (False, False, True)]
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, -signal.SIGKILL]
+    trials = tune(tmp_path, ONE_SIZE, "search.trials=6")
+    assert sorted(trials["state"].value_counts().items())[1:] == [("running", 1)]
+    finished = trials[trials["state"] == "finished"]
+    assert len(finished) in (6, 7)  # each ends the trial that it has begun
+    assert finished["unfreeze.lr"].is_unique
