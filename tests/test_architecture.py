@@ -30,11 +30,12 @@ ALLOWED = {
     "commands": {*CORE, "recipes", "workflows"},
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
+    "reproduction": {*CORE, "workflows", "commands"},
     "benchmarks": {*CORE, "workflows"},
-    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics"},
+    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics", "reproduction"},
     "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
 }
-PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules")
+PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "reproduction")
 # A feature imports another one only here: a search trains its runs.
 FEATURES_THAT_MAY_IMPORT = {("sweeps", "training")}
 MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")

@@ -1,36 +1,29 @@
 """The printed figures of the papers beside ours, each with a grade and with what deviates."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, groupby, permutations
+from itertools import groupby, permutations
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from karyocyte.common.cli import console, say
-from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_csv
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.pooling.averaging import ensemble_name
-from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
 from karyocyte.evaluation.types.result import Estimate
-from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
-from karyocyte.workflows.papers.claims import RESULTS, TEST, TRAIN, Claim, printed_claims
-from karyocyte.workflows.papers.measured import OF_EPOCH, Measured, measure_runs
+from reproduction.claims import EVIDENCE, RESULTS, TEST, TRAIN, Claim, printed_claims
+from reproduction.measured import OF_EPOCH, Measured, measure_runs
 
-EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
 NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is printed"
 # A figure with several measurements counts by the first of these: it is reproduced where none says otherwise.
 COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part", "consistent", OTHER_IMAGES, NOT_RUN)
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
 WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
 NOTHING = Estimate(None, None, None)
-EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
 TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 
 
@@ -112,13 +105,6 @@ def _departures(own: Measured | None, grade: str, value: Estimate) -> list[str]:
     return texts
 
 
-def _images(claim: Claim, own: Measured) -> int:
-    """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
-    if claim.metric in OF_EPOCH and TEST in own.images:
-        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.size(TRAIN))
-    return own.images.get(claim.part) or claim.data.size(claim.part)
-
-
 def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     """Return the grade of a figure with why it has none of ours, or with how many of the paper's images it is on."""
     if not claim.printed:
@@ -138,16 +124,11 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     return f"{grade}, on {images:,} of {size:,} {claim.part} images"
 
 
-def _verdict(claim: Claim, value: Estimate, is_whole: bool) -> str:
-    """Say where an interval is beside the printed figure; on a part of the images to hold it proves less."""
-    low, high = claim.bounds
-    assert value.low is not None
-    assert value.high is not None
-    if value.high < low:
-        return "lower"
-    if value.low > high:
-        return "higher"
-    return "reproduced" if is_whole else "consistent"
+def _images(claim: Claim, own: Measured) -> int:
+    """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
+    if claim.metric in OF_EPOCH and TEST in own.images:
+        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.size(TRAIN))
+    return own.images.get(claim.part) or claim.data.size(claim.part)
 
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
@@ -163,6 +144,18 @@ def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
         "a single seed has no interval: train seeds 0, 1 and 2": value.low is None,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _verdict(claim: Claim, value: Estimate, is_whole: bool) -> str:
+    """Say where an interval is beside the printed figure; on a part of the images to hold it proves less."""
+    low, high = claim.bounds
+    assert value.low is not None
+    assert value.high is not None
+    if value.high < low:
+        return "lower"
+    if value.low > high:
+        return "higher"
+    return "reproduced" if is_whole else "consistent"
 
 
 def counted_as(grade: str) -> str:
@@ -186,60 +179,5 @@ def grade_summary(figures: pd.DataFrame) -> str:
 
 
 def read_figures(path: Path) -> pd.DataFrame:
-    """Read a table that compare.py wrote; what is unknown is NaN in numbers and "" in text."""
+    """Read a table of grades; what is unknown is NaN in numbers and "" in text."""
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
-
-
-def figure_tables(figures: pd.DataFrame) -> list[Table]:
-    """Return a table for each measurement of an experiment and, at the end, one of the experiments without a run."""
-    tables = []
-    has_run = figures["measurement"] > 0
-    for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
-        notes = dict.fromkeys(re.sub(r"^\w+, ", "", grade) for grade in rows["grade"] if {":", ","} & set(grade))
-        deviations = dict.fromkeys(chain.from_iterable(rows["deviations"].str.split(SEPARATOR)))
-        notes |= dict.fromkeys(["deviations: " + ", ".join(deviations).strip(", ")] * any(deviations))
-        notes |= dict.fromkeys([EPOCH_LOSS] * ("epoch_loss" in set(rows["metric"])))
-        title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
-        tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(notes)))
-    without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
-    counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
-    tables.append(Table.of_frame("Without a run", counts.reset_index()))
-    return list(filter(None, tables))
-
-
-def figure_cells(row: Mapping[str, object]) -> dict[str, Cell]:
-    """Return the cells of a figure."""
-    return {
-        "figure": f"{row['part']} {metric_title(str(row['metric']))}",
-        "printed": str(row["printed"]) or "-",
-        "split as the paper": _ours(row, "value", "low", "high"),
-        "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),
-        "grade": str(row["grade"]).partition(":")[0].partition(",")[0],
-    }
-
-
-def _ours(row: Mapping[str, Any], *columns: str) -> Estimate | str:
-    """Our value with its interval; "-" where it was not measured."""
-    ends = [None if pd.isna(row[name]) else row[name] for name in columns]
-    return "-" if ends[0] is None else Estimate(*ends)
-
-
-def show_grades(
-    paths: Sequence[Path], papers: tuple[str, ...] = (), csv: Path | None = None, results: Path = RESULTS
-) -> None:
-    """Print figures beside those of runs (none named: of the predictions in ``results``), and write them as a table.
-
-    Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
-    that none of the runs is of an experiment of the papers.
-    """
-    table = grade_table(paths, papers, results)
-    has_run = table["measurement"] > 0
-    if paths and not has_run.any():
-        raise UserError(f"none of these runs is an experiment of a paper: claims.csv in {results} names them")
-    table = table[has_run] if paths and not papers else table
-    for drawn in figure_tables(table):
-        console.print(terminal(drawn), drawn.reading, "", sep="\n")
-    say(grade_summary(table))
-    if csv:
-        write_csv(csv, table, "%.6g")
-        say(f"written to {csv}")

@@ -11,10 +11,10 @@ Words = Annotated[
     list[str] | None,
     Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
 ]
-Output = Annotated[Path | None, Option(help="Folder of the page and tables.", show_default="reproduction/<paper>")]
-Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="those of conf/reproduction/")]
-Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="fold 0")]
-Some = Annotated[str | None, Option(help="Some experiments, with commas between.", show_default="all")]
+Output = Annotated[Path | None, Option(help="Folder of the page and tables.", show_default="reproduced/<paper>")]
+Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="0")]
+Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="0")]
+Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and list the steps.")]
 Commands = Annotated[bool, Option("--commands", help="The same, with each command in full, to be copied.")]
@@ -26,7 +26,7 @@ def reproduce(
     output: Output = None,
     seeds: Seeds = None,
     folds: Folds = None,
-    experiments: Some = None,
+    experiments: Some = "",
     honest: Honest = False,
     dry_run: DryRun = False,
     commands: Commands = False,
@@ -36,25 +36,22 @@ def reproduce(
     The commands are those that you could type yourself; the same line again runs only what is missing.
     """
     from karyocyte.runs.arguments import number_list
-    from karyocyte.workflows.papers.settings import check_overrides, load_reproduction
+    from karyocyte.workflows.sweeps.slurm import check_slurm
+    from reproduction.plan import Options, check_plan, make_plan
 
-    load_reproduction(paper)
-    check_overrides(words or ())
-    some = tuple(filter(None, (experiments or "").split(",")))
-    if "+cluster=slurm" in (words or ()) and not (dry_run or commands):
-        from karyocyte.workflows.sweeps.slurm import check_slurm
-
+    some = tuple(filter(None, experiments.split(",")))
+    options = Options(some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
+    plan = make_plan(paper, words or (), output or Path("reproduced") / paper, options)
+    is_shown = dry_run or commands
+    if "+cluster=slurm" in plan.words and not is_shown:
         check_slurm()  # before images and weights are prepared
-    chosen = (some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
     with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
-        from karyocyte.workflows.papers import preflight
-        from karyocyte.workflows.papers.plan import Options, check_plan, make_plan
-        from karyocyte.workflows.papers.reproduce import run_plan, show_plan
+        from reproduction.needs import report_needs
+        from reproduction.run import run_plan, show_plan
 
-        plan = make_plan(paper, words or (), output or Path("reproduction") / paper, Options(*chosen))
         configs = check_plan(plan)
-        preflight.report_plan(plan, configs)
-    if dry_run or commands:
+        report_needs(plan, configs)
+    if is_shown:
         show_plan(plan, configs, in_full=commands)
     else:
         run_plan(plan)

@@ -1,4 +1,4 @@
-"""Keep the predictions of finished runs: ``python -m benchmarks.evidence.keep RUN...``.
+"""Keep the predictions of finished runs: ``python -m reproduction.evidence.keep RUN...``.
 
 A run becomes ``results/evidence/<name>/<protocol>-fold<i>-<hash>/seed=<n>`` with its ``config.yaml`` and its
 predictions, probabilities as float16, in the layout of a run: all commands that read predictions take it as one. The
@@ -23,15 +23,15 @@ from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import COLUMNS, Predictions, uncertainty_of
 from karyocyte.runs.run import Run, open_runs
+from reproduction.claims import EVIDENCE, RESULTS
 
-EVIDENCE = ROOT / "results" / "evidence"
 HEAT = "heat.parquet"  # beside the predictions
 DIGITS = 12  # of a SHA-256
 MACHINE = ("data_dir", "weights_dir", "cache_dir", "output_dir")  # keys of config.yaml that name folders of a machine
 TRAIN_OF = "paper"  # the protocol whose predictions of training images are kept, since papers print figures of them
 
 
-def keep(run: Run, evidence: Path = EVIDENCE) -> Path:
+def keep(run: Run, evidence: Path = RESULTS / EVIDENCE) -> Path:
     """Keep config.yaml and the predictions of a finished run, and its split; return the new folder.
 
     Raises:

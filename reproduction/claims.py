@@ -1,4 +1,4 @@
-"""What the papers print of their experiments, and of the data: the tables claims.csv and claims/data.csv."""
+"""The reader of what the papers print of their experiments and data: results/claims.csv and claims/data.csv."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,6 +8,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
 
 RESULTS = ROOT / "results"
+EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"

@@ -18,7 +18,7 @@ from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.papers.claims import PARTS, TEST, TRAIN
+from reproduction.claims import PARTS, TEST, TRAIN
 
 SETTINGS = EvaluationConfig()
 LOSS = "loss"  # the cross-entropy, nats

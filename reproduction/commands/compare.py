@@ -32,9 +32,25 @@ def compare(runs: Runs = None, paper: Paper = None, csv: Csv = None) -> None:
     [bold]consistent[/bold], higher or lower, on another data set [bold]other images[/bold]. [bold]Not run[/bold] gives
     the reason, such as another image size or other weights.
     """
-    from karyocyte.workflows.papers.grades import show_grades
+    from karyocyte.common.cli import console, say
+    from karyocyte.common.errors import UserError
+    from karyocyte.common.files import write_csv
+    from karyocyte.evaluation.tables.renderers import terminal
+    from reproduction.grades import grade_summary, grade_table
+    from reproduction.tables import figure_tables
 
-    show_grades(runs or [], tuple(paper or ()), csv)
+    table = grade_table(runs or [], paper or ())
+    has_run = table["measurement"] > 0
+    if runs and not has_run.any():
+        raise UserError("none of these runs is an experiment of a paper: results/claims.csv names them")
+    if runs and not paper:
+        table = table[has_run]
+    for drawn in figure_tables(table):
+        console.print(terminal(drawn), drawn.reading, "", sep="\n")
+    say(grade_summary(table))
+    if csv:
+        write_csv(csv, table, "%.6g")
+        say(f"written to {csv}")
 
 
 app = program(
