@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -10,37 +11,55 @@ import pandas as pd
 from datamodules.sources import SourceContext, list_source
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
-from karyocyte.common.text import counted
 from karyocyte.config.schema import Config
 from lightning_modules.backbones.find_weights import find_weights
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
 from reproduction.claims import RESULTS, read_data
-from reproduction.plan import Plan
 
 NO_SUBJECT = "no subject is known: set data.subject_regex"
 LINE = 78  # columns of a terminal beside the indentation
 
 
-def report_needs(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
-    """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split.
+@dataclass(frozen=True)
+class Found:
+    """The images and weights of some jobs, of which many share them: each is looked for once.
 
-    A ``UserError`` refuses a folder that does not hold the data of its source.
+    ``images`` is None where counting them would unpack, draw or write them; ``weights`` are what is to be said of
+    them, and why a run will fail without them, or "".
     """
-    jobs = list(chain.from_iterable(configs.values()))
-    # Many jobs share data and weights, which are looked for once.
-    images = {title: _list(config) for title, config in {_data(job): job for job in jobs}.items()}
-    weights = {title: _find_weights(config) for title, config in {_weights(job): job for job in jobs}.items()}
+
+    images: Mapping[str, pd.DataFrame | None]
+    weights: Mapping[str, tuple[str, str]]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Config]) -> "Found":
+        """Look for what jobs need; a ``UserError`` refuses a folder that does not hold the data of its source."""
+        images, weights = {_data(job): job for job in jobs}, {_weights(job): job for job in jobs}
+        return cls(
+            {title: _list(job) for title, job in images.items()},
+            {title: _find_weights(job) for title, job in weights.items()},
+        )
+
+    def fault(self, job: Config) -> str:
+        """Return why a run will fail, or ""."""
+        images = self.images[_data(job)]
+        lacks_subjects = images is not None and bool(images["subject"].isna().all())
+        return self.weights[_weights(job)][1] or NO_SUBJECT * (job.protocol == "subject" and lacks_subjects)
+
+
+def report_needs(configs: Mapping[str, Sequence[Config]]) -> None:
+    """Print what the jobs of a plan need and lack; ``configs`` are their configurations by the name of the split."""
+    found = Found.of(list(chain.from_iterable(configs.values())))
     failing: dict[str, list[str]] = {}
-    for split, config in [(split, config) for split in configs for config in configs[split]]:
-        if fault := weights[_weights(config)][1] or _fault(config, images[_data(config)]):
-            failing.setdefault(f"{split} split: {fault}", []).append(config.name)
-    runs = sum(len(configs[split.name]) * len(split.folds) for split in plan.splits) * len(plan.seeds)
-    lines = [f"images: {title}: {_counted(frame, title.split()[0])}" for title, frame in images.items()]
-    lines += [f"weights: {title}: {said}" for title, (said, _) in weights.items()]
-    lines += _losses(plan, failing)
-    lines.append(f"training: {counted(runs, 'run')}; sweep_status.py --watch 5 shows what is left of each")
+    for split, of_split in configs.items():
+        for config in of_split:
+            if fault := found.fault(config):
+                failing.setdefault(f"{split} split: {fault}", []).append(config.name)
+    lines = [f"images: {title}: {_counted(frame, title.split()[0])}" for title, frame in found.images.items()]
+    lines += [f"weights: {title}: {said}" for title, (said, _) in found.weights.items()]
+    lines += [f"will fail: {', '.join(names)}, {fault}" for fault, names in failing.items()]
     folded = [textwrap.wrap(line, LINE, subsequent_indent="  ", break_long_words=False) for line in lines]
-    say(f"paper {plan.paper}: before it starts", *chain.from_iterable(folded))
+    say("before it starts", *chain.from_iterable(folded))
 
 
 def _data(config: Config) -> str:
@@ -52,7 +71,6 @@ def _weights(config: Config) -> str:
 
 
 def _list(config: Config) -> pd.DataFrame | None:
-    """Return the images of a source, None where counting them would unpack, draw or write them."""
     folder = Path(str(config.data_dir)).expanduser()
     composed = hasattr(config.data, "chromosomes")  # into karyograms, as many as are asked for
     data = getattr(config.data, "chromosomes", config.data)
@@ -61,12 +79,6 @@ def _list(config: Config) -> pd.DataFrame | None:
         return None
     frame = list_source(data, SourceContext(str(folder), Path(config.cache_dir), progress=False)).frame
     return None if composed else frame
-
-
-def _fault(config: Config, images: pd.DataFrame | None) -> str:
-    """Return why a run will fail on its images, or ""."""
-    lacks_subjects = images is not None and bool(images["subject"].isna().all())
-    return NO_SUBJECT if config.protocol == "subject" and lacks_subjects else ""
 
 
 def _counted(images: pd.DataFrame | None, source: str) -> str:
@@ -80,7 +92,6 @@ def _counted(images: pd.DataFrame | None, source: str) -> str:
 
 
 def _find_weights(config: Config) -> tuple[str, str]:
-    """Return what is to be said of the weights, and why the run will fail without them, or ""."""
     if config.weights == "random":
         return "none needed", ""
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir, download=False)
@@ -90,14 +101,3 @@ def _find_weights(config: Config) -> tuple[str, str]:
         return str(download), ""
     except UserError as error:
         return "cannot be had", str(error)
-
-
-def _losses(plan: Plan, failing: Mapping[str, Sequence[str]]) -> list[str]:
-    """Say which experiments will fail, by the reason, and which ensembles are left out for want of a member."""
-    lines = [f"will fail: {', '.join(names)}, {fault}" for fault, names in failing.items()]
-    fit = set(plan.experiments).difference(*failing.values())
-    for claim in plan.ensembles:
-        lacking = [name for name in claim.members if name not in fit]
-        if lacking:
-            lines.append(f"left out: {claim.experiment}, for want of {', '.join(lacking)}")
-    return lines

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import yaml
 
@@ -29,12 +28,13 @@ COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
 
 
-class ExplanationConfig(StrictModel):
-    """A picture or table that scripts/explain.py makes of one run each of some experiments."""
+class StepConfig(StrictModel):
+    """A step that a paper has of its own."""
 
-    draw: Literal["heatmaps", "layers", "smoothness"]
-    experiments: tuple[str, ...]
-    keys: tuple[str, ...] = ()
+    of: tuple[str, ...]
+    words: tuple[str, ...]
+    makes: str
+    on_each_split: bool = False
 
 
 class PaperConfig(StrictModel):
@@ -46,9 +46,7 @@ class PaperConfig(StrictModel):
     seeds: tuple[Count, ...] = (0,)
     folds: tuple[Count, ...] = (0,)
     folder_per_dataset: bool = False
-    explanations: dict[Name, ExplanationConfig] = {}
-    search: dict[str, tuple[str, ...]] = {}
-    before_after: str | None = None
+    steps: dict[Name, StepConfig] = {}
 
 
 @dataclass(frozen=True)
@@ -61,11 +59,6 @@ class Step:
     name: str
     words: tuple[str, ...]
     makes: Path | None = None
-
-    @classmethod
-    def making(cls, name: str, words: Sequence[str], option: str, makes: Path) -> "Step":
-        """Return a command that takes the path of what it makes as an option."""
-        return cls(name, (*words, option, str(makes)), makes)
 
     @property
     def line(self) -> str:
@@ -125,6 +118,11 @@ class Plan:
         """Compose an experiment, on the split of its own."""
         return as_classifier(compose_config([f"+experiment={experiment}", *self.job_words]))
 
+    def making(self, split: Split, name: str, words: Sequence[str], option: str, file: str) -> Step:
+        """Return a command on the runs of a split that takes the path of what it makes as an option."""
+        makes = self.output / split.name / file
+        return Step(f"{name}-{split.name}", (*words, option, str(makes)), makes)
+
     def jobs_of(self, split: Split) -> tuple[str, ...]:
         """Return the overrides of all experiments on a split, for a command that composes each."""
         return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
@@ -139,14 +137,12 @@ def make_plan(paper: str, words: Sequence[str], output: Path, options: Options =
     _check_overrides(words)
     if config.folder_per_dataset:
         words = _per_dataset(words)
-    if options.folds and not (options.honest and config.folds):
-        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
-    experiments, ensembles = _experiments(paper, options.experiments)
-    splits = [Split("paper", config.as_paper)]
-    if options.honest:
-        splits.append(Split("honest", config.honest, options.folds or config.folds or (0,)))
+    # A paper prints several figures of an experiment, which is trained once.
+    claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
+    ensembles = tuple(claim for claim in claims.values() if claim.members)
+    experiments = _chosen([name for name, claim in claims.items() if not claim.members], options.experiments)
     seeds = options.seeds or config.seeds
-    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, tuple(splits), output)
+    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, _splits(config, options), output)
 
 
 def read_paper(paper: str) -> PaperConfig:
@@ -165,18 +161,19 @@ def _check_overrides(words: Sequence[str]) -> None:
             raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
 
 
-def _experiments(paper: str, some: Sequence[str]) -> tuple[tuple[str, ...], tuple[Claim, ...]]:
-    """Return the experiments of a paper, ``some`` of them where these are asked for, and its ensembles.
-
-    A ``UserError`` names an experiment that the paper lacks.
-    """
-    # A paper prints several figures of an experiment, which is trained once.
-    claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
-    trained = [name for name, claim in claims.items() if not claim.members]
+def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
+    """Return some of a paper's experiments, all where none is asked for; a ``UserError`` names one that it lacks."""
     for name in set(some).difference(trained):
         raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(trained)}")
-    chosen = [name for name in trained if name in some] or trained
-    return tuple(chosen), tuple(claim for claim in claims.values() if claim.members)
+    return tuple([name for name in trained if name in some] or trained)
+
+
+def _splits(config: PaperConfig, options: Options) -> tuple[Split, ...]:
+    paper = Split("paper", config.as_paper)
+    if options.folds and not (options.honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+    honest = Split("honest", config.honest, options.folds or config.folds or (0,))
+    return (paper, honest) if options.honest else (paper,)
 
 
 def _per_dataset(words: Sequence[str]) -> list[str]:
@@ -218,24 +215,23 @@ def training_step(plan: Plan, split: Split) -> Step:
 
 def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     """Return the commands that evaluate the finished runs of a split, each with what it writes."""
-    folder = plan.output / split.name
     every = _runs_of(plan.experiments, runs)
     if not every:
         return []
-    collect = ("scripts/collect.py", *every)
-    steps = [Step.making(f"costs-{split.name}", collect, "--csv", folder / "costs.csv")]
-    steps += _ensemble_steps(plan, split, runs)
-    steps += _explanation_steps(plan, split, folder, runs)
+    steps = [plan.making(split, "costs", ("scripts/collect.py", *every), "--csv", "costs.csv")]
     if split is plan.splits[0]:
-        steps += _shared_steps(plan, folder, runs)
-    return steps + _report_steps(plan, split, folder, runs)
+        networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
+        steps.append(plan.making(split, "summary", ("scripts/explain.py", "summary", *networks), "--csv", "layers.csv"))
+    steps += _ensemble_steps(plan, split, runs)
+    return steps + _own_steps(plan, split, runs) + _report_steps(plan, split, runs)
 
 
 def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
     """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
     compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
-    words = ("scripts/compare.py", *compared, *map(str, ensembles), "--paper", plan.paper)
-    return Step.making("comparison", words, "--csv", plan.output / COMPARISON)
+    makes = plan.output / COMPARISON
+    words = (*compared, *map(str, ensembles), "--paper", plan.paper, "--csv", str(makes))
+    return Step("comparison", ("scripts/compare.py", *words), makes)
 
 
 def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
@@ -246,63 +242,40 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
     steps: dict[str, Step] = {}
-    folder = plan.output / split.name
     first_seed = f"seed={plan.seeds[0]}"  # the paper trains each network once
     for claim in plan.ensembles:
         folders = [run for run in _runs_of(claim.members, runs) if Path(run).name == first_seed]
-        if len(folders) < len(claim.members) * len(split.folds):
-            continue
-        name = f"{claim.experiment}-{split.name}".replace("_", "-")
-        combine = ("scripts/ensemble.py", claim.method, *folders, "--common")
-        steps[name] = Step.making(name, combine, "--output", folder / claim.experiment)
-        # The ensembles of a paper have the same members, whose errors are analysed once.
-        analyse = Step.making(
-            f"errors-{split.name}", ("scripts/error_analysis.py", *folders), "--output", folder / "errors"
-        )
-        steps.setdefault(analyse.name, analyse)
+        if len(folders) == len(claim.members) * len(split.folds):
+            combine = ("scripts/ensemble.py", claim.method, *folders, "--common")
+            name = claim.experiment.replace("_", "-")
+            steps[name] = plan.making(split, name, combine, "--output", claim.experiment)
+            # The ensembles of a paper have the same members, whose errors are analysed once.
+            analyse = ("scripts/error_analysis.py", *folders)
+            steps["errors"] = plan.making(split, "errors", analyse, "--output", "errors")
     return list(steps.values())
 
 
-def _explanation_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
-    """Return the commands that draw heat maps and layers of the first run of each experiment, or measure layers."""
+def _own_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the steps that papers.yaml has of a paper, of experiments that have finished runs."""
     steps = []
-    for name, explanation in plan.config.explanations.items():
-        first = [runs[experiment][0] for experiment in explanation.experiments if runs.get(experiment)]
-        if not first:
-            continue
-        option, suffix = ("--csv", "csv") if explanation.draw == "smoothness" else ("--out", "png")
-        words = ("scripts/explain.py", explanation.draw, *first, *explanation.keys)
-        steps.append(Step.making(f"{name}-{split.name}", words, option, folder / f"{name}.{suffix}"))
+    for name, own in plan.config.steps.items():
+        first = [runs[experiment][0] for experiment in own.of if runs.get(experiment)]
+        if first and (own.on_each_split or split is plan.splits[0]):
+            makes = plan.output / split.name / own.makes
+            several = {"{runs}": first, "{as_paper}": [*split.overrides, *plan.job_words]}
+            words = chain.from_iterable(several.get(word, [word.replace("{makes}", str(makes))]) for word in own.words)
+            steps.append(Step(f"{name}-{split.name}", tuple(words), makes))
     return steps
 
 
-def _shared_steps(plan: Plan, folder: Path, runs: Runs) -> list[Step]:
-    """Return the commands of what all splits share: the layers of the networks, the preparation, the search."""
-    networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
-    words: tuple[str, ...] = ("scripts/explain.py", "summary", *networks)
-    steps = [Step.making("summary", words, "--csv", folder / "layers.csv")]
-    as_paper = (*plan.splits[0].overrides, *plan.job_words)
-    if plan.config.before_after:
-        words = ("scripts/prepare_data.py", f"+experiment={plan.config.before_after}", *as_paper, "--no-images")
-        steps.append(Step.making("before-after", words, "--before-after", folder / "before-after"))
-    for experiment, keys in plan.config.search.items():
-        if experiment in plan.experiments:
-            words = ("scripts/tune.py", f"+experiment={experiment}", *as_paper, *keys, f"search.out={folder}/search")
-            steps.append(Step("search", words, folder / "search"))
-    return steps
-
-
-def _report_steps(plan: Plan, split: Split, folder: Path, runs: Runs) -> list[Step]:
+def _report_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     """Return the command of the report, one for each data set of the paper: a report is of one task."""
     by_source: dict[str, list[str]] = {}
-    for experiment in plan.experiments:
+    for experiment in filter(runs.get, plan.experiments):
         source = f"-{plan.compose(experiment).data.source}" if plan.config.folder_per_dataset else ""
-        by_source.setdefault(source, []).extend(runs.get(experiment, ()))
+        by_source.setdefault(source, []).extend(runs[experiment])
     steps = []
     for source, of_source in by_source.items():
-        if of_source:
-            words = ("scripts/report.py", *of_source)
-            steps.append(
-                Step.making(f"report-{split.name}{source}", words, "--output", folder / f"report{source}.html")
-            )
+        words = ("scripts/report.py", *of_source)
+        steps.append(plan.making(split, f"report{source}", words, "--output", f"report{source}.html"))
     return steps

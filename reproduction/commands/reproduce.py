@@ -50,7 +50,7 @@ def reproduce(
         from reproduction.run import run_plan, show_plan
 
         configs = check_plan(plan)
-        report_needs(plan, configs)
+        report_needs(configs)
     if is_shown:
         show_plan(plan, configs, in_full=commands)
     else:

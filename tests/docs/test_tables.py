@@ -10,7 +10,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
-from tests.karyocyte.workflows.papers.claims import claim, write_results
+from tests.reproduction.written_claims import claim, write_results
 
 
 def cells(markdown):

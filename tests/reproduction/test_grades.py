@@ -12,11 +12,11 @@ from karyocyte.evaluation.comparison.departures import NOT_KNOWN
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.workflows.papers.claims import PARTS, printed_claims
-from karyocyte.workflows.papers.grades import count_grades, grade_summary, grade_table
-from karyocyte.workflows.papers.measured import BEST_EPOCH
+from reproduction.claims import PARTS, printed_claims
+from reproduction.grades import count_grades, grade_summary, grade_table
+from reproduction.measured import BEST_EPOCH, OF_EPOCH, measure_runs
 from tests.helpers.predictions import make_predictions, make_run
-from tests.karyocyte.workflows.papers.claims import DATA, claim, write_results
+from tests.reproduction.written_claims import DATA, claim, write_results
 
 PRIVATE = [[*DATA[0][:-1], "no"]]
 PART = "consistent, on 100 of 200 test images"
@@ -203,6 +203,14 @@ def test_the_table_of_claims_has_each_printed_figure_once_and_names_experiments_
     trained = {claim.experiment for claim in claims if not claim.members} - {""}
     assert trained <= {path.stem for path in (CONF / "experiment").glob("*.yaml")}
     assert len({claim.experiment for claim in claims if claim.headline}) == sum(claim.headline for claim in claims)
+
+
+def test_each_printed_metric_is_measured_of_a_run_but_for_three_that_none_keeps(tmp_path):
+    run = written_run(tmp_path / "run", seed=0)
+    measured = {name for _, name in measure_runs([run])[0].values} | set(OF_EPOCH)
+    printed = {claim.metric for claim in printed_claims(ROOT / "results") if claim.experiment and claim.printed}
+    of_two_classes = {name.replace("/abnormal", "/all").replace("/normal", "/hem") for name in printed}
+    assert of_two_classes - measured == {"checkpoints", "sure_when_right", "sure_when_wrong"}
 
 
 @pytest.mark.parametrize("experiment", ["karyogram_vgg16", "alexnet_mnist", "hem_all_cnn_64", "resnet50_cut_block5"])

@@ -4,9 +4,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from karyocyte.workflows.papers import page
-from karyocyte.workflows.papers.plan import COMPARISON, Options, make_plan
-from karyocyte.workflows.papers.records import StepRecord
+from reproduction import page
+from reproduction.plan import COMPARISON, Options, make_plan
 
 FIGURE = {"paper": "003", "experiment": "hem_all_cnn_32", "section": "table 1", "part": "test", "note": ""}
 OURS = {"value": "0.921", "low": "0.905", "high": "0.934", "apart": None, "apart_low": None, "apart_high": None}
@@ -21,7 +20,7 @@ def plan(tmp_path):
     return plan
 
 
-def page_of(plan, *figures, runs=None, records=None):
+def page_of(plan, *figures, costs=None):
     """Write the page of a measured figure and of one that is not, or of ``figures``."""
     measured = {**FIGURE, "metric": "f1_weighted", "headline": True, "printed": "0.9183", **OURS, "grade": PART}
     measured |= {"data": "cells", "measurement": 1, "deviations": "other strides; trainer.max_images=9"}
@@ -29,19 +28,7 @@ def page_of(plan, *figures, runs=None, records=None):
     missing |= {"grade": MISSING, "deviations": ""}
     rows = [{**measured, **figure} for figure in figures] or [measured, missing]
     pd.DataFrame(rows).to_csv(plan.output / COMPARISON, index=False)
-    return page.write_page(plan, runs or {"paper": {}}, records or {}).read_text()
-
-
-def test_the_page_has_each_figure_with_ours_and_the_grade(plan):
-    text = page_of(plan)
-    assert "0.9183" in text
-    assert "0.921 <span>(0.905 to 0.934)</span>" in text
-    assert text.count(MISSING) == 1
-    assert text.count(PART) == 1
-    assert text.count("on 150 of 200 test images") == 2  # beside the main figure, and below the table of all
-    assert "deviations: other strides, trainer.max_images=9" in text
-    assert "nan" not in text
-    assert counts_of(text, "printed figures", "consistent", "not run") == "211"
+    return page.write_page(plan, {"paper": {}}, costs or {}).read_text()
 
 
 def counts_of(text, *labels):
@@ -49,24 +36,37 @@ def counts_of(text, *labels):
     return "".join(text.split(f"<dt>{label}</dt><dd><strong>")[1][0] for label in labels)
 
 
-def test_experiments_without_a_run_are_one_table(plan):
+def test_the_page_has_each_figure_with_ours_and_the_grade(plan):
+    text = page_of(plan)
+    assert "0.921 <span>(0.905 to 0.934)</span>" in text
+    assert (text.count("0.9183"), text.count(MISSING), text.count(PART)) == (2, 1, 1)
+    assert text.count("on 150 of 200 test images") == 2  # beside the main figure, and below the table of all
+    assert "deviations: other strides, trainer.max_images=9" in text
+    assert "nan" not in text
+    assert counts_of(text, "printed figures", "consistent", "not run") == "211"
+
+
+def test_experiments_without_a_run_are_one_table_and_the_mean_over_an_epoch_is_explained(plan):
     nothing = {**dict.fromkeys(OURS), "measurement": 0, "grade": "not run: no weights", "deviations": ""}
-    text = page_of(plan, {}, nothing | {"experiment": "a"}, nothing | {"experiment": "a", "metric": "auc"})
+    epoch = {"metric": "epoch_loss"}
+    text = page_of(plan, epoch, nothing | {"experiment": "a"}, nothing | {"experiment": "a", "metric": "auc"})
     assert "Without a run" in text
     assert text.count("not run: no weights") == 1
     assert counts_of(text, "printed figures", "consistent", "not run") == "312"
+    assert "mean over the batches of an epoch, with dropout" in text
 
 
-def test_the_page_says_what_a_step_cost_and_whether_it_failed(plan):
-    records = {"images": StepRecord("python scripts/prepare_data.py <x>", "", 1, 90.0)}
-    text = page_of(plan, records=records)
+def test_the_page_has_what_a_step_cost_the_pictures_and_the_reports(plan):
+    (plan.output / "paper").mkdir()
+    Image.new("RGB", (3, 3)).save(plan.output / "paper" / "layers-alexnet_mnist.png")
+    (plan.output / "paper" / "report.html").write_text("x")
+    text = page_of(plan, costs={"images\npython scripts/prepare_data.py <x>": (90.0, False)})
     assert "1.5" in text  # minutes
     assert "failed" in text
     assert "&lt;x&gt;" in text  # nothing of a command is read as HTML
-
-
-def test_the_mean_over_an_epoch_is_explained(plan):
-    assert "mean over the batches of an epoch, with dropout" in page_of(plan, {"metric": "epoch_loss"})
+    assert "layers-alexnet mnist, paper" in text
+    assert 'src="data:image/png;base64,' in text
+    assert '<a href="paper/report.html">' in text
 
 
 def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
@@ -80,32 +80,3 @@ def test_each_seed_and_fold_that_is_unfinished_counts(tmp_path):
         "paper split: unfinished runs of hem_all_cnn_64 (2 of 2)",
         "honest split: unfinished runs of hem_all_cnn_64 (5 of 6)",
     ]
-
-
-def test_pictures_and_reports_of_each_split_are_on_the_page(plan):
-    (plan.output / "paper").mkdir()
-    Image.new("RGB", (3, 3)).save(plan.output / "paper" / "layers-alexnet_mnist.png")
-    (plan.output / "paper" / "report.html").write_text("x")
-    text = page_of(plan)
-    assert "layers-alexnet mnist, paper" in text
-    assert 'src="data:image/png;base64,' in text
-    assert '<a href="paper/report.html">' in text
-
-
-def test_small_rates_of_the_search_are_no_zeros_and_our_settings_are_named(plan):
-    folder = plan.output / "paper" / "search"
-    folder.mkdir(parents=True)
-    pd.DataFrame({"trial": [0], "params_unfreeze.lr": [1.3e-4]}).to_csv(folder / "trials.csv", index=False)
-    text = page_of(plan)
-    assert "0.00013" in text
-    assert "Choices that are ours" in text
-    assert "early_stopping" in text
-
-
-def test_settings_that_are_ours_are_listed_once_with_the_remark_and_the_number_of_experiments(tmp_path):
-    plan = make_plan("004", (), tmp_path / "out", Options(("vgg16_cut_block5", "vgg16_features")))
-    plan.output.mkdir()
-    text = page_of(plan)
-    assert text.count("loader: {batch_size: 32}") == 1
-    assert "ours: &#34;very low&#34; there" in text
-    assert "prepare: {size: 224}" not in text  # paper 3.3.1 prints the size

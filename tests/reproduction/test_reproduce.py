@@ -9,7 +9,7 @@ import pytest
 
 from docs.synthetic_cnmc import draw_cells
 from karyocyte.common.paths import ROOT
-from karyocyte.workflows.papers.claims import printed_claims
+from reproduction.claims import printed_claims
 from tests.helpers.training import QUICK, command, typed_places
 
 pytestmark = pytest.mark.slow

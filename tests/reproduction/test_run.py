@@ -1,11 +1,8 @@
 """How the commands of a reproduction are run, resumed and recorded."""
 
-import os
-import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,9 +12,8 @@ from karyocyte.composition.grid import job_configs
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
-from karyocyte.workflows.papers import reproduce as runner
-from karyocyte.workflows.papers.plan import Options, Split, Step, make_plan, training_step
-from karyocyte.workflows.papers.records import Records
+from reproduction import run as runner
+from reproduction.plan import Options, Split, Step, make_plan, training_step
 
 SPLIT = Split("paper", ("protocol=paper",))
 
@@ -77,7 +73,7 @@ def analyse(monkeypatch, plan, finished_run):
         monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
         plan.output.mkdir(exist_ok=True)
         runs = {"hem_all_cnn_32": [str(finished_run)]}
-        return [step.name for step in runner._analyse(plan, SPLIT, runs, Records(plan))]
+        return [step.name for step in runner._analyse(plan, SPLIT, runs, runner.Records(plan))]
 
     return run
 
@@ -94,15 +90,12 @@ def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, analys
     assert calls(tmp_path) == ["costs"] * 3
 
 
-def test_a_folder_that_a_step_made_is_made_anew_and_no_other(tmp_path, analyse, step_of, finished_run):
-    step, other = step_of("errors", MAKE_FOLDER), step_of("mine", MAKE_FOLDER)
-    assert analyse(step) == []
-    (finished_run / "predictions.parquet").write_bytes(b"another")
-    assert analyse(step) == []
-    other.makes.mkdir()
+def test_what_no_step_has_made_is_not_removed(tmp_path, analyse, step_of):
+    step = step_of("mine", MAKE_FOLDER)
+    step.makes.mkdir(parents=True)
     with pytest.raises(UserError, match="mine exists and no step has made it"):
-        analyse(other)
-    assert calls(tmp_path) == ["errors", "errors"]
+        analyse(step)
+    assert calls(tmp_path) == []
 
 
 def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, step_of, plan, finished_run):
@@ -110,7 +103,7 @@ def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, st
     for _ in range(2):
         assert analyse(fails, works) == ["report"]
     assert calls(tmp_path) == ["report", "costs", "report"]
-    record = Records(plan).steps["report"]
+    record = runner.Records(plan).steps["report"]
     assert record.code == 1
     assert record.seconds > 0
 
@@ -136,24 +129,17 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
     assert runner.finished_runs(outputs, other) == {}
 
 
-def test_a_dry_run_has_a_line_for_each_step(plan, capsys):
+def test_the_commands_are_listed_or_printed_in_full_and_nothing_is_written(plan, capsys, tmp_path):
     configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
     runner.show_plan(plan, configs)
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "paper 003: 7 steps"
     assert len(lines) == 1 + 7 + 1
     assert max(map(len, lines)) <= 80
-    assert "python train.py -m ..." in lines[3]
-
-
-def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, tmp_path):
-    configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
     runner.show_plan(plan, configs, in_full=True)
     printed = capsys.readouterr().out
-    assert "7 steps" in printed
-    assert max(map(len, printed.splitlines())) <= 80
-    text = " ".join(printed.replace("\\\n    ", "").replace("\\\n", "").split())
-    assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in text
-    assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in text
+    assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in printed
+    assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in printed
     assert not plan.output.exists()
 
 
@@ -165,60 +151,40 @@ def test_what_a_killed_step_has_left_is_made_anew(tmp_path, analyse, step_of):
     assert calls(tmp_path) == ["errors", "errors"]
 
 
-def test_after_an_interruption_in_the_middle_of_a_step_the_same_call_goes_on(step_of, plan):
-    step = step_of("errors", f"{MAKE_FOLDER}\nimport time\ntime.sleep(60)")
-    plan.output.mkdir()
-
-    def interrupt() -> None:
-        while not step.makes.exists():
-            time.sleep(0.05)
-        time.sleep(0.2)
-        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        for process in (*map(int, children), os.getpid()):  # as a terminal does
-            os.kill(process, signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(SystemExit) as stopped:
-        runner._run(step, "", Records(plan))
-    assert stopped.value.code == INTERRUPTED
-    Records(plan).discard_result(step)
-    assert not step.makes.exists()
+def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
+    process = Mock(wait=Mock(side_effect=[KeyboardInterrupt, -2]))
+    monkeypatch.setattr(runner.subprocess, "Popen", lambda command: process)
+    assert runner._wait_for(["python"]) == INTERRUPTED
+    assert process.wait.call_count == 2
 
 
 def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp_path, plan):
     plan.output.mkdir()
-    Records(plan).add(Step("images", ("x",)), runner.StepRecord("x", ""))
+    runner.Records(plan)._keep(Step("images", ("x",)), runner.StepRecord("x", ""))
     same = make_plan("003", (f"output_dir={tmp_path / 'outputs'}", "+cluster=local"), plan.output)
-    assert Records(same).steps["images"].line == "x"
+    assert runner.Records(same).steps["images"].line == "x"
     other = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), plan.output, Options(seeds=(1,)))
     with pytest.raises(UserError, match=r"other settings \(seeds \[0\]\)"):
-        Records(other)
+        runner.Records(other)
 
 
-def test_without_a_finished_run_there_is_no_page(monkeypatch, script, plan):
-    monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
-    monkeypatch.setattr(runner, "training_step", lambda plan, split: Step("train", (script("train"),)))
-    monkeypatch.setattr(runner, "finished_runs", lambda *_: {})
-    with pytest.raises(UserError, match="no run has finished"):
-        runner.run_plan(plan)
-    assert not list(plan.output.glob("*.html"))
-
-
-def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(monkeypatch, script, finished_run, tmp_path):
-    words = (f"output_dir={tmp_path / 'outputs'}",)
-    plan = make_plan("003", words, tmp_path / "out", Options(honest=True))
-    finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]}, "honest": {}}
-    analysed = []
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
+    monkeypatch, script, finished_run, tmp_path, is_finished
+):
+    plan = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", Options(honest=True))
+    finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]} if is_finished else {}, "honest": {}}
+    compared = []
     monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
     monkeypatch.setattr(
         runner, "training_step", lambda plan, split: Step(split.name, (script(split.name, "sys.exit(1)"),))
     )
     monkeypatch.setattr(runner, "finished_runs", lambda _, step: finished[step.name])
     monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [])
-    monkeypatch.setattr(runner, "_compare", lambda plan, runs, records: analysed.append(runs))
-    with pytest.raises(UserError, match="these steps failed: paper, honest"):
+    monkeypatch.setattr(runner, "_compare", lambda plan, runs, records: compared.append(runs))
+    with pytest.raises(UserError, match="these steps failed: paper, honest" if is_finished else "no run has finished"):
         runner.run_plan(plan)
-    assert analysed == [finished]
+    assert compared == [finished] * is_finished
 
 
 def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys, script, plan, finished_run):
@@ -234,7 +200,7 @@ def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys,
 
     monkeypatch.setattr(runner, "comparison_step", step)
     monkeypatch.setattr(runner, "write_page", lambda *_: plan.output / "reproduction.html")
-    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, Records(plan))
+    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, runner.Records(plan))
     assert compared == [plan.output / "paper" / "ensemble_average"]
     assert "warning: paper split: unfinished runs of hem_all_cnn_64 (1 of 1)" in capsys.readouterr().out
 

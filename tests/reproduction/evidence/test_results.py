@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.evidence.keep import keep
-from benchmarks.evidence.results import MEMBERS, write_all
 from karyocyte.runs.run import Run
-from tests.benchmarks.evidence.runs import finished_run
+from reproduction.evidence.keep import keep
+from reproduction.evidence.results import MEMBERS, write_all
+from tests.reproduction.evidence.runs import finished_run
 
 SPLITS = (("paper", 0), ("subject", 0), ("subject", 1))
 
