@@ -7,6 +7,8 @@ and the tables of ``results/recomputed``:
 - ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
 - ``networks.csv``: a row per network, configuration and split, over its folds and seeds
 - ``differences.csv``: pairs of networks on the same images
+- ``leak.csv``: a network on the same test images, with and without their persons in training
+- ``unseen.csv``: patients whom the release without review would leave unseen
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 """
 
@@ -24,10 +26,15 @@ from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, run_groups, seed_means
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.referral.evaluate_referral import triage
+from karyocyte.evaluation.referral.unseen import unseen_table
+from karyocyte.evaluation.run.evaluate import evaluate_parts
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.evidence.keep import HEAT
+from reproduction.evidence.leaks import rows_of_leaks
 from reproduction.grades import grade_table
 
 METRICS = (*OF_ALL, *OF_TWO)
@@ -89,24 +96,36 @@ def predicts_one_class(test: Predictions) -> bool:
     return len(set(test.probabilities.argmax(axis=1))) == 1
 
 
-def rows_of_differences(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the paired differences of every two networks on one split and seed, their folds together."""
-    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
+def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return the paired differences of every two groups of one split and seed, first minus second."""
     rows = []
     for (protocol, seed), of_split in groupby(sorted(groups, key=_split), key=_split):
         for groups_of_pair in combinations(of_split, 2):
-            (pair,) = compare_groups(groups_of_pair, SETTINGS).pairs  # first minus second
-            row: dict[str, object] = {"protocol": protocol, "seed": seed, "first": pair.first, "second": pair.second}
-            row |= {"images": pair.images, "persons": pair.subjects}
-            for metric, difference in pair.differences.items():
-                row |= difference.columns(metric)
-            rows.append(row)
+            for pair in compare_groups(groups_of_pair, SETTINGS).pairs:
+                row: dict[str, object] = {"protocol": protocol, "seed": seed}
+                row |= {"first": pair.first, "second": pair.second}
+                row |= {"images": pair.images, "persons": pair.subjects}
+                for metric, difference in pair.differences.items():
+                    row |= difference.columns(metric)
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _split(group: Group) -> tuple[str, str]:
     about = group.runs[0].about
     return str(about["protocol"]), str(about["seed"])
+
+
+def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return how many patients the release of each network leaves unseen, persons apart."""
+    counts = {}
+    for group in groups:
+        if group.runs[0].about["protocol"] == "subject":
+            runs = LabelledRuns.of(group.runs, SETTINGS)
+            found = triage(runs, evaluate_parts(runs)).value
+            if found is not None and found.unseen is not None:
+                counts[group.label] = found.unseen
+    return unseen_table(counts)
 
 
 def rows_of_heat(runs: Sequence[Run]) -> pd.DataFrame:
@@ -147,15 +166,21 @@ def _excess(images: pd.DataFrame) -> dict[str, float]:
 def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / EVIDENCE) -> None:
     """Write all tables from the kept predictions."""
     runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
+    # The folds of each network and configuration count together.
+    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
     tables = {
         "runs": rows_of_runs(runs),
         "area": rows_of_areas(evidence),
         "networks": rows_of_networks(runs),
-        "differences": rows_of_differences(runs),
+        "differences": rows_of_differences(groups),
+        "leak": rows_of_leaks(groups),
+        "unseen": rows_of_unseen(groups),
         "heat": rows_of_heat(runs),
     }
     for name, table in tables.items():
-        write_csv(output / f"{name}.csv", table, DIGITS)
+        (output / f"{name}.csv").unlink(missing_ok=True)
+        if len(table):
+            write_csv(output / f"{name}.csv", table, DIGITS)
         say(f"{name}: {len(table)} rows")
 
 

@@ -39,21 +39,21 @@ def test_a_split_is_kept_once_with_digests_and_another_one_is_refused(tmp_path):
     assert not list(evidence.rglob("seed=2"))
 
 
-@pytest.mark.parametrize("revisions", [["0123456789ab+changes"], ["0123456789ab", "0123456789ab+changes"], []])
-def test_a_run_of_code_that_is_not_committed_cannot_be_kept(tmp_path, revisions):
+@pytest.mark.parametrize(
+    ("revisions", "state", "reason"),
+    [
+        (["0123456789ab+changes"], "finished", "not committed"),
+        (["0123456789ab", "0123456789ab+changes"], "finished", "not committed"),
+        ([], "finished", "not committed"),
+        (None, "interrupted", "not finished"),
+    ],
+)
+def test_a_run_that_is_unfinished_or_of_code_that_is_not_committed_cannot_be_kept(tmp_path, revisions, state, reason):
     run = finished_run(tmp_path, revisions=revisions)
-
-    with pytest.raises(UserError, match="not committed"):
+    run.write_status(state)
+    with pytest.raises(UserError, match=reason):
         keep(run, tmp_path / "evidence")
     assert not (tmp_path / "evidence").exists()
-
-
-def test_an_unfinished_run_cannot_be_kept(tmp_path):
-    run = finished_run(tmp_path)
-    run.write_status("interrupted")
-
-    with pytest.raises(UserError, match="not finished"):
-        keep(run, tmp_path / "evidence")
 
 
 def explained(run, images=60, target=None, layer="layer"):
