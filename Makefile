@@ -76,7 +76,7 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 		--python-version 3.11 --group dev pyproject.toml --output-file constraints.txt
 
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
-	$(RUN) -m benchmarks.evidence.results
+	$(RUN) -m reproduction.evidence.results
 	$(RUN) -m cytogenetics.evidence.karyotypes
 	$(RUN) -m docs.tables
 

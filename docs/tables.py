@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.tables.results_csv import COLUMNS
 from karyocyte.evaluation.types.formats import interval
-from karyocyte.workflows.papers.grades import OTHER_IMAGES, counted_as, grade_summary, grade_table
+from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary, read_figures
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
@@ -336,16 +336,15 @@ def cnmc_grid(paper: str, metric: str, results: Path) -> str:
     return split(pd.DataFrame(lines))
 
 
-@cache
-def _graded(results: Path) -> pd.DataFrame:
-    """Grade the printed figures once for all blocks."""
-    return grade_table(results=results)
+def _graded(paper: str, results: Path) -> pd.DataFrame:
+    """Return the grades of the printed figures of a paper."""
+    return read_figures(results / "grades.csv").query("paper == @paper")
 
 
 def grades(paper: str, results: Path) -> str:
     """Return the headline figure of each experiment of a paper beside ours on the paper's split, with its grade."""
     lines = []
-    for row in _graded(results).query("paper == @paper and headline").to_dict("records"):
+    for row in _graded(paper, results).query("headline").to_dict("records"):
         ours = interval(row["value"], row["low"], row["high"]) if pd.notna(row["value"]) else "-"
         kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
         line = {"experiment": row["experiment"], "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
@@ -369,8 +368,8 @@ def grade_sentence(row: dict[str, Any]) -> str:
 
 def verdict(paper: str, results: Path) -> str:
     """Return a sentence for each headline figure of a paper that was run, and the number of its figures by grade."""
-    of_paper = _graded(results).query("paper == @paper")
-    run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != "not run")]
+    of_paper = _graded(paper, results)
+    run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != NOT_RUN)]
     lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
     return "\n".join([*lines, "", f"{grade_summary(of_paper)}."]).lstrip()
 

@@ -1,6 +1,6 @@
-"""``python scripts/compare.py --help`` explains it; the code is in karyocyte/commands/compare.py."""
+"""``python scripts/compare.py --help`` explains it; the code is in reproduction.commands.compare.py."""
 
-from karyocyte.commands.compare import app
+from reproduction.commands.compare import app
 
 if __name__ == "__main__":
     app()

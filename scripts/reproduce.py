@@ -1,6 +1,6 @@
-"""``python scripts/reproduce.py --help`` explains it; the code is in karyocyte/commands/reproduce.py."""
+"""``python scripts/reproduce.py --help`` explains it; the code is in reproduction.commands.reproduce.py."""
 
-from karyocyte.commands.reproduce import app
+from reproduction.commands.reproduce import app
 
 if __name__ == "__main__":
     app()

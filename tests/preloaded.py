@@ -13,8 +13,6 @@ MODULES = (
     "karyocyte.workflows.explain.summary",
     "karyocyte.workflows.export.export_model",
     "cytogenetics.karyotyping.karyotype_cells",
-    "karyocyte.workflows.papers.reproduce",
-    "karyocyte.workflows.papers.grades",
     "karyocyte.workflows.prediction.predict_images",
     "karyocyte.workflows.prepare_data",
     "karyocyte.workflows.report.page",
@@ -22,13 +20,15 @@ MODULES = (
     "karyocyte.workflows.sweeps.collect",
     "lightning_modules.prediction.mc_dropout",
     "pyarrow.dataset",
+    "reproduction.needs",
+    "reproduction.run",
     "sklearn.covariance",
     "packages.cytogenetics.tests.review.scripted",
     "tests.karyocyte.workflows.training.interrupted_run",
     "tests.lightning_modules.pair",
     "uvicorn",
 )
-OURS = ("datamodules", "karyocyte", "lightning_modules", "tests")
+OURS = ("datamodules", "karyocyte", "lightning_modules", "reproduction", "tests")
 
 for name in MODULES:
     try:

@@ -30,23 +30,24 @@ ALLOWED = {
     "commands": {*CORE, "recipes", "workflows"},
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
+    "reproduction": {*CORE, "workflows", "commands"},
     "benchmarks": {*CORE, "workflows"},
-    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics"},
+    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics", "reproduction"},
     "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
 }
-PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules")
+PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "reproduction")
 # A feature imports another one only here: a search trains its runs.
 FEATURES_THAT_MAY_IMPORT = {("sweeps", "training")}
 MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 18_970  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 18_969  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 37_248,
+    "lines of the core and benchmarks": 37_018,
     "lines of packages/cytogenetics": 10_572,
-    "lines of tests of the core": 27_649,
+    "lines of tests of the core": 27_307,
     "lines of tests of packages/cytogenetics": 7_786,
 }
 COMPLEX_FUNCTIONS = (

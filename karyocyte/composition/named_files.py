@@ -30,7 +30,7 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
 
 
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and keys of other runs name exists."""
+    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and the keys of runs (`check_runs`) name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
@@ -38,6 +38,11 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
+    check_runs(composed)
+
+
+def check_runs(composed: DictConfig) -> None:
+    """Check that ``init_from`` names a finished run or a portable folder, and each key of a kind one of that kind."""
     if composed.init_from is not None:
         start = Path(composed.init_from)
         # An exported folder has no run that could be unfinished.

@@ -9,8 +9,9 @@ from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, grade_sentence, g
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.runs.run import Run
+from reproduction.grades import grade_table
 from tests.helpers.predictions import make_run
-from tests.karyocyte.workflows.papers.claims import claim, write_results
+from tests.reproduction.written_claims import claim, write_results
 
 
 def cells(markdown):
@@ -88,6 +89,7 @@ def test_headline_figures_are_shown_with_their_grade_and_counted(tmp_path):
     run.write_raw_config({"name": "net"})
     claims = [claim(printed=">0.5", deviation="other strides"), claim("other", not_run="no weights")]
     write_results(tmp_path, [*claims, claim(metric="auc", printed="", headline="")])
+    grade_table(results=tmp_path).to_csv(tmp_path / "grades.csv", index=False)
     heads, _, net, other = cells(grades("009", tmp_path))
     assert heads == ["experiment", "printed", "split as the paper", "grade", "deviations"]
     assert net[-2:] == ["consistent, on 100 of 200 test images", "other strides; interval wider than 0.2"]

@@ -92,7 +92,7 @@ class Reader:
 def _call(folder: Path, words: list[str]) -> None:
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from karyocyte.workflows.papers import reproduce as reproduction
+    from reproduction import run as reproduction
 
     # The imports of the steps take most of their time, and the drawings most of that of a small run.
     reproduction._wait_for = _fork
@@ -113,7 +113,7 @@ def _save_blank(figure: Figure, target: Path | BytesIO, **options: object) -> No
 
 
 def _fork(command: list[str]) -> int:
-    """Run a step of a reproduction in a fork of this process, see ``reproduce._wait_for``."""
+    """Run a step of a reproduction in a fork of this process, see ``reproduction.run._wait_for``."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -6,20 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.evidence.keep import DIGITS, EVIDENCE
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.exact import share
 
+RESULTS = ROOT / "results"
+DIGITS = 12  # of a SHA-256
 TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
 TYPES = {"i": np.uint8, "f": np.float16}  # of counts and probabilities, by their kind in numpy
 NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95
 
 
-def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = EVIDENCE.parent) -> None:
+def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = RESULTS) -> None:
     """Keep a row per cell, in place of those of the same ``part``.
 
     Raises:
@@ -100,7 +101,7 @@ def measured(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([shares, counted(cells)], ignore_index=True)
 
 
-def write_tables(results: Path = EVIDENCE.parent) -> None:
+def write_tables(results: Path = RESULTS) -> None:
     """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
     for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
         tables = []

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 import typer
 
-from benchmarks.evidence.keep import DIGITS
 from benchmarks.shared import show
-from cytogenetics.evidence.karyotypes import keep, measured
+from cytogenetics.evidence.karyotypes import DIGITS, keep, measured
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.karyotyping.karyotype_cells import karyotype_cells

@@ -1,1 +1,0 @@
-"""The papers: their claims, the grades of their printed figures, and the reproduction of their experiments."""

@@ -1,0 +1,1 @@
+"""The commands of scripts/ that are of papers."""

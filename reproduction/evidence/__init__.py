@@ -1,0 +1,1 @@
+"""The predictions that results/evidence keeps, and the tables that follow from them."""

@@ -1,0 +1,189 @@
+"""Recompute every figure that follows from kept predictions: ``python -m reproduction.evidence.results``.
+
+It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every printed figure of the papers beside ours,
+and the tables of ``results/recomputed``:
+
+- ``runs.csv``: a row per run of a network, with the interval over persons of each metric
+- ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
+- ``networks.csv``: a row per network, configuration and split, over its folds and seeds
+- ``differences.csv``: pairs of networks on the same images
+- ``leak.csv``: a network on the same test images, with and without their persons in training
+- ``unseen.csv``: patients whom the release without review would leave unseen
+- ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, groupby
+from pathlib import Path
+
+import pandas as pd
+
+from karyocyte.common.cli import say
+from karyocyte.common.files import write_csv
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.comparison.departures import departures
+from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.intervals.by_case import by_case
+from karyocyte.evaluation.intervals.grouping import Group, group_runs
+from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, run_groups, seed_means
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.referral.evaluate_referral import triage
+from karyocyte.evaluation.referral.unseen import unseen_table
+from karyocyte.evaluation.run.evaluate import evaluate_parts
+from karyocyte.runs.predictions import COLUMNS, Predictions
+from karyocyte.runs.run import Run
+from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.evidence.keep import HEAT
+from reproduction.evidence.leaks import rows_of_leaks
+from reproduction.grades import grade_table
+
+METRICS = (*OF_ALL, *OF_TWO)
+SETTINGS = EvaluationConfig()
+DIGITS = "%.6f"
+FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
+
+
+def rows_of_runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return a row per run: its facts, and each metric with its interval over persons."""
+    rows = []
+    for run in runs:
+        test = run.predictions.part("test")
+        facts = {fact: test.about.get(fact) for fact in FACTS}
+        rows.append(facts | _figures(test) | {"one_class": predicts_one_class(test)})
+    return pd.DataFrame(rows)
+
+
+def rows_of_areas(evidence: Path) -> pd.DataFrame:
+    """Return a row per split whose areas are known: each metric of the area alone, with its interval over persons."""
+    rows = []
+    for path in sorted((evidence / "splits").glob("*.parquet")):
+        split = pd.read_parquet(path).query("part == 'test'")
+        if "area" in split:
+            split = split.reindex(columns=[*COLUMNS, "area"])
+            frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
+            alone = Predictions(frame, ("hem", "all"), "all", {"fold": 0, "seed": 0})
+            rows.append({"split": path.stem, **_figures(alone)})
+    return pd.DataFrame(rows)
+
+
+def _figures(test: Predictions) -> dict[str, object]:
+    """Return the images and persons of a test part, and each metric with its interval."""
+    found = seed_means([test], SETTINGS, names=METRICS)
+    row: dict[str, object] = {"images": found.images, "persons": found.subjects}
+    for name, mean in found.metrics.items():
+        row |= mean.estimate.columns(name)
+    return row
+
+
+def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return a row per network, configuration and split: means over folds and seeds, and how far each spreads."""
+    rows = []
+    for group in run_groups(runs):
+        parts = [run.predictions.part("test") for run in group]
+        row = {name: parts[0].about[name] for name in ("name", "config", "protocol")}
+        for fact in ("fold", "seed"):
+            row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
+        row["departures"] = "; ".join(departures(group))
+        row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
+        for name, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
+            row |= mean.columns(name)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def predicts_one_class(test: Predictions) -> bool:
+    """Tell whether a network calls all images alike."""
+    return len(set(test.probabilities.argmax(axis=1))) == 1
+
+
+def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return the paired differences of every two groups of one split and seed, first minus second."""
+    rows = []
+    for (protocol, seed), of_split in groupby(sorted(groups, key=_split), key=_split):
+        for groups_of_pair in combinations(of_split, 2):
+            for pair in compare_groups(groups_of_pair, SETTINGS).pairs:
+                row: dict[str, object] = {"protocol": protocol, "seed": seed}
+                row |= {"first": pair.first, "second": pair.second}
+                row |= {"images": pair.images, "persons": pair.subjects}
+                for metric, difference in pair.differences.items():
+                    row |= difference.columns(metric)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _split(group: Group) -> tuple[str, str]:
+    about = group.runs[0].about
+    return str(about["protocol"]), str(about["seed"])
+
+
+def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return how many patients the release of each network leaves unseen, persons apart."""
+    counts = {}
+    for group in groups:
+        if group.runs[0].about["protocol"] == "subject":
+            runs = LabelledRuns.of(group.runs, SETTINGS)
+            found = triage(runs, evaluate_parts(runs)).value
+            if found is not None and found.unseen is not None:
+                counts[group.label] = found.unseen
+    return unseen_table(counts)
+
+
+def rows_of_heat(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the mean share of the heat inside the cell of all images and of each class, with intervals by person.
+
+    Images without heat are left out.
+    """
+    tables = []
+    for run in runs:
+        if (run.folder / HEAT).is_file():
+            images = pd.read_parquet(run.folder / HEAT).merge(run.predictions.frame, on="image_id")
+            images = images.astype({"inside": float, "content": float}).dropna(subset="inside")
+            facts = {fact: run.predictions.about[fact] for fact in FACTS[:5]} | {"images": len(images)}
+            tables += [table.assign(**facts) for table in _heat_tables(images)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _heat_tables(images: pd.DataFrame) -> list[pd.DataFrame]:
+    def intervals(measure: Callable[[pd.DataFrame], Mapping[str, float]], least: float) -> pd.DataFrame:
+        return by_case(lambda kept: measure(images[kept]), images["subject"], SETTINGS.confidence, (least, 1.0))
+
+    return [intervals(_shares, 0.0), intervals(_excess, -1.0)]
+
+
+def _shares(images: pd.DataFrame) -> dict[str, float]:
+    """Return the mean shares of heat and of pixels inside the cell, of all images and by class."""
+    groups = [("any", images), *images.groupby("label")]
+    return {f"{name}, {label}": of_class[name].mean() for label, of_class in groups for name in ("inside", "content")}
+
+
+def _excess(images: pd.DataFrame) -> dict[str, float]:
+    """Return by how much the share of heat is above that of the pixels, on average, of all images and by class."""
+    excess = images["inside"] - images["content"]
+    of_classes = {f"excess, {label}": float(values.mean()) for label, values in excess.groupby(images["label"])}
+    return {"excess, any": float(excess.mean()), **of_classes}
+
+
+def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / EVIDENCE) -> None:
+    """Write all tables from the kept predictions."""
+    runs = [run for run in Run.find(evidence) if run.predictions.positive_class == "all"]
+    # The folds of each network and configuration count together.
+    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
+    tables = {
+        "runs": rows_of_runs(runs),
+        "area": rows_of_areas(evidence),
+        "networks": rows_of_networks(runs),
+        "differences": rows_of_differences(groups),
+        "leak": rows_of_leaks(groups),
+        "unseen": rows_of_unseen(groups),
+        "heat": rows_of_heat(runs),
+    }
+    for name, table in tables.items():
+        (output / f"{name}.csv").unlink(missing_ok=True)
+        if len(table):
+            write_csv(output / f"{name}.csv", table, DIGITS)
+        say(f"{name}: {len(table)} rows")
+
+
+if __name__ == "__main__":
+    write_all()
+    write_csv(RESULTS / "grades.csv", grade_table(), DIGITS)

@@ -1,0 +1,122 @@
+"""What finished runs and ensembles measured, to be compared with printed figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.comparison.departures import departures
+from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
+from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.pooling.pooling import merge_facts
+from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
+from karyocyte.evaluation.types.result import Estimate
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
+from reproduction.claims import PARTS, TEST, TRAIN
+
+SETTINGS = EvaluationConfig()
+LOSS = "loss"  # the cross-entropy, nats
+# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
+OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc"}
+BEST_EPOCH = "best_epoch"  # the fact of predictions that are kept without the log of their run: the row of that epoch
+Metric = tuple[str, str]  # part and name
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of the runs of one experiment, split and configuration: the mean over its folds and seeds.
+
+    ``is_apart``: no subject, and no official test image, is in two parts, as far as is known.
+    """
+
+    experiment: str
+    data: str  # the data source
+    protocol: str
+    is_apart: bool
+    folds: str  # their numbers, separated by blanks; so are the seeds
+    seeds: str
+    images: Mapping[str, int]  # of each part, the mean of one run
+    values: Mapping[Metric, Estimate]  # by part and metric, with 95 % intervals
+    images_seen: int | None  # in the training of one run; None where it is not recorded
+    revision: str
+    departures: Mapping[str, bool]  # and whether the paper prints that setting
+
+
+def measure_runs(runs: Sequence[Run]) -> list[Measured]:
+    """Measure finished runs, folds and seeds of one experiment and configuration together."""
+    return list(map(_measure_group, run_groups(runs)))
+
+
+def _measure_group(runs: Sequence[Run]) -> Measured:
+    about = merge_facts([run.predictions.about for run in runs])
+    images, values = _of_parts(runs)
+    data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
+    has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
+    is_official = about.get("test") not in (None, "fold")
+    # What a training says of its stages, such as that the last one is no better on validation.
+    notes = {str(run.predictions.about["stages"]) for run in runs if run.predictions.about.get("stages")}
+    return Measured(
+        experiment=str(about.get("name")),
+        data=str(data) + ", synthetic" * bool(about.get("synthetic")),
+        protocol=str(protocol),
+        is_apart=protocol == "subject" or (protocol == "image" and (is_official or not has_subjects)),
+        folds=_names(about.get("fold")),
+        seeds=_names(about.get("seed")),
+        images=images,
+        values=_of_epochs(runs) | values,
+        images_seen=None if seen is None else round(seen / len(runs)),
+        revision=_names(about.get("revision")),
+        departures=departures(runs) | dict.fromkeys(notes, False),
+    )
+
+
+def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Estimate]]:
+    images: dict[str, int] = {}
+    values: dict[Metric, Estimate] = {}
+    for part in PARTS:
+        # Predictions of training images, which a run may lack, are in a file of their own.
+        of_part = [((part == TRAIN and run.predictions_train) or run.predictions).part(part) for run in runs]
+        counts = [int((each.labels >= 0).sum()) for each in of_part]
+        if all(counts):
+            images[part] = round(sum(counts) / len(runs))  # the papers print the sizes of one split
+            values |= {(part, name): estimate for name, estimate in _of_part(of_part, part).items()}
+    return images, values
+
+
+def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
+    """Return the metrics that papers print; beyond two classes the others cost much, and none prints them."""
+    names, classes = ["accuracy", "f1_weighted"], runs[0].classes
+    if len(classes) == 2:
+        names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
+    found = {name: mean.estimate for name, mean in seed_means(runs, SETTINGS, part, names).metrics.items()}
+    pooled = score(replace(runs[0], frame=pd.concat([run.frame for run in runs], ignore_index=True)))
+    return found | {LOSS: around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]}
+
+
+def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
+    """Return the training means of the chosen epochs with an interval over seeds; {} where they are not known."""
+    epochs = []
+    for run in runs:
+        about = run.predictions.about
+        monitor = str(about.get("monitor"))
+        epoch = about.get(BEST_EPOCH) or run.best_epoch(monitor, lower_is_better(monitor))
+        epochs.append({"seed": about.get("seed"), **epoch})
+    table = pd.DataFrame(epochs)
+    found = {}
+    for metric, column in OF_EPOCH.items():
+        if column in table and table[column].notna().all():
+            means = table.groupby("seed")[column].mean()
+            ends = stats.t.interval(SETTINGS.confidence, len(means) - 1, means.mean(), means.sem())
+            low, high = pd.Series(ends).clip(0, None if metric.endswith(LOSS) else 1)
+            found[TRAIN, metric] = Estimate(means.mean(), *((low, high) if len(means) > 1 else (None, None)))
+    return found
+
+
+def _names(fact: Any) -> str:
+    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))

@@ -1,0 +1,248 @@
+"""The commands that reproduce a paper: prepare its data, train its experiments, analyse and compare the runs."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import compose_config
+from karyocyte.composition.grid import job_configs
+from karyocyte.config.overrides import check_words, key_of, overrides_outside
+from karyocyte.config.schema import Config, as_classifier
+from reproduction.claims import RESULTS, Claim, printed_claims
+from reproduction.papers import PaperConfig, read_paper
+
+OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")
+DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
+PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
+WEIGHTS = "weights"
+COMPARISON = "reproduction.csv"  # the paper's figures and ours
+Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a reproduction: ``words`` follow ``python``.
+
+    ``makes`` is the file or folder that it writes; None where the command itself knows what it has done already.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    makes: Path | None = None
+
+    @property
+    def line(self) -> str:
+        """The command as it is typed."""
+        return " ".join(["python", *(word if PLAIN.fullmatch(word) else shlex.quote(word) for word in self.words)])
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the images are divided: ``name`` is "paper" or "honest".
+
+    The draws of the paper's split overlap, so it has one; the folds of the honest split are apart.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    folds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user chooses, None and empty where papers.yaml or results/claims.csv do.
+
+    ``honest``: whether the experiments are also run on a split without leaks; ``folds`` are of that.
+    """
+
+    experiments: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    folds: tuple[int, ...] | None = None
+    honest: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is reproduced, and with which settings."""
+
+    paper: str
+    config: PaperConfig
+    experiments: tuple[str, ...]
+    ensembles: tuple[Claim, ...]  # of the paper's networks
+    words: tuple[str, ...]  # overrides of all jobs
+    seeds: tuple[int, ...]
+    splits: tuple[Split, ...]  # that of the paper, and with ``--honest`` the one without leaks
+    output: Path  # folder of what is made of the runs
+
+    @property
+    def job_words(self) -> tuple[str, ...]:
+        """The overrides that are not about the cluster."""
+        return overrides_outside(self.words, ("cluster",))
+
+    @property
+    def output_dir(self) -> Path:
+        """Where the runs are written."""
+        return Path(self.compose(self.experiments[0]).output_dir)
+
+    def compose(self, experiment: str) -> Config:
+        """Compose an experiment, on the split of its own."""
+        return as_classifier(compose_config([f"+experiment={experiment}", *self.job_words]))
+
+    def making(self, split: Split, name: str, words: Sequence[str], option: str, file: str) -> Step:
+        """Return a command on the runs of a split that takes the path of what it makes as an option."""
+        makes = self.output / split.name / file
+        return Step(f"{name}-{split.name}", (*words, option, str(makes)), makes)
+
+    def jobs_of(self, split: Split) -> tuple[str, ...]:
+        """Return the overrides of all experiments on a split, for a command that composes each."""
+        return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
+
+
+def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:
+    """Return the plan of a paper, such as "004"; ``words`` are overrides of all jobs, and ``+cluster=...``.
+
+    A ``UserError`` names what is unknown, what the plan itself decides on, and folds without a split that has them.
+    """
+    config = read_paper(paper)
+    _check_overrides(words)
+    if config.folder_per_dataset:
+        words = _per_dataset(words)
+    # A paper prints several figures of an experiment, which is trained once.
+    claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
+    ensembles = tuple(claim for claim in claims.values() if claim.members)
+    experiments = _chosen([name for name, claim in claims.items() if not claim.members], options.experiments)
+    seeds = options.seeds or config.seeds
+    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, _splits(config, options), output)
+
+
+def _check_overrides(words: Sequence[str]) -> None:
+    """Refuse overrides that the plan decides on, and words that are none, by a ``UserError``."""
+    check_words(words)
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+
+
+def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
+    """Return some of a paper's experiments, all where none is asked for; a ``UserError`` names one that it lacks."""
+    for name in set(some).difference(trained):
+        raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(trained)}")
+    return tuple([name for name in trained if name in some] or trained)
+
+
+def _splits(config: PaperConfig, options: Options) -> tuple[Split, ...]:
+    paper = Split("paper", config.as_paper)
+    if options.folds and not (options.honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+    honest = Split("honest", config.honest, options.folds or config.folds or (0,))
+    return (paper, honest) if options.honest else (paper,)
+
+
+def _per_dataset(words: Sequence[str]) -> list[str]:
+    """Let ``data_dir``, typed or of the environment, hold a folder for each data set of the paper."""
+    typed = [word.partition("=")[2] for word in words if key_of(word) == "data_dir"]
+    folder = [os.environ.get(DATA_VARIABLE, ""), *typed][-1]
+    if folder and "${" not in folder:
+        folder = f"{folder.rstrip('/')}/${{data.source}}"
+    kept = [word for word in words if key_of(word) != "data_dir"]
+    return [*kept, *[f"data_dir={folder}"] * bool(folder)]
+
+
+def check_plan(plan: Plan) -> dict[str, list[Config]]:
+    """Compose every job once and return their configurations, those equal but for the seed once, by split.
+
+    A ``UserError`` names a wrong override or a missing ``data_dir``: nothing is to begin.
+    """
+    configs = {split.name: list(map(as_classifier, job_configs(plan.jobs_of(split)))) for split in plan.splits}
+    plan.compose(plan.experiments[0])  # words that are one value for all jobs
+    return configs
+
+
+def preparation_steps(plan: Plan) -> list[Step]:
+    """Return the commands that bring the weights of all experiments and prepare their images."""
+    words = ("scripts/prepare_data.py", *plan.jobs_of(plan.splits[0]))
+    return [Step(WEIGHTS, (*words, "--weights")), Step("images", words)]
+
+
+def training_step(plan: Plan, split: Split) -> Step:
+    """Return the command that trains all experiments on a split."""
+    jobs = (
+        f"+experiment={','.join(plan.experiments)}",
+        *split.overrides,
+        f"seed={','.join(map(str, plan.seeds))}",
+        f"split.fold={','.join(map(str, split.folds))}",
+    )
+    return Step(f"train-{split.name}", ("train.py", "-m", *jobs, *plan.words))
+
+
+def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the commands that evaluate the finished runs of a split, each with what it writes."""
+    every = _runs_of(plan.experiments, runs)
+    if not every:
+        return []
+    steps = [plan.making(split, "costs", ("scripts/collect.py", *every), "--csv", "costs.csv")]
+    if split is plan.splits[0]:
+        networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
+        steps.append(plan.making(split, "summary", ("scripts/explain.py", "summary", *networks), "--csv", "layers.csv"))
+    steps += _ensemble_steps(plan, split, runs)
+    return steps + _own_steps(plan, split, runs) + _report_steps(plan, split, runs)
+
+
+def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
+    """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
+    compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
+    makes = plan.output / COMPARISON
+    words = (*compared, *map(str, ensembles), "--paper", plan.paper, "--csv", str(makes))
+    return Step("comparison", ("scripts/compare.py", *words), makes)
+
+
+def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
+    """Return the runs of some experiments, in their order."""
+    return list(chain.from_iterable(runs.get(experiment, ()) for experiment in experiments))
+
+
+def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
+    steps: dict[str, Step] = {}
+    first_seed = f"seed={plan.seeds[0]}"  # the paper trains each network once
+    for claim in plan.ensembles:
+        folders = [run for run in _runs_of(claim.members, runs) if Path(run).name == first_seed]
+        if len(folders) == len(claim.members) * len(split.folds):
+            combine = ("scripts/ensemble.py", claim.method, *folders, "--common")
+            name = claim.experiment.replace("_", "-")
+            steps[name] = plan.making(split, name, combine, "--output", claim.experiment)
+            # The ensembles of a paper have the same members, whose errors are analysed once.
+            analyse = ("scripts/error_analysis.py", *folders)
+            steps["errors"] = plan.making(split, "errors", analyse, "--output", "errors")
+    return list(steps.values())
+
+
+def _own_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the steps that papers.yaml has of a paper, of experiments that have finished runs."""
+    steps = []
+    for name, own in plan.config.steps.items():
+        first = [runs[experiment][0] for experiment in own.of if runs.get(experiment)]
+        if first and (own.on_each_split or split is plan.splits[0]):
+            makes = plan.output / split.name / own.makes
+            several = {"{runs}": first, "{as_paper}": [*split.overrides, *plan.job_words]}
+            words = chain.from_iterable(several.get(word, [word.replace("{makes}", str(makes))]) for word in own.words)
+            steps.append(Step(f"{name}-{split.name}", tuple(words), makes))
+    return steps
+
+
+def _report_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
+    """Return the command of the report, one for each data set of the paper: a report is of one task."""
+    by_source: dict[str, list[str]] = {}
+    for experiment in filter(runs.get, plan.experiments):
+        source = f"-{plan.compose(experiment).data.source}" if plan.config.folder_per_dataset else ""
+        by_source.setdefault(source, []).extend(runs[experiment])
+    steps = []
+    for source, of_source in by_source.items():
+        words = ("scripts/report.py", *of_source)
+        steps.append(plan.making(split, f"report{source}", words, "--output", f"report{source}.html"))
+    return steps

@@ -1,0 +1,36 @@
+"""scripts/compare.py: the printed figures and their grades."""
+
+import pandas as pd
+import pytest
+
+from karyocyte.common.errors import UserError
+from karyocyte.runs.run import Run
+from reproduction.commands.compare import compare
+from tests.helpers.predictions import make_run
+
+
+@pytest.fixture
+def shown(capsys, tmp_path):
+    """A function that compares a run of a name, and returns what is printed and written."""
+
+    def show(name, **options):
+        run = Run(tmp_path / name)
+        run.write_predictions(make_run(images=200, about={"name": name, "source": "cells", "protocol": "paper"}))
+        compare([run.folder], csv=tmp_path / "out.csv", **options)
+        return " ".join(capsys.readouterr().out.split()), pd.read_csv(tmp_path / "out.csv")
+
+    return show
+
+
+def test_own_runs_are_compared_with_their_experiment_alone_or_with_all_of_a_paper(shown):
+    output, table = shown("hem_all_cnn_32")
+    assert "hem_all_cnn_32, paper 003, cells" in output
+    assert f"{len(table)} printed figures: {len(table)} other images" in output
+    output, of_paper = shown("hem_all_cnn_32", paper=["003"])
+    assert len(of_paper) > len(table)
+    assert "Without a run" in output
+
+
+def test_a_run_of_no_experiment_is_refused(shown):
+    with pytest.raises(UserError, match="none of these runs is an experiment of a paper"):
+        shown("not_printed")

@@ -1,0 +1,214 @@
+"""How the commands of a reproduction are run, resumed and recorded."""
+
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from karyocyte.common.cli import INTERRUPTED
+from karyocyte.common.errors import UserError
+from karyocyte.composition.grid import job_configs
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
+from reproduction import run as runner
+from reproduction.plan import Options, Split, Step, make_plan, training_step
+
+SPLIT = Split("paper", ("protocol=paper",))
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Return a function that writes a script which notes each call, and runs ``body``."""
+
+    def write(name: str, body: str = "") -> str:
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"import pathlib, sys\nopen({str(tmp_path / 'calls')!r}, 'a').write('{name} ')\n{body}\n")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def finished_run(tmp_path):
+    """Return the folder of a run with the least that a finished one has."""
+    folder = tmp_path / "outputs" / "hem_all_cnn_32" / "paper-fold0-0a1b2c3d" / "seed=0"
+    folder.mkdir(parents=True)
+    (folder / "predictions.parquet").write_bytes(b"1")
+    Run(folder).write_status("finished", wall_seconds=1.0)
+    return folder
+
+
+def calls(tmp_path: Path) -> list[str]:
+    path = tmp_path / "calls"
+    return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out")
+
+
+WRITE = "pathlib.Path(sys.argv[1]).write_text('x')"
+MAKE_FOLDER = "pathlib.Path(sys.argv[1]).mkdir()"
+
+
+@pytest.fixture
+def step_of(script, plan):
+    """Return a function that builds a step of a plan, whose script gets the path that it is to make."""
+
+    def build(name: str, body: str = WRITE) -> Step:
+        made = plan.output / name
+        return Step(name, (script(name, body), str(made)), made)
+
+    return build
+
+
+@pytest.fixture
+def analyse(monkeypatch, plan, finished_run):
+    """Return a function that runs steps as the analysis of a plan, and returns the names of those that fail."""
+
+    def run(*steps: Step) -> list[str]:
+        monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
+        plan.output.mkdir(exist_ok=True)
+        runs = {"hem_all_cnn_32": [str(finished_run)]}
+        return [step.name for step in runner._analyse(plan, SPLIT, runs, runner.Records(plan))]
+
+    return run
+
+
+def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, analyse, step_of, finished_run):
+    step = step_of("costs")
+    for _ in range(2):
+        assert analyse(step) == []
+    assert calls(tmp_path) == ["costs"]
+    (finished_run / "predictions.parquet").write_bytes(b"another")
+    analyse(step)
+    step.makes.unlink()
+    analyse(step)
+    assert calls(tmp_path) == ["costs"] * 3
+
+
+def test_what_no_step_has_made_is_not_removed(tmp_path, analyse, step_of):
+    step = step_of("mine", MAKE_FOLDER)
+    step.makes.mkdir(parents=True)
+    with pytest.raises(UserError, match="mine exists and no step has made it"):
+        analyse(step)
+    assert calls(tmp_path) == []
+
+
+def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, step_of, plan, finished_run):
+    fails, works = step_of("report", "sys.exit(1)"), step_of("costs")
+    for _ in range(2):
+        assert analyse(fails, works) == ["report"]
+    assert calls(tmp_path) == ["report", "costs", "report"]
+    record = runner.Records(plan).steps["report"]
+    assert record.code == 1
+    assert record.seconds > 0
+
+
+def test_an_interrupted_step_ends_all_with_the_usual_code(analyse, step_of):
+    with pytest.raises(SystemExit) as stopped:
+        analyse(step_of("costs", f"sys.exit({INTERRUPTED})"))
+    assert stopped.value.code == INTERRUPTED
+
+
+def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path, plan, finished_run):
+    training = training_step(plan, SPLIT)
+    jobs = tuple(job_of([f"+experiment={name}", "protocol=paper", "seed=0"]) for name in plan.experiments)
+    outputs = tmp_path / "outputs"
+    for number, command in enumerate([("train.py", "-m", "+experiment=other"), training.words]):
+        folder = sweep_folder(outputs, f"sweep{number}", jobs)
+        write_sweep(folder, Sweep("sweep", jobs, "none", command, str(outputs)))
+        if number:
+            write_record(folder, jobs[0].key, status="finished", kind="run", run=str(finished_run))
+            write_record(folder, jobs[1].key, status="failed", error="no memory")
+    assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
+    other = replace(training, words=("train.py", "-m", "+experiment=another"))
+    assert runner.finished_runs(outputs, other) == {}
+
+
+def test_the_commands_are_listed_or_printed_in_full_and_nothing_is_written(plan, capsys, tmp_path):
+    configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
+    runner.show_plan(plan, configs)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "paper 003: 7 steps"
+    assert len(lines) == 1 + 7 + 1
+    assert max(map(len, lines)) <= 80
+    runner.show_plan(plan, configs, in_full=True)
+    printed = capsys.readouterr().out
+    assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in printed
+    assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in printed
+    assert not plan.output.exists()
+
+
+def test_what_a_killed_step_has_left_is_made_anew(tmp_path, analyse, step_of):
+    kill = f"if open({str(tmp_path / 'calls')!r}).read() == 'errors ': os.kill(os.getpid(), signal.SIGKILL)"
+    step = step_of("errors", f"{MAKE_FOLDER}\nimport os, signal\n{kill}")
+    assert analyse(step) == ["errors"]
+    assert analyse(step) == []
+    assert calls(tmp_path) == ["errors", "errors"]
+
+
+def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
+    process = Mock(wait=Mock(side_effect=[KeyboardInterrupt, -2]))
+    monkeypatch.setattr(runner.subprocess, "Popen", lambda command: process)
+    assert runner._wait_for(["python"]) == INTERRUPTED
+    assert process.wait.call_count == 2
+
+
+def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp_path, plan):
+    plan.output.mkdir()
+    runner.Records(plan)._keep(Step("images", ("x",)), runner.StepRecord("x", ""))
+    same = make_plan("003", (f"output_dir={tmp_path / 'outputs'}", "+cluster=local"), plan.output)
+    assert runner.Records(same).steps["images"].line == "x"
+    other = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), plan.output, Options(seeds=(1,)))
+    with pytest.raises(UserError, match=r"other settings \(seeds \[0\]\)"):
+        runner.Records(other)
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
+    monkeypatch, script, finished_run, tmp_path, is_finished
+):
+    plan = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", Options(honest=True))
+    finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]} if is_finished else {}, "honest": {}}
+    compared = []
+    monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
+    monkeypatch.setattr(
+        runner, "training_step", lambda plan, split: Step(split.name, (script(split.name, "sys.exit(1)"),))
+    )
+    monkeypatch.setattr(runner, "finished_runs", lambda _, step: finished[step.name])
+    monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [])
+    monkeypatch.setattr(runner, "_compare", lambda plan, runs, records: compared.append(runs))
+    with pytest.raises(UserError, match="these steps failed: paper, honest" if is_finished else "no run has finished"):
+        runner.run_plan(plan)
+    assert compared == [finished] * is_finished
+
+
+def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys, script, plan, finished_run):
+    for name, state in (("ensemble_average", "finished"), ("ensemble_genetic", "failed")):
+        ensemble = Run(plan.output / "paper" / name)
+        ensemble.write_status(state)
+        ensemble.write_json(RunFile.ENSEMBLE, {})
+    compared = []
+
+    def step(plan, runs, ensembles):
+        compared.extend(ensembles)
+        return Step("comparison", (script("compare"),), plan.output / "reproduction.csv")
+
+    monkeypatch.setattr(runner, "comparison_step", step)
+    monkeypatch.setattr(runner, "write_page", lambda *_: plan.output / "reproduction.html")
+    runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, runner.Records(plan))
+    assert compared == [plan.output / "paper" / "ensemble_average"]
+    assert "warning: paper split: unfinished runs of hem_all_cnn_64 (1 of 1)" in capsys.readouterr().out
+
+
+def test_the_report_is_made_anew_once_an_earlier_step_succeeds(tmp_path, analyse, step_of):
+    first = f"if open({str(tmp_path / 'calls')!r}).read().count('pictures') == 1: sys.exit(1)\n"
+    steps = [step_of("costs"), step_of("pictures", first + WRITE), step_of("report")]
+    assert analyse(*steps) == ["pictures"]
+    for _ in range(2):
+        assert analyse(*steps) == []
+    assert calls(tmp_path) == ["costs", "pictures", "report", "pictures", "report"]
