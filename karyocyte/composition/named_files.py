@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_path
-from karyocyte.common.installed import entries
+from karyocyte.common.installed import run_keys
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import settings_of
 from karyocyte.runs.portable_folder import kind_of
@@ -30,7 +30,7 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
 
 
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and the keys of runs (`check_runs`) name exists."""
+    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and the keys of runs name exists."""
     weights = str(composed.weights)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
@@ -38,18 +38,10 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     if folder != weights and not Path(folder).expanduser().is_dir():
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
-    check_runs(composed)
-
-
-def check_runs(composed: DictConfig) -> None:
-    """Check that ``init_from`` names a finished run or a portable folder, and each key of a kind one of that kind."""
-    if composed.init_from is not None:
-        start = Path(composed.init_from)
-        # An exported folder has no run that could be unfinished.
-        if kind_of(start) is None:
-            Run.open_finished(start)
-    for kind in entries("kinds"):
-        if composed.get(kind) is not None:
-            network = Path(composed[kind])
-            if (kind_of(network) or Run.open_finished(network).raw_config["recipe"]) != kind:
-                raise UserError(f"{kind}={network} is no {kind}: name a run of `--config-name {kind}`")
+    for key in run_keys():
+        folder = Path(composed.get(key) or "")
+        if not folder.name:
+            continue
+        found = kind_of(folder) or Run.open_finished(folder).raw_config.get("recipe")
+        if key not in ("init_from", found):
+            raise UserError(f"{key}={folder} is no {key}: name a run of `--config-name {key}`")
