@@ -46,7 +46,7 @@ LOADED_LINES = 18_970  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 37_299,
     "lines of packages/cytogenetics": 10_572,
-    "lines of tests of the core": 27_700,
+    "lines of tests of the core": 27_691,
     "lines of tests of packages/cytogenetics": 7_786,
 }
 COMPLEX_FUNCTIONS = (
