@@ -1,22 +1,20 @@
-"""Writes the page of dependencies: the packages of constraints.txt as they are installed here, with their licences.
+"""The page of dependencies: the packages of constraints.txt as they are installed here, with their licences.
 
-python -m docs.dependencies
+python -m docs.dependencies prints it; docs.site writes it for the handbook.
 """
 
 from importlib.metadata import PackageNotFoundError, metadata
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 
 CONSTRAINTS = ROOT / "constraints.txt"
-PAGE = ROOT / "docs" / "reference" / "dependencies.md"
 LONGEST = 60  # letters of a licence's name; some packages write its whole text there
 HEAD = """# Dependencies
 
 The packages that `make setup` installs, those of development and tests among them, with
-the licences that their metadata state. Made by `python -m docs.dependencies` from
-constraints.txt. `make audit` asks for known vulnerabilities; it needs the network.
+the licences that their metadata state. `make audit` asks for known vulnerabilities; it
+needs the network.
 
 | package | version | licence |
 |---|---|---|
@@ -53,4 +51,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    write_text(PAGE, page())
+    print(page(), end="")

@@ -18,6 +18,8 @@ from karyocyte.config.defaults import primaries
 
 COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
 EXAMPLES = re.compile(r"^\[bold\]Examples:\[/bold\]\n((?:python .*\n)+)", re.MULTILINE)
+# What every command has alike: its arguments, options and examples say how it is typed.
+ALIKE = re.compile(r"\*\*Usage\*\*:\n\n```console\n.*?```\n\n|^\* `--help`: [^\n]*\n", re.MULTILINE | re.DOTALL)
 SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
 FILES = ("run", "train", *primaries()[1:], "predict", "karyotype", "ensemble", "explain")
 # Groups whose files have keys of their own; those of the others are keys of conf/run.yaml and conf/train.yaml.
@@ -194,6 +196,7 @@ def _command(name: str) -> str:
     command = get_command(module.app)
     context = typer.Context(command, info_name=typed, obj={"TYPER_RICH_MARKUP_MODE": "rich"})
     text = get_docs_for_click(obj=command, ctx=context, indent=2, name=typed)
+    text = ALIKE.sub("", text)
     return EXAMPLES.sub(r"**Examples**:\n\n```bash\n\1```\n", text).rstrip() + "\n"
 
 

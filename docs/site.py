@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs import dependencies
 from karyocyte.common.paths import ROOT
 
 FOLDER = ROOT / "build" / "handbook"
@@ -41,6 +42,7 @@ def gather(folder: Path) -> None:
         text = source.read_text(encoding="utf-8")
         target.write_text(within_site(page, text), encoding="utf-8")
         waiting += linked_files(page, text)
+    (folder / "reference" / "dependencies.md").write_text(dependencies.page(), encoding="utf-8")
 
 
 def within_site(page: str, text: str) -> str:

@@ -20,7 +20,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.tables.results_csv import COLUMNS
 from karyocyte.evaluation.types.formats import interval
@@ -225,17 +224,6 @@ def measurements(results: Path, csv: str) -> pd.DataFrame:
     return read_measured(results / csv).query("~compared")
 
 
-def recipes(results: Path, csv: str) -> pd.DataFrame:
-    """Return the folds of each data set and recipe pooled: accuracy with its exact interval, CPU time, peak memory."""
-    rows = []
-    for (data, recipe), folds in read_tables(results, csv).groupby(["data", "recipe"], sort=False):
-        accuracy = share(folds["test"].sum(), folds["test_images"].sum(), 0.95)
-        row = {"data": data, "recipe": recipe, "folds": len(folds), "images": accuracy.total}
-        row |= {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high}
-        rows.append(row | {"cpu_seconds": folds["cpu_seconds"].mean(), "peak_gb": folds["peak_gb"].max()})
-    return pd.DataFrame(rows)
-
-
 def comparisons(results: Path, csv: str) -> pd.DataFrame:
     """Read the paired differences of weighted F1 and AUC, and McNemar's p as text."""
     rows = read_measured(results / csv)
@@ -261,16 +249,8 @@ def by_persons(results: Path, csv: str) -> pd.DataFrame:
 
 
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, recipes, comparisons, candidates, by_persons)
+    reader.__name__: reader for reader in (read_tables, measurements, comparisons, candidates, by_persons)
 }
-
-
-def protocol_gaps(results: Path) -> str:
-    """Return the AUC of each network by protocol."""
-    rows = measurements(results, "karyograms.csv").query("metric == 'auc'")
-    auc = rows.set_index(["label", "protocol"])["value"].unstack(sort=False).dropna(subset=["subject", "paper"])
-    table = auc[["subject", "image", "paper"]].map("{:.3f}".format).replace("nan", "-")
-    return split(table.rename_axis("AUC").reset_index())
 
 
 def structure(results: Path) -> str:
@@ -403,7 +383,6 @@ _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(en
 READ = {
     "headline": ["chromosomes/whole_cells.csv", "metaphases/karyotypes.csv"],
     "papers": ["cnmc/grid.csv", "recomputed/area.csv"],
-    "protocol_gap": ["karyograms.csv"],
     "cnmc_003": ["cnmc/grid.csv"],
     "cnmc_004": ["cnmc/grid.csv"],
 }
@@ -412,7 +391,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "structure": structure,
     "headline": headline,
     "papers": papers,
-    "protocol_gap": protocol_gaps,
     "cnmc_003": partial(cnmc_grid, "003", "accuracy"),
     "cnmc_004": partial(cnmc_grid, "004", "f1_weighted"),
     **handbook.BLOCKS,

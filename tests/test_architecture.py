@@ -47,7 +47,7 @@ LOADED_LINES = 18_966  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 37_010,
     "lines of packages/cytogenetics": 10_572,
-    "lines of tests of the core": 27_307,
+    "lines of tests of the core": 27_298,
     "lines of tests of packages/cytogenetics": 7_786,
 }
 COMPLEX_FUNCTIONS = (

@@ -7,7 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
-FOLDERS = {"grid": "cnmc", "folds": "cnmc", "area": "recomputed"}
+FOLDERS = {"grid": "cnmc", "area": "recomputed", "heat": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -51,11 +51,11 @@ def test_measurements_have_no_line_below(listed):
 
 
 def test_the_line_is_a_part_of_the_block(tmp_path, listed):
-    folds = {"folds": ["apart"], "fold": [0], "images": [9], "persons": [2], "ALL": [1], "HEM": [1]}
-    (tmp_path / "cnmc").mkdir()
-    pd.DataFrame(folds).assign(**{"images of persons of other folds": 0}).to_csv(tmp_path / "cnmc" / "folds.csv")
-    page = "<!-- table: cnmc_folds -->\n<!-- /table -->\n"
-    filled = fill(page, listed(folds="evidence"))
+    (tmp_path / "recomputed").mkdir()
+    heat = {"name": "net", "metric": "inside, any", "value": [0.5], "low": 0.4, "high": 0.6, "images": 9}
+    pd.DataFrame(heat).to_csv(tmp_path / "recomputed" / "heat.csv")
+    page = "<!-- table: kept_heat -->\n<!-- /table -->\n"
+    filled = fill(page, listed(heat="evidence"))
     assert filled.endswith("\n*Recomputed from `results/evidence` by `make results`.*\n<!-- /table -->\n")
     assert fill(filled, tmp_path) == filled
 

@@ -38,7 +38,7 @@ WINDOW = 7.0  # nats by which they are worse than the best, at most
 
 @dataclass(frozen=True)
 class Weights:
-    """What counts how much for a set, in nats; chosen on validation pictures (docs/results/metaphases.md)."""
+    """What counts how much for a set, in nats; chosen on validation pictures."""
 
     constant: float = -0.15  # for each box
     found: float = 1.0  # times the logit of its probability
