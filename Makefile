@@ -8,6 +8,8 @@ TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 # A module is compiled once, not by each of the processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
+# The network of paper 004 whose ROC README.md shows.
+PICTURED := results/evidence/resnet50_cut_block5
 # Each test process computes on one thread: they share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
@@ -78,6 +80,7 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
 	$(RUN) -m reproduction.evidence.results
 	$(RUN) -m cytogenetics.evidence.karyotypes
+	$(RUN) scripts/evaluate.py $(PICTURED)/*/seed=0 --output $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) -m docs.tables
 
 tables: setup ## write the tables of README.md and docs/ from results/

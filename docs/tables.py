@@ -277,21 +277,21 @@ def headline(results: Path) -> str:
 def papers(results: Path) -> str:
     """Return what each paper prints beside its network here and the area of the cell alone, by split.
 
-    papers.csv names experiment and metric; without them the images of the paper are not public. The folds have another
-    mix of classes than the paper's test part, so that no accuracy is compared there.
+    papers.csv names the kept runs and the metric; without them the images of the paper are not public. The folds have
+    another mix of classes than the paper's test part, so that no accuracy is compared there.
     """
-    grid = pd.read_csv(results / "cnmc" / "grid.csv").set_index(["run", "protocol", "fold"])
+    kept = pd.read_csv(results / "recomputed" / "networks.csv").set_index(["config", "protocol"])
     alone = pd.read_csv(results / "recomputed" / "area.csv").set_index("split")
     lines = []
     for row in pd.read_csv(results / "papers.csv", dtype=str, keep_default_na=False).to_dict("records"):
-        run, metric = row["experiment"], row["metric"]
+        config, metric = row["config"], row["metric"]
         cells = ["cannot be tested here: the images are not public", "-", "-"]
-        if run:
-            names = [metric, f"{metric}_low", f"{metric}_high"]
-            cells[0], *apart = [interval(*grid.loc[(run, *key), names]) for key in CNMC_SPLITS.values()]
-        if run and metric != "accuracy":
+        names = [metric, f"{metric}_low", f"{metric}_high"]
+        if config:
+            cells[0] = interval(*kept.loc[(config, "paper"), names])
+        if config and metric != "accuracy":
             area = [interval(*alone.loc[f"cnmc-subject-fold{fold}", names]) for fold in (0, 1)]
-            cells[1:] = ["; ".join(apart), "; ".join(area)]
+            cells[1:] = [interval(*kept.loc[(config, "subject"), names]), "; ".join(area)]
         heads = ["here, on the paper's split", "here, persons apart", "area of the cell alone, persons apart"]
         lines.append({"paper": row["paper"], "the paper says": row["says"], **dict(zip(heads, cells, strict=True))})
     return markdown(pd.DataFrame(lines))
@@ -334,7 +334,7 @@ def grades(paper: str, results: Path) -> str:
 
 
 def grade_sentence(row: dict[str, Any]) -> str:
-    """Return a row of ``grade_table`` that has a figure of ours as an English sentence."""
+    """Return a row of ``grade_table`` that has a figure of ours and a printed one as an English sentence."""
     name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
     ours = interval(row["value"], row["low"], row["high"])
     found = f"{name} is {ours}; the paper prints {row['printed']}"
@@ -349,7 +349,8 @@ def grade_sentence(row: dict[str, Any]) -> str:
 def verdict(paper: str, results: Path) -> str:
     """Return a sentence for each headline figure of a paper that was run, and the number of its figures by grade."""
     of_paper = _graded(paper, results)
-    run = of_paper[of_paper["headline"] & of_paper["value"].notna() & (of_paper["grade"].map(counted_as) != NOT_RUN)]
+    compared = of_paper["headline"] & of_paper["value"].notna() & of_paper["printed"].fillna("").ne("")
+    run = of_paper[compared & (of_paper["grade"].map(counted_as) != NOT_RUN)]
     lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
     return "\n".join([*lines, "", f"{grade_summary(of_paper)}."]).lstrip()
 
@@ -382,7 +383,7 @@ _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(en
 # The files of results/ that the tables without a row in docs/tables.yaml read.
 READ = {
     "headline": ["chromosomes/whole_cells.csv", "metaphases/karyotypes.csv"],
-    "papers": ["cnmc/grid.csv", "recomputed/area.csv"],
+    "papers": ["recomputed/networks.csv", "recomputed/area.csv"],
     "cnmc_003": ["cnmc/grid.csv"],
     "cnmc_004": ["cnmc/grid.csv"],
 }

@@ -7,7 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
-FOLDERS = {"grid": "cnmc", "area": "recomputed", "heat": "recomputed"}
+FOLDERS = {"grid": "cnmc", "area": "recomputed", "heat": "recomputed", "networks": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -37,17 +37,17 @@ def listed(tmp_path):
 
 
 def test_a_block_says_that_no_predictions_were_kept(listed):
-    assert mark("papers", listed(grid="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
+    assert mark("cnmc_003", listed(grid="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
 
 
 def test_a_block_of_both_kinds_names_the_files(listed):
-    text = mark("papers", listed(area="evidence", grid="no predictions kept"))
+    text = mark("papers", listed(area="evidence", networks="no predictions kept"))
     assert "`recomputed/area.csv`: recomputed from `results/evidence` by `make results`." in text
-    assert "`cnmc/grid.csv`: no predictions kept (revision abc)." in text
+    assert "`recomputed/networks.csv`: no predictions kept (revision abc)." in text
 
 
 def test_measurements_have_no_line_below(listed):
-    assert mark("papers", listed(grid="measured")) == mark("commands", listed()) == ""
+    assert mark("cnmc_003", listed(grid="measured")) == mark("commands", listed()) == ""
 
 
 def test_the_line_is_a_part_of_the_block(tmp_path, listed):
