@@ -28,8 +28,7 @@ def evaluate(
     options_by_name = locals()
     from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
-    request = EvaluateRequest(**options_by_name)
-    request.check()  # before the imports of the evaluation, which take seconds
+    request = EvaluateRequest.read(**options_by_name)  # before the imports of the evaluation, which take seconds
     from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
 
     evaluate_runs(request)

@@ -2,14 +2,12 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from os.path import commonpath, relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.command import Command, split_words
+from karyocyte.config.command import Request
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.runs.arguments import existing_predictions, new_folder
 from karyocyte.runs.run import Run, open_runs
@@ -20,35 +18,24 @@ if TYPE_CHECKING:
 DATA_KEYS = ("data", "data_dir", "cache_dir")  # of the configuration: they name a data set
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest:
+class EvaluateRequest(Request):
     """The options of scripts/evaluate.py, which explains them."""
 
-    words: Sequence[str]
-    part: Literal["test", "validation"]
-    group: str | None
-    csv: Path | None
-    label: str
-    output: Path | None
-    on: list[str] | None
-    mapped: list[str] | None
-    batchnorm: str | None
-
-    @cached_property
-    def runs(self) -> list[Path]:
-        """The runs among the words."""
-        return split_words(self.words)[0]
-
-    @cached_property
-    def settings(self) -> EvaluationConfig:
-        """The keys of evaluation in conf/train.yaml, with those among the words."""
-        return Command(self.words, EvaluationConfig)[EvaluationConfig]
+    settings: EvaluationConfig  # the keys of evaluation in conf/train.yaml, with those among the words
+    part: Literal["test", "validation"] = "test"
+    group: str | None = None
+    csv: Path | None = None
+    label: str = ""
+    output: Path | None = None
+    on: list[str] | None = None
+    mapped: list[str] | None = None
+    batchnorm: str | None = None
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which turn on what installed packages add where no key does."""
         from karyocyte.evaluation.pooling.sections import turned_on
 
-        return turned_on(self.settings, runs, kept=set(map(_key_of, split_words(self.words)[1])))
+        return turned_on(self.settings, runs, kept=set(map(_key_of, self.overrides)))
 
     @staticmethod
     def folders(runs: Sequence[Run]) -> list[str]:
@@ -69,20 +56,19 @@ class EvaluateRequest:
             UserError: An option is missing or does not fit the others, a file to write exists, or a run is missing or
                 named twice; on another data set, a run is an ensemble, unfinished or itself such an evaluation.
         """
-        if not self.runs:
+        if not self.paths:
             raise UserError("no run is named: name its folder, or latest")
-        _ = self.settings  # raises where a key is unknown
         if self.is_external:
             self._check_external()
             return
-        existing_predictions(self.runs)
+        existing_predictions(self.paths)
         if self.output:
             new_folder(self.output)
 
     def _check_external(self) -> None:
         if self.part == "validation" or self.group:
             raise UserError("--part or --group beside --on: all images of another data set are test images")
-        runs = open_runs(self.runs)
+        runs = open_runs(self.paths)
         if not self.on:
             raise UserError("--map and --batchnorm are about another data set: name it with --on data=...")
         if self.output is None:

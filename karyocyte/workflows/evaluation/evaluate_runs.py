@@ -32,7 +32,7 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     if request.is_external:
         with heavy_imports():
             from karyocyte.workflows.evaluation.external import evaluate_external
-        evaluate_external(open_runs(request.runs), request)
+        evaluate_external(open_runs(request.paths), request)
         return
     if request.csv:
         read_rows(request.csv)
@@ -45,7 +45,7 @@ def evaluate_runs(request: EvaluateRequest) -> None:
 
 def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
     """Evaluate runs, and write files into a folder, if there is one, and rows."""
-    files = existing_predictions(request.runs)
+    files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
     evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]

@@ -40,7 +40,7 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
-    request = KaryotypeRequest.of(words, output, fixed)
+    request = KaryotypeRequest.read(words, output=output, fixed=fixed)
     opened = request.open()
     with heavy_imports():  # after the check: torch takes seconds
         from cytogenetics.karyotyping.karyotype_cells import karyotype_cells

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,7 @@ from cytogenetics.portable.pictures import (
 )
 from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.config.command import Command
+from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.files import PortableFile
@@ -63,29 +64,40 @@ def refuse_picture_networks(config: KaryotypeConfig) -> None:
         raise UserError(f"{kind}={value} has no effect on single chromosomes: leave it out, or set input=metaphases")
 
 
-@dataclass(frozen=True)
-class KaryotypeRequest:
+class KaryotypeRequest(Request):
     """The options of scripts/karyotype.py, which explains them."""
 
-    named: Sequence[Path]  # the runs or the portable model, as they are named; the built-in model where none is
-    cells: Path  # the pictures, folder, zip file or table
-    folder: Path  # that is written
-    fixed: Path | None  # what an expert has decided
     config: KaryotypeConfig  # the keys of packages/cytogenetics/conf/karyotype.yaml
-    pictures: PictureFolders
-    options: LoadOptions  # how the networks are loaded
+    output: Path | None = None
+    fixed: Path | None = None  # what an expert has decided
 
-    @classmethod
-    def of(cls, words: Sequence[str], output: Path | None = None, fixed: Path | None = None) -> "KaryotypeRequest":
-        """Read the paths and the settings among the words; a ``UserError`` names a wrong key."""
-        command = Command(words, KaryotypeConfig)
-        *named, cells = command.paths
-        folder = output or OUTPUTS / cells.resolve().stem
-        config = command[KaryotypeConfig]
-        options = LoadOptions(
+    @property
+    def named(self) -> list[Path]:
+        """The runs or the portable model, as they are named; the built-in model where none is."""
+        return self.paths[:-1] or [BUILT_IN]
+
+    @property
+    def cells(self) -> Path:
+        """The pictures, folder, zip file or table."""
+        return self.paths[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that is written."""
+        return self.output or OUTPUTS / self.cells.resolve().stem
+
+    @cached_property
+    def pictures(self) -> PictureFolders:
+        """The networks of pictures of metaphases."""
+        return PictureFolders.of(self.config)
+
+    @property
+    def options(self) -> LoadOptions:
+        """How the networks are loaded."""
+        config = self.config
+        return LoadOptions(
             batchnorm=config.batchnorm, runtime=config.runtime, out_of_distribution=config.share_of_files
         )
-        return cls(named or [BUILT_IN], cells, folder, fixed, config, PictureFolders.of(config), options)
 
     def open(self) -> RunsModel | PortableNetworks:
         """Open the model that is named, and check the options as far as this is possible without its networks.
