@@ -1,6 +1,6 @@
-"""``python scripts/compare.py --help`` explains it; the code is in karyocyte/commands/compare.py."""
+"""Names the command that compare.py has become, see karyocyte/commands/shared/moved.py."""
 
-from karyocyte.commands.compare import app
+from karyocyte.commands.shared.moved import app
 
 if __name__ == "__main__":
     app()

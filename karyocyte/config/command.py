@@ -29,13 +29,13 @@ class Request(StrictModel):
     overrides: list[str] = []  # as they were typed
 
     @classmethod
-    def read(cls, words: Sequence[str] = (), **options: Any) -> Self:
+    def read(cls, words: Sequence[str] | None = None, **options: Any) -> Self:
         """Read the words of a command line, and check them together with its options.
 
         Raises:
             UserError: A key is unknown, with the nearest right ones, or its value does not fit; or see ``check``.
         """
-        paths, overrides = split_words(words)
+        paths, overrides = split_words(words or ())
         request = cls(paths=paths, overrides=overrides, **cls._read_sections(overrides), **options)
         request.check()
         return request

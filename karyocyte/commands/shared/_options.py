@@ -27,10 +27,10 @@ BatchNorm = Annotated[
 ]
 
 EvaluatedRuns = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         parser=run_word,
-        metavar="RUN... [KEY=VALUE...]",
+        metavar="[RUN...] [KEY=VALUE...]",
         help="Run folders, names or predictions.parquet, the folds of one experiment are pooled; keys of evaluation.",
     ),
 ]
@@ -50,6 +50,21 @@ On = Annotated[
 Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
+]
+
+Errors = Annotated[
+    bool,
+    typer.Option(
+        "--errors",
+        help="Of experiments of the same images, also which images k of them miss, and each alone gets right or wrong.",
+    ),
+]
+Paper = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Grade the figures that a paper prints, such as 004; repeatable. all: of all papers, with runs those of "
+        "their experiments. Without runs: by the predictions in results/evidence.",
+    ),
 ]
 
 

@@ -30,6 +30,13 @@ class EvaluateRequest(Request):
     on: list[str] | None = None
     mapped: list[str] | None = None
     batchnorm: str | None = None
+    errors: bool = False
+    paper: list[str] | None = None
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """The papers whose figures are graded; none is named for all of them."""
+        return tuple(paper for paper in self.paper or () if paper != "all")
 
     def settings_of(self, runs: Sequence["Predictions"]) -> EvaluationConfig:
         """Return the settings for these runs, which turn on what installed packages add where no key does."""
@@ -56,6 +63,9 @@ class EvaluateRequest(Request):
             UserError: An option is missing or does not fit the others, a file to write exists, or a run is missing or
                 named twice; on another data set, a run is an ensemble, unfinished or itself such an evaluation.
         """
+        if self.paper:
+            self._check_graded()
+            return
         if not self.paths:
             raise UserError("no run is named: name its folder, or latest")
         if self.is_external:
@@ -64,6 +74,13 @@ class EvaluateRequest(Request):
         existing_predictions(self.paths)
         if self.output:
             new_folder(self.output)
+        elif self.errors:
+            raise UserError("--errors writes tables and pictures: add --output errors")
+
+    def _check_graded(self) -> None:
+        without_effect = self.model_dump(exclude={"paths", "settings", "paper", "csv"}, exclude_defaults=True)
+        if without_effect:
+            raise UserError(f"{', '.join(without_effect)} beside --paper: runs are graded as they are: leave it out")
 
     def _check_external(self) -> None:
         if self.part == "validation" or self.group:

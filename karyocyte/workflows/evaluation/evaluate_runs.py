@@ -47,6 +47,10 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
     """Evaluate runs, and write files into a folder, if there is one, and rows."""
     files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
+    if request.errors and output:
+        from karyocyte.workflows.evaluation.error_analysis import analyse_errors  # here: matplotlib costs seconds
+
+        analyse_errors(groups, output)
     evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:

@@ -185,7 +185,7 @@ def analysis_steps(plan: ReproductionPlan, split: Split, runs: Runs) -> list[Ste
     every = _runs_of(plan.experiments, runs)
     if not every:
         return []
-    collect = ("scripts/collect.py", *every)
+    collect = ("scripts/sweep_status.py", *every)
     steps = [Step.making(f"costs-{split.name}", collect, "--csv", folder / "costs.csv")]
     steps += _ensemble_steps(plan, split, runs)
     steps += _explanation_steps(plan, split, folder, runs)
@@ -217,7 +217,7 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
 def comparison_step(plan: ReproductionPlan, runs: Mapping[str, Runs], ensembles: Sequence[Path]) -> Step:
     """Return the command that compares the runs of all splits, and ensembles of them, with the paper."""
     compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
-    words = ("scripts/compare.py", *compared, *map(str, ensembles), "--paper", plan.paper)
+    words = ("scripts/evaluate.py", *compared, *map(str, ensembles), "--paper", plan.paper)
     return Step.making("comparison", words, "--csv", plan.output / COMPARISON)
 
 
@@ -237,7 +237,7 @@ def _ensemble_steps(plan: ReproductionPlan, split: Split, runs: Runs) -> list[St
         steps.append(Step.making(name, combine, "--output", folder / row["experiment"]))
         if row["members"] not in analysed:
             analysed.add(row["members"])
-            analyse = ("scripts/error_analysis.py", *folders)
+            analyse = ("scripts/evaluate.py", *folders, "--errors")
             steps.append(Step.making(f"errors-{split.name}", analyse, "--output", folder / "errors"))
     return steps
 

@@ -1,4 +1,4 @@
-"""scripts/compare.py: the printed figures and their grades."""
+"""scripts/evaluate.py --paper: the printed figures and their grades."""
 
 import pandas as pd
 import pytest
