@@ -11,9 +11,6 @@ def evaluate(
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",
     output: options.Output = None,
-    on: options.On = None,
-    mapped: options.Mapped = None,
-    batchnorm: options.BatchNorm = None,
     errors: options.Errors = False,
     paper: options.Paper = None,
 ) -> None:
@@ -26,6 +23,9 @@ def evaluate(
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
+
+    On other labelled images: scripts/predict.py writes a table (.parquet), which is named in place of a run. Images
+    that the run was trained or validated on are left out; its validation images choose the threshold.
 
     With --paper, every printed figure has a grade by ours. Where the paper's images, split and printed settings were
     repeated, a figure is [bold]reproduced[/bold] if the 95 % interval of ours holds it, else ours is
@@ -53,6 +53,5 @@ app = program(
     "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
     "python scripts/evaluate.py vgg16_mnist anet_c6_mnist --errors --output compared",
     "python scripts/evaluate.py --paper 004 --csv graded.csv",
-    "python scripts/evaluate.py latest --on data=folder data_dir=images",
-    cls=options.several("--on", "--map"),
+    "python scripts/evaluate.py new.parquet",
 )

@@ -45,27 +45,22 @@ def sweep_status(
     there is a standard deviation only: they share training images, so no interval is unbiased. Hours of GPUs are wall
     time times devices, those of CPUs processor time.
     """
-    if not csv and (each or len(places or []) > 1):
-        raise UserError("--runs and several sweeps or runs are for a table of results: add --csv collected.csv")
+    named = places or []
     # Imported here so that --help costs nothing, and a name that is wrong little.
-    from karyocyte.common.cli import console
     from karyocyte.workflows.sweeps.selection import find_runs, find_sweep
 
     if csv:
-        runs = find_runs(places or [], output_dir)
+        runs = find_runs(named, output_dir)
         from karyocyte.workflows.sweeps.collect import write_collected
 
         write_collected(csv, runs, each)
-        return
-    folder = find_sweep(places[0] if places else None, output_dir)
-    from karyocyte.workflows.sweeps.status import status_report, sweep_statuses, watch_status
+    elif each or len(named) > 1:
+        raise UserError("--runs and several sweeps or runs are for a table of results: add --csv collected.csv")
+    else:
+        folder = find_sweep(next(iter(named), None), output_dir)
+        from karyocyte.workflows.sweeps.status import show_status
 
-    if watch:
-        watch_status(folder, watch)
-    statuses = sweep_statuses(folder)
-    console.print(status_report(folder.name, statuses, failed))
-    if any(status.is_bad for status in statuses):
-        raise SystemExit(1)
+        show_status(folder, watch, failed)
 
 
 app = program(

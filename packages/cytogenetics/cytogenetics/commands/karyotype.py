@@ -41,10 +41,9 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest.read(words, output=output, fixed=fixed)
-    opened = request.open()
     with heavy_imports():  # after the check: torch takes seconds
         from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
-    karyotype_cells(request, opened)
+    karyotype_cells(request)
 
 
 app = program(

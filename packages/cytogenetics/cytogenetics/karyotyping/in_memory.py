@@ -38,8 +38,7 @@ def karyotype(model: LoadedModel, cells: Mapping[str, Images] | Images, **settin
             _write(images, folder if pictures else folder / name, name)
         keys = [f"{key}={value}" for key, value in given.items() if value is not None]
         words = [*map(str, model.paths), str(folder), *keys]
-        request = KaryotypeRequest.read(words, output=Path(temporary) / "karyotypes")
-        return karyotype_cells(request, request.open())
+        return karyotype_cells(KaryotypeRequest.read(words, output=Path(temporary) / "karyotypes"))
 
 
 def _write(images: Images, folder: Path, name: str) -> None:
