@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import entries
 from karyocyte.config.command import Request
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.runs.arguments import existing_predictions, new_folder
@@ -56,6 +57,8 @@ class EvaluateRequest(Request):
             raise UserError("--errors writes tables and pictures: add --output errors")
 
     def _check_graded(self) -> None:
+        if not entries("grades"):
+            raise UserError("what grades printed figures is not installed: make setup")
         without_effect = self.model_dump(exclude={"paths", "settings", "paper", "csv"}, exclude_defaults=True)
         if without_effect:
             raise UserError(f"{', '.join(without_effect)} beside --paper: runs are graded as they are: leave it out")
