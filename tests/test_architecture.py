@@ -44,7 +44,7 @@ COMMAND_LINE_LINES = 80
 LOADED_LINES = 18_955  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 36_687,
+    "lines of the core and benchmarks": 36_685,
     "lines of packages/cytogenetics": 10_569,
     "lines of tests of the core": 27_453,
     "lines of tests of packages/cytogenetics": 7_785,
