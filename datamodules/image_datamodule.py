@@ -15,7 +15,6 @@ from datamodules.prepared_dataset import Batch, PreparedDataset
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.checked_images import CheckedImages
 from datamodules.preprocessing.frame import content_sides, frame_of
-from datamodules.preprocessing.pipeline import to_shape
 from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
@@ -110,10 +109,6 @@ class ImageDataModule(SplitDataModule):
         """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
         super().setup(stage)
         _ = self.prepare  # measures a frame
-
-    def prepared(self, rows: np.ndarray) -> np.ndarray:
-        """Return images of some manifest rows, not augmented, uint8, shape (N, H, W, 3)."""
-        return np.stack([to_shape(np.asarray(self.images[int(row)]), self.config.prepare) for row in rows])
 
     # The sampling.
 

@@ -212,8 +212,8 @@ SCRIPTS = tuple(
     module_of(name)
     for name in (
         "prepare-data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
-        "explain", "error-analysis", "ensemble", "compare", "export",
-        "tune", "sweep-status", "collect",
+        "explain", "ensemble", "export",
+        "tune", "sweep-status",
     )
 )  # fmt: skip
 BLOCKS: dict[str, Callable[[Path], str]] = {

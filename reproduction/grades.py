@@ -179,5 +179,5 @@ def grade_summary(figures: pd.DataFrame) -> str:
 
 
 def read_figures(path: Path) -> pd.DataFrame:
-    """Read a table of grades; what is unknown is NaN in numbers and "" in text."""
+    """Read a table that evaluate.py --paper wrote; what is unknown is NaN in numbers and "" in text."""
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))

@@ -185,7 +185,7 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     every = _runs_of(plan.experiments, runs)
     if not every:
         return []
-    steps = [plan.making(split, "costs", ("scripts/collect.py", *every), "--csv", "costs.csv")]
+    steps = [plan.making(split, "costs", ("scripts/sweep_status.py", *every), "--csv", "costs.csv")]
     if split is plan.splits[0]:
         networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
         steps.append(plan.making(split, "summary", ("scripts/explain.py", "summary", *networks), "--csv", "layers.csv"))
@@ -198,7 +198,7 @@ def comparison_step(plan: Plan, runs: Mapping[str, Runs], ensembles: Sequence[Pa
     compared = chain.from_iterable(_runs_of(plan.experiments, runs[split.name]) for split in plan.splits)
     makes = plan.output / COMPARISON
     words = (*compared, *map(str, ensembles), "--paper", plan.paper, "--csv", str(makes))
-    return Step("comparison", ("scripts/compare.py", *words), makes)
+    return Step("comparison", ("scripts/evaluate.py", *words), makes)
 
 
 def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
@@ -217,7 +217,7 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
             name = claim.experiment.replace("_", "-")
             steps[name] = plan.making(split, name, combine, "--output", claim.experiment)
             # The ensembles of a paper have the same members, whose errors are analysed once.
-            analyse = ("scripts/error_analysis.py", *folders)
+            analyse = ("scripts/evaluate.py", *folders, "--errors")
             steps["errors"] = plan.making(split, "errors", analyse, "--output", "errors")
     return list(steps.values())
 

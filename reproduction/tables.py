@@ -1,18 +1,44 @@
 """The graded figures as tables, for the terminal and for the page of a reproduction."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from karyocyte.common.cli import console, say
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_csv
 from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Table
+from reproduction.grades import grade_summary, grade_table
 
 EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
+
+
+def show_grades(paths: Sequence[Path], papers: Sequence[str] = (), csv: Path | None = None) -> None:
+    """Print figures beside those of runs (none named: of the kept predictions), and write them as a table.
+
+    Of papers that are named these are all figures, else with runs only those of their experiments. A ``UserError`` says
+    that none of the runs is of an experiment of the papers.
+    """
+    table = grade_table(paths, papers)
+    has_run = table["measurement"] > 0
+    if paths and not has_run.any():
+        raise UserError("none of these runs is an experiment of a paper: results/claims.csv names them")
+    if paths and not papers:
+        table = table[has_run]
+    for drawn in figure_tables(table):
+        console.print(terminal(drawn), drawn.reading, "", sep="\n")
+    say(grade_summary(table))
+    if csv:
+        write_csv(csv, table, "%.6g")
+        say(f"written to {csv}")
 
 
 def figure_tables(figures: pd.DataFrame) -> list[Table]:

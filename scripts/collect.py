@@ -1,6 +1,6 @@
-"""``python scripts/collect.py --help`` explains it; the code is in karyocyte/commands/collect.py."""
+"""Names the command that collect.py has become, see karyocyte/commands/shared/moved.py."""
 
-from karyocyte.commands.collect import app
+from karyocyte.commands.shared.moved import app
 
 if __name__ == "__main__":
     app()

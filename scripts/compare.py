@@ -1,6 +1,6 @@
-"""``python scripts/compare.py --help`` explains it; the code is in reproduction.commands.compare.py."""
+"""Names the command that compare.py has become, see karyocyte/commands/shared/moved.py."""
 
-from reproduction.commands.compare import app
+from karyocyte.commands.shared.moved import app
 
 if __name__ == "__main__":
     app()

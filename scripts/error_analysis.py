@@ -1,6 +1,6 @@
-"""``python scripts/error_analysis.py --help`` explains it; the code is in karyocyte/commands/error_analysis.py."""
+"""Names the command that error_analysis.py has become, see karyocyte/commands/shared/moved.py."""
 
-from karyocyte.commands.error_analysis import app
+from karyocyte.commands.shared.moved import app
 
 if __name__ == "__main__":
     app()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from karyocyte.commands.shared.moved import MOVED
 from karyocyte.common.paths import ROOT
 
 HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matplotlib", "scipy", "sklearn")
@@ -13,12 +14,12 @@ MISSING = "no/such/path"
 # In place of a path, where a command line takes something else.
 WRONG_ARGUMENTS = {
     "train": ["model=no_such"], "tune": ["+search=no_such"], "prepare_data": ["data=no_such"],
-    "compare": ["--paper"], "explain": ["heatmaps", MISSING],
+    "explain": ["heatmaps", MISSING],
     "ensemble": ["average", MISSING, MISSING, "--output", "no/such/output"],
-    "error_analysis": [MISSING, MISSING, "--output", "no/such/output"], "predict": [MISSING, MISSING],
+    "predict": [MISSING, MISSING],
     "export": [MISSING, "--output", "no/such/output"],
 }  # fmt: skip
-NO_ARGUMENTS_ARE_FINE = ("train", "compare", "prepare_data", "sweep_status", "collect")
+NO_ARGUMENTS_ARE_FINE = ("train", "prepare_data", "sweep_status")
 # Prints the exit code and the end of the text of each case, and the large libraries that were imported.
 PROBE = """
 import contextlib, io, json, runpy, sys
@@ -35,7 +36,8 @@ for name, arguments in cases.items():
     answers[name] = [code, text.getvalue()[-400:]]
 print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
 """
-COMMANDS = [ROOT / "train.py", *sorted((ROOT / "scripts").glob("[!_]*.py"))]
+SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("[!_]*.py") if path.stem not in MOVED)
+COMMANDS = [ROOT / "train.py", *SCRIPTS]
 
 
 @pytest.mark.parametrize("script", COMMANDS, ids=lambda path: path.stem)

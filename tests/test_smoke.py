@@ -48,9 +48,10 @@ def test_a_run_is_trained_predicted_and_evaluated(run):
         assert (run / name).is_file(), name
 
 
-def test_evaluate_compares_two_seeds(run, other_seed, home):
-    call("evaluate", run, other_seed, "--output", home / "evaluated")
+def test_evaluate_compares_two_seeds_and_their_errors(run, other_seed, home):
+    call("evaluate", run, other_seed, "--errors", "--output", home / "evaluated")
     assert (home / "evaluated" / "roc.png").is_file()
+    assert (home / "evaluated" / "missed_counts.csv").is_file()
 
 
 def test_ensemble_is_a_run_that_predict_takes(run, other_seed, home):
@@ -59,11 +60,6 @@ def test_ensemble_is_a_run_that_predict_takes(run, other_seed, home):
     image = next((home / "cache").rglob("*.png"))
     call("predict", ensemble, image, "--output", home / "new.csv")
     assert len((home / "new.csv").read_text().splitlines()) == 2
-
-
-def test_error_analysis(run, other_seed, home):
-    call("error_analysis", run, other_seed, "--output", home / "errors")
-    assert (home / "errors" / "missed_counts.csv").is_file()
 
 
 def test_heat_maps_and_report(run):

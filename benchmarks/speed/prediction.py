@@ -57,7 +57,7 @@ def cases(folder: Path) -> Iterator[Case]:
     for network in NETWORKS:
         run = _train(folder, network)
         portable = folder / f"{network}.portable"
-        export_model(ExportRequest(folder=run, output=portable))
+        export_model(ExportRequest.read(folder=run, output=portable))
         peers = _peers(network, images, folder)
         networks = {"torch": (run, None, peers), "ONNX Runtime": (portable, "onnx", {ONNX_PEER: peers[ONNX_PEER]})}
         for words, (model, runtime, beside) in networks.items():
@@ -80,7 +80,7 @@ def _request(model: Path, images: Path, output: Path, runtime: str | None) -> Pr
     words = [str(model), str(images)]
     if runtime:
         words.append(f"runtime={runtime}")
-    return PredictRequest(words=words, output=output)
+    return PredictRequest.read(words, output=output)
 
 
 def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:

@@ -17,14 +17,6 @@ COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "grou
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so
 
 
-class PositiveClassUnsaidError(UserError):
-    """The positive class of two is not given; ``classes`` holds both in natural order."""
-
-    def __init__(self, message: str, classes: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.classes = classes
-
-
 @dataclass(frozen=True)
 class ImageSet:
     """What is known of one of several sets that a source mixes."""
@@ -136,8 +128,8 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     """Put class names in the order of their indices: negative then positive, or, if more than two, natural order.
 
     Raises:
-        PositiveClassUnsaidError: The positive class of two is not given.
-        UserError: There is one class only; the positive class is none of the two; or it is given for more than two.
+        UserError: There is one class only; the positive class of two is not given, or none of them; or it is given for
+            more than two.
     """
     classes = tuple(sorted(names, key=natural_key))
     alike = spellings(names)
@@ -157,8 +149,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
         return classes
     options = " or ".join(f"`{typed_text('data.positive_class', name)}`" for name in classes)
     if positive_class is None:
-        message = f"no positive class is given (the class to detect): add {options}"
-        raise PositiveClassUnsaidError(message, classes)
+        raise UserError(f"no positive class is given (the class to detect): add {options}")
     if positive_class not in classes:
         raise UserError(f"data.positive_class={positive_class} is no class of these images: say {options}")
     return tuple(sorted(classes, key=positive_class.__eq__))

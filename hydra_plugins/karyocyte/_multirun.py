@@ -182,4 +182,4 @@ def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
     say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
     if failed:
         say(f"{failed} failed: the same command runs what is missing, and nothing else")
-    say(f"one table of them: python scripts/collect.py {folder}")
+    say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")

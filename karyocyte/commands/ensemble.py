@@ -39,7 +39,7 @@ def ensemble(
     options = locals()
     from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest
 
-    request = EnsembleRequest.from_words(**options)
+    request = EnsembleRequest.read(**options)
     from karyocyte.workflows.ensembles.make import make_ensembles  # takes seconds: after the checks
 
     make_ensembles(request)

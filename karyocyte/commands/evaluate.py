@@ -5,15 +5,14 @@ from karyocyte.commands.shared.program import program
 
 
 def evaluate(
-    words: options.EvaluatedRuns,
+    words: options.EvaluatedRuns = None,
     part: options.Part = "test",
     group: options.Group = None,
     csv: options.ResultsCsv = None,
     label: options.RowLabel = "",
     output: options.Output = None,
-    on: options.On = None,
-    mapped: options.Mapped = None,
-    batchnorm: options.BatchNorm = None,
+    errors: options.Errors = False,
+    paper: options.Paper = None,
 ) -> None:
     """Evaluate finished runs by their predictions.
 
@@ -24,12 +23,25 @@ def evaluate(
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
+
+    On other labelled images: scripts/predict.py writes a table (.parquet), which is named in place of a run. Images
+    that the run was trained or validated on are left out; its validation images choose the threshold.
+
+    With --paper, every printed figure has a grade by ours. Where the paper's images, split and printed settings were
+    repeated, a figure is [bold]reproduced[/bold] if the 95 % interval of ours holds it, else ours is
+    [bold]higher[/bold] or [bold]lower[/bold]. On a part of the images it is [bold]consistent[/bold], higher or lower,
+    on another data set [bold]other images[/bold]. [bold]Not run[/bold] gives the reason, such as another image size.
     """
     options_by_name = locals()
     from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 
-    request = EvaluateRequest(**options_by_name)
-    request.check()  # before the imports of the evaluation, which take seconds
+    request = EvaluateRequest.read(**options_by_name)  # before the imports of the evaluation, which take seconds
+    if paper:
+        from karyocyte.common.installed import loaded
+
+        (show_grades,) = loaded("grades").values()
+        show_grades(request.paths, request.papers, request.csv)
+        return
     from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
 
     evaluate_runs(request)
@@ -39,6 +51,7 @@ app = program(
     evaluate,
     "python scripts/evaluate.py chromosomes/latest",
     "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
-    "python scripts/evaluate.py latest --on data=folder data_dir=images",
-    cls=options.several("--on", "--map"),
+    "python scripts/evaluate.py vgg16_mnist anet_c6_mnist --errors --output compared",
+    "python scripts/evaluate.py --paper 004 --csv graded.csv",
+    "python scripts/evaluate.py new.parquet",
 )

@@ -38,7 +38,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
 
         summarise_networks(words, depth, csv)
         return
-    request = ExplainRequest.from_words(words, out)
+    request = ExplainRequest.read(words, out=out)
     from karyocyte.workflows.explain.explain_runs import (
         draw_heat_maps,
         draw_layers,

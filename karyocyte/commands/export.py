@@ -51,8 +51,7 @@ def export(
         return
     from karyocyte.workflows.export.export_request import ExportRequest
 
-    request = ExportRequest(**options)
-    request.check()
+    request = ExportRequest.read(**options)
     with heavy_imports():  # after the check: torch takes seconds
         from karyocyte.workflows.export.export_model import export_model
     export_model(request)

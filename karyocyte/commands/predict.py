@@ -29,8 +29,7 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     """
     from karyocyte.workflows.prediction.predict_request import PredictRequest
 
-    request = PredictRequest(words=words, output=output)
-    request.check()
+    request = PredictRequest.read(words, output=output)
     with heavy_imports():  # after the check: torch takes seconds
         from karyocyte.workflows.prediction.predict_images import predict_images
     predict_images(request)

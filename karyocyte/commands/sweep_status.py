@@ -1,47 +1,72 @@
-"""The status of a sweep: a table of its jobs, waiting, running, finished, failed or lost; live with --watch."""
+"""The status of a sweep: a table of its jobs, live with --watch; and the results of runs as a table (--csv)."""
 
 from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.common.errors import UserError
 
-Sweep = Annotated[
-    str | None, Argument(metavar="[SWEEP]", help="A sweep's folder or name.", show_default="the newest sweep")
+Places = Annotated[
+    list[str] | None,
+    Argument(
+        metavar="[SWEEP | RUN...]",
+        help="A sweep's folder or name; with --csv several, and folders that hold runs.",
+        show_default="the newest sweep",
+    ),
 ]
 OutputDir = Annotated[Path, Option(help="Where train.py writes; its sweeps are looked through for a name.")]
 Watch = Annotated[
     float | None, Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
 ]
 Failed = Annotated[bool, Option("--failed", help="Only what failed or was lost, with the whole error.")]
+Csv = Annotated[Path | None, Option(help="Collect the results of finished runs in this table instead.")]
+Each = Annotated[bool, Option("--runs", help="In the table, a row per run.")]
 
 
 def sweep_status(
-    sweep: Sweep = None, output_dir: OutputDir = Path("outputs"), watch: Watch = None, failed: Failed = False
+    places: Places = None,
+    output_dir: OutputDir = Path("outputs"),
+    watch: Watch = None,
+    failed: Failed = False,
+    csv: Csv = None,
+    each: Each = False,
 ) -> None:
-    """Show the status of the jobs of a sweep, from their files alone.
+    """Show the status of the jobs of a sweep, from their files alone, or collect results.
 
     Of a running job: stage and epoch, the best validation result so far, and the time that it may still take at most.
     Of a finished one: its test metric with its interval. Of a failed one: the last line of its error. A job is
     [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
     lost.
+
+    With --csv, a row per experiment and protocol, whatever differs but fold and seed. A value is the mean over all
+    runs of a row. Its interval is [bold]over subjects[/bold] (images where none is known): the variation with other
+    people; all runs that tested a subject move together. Where there are several seeds, another interval
+    (..._with_seeds) is [bold]over subjects and seeds[/bold]: with other random numbers, too. Over [bold]folds[/bold]
+    there is a standard deviation only: they share training images, so no interval is unbiased. Hours of GPUs are wall
+    time times devices, those of CPUs processor time.
     """
+    named = places or []
     # Imported here so that --help costs nothing, and a name that is wrong little.
-    from karyocyte.common.cli import console
-    from karyocyte.workflows.sweeps.selection import find_sweep
+    from karyocyte.workflows.sweeps.selection import find_runs, find_sweep
 
-    folder = find_sweep(sweep, output_dir)
-    from karyocyte.workflows.sweeps.status import status_report, sweep_statuses, watch_status
+    if csv:
+        runs = find_runs(named, output_dir)
+        from karyocyte.workflows.sweeps.collect import write_collected
 
-    if watch:
-        watch_status(folder, watch)
-    statuses = sweep_statuses(folder)
-    console.print(status_report(folder.name, statuses, failed))
-    if any(status.is_bad for status in statuses):
-        raise SystemExit(1)
+        write_collected(csv, runs, each)
+    elif each or len(named) > 1:
+        raise UserError("--runs and several sweeps or runs are for a table of results: add --csv collected.csv")
+    else:
+        folder = find_sweep(next(iter(named), None), output_dir)
+        from karyocyte.workflows.sweeps.status import show_status
+
+        show_status(folder, watch, failed)
 
 
 app = program(
     sweep_status,
     "python scripts/sweep_status.py --watch 5",
     "python scripts/sweep_status.py cnmc_grid --failed",
+    "python scripts/sweep_status.py cnmc_grid --runs --csv every_run.csv",
+    "python scripts/sweep_status.py outputs/resnet50_cut_block5 outputs/vgg16_features --csv table.csv",
 )

@@ -39,9 +39,9 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
     for key in run_keys():
-        folder = Path(composed.get(key) or "")
-        if not folder.name:
+        network = Path(composed.get(key) or "")
+        if not network.name:
             continue
-        found = kind_of(folder) or Run.open_finished(folder).raw_config.get("recipe")
+        found = kind_of(network) or Run.open_finished(network).raw_config.get("recipe")
         if key not in ("init_from", found):
-            raise UserError(f"{key}={folder} is no {key}: name a run of `--config-name {key}`")
+            raise UserError(f"{key}={network} is no {key}: name a run of `--config-name {key}`")

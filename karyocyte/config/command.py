@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,28 +17,46 @@ from karyocyte.config.explain import Model, resolved_values, validated
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=.*", re.ASCII | re.DOTALL)
 
 
-class Command:
-    """The words of a command line: paths, such as those of runs, and the settings that overrides change.
+class Request(StrictModel):
+    """What a command is asked for: its options, the paths among its words, and the settings that overrides change.
 
-    The keys of the first section stand alone, those of the others follow the name of their section:
-    ``population=50 evaluation.resamples=200``. ``command[EvaluationConfig]`` is a section's typed, checked model; a
-    ``UserError`` names a key that is unknown, with the nearest right ones, or whose value does not fit.
+    A field of a subclass whose type is a section of conf/ holds these settings, typed and checked. The keys of the
+    first section stand alone, those of the others follow the name of their section:
+    ``population=50 evaluation.resamples=200``.
     """
 
-    def __init__(self, words: Sequence[str], section: type[StrictModel], *others: type[StrictModel]) -> None:
-        self.paths, overrides = split_words(words)
-        self._sections: dict[type[StrictModel], Any] = {}
-        for model in (*others, section):
+    paths: list[Path] = []
+    overrides: list[str] = []  # as they were typed
+
+    @classmethod
+    def read(cls, words: Sequence[str] | None = None, **options: Any) -> Self:
+        """Read the words of a command line, and check them together with its options.
+
+        Raises:
+            UserError: A key is unknown, with the nearest right ones, or its value does not fit; or see ``check``.
+        """
+        paths, overrides = split_words(words or ())
+        request = cls(paths=paths, overrides=overrides, **cls._read_sections(overrides), **options)
+        request.check()
+        return request
+
+    def check(self) -> None:
+        """Check what is asked for as far as this is possible without networks and images, which take seconds."""
+
+    @classmethod
+    def _read_sections(cls, overrides: Sequence[str]) -> dict[str, StrictModel]:
+        annotations: dict[str, Any] = {name: field.annotation for name, field in cls.model_fields.items()}
+        sections = {name: model for name, model in annotations.items() if getattr(model, "defaults_section", None)}
+        others = list(sections.values())[1:]
+        settings: dict[str, StrictModel] = {}
+        for field, model in reversed(sections.items()):
             name = f"{_name(model)}."
             own = [override.removeprefix(name) for override in overrides if override.startswith(name)]
             overrides = [override for override in overrides if not override.startswith(name)]
-            if model is section:
-                self._sections[model] = read_section(model, own + overrides, others=others)
+            if model in others:
+                settings[field] = read_section(model, own, _name(model))
             else:
-                self._sections[model] = read_section(model, own, _name(model))
-
-    def __getitem__(self, section: type[Model]) -> Model:
-        settings: Model = self._sections[section]
+                settings[field] = read_section(model, [*own, *overrides], others=others)
         return settings
 
 

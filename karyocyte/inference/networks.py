@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class LoadedNetwork:
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-        return adapt_to(self.network.adapt_to, images).note
+        return adapt_to(self.network.adapt_to, images)
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.
@@ -191,13 +191,6 @@ def _open_network(
     return PredictionNetwork(classifier, inference, distance=distance).on_best_device(), unmarked
 
 
-class Adaptation(NamedTuple):
-    """Whether a network was adapted, and a sentence for the user."""
-
-    done: bool
-    note: str
-
-
 def adapts(inference: InferenceConfig, option: str | None) -> bool:
     """Return whether the key ``batchnorm``, or else the run, wants the statistics of the new images."""
     return (option or inference.batchnorm) == "images"
@@ -208,16 +201,16 @@ def sample_rows(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
 
 
-def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> Adaptation:
-    """Adapt a network to prepared images, uint8, shape (N, H, W, 3); ``adapt`` returns how many layers it adapted."""
+def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> str:
+    """Adapt a network to prepared images, uint8, shape (N, H, W, 3), and return a sentence for the user.
+
+    ``adapt`` returns how many layers it adapted.
+    """
     if len(images) < LEAST:
-        return Adaptation(False, f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read")
+        return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
     if not adapt(images):
-        return Adaptation(
-            False, "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
-        )
-    note = (
+        return "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
+    return (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
         "for images of all classes: else use batchnorm=trained)"
     )
-    return Adaptation(True, note)

@@ -16,7 +16,6 @@ class RunStatus:
     error: str | None = None
     reason: str | None = None  # why a run was pruned
     signal: str | None = None
-    tested: str | None = None  # folder of the run that an external validation evaluates
     sha256: Mapping[str, str] = field(default_factory=dict)  # of the best weights and the distances, by their paths
 
 
@@ -64,8 +63,6 @@ class DataFacts:
     incomplete: str | None = None  # what is missing of a published data set
     persons: tuple[Mapping[str, Any], ...] = ()  # several subjects each, that share so many files: "subjects", "files"
     copies: Mapping[str, str] = field(default_factory=dict)  # left out: the path of the copy that is used
-    on: str | None = None  # the other data set of an external validation, whose facts are in ``external``
-    external: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

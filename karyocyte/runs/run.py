@@ -305,8 +305,7 @@ class Run:
         """The file of the best weights, see ``checked``."""
         if self.status.best is None:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
-        outside = Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts
-        if outside and self.status.tested is None:  # an evaluation on other data names the weights of the run it tests
+        if Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts:
             raise UserError(f"{self.path(RunFile.STATUS)}: best={self.status.best} is outside of the run: repair it")
         return self.checked(self.folder / self.status.best)
 
@@ -353,12 +352,8 @@ class Run:
         self._forget()
 
     def write_data(self, facts: DataFacts) -> None:
-        """Write data.json; ``on`` and ``external`` only where they are set."""
-        values = asdict(facts)
-        for name in ("on", "external"):
-            if values[name] is None:
-                del values[name]
-        self.write_json(RunFile.DATA, values)
+        """Write data.json."""
+        self.write_json(RunFile.DATA, asdict(facts))
 
     def write_split(self, frame: "pd.DataFrame") -> None:
         """Write split.csv; see ``split`` for the columns."""

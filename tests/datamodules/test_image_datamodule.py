@@ -6,7 +6,7 @@ import torch
 
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
-from datamodules.preprocessing.pipeline import prepare_single
+from datamodules.preprocessing.pipeline import prepare_single, to_shape
 from karyocyte.common.errors import UserError
 from karyocyte.config.distributed import World
 from karyocyte.runs.run import Run
@@ -138,7 +138,7 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     rows = torch.cat([batch["index"] for batch in batches]).numpy()
     assert rows.tolist() == np.unique(data.plan.rows).tolist()
     first = batches[0]["image"][0].permute(1, 2, 0)
-    np.testing.assert_array_equal(first, data.prepared(rows[:1])[0] / np.float32(255))
+    np.testing.assert_array_equal(first, to_shape(data.images[rows[0]], data.config.prepare) / np.float32(255))
     few = data.of_training_images(3).rows
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch["index"] for batch in data.predict_dataloader()]).tolist()
@@ -190,7 +190,7 @@ def test_cached_images_of_a_frame_are_those_of_single_images(framed):
     data = framed("prepare.size=24")
     for row in range(len(data.manifest.frame)):
         single = prepare_single(read_image(data.manifest.file(row)), data.prepare)
-        assert np.array_equal(data.prepared(np.array([row]))[0], single)
+        assert np.array_equal(to_shape(data.images[row], data.config.prepare), single)
 
 
 def test_without_a_frame_nothing_is_measured(tmp_path):

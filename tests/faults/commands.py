@@ -17,7 +17,7 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack
 from datamodules.io.written_images import write_once
 from datamodules.sources import list_images
-from karyocyte.commands import ensemble, error_analysis, evaluate, predict
+from karyocyte.commands import ensemble, evaluate, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.pages.thumbnails import write_pictures
@@ -80,16 +80,13 @@ def evaluate_one(inputs: Inputs, folder: Path) -> None:
 
 
 def compare_two(inputs: Inputs, folder: Path) -> None:
-    run_app(evaluate.app, inputs.folder / "good", inputs.folder / "poor", "--output", folder / "out", QUICK[0])
+    runs = [inputs.folder / "good", inputs.folder / "poor"]
+    run_app(evaluate.app, *runs, "--errors", "--output", folder / "out", QUICK[0])
 
 
 def combine(inputs: Inputs, folder: Path) -> None:
     runs = [inputs.folder / "good", inputs.folder / "poor"]
     run_app(ensemble.app, "average", *runs, "--output", folder / "out", QUICK[1])
-
-
-def analyse(inputs: Inputs, folder: Path) -> None:
-    run_app(error_analysis.app, inputs.folder / "good", inputs.folder / "poor", "--output", folder / "out")
 
 
 def predict_new(inputs: Inputs, folder: Path) -> None:
@@ -170,7 +167,6 @@ COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
     "evaluate.py": evaluate_one,
     "evaluate.py, two experiments": compare_two,
     "ensemble.py": combine,
-    "error_analysis.py": analyse,
     "predict.py": predict_new,
     "karyotype.py": name_karyotypes,
     "prepared images": prepare,

@@ -35,7 +35,7 @@ from tests.faults.injected import Killed, full_disk, steps
 from tests.helpers.predictions import make_run
 
 # What appears as one folder: whole or not at all.
-WHOLE = ("evaluate.py", "evaluate.py, two experiments", "ensemble.py", "error_analysis.py", "karyotype.py",
+WHOLE = ("evaluate.py", "evaluate.py, two experiments", "ensemble.py", "karyotype.py",
          "synthetic images", "prepare_data.py --export", "unpacked zip")  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""scripts/compare.py: the printed figures and their grades."""
+"""scripts/evaluate.py --paper: the printed figures and their grades."""
 
 import pandas as pd
 import pytest
 
 from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run
-from reproduction.commands.compare import compare
+from reproduction.tables import show_grades
 from tests.helpers.predictions import make_run
 
 
@@ -16,7 +16,7 @@ def shown(capsys, tmp_path):
     def show(name, **options):
         run = Run(tmp_path / name)
         run.write_predictions(make_run(images=200, about={"name": name, "source": "cells", "protocol": "paper"}))
-        compare([run.folder], csv=tmp_path / "out.csv", **options)
+        show_grades([run.folder], csv=tmp_path / "out.csv", **options)
         return " ".join(capsys.readouterr().out.split()), pd.read_csv(tmp_path / "out.csv")
 
     return show
@@ -26,7 +26,7 @@ def test_own_runs_are_compared_with_their_experiment_alone_or_with_all_of_a_pape
     output, table = shown("hem_all_cnn_32")
     assert "hem_all_cnn_32, paper 003, cells" in output
     assert f"{len(table)} printed figures: {len(table)} other images" in output
-    output, of_paper = shown("hem_all_cnn_32", paper=["003"])
+    output, of_paper = shown("hem_all_cnn_32", papers=["003"])
     assert len(of_paper) > len(table)
     assert "Without a run" in output
 

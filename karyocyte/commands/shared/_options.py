@@ -1,11 +1,10 @@
-"""Options of scripts/evaluate.py, and options that each take several words."""
+"""Options of scripts/evaluate.py."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from karyocyte.commands.shared.program import HomeExpanded
 from karyocyte.runs.names import run_word
 
 Part = Annotated[
@@ -18,20 +17,13 @@ Group = Annotated[
 ]
 ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
-BatchNorm = Annotated[
-    Literal["trained", "images"] | None,
-    typer.Option(
-        help="BatchNorm statistics of training, or of the new images: of all classes and one laboratory.",
-        show_default="the run's inference.batchnorm",
-    ),
-]
-
 EvaluatedRuns = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         parser=run_word,
-        metavar="RUN... [KEY=VALUE...]",
-        help="Run folders, names or predictions.parquet, the folds of one experiment are pooled; keys of evaluation.",
+        metavar="[RUN...] [KEY=VALUE...]",
+        help="Run folders, names or predictions.parquet, the folds of one experiment are pooled, or tables of "
+        "scripts/predict.py; keys of evaluation.",
     ),
 ]
 Output = Annotated[
@@ -41,35 +33,17 @@ Output = Annotated[
         "the persons whom nobody would look at."
     ),
 ]
-On = Annotated[
-    list[str] | None,
+Errors = Annotated[
+    bool,
     typer.Option(
-        metavar="KEY=VALUE...", help="Evaluate on another data set: data=..., data_dir=..., as train.py takes them."
+        "--errors",
+        help="Of experiments of the same images, also which images k of them miss, and each alone gets right or wrong.",
     ),
 ]
-Mapped = Annotated[
+Paper = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="THEIRS=OURS...", help="Its classes in the run's words; THEIRS= leaves one out."),
+    typer.Option(
+        help="Grade the figures that a paper prints, such as 004; repeatable. all: of all papers, with runs those of "
+        "their experiments. Without runs: by the predictions in results/evidence.",
+    ),
 ]
-
-
-def several(*options: str) -> type[HomeExpanded]:
-    """Return a kind of command whose ``options`` (such as ``--on``) each take all words up to the next option."""
-
-    class Several(HomeExpanded):
-        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            """Repeat the option before each of its words, as the parser wants it."""
-            spread: list[str] = []
-            option = None
-            for argument, following in zip(args, [*args, "-"][1:], strict=True):
-                if argument in options:
-                    option = argument
-                    if following.startswith("-"):
-                        raise typer.BadParameter("names nothing", ctx, param_hint=argument)
-                    continue
-                if argument.startswith("-"):
-                    option = None
-                spread += [option, argument] if option else [argument]
-            return super().parse_args(ctx, spread)
-
-    return Several

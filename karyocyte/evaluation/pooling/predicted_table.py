@@ -26,6 +26,7 @@ class PredictedFacts:
     positive_class: str | None  # none where there are more than two classes
     rules: tuple[str, ...]  # sentences: when an image is to be reviewed
     warnings: tuple[str, ...]  # what limits the predictions, in sentences
+    model: str | None = None  # the run or the ensemble as it was named, several with commas; None of a portable model
 
 
 _FACTS = TypeAdapter(PredictedFacts)

@@ -1,7 +1,6 @@
 """The options of scripts/ensemble.py, and its keys: checked first, without the imports of the evaluation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Probability, StrictModel
-from karyocyte.config.command import Command
+from karyocyte.config.command import Request
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.run import Run, open_runs
@@ -35,33 +34,28 @@ class GeneticConfig(StrictModel, defaults="ensemble:genetic"):
         return self
 
 
-@dataclass(frozen=True)
-class EnsembleRequest:
+class EnsembleRequest(Request):
     """The options of scripts/ensemble.py, which explains them."""
 
-    runs: tuple[Run, ...]
     method: str
     output: Path
     config: GeneticConfig
     evaluation: EvaluationConfig
-    seed: int
-    common: bool  # whether validation images that a member lacks are left out
-    name: str | None  # name of the ensemble in tables; None: its method and members
+    seed: int = 0
+    common: bool = False  # whether validation images that a member lacks are left out
+    name: str | None = None  # name of the ensemble in tables; None: its method and members
 
-    @classmethod
-    def from_words(cls, method: str, words: Sequence[str], output: Path, **options: object) -> "EnsembleRequest":
-        """Check the words of a command line.
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The runs among the words."""
+        return open_runs(self.paths)
 
-        Raises:
-            UserError: The folder exists, a key is unknown or of another method, or a run is missing.
-        """
-        new_folder(output)
-        command = Command(words, GeneticConfig, EvaluationConfig)
-        config = command[GeneticConfig]
-        if method != "genetic" and config != GeneticConfig():
-            raise UserError(f"{method} fits no weights: leave out the keys of conf/ensemble.yaml")
-        runs = tuple(open_runs(command.paths))
-        return cls(runs, method, output, config, command[EvaluationConfig], **options)  # type: ignore[arg-type]
+    def check(self) -> None:
+        """Raise a ``UserError`` if the folder exists, a key is of another method, or a run is missing."""
+        new_folder(self.output)
+        if self.method != "genetic" and self.config != GeneticConfig():
+            raise UserError(f"{self.method} fits no weights: leave out the keys of conf/ensemble.yaml")
+        _ = self.runs
 
     @staticmethod
     def folder(fold: int | None, output: Path) -> Path:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.cli import console, heavy_imports
+from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.departures import departures
@@ -12,15 +12,18 @@ from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import Evaluation, evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.arguments import existing_predictions
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions
-from karyocyte.runs.run import Run, open_runs
+from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
+from karyocyte.workflows.evaluation.predicted_images import labelled_predictions
 
 
 def evaluate_runs(request: EvaluateRequest) -> None:
@@ -29,11 +32,6 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     Raises:
         UserError: ``csv`` is no table of results, or runs cannot be pooled.
     """
-    if request.is_external:
-        with heavy_imports():
-            from karyocyte.workflows.evaluation.external import evaluate_external
-        evaluate_external(open_runs(request.runs), request)
-        return
     if request.csv:
         read_rows(request.csv)
     if request.output:
@@ -45,8 +43,12 @@ def evaluate_runs(request: EvaluateRequest) -> None:
 
 def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
     """Evaluate runs, and write files into a folder, if there is one, and rows."""
-    files = existing_predictions(request.runs)
-    groups = group_runs([_read_part(file, request) for file in files], [str(file.parent) for file in files])
+    files = existing_predictions(request.paths)
+    groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
+    if request.errors and output:
+        from karyocyte.workflows.evaluation.error_analysis import analyse_errors  # here: matplotlib costs seconds
+
+        analyse_errors(groups, output)
     evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:
@@ -56,13 +58,17 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
         if output:
             write_files(output, evaluations[0])
     if request.csv:
-        rows = []
-        for group, result in zip(groups, results, strict=True):
-            label = request.label
-            if len(groups) > 1:
-                label = f"{label}: {group.label}".removeprefix(": ")
-            rows += rows_of(result, label, list(departures(list(map(Run, map(Path, group.names))))))
-        append_rows(request.csv, rows)
+        _append(request.csv, groups, results, request.label)
+
+
+def _append(csv: Path, groups: list[Group], results: list[EvaluationResult], label: str) -> None:
+    """Add the rows of the results to a table, those of several groups with their labels."""
+    rows = []
+    for group, result in zip(groups, results, strict=True):
+        named = f"{label}: {group.label}".removeprefix(": ") if len(groups) > 1 else label
+        runs = [Run(Path(name)) for name in group.names if Path(name).is_dir()]
+        rows += rows_of(result, named, list(departures(runs)))
+    append_rows(csv, rows)
 
 
 def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
@@ -104,8 +110,13 @@ def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Pa
         draw_unseen_of_runs(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
 
 
+def _name_of(file: Path) -> str:
+    """Return the folder of a run's predictions, and a table of other images itself: no run is around it."""
+    return str(file.parent if file.name == RunFile.PREDICTIONS else file)
+
+
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
-    predictions = read_predictions(file)
+    predictions = labelled_predictions(file) if is_predicted(file) else read_predictions(file)
     if request.part == "validation":
         predictions = predictions.validation_as_test()
         if not len(predictions.frame):

@@ -1,7 +1,7 @@
 """What scripts/explain.py is asked for: the keys of conf/explain.yaml, and runs; without libraries of models."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, PositiveInt
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, StrictModel, text_items
-from karyocyte.config.command import Command
+from karyocyte.config.command import Request
 from karyocyte.inference.models import members_of
 from karyocyte.runs.run import Run
 
@@ -46,25 +46,21 @@ class ExplainConfig(StrictModel, defaults="explain"):
     data_dir: str | None = FROM_YAML
 
 
-@dataclass(frozen=True)
-class ExplainRequest:
+class ExplainRequest(Request):
     """What a command of scripts/explain.py asks for: its keys, finished runs, and the one figure of all to write."""
 
     settings: ExplainConfig
-    runs: tuple[Run, ...]
     out: Path | None = None
 
-    @classmethod
-    def from_words(cls, words: Sequence[str], out: Path | None = None) -> "ExplainRequest":
-        """Read the words ``RUN... key=value ...``: each run is explained once, and an ensemble by its members.
-
-        Raises:
-            UserError: A key or value is wrong, no run is named, or one is not finished.
-        """
-        command = Command(words, ExplainConfig)
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The finished runs among the words, each once, and an ensemble by its members."""
         runs: dict[Path, Run] = {}
-        for run in members_of(list(map(Run.open, command.paths))):
+        for run in members_of(list(map(Run.open, self.paths))):
             runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
-        if not runs:
+        return list(runs.values())
+
+    def check(self) -> None:
+        """Raise a ``UserError`` if no run is named, or one is not finished."""
+        if not self.runs:
             raise UserError("no run is named: name a finished run's folder, its experiment, or latest")
-        return cls(command[ExplainConfig], tuple(runs.values()), out)

@@ -1,11 +1,11 @@
 """The options of scripts/export.py and their check, without the imports of models and images."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 from karyocyte.common.errors import UserError, close_path
+from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.run import Run
@@ -14,8 +14,7 @@ NEEDED = ("onnx", "onnxruntime")
 OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
+class ExportRequest(Request):
     """The options of scripts/export.py, which explains them."""
 
     folder: Path

@@ -22,6 +22,7 @@ from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
+from karyocyte.workflows.prediction.labels import labels_of
 from karyocyte.workflows.prediction.predict_request import PredictRequest
 
 LISTED = 5  # broken files that are listed on the terminal
@@ -51,12 +52,18 @@ def predict_images(request: PredictRequest) -> None:
         warn(warnings[-1])
     # Relative to the table: it stays right where both are moved together.
     files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
-    table = reviewed(predictions, files, thresholds, rules, failed)
+    table = reviewed(predictions, files, thresholds, rules, failed).join(labels_of(images.files, facts.classes))
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
     lines = rule_lines(thresholds, rules, facts.positive_class)
     name = str(predictions.about["name"])
     about = PredictedFacts(
-        name, facts.folders, facts.classes, facts.positive_class, rules=tuple(lines), warnings=tuple(warnings)
+        name=name,
+        runs=facts.folders,
+        classes=facts.classes,
+        positive_class=facts.positive_class,
+        rules=tuple(lines),
+        warnings=tuple(warnings),
+        model=model.named if isinstance(model, RunsModel) else None,
     )
     with atomic_path(request.parquet) as parquet:  # renamed once both are written: a full disk leaves neither
         request.unfinished.touch()
@@ -67,8 +74,14 @@ def predict_images(request: PredictRequest) -> None:
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
     lines += summary_lines(table, images.others)
-    lines.append(f"review them: python scripts/review.py {request.parquet}")
+    lines += next_steps(request.parquet, table)
     say(f"{request.output} and {request.parquet.name}", *lines)
+
+
+def next_steps(parquet: Path, table: pd.DataFrame) -> list[str]:
+    """Return the commands that go on with a table of predictions."""
+    evaluate = [f"evaluate them: python scripts/evaluate.py {parquet}"] if "label" in table else []
+    return [*evaluate, f"review them: python scripts/review.py {parquet}"]
 
 
 def thresholds_of_model(model: RunsModel | PortableNetworks) -> ReviewThresholds:

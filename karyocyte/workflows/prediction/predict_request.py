@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from karyocyte.common.errors import UserError, close_path, close_words
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
-from karyocyte.config.command import Command
+from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
@@ -33,27 +32,16 @@ class PredictConfig(StrictModel, defaults="predict"):
     cache_dir: Folder | None = FROM_YAML
 
 
-@dataclass(frozen=True, kw_only=True)
-class PredictRequest:
+class PredictRequest(Request):
     """The words ``RUN... IMAGES... key=value ...`` of scripts/predict.py, and the table to write."""
 
-    words: Sequence[str]
+    settings: PredictConfig
     output: Path
-
-    @cached_property
-    def command(self) -> Command:
-        """The paths and the settings among the words."""
-        return Command(self.words, PredictConfig)
-
-    @property
-    def settings(self) -> PredictConfig:
-        """The keys of conf/predict.yaml."""
-        return self.command[PredictConfig]
 
     @cached_property
     def model_paths(self) -> list[Path]:
         """The runs, the ensemble or the portable model among the paths."""
-        return list(filter(is_model, self.command.paths))
+        return list(filter(is_model, self.paths))
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
@@ -67,7 +55,7 @@ class PredictRequest:
     @property
     def places(self) -> list[Path]:
         """The folders, zip files and files of images, after the model."""
-        return self.command.paths[len(self.model_paths) :]
+        return self.paths[len(self.model_paths) :]
 
     @property
     def options(self) -> LoadOptions:
@@ -96,10 +84,10 @@ class PredictRequest:
                 missing, or in another order; the runs do not form an ensemble.
         """
         if not self.model_paths:
-            raise UserError(_why_no_model(self.command.paths))
+            raise UserError(_why_no_model(self.paths))
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
-        if self.command.paths[: len(self.model_paths)] != self.model_paths:
+        if self.paths[: len(self.model_paths)] != self.model_paths:
             raise UserError(f"{self.model_paths[-1]} is a run: name the runs first, then the images")
         self._check_output()
         for place in self.places:

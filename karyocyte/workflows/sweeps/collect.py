@@ -1,11 +1,14 @@
 """Runs collected into the rows of a table: means over folds and seeds, and what they cost."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Group
 
+from karyocyte.common.cli import console, say
+from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
@@ -21,6 +24,15 @@ GIB = 2**30
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 FACTS = ("name", "protocol", "source", "config")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
+
+
+def write_collected(csv: Path, runs: Sequence[Run], each: bool = False) -> None:
+    """Print and write the table of ``collect_rows``."""
+    with console.status("evaluating the runs"):
+        rows = collect_rows(runs, each)
+    console.print(collected_table(rows))
+    write_csv(csv, rows, "%.6f")
+    say(f"written to {csv}")
 
 
 def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:

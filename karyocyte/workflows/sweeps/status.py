@@ -163,6 +163,16 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
     return Group(*parts)
 
 
+def show_status(folder: Path, watch: float | None = None, failed: bool = False) -> None:
+    """Print the jobs of a sweep, after watching them for as long as it is asked for; exit with 1 where one is bad."""
+    if watch:
+        watch_status(folder, watch)
+    statuses = sweep_statuses(folder)
+    console.print(status_report(folder.name, statuses, failed))
+    if any(status.is_bad for status in statuses):
+        raise SystemExit(1)
+
+
 def watch_status(folder: Path, seconds: float) -> None:
     """Show the jobs that are not finished every so many seconds, until all is over; Ctrl-C ends the watching alone."""
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:

@@ -1,9 +1,9 @@
-"""scripts/collect.py: rows of runs and sweeps, and their costs."""
+"""scripts/sweep_status.py --csv: rows of runs and sweeps, and their costs."""
 
 import pandas as pd
 import pytest
 
-from karyocyte.commands.collect import app
+from karyocyte.commands.sweep_status import app
 from karyocyte.common.files import write_json
 from karyocyte.runs.predictions import write_predictions
 from tests.helpers.predictions import make_run

@@ -95,11 +95,11 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
 
 
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
-    run, request = Run(runs[0]), ExplainRequest.from_words([str(runs[0]), "samples=2"])
+    run, request = Run(runs[0]), ExplainRequest.read([str(runs[0]), "samples=2"])
     selected = select_images(run, request, choose(run.predictions.part("test"), request.settings))
     assert selected.images[selected.rows[1]].shape == (64, 64, 3)
     test, frame = selected.test, selected.test.frame
-    assert ExplainRequest.from_words([str(runs[0]), "target=true"]).settings.target == "true"
+    assert ExplainRequest.read([str(runs[0]), "target=true"]).settings.target == "true"
     assert target_classes(test, "true").tolist() == test.labels.tolist()
     assert selected.targets.tolist() == test.probabilities.argmax(axis=1).tolist()
     assert target_classes(test, test.classes[1]).tolist() == [1, 1]

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from datamodules.sources import list_configured
 from karyocyte.__main__ import module_of
+from karyocyte.commands.shared import moved
+from karyocyte.common import installed
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
@@ -32,6 +35,7 @@ AFTER_CHECKS = {
     "karyotype": ("cytogenetics.karyotyping.karyotype_cells", "karyotype_cells"),
     "export": ("karyocyte.workflows.export.export_model", "export_model"),
     "ensemble": ("karyocyte.workflows.ensembles.make", "make_ensembles"),
+    "sweep_status": ("karyocyte.workflows.sweeps.collect", "write_collected"),
 }
 OWN = "data=folder protocol=image cache_dir=cache"
 REFUSED = [
@@ -198,3 +202,16 @@ def test_a_path_without_its_quotes_is_put_together(home, monkeypatch, typed):
     with pytest.raises(UserError, match="`'my cells'`"):
         call(name, words)
     call(name, shlex.split(typed.format("'my cells'"))[1:])
+
+
+@pytest.mark.parametrize(
+    "typed", ["collect run0 --runs", "compare run0 --csv 'new file.csv'", "error_analysis run0 run1 --output new"]
+)
+def test_an_old_name_answers_with_the_command_that_it_is_now(home, monkeypatch, capsys, typed):
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys, "argv", shlex.split(typed))
+    monkeypatch.setattr(installed, "loaded", lambda kind: {kind: lambda *_: None})
+    with pytest.raises(SystemExit, match="2"):
+        moved.app()
+    _, script, *words = shlex.split(re.search("`(.+)`", capsys.readouterr().err)[1])
+    call_app(Path(script).stem, words)

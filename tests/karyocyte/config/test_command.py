@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from karyocyte.config.command import Command, split_words
+from karyocyte.config.command import Request, split_words
 from karyocyte.config.schema import EvaluationConfig
 
 
@@ -14,8 +14,14 @@ def test_what_exists_is_a_path(tmp_path, monkeypatch):
     assert split_words(words) == (list(map(Path, words[:3])), words[3:])
 
 
+class Asked(Request):
+    """A request with two sections."""
+
+    config: KaryotypeConfig
+    evaluation: EvaluationConfig
+
+
 def test_the_first_section_needs_no_name():
-    command = Command(["run", "loss=0.4", "evaluation.resamples=20", "gain=0.002"], KaryotypeConfig, EvaluationConfig)
-    assert command.paths == [Path("run")]
-    assert (command[KaryotypeConfig].loss, command[KaryotypeConfig].gain) == (0.4, 0.002)
-    assert command[EvaluationConfig].resamples == 20
+    asked = Asked.read(["run", "loss=0.4", "evaluation.resamples=20", "gain=0.002"])
+    assert asked.paths == [Path("run")]
+    assert (asked.config.loss, asked.config.gain, asked.evaluation.resamples) == (0.4, 0.002, 20)

@@ -7,7 +7,6 @@ import pytest
 from datamodules.inference.run_images import from_test_part
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single
-from karyocyte.commands.evaluate import app as evaluate
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.runs.portable import PortableModel
@@ -84,13 +83,3 @@ def test_what_explains_a_run_sees_its_images(run, images):
     samples = from_test_part(run.folder, 100, progress=False)
     for image, name in zip(samples.images, samples.names, strict=True):
         assert np.array_equal(image, prepare_single(read_image(images / name), run.config.prepare))
-
-
-def test_another_data_set_is_laid_in_the_frame_of_the_run_and_counted(run, tmp_path):
-    for number in range(8):
-        write_image(tmp_path / "other" / ("hem", "all")[number % 2] / f"{number}.png", cell_image(100 + number, 120))
-    words = ["--on", "data=folder", f"data_dir={tmp_path / 'other'}", "--output", tmp_path / "out"]
-    run_app(evaluate, run.folder, *words, "resamples=20")
-    (outside,) = Run.find(tmp_path / "out")
-    assert outside.config.prepare == run.config.prepare
-    assert any(f"prepare.frame={run.config.prepare.frame}: 8 of 8 images" in note for note in outside.data.notes)

@@ -40,11 +40,10 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
-    request = KaryotypeRequest.of(words, output, fixed)
-    opened = request.open()
+    request = KaryotypeRequest.read(words, output=output, fixed=fixed)
     with heavy_imports():  # after the check: torch takes seconds
         from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
-    karyotype_cells(request, opened)
+    karyotype_cells(request)
 
 
 app = program(

@@ -143,8 +143,7 @@ def cells(output: Output, data: Data, revision: Keep = None) -> None:
     table = held_out_cells(data)
     if not output.exists():
         table.to_csv(listed := output.with_suffix(".csv"), index=False)
-        request = KaryotypeRequest.of([str(BUILT_IN), str(listed)], output)
-        karyotype_cells(request, request.open())
+        karyotype_cells(KaryotypeRequest.read([str(BUILT_IN), str(listed)], output=output))
     report(named_cells(output, table).assign(part=data.name), "chromosomes", revision)
 
 

@@ -21,7 +21,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
 from karyocyte.evaluation.pooling.averaging import Combiner
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
 from karyocyte.runs.files import RunFile
@@ -64,28 +64,27 @@ class CellModel:
     finder: "BoxFinder | None" = None  # of the chromosomes in pictures of metaphases; None of single chromosomes
 
     @classmethod
-    def load(cls, opened: RunsModel | PortableNetworks, request: KaryotypeRequest, of_metaphases: bool) -> "CellModel":
+    def load(cls, request: KaryotypeRequest, of_metaphases: bool) -> "CellModel":
         """Load the model that a request has opened, for pictures of metaphases with the networks of these.
 
         Raises:
             UserError: See ``is_balanced`` and `karyocyte.inference.networks`; or a network of pictures is damaged.
         """
+        config, opened = request.config, request.model
         if isinstance(opened, RunsModel):
             hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in opened.members]
             temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
         else:
             description = opened.model.description
             facts = cell_facts(description)
-            assert facts is not None  # see KaryotypeRequest.open
+            assert facts is not None  # see KaryotypeRequest.check
             hashes = [member.sha256 for member in description.members]
             temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
-        config = request.config
         finder = None
         if of_metaphases:
             from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
 
-            folders = request.pictures
-            finder = BoxFinder.load(folders.detectors, folders.refiner, folders.cutter)
+            finder = BoxFinder.load(*request.pictures)
         return cls(
             sha256_of_value(hashes)[:16],
             load_networks(opened, request.options),

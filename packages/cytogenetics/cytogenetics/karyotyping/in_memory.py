@@ -37,8 +37,8 @@ def karyotype(model: LoadedModel, cells: Mapping[str, Images] | Images, **settin
         for name, images in named.items():
             _write(images, folder if pictures else folder / name, name)
         keys = [f"{key}={value}" for key, value in given.items() if value is not None]
-        request = KaryotypeRequest.of([*map(str, model.paths), str(folder), *keys], Path(temporary) / "karyotypes")
-        return karyotype_cells(request, request.open())
+        words = [*map(str, model.paths), str(folder), *keys]
+        return karyotype_cells(KaryotypeRequest.read(words, output=Path(temporary) / "karyotypes"))
 
 
 def _write(images: Images, folder: Path, name: str) -> None:

@@ -45,22 +45,17 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted
 from karyocyte.inference.failed_reader import NewImages, sentence, together, why_failed
-from karyocyte.inference.models import PortableNetworks, RunsModel
 
 
-def karyotype_cells(request: KaryotypeRequest, opened: RunsModel | PortableNetworks) -> Tables:
+def karyotype_cells(request: KaryotypeRequest) -> Tables:
     """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
-
-    Args:
-        request: What is asked.
-        opened: What ``request.open`` returns.
 
     Raises:
         UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
     """
-    config = request.config
+    config, opened = request.config, request.model
     with new_whole_folder(request.folder) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        model, inputs, others = read_input(request, opened, folder)
+        model, inputs, others = read_input(request, folder)
         warnings = list(dict.fromkeys([*opened.facts.warnings, *model.notes]))
         notes = model.adapt([one.cell for one in inputs], [one.fixed for one in inputs], pool)
         warn(*warnings)
@@ -106,9 +101,7 @@ def karyotype_cells(request: KaryotypeRequest, opened: RunsModel | PortableNetwo
     return tables
 
 
-def read_input(
-    request: KaryotypeRequest, opened: RunsModel | PortableNetworks, folder: Path
-) -> tuple[CellModel, list[CellInput], dict[str, int]]:
+def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list[CellInput], dict[str, int]]:
     """Return the model, the cells, and ``Cells.others``; chromosomes of metaphases are cut out into a folder.
 
     Raises:
@@ -116,7 +109,7 @@ def read_input(
             or what an expert has decided does not fit.
     """
     config = request.config
-    cache_dir = Path(config.cache_dir or opened.facts.cache_dir)
+    cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
     expert = ExpertDecisions.read(request.fixed)
     pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     metaphases: Sequence[MetaphaseFile | None]
@@ -124,11 +117,11 @@ def read_input(
         refuse_picture_networks(config)
         cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
-        model = CellModel.load(opened, request, of_metaphases=False)
+        model = CellModel.load(request, of_metaphases=False)
         metaphases = [None] * len(cells.cells)
     else:
         say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
-        model = CellModel.load(opened, request, of_metaphases=True)
+        model = CellModel.load(request, of_metaphases=True)
         assert model.finder is not None
         cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal, expert.drawn)
     inputs = list(map(CellInput, cells.cells, cells.stems, expert.classes_of(cells), metaphases))

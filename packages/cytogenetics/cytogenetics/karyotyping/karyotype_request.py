@@ -1,9 +1,9 @@
 """What is asked of scripts/karyotype.py: its options, and the model that they name."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.portable.cell_facts import cell_facts
@@ -17,7 +17,7 @@ from cytogenetics.portable.pictures import (
 )
 from karyocyte.common.errors import UserError, close_path
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.config.command import Command
+from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.files import PortableFile
@@ -28,8 +28,7 @@ BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 
 
-@dataclass(frozen=True)
-class PictureFolders:
+class PictureFolders(NamedTuple):
     """The networks of pictures of metaphases, each in a folder of a run or of an export."""
 
     detectors: Sequence[Path]
@@ -38,18 +37,20 @@ class PictureFolders:
 
     @classmethod
     def of(cls, config: KaryotypeConfig) -> "PictureFolders":
-        """Return those that are named, else the built-in ones; the refiner of these knows their detectors alone."""
-        given = {kind: resolve_run(Path(named)) for kind, named in _named(config).items() if named != "none"}
+        """Return those that are named, else the built-in ones; a ``UserError`` names one that is of another kind."""
+        given = {kind: _folder_of(kind, named) for kind, named in _named(config).items() if named != "none"}
+        detectors = [given["detector"]] if "detector" in given else BUILT_IN_DETECTORS
+        # The built-in refiner knows the built-in detectors alone.
         refiner = None if config.refiner or config.detector else BUILT_IN_REFINER
         cutter = None if config.cutter else BUILT_IN_CUTTER
-        detectors = [given["detector"]] if "detector" in given else BUILT_IN_DETECTORS
         return cls(detectors, given.get("refiner", refiner), given.get("cutter", cutter))
 
-    def check(self, named: Mapping[str, str]) -> None:
-        """Check that each network that is named is one of its kind."""
-        for kind, folder in (("detector", self.detectors[0]), ("refiner", self.refiner), ("cutter", self.cutter)):
-            if kind in named and folder and picture_network(folder) != kind:
-                raise UserError(f"{kind}={named[kind]} is no {kind}: name a run of --config-name {kind}")
+
+def _folder_of(kind: str, named: str) -> Path:
+    folder = resolve_run(Path(named))
+    if picture_network(folder) != kind:
+        raise UserError(f"{kind}={named} is no {kind}: name a run of --config-name {kind}")
+    return folder
 
 
 def _named(config: KaryotypeConfig) -> dict[str, str]:
@@ -63,47 +64,54 @@ def refuse_picture_networks(config: KaryotypeConfig) -> None:
         raise UserError(f"{kind}={value} has no effect on single chromosomes: leave it out, or set input=metaphases")
 
 
-@dataclass(frozen=True)
-class KaryotypeRequest:
+class KaryotypeRequest(Request):
     """The options of scripts/karyotype.py, which explains them."""
 
-    named: Sequence[Path]  # the runs or the portable model, as they are named; the built-in model where none is
-    cells: Path  # the pictures, folder, zip file or table
-    folder: Path  # that is written
-    fixed: Path | None  # what an expert has decided
     config: KaryotypeConfig  # the keys of packages/cytogenetics/conf/karyotype.yaml
-    pictures: PictureFolders
-    options: LoadOptions  # how the networks are loaded
+    output: Path | None = None
+    fixed: Path | None = None  # what an expert has decided
 
-    @classmethod
-    def of(cls, words: Sequence[str], output: Path | None = None, fixed: Path | None = None) -> "KaryotypeRequest":
-        """Read the paths and the settings among the words; a ``UserError`` names a wrong key."""
-        command = Command(words, KaryotypeConfig)
-        *named, cells = command.paths
-        folder = output or OUTPUTS / cells.resolve().stem
-        config = command[KaryotypeConfig]
-        options = LoadOptions(
-            batchnorm=config.batchnorm, runtime=config.runtime, out_of_distribution=config.share_of_files
-        )
-        return cls(named or [BUILT_IN], cells, folder, fixed, config, PictureFolders.of(config), options)
+    @property
+    def named(self) -> list[Path]:
+        """The runs or the portable model, as they are named; the built-in model where none is."""
+        return self.paths[:-1] or [BUILT_IN]
 
-    def open(self) -> RunsModel | PortableNetworks:
-        """Open the model that is named, and check the options as far as this is possible without its networks.
+    @property
+    def cells(self) -> Path:
+        """The pictures, folder, zip file or table."""
+        return self.paths[-1]
 
-        Raises:
-            UserError: A key is wrong or has no effect; runs are missing, or in another order than the cells; the runs
-                do not form an ensemble, are not of the 24 chromosomes, or read images differently; the folder to write
-                exists, or is within that of the cells; or the file of fixed classes is missing.
-        """
+    @property
+    def folder(self) -> Path:
+        """The folder that is written."""
+        return self.output or OUTPUTS / self.cells.resolve().stem
+
+    @cached_property
+    def pictures(self) -> PictureFolders:
+        """The networks of pictures of metaphases."""
+        return PictureFolders.of(self.config)
+
+    @property
+    def options(self) -> LoadOptions:
+        """How the networks are loaded."""
+        asked = self.config
+        return LoadOptions(batchnorm=asked.batchnorm, runtime=asked.runtime, out_of_distribution=asked.share_of_files)
+
+    @cached_property
+    def model(self) -> RunsModel | PortableNetworks:
+        """What is named as a model, without its networks."""
+        return open_model(self.named)
+
+    def check(self) -> None:
+        """Check the options as far as this is possible without networks; a ``UserError`` names what does not fit."""
         # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
             raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
-        model = open_model(self.named)
         if self.config.input == "chromosomes":
             refuse_picture_networks(self.config)
-        self.pictures.check(_named(self.config))
+        _ = self.pictures  # raises where one is of another kind
         if self.fixed is not None and not self.fixed.is_file():
             raise UserError(
                 f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
@@ -111,9 +119,8 @@ class KaryotypeRequest:
         new_folder(self.folder)
         if self.cells.resolve() in self.folder.resolve().parents:
             raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")
-        model.check(self.options)
-        _check_names_chromosomes(model)
-        return model
+        self.model.check(self.options)
+        _check_names_chromosomes(self.model)
 
 
 def _check_names_chromosomes(model: RunsModel | PortableNetworks) -> None:

@@ -6,30 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest
+from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, PictureFolders
 from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
 
 
 def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
-    request = KaryotypeRequest.of(["some", "cells"])
-    assert request.folder == Path("outputs", "karyotypes", "cells")
-    assert KaryotypeRequest.of(["some", "cells"], output=tmp_path).folder == tmp_path
+    assert KaryotypeRequest.read([str(tmp_path)]).folder == Path("outputs", "karyotypes", tmp_path.name)
 
 
-def test_the_built_in_cutter_cuts_unless_there_is_to_be_none():
-    assert KaryotypeRequest.of(["pictures"]).pictures.cutter == BUILT_IN_CUTTER
-    assert KaryotypeRequest.of(["pictures", "cutter=none"]).pictures.cutter is None
+def folders(**named):
+    """The networks of pictures that are used where these are named."""
+    return PictureFolders.of(KaryotypeConfig(**{kind: str(folder) for kind, folder in named.items()}))
 
 
-def test_the_built_in_refiner_goes_with_the_built_in_detectors():
-    own = f"detector={BUILT_IN_DETECTOR}"
-    assert KaryotypeRequest.of(["pictures"]).pictures.refiner == BUILT_IN_REFINER
-    assert KaryotypeRequest.of(["pictures", "refiner=none"]).pictures.refiner is None
-    assert KaryotypeRequest.of(["pictures", own]).pictures.refiner is None
-    named = KaryotypeRequest.of(["pictures", own, f"refiner={BUILT_IN_REFINER}"])
-    assert (named.pictures.refiner, list(named.pictures.detectors)) == (BUILT_IN_REFINER, [BUILT_IN_DETECTOR])
+def test_the_built_in_networks_are_used_unless_there_is_to_be_none_the_refiner_with_its_detectors():
+    assert (folders().cutter, folders(cutter="none").cutter) == (BUILT_IN_CUTTER, None)
+    assert folders().refiner == BUILT_IN_REFINER
+    assert folders(refiner="none").refiner is None
+    assert folders(detector=BUILT_IN_DETECTOR).refiner is None
+    named = folders(detector=BUILT_IN_DETECTOR, refiner=BUILT_IN_REFINER)
+    assert (named.refiner, list(named.detectors)) == (BUILT_IN_REFINER, [BUILT_IN_DETECTOR])
 
 
 @pytest.mark.parametrize(
@@ -43,13 +42,13 @@ def test_the_built_in_refiner_goes_with_the_built_in_detectors():
 )
 def test_a_network_of_another_kind_or_without_effect_is_refused(tmp_path, words, error):
     with pytest.raises(UserError, match=error):
-        KaryotypeRequest.of([str(tmp_path), *words], output=tmp_path / "out").open()
+        KaryotypeRequest.read([str(tmp_path), *words])
 
 
 def test_a_wrong_command_line_is_refused_without_torch(tmp_path):
     words = ["runtime=onnx", str(BUILT_IN), str(tmp_path)]
     code = "import sys; from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest as request\n"
-    code += f"try: request.of({words}).open()\n"
+    code += f"try: request.read({words})\n"
     code += "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["UserError", "False"]

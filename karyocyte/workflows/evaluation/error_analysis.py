@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Group
+from rich.console import Group as Tables
 
-from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.cli import console, say, warn
+from karyocyte.common.cli import console, warn
 from karyocyte.common.files import write_csv
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.comparison.common_errors import (
@@ -22,7 +21,7 @@ from karyocyte.evaluation.comparison.common_errors import (
     misses,
     predictions_by_model,
 )
-from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.sections.examples import PLAIN, WRONG, draw_sheet, end_of
@@ -37,30 +36,24 @@ LETTERS = 34  # of a line below a picture
 WRAPPED = 118  # letters of a line of the key
 
 
-def analyse_errors(runs: Sequence[Run], output: Path) -> None:
-    """Write tables and plots into a new folder, and print the tables.
-
-    ``runs`` are those of at least two experiments, all folds of each.
-    """
-    groups = group_runs([run.predictions for run in runs], [str(run.folder) for run in runs])
+def analyse_errors(groups: Sequence[Group], folder: Path) -> None:
+    """Write tables and plots of the errors of at least two experiments into a folder, and print the tables."""
     models = align_groups(groups)
     console.print(missed_table(models), accuracy_table(models), sep="")
     image_ids = set(most_missed(models)["image_id"])
     pictures: dict[str, bytes] = {}
-    for run in runs:
+    for run in (Run(Path(name)) for group in groups for name in group.names):
         if image_ids - pictures.keys() and run.thumbnails.is_file():
             thumbnails = read_pictures(run.thumbnails)
             pictures |= {image_id: thumbnails[image_id] for image_id in image_ids & thumbnails.keys()}
-    with new_whole_folder(output) as folder:
-        write_tables(folder, models)
-        missed_bars(folder / "missed.png", models)
-        drawn = missed_sheet(folder / SHEET, models, pictures)
+    write_tables(folder, models)
+    missed_bars(folder / "missed.png", models)
+    drawn = missed_sheet(folder / SHEET, models, pictures)
     if drawn < min(len(image_ids), LIMIT):
         warn(
             f"{len(image_ids - pictures.keys())} of the {len(image_ids)} images that all models miss, or most, have no "
             f"thumbnail: {SHEET} has {drawn}; a training writes them, with evaluation.thumbnails above 0"
         )
-    say(f"written to {output}")
 
 
 def write_tables(folder: Path, models: AlignedPredictions) -> None:
@@ -78,7 +71,7 @@ def write_tables(folder: Path, models: AlignedPredictions) -> None:
         write_csv(folder / f"{name}.csv", table, "%.6g")
 
 
-def missed_table(models: AlignedPredictions) -> Group:
+def missed_table(models: AlignedPredictions) -> Tables:
     """Return the number of images that exactly k models miss."""
     counts = missed_counts(models)
     frame = counts[["k", "images"]].copy()
@@ -94,7 +87,7 @@ def missed_table(models: AlignedPredictions) -> Group:
     return frame_table(frame, f"images missed by exactly k of {len(models.models)} models", notes=lines)
 
 
-def accuracy_table(models: AlignedPredictions) -> Group:
+def accuracy_table(models: AlignedPredictions) -> Tables:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
     rows = lone_models(models)
     frame = rows[["model", "right"]].copy()

@@ -9,7 +9,7 @@ from PIL import Image
 from karyocyte.evaluation.comparison.common_errors import align_groups, missed_counts
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.pages.thumbnails import encode
-from karyocyte.workflows.error_analysis import LIMIT, missed_bars, missed_sheet, most_missed
+from karyocyte.workflows.evaluation.error_analysis import LIMIT, missed_bars, missed_sheet, most_missed
 from tests.helpers.predictions import ABOUT, make_run, with_scores
 from tests.karyocyte.evaluation.comparison.test_common_errors import groups_of
 

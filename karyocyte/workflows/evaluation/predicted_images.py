@@ -1,0 +1,77 @@
+"""Tables of scripts/predict.py of labelled images, as predictions of a run on another data set."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from karyocyte.common.errors import UserError
+from karyocyte.common.text import counted
+from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_predicted
+from karyocyte.runs.predictions import COLUMNS, PROBABILITY_PREFIX, SAMPLED_PREFIX, Predictions
+from karyocyte.runs.run import Run
+
+LEARNED = ("train", "validation")  # parts of the split of a run whose images are not new to it
+
+
+def labelled_predictions(file: Path) -> Predictions:
+    """Return the labelled images of a table as the test part, beside the validation part of the run that predicted.
+
+    Images that the run was trained or validated on are left out.
+
+    Raises:
+        UserError: No image is left, or the table is none of scripts/predict.py.
+    """
+    table, facts = read_predicted(file)
+    predicted = table[table["status"] == "predicted"]
+    labels = predicted.get("label", pd.Series(None, predicted.index, dtype=object))
+    is_labelled = labels.isin(facts.classes)
+    tested = predicted[is_labelled & ~predicted["seen"].isin(LEARNED)].reset_index(drop=True)
+    if tested.empty:
+        raise UserError(
+            f"{file} has no new image with a label: name the folders of the images like the classes "
+            f"({', '.join(facts.classes)}), or write labels.csv with the columns path and class there; predict again"
+        )
+    frame = tested.rename(columns={"file": "image_id"}).assign(part="test", kind=None, width=None, height=None)
+    frame["path"] = frame["image_id"]
+    measured = frame.columns[frame.columns.str.startswith((PROBABILITY_PREFIX, SAMPLED_PREFIX))]
+    frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float})
+    notes = [*facts.warnings, *_left_out(predicted, labels, is_labelled)]
+    own = _own_predictions(facts)
+    about = {
+        **(own.about if own else {"name": facts.name}),
+        "on": f"{file.stem} ({counted(len(table), 'image')})",
+        "test": None,
+        "leaks": None,
+        "external": {"notes": notes},
+    }
+    if own:
+        frame = _with_validation(frame, own)
+    return Predictions(frame, facts.classes, facts.positive_class, about)
+
+
+def _left_out(predicted: pd.DataFrame, labels: pd.Series, is_labelled: pd.Series) -> list[str]:
+    """Return which images are not evaluated, and which are not new, a sentence each."""
+    notes = []
+    others = labels[labels.notna() & ~is_labelled]
+    if len(others):
+        classes = ", ".join(sorted(others.unique()))
+        notes.append(f"{counted(len(others), 'image')} of classes that the model does not have are left out: {classes}")
+    for part, number in predicted["seen"][is_labelled].value_counts().items():
+        outcome = "are left out" if part in LEARNED else "are not new"
+        notes.append(f"{number:,} of the images are of the run's {part} part: they {outcome}")
+    return notes
+
+
+def _own_predictions(facts: PredictedFacts) -> Predictions | None:
+    """Return the predictions of the one run or ensemble that predicted, if it is still there."""
+    if facts.model is None or not Run.is_run(Path(facts.model)):
+        return None
+    return Run(Path(facts.model)).predictions
+
+
+def _with_validation(test: pd.DataFrame, own: Predictions) -> pd.DataFrame:
+    """Add the validation rows of a run, which choose the thresholds; their ids are changed where they are taken."""
+    validation = own.part("validation").frame
+    while (taken := validation["image_id"].isin(test["image_id"])).any():
+        validation.loc[taken, "image_id"] += " (validation)"
+    return pd.concat([validation.reindex(columns=test.columns), test], ignore_index=True)
