@@ -80,6 +80,7 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
 	$(RUN) -m reproduction.evidence.results
 	$(RUN) -m cytogenetics.evidence.karyotypes
+	rm -rf $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) scripts/evaluate.py $(PICTURED)/*/seed=0 --output $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) -m docs.tables
 
