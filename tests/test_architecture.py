@@ -45,10 +45,10 @@ COMMAND_LINE_LINES = 80
 LOADED_LINES = 18_962  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 36_406,
-    "lines of packages/cytogenetics": 10_569,
+    "lines of the core and benchmarks": 36_401,
+    "lines of packages/cytogenetics": 10_298,
     "lines of tests of the core": 27_051,
-    "lines of tests of packages/cytogenetics": 7_785,
+    "lines of tests of packages/cytogenetics": 7_314,
 }
 COMPLEX_FUNCTIONS = (
     ROOT / "tests" / "complex_functions.txt"

@@ -125,8 +125,6 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
 def draw_kinds(path: Path, manifest: Manifest) -> int:
     """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
 
-    The package of an installed source knows what is below its images.
-
     Raises:
         UserError: The file is no PNG by its name.
     """
@@ -134,13 +132,10 @@ def draw_kinds(path: Path, manifest: Manifest) -> int:
         raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
     frame = manifest.frame
     kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
-    own = entries("captions").get(manifest.source)
-    captions = own.load()(manifest) if own else {}
     drawn: list[Example] = []
     for row in kinds.drop_duplicates().index:
-        name = frame["image_id"][row]
-        lines = captions.get(name, [f"{kinds[row]}: {name}"])
-        drawn.append((read_image(manifest.file(row)), [(line, PLAIN) for line in lines]))
+        line = f"{kinds[row]}: {frame['image_id'][row]}"
+        drawn.append((read_image(manifest.file(row)), [(line, PLAIN)]))
     about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
     draw_sheet(path, about, [("", drawn)], min(len(drawn), KINDS), PANEL)
     return len(drawn)

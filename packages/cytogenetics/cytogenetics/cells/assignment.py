@@ -1,4 +1,9 @@
-"""Cells among predictions of single chromosomes: which rows are of a cell, and whether it can have a karyotype."""
+"""Cells among predictions of single chromosomes: which rows are of a cell, and their classes in its karyotype.
+
+Probabilities are calibrated on the validation chromosomes of a run: one temperature makes their labels most probable.
+Training with smoothed labels leaves a network less confident than it is right, and a karyotype multiplies 46 such
+probabilities. Validation chromosomes without an error do not tell how rare errors are: the temperature is then 1.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,8 +12,13 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.posterior import size_refusal
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.posterior import FLOOR, karyotype_posterior, size_refusal
+from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.temperature import fit_temperature, rescale
+from karyocyte.evaluation.pooling.pooling import is_balanced
 from karyocyte.runs.predictions import Predictions
 
 
@@ -53,3 +63,36 @@ def numbered_cells(frame: pd.DataFrame) -> np.ndarray:
 def rows_of_cells(frame: pd.DataFrame) -> Iterator[np.ndarray]:
     """Yield the positions of the rows of each cell, int64."""
     yield from pd.Series(np.arange(len(frame))).groupby(numbered_cells(frame)).indices.values()
+
+
+def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarray:
+    """Return the logarithms of calibrated class probabilities, shape (n, 24), in the order of CHROMOSOMES."""
+    order = list(map(predictions.classes.index, CHROMOSOMES))
+    calibrated = rescale(predictions.probabilities[:, order], temperature)
+    return np.asarray(np.log(np.maximum(calibrated, FLOOR)))
+
+
+def assign_cells(run: Predictions) -> np.ndarray:
+    """Assign each test chromosome of a run to its class in the most probable karyotype of its cell.
+
+    A cell of an impossible size keeps its most probable classes. Where validation images are evaluated in place of the
+    test part, the temperature is fitted on what it is applied to; where none can be fitted, it is 1.
+
+    Returns:
+        Indices into ``run.classes``, int64, shape (images,).
+
+    Raises:
+        UserError: See ``refusal`` and ``is_balanced``.
+    """
+    if reason := refusal(run):
+        raise UserError(f"the chromosomes of a cell cannot be assigned: {reason}")
+    test = run.part("test")
+    logs = log_probabilities(test, fit_temperature(score(run.calibrating)).value or 1.0)
+    balanced = is_balanced(run.about)
+    order = pd.Index(run.classes).get_indexer(list(CHROMOSOMES))
+    assigned = test.probabilities.argmax(axis=1)
+    priors = KaryotypePriors()
+    for rows in rows_of_cells(test.frame):
+        if not size_refusal(len(rows)):
+            assigned[rows] = order[karyotype_posterior(logs[rows], priors, balanced=balanced).best.classes]
+    return np.asarray(assigned)

@@ -88,14 +88,12 @@ def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePr
     aneuploidy that most cells show is probable for the others, too, and a normal cell beside them stays normal.
 
     Args:
-        cells: The candidates of each cell, see ``karyotype_posterior``; a single cell keeps its probabilities.
+        cells: The candidates of each cell, see ``karyotype_posterior``, of two cells or more.
         priors: Those with which they were computed.
 
     Returns:
         For each cell its candidates, the most probable first.
     """
-    if len(cells) < 2:
-        return list(map(tuple, cells))
     joint = [_log_joint(candidates, priors) for candidates in cells]
     evidence = np.array([logsumexp(log_joint, axis=0) for log_joint in joint])
     of_cells = _constitutions_of_cells(evidence, Clones.of(priors))

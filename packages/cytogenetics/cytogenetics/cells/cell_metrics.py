@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cytogenetics.cells.assigned import JOINTLY, AssignmentResult, KaryotypeCounts
-from cytogenetics.cells.assignment import numbered_cells, refusal, unassignable
-from cytogenetics.cells.cell_posteriors import assign_cells
+from cytogenetics.cells.assignment import assign_cells, numbered_cells, refusal, unassignable
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.assignment import of_cells, refusal, rows_of_cells
+from cytogenetics.cells.assignment import log_probabilities, of_cells, refusal, rows_of_cells
 from cytogenetics.cells.cell_karyotype import implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
-from cytogenetics.cells.cell_posteriors import log_probabilities
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.config.defaults import section_defaults

@@ -38,17 +38,12 @@ class DerivedConfig(StrictModel):
     inversion: Count = 0
 
 
-class CompositionConfig(SourceConfig):
-    """What karyograms are composed and derived by."""
+class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
+    """Karyograms composed from single chromosomes."""
 
     sheet: SheetConfig = FROM_YAML
     derived: DerivedConfig = FROM_YAML
     seed: Seed = FROM_YAML
-
-
-class ComposedKaryogramsConfig(CompositionConfig, defaults="data/composed_karyograms"):
-    """Karyograms composed from single chromosomes."""
-
     source: Literal["composed_karyograms"]
     chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
     parents: Literal["keep", "leave_out"] = FROM_YAML

@@ -1,44 +1,19 @@
 """Write the tables of karyotypes from the cells that are kept: ``python -m cytogenetics.evidence.karyotypes``."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, sha256_of_file, write_csv
+from karyocyte.common.files import write_csv
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.exact import share
 
 RESULTS = ROOT / "results"
-DIGITS = 12  # of a SHA-256
 TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
-TYPES = {"i": np.uint8, "f": np.float16}  # of counts and probabilities, by their kind in numpy
 NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95
-
-
-def keep(cells: pd.DataFrame, kind: str, revision: str, results: Path = RESULTS) -> None:
-    """Keep a row per cell, in place of those of the same ``part``.
-
-    Raises:
-        UserError: The cells were named by code that is not committed.
-    """
-    if not re.fullmatch("[0-9a-f]{8,40}", revision):
-        raise UserError(f"named by code that is not committed ({revision}): name the cells from a clean clone")
-    models = [
-        f"{path.parent.name} {sha256_of_file(path)[:DIGITS]}" for path in sorted(ROOT.glob("models/*/model.json"))
-    ]
-    cells = cells.astype({name: TYPES[dtype.kind] for name, dtype in cells.dtypes.items() if dtype.kind in TYPES})
-    cells = cells.assign(revision=revision, models=", ".join(models))
-    path = results / "evidence" / "karyotypes" / f"{kind}.parquet"
-    if path.is_file():
-        kept = pd.read_parquet(path)
-        cells = pd.concat([kept[~kept["part"].isin(cells["part"])], cells])
-    with atomic_path(path) as temporary:
-        cells.sort_values(["part", "case", "cell"]).to_parquet(temporary, index=False, compression="zstd")
 
 
 def measure(cells: pd.DataFrame) -> dict[str, float]:

@@ -174,11 +174,17 @@ def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: 
     return left
 
 
-def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
-    """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
+def gray_of(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return the picture of a used file, gray, bright on black, float32, shape (H, W)."""
     assert file.pixels is not None
     gray = to_gray(on_black(file.pixels) if config.background == "detect" else file.pixels).astype(np.float32)
     gray[gray <= config.crop_threshold] = 0
+    return gray
+
+
+def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
+    gray = gray_of(file, config)
     (across, left), (down, top) = _sampled(gray.sum(axis=0), LOOK[1]), _sampled(gray.sum(axis=1), LOOK[0])
     matrix = np.array([[across, 0, left], [0, down, top]])
     look = cv2.warpAffine(gray, matrix, LOOK[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -196,13 +202,15 @@ def _sampled(profile: np.ndarray, count: int) -> tuple[float, float]:
 
 
 def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[CellFile]:
-    """Leave out the pictures that are far from the size of the cell's chromosomes."""
-    areas: dict[str, int] = {}
-    for file in used_files(files):
-        areas[file.file.name] = file.area
-    for name, reason in why_far_from_size(areas).items():
-        if name not in kept:
-            files = leave_out(files, [name], reason)
+    """Leave out the pictures that are far from the size of the cell's chromosomes, of FEWEST or more."""
+    used = used_files(files)
+    if len(used) < FEWEST:
+        return files
+    median = float(np.median([file.area for file in used]))
+    for file in used:
+        if file.file.name not in kept and not SMALLEST * median <= file.area <= LARGEST * median:
+            reason = f"{file.area / median:.2g} times the median area of the cell's pictures"
+            files = leave_out(files, [file.file.name], reason)
     return files
 
 
@@ -234,19 +242,3 @@ def why_no_chromosome(outline: Outline) -> str | None:
     if outline.parts >= PARTS:
         return f"{outline.parts} separate objects, as in a metaphase or a karyogram"
     return None
-
-
-def why_far_from_size(areas: Mapping[str, int]) -> dict[str, str]:
-    """Return why pictures of a cell are too small or too large for a chromosome, by their names.
-
-    Args:
-        areas: Pixels of the object in each picture; of fewer than FEWEST pictures none is left out.
-    """
-    reasons: dict[str, str] = {}
-    if len(areas) < FEWEST:
-        return reasons
-    median = float(np.median(list(areas.values())))
-    for name, area in areas.items():
-        if not SMALLEST * median <= area <= LARGEST * median:
-            reasons[name] = f"{area / median:.2g} times the median area of the cell's pictures"
-    return reasons

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from cytogenetics.images.cell_images import CellFile
-from datamodules.preprocessing.background import on_black, to_gray
+from cytogenetics.images.cell_images import CellFile, gray_of
 from karyocyte.config.data import PrepareConfig
 
 LOOK = (32, 16)  # pixels of a straightened picture: along the longer axis, and across
@@ -22,7 +21,7 @@ def likeness(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
 
     float32, shape (n, n); 0 of a file with itself.
     """
-    grays = [_gray(file, config) for file in files]
+    grays = [gray_of(file, config) for file in files]
     straight = np.array([_look(gray, 0) for gray in grays]).reshape(len(grays), *LOOK)
     alike = np.full((len(grays), len(grays)), -1.0, np.float32)
     for turn in TURNS:
@@ -31,14 +30,6 @@ def likeness(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
             alike = np.maximum(alike, np.einsum("nhw,mhw->nm", straight, view))
     np.fill_diagonal(alike, 0.0)
     return np.maximum(alike, alike.T)
-
-
-def _gray(file: CellFile, config: PrepareConfig) -> np.ndarray:
-    """Return a picture, gray, bright on black, float32, shape (H, W)."""
-    assert file.pixels is not None
-    gray = to_gray(on_black(file.pixels) if config.background == "detect" else file.pixels).astype(np.float32)
-    gray[gray <= config.crop_threshold] = 0
-    return gray
 
 
 def _look(gray: np.ndarray, turn: float) -> np.ndarray:

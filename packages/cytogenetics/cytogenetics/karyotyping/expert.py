@@ -15,7 +15,7 @@ from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import class_of
 
-KEYS = ("stem", "case", "cell", "file", "path")
+KEYS = ("stem", "case", "cell", "file")
 NUMBER = "number of the cell"
 
 # Of one cell: classes by the name of the file, of CHROMOSOMES, MARKER, or NO_CHROMOSOME.
@@ -43,11 +43,11 @@ class ExpertDecisions:
     def read(cls, file: Path | None) -> "ExpertDecisions":
         """Read a table or decisions; None decides nothing.
 
-        A table has a row per file: ``file``, ``cell`` and ``case`` where the name of the file alone is not enough, or
-        ``path``, relative to the table, and ``fixed`` or, without such a column, ``class``: 1 to 22, X, Y, "mar" for a
-        marker, or "none" for what is no chromosome. Rows that fix nothing are passed over, so that a chromosomes.csv
-        can be given back with its column ``fixed`` filled in. Decisions of a review (.jsonl) fix the classes of
-        approved cells, and in others those that a reader has given.
+        A table has a row per file: ``file``, ``cell`` and ``case`` where the name of the file alone is not enough, and
+        ``fixed`` or, without such a column, ``class``: 1 to 22, X, Y, "mar" for a marker, or "none" for what is no
+        chromosome. Rows that fix nothing are passed over, so that a chromosomes.csv can be given back with its column
+        ``fixed`` filled in. Decisions of a review (.jsonl) fix the classes of approved cells, and in others those that
+        a reader has given.
 
         Raises:
             UserError: A column is missing; nothing is fixed; or readers differ.
@@ -88,18 +88,12 @@ class ExpertDecisions:
 
 
 def _listed(file: Path) -> ExpertDecisions:
-    """Read a table; its files are named either by ``file``, ``cell`` and ``case`` or by absolute paths."""
     table = read_text_table(file)
-    for names in (("fixed", "class"), ("path", "file")):
-        if not set(names) & set(table):
-            raise UserError(f"{file} has no column {names[1]}: it needs file and class, as in chromosomes.csv")
     column = "fixed" if "fixed" in table else "class"
-    table = table[table[column] != ""].drop(columns="stem", errors="ignore")
-    if "file" in table:
-        table = table.drop(columns="path", errors="ignore")
-    else:
-        table = table.assign(path=[str((file.parent / path).resolve()) for path in table["path"]])
-    return ExpertDecisions(file, table, column)
+    for name in ("file", column):
+        if name not in table:
+            raise UserError(f"{file} has no column {name}: it needs file and class, as in chromosomes.csv")
+    return ExpertDecisions(file, table[table[column] != ""].drop(columns="stem", errors="ignore"), column)
 
 
 def _reviewed(file: Path) -> ExpertDecisions:
@@ -129,7 +123,7 @@ def _files(cells: Cells) -> pd.DataFrame:
     rows = []
     for number, (cell, stem) in enumerate(zip(cells.cells, cells.stems, strict=True)):
         for file in cell.files:
-            rows.append((number, stem, cell.case or "", cell.name, file.name, str(file.path.resolve())))
+            rows.append((number, stem, cell.case or "", cell.name, file.name))
     return pd.DataFrame(rows, columns=[NUMBER, *KEYS], dtype=object).drop_duplicates()
 
 

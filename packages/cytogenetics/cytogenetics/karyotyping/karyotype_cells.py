@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel
 from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResult, name_cell
@@ -201,7 +200,7 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
     return ReviewIndex(
         model=model.identity,
         runs=list(map(str, request.named)),
-        priors=request.config.model_dump(include=set(KaryotypePriors.model_fields)),
+        priors=request.config,
         balanced=model.naming.balanced,
         refer_below=request.config.refer_below,
         cells=cells,

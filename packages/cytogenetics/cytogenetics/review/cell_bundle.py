@@ -116,7 +116,7 @@ class ReviewIndex:
 
     model: str  # identity of the runs: a hash of their predictions
     runs: list[str]  # their folders, as they were named
-    priors: Mapping[str, Any]  # of karyotypes
+    priors: KaryotypePriors  # of karyotypes
     balanced: bool  # see ``karyotype_posterior``
     refer_below: float  # a karyotype that is less probable is to be referred
     cells: list[CellSummary]  # those with a chromosome that can be read
@@ -144,7 +144,7 @@ def write_bundle(folder: Path, index: ReviewIndex, cells: Mapping[str, ReviewedC
     """Write what all cells share, and the cells by their stems."""
     for stem, cell in cells.items():
         write_json(folder / f"{stem}.json", asdict(cell))
-    write_json(folder / INDEX, asdict(index))
+    write_json(folder / INDEX, _INDEX.dump_python(index, mode="json"))
 
 
 class ReviewBundle:
@@ -158,10 +158,6 @@ class ReviewBundle:
         self.index: ReviewIndex = _read(self.folder / INDEX, _INDEX)
         if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
-        try:
-            self.priors = KaryotypePriors(**self.index.priors)
-        except ValidationError as error:
-            raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again") from error
         self._cells: dict[str, ReviewedCell] = {}
 
     @property

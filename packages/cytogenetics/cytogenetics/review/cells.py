@@ -136,7 +136,7 @@ class CellReview(Reviewed):
         given = kinds.iloc[kept].reset_index(drop=True).dropna().map(CHROMOSOMES.index).to_dict()
         logs = cell.logs[kept].reshape(len(kept), len(CHROMOSOMES))
         index = self.bundle.index
-        return kept, karyotype_of_cell(logs, self.bundle.priors, given, index.refer_below, index.balanced)
+        return kept, karyotype_of_cell(logs, index.priors, given, index.refer_below, index.balanced)
 
     def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}

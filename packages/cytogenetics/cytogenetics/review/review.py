@@ -52,7 +52,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
     try:
         import uvicorn
 
-        from cytogenetics.review.server import HOST, Reader, ReviewServer, review_app
+        from cytogenetics.review.server import HOST, ReviewServer, review_app
     except ImportError as error:
         raise UserError(
             f"the review page needs {error.name}: pip install -c constraints.txt starlette uvicorn"
@@ -76,7 +76,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
             servers = {}
             for name in names:
                 token = secrets.token_urlsafe(24)
-                servers[token] = ReviewServer(reviewed, log, Reader(name, blind))
+                servers[token] = ReviewServer(reviewed, log, name, blind)
                 say(f"http://{HOST}:{listener.getsockname()[1]}/{token}/", f"reader {name}; decisions: {path}")
             say("Ctrl-C ends the review")
             app = review_app(servers)

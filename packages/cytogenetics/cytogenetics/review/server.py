@@ -39,14 +39,6 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Who reviews, and whether the predictions are hidden."""
-
-    name: str
-    blind: bool
-
-
-@dataclass(frozen=True)
 class Asked:
     """What the page asks for: see `Decision`; ``lines`` is how many decisions of the item it has seen."""
 
@@ -65,16 +57,17 @@ _ASKED = TypeAdapter(Asked)
 
 
 class ReviewServer:
-    """The answers to the page's requests, one after another."""
+    """The answers to a reader's requests, one after another; where ``blind``, predictions are hidden."""
 
-    def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: Reader) -> None:
+    def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: str, blind: bool) -> None:
         self.reviewed = reviewed
         self._log = log
         self._reader = reader
+        self._blind = blind
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
         self._states = log.states
         self._cases: dict[str, list[str]] = {}  # the items of each case of several
-        for line in reviewed.queue(reader.blind):
+        for line in reviewed.queue(blind):
             if line.get("case"):
                 self._cases.setdefault(line["case"], []).append(line["stem"])
 
@@ -85,11 +78,10 @@ class ReviewServer:
     async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
         self._refresh()
-        blind = self._reader.blind
-        lines = self.reviewed.queue(blind)
+        lines = self.reviewed.queue(self._blind)
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
-        session = {"reader": self._reader.name, "blind": blind, "notes": list(self.reviewed.notes)}
+        session = {"reader": self._reader, "blind": self._blind, "notes": list(self.reviewed.notes)}
         session["result"] = self.reviewed.result(self._log)
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
@@ -117,11 +109,11 @@ class ReviewServer:
         decision = Decision(
             action=asked.action,
             cell=stem,
-            reader=self._reader.name,
+            reader=self._reader,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(asked.seconds, 3),
             model=self.reviewed.model,
-            blind=self._reader.blind,
+            blind=self._blind,
             **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
@@ -158,14 +150,14 @@ class ReviewServer:
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:
             decisions = self._decisions(stem)
-            shown = self.reviewed.shown(stem, decisions, self._reader.blind)
+            shown = self.reviewed.shown(stem, decisions, self._blind)
             shown |= {"state": decisions.state, "note": decisions.note, "lines": decisions.lines}
             rejected = decisions.rejection and decisions.rejection.text
             self._shown[stem] = shown | {"rejected": rejected, "undoable": bool(decisions.actions)}
         return self._shown[stem]
 
     def _decisions(self, stem: str) -> CellDecisions:
-        return self._log.states.get((self._reader.name, stem), CellDecisions())
+        return self._log.states.get((self._reader, stem), CellDecisions())
 
     def _stem(self, request: Request) -> str:
         stem = str(request.path_params["stem"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cytogenetics.config.sources import CompositionConfig
+from cytogenetics.config.sources import ComposedKaryogramsConfig
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Metaphase, read_metaphase
 from cytogenetics.synthesis.numerical import derive
@@ -31,7 +31,7 @@ _Karyogram = tuple[Metaphase, dict[str, Any]]  # a cell, and its row of the tabl
 
 
 def write_karyograms(
-    data: CompositionConfig, chromosomes: Manifest, used: Collection[str], folder: Path, progress: bool = True
+    data: ComposedKaryogramsConfig, chromosomes: Manifest, used: Collection[str], folder: Path, progress: bool = True
 ) -> None:
     """Write the karyograms of cells, and of what is derived from the normal ones, to a folder.
 
@@ -70,14 +70,7 @@ def read_karyograms(folder: Path) -> pd.DataFrame:
     return read_csv(folder / KARYOGRAMS, dtype=str, keep_default_na=False)
 
 
-def captions(manifest: Manifest) -> dict[str, list[str]]:
-    """Return what is written below each karyogram, by its name: kind, origin and karyotype."""
-    table = read_karyograms(manifest.root)
-    titles = table["kind"] + " (" + table["origin"] + "): " + table["image_id"]
-    return dict(zip(table["image_id"], map(list, zip(titles, table["iscn"], strict=True)), strict=True))
-
-
-def _derive_all(cells: Sequence[Metaphase], data: CompositionConfig) -> Iterator[_Karyogram]:
+def _derive_all(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> Iterator[_Karyogram]:
     """Derive kind by kind from normal cells, once from each per kind, the least used ones first."""
     normal = [cell for cell in cells if cell.karyotype.label == NORMAL]
     uses = np.zeros(len(normal), np.int64)
@@ -104,7 +97,7 @@ def _generator(*key: int | str) -> np.random.Generator:
     return np.random.default_rng(int(sha256_of_value(key)[:16], 16))
 
 
-def _write_all(karyograms: Sequence[_Karyogram], data: CompositionConfig, folder: Path, progress: bool) -> None:
+def _write_all(karyograms: Sequence[_Karyogram], data: ComposedKaryogramsConfig, folder: Path, progress: bool) -> None:
     # Whatever a table holds, a file stays within the folder, and apart from the others.
     stems = safe_stems(row["image_id"] for _, row in karyograms)
     layout = SheetLayout(**dict(data.sheet))

@@ -34,7 +34,6 @@ class PlacedChromosome:
     box: np.ndarray  # as an annotator draws it: left, top, right, bottom in pixels, float32, shape (4,)
     corner: tuple[int, int]  # x and y of the upper left corner of the mask in the picture
     mask: np.ndarray  # bool, shape (H, W): where the chromosome is, also where another lies above it
-    angle: float | None  # of the short arm's end, clockwise from upwards, 0 to below 360 degrees; None: not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +46,10 @@ class MetaphasePicture:
 
 @dataclass(frozen=True, eq=False)
 class _Turned:
-    """A chromosome at an angle."""
+    """A chromosome that is turned."""
 
     light: np.ndarray  # transmitted, relative to the ground, float32, shape (H, W), 0 to 1; 1 outside the mask
     mask: np.ndarray  # bool, shape (H, W)
-    angle: float  # degrees, clockwise
 
     @property
     def sides(self) -> np.ndarray:
@@ -62,7 +60,6 @@ class _Turned:
 def compose_metaphase(
     chromosomes: Sequence[Chromosome],
     rng: np.random.Generator,
-    upright: bool = True,
     scale: float = 1.0,
     boxes: np.ndarray | None = None,
 ) -> MetaphasePicture:
@@ -71,7 +68,6 @@ def compose_metaphase(
     Args:
         chromosomes: Synthetic ones, or cut out of real pictures.
         rng: What the places, the angles and the ground are drawn by.
-        upright: Whether their short arms are up; otherwise their angles in the picture are not known.
         scale: Pixels of the picture per pixel of a chromosome.
         boxes: The places, such as those of a real metaphase: left, top, right, bottom in pixels, not negative, shape
             (chromosomes, 4). Each chromosome is turned so that it fills its box. None: places are drawn.
@@ -92,8 +88,7 @@ def compose_metaphase(
         light[y : end[1], x : end[0]] *= one.light
         margins = rng.normal(MARGIN, MARGIN_SPREAD, 4).clip(0) * (-1, -1, 1, 1)
         box = (np.array([x, y, *end]) + margins).clip(0, (width, height, width, height)).astype(np.float32)
-        angle = one.angle if upright else None
-        placed.append(PlacedChromosome(source.label, box, (x, y), one.mask, angle))
+        placed.append(PlacedChromosome(source.label, box, (x, y), one.mask))
     _add_nuclei(light, np.array([one.box for one in placed]), rng)
     return MetaphasePicture(_photograph(light, rng), tuple(placed))
 
@@ -112,7 +107,7 @@ def _turn(chromosome: Chromosome, angle: float, scale: float) -> _Turned:
     light = np.where(mask, np.minimum(pixels / np.float32(ground), 1), 1).astype(np.float32)
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     inside = np.s_[y : y + height, x : x + width]
-    return _Turned(light[inside], mask[inside], float(angle % 360))
+    return _Turned(light[inside], mask[inside])
 
 
 def _fit(chromosome: Chromosome, box: np.ndarray, scale: float, rng: np.random.Generator) -> _Turned:

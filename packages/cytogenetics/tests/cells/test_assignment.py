@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from cytogenetics.cells.assignment import CHROMOSOMES, numbered_cells, refusal, unassignable
-from cytogenetics.cells.cell_posteriors import assign_cells
+from cytogenetics.cells.assignment import CHROMOSOMES, assign_cells, numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import karyotype_posterior
 from karyocyte.common.errors import UserError

@@ -8,9 +8,8 @@ import pytest
 from sklearn import metrics as reference
 
 from cytogenetics.cells.assigned import CELL_METRICS, cells_table
-from cytogenetics.cells.assignment import numbered_cells
+from cytogenetics.cells.assignment import assign_cells, numbered_cells
 from cytogenetics.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
-from cytogenetics.cells.cell_posteriors import assign_cells
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool

@@ -47,12 +47,14 @@ def test_labels_that_a_training_reads(output, tmp_path):
 
 
 def test_the_page_is_served_until_ctrl_c(output):
+    approve(output / "decisions.jsonl", "reader1", MALE)  # and a server was killed before it wrote that
     command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline()).group()
         lines = [process.stdout.readline() for _ in range(2)]
         assert "decisions.jsonl" in lines[0]
+        assert len(pd.read_csv(output / "approved" / "approved.csv")) == 1
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert "Review of karyotypes" in answer.read().decode()
         with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -60,7 +62,7 @@ def test_the_page_is_served_until_ctrl_c(output):
     finally:
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=30)
-    assert "0 cells of 2 approved" in rest
+    assert "1 cell of 2 approved" in rest
     assert str(output / "approved" / "index.html") in "".join(rest.split())
     assert not errors
 

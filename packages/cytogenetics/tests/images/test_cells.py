@@ -31,8 +31,7 @@ def found(place, tmp_path):
             {(None, "cell2"): ["cell2/a.png", "cell2/b.png"], (None, "cell10"): ["cell10/a.png"]},
         ),
         (["p/c1/a.png", "q/c1/a.png"], {("p", "c1"): ["p/c1/a.png"], ("q", "c1"): ["q/c1/a.png"]}),
-        (["x/p/c/a.png"], {("x/p", "c"): ["x/p/c/a.png"]}),
-        (["a.png", "c/a.png"], {(None, "root"): ["a.png"], (None, "c"): ["c/a.png"]}),
+        (["x/p/c/a.png", "a.png"], {(None, "root"): ["a.png"], ("x/p", "c"): ["x/p/c/a.png"]}),
     ],
 )
 def test_folders_are_cells_and_those_above_are_cases(tmp_path, paths, expected):
@@ -43,11 +42,9 @@ def test_folders_are_cells_and_those_above_are_cases(tmp_path, paths, expected):
     ("paths", "expected"),
     [
         (["c1/a.png", "c2/a.png"], [(None, "c1"), (None, "c2")]),
-        (["packed/c1/a.png", "packed/c2/a.png"], [(None, "c1"), (None, "c2")]),
         (["cells/c1/a.png", "cells/c2/a.png"], [(None, "c1"), (None, "c2")]),
         (["cells/p/c1/a.png", "cells/q/c1/a.png"], [("p", "c1"), ("q", "c1")]),
         (["p/c1/a.png", "q/c1/a.png"], [("p", "c1"), ("q", "c1")]),
-        (["c1/a.png"], [(None, "c1")]),
         (["a.png"], [(None, "packed")]),
     ],
 )

@@ -138,10 +138,3 @@ def test_what_is_rejected_fixes_nothing(tmp_path):
     move = decision("move", cell="c1", image="c1/a.png", to="3", from_class="4")
     with pytest.raises(UserError, match="fixes nothing"):
         read_fixed(decided(tmp_path, move, decision("reject", cell="c1", text="blurred")))
-
-
-def test_exported_labels_name_files_relative_to_themselves(tmp_path):
-    folder = tmp_path / "cells"
-    cells = [Cell("c", None, (ImageFile(folder / "a.png", "c/a.png", ()),))]
-    table = write_table(tmp_path / "tables" / "labels.csv", [{"path": "../cells/a.png", "class": "7", "cell_id": "c"}])
-    assert read_fixed(table, cells) == [{"c/a.png": "7"}]

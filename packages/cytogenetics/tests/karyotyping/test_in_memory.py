@@ -6,11 +6,10 @@ import pytest
 import cytogenetics
 import karyocyte
 from cytogenetics.commands.karyotype import app as karyotype
-from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
 from datamodules.io.decode import read_image
 from karyocyte.common.errors import UserError
-from karyocyte.config.sources import SyntheticChromosomesConfig
+from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.terminal import run_app
@@ -33,7 +32,7 @@ def test_the_chromosomes_of_cells_and_the_picture_of_a_metaphase_are_named_as_by
         cells[name] = [read_image(root / path) for path in of_cell["path"]]
         for number, image in enumerate(cells[name], start=1):
             write_image(tmp_path / "cells" / name / f"{number:06}.png", image)
-    picture = draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0).pixels
+    picture = drawn_metaphase().pixels
     write_image(tmp_path / "pictures" / "one.png", picture)
     model = karyocyte.load(BUILT_IN)
     for place, images in (("cells", cells), ("pictures", {"one": picture})):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,8 +9,6 @@ import torch
 
 from cytogenetics.commands.karyotype import app as karyotype
 from cytogenetics.karyotyping import karyotype_request
-from cytogenetics.review.cells import CellReview
-from cytogenetics.review.decisions import CellDecisions
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -83,17 +80,6 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     assert differences.abs().max() > 0.003
 
 
-def test_the_review_of_cells_has_the_reasons_of_the_table(portable, data, tables, tmp_path):
-    cells = tables("out", portable, data / "two.csv", "refer_expected_wrong=0.3")[0]
-    review = CellReview(tmp_path / "out")  # the most doubtful first
-    reasons = dict(zip(cells["karyogram"].map(lambda path: Path(path).stem), cells["reason"], strict=True))
-    assert set(review.stems) == set(reasons)
-    for stem, reason in reasons.items():
-        shown = "; ".join(review.shown(stem, CellDecisions(), blind=False)["reasons"])
-        assert "of 46, above 0.3" in shown
-        assert reason.startswith(shown)
-
-
 def test_karyotypes_without_torch(portable, data, tables, tmp_path):
     cells = data / "two.csv"
     done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--output", tmp_path / "without")
@@ -125,13 +111,10 @@ def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(
     assert "init_from does not list its training images: test on its own fold, or on new images" in lines
 
 
-def test_wrong_options(run, portable, data, tmp_path):
+def test_wrong_options(portable, data, tmp_path):
     def refused(*arguments):
         return error_of(run_app(karyotype, *arguments, "--output", tmp_path / "new", code=1))
 
-    assert "it predicts alone" in refused(portable, run, data)
-    assert "it predicts alone" in refused(run, portable, data)
-    assert "runtime=onnx is for portable models" in refused(run, data, "runtime=onnx")
     assert "no cells are named" in refused(portable)
     shutil.copytree(portable, tmp_path / "old")
     content = json.loads((portable / "model.json").read_text())

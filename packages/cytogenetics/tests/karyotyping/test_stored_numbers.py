@@ -6,11 +6,10 @@ import pandas as pd
 import pytest
 
 from cytogenetics.commands.karyotype import app
-from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
-from karyocyte.config.sources import SyntheticChromosomesConfig
+from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import write_image
@@ -24,7 +23,7 @@ def output(request, tmp_path):
     """The output for a cell of single chromosomes, or for the picture of a metaphase, whose boxes are in doubt."""
     place = tmp_path / "pictures"
     if request.param == "metaphases":
-        write_image(place / "one.png", draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0).pixels)
+        write_image(place / "one.png", drawn_metaphase().pixels)
     else:
         place = write_chromosomes(tmp_path / "set", cases=1) / "labels.csv"
     run_app(app, place, "--output", tmp_path / "out", f"input={request.param}")

@@ -74,6 +74,6 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
         summaries.append(
             CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
         )
-    priors = KaryotypePriors().model_dump(include=set(KaryotypePriors.model_fields))
-    write_bundle(folder, ReviewIndex("0123456789abcdef", ["outputs/run"], priors, True, 0.95, summaries), named)
+    index = ReviewIndex("0123456789abcdef", ["outputs/run"], KaryotypePriors(), True, 0.95, summaries)
+    write_bundle(folder, index, named)
     return ReviewBundle(output)

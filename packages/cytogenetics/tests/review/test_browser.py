@@ -12,7 +12,6 @@ from cytogenetics.review.cell_bundle import write_bundle
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
-from cytogenetics.review.server import Reader
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.predicted import write_table
@@ -47,8 +46,7 @@ def review(tmp_path):
     with ExitStack() as stack:
 
         def start(output, blind=False):
-            reader = Reader("reader1", blind)
-            return stack.enter_context(served(open_review(output), tmp_path / "decisions.jsonl", reader))
+            return stack.enter_context(served(open_review(output), tmp_path / "decisions.jsonl", blind))
 
         yield start
 

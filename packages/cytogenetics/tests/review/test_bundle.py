@@ -9,7 +9,7 @@ from cytogenetics.review.cell_bundle import ReviewBundle
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import write_cells
 
-STEMS = ("../../secret", "/etc/passwd", "a\0", "", "a/b", "..\\a")
+STEMS = ("../../secret", "a\0", "", "..\\a")
 
 
 @pytest.mark.parametrize(

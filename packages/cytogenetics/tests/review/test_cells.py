@@ -25,26 +25,7 @@ def moved(image, to):
     return CellDecisions([decision("move", cell="c1", image=image, to=to)])
 
 
-def classes_of(shown):
-    return [one["class"] for one in shown["files"]]
-
-
-def test_without_decisions_it_is_the_joint_assignment(review):
-    shown = review.shown("c1", CellDecisions(), blind=False)
-    assert classes_of(shown) == MALE
-    assert shown["result"] == "46,XY"
-    others = shown["files"][8]["others"]
-    assert others[0][0] == "4"
-    assert others == sorted(others, key=lambda other: -other[1])
-
-
-def test_others_are_assigned_around_a_fixed_chromosome(review):
-    # A 4 that is said to be a 5 pushes the 5 that resembles a 4 to class 4.
-    shown = review.shown("c1", moved("c1/06.png", "5"), blind=False)
-    assert shown["files"][6]["class"] == "5"
-    assert shown["files"][6]["fixed"]
-    assert shown["files"][8]["class"] == "4"
-    assert shown["result"] == "46,XY"
+def test_what_is_no_chromosome_is_counted_no_more(review):
     shown = review.shown("c1", moved("c1/45.png", "none"), blind=False)
     assert shown["result"] == "45,X"
     assert shown["counts"]["Y"] == 0

@@ -166,8 +166,6 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     ("keys", "message"),
     [
         ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
-        ({"positive_class": None}, "`data.positive_class=abnormal` or `data.positive_class=normal`"),
-        ({"positive_class": "trisomy"}, "data.positive_class=trisomy is no class"),
         ({"sheet": {"size": (40, 40), "labels": False}}, r"data.sheet.size=\[40,40\] leaves no room"),
         ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set `data.chromosomes.cell_column="),
         (

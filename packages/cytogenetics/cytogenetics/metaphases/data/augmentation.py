@@ -1,4 +1,4 @@
-"""Random transforms of pictures with boxes: a pure function of (seed, epoch, picture)."""
+"""Random transforms of pictures with boxes, and of their light alone: pure functions of (seed, epoch, picture)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -113,3 +113,23 @@ def _turns(config: TransformConfig) -> list[Any]:
     if config.rotations:
         return [A.RandomRotate90(p=config.probability)]
     return [A.HorizontalFlip(p=config.probability), A.VerticalFlip(p=config.probability)] * config.flips
+
+
+def light_operations(light: TransformConfig | None) -> list[Any]:
+    """Return the operations of ``transform``; none without it.
+
+    Raises:
+        UserError: One moves pixels.
+    """
+    operations: list[Any] = chosen_operations(light) if light else []
+    if light and (light.flips or light.rotations or any(isinstance(step, A.DualTransform) for step in operations)):
+        raise UserError("masks and boxes are not moved: of transform, only brightness, gamma, noise and blur count")
+    return operations
+
+
+def change_light(picture: np.ndarray, operations: list[Any], seed: int) -> np.ndarray:
+    """Return a picture, uint8 gray, shape (H, W), in another light."""
+    for number, step in enumerate(operations):
+        step.set_random_seed((seed + number) % 2**32)
+        picture = step(image=picture)["image"]
+    return picture

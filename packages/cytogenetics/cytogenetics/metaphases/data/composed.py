@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from cytogenetics.metaphases.data.augmentation import change_light, light_operations
 from cytogenetics.metaphases.data.cut_out import crop_boxes, cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.data.light import change_light, light_operations
 from cytogenetics.synthesis.metaphase import Chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
 from datamodules.io.decode import read_image
@@ -80,7 +80,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         rng = np.random.default_rng(seed)
         layout = np.maximum(self.manifest.frame["boxes"].iloc[row], 0)
         chosen = [self.chromosomes[number] for number in rng.integers(len(self.chromosomes), size=len(layout))]
-        composed = compose_metaphase(chosen, rng, upright=False, boxes=layout)
+        composed = compose_metaphase(chosen, rng, boxes=layout)
         picture = network_picture(np.repeat(composed.pixels[..., None], 3, axis=2), 1.0)
         picture = change_light(picture, self.light, seed)
         crops = crop_boxes(picture, np.array([one.box for one in composed.chromosomes]))

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from cytogenetics.config.networks import REFINED_SIDE as SIDE
 from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
+from cytogenetics.metaphases.data.augmentation import change_light, light_operations
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from cytogenetics.metaphases.data.light import change_light, light_operations
 from cytogenetics.metaphases.networks.refiner import UNIT
 from datamodules.io.decode import read_image
 from datamodules.manifest.leakage import seen_by_start

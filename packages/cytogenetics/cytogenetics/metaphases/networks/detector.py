@@ -9,8 +9,7 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from cytogenetics.images.boxes import overlaps
-from cytogenetics.metaphases.networks.matching import average_precision, match
+from cytogenetics.images.boxes import average_precision, match, overlaps
 from cytogenetics.metaphases.networks.network import CentreDecoder, Maps, decode, levels_of
 from cytogenetics.metaphases.networks.targets import SIDES_WEIGHT, detection_loss
 from cytogenetics.portable.pictures import PictureNetworks

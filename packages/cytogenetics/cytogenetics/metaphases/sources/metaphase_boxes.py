@@ -117,7 +117,7 @@ def _label(name: str, where: str) -> int:
 
 
 def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
-    """Write the boxes and angles of composed pictures, by their file names, as COCO json."""
+    """Write the boxes of composed pictures, by their file names, as COCO json."""
     categories = [{"id": number, "name": name} for number, name in enumerate(CHROMOSOMES, 1)]
     images = []
     annotations: list[dict[str, Any]] = []
@@ -126,9 +126,8 @@ def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         for one in picture.chromosomes:
             left, top, right, bottom = one.box.tolist()
-            facts = {"category_id": CHROMOSOMES.index(one.label) + 1, "angle": one.angle}
-            box = [left, top, right - left, bottom - top]
-            annotations.append({"id": len(annotations) + 1, "image_id": number, "bbox": box, **facts})
+            of_box = {"bbox": [left, top, right - left, bottom - top], "category_id": CHROMOSOMES.index(one.label) + 1}
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **of_box})
     write_json(file, {"images": images, "categories": categories, "annotations": annotations})
 
 

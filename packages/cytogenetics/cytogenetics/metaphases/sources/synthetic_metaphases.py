@@ -39,8 +39,8 @@ _CASE = r"^(?P<subject>.+)\."
 def list_synthetic_metaphases(data: SyntheticMetaphasesConfig, context: SourceContext) -> Manifest:
     """Compose the pictures of these settings into ``<cache_dir>/synthetic-metaphases-<hash>/``, once, and list them.
 
-    The cells are those of the source ``synthetic_chromosomes``. Beside the pictures are the boxes and the angles of the
-    chromosomes, as COCO json; the masks can be had from `draw_metaphase`.
+    The cells are those of the source ``synthetic_chromosomes``. Beside the pictures are the boxes of the chromosomes,
+    as COCO json; the masks can be had from `draw_metaphase`.
 
     Raises:
         UserError: There are fewer cells than cases.
@@ -61,7 +61,7 @@ def list_synthetic_metaphases(data: SyntheticMetaphasesConfig, context: SourceCo
 
 
 def draw_metaphase(data: DrawnCellsConfig, cell: int) -> MetaphasePicture:
-    """Draw a picture with boxes, masks and angles of its chromosomes: a function of settings and cell."""
+    """Draw a picture with boxes and masks of its chromosomes: a function of settings and cell."""
     rng = np.random.default_rng([data.seed, _STREAM, cell])
     contrast = rng.uniform(0.45, 0.7)
     depth = rng.uniform(0.2, 0.35)

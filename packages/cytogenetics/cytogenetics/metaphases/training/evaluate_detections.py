@@ -8,11 +8,9 @@ import pandas as pd
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
-from cytogenetics.images.boxes import overlaps
+from cytogenetics.images.boxes import average_precision, match, overlaps
 from cytogenetics.metaphases.networks.detector import LEVELS
-from cytogenetics.metaphases.networks.matching import average_precision, match
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.types.table import Table
 
 SIDES = ["left", "top", "right", "bottom"]
 CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross
@@ -118,12 +116,6 @@ def choose_box_threshold(validation: Detected) -> float:
         right = validation.found["ap50"][validation.found["score"] >= threshold]
         best.append(2 * right.sum() / max(len(right) + boxes, 1))
     return float(THRESHOLDS[int(np.argmax(best))])
-
-
-def results_table(results: pd.DataFrame) -> Table:
-    """Return the table for the terminal."""
-    shown = results.assign(metric=results["metric"].replace(WORDS))
-    return Table.of_frame("Detected chromosomes on the test pictures", shown, reading=READING)
 
 
 def _share(part: pd.Series, whole: pd.Series) -> float:

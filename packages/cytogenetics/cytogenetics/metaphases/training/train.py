@@ -12,14 +12,16 @@ from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import MONITORS, Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
 from cytogenetics.metaphases.training.evaluate_detections import (
+    READING,
     SIDES,
+    WORDS,
     Detected,
     calibrate,
     evaluate_detections,
-    results_table,
 )
 from cytogenetics.metaphases.training.steps import Found, fit_and_predict, load_start, report, settings_of
 from datamodules.split_datamodule import SplitDataModule
+from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 
@@ -57,7 +59,9 @@ def report_detections(folder: Path, config: DetectorConfig, data: SplitDataModul
     found = pd.read_parquet(folder / DETECTIONS)
     validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))
     results = evaluate_detections(validation, test, config.evaluation.confidence)
-    report(folder, RESULTS, results, results_table(results), {"calibration": calibrate(validation)})
+    shown = results.assign(metric=results["metric"].replace(WORDS))
+    table = Table.of_frame("Detected chromosomes on the test pictures", shown, reading=READING)
+    report(folder, RESULTS, results, table, {"calibration": calibrate(validation)})
 
 
 DETECTION = Recipe(MetaphaseDataModule, build_detector, partial(fit_and_predict, write=write_boxes), report_detections)

@@ -1,10 +1,14 @@
 """Writes tiny sets of metaphases, in the layout of Tseng et al. (2023)."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
+from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
+from karyocyte.config.sources import SyntheticChromosomesConfig
 from tests.helpers.images import write_image
 
 ALONE = (("A1", (2, 3, 26, 44)), ("X", (30, 5, 60, 44)))  # which overlap no other
@@ -16,6 +20,12 @@ LISTS = {
     "number_abnormalities.csv": 'filename,chromosome numbers,description\n1050041.jpg,47,"X, Y"\n1999991.jpg,47,\n',
 }
 SIZE = (64, 48)  # width and height
+
+
+@cache
+def drawn_metaphase() -> MetaphasePicture:
+    """A composed picture of a whole metaphase."""
+    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
 
 
 def write_picture(path: Path, seed: int) -> Path:

@@ -30,5 +30,7 @@ def test_chromosomes_are_taken_of_boxes_that_overlap_no_other(tmp_path):
 def test_pictures_are_composed_anew_in_each_epoch_unless_the_key_says_otherwise(tmp_path, each_epoch):
     light = TransformConfig(each_epoch=each_epoch)
     pictures = composed(tmp_path, ALONE, light)
-    first, later = (pictures.__getitems__([(epoch, 0)])["image"] for epoch in (0, 1))
-    assert torch.equal(first, later) == (not each_epoch)
+    first, later = (pictures.__getitems__([(epoch, 0)]) for epoch in (0, 1))
+    assert torch.equal(first["image"], later["image"]) == (not each_epoch)
+    assert set(first["index"].tolist()) == {0}
+    assert first["mask"].flatten(1).any(dim=1).all()

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from cytogenetics.metaphases.data.cut_out import SIDE, crop_boxes, cut_out, cut_out_by, network_picture
-from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
-from karyocyte.config.sources import SyntheticChromosomesConfig
+from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 
 
 @pytest.fixture(scope="module")
 def picture():
-    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+    return drawn_metaphase()
 
 
 def gray(picture):

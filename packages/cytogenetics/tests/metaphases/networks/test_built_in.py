@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
-from cytogenetics.images.boxes import overlaps
+from cytogenetics.images.boxes import match, overlaps
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
 from cytogenetics.metaphases.networks.cutter import Cutter
-from cytogenetics.metaphases.networks.matching import match
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
 from karyocyte.common.paths import ROOT
-from karyocyte.config.sources import SyntheticChromosomesConfig
 from karyocyte.runs.portable import read_description
+from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 
 MODELS = ROOT / "models"
 MOST_BYTES = 22_000_000  # of all models of karyotypes
@@ -22,7 +20,7 @@ PICTURE_NETWORKS = {"metaphases": "detector", "metaphases_turned": "detector", "
 
 @pytest.fixture(scope="module")
 def drawn():
-    return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+    return drawn_metaphase()
 
 
 def picture_of(drawn, scale):

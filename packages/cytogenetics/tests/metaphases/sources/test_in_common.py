@@ -28,14 +28,5 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     core.test_images_classes_subjects_and_parts(tmp_path, name)
 
 
-@pytest.mark.parametrize("top", ["", "top/"])
-def test_a_zip_holds_the_same_images(tmp_path, top):
-    core.test_a_zip_holds_the_same_images(tmp_path, "metaphases", top)
-
-
-def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path):
-    core.test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, "metaphases")
-
-
 def test_images_are_written_once_and_again_where_one_is_missing(listed, monkeypatch):  # noqa: F811
     core.test_images_are_written_once_and_again_where_one_is_missing(listed, "synthetic_metaphases", monkeypatch)

@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cytogenetics.metaphases.data.composed import ComposedBoxes
 from cytogenetics.metaphases.data.cut_out import cut_out_by
-from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.cutter import Cutter, agreement
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.trained import load
@@ -74,25 +72,6 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
 def test_what_does_not_fit_is_refused(tmp_path, run, override, words):
     with pytest.raises(UserError, match=words):
         train.run(config(tmp_path, drawn(run), override))
-
-
-def test_a_cutter_starts_from_another_one(tmp_path, run):
-    first = load(run.folder, Cutter).module.state_dict()
-    _, module, contents = train.prepare(config(tmp_path, drawn(run), f'init_from="{run.folder}"', "seed=1"))
-    assert contents["init_from"] is not None
-    for name, value in module.state_dict().items():
-        assert torch.equal(value, first[name].cpu())
-
-
-def test_composed_boxes_are_drawn_anew_in_each_epoch(tmp_path):
-    keys = {"cells": 3, "cases": 3, "cache_dir": str(tmp_path)}
-    data = MetaphaseDataModule(data="synthetic_metaphases", progress=False, **keys)
-    boxes = ComposedBoxes(data.manifest, np.arange(3), seed=0)
-    first, again, later = (boxes.__getitems__([key]) for key in ((0, 1), (0, 1), (1, 1)))
-    assert torch.equal(first["image"], again["image"])
-    assert not torch.equal(first["image"], later["image"])
-    assert set(first["index"].tolist()) == {1}
-    assert first["mask"].flatten(1).any(dim=1).all()
 
 
 def test_agreement_is_intersection_over_union_and_the_share_beyond():

@@ -31,10 +31,15 @@ def config(tmp_path, root, *overrides):
     return small_config(tmp_path, f"data_dir={root}", *DATA, *overrides, primary="detector", data=["data=metaphases"])
 
 
-def test_a_detector_is_trained_once_and_leaves_its_detections(tmp_path, root, capsys):
-    chosen = config(tmp_path, root)
-    folder = train.run(chosen)
-    assert "average precision at IoU 0.75" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def trained(root, tmp_path_factory):
+    """The configuration and the folder of a detector's run."""
+    chosen = config(tmp_path_factory.mktemp("detector"), root)
+    return chosen, train.run(chosen)
+
+
+def test_a_detector_is_trained_once_and_leaves_its_detections(trained, capsys):
+    chosen, folder = trained
     run = Run(folder)
     assert run.is_finished
     found = pd.read_parquet(folder / "detections.parquet")
@@ -49,11 +54,12 @@ def test_a_detector_is_trained_once_and_leaves_its_detections(tmp_path, root, ca
         _ = run.config
     written = (folder / "detections.parquet").stat().st_mtime_ns
     assert train.run(chosen) == folder
+    assert "average precision at IoU 0.75" in capsys.readouterr().out
     assert (folder / "detections.parquet").stat().st_mtime_ns == written
 
 
-def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
-    folder = train.run(config(tmp_path, root))
+def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
+    _, folder = trained
     run_app(export, folder, "--output", tmp_path / "exported", "--half", "--licence", "of the test")
     picture = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -81,17 +87,3 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root):
         load(tmp_path / "exported", Detector)
     with pytest.raises(UserError, match="holds no detector"):
         load(tmp_path, Detector)
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("decoder.width=12", "decoder.width: .* a multiple of 8"),
-        ("callbacks.monitor=val/auc", "choose one of val/loss, val/ap50, val/ap75"),
-        ("model=mobilenetv2", "set model=resnet18"),
-    ],
-)
-def test_what_is_no_detector_is_refused(override, words, tmp_path, root):
-    overrides = [override, *(["model.cut=null"] if "mobilenet" in override else [])]
-    with pytest.raises(UserError, match=words):
-        train.run(config(tmp_path, root, *overrides))
