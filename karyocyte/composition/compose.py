@@ -161,7 +161,7 @@ def _not_composed(key: str, added: str, primary: str) -> str:
         known += keys
     if key in known or _is_of_mapping(key, model):
         return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
-    return unknown_key(key, known, primary)
+    return unknown_key(key, known)
 
 
 def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:

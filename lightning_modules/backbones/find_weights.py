@@ -6,7 +6,6 @@ network up to a module; the name means this file where the network is cut there.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -52,7 +51,7 @@ class SideFile(StrictModel):
     std: tuple[float, float, float]
     interpolation: str
     input_size: tuple[int, int, int]  # (channels, height, width) of the images
-    covers: str  # which modules the file holds, for people; "(cut: <module>)" in it is offered when keys are missing
+    covers: str  # which modules the file holds, for people
     freeze_batchnorm: bool  # true where BatchNorm was folded into the convolutions: training must leave its statistics
     source: str | None = None
     licence: str | None = None
@@ -260,9 +259,7 @@ def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = F
         children = set(map(_child, state))
         missing = [key for key in missing if _child(key) in children]
     if missing:
-        cut = re.search(r"\(cut: ([\w.]+)\)", side.covers)
-        remedy = f"say model.cut={cut[1]}" if cut else "cut the model where the file ends"
-        remedy += ", or pretrained.missing=random"
+        remedy = "set model.cut where the file ends, or pretrained.missing=random"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
     below_removed = tuple(f"{name}." for name in backbone.removed)
     surplus = [key for key in surplus if not key.startswith(below_removed)]
