@@ -39,9 +39,9 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
     for key in run_keys():
-        folder = Path(composed.get(key) or "")
-        if not folder.name:
+        run = Path(composed.get(key) or "")
+        if not run.name:
             continue
-        found = kind_of(folder) or Run.open_finished(folder).raw_config.get("recipe")
+        found = kind_of(run) or Run.open_finished(run).raw_config.get("recipe")
         if key not in ("init_from", found):
-            raise UserError(f"{key}={folder} is no {key}: name a run of `--config-name {key}`")
+            raise UserError(f"{key}={run} is no {key}: name a run of `--config-name {key}`")
