@@ -42,12 +42,12 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 18_966  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 18_850  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 37_010,
+    "lines of the core and benchmarks": 36_753,
     "lines of packages/cytogenetics": 10_572,
-    "lines of tests of the core": 27_298,
+    "lines of tests of the core": 27_198,
     "lines of tests of packages/cytogenetics": 7_786,
 }
 COMPLEX_FUNCTIONS = (

@@ -40,11 +40,14 @@ def check_words(words: Sequence[str]) -> None:
             parts = words[position : position + 2 + (after == "=")]
             raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
         if "=" not in word:
-            experiment = (CONF / "experiment" / f"{word}.yaml").is_file()
-            instead = f"type `+experiment={word}`" if experiment else "type such as +experiment=<name> or seed=1"
-            raise UserError(
-                f"{word!r} is not key=value: {instead}; a value with blanks needs quotes: 'data_dir=my images'"
-            )
+            raise UserError(f"{word!r} is not key=value: {_instead(word)}")
+
+
+def _instead(word: str) -> str:
+    """Say what to type in place of a word that is not key=value."""
+    if (CONF / "experiment" / f"{word}.yaml").is_file():
+        return f"type `+experiment={word}`"
+    return "type such as +experiment=<name> or seed=1, and a value with blanks in quotes: 'data_dir=my images'"
 
 
 def is_multirun() -> bool:
