@@ -19,7 +19,7 @@ Name = Annotated[str | None, Option(help="Name of the ensemble.", show_default="
 
 
 def ensemble(
-    method: Literal["average", "best", "genetic"],
+    method: Literal["average", "genetic"],
     words: Words,
     output: Output,
     common: Common = False,
@@ -28,10 +28,9 @@ def ensemble(
 ) -> None:
     """Combine the predictions of several runs of the same images.
 
-    [bold]average[/bold] is the mean of the members' probabilities; nothing is fitted. [bold]best[/bold] is the member
-    with the highest weighted F1 on validation, [bold]genetic[/bold] has weights by the genetic algorithm of paper 004
-    (3.4.3.1), the keys of conf/ensemble.yaml: both are fitted on the validation images that the members share, and
-    evaluated once on their test images.
+    [bold]average[/bold] is the mean of the members' probabilities; nothing is fitted. [bold]genetic[/bold] has weights
+    by the genetic algorithm of paper 004 (3.4.3.1), the keys of conf/ensemble.yaml: they are fitted on the validation
+    images that the members share, and evaluated once on their test images.
 
     Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py
     pools; its --csv writes the figures into a table. Beside the files of any run it has ensemble.json and weights.csv.

@@ -7,13 +7,13 @@ from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.runs.names import run_word
 from karyocyte.workflows.explain.explain_request import ExplainRequest, check_options
 
-What = Literal["heatmaps", "layers", "smoothness", "summary"]
+What = Literal["heatmaps", "layers", "summary"]
 Words = Annotated[
     list[str],
     Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
 Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
-Csv = Annotated[Path | None, Option(help="summary, smoothness: table to write.")]
+Csv = Annotated[Path | None, Option(help="summary: table to write.")]
 Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 
 
@@ -24,8 +24,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     in each run's heatmaps folder; by default of each class the most certain right and wrong prediction and the most
     doubtful. An ensemble is explained by its members.
 
-    [bold]layers[/bold] draws the outputs of layers for some images, [bold]smoothness[/bold] measures how smooth they
-    are, as paper 002 compares them.
+    [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.
 
     With --out, one figure has all: heat maps of the same images side by side, by run and method, layers a row per run.
 
@@ -39,15 +38,10 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
         summarise_networks(words, depth, csv)
         return
     request = ExplainRequest.read(words, out=out)
-    from karyocyte.workflows.explain.explain_runs import (
-        draw_heat_maps,
-        draw_layers,
-        measure_smoothness,
-    )  # takes seconds: after the checks
+    # Only now: the imports take seconds.
+    from karyocyte.workflows.explain.explain_runs import draw_heat_maps, draw_layers
 
-    if what == "smoothness":
-        measure_smoothness(request, csv)
-    elif what == "layers":
+    if what == "layers":
         draw_layers(request)
     else:
         draw_heat_maps(request)

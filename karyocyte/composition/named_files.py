@@ -39,9 +39,9 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
     check_data_dir(composed, elsewhere)
     for key in run_keys():
-        network = Path(composed.get(key) or "")
-        if not network.name:
+        run = Path(composed.get(key) or "")
+        if not run.name:
             continue
-        found = kind_of(network) or Run.open_finished(network).raw_config.get("recipe")
+        found = kind_of(run) or Run.open_finished(run).raw_config.get("recipe")
         if key not in ("init_from", found):
-            raise UserError(f"{key}={network} is no {key}: name a run of `--config-name {key}`")
+            raise UserError(f"{key}={run} is no {key}: name a run of `--config-name {key}`")

@@ -11,8 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.installed import conf_file, loaded
-from karyocyte.common.paths import ROOT
+from karyocyte.common.installed import loaded
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import SOURCES, SourceConfig
@@ -55,14 +54,11 @@ def _explain(
     key = ".".join(filter(None, (section, *parts)))
     if fault["type"] == "extra_forbidden":
         known = list(chain.from_iterable(map(known_keys, (schema, *others.values()), (section, *others))))
-        text = unknown_key(key, known, str(schema.defaults_section).partition(":")[0])
+        text = unknown_key(key, known)
     elif fault["type"] == "union_tag_invalid":
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
     elif fault["type"] == "missing":
         text = f"{key} is missing: add {key}=..."
-    elif key == "name" and fault["type"] == "string_pattern_mismatch":
-        plain = re.sub(r"[^\w.-]+", "_", fault["input"]).lstrip(".-")
-        text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
         # A whole section would bury the message.
@@ -71,8 +67,8 @@ def _explain(
     return text + f" ({len(faults) - 1} more)" * (len(faults) > 1)
 
 
-def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
-    """Return the message for an unknown dotted key; ``file`` of conf/ lists the right ones."""
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """Return the message for an unknown dotted key, with the nearest of those that are ``known``."""
     if key in ADDED_GROUPS:
         return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     if key in known:
@@ -82,13 +78,8 @@ def unknown_key(key: str, known: Sequence[str], file: str = "train") -> str:
     if "." not in key:
         choices += [f"+{group}" for group in ADDED_GROUPS]
     near = nearest(key, choices)
-    group = key.partition(".")[0]
-    if not near and group in ADDED_GROUPS:
-        file = f"{group}/*"
     if not near:
-        path = conf_file(file)
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        return f"unknown key {key}: {shown} lists the keys"
+        return f"unknown key {key}: docs/reference/configuration.md lists the keys"
     return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from karyocyte.common.errors import UserError, close_names, first_line
 from karyocyte.config.schema import HeadConfig
 from lightning_modules.backbones.heads import Layout, build_head
-from lightning_modules.backbones.truncation import ImageSize, Removed, cut_backbone, has_parameters
+from lightning_modules.backbones.truncation import ImageSize, cut_backbone, has_parameters
 from lightning_modules.networks import network_names, register_network
 
 ALL = "all"
@@ -112,8 +112,6 @@ def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **tim
         network: nn.Module = timm.create_model(name, **{**timm_args, **args})
     except Exception as error:  # models refuse their arguments, and files their loading, in many ways
         reason = first_line(error)
-        if "'pretrained_cfg'" in reason:  # timm's own networks take any argument
-            reason = f"its function must take pretrained=False and **kwargs ({reason})"
         size = "x".join(map(str, dict.fromkeys(to_2tuple(input_size))))  # one number of a square
         weights = getattr(timm_args.get("pretrained_cfg"), "file", "random")
         raise UserError(f"model.args={args} weights={weights}: {name} at {size} px: {reason}") from error
@@ -152,19 +150,11 @@ def check_modules(backbone: nn.Module, names: Sequence[str]) -> None:
     Raises:
         UserError: A name is no module, was removed by the cut, or holds no parameters.
     """
-    modules = {name: module for name, module in backbone.named_modules() if name}
-    right = [name for name, module in modules.items() if has_parameters(module)]
-    removed = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Removed))
+    right = [name for name, module in backbone.named_modules() if name and has_parameters(module)]
     for name in names:
-        if name in (ALL, HALF, *right):
-            continue
-        reason = "the backbone has no such module"
-        # What was below a removed module has no name any more.
-        if f"{name}.".startswith(removed):
-            reason = "the cut removed it"
-        elif name in modules:
-            reason = "it has no parameters to train"
-        raise UserError(f"unfreeze: {name}: {reason}; say all, half, or: {close_names(name, right)}")
+        if name not in (ALL, HALF, *right):
+            close = close_names(name, right)
+            raise UserError(f"unfreeze: {name}: the backbone has no such module to train; say all, half, or: {close}")
 
 
 def set_trainable(backbone: nn.Module, names: Sequence[str]) -> None:

@@ -1,7 +1,11 @@
-"""The file of weights that a name means: one of the user, in timm's form, of Keras, or on the hub."""
+"""The file of weights that a name means: one of the user, in timm's form, of Keras, or on the hub.
+
+A file of one's own, ``name.safetensors``, has a side file ``name.safetensors.json`` that says what it holds. In the
+folder of such files (``weights_dir``) the name alone is enough. A file ``name.trunk_to_<module>.safetensors`` holds the
+network up to a module; the name means this file where the network is cut there.
+"""
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,19 +13,22 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import timm
+import torch
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from timm.models import PretrainedCfg
 
-from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.errors import UserError, first_fault, first_line
 from karyocyte.common.keras import KERAS, check_keras, weights_name
+from karyocyte.config.base import StrictModel
 from karyocyte.config.schema import ModelConfig
-from lightning_modules.backbones.backbone import check_model_name
-from lightning_modules.backbones.local_weights import find_local, read_side_file
+from lightning_modules.backbones.backbone import Backbone, check_model_name
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
-from lightning_modules.networks import register_network
 from lightning_modules.support.compat import timm_folder_config
 
 OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
@@ -33,6 +40,21 @@ PICKLE = "pytorch_model.bin"  # where timm looks next
 # Arguments in config.json that follow from other keys: from prepare.size and the head.
 OTHER_KEYS = ("img_size", "num_classes", "in_chans")
 TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
+
+
+class SideFile(StrictModel):
+    """What a weights file holds, and how images were scaled in training: mean and std of each channel, in [0, 1]."""
+
+    model: str  # timm's name of the network, which is built with ``timm_args``
+    timm_args: dict[str, Any]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+    input_size: tuple[int, int, int]  # (channels, height, width) of the images
+    covers: str  # which modules the file holds, for people
+    freeze_batchnorm: bool  # true where BatchNorm was folded into the convolutions: training must leave its statistics
+    source: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,22 +88,16 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
             f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
         )
     weights = weights_name(weights, model.name)
-    local = find_local(weights, folders.own, model.cut) if folders.own else None
-    if local is not None:
-        return _checked_file(model, local)
-    try:
-        if model.name in KERAS and weights == KERAS[model.name].name:
-            from lightning_modules.backbones.keras_store import keras_weights  # reads HDF5 files, with h5py
+    if folders.own:
+        for name in (weights, f"{weights}.trunk_to_{model.cut}"):
+            path = folders.own / f"{name}.safetensors"
+            if path.is_file():
+                return _checked_file(model, path)
+    if model.name in KERAS and weights == KERAS[model.name].name:
+        from lightning_modules.backbones.keras_weights import keras_weights  # reads HDF5 files, with h5py
 
-            return _checked_file(model, keras_weights(model.name, folders))
-        return _of_tag(weights, check_tag(model.name, weights), folders)
-    except UserError as error:
-        others = folders.own.glob(f"{model.name}.*.safetensors") if folders.own else ()
-        # Of a trunk the module that it ends with has to be said, too.
-        choices = " or ".join(f"weights={path.stem.replace('.trunk_to_', ' model.cut=')}" for path in sorted(others))
-        if not choices:
-            raise
-        raise UserError(f"{error}; {folders.own} has other weights of {model.name}: {choices}") from error
+        return _checked_file(model, keras_weights(model.name, folders))
+    return _of_tag(weights, check_tag(model.name, weights), folders)
 
 
 def check_tag(name: str, weights: str) -> PretrainedCfg:
@@ -94,15 +110,10 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     tags = timm.list_models(f"{name}.*", pretrained=True)
     if weights in tags and (config := timm.get_pretrained_cfg(weights)):
         return config
-    architecture = weights.partition(".")[0]
-    reason = "no such tag"
-    register_network(architecture)
-    if architecture != name and timm.is_model(architecture):
-        reason = f"a tag of {architecture}, but model.name={name}"
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
     own = f"bring {weights}.safetensors and its side file to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
     others = "keras, random" if name in KERAS else "random"
-    raise UserError(f"weights={weights}: {reason}; {listed}; {own}; or {others}, or a .safetensors file")
+    raise UserError(f"weights={weights}: no such tag; {listed}; {own}; or {others}, or a .safetensors file")
 
 
 def _checked_file(model: ModelConfig, path: Path) -> FoundWeights:
@@ -121,13 +132,10 @@ def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
     try:
         facts, architecture, args = timm_folder_config(folder)
         found = PretrainedCfg(**{**facts, "file": str(path), "source": None, "custom_load": False})
-        channels = len(facts["mean"]), len(facts["std"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"weights={weights}: {folder / CONFIG} is not as timm writes it: {first_line(error)}"
         ) from error
-    if channels != (3, 3):
-        raise UserError(f"weights={weights}: {folder / CONFIG}: mean and std must have three values, for RGB images")
     if architecture != model:
         named = f"its {CONFIG} is of {architecture}, but model.name={model}"
         raise UserError(f"weights={weights}: {named}: set model.name={architecture}")
@@ -140,8 +148,6 @@ def _repository_folder(weights: str, folders: WeightsFolders) -> Path:
     """Return the folder of a repository: in ``weights_dir`` under its name, or what the hub's client has of it."""
     address = weights.removeprefix(HUB)
     name = address.partition("@")[0]
-    if not re.fullmatch(r"[^/]+/[^/]+", name):
-        raise UserError(f"weights={weights}: write {HUB}<owner>/<repository>, or {LOCAL}<folder> for a folder")
     brought = (folders.own or Path("weights_dir")) / Path(name).name
     if brought.is_dir():
         return brought
@@ -193,3 +199,81 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
         return Path(hf_hub_download(repository, names[-1], revision=revision, cache_dir=target))
     except Exception as error:  # errors of the hub, of HTTP libraries, of the disk
         raise UserError(f"{missing}, and {url} was not downloaded: {first_line(error)}; {remedy}") from error
+
+
+def read_side_file(path: Path) -> SideFile:
+    """Read the side file of the weights file ``path`` (``.json`` is added here).
+
+    Raises:
+        UserError: The weights file or the side file is missing, or the side file is not as it must be.
+    """
+    if not path.is_file():
+        raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
+    side = Path(f"{path}.json")
+    if not side.is_file():
+        keys = ", ".join(SideFile.model_json_schema()["required"])
+        raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {keys}")
+    try:
+        return SideFile.model_validate_json(side.read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{side}: {first_fault(error)}") from error
+
+
+def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:
+    """Join ``model.args`` with the arguments that the weights were trained with, without a classifier.
+
+    Raises:
+        UserError: Both name an argument with different values.
+    """
+    for key in user.keys() & side.timm_args.keys():
+        if user[key] != side.timm_args[key]:
+            raise UserError(
+                f"model.args.{key}={user[key]!r}, but {path}.json has timm_args.{key}={side.timm_args[key]!r}: "
+                "leave the first out"
+            )
+    merged = {**side.timm_args, **user}
+    if "num_classes" in merged:
+        merged["num_classes"] = 0
+    return merged
+
+
+def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> None:
+    """Load a weights file into a backbone; it may hold more below what the cut removed.
+
+    Where it ``may_lack`` whole children of the network, these keep their random weights.
+
+    Raises:
+        UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.
+    """
+    try:
+        state = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"weights={path}: not a readable safetensors file: {first_line(error)}") from error
+    try:
+        missing, surplus = backbone.module.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        remedy = "compare model.args and prepare.size with what the weights were trained with"
+        raise UserError(f"weights={path}: {str(error).splitlines()[-1].strip()} {remedy}") from error
+    # Whole modules may be drawn at random, but none in part: that would be a damaged file.
+    if may_lack:
+        children = set(map(_child, state))
+        missing = [key for key in missing if _child(key) in children]
+    if missing:
+        remedy = "set model.cut where the file ends, or pretrained.missing=random"
+        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
+    below_removed = tuple(f"{name}." for name in backbone.removed)
+    surplus = [key for key in surplus if not key.startswith(below_removed)]
+    if surplus:
+        raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
+    for key, values in backbone.module.state_dict().items():
+        if not torch.isfinite(values).all():
+            raise UserError(f"weights={path}: infinite or undefined values in {key}: the file is damaged")
+
+
+def _child(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _some(keys: list[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(keys[:3]) + more

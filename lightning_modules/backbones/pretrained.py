@@ -73,7 +73,7 @@ def build_pretrained(
 def _from_file(
     model: ModelConfig, path: Path, input_size: ImageSize, pretrained: PretrainedConfig
 ) -> tuple[Backbone, WeightsInfo]:
-    from lightning_modules.backbones.local_weights import load_file, merge_arguments, read_side_file
+    from lightning_modules.backbones.find_weights import load_file, merge_arguments, read_side_file
 
     side = read_side_file(path)
     args = merge_arguments(model.args, side, path)

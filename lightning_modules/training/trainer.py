@@ -1,15 +1,19 @@
 """Lightning's Trainer for one fit, validation or prediction."""
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_bytes
 from karyocyte.config.schema import TrainingConfig
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.ends_workers import EndsWorkers
@@ -17,9 +21,21 @@ from lightning_modules.callbacks.progress import progress_callback
 from lightning_modules.support.compat import disable_signal_handlers
 from lightning_modules.support.distributed import UnevenDDPStrategy, cluster_environment, current_world
 from lightning_modules.training.process import silence_lightning
-from lightning_modules.training.whole_files import WholeFiles
 
 NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "matmul_precision"}  # not keys of Lightning
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: a kill or a full disk in the middle leaves the old one.
+
+    Lightning would write it to the machine's folder for temporary files first, which is small on many nodes.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``; after an OSError, such as of a full disk, nothing of it is left."""
+        content = io.BytesIO()  # given a file, torch would not say that the disk is full
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getbuffer())
 
 
 def build_trainer(

@@ -26,7 +26,7 @@ from karyocyte.runs.lifecycle import begin, locked, recorded
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, write_record, write_sweep
-from lightning_modules.training.whole_files import WholeFiles
+from lightning_modules.training.trainer import WholeFiles
 from packages.cytogenetics.tests.cells.cells import make_cell_run
 from packages.cytogenetics.tests.review.bundles import decision, write_cells
 from tests.helpers.chromosomes import NUMBERS, bar

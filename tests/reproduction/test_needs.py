@@ -48,7 +48,7 @@ def test_weights_are_to_be_downloaded_or_the_runs_fail(karyograms, report):
     lines = report("001", karyograms, "data=karyograms", "weights=vgg16.tv_in1k", experiments=some)
     assert any(line.startswith("weights: vgg16, vgg16.tv_in1k: to be downloaded") for line in lines)
     (failing,) = (line for line in lines if line.startswith("will fail"))
-    assert failing.startswith("will fail: karyogram_inceptionv3, paper split: weights=vgg16.tv_in1k: a tag of vgg16")
+    assert failing.startswith("will fail: karyogram_inceptionv3, paper split: weights=vgg16.tv_in1k: no such tag")
 
 
 def test_an_honest_split_without_subjects_will_fail(karyograms, report):

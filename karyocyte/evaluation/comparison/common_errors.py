@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,9 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.pooling import merge_facts, pool
-from karyocyte.runs.uncertainty import count_votes, most_voted
 
 CONFIDENCE = 0.95
 ALL = "(every class)"  # in column ``true_class``; "all" is a class of C-NMC
-ORACLE = "at least one is right (oracle)"
-MAJORITY = "majority vote"
 
 
 @dataclass(frozen=True)
@@ -150,28 +146,17 @@ def lone_models(models: AlignedPredictions) -> pd.DataFrame:
     """Count the correct predictions of each model, and those that it alone gets right or wrong.
 
     Returns a row per model: ``model``, ``images``, ``right``, ``accuracy`` with ``low`` and ``high`` (exact, 95 %),
-    ``right_alone``, ``wrong_alone``, and for two classes both of each true class (``right_alone/<class>``). Then
-    ORACLE, a perfect choice among the models, and MAJORITY (of a tie the class with the larger mean probability).
+    ``right_alone``, ``wrong_alone``.
     """
     correct = models.correct
     votes = correct.sum(axis=0)
-    of_one = {"right_alone": correct & (votes == 1), "wrong_alone": ~correct & (votes == len(correct) - 1)}
-    rows = np.vstack([correct, votes > 0, majority(models) == models.labels])
     names = {"total": "images", "hits": "right", "value": "accuracy"}
-    table = _shares(rows.sum(axis=1), rows.shape[1]).rename(columns=names)
-    table.insert(0, "model", [*models.models, ORACLE, MAJORITY])
-    table = table[["model", "images", "right", "accuracy", "low", "high"]]
-    subsets = {"": np.ones(len(models.labels), bool)}
-    if len(models.classes) == 2:
-        subsets |= {f"/{name}": of_class for name, of_class in models.rows_by_class().items()}
-    for (suffix, subset), (name, images) in product(subsets.items(), of_one.items()):
-        table[name + suffix] = pd.Series((images & subset).sum(axis=1), dtype="Int64")
-    return table
-
-
-def majority(models: AlignedPredictions) -> np.ndarray:
-    """Return the prediction of most models, int64, shape (N,); of a tie as ``most_voted`` does."""
-    return most_voted(count_votes(models.predicted, len(models.classes)), models.probabilities.mean(axis=0))
+    table = _shares(correct.sum(axis=1), correct.shape[1]).rename(columns=names)
+    table.insert(0, "model", models.models)
+    return table[["model", "images", "right", "accuracy", "low", "high"]].assign(
+        right_alone=(correct & (votes == 1)).sum(axis=1),
+        wrong_alone=(~correct & (votes == len(correct) - 1)).sum(axis=1),
+    )
 
 
 def predictions_by_model(models: AlignedPredictions) -> pd.DataFrame:

@@ -6,20 +6,11 @@ population, and the best of several initial populations. Ours are the numbers, t
 takes a place in the next generation, and that the fittest survive. Arrays have the shape (restarts, population, ...).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.fitness import Problem
-
-
-class SearchResult(NamedTuple):
-    """The best weights of a search, float64, shape (M,), their fitness, and the number of weights tried."""
-
-    weights: np.ndarray
-    score: float
-    evaluations: int
 
 
 def normalise(genes: np.ndarray) -> np.ndarray:
@@ -92,9 +83,16 @@ def evolve(problem: Problem, config: GeneticConfig, rng: np.random.Generator) ->
     return genes, np.stack(best, axis=1)
 
 
-def fit_genetic(problem: Problem, config: GeneticConfig, seed: int) -> SearchResult:
-    """Return the best weights of all restarts."""
+def fit(problem: Problem, config: GeneticConfig, seed: int) -> Combiner:
+    """Return the combiner with the best weights of all restarts; the same seed gives the same one."""
     genes, best = evolve(problem, config, np.random.default_rng(seed))
     restart = int(best[:, -1].argmax())
     each = config.population + config.generations * (config.population - config.elites)
-    return SearchResult(genes[restart, 0], float(best[restart, -1]), config.restarts * each)
+    facts = {
+        "fitness": float(best[restart, -1]),
+        "images": len(problem.labels),
+        "seed": seed,
+        "settings": config.model_dump(mode="json"),
+        "evaluations": config.restarts * each,
+    }
+    return Combiner("genetic", genes[restart, 0], facts)

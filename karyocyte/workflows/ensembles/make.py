@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
@@ -20,9 +21,10 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest
+from karyocyte.workflows.ensembles.genetic import fit
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
-from karyocyte.workflows.ensembles.methods import AVERAGE, average_of, fit
 
+AVERAGE = "average"
 # The members of an ensemble of one fold, how they are combined, and its predictions.
 FittedEnsemble = tuple[EnsembleMembers, Combiner, Predictions]
 
@@ -78,9 +80,10 @@ def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> Non
 def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
     """Fit the ensemble of a fold, and combine its members' predictions."""
     method = request.method
-    combiner = average_of(len(ensemble.members))
+    members = len(ensemble.members)
+    combiner = Combiner(AVERAGE, np.full(members, 1 / members))
     if method != AVERAGE:
-        combiner = fit(method, ensemble.problem, request.config, request.seed)
+        combiner = fit(ensemble.problem, request.config, request.seed)
     predictions = combine(ensemble.members, combiner.combine, method, request.name)
     if method != AVERAGE:
         predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}

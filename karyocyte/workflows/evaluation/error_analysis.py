@@ -91,7 +91,7 @@ def accuracy_table(models: AlignedPredictions) -> Tables:
     """Return the accuracy of each model, and the images that it alone gets right or wrong."""
     rows = lone_models(models)
     frame = rows[["model", "right"]].copy()
-    frame.insert(0, "", pd.Series(range(1, len(models.models) + 1), dtype=object))
+    frame.insert(0, "", range(1, len(models.models) + 1))
     frame["accuracy (95 %)"] = _intervals(rows, "accuracy")
     frame["right alone"] = rows["right_alone"]
     frame["wrong alone"] = rows["wrong_alone"]

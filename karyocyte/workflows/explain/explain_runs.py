@@ -1,4 +1,4 @@
-"""What scripts/explain.py makes of runs: heat maps of test images, the outputs of layers, and how smooth they are."""
+"""What scripts/explain.py makes of runs: heat maps of test images, and the outputs of layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +16,6 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.pages.thumbnails import encode, write_pictures
 from karyocyte.evaluation.sections.examples import (
     FEW_CLASSES,
@@ -29,7 +27,6 @@ from karyocyte.evaluation.sections.examples import (
     end_of,
     showcase,
 )
-from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.runs.files import RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.predictions import Predictions
@@ -42,7 +39,6 @@ from karyocyte.workflows.explain.layers import (
     layer_maps,
     layer_shapes,
     positions,
-    smoothness,
 )
 from karyocyte.workflows.explain.plots import channel_picture, heat_colours, most_varied, overlay
 from lightning_modules.build.load import TrainedRun, load_run
@@ -56,7 +52,6 @@ WIDEST = 16.0  # inches of a figure
 LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
-MEASURED = 12  # images whose layers are measured by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
 LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range; a constant one is black"
 ALL_CHANNELS_NOTE = "of each layer all channels in their order, each scaled to its own range; a constant one is black"
@@ -292,7 +287,7 @@ def _layers_note(request: ExplainRequest) -> str:
 
 def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
     """Return of each image, with class and name, itself and the outputs of the layers."""
-    samples, maps = _layer_outputs(run, request, SAMPLES)
+    samples, maps = _layer_outputs(run, request)
     strips: Strips = []
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
@@ -307,36 +302,10 @@ def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
     return strips
 
 
-def measure_smoothness(request: ExplainRequest, csv: Path | None) -> None:
-    """Print the smoothness of the layers of runs beside their test accuracy, and write it as a table.
-
-    A finer map of the same picture is the smoother one, since its neighbours lie closer together.
-    """
-    rows = []
-    for run in request.runs:
-        accuracy = evaluate(score(run.predictions.part("test")))["accuracy"]
-        samples, outputs = _layer_outputs(load_run(run.folder), request, MEASURED)
-        facts = {"run": str(run.folder), "experiment": run.config.name, "source": run.config.data.source}
-        for (position, layer), maps in outputs.items():
-            names = dict(zip(("channels", "height", "width"), maps.shape[1:], strict=True))
-            smooth = pd.Series(smoothness(maps).ravel())  # NaN of constant maps, which say nothing of the image
-            row = {**facts, "position": position, "layer": layer, **names, "smoothness": smooth.mean()}
-            row["constant"] = smooth.isna().mean()
-            rows.append({**row, "accuracy": accuracy, "images": len(samples.images)})
-    table = pd.DataFrame(rows)
-    shown = table[["experiment", "position", "height", "smoothness", "accuracy"]]
-    console.print(frame_table(shown, "smoothness of layers: 1 smooth, 0 as noise"))
-    if csv:
-        write_csv(csv, table, "%.6f")
-        say(str(csv))
-
-
-def _layer_outputs(
-    run: TrainedRun, request: ExplainRequest, count: int
-) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
-    """Return test images, ``count`` by default, and the maps of layers by position and module, see ``layer_maps``."""
+def _layer_outputs(run: TrainedRun, request: ExplainRequest) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
+    """Return test images and the maps of layers by position and module, see ``layer_maps``."""
     model = Model.of_run(run)
-    samples = from_test_part(run.folder, request.settings.samples or count, request.settings.data_dir)
+    samples = from_test_part(run.folder, request.settings.samples or SAMPLES, request.settings.data_dir)
     names = request.settings.layer or ()
     if names == (ALL_LAYERS,):
         layers = activations_and_pools(model, layer_shapes(model, samples.images[0]))

@@ -15,8 +15,6 @@ from lightning_modules.build.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
-NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
-CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value: rounding
 # Places of a disc, as shares of height and width, and how well the maps must follow it.
 _DISCS = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
 LEAST_CORRELATION = 0.8
@@ -191,29 +189,6 @@ def activations_and_pools(model: Model, shapes: Mapping[str, Shape]) -> dict[str
     if not chosen:
         raise UserError("layer=activations: the network has no modules of activations and pools: name its layers")
     return chosen
-
-
-def smoothness(maps: np.ndarray) -> np.ndarray:
-    """Return how much more alike the neighbours in a map are than those of noise.
-
-    It is 1 - V / (2 / sqrt(pi)), where V is the anisotropic total variation (Rudin, Osher and Fatemi 1992) for each
-    pair of neighbours, in standard deviations of the map: its size, scale and offset do not count.
-
-    Args:
-        maps: Float, shape (..., H, W).
-
-    Returns:
-        Float64, shape (...): 1 where neighbours are alike, 0 on average for independent normal noise, -0.77 for a
-        checkerboard; NaN for maps that are constant, or of one value.
-    """
-    maps = np.asarray(maps, np.float64)
-    differences = [np.abs(np.diff(maps, axis=axis)) for axis in (-2, -1)]
-    pairs = sum(np.prod(of_axis.shape[-2:]) for of_axis in differences)
-    variation = sum(of_axis.sum(axis=(-2, -1)) for of_axis in differences) / max(pairs, 1)
-    spread = maps.std(axis=(-2, -1))
-    varies = spread > CONSTANT * np.abs(maps).max(axis=(-2, -1))
-    relative = np.divide(variation, spread, out=np.full(spread.shape, np.nan), where=varies)
-    return np.asarray(1 - relative / NOISE)
 
 
 def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> torch.Tensor | None:

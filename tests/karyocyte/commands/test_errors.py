@@ -36,7 +36,7 @@ ERRORS = [
     ("evaluate good0 resamplse=3", "unknown key resamplse: did you mean `resamples`"),
     ("explain heatmaps net0 method=lime", "method"),
     ("explain heatmaps net0 --csv x.csv", "--csv: heatmaps does not use it: leave it out, or use --out"),
-    ("explain smoothness net0 --out x.png", "--out: smoothness does not use it: leave it out, or use --csv"),
+    ("explain summary net0 --out x.png", "--out: summary does not use it: leave it out, or use --csv or --depth"),
     ("explain layers net0 --depth 2", "--depth: layers does not use it"),
     ("explain layers net0 --out x.txt", "--out x.txt: a PNG file is written: end its name in .png"),
     ("export portable --output new", "is not a run"),

@@ -16,7 +16,6 @@ from karyocyte.runs.predictions import read_predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.explain_request import ExplainRequest
 from karyocyte.workflows.explain.explain_runs import choose, select_images, share_inside, target_classes
-from karyocyte.workflows.explain.layers import smoothness
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 
@@ -160,36 +159,6 @@ def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
     assert "was not tested on the images of the first run" in error_of(result)
     assert not (tmp_path / "maps.png").exists()
     assert not (runs[0] / "heatmaps").exists()
-
-
-def test_the_smoothness_of_layers_is_a_table(runs, tmp_path):
-    call("smoothness", *runs, "samples=3", "--csv", tmp_path / "smoothness.csv")
-    table = pd.read_csv(tmp_path / "smoothness.csv")
-    assert table.groupby("experiment", sort=False)["position"].apply(list).to_dict() == {
-        "pooled": ["conv1", "pool1", "pool2", "last pool"],
-        "flat": ["act1", "layer1"],
-    }
-    assert table.loc[table["height"] > 1, "smoothness"].between(-1, 1).all()
-    assert table.loc[table["height"] == 1, "smoothness"].isna().all()  # one value has no neighbours
-    assert table.loc[table["height"] > 1, "constant"].between(0, 1).all()
-    assert table.loc[table["height"] == 1, "constant"].eq(1).all()
-    for run, rows in table.groupby("run"):
-        test = read_predictions(run).part("test")
-        accuracy = (test.probabilities.argmax(axis=1) == test.labels).mean()
-        assert rows["accuracy"].tolist() == pytest.approx([accuracy] * len(rows))
-        assert set(rows["images"]) == {3}
-
-
-def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
-    rows, columns = np.indices((64, 64))
-    noise = np.random.default_rng(0).normal(size=(64, 64))
-    maps = np.stack([rows + columns, noise, 5 * noise - 3, (rows + columns) % 2, np.full((64, 64), 7.0)])
-    slope, of_noise, of_scaled, checkerboard, constant = smoothness(maps)
-    assert slope > 0.95
-    assert of_noise == pytest.approx(0, abs=0.03)
-    assert of_scaled == pytest.approx(of_noise)
-    assert checkerboard == pytest.approx(-0.77, abs=0.01)
-    assert np.isnan(constant)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,6 @@ def test_a_loader_that_gives_nothing_ends_in_one_line_and_leaves_no_process(tmp_
         return read(self, keys)
 
     monkeypatch.setattr(PreparedDataset, "__getitems__", waiting)
-    started = time.monotonic()
     with pytest.raises(UserError, match="gave nothing for 1 s: set loader.workers=0"):
         run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1", "loader.timeout=1"))
     assert multiprocessing.active_children() == []
-    assert time.monotonic() - started < 60

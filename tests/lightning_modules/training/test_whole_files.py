@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_modules.training.whole_files import WholeFiles
+from lightning_modules.training.trainer import WholeFiles
 from tests.karyocyte.workflows.full_disk import small_disk
 
 SMALL, LARGE = {"state": torch.arange(5)}, {"state": torch.zeros(500_000)}  # 2 MB

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from karyocyte.evaluation.comparison.common_errors import (
-    MAJORITY,
-    ORACLE,
     align_groups,
     lone_models,
     missed_by_class,
@@ -68,22 +66,11 @@ def test_the_expected_counts_of_independent_errors():
     assert missed_counts(aligned())["independent"].to_numpy() == pytest.approx(6 * expected)
 
 
-def test_each_model_alone_the_oracle_and_the_majority():
+def test_each_model_alone():
     table = lone_models(aligned()).set_index("model")
-    assert table["right"].to_dict() == {"one": 3, "two": 3, "three": 5, ORACLE: 5, MAJORITY: 4}
+    assert table["right"].to_dict() == {"one": 3, "two": 3, "three": 5}
     assert table.loc["three", ["right_alone", "wrong_alone"]].tolist() == [1, 0]
     assert table.loc["one", ["right_alone", "wrong_alone"]].tolist() == [0, 1]
-    assert table.loc["three", ["right_alone/hem", "right_alone/all"]].tolist() == [1, 0]
-    assert table.loc["one", ["wrong_alone/hem", "wrong_alone/all"]].tolist() == [0, 1]
-    assert table.loc[[ORACLE, MAJORITY], "right_alone"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("scores", "right"), [({"one": [0.9, 0.45], "two": [0.4, 0.6]}, 2), ({"one": [0.55], "two": [0.1]}, 0)]
-)
-def test_a_tied_majority_is_the_class_of_larger_mean_probability(scores, right):
-    labels = [True] * len(scores["one"])
-    assert lone_models(aligned(scores, labels)).set_index("model").loc[MAJORITY, "right"] == right
 
 
 def test_predictions_by_model_are_in_the_order_of_the_images():
