@@ -136,8 +136,8 @@ def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) ->
 
 
 def _shares(hits: np.ndarray, total: int) -> pd.DataFrame:
-    """Return the shares of several numbers of ``total`` images: the fields of `Share`, a row each."""
-    return pd.DataFrame(share(number, total=total, confidence=CONFIDENCE) for number in hits)
+    """Return the shares of several numbers of ``total`` images: the fields of `Interval` and ``hits``, a row each."""
+    return pd.DataFrame(share(number, total, CONFIDENCE) for number in hits).assign(hits=hits)
 
 
 def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
@@ -157,7 +157,7 @@ def lone_models(models: AlignedPredictions) -> pd.DataFrame:
     votes = correct.sum(axis=0)
     of_one = {"right_alone": correct & (votes == 1), "wrong_alone": ~correct & (votes == len(correct) - 1)}
     rows = np.vstack([correct, votes > 0, majority(models) == models.labels])
-    names = {"total": "images", "hits": "right", "value": "accuracy"}
+    names = {"n": "images", "hits": "right", "value": "accuracy"}
     table = _shares(rows.sum(axis=1), rows.shape[1]).rename(columns=names)
     table.insert(0, "model", [*models.models, ORACLE, MAJORITY])
     table = table[["model", "images", "right", "accuracy", "low", "high"]]

@@ -52,12 +52,11 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
         temperature = Temperature(result.calibration.temperature, result.calibration.reason)
     point = result.threshold
     assert isinstance(point, OperatingPoint)  # a single run has one
-    release = result.triage.release.validation[0] if result.triage else None
+    release = result.triage[0] if result.triage else None
     thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
-    chosen = result.referral
-    if chosen is None:
+    if result.referral is None:
         return thresholds
-    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy)
+    return replace(thresholds, confidence=result.referral[0], accuracy=settings.accuracy)
 
 
 def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:

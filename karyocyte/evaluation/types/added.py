@@ -11,16 +11,12 @@ from karyocyte.evaluation.types.table import Named, Table
 
 @dataclass(frozen=True)
 class Shown:
-    """What such results add to tables, pages and results.csv."""
+    """What such results add to tables and pages."""
 
     tables: list[Table] = field(default_factory=list)
     # what a reader sees first on pages, and in a line where the name has a short form
     figures: dict[Named, Interval] = field(default_factory=dict)
     confusions: dict[Named, Matrix] = field(default_factory=dict)  # of the test images, predicted in another way
-    # rows of results.csv: after the test metrics, with their means over folds, and after the baselines
-    metrics: dict[str, Interval] = field(default_factory=dict)
-    fold_means: dict[str, Interval] = field(default_factory=dict)
-    details: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

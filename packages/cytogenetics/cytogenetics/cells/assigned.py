@@ -6,10 +6,13 @@ from pydantic import TypeAdapter
 
 from karyocyte.evaluation.types.added import AddedResult, Shown
 from karyocyte.evaluation.types.formats import number
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Matrix
+from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Kind, Matrix
 from karyocyte.evaluation.types.table import Named, Row, Table
 from karyocyte.runs.predictions import VALIDATION
 
+# Sections of the figures.
+ASSIGNED = f"{Kind.ADDED}assignment"
+REFERRED = f"{Kind.ADDED}cell_referral"
 JOINTLY = Named("joint assignment", "joint assignment of the chromosomes of a cell")
 CELL_METRICS = {
     "accuracy": "chromosomes predicted right",
@@ -39,14 +42,12 @@ class KaryotypeCounts:
 class AssignmentResult:
     """The test cells before and after the joint assignment; ``chosen`` is how.
 
-    Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
+    The confusion (rows the truth) is that of assigned classes.
     ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
     """
 
     cells: int
     unplaceable: int
-    metrics: dict[str, Interval]
-    fold_means: dict[str, Interval] | None
     confusion: Matrix
     karyotypes: KaryotypeCounts
     chosen: str = "karyotype"
@@ -55,14 +56,14 @@ class AssignmentResult:
 def cells_table(result: EvaluationResult) -> Table:
     """Return predictions one by one and by the joint assignment, and what the counts of the cells say."""
     assignment = result.more["assignment"]
-    metrics = {**result.test.metrics, **assignment.metrics}
+    metrics = result.metrics | result.of(ASSIGNED)
     rows: list[Row] = []
     for name, words in CELL_METRICS.items():
         of_name = (metrics[name], metrics[f"{name}_assigned"])
         rows.append({"": Named(name, words), "one by one": of_name[0], "joint assignment": of_name[1]})
     lines = []
-    if assignment.fold_means and result.fold_means:
-        means = {**result.fold_means.metrics, **assignment.fold_means}
+    if of_cells := result.of(ASSIGNED, FOLD_MEAN):
+        means = result.of(Kind.AT_HALF, FOLD_MEAN) | of_cells
         pairs = []
         for name in ("accuracy", "f1_macro", "cells_right"):
             pairs.append(f"{name} {number(means[name].value)}, {number(means[f'{name}_assigned'].value)}")
@@ -74,8 +75,8 @@ def cells_table(result: EvaluationResult) -> Table:
         f"(one by one {cells.alarmed_before:,}) come out abnormal"
     )
     lines.append("each cell has its most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml")
-    if "cell_referral" in result.more:
-        referred, right = result.more["cell_referral"].values()
+    if shares := result.of(REFERRED):
+        referred, right = shares.values()
         lines.append(
             f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
             f"cells; of the others {right} have no wrong chromosome"
@@ -91,16 +92,9 @@ def _show_assignment(result: EvaluationResult, shown: Shown) -> None:
     assignment: AssignmentResult = result.more["assignment"]
     note = f"joint assignment of {assignment.cells:,} cells"
     shown.tables.append(cells_table(result))
-    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = assignment.metrics["accuracy_assigned"]
-    shown.figures[Named("", "cells without an error", note)] = assignment.metrics["cells_right_assigned"]
+    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = result.of(ASSIGNED)["accuracy_assigned"]
+    shown.figures[Named("", "cells without an error", note)] = result.of(ASSIGNED)["cells_right_assigned"]
     shown.confusions[JOINTLY] = assignment.confusion
-    shown.metrics.update(assignment.metrics)
-    shown.fold_means.update(assignment.fold_means or {})
-
-
-def _show_referral(result: EvaluationResult, shown: Shown) -> None:
-    shown.details.update(result.more["cell_referral"])  # in words they are below the table of the cells
 
 
 ASSIGNMENT = AddedResult(TypeAdapter(dict[str, AssignmentResult]).validate_python, _show_assignment)
-CELL_REFERRAL = AddedResult(TypeAdapter(dict[str, dict[str, Interval]]).validate_python, _show_referral)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.assigned import JOINTLY, AssignmentResult, KaryotypeCounts
+from cytogenetics.cells.assigned import ASSIGNED, JOINTLY, AssignmentResult, KaryotypeCounts
 from cytogenetics.cells.assignment import numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
@@ -21,7 +21,7 @@ from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
+from karyocyte.evaluation.types.result import FOLD_MEAN, TEST, EvaluationResult, Figures, warnings_about
 from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import Predictions
 
@@ -125,8 +125,11 @@ def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
-    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
+def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[AssignmentResult, Figures]:
+    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``.
+
+    The figures are those of ``cell_metric_names``.
+    """
     settings = runs.settings
     labelled = runs.pooled.labels >= 0
     numbers = numbered_cells(runs.pooled.frame)
@@ -138,7 +141,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
     for name in _class_metric_names(runs.classes):
         described[name + SUFFIX] = metric_of(name)
-    fold_means = None
+    figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
     if len(runs.folds) > 1:
 
         def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
@@ -147,17 +150,16 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
             return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
 
         statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
-        fold_means = around(statistic, described, runs.test, settings)
+        figures[FOLD_MEAN, ASSIGNED] = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    return AssignmentResult(
+    result = AssignmentResult(
         cells=len(metrics.complete),
         unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
-        metrics=around(metrics, described, runs.test, settings),
-        fold_means=fold_means,
         confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
         karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
     )
+    return result, figures
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -176,7 +178,7 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
     table = assigned_table(runs.runs)
-    value = evaluate_cells(runs, table)
+    value, measured = evaluate_cells(runs, table)
     texts = []
     if left_out := images - len(runs.test.labels):
         texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
@@ -184,11 +186,11 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
         texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
     shown = {}
-    for name, metric in value.metrics.items():
+    for name, metric in measured[TEST, ASSIGNED].items():
         if metric.value is not None and not name.startswith("recall/"):
             shown[name] = metric
     warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion
-    return Findings(value, warnings, {"assigned": table}, figures)
+    return Findings(value, warnings, measured, {"assigned": table}, figures)

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from cytogenetics.cells.assigned import ASSIGNED
 from cytogenetics.cells.cell_metrics import draw_confusion
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
@@ -26,12 +27,11 @@ SETTINGS = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=Tr
 def test_cells_assigned_jointly_have_rows_of_all_folds(tmp_path):
     runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
     result = evaluate_runs(runs, SETTINGS)
-    assignment = result.more["assignment"]
     append_rows(tmp_path / "x.csv", rows_of(result, "cells"))
     table = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False).set_index("metric")
     assert table.index.is_unique
     for metric in ("cells_right", "cells_right_assigned", "accuracy_assigned", "recall/X_assigned"):
-        values, mean = assignment.metrics[metric], assignment.fold_means[metric]
+        values, mean = (result.of(ASSIGNED, part)[metric] for part in ("test", "fold mean"))
         expected = [values.value, values.low, values.high, mean.value, mean.low, mean.high]
         columns = ["value", "low", "high", "mean_over_folds", "mean_low", "mean_high"]
         assert table.loc[metric, columns].astype(float).tolist() == pytest.approx(expected, abs=1e-6), metric
@@ -57,8 +57,8 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
 
 def test_the_accuracy_of_the_joint_assignment_is_seen_first():
     result = evaluate_runs([make_cells(6, skill=3.0)], SETTINGS)
-    accuracy = result.more["assignment"].metrics["accuracy_assigned"]
-    assert headline(result).endswith(f"accuracy {result.test.metrics['accuracy']}, jointly {accuracy}")
+    accuracy = result.of(ASSIGNED)["accuracy_assigned"]
+    assert headline(result).endswith(f"accuracy {result.metrics['accuracy']}, jointly {accuracy}")
     first = tiles(result)[1]
     assert (first.label, first.value) == ("chromosomes right, jointly", f"{accuracy.value:.3f}")
     assert first.note == "joint assignment of 6 cells"
@@ -67,12 +67,10 @@ def test_the_accuracy_of_the_joint_assignment_is_seen_first():
 
 
 def test_keys_of_cells_are_null_in_a_result_without_any():
-    keys = list(evaluate_runs([make_run()], SETTINGS).to_dict())
-    place = keys.index("per_class")
-    assert keys[place : place + 4] == ["per_class", "assignment", "cell_referral", "per_kind"]
+    assert evaluate_runs([make_run()], SETTINGS).to_dict()["assignment"] is None
     content = evaluate_runs([make_cells(3)], SETTINGS).to_dict()
     del content["assignment"]["karyotypes"]["normal"]
-    with pytest.raises(UserError, match=r"evaluation: assignment\.karyotypes\.normal: .*: evaluate the run again"):
+    with pytest.raises(UserError, match=r"evaluation: assignment\.karyotypes\.normal: .*: python scripts/evaluate"):
         EvaluationResult.from_dict(content)
 
 

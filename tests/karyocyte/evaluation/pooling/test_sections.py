@@ -8,7 +8,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling import sections
 from karyocyte.evaluation.pooling.sections import Findings, own_sections, turned_on
-from karyocyte.evaluation.run.evaluate import FIRST_SECTIONS, SECTIONS, evaluate_runs
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.terminal import headline
 from karyocyte.evaluation.types import added, result
 from karyocyte.evaluation.types.added import AddedResult
@@ -37,11 +37,6 @@ def test_a_function_that_does_not_fit_is_one_error(entry, message):
         own_sections(EvaluationConfig(extra={"own": entry}))
 
 
-def test_sections_are_fields_of_the_result_but_for_those_without_a_value():
-    fields = set(EvaluationResult.__dataclass_fields__)
-    assert {*FIRST_SECTIONS, *SECTIONS} - fields == {"figures", "wrong"}
-
-
 @pytest.fixture
 def loaded(monkeypatch):
     """The kinds of what is loaded of a package whose section counts the test images."""
@@ -50,7 +45,7 @@ def loaded(monkeypatch):
         return Findings(len(runs.test.labels), warnings_about("counted", ["all"]))
 
     def show(result, shown):
-        shown.figures[Named("of")] = Interval(result.more["counted"], None, None, None, 0, 0, 0)
+        shown.figures[Named("of")] = Interval(result.more["counted"])
 
     kinds = []
     package = {
@@ -79,7 +74,7 @@ def test_a_section_of_a_package_is_in_what_is_written_read_and_shown(loaded):
     evaluated = evaluate_runs([make_run()], ON)
     content = evaluated.to_dict()
     assert content["counted"] == 60
-    assert "counted: all" in content["warnings"]
+    assert {"topic": "counted", "text": "all"} in content["warnings"]
     assert EvaluationResult.from_dict(content) == evaluated
     assert headline(evaluated).endswith(", of 60.000")
 

@@ -123,7 +123,7 @@ def test_validation_threshold_and_temperature_are_those_of_the_run(folder, runs)
 def test_folder_is_one_of_a_finished_run(folder, other, runs):
     assert Run(folder).is_finished
     assert Run(folder).status.tested == "/".join(runs[0].parts[-3:])  # without the folders of the machine
-    for name in ("roc.png", "examples.png", "thumbnails.parquet", "triage.csv", "data.json", "environment.json"):
+    for name in ("roc.png", "examples.png", "thumbnails.parquet", "metrics.csv", "data.json", "environment.json"):
         assert (folder / name).is_file(), name
     config = Run(folder).raw_config
     own = Run(runs[0]).raw_config
