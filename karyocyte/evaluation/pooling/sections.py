@@ -13,7 +13,7 @@ from karyocyte.common.installed import entries
 from karyocyte.config.build import bound
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, Figures
+from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, Figures, Matrix
 from karyocyte.runs.predictions import Predictions
 
 Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
@@ -23,7 +23,7 @@ Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 class Findings:
     """What a section found, beside the metrics."""
 
-    # of the field of ``EvaluationResult`` that has the section's name, or of ``more``; None leaves it as it is
+    # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
     value: Any = None
     warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
     metrics: Figures = field(default_factory=dict)  # for the table of the result
@@ -31,6 +31,7 @@ class Findings:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # what draws the whole result to a PNG, by the names of the files without the ending
     figures: Mapping[str, Drawing] = field(default_factory=dict)
+    confusions: dict[str, Matrix] = field(default_factory=dict)  # of the test images, by section of the metrics
 
 
 @dataclass(frozen=True)

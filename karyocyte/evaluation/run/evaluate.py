@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -96,14 +97,13 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    added = added_sections(runs.settings)
-    own = own_sections(runs.settings)
-    for name, section in [*FIRST_SECTIONS.items(), *added.items(), *SECTIONS.items(), *own.items()]:
+    sections = (FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings))
+    for name, section in chain.from_iterable(each.items() for each in sections):
         findings = section(runs, result)
-        result = replace(result, figures=result.figures | findings.metrics)
+        figures, confusions = result.figures | findings.metrics, result.confusions | findings.confusions
+        result = replace(result, figures=figures, confusions=confusions)
         if findings.value is not None:
-            value = {name: findings.value}
-            result = replace(result, **({"more": result.more | value} if name in added else value))
+            result = replace(result, **{name: findings.value})
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)

@@ -212,15 +212,17 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     return _table(result, title, rows, "", *lines)
 
 
-def classes_table(result: EvaluationResult) -> Table | None:
-    """Return what is right of each class of more than two, and what the others are taken for."""
+def classes_table(result: EvaluationResult, two: bool = False) -> Table:
+    """Return what is right of each class, and of more than two what the others are taken for; of ``two`` where wanted."""
     confusions = {name.short: counts for name, counts in shown(result).confusions.items()}
+    several = len(result.classes) > FEW_CLASSES
     rows = []
     detail: dict[str, Cell] = {}
-    for index, name in enumerate(result.classes if len(result.classes) > FEW_CLASSES else ()):
+    for index, name in enumerate(result.classes if several or two else ()):
         row: Row = {"class": name, "images": sum(result.test.confusion[index])}
         row |= {kind: result.metrics.get(f"{kind.lower()}/{name}") for kind in ("recall", "precision", "F1")}
-        detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
+        if several:
+            detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
         for other, counts in confusions.items():
             right, images = counts[index][index], sum(counts[index])
             detail |= {f"recall, {other}": right / images if images else None}
@@ -230,7 +232,7 @@ def classes_table(result: EvaluationResult) -> Table | None:
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    return _table(result, CLASSES, rows, reading, detail=tuple(detail))
+    return _table(result, CLASSES, rows, reading * several, detail=tuple(detail))
 
 
 def _mistake(result: EvaluationResult, counts: Matrix, index: int) -> str | None:

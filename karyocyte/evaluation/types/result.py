@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.installed import entries
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.runs.predictions import VALIDATION
 
@@ -240,9 +239,8 @@ class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
-    ``figures`` all that was measured, ``triage`` and ``referral`` what each fold chose on validation. ``more`` has
-    values of sections of installed packages by their keys in ``metrics.json``, which has null for the others of
-    ``karyocyte.results``.
+    ``figures`` all that was measured, ``triage`` and ``referral`` what each fold chose on validation, ``confusions``
+    those of test images that sections of installed packages predict in another way.
     """
 
     about: dict[str, Any]
@@ -255,7 +253,7 @@ class EvaluationResult:
     calibration: CalibrationResult | None = None
     triage: list[Release] | None = None
     referral: list[ConfidenceCut] | None = None
-    more: dict[str, Any] = field(default_factory=dict)
+    confusions: dict[str, Matrix] = field(default_factory=dict)
     warnings: list[EvaluationWarning] = field(default_factory=list)
     figures: Annotated[Figures, BeforeValidator(_figures_of_rows), PlainSerializer(rows_of_figures)] = field(
         default_factory=dict
@@ -297,9 +295,7 @@ class EvaluationResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-able content of ``metrics.json``."""
-        content = _ADAPTER.dump_python(self, mode="json", by_alias=True)
-        more = dict.fromkeys(entries("results")) | content.pop("more")
-        return {"version": VERSION, **more, **content}
+        return {"version": VERSION, **_ADAPTER.dump_python(self, mode="json", by_alias=True)}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "EvaluationResult":
@@ -310,12 +306,8 @@ class EvaluationResult:
         """
         if content.get("version") != VERSION:
             raise UserError(f"metrics.json is not of version {VERSION}: {REMEDY}")
-        more: dict[str, Any] = {}
         try:
-            for key, entry in entries("results").items():
-                if content.get(key) is not None:
-                    more |= entry.load().read({key: content[key]})
-            return _ADAPTER.validate_python({**content, "more": more})
+            return _ADAPTER.validate_python(content)
         except ValidationError as error:
             raise UserError(f"no result of an evaluation: {first_fault(error)}: {REMEDY}") from error
 

@@ -240,7 +240,6 @@ def _evaluation(result: EvaluationResult) -> dict[str, Any]:
         "figures": [row for row in content["figures"] if row["part"] == TEST],
         "threshold": content["threshold"],
         "warnings": list(map(str, result.warnings)),
-        **{name: content[name] for name in result.more},
     }
 
 

@@ -80,7 +80,7 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     return {
         "label": chapter.label,
         "diagnosis": summary.diagnosis(result),
-        "classes": summary.recall_table(result),
+        "classes": tables.classes_table(result, two=True),
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
         "parts": summary.part_counts_table(chapter),

@@ -11,7 +11,6 @@ import pandas as pd
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import Tile, count_words
-from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
@@ -86,19 +85,6 @@ def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
     rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
     rivals |= {name: metrics[metric].value or 0.0 for name, metrics in result.sections(Kind.BASELINE).items()}
     return max(rivals.items(), key=itemgetter(1))
-
-
-def recall_table(result: EvaluationResult) -> Table:
-    """Return what is right of each class, also of two."""
-    several = tables.classes_table(result)
-    if several:
-        return several
-    rows: list[dict[str, Cell]] = []
-    for name in result.classes:
-        of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
-        metrics = {title: result.metrics.get(f"{title.lower()}/{name}") for title in ("recall", "precision", "F1")}
-        rows.append(of_class | metrics)
-    return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 
 
 def _leak_notice(result: EvaluationResult) -> Notice:

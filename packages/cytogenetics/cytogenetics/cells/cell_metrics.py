@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.assigned import ASSIGNED, JOINTLY, AssignmentResult, KaryotypeCounts
+from cytogenetics.cells.assigned import ASSIGNED, CELLS, JOINTLY
 from cytogenetics.cells.assignment import numbered_cells, refusal, unassignable
 from cytogenetics.cells.cell_posteriors import assign_cells
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
@@ -21,7 +21,15 @@ from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import FOLD_MEAN, TEST, EvaluationResult, Figures, warnings_about
+from karyocyte.evaluation.types.result import (
+    FOLD_MEAN,
+    TEST,
+    EvaluationResult,
+    Figures,
+    Interval,
+    Matrix,
+    warnings_about,
+)
 from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import Predictions
 
@@ -125,10 +133,13 @@ def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[AssignmentResult, Figures]:
+def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Matrix]:
     """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``.
 
-    The figures are those of ``cell_metric_names``.
+    The figures are those of ``cell_metric_names`` and, of the section CELLS, counts: of all ``cells``, of those that
+    are ``unplaceable``, since no karyotype has their size, of ``abnormal`` cells, whose true counts of chromosomes are
+    not those of 46,XX or 46,XY, ``recovered`` with exactly their counts, and of ``normal`` ones, ``alarmed`` with any
+    others; ``..._before``: by the most probable classes. The confusion (rows the truth) is that of assigned classes.
     """
     settings = runs.settings
     labelled = runs.pooled.labels >= 0
@@ -153,13 +164,11 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[AssignmentR
         figures[FOLD_MEAN, ASSIGNED] = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    result = AssignmentResult(
-        cells=len(metrics.complete),
-        unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
-        confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
-        karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
-    )
-    return result, figures
+    counts = {"cells": len(metrics.complete), "unplaceable": unassignable(*(run.part("test") for run in runs.runs))}
+    counts |= {"abnormal": abnormal, "recovered": recovered, "recovered_before": recovered_before}
+    counts |= {"normal": normal, "alarmed": alarmed, "alarmed_before": alarmed_before}
+    figures[TEST, CELLS] = {name: Interval(count) for name, count in counts.items()}
+    return figures, confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist()
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -168,7 +177,7 @@ def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def draw_confusion(path: Path, result: EvaluationResult) -> None:
     """Draw the test part's confusion matrix of the joint assignment."""
-    plots.draw_confusions(path, result, {JOINTLY.words: result.more["assignment"].confusion})
+    plots.draw_confusions(path, result, {JOINTLY.words: result.confusions[ASSIGNED]})
 
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
@@ -178,13 +187,13 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
     table = assigned_table(runs.runs)
-    value, measured = evaluate_cells(runs, table)
+    measured, matrix = evaluate_cells(runs, table)
     texts = []
     if left_out := images - len(runs.test.labels):
         texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
-    if value.unplaceable:
+    if unplaceable := measured[TEST, CELLS]["unplaceable"].value:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-        texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
+        texts.append(f"{counted(int(unplaceable), 'cell')} of {sizes} keep their most probable classes")
     shown = {}
     for name, metric in measured[TEST, ASSIGNED].items():
         if metric.value is not None and not name.startswith("recall/"):
@@ -193,4 +202,4 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion
-    return Findings(value, warnings, measured, {"assigned": table}, figures)
+    return Findings(None, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from cytogenetics.cells.assigned import ASSIGNED, CELL_METRICS, cells_table
+from cytogenetics.cells.assigned import ASSIGNED, CELL_METRICS, CELLS, cells_table
 from cytogenetics.cells.assignment import numbered_cells
 from cytogenetics.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
 from cytogenetics.cells.cell_posteriors import assign_cells
@@ -37,9 +37,13 @@ def written(tmp_path_factory):
 
 
 def cells_of(*runs):
-    """What the assignment gives, and its metrics."""
+    """The counts of cells, the metrics, and the confusion of assigned classes."""
     result = evaluate_runs(list(runs), SETTINGS)
-    return result.more["assignment"], result.of(ASSIGNED)
+    return (
+        {name: count.value for name, count in result.of(CELLS).items()},
+        result.of(ASSIGNED),
+        result.confusions[ASSIGNED],
+    )
 
 
 def metrics_of(run, weights=None):
@@ -68,7 +72,7 @@ def warnings_of(runs, settings=SETTINGS):
 def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_their_columns(written):
     result = written[1]
     metrics = result.metrics | result.of(ASSIGNED)
-    matrices = (result.test.confusion, result.more["assignment"].confusion)
+    matrices = (result.test.confusion, result.confusions[ASSIGNED])
     mistakes = []
     for index, row in enumerate(classes_table(result).rows):
         name = CLASSES[index]
@@ -104,7 +108,7 @@ def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():
 
 def test_cells_are_counted_as_by_hand():
     test = make_cells(MIXED * 4, skill=4.0, seed=2)
-    result, metrics = cells_of(test)
+    counts, metrics, _ = cells_of(test)
     calls = {("", "_before"): test.probabilities.argmax(axis=1)}
     calls["_assigned", ""] = assign_cells(test)
     for (suffix, key), classes in calls.items():
@@ -112,9 +116,9 @@ def test_cells_are_counted_as_by_hand():
         assert metrics[f"cells_right{suffix}"].value == right.mean()
         assert metrics[f"abnormal_recovered{suffix}"].value == exact[abnormal].mean()
         assert metrics[f"normal_alarmed{suffix}"].value == alarm[~abnormal].mean()
-        assert getattr(result.karyotypes, f"recovered{key}") == exact[abnormal].sum()
-        assert getattr(result.karyotypes, f"alarmed{key}") == alarm[~abnormal].sum()
-    assert (result.karyotypes.abnormal, result.karyotypes.normal, result.cells) == (12, 8, 20)
+        assert counts[f"recovered{key}"] == exact[abnormal].sum()
+        assert counts[f"alarmed{key}"] == alarm[~abnormal].sum()
+    assert (counts["abnormal"], counts["normal"], counts["cells"]) == (12, 8, 20)
     assert 0 < metrics["cells_right"].value < metrics["cells_right_assigned"].value
 
 
@@ -134,10 +138,10 @@ def test_unlabelled_chromosomes_leave_their_cell_out_of_the_counts():
     test = make_cells(MIXED, skill=5.0)
     test.frame.loc[test.frame["cell"] == "cell_0000", "label"] = None
     test.frame.loc[test.frame.index[test.frame["cell"] == "cell_0002"][0], "label"] = None
-    result, _ = cells_of(test)
+    counts, _, matrix = cells_of(test)
     # The first cell has no label at all, the trisomy lacks one.
-    assert (result.cells, result.karyotypes.normal, result.karyotypes.abnormal) == (4, 1, 2)
-    assert np.sum(result.confusion) == 46 + 46 + 45 + 47
+    assert (counts["cells"], counts["normal"], counts["abnormal"]) == (4, 1, 2)
+    assert np.sum(matrix) == 46 + 46 + 45 + 47
 
 
 def test_cells_are_drawn_where_subjects_are_unknown():
@@ -166,16 +170,15 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
 
 def test_folds_are_pooled():
     runs = [make_cell_run(fold, cells=4, skill=3.0) for fold in range(3)]
-    result = evaluate_runs(runs, SETTINGS)
-    pooled, means = result.more["assignment"], result.of(ASSIGNED, "fold mean")
+    means = evaluate_runs(runs, SETTINGS).of(ASSIGNED, "fold mean")
+    counts, _, matrix = cells_of(*runs)
     single = [cells_of(run) for run in runs]
-    assert pooled.cells == 12
-    assert np.array_equal(pooled.confusion, np.sum([fold.confusion for fold, _ in single], axis=0))
+    assert np.array_equal(matrix, np.sum([of_fold for *_, of_fold in single], axis=0))
     for name in ("cells_right", "accuracy_assigned", "f1_macro_assigned", "normal_alarmed_assigned"):
-        mean = np.mean([metrics[name].value for _, metrics in single])
+        mean = np.mean([metrics[name].value for _, metrics, _ in single])
         assert means[name].value == pytest.approx(mean), name
         assert means[name].low <= mean <= means[name].high
-    assert pooled.karyotypes.normal == sum(fold.karyotypes.normal for fold, _ in single)
+    assert counts == {name: sum(each[name] for each, *_ in single) for name in counts}
     assert len(assigned_table(runs)) == len(pool(runs).frame)
 
 
@@ -183,15 +186,15 @@ def test_test_images_without_a_cell_are_left_out_of_the_assignment():
     run = make_cell_run(cells=6, skill=3.0)
     single = make_cells(1, first=9000)
     single.frame["cell"] = None
-    mixed, (known, metrics) = evaluate_runs([join(run, single)], SETTINGS), cells_of(run)
-    assert mixed.more["assignment"].cells == known.cells
+    mixed, (known, metrics, _) = evaluate_runs([join(run, single)], SETTINGS), cells_of(run)
+    assert mixed.of(CELLS)["cells"].value == known["cells"]
     assert mixed.of(ASSIGNED)["accuracy_assigned"].value == metrics["accuracy_assigned"].value
     assert any("46 test images without a cell are not assigned" in str(warning) for warning in mixed.warnings)
 
 
 def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     torn = evaluate_runs([make_cell_run(cells=4, protocol="image")], SETTINGS)
-    assert torn.more == {}
+    assert not torn.of(ASSIGNED)
     assert any("not assigned: protocol=image " in line for line in map(str, torn.warnings))
     assert torn.metrics["accuracy"].value > 0.5
     size = "fewer than 22 or more than 70 chromosomes"
@@ -199,5 +202,5 @@ def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     assert f"assignment: 1 cell of {size} keep their most probable classes" in lines
     assert any("which a, b, c does not fit" in line for line in warnings_of([make_run(classes=("a", "b", "c"))]))
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
-    assert off.more == {}
+    assert not off.of(ASSIGNED)
     assert not any("assign" in line for line in map(str, off.warnings))

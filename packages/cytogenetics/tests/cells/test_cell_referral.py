@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cytogenetics.cells import cell_referral
-from cytogenetics.cells.assigned import REFERRED
+from cytogenetics.cells.assigned import ASSIGNED, REFERRED
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypePriors
@@ -136,14 +136,14 @@ def test_cells_without_a_known_error_rate_are_not_evaluated():
     referred, right = evaluate_runs([run], SETTINGS).of(REFERRED).values()
     assert (referred.value, right.value) == (None, None)
     assert not evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).of(REFERRED)
-    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).more == {}
+    assert not evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).of(REFERRED)
 
 
 def test_validation_images_without_a_cell_choose_no_threshold():
     run = make_cell_run(cells=24)
     single = make_cells(1, part="validation", first=9000)
     single.frame["cell"] = None
-    assert evaluate_runs([join(run, single)], SETTINGS).more["assignment"]
+    assert evaluate_runs([join(run, single)], SETTINGS).of(ASSIGNED)
     warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
     assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
 

@@ -8,14 +8,12 @@ from PIL import Image
 
 from cytogenetics.cells.assigned import ASSIGNED
 from cytogenetics.cells.cell_metrics import draw_confusion
-from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.plots.plots import DPI
 from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import append_rows, rows_of
 from karyocyte.evaluation.tables.terminal import headline
-from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.workflows.report.plots import confusion_figures
 from karyocyte.workflows.report.summary import tiles
 from packages.cytogenetics.tests.cells.cells import make_cell_run, make_cells
@@ -44,7 +42,7 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
     draw_confusion(tmp_path / "assigned.png", result)
     with Image.open(tmp_path / "assigned.png") as image:
         assert image.width == pytest.approx((0.56 * 24 + 2.2) * DPI, rel=0.2)
-    counts = np.array(result.more["assignment"].confusion)
+    counts = np.array(result.confusions[ASSIGNED])
     assert counts.tolist() != result.test.confusion
     shown = [text.get_text() for text in saved_figures[0].axes[0].findobj(Text)]
     assert "joint assignment of the chromosomes of a cell" in shown
@@ -64,14 +62,6 @@ def test_the_accuracy_of_the_joint_assignment_is_seen_first():
     assert first.note == "joint assignment of 6 cells"
     titles = [figure.caption for figure in confusion_figures(result)]
     assert titles[-1] == "Confusion matrix, joint assignment of the chromosomes of a cell"
-
-
-def test_keys_of_cells_are_null_in_a_result_without_any():
-    assert evaluate_runs([make_run()], SETTINGS).to_dict()["assignment"] is None
-    content = evaluate_runs([make_cells(3)], SETTINGS).to_dict()
-    del content["assignment"]["karyotypes"]["normal"]
-    with pytest.raises(UserError, match=r"evaluation: assignment\.karyotypes\.normal: .*: python scripts/evaluate"):
-        EvaluationResult.from_dict(content)
 
 
 def test_whole_cells_turn_the_assignment_on_where_no_key_does():
