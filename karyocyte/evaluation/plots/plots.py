@@ -370,9 +370,7 @@ def _rates(scored: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndar
 
 def threshold_of(result: EvaluationResult) -> str:
     """Write the threshold that validation chose."""
-    if isinstance(result.threshold.value, list):
-        return "own thresholds"
-    return f"{result.threshold.value:.3f}"
+    return "own thresholds" if result.has_folds else f"{result.thresholds[0].value:.3f}"
 
 
 @contextmanager

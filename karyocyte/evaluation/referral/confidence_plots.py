@@ -54,7 +54,7 @@ def sides(result: EvaluationResult) -> dict[str, Side]:
     """Return the calibration as trained and, where there is a temperature, after scaling, by title."""
     assert result.calibration is not None
     titles = {Kind.CALIBRATED: "as trained"}
-    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperature)}"
+    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperatures)}"
     bins = result.calibration.reliability
     return {title: Side(result.of(section), bins[section]) for section, title in titles.items() if section in bins}
 

@@ -32,10 +32,8 @@ from karyocyte.evaluation.types.result import (
     TEST,
     EvaluationResult,
     Figures,
-    FoldThresholds,
     Interval,
     Kind,
-    OperatingPoint,
     PartResult,
     rows_of_figures,
 )
@@ -118,7 +116,6 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     test = _part(runs.test, thresholds)
     figures |= _figures(TEST, runs.test, thresholds, settings)
     warnings = leakage(runs.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
-    threshold: OperatingPoint | FoldThresholds = runs.folds[0].threshold
     validation = None
     if len(runs.folds) == 1:
         images = runs.folds[0].validation.scored
@@ -126,8 +123,6 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         figures |= _figures(VALIDATION, images, runs.thresholds[0], settings)
         warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
-        reasons = (fold.threshold.reason for fold in runs.folds if fold.threshold.reason)
-        threshold = FoldThresholds(runs.thresholds, settings.threshold, next(reasons, None))
         figures |= _fold_figures(runs)
         warnings += interval_warnings(FOLD_MEAN, figures[FOLD_MEAN, Kind.AT_HALF])
     return EvaluationResult(
@@ -135,7 +130,7 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         classes=list(runs.classes),
         positive_class=runs.pooled.positive_class,
         settings=settings.model_dump(mode="json", exclude={"extra"}),
-        threshold=threshold,
+        thresholds=[fold.threshold for fold in runs.folds],
         test=test,
         validation=validation,
         figures=figures,

@@ -15,7 +15,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import Statistic
 from karyocyte.evaluation.metrics.temperature import clip, fit_temperature, rescale
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.types.result import (
@@ -131,7 +131,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     for section, probabilities in sides.items():
         right = call(probabilities, runs.positive_index) == runs.test.labels
         bins[section] = reliability(probabilities.max(axis=1), right, BINS)
-    value = CalibrationResult(single_or_list(temperatures), next(iter(reasons), None), bins)
+    value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
     warnings = calibration_warnings(value.reason, measured)
     return Findings(value, warnings, figures, figures={"reliability": confidence_plots.write_reliability})

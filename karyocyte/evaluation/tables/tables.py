@@ -12,7 +12,6 @@ from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import (
     FOLD_MEAN,
     EvaluationResult,
-    FoldThresholds,
     Interval,
     Kind,
     Matrix,
@@ -82,14 +81,14 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     name = headline_metric(result.positive_class)
     for words, metrics in result.sections(Kind.BASELINE).items():
         lines.append(f"without a network, by {words}: {name} {metrics[name]}")
-    if result.threshold.reason:
-        lines.append(f"no threshold chosen: {result.threshold.reason}")
+    if reason := _reason(result):
+        lines.append(f"no threshold chosen: {reason}")
     elif result.of(Kind.AT_THRESHOLD):
-        own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
-        lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
-    if isinstance(result.threshold, FoldThresholds):
+        own = f"{EACH_FOLDS}, " * result.has_folds
+        lines.append(f"threshold: {own}chosen on validation ({result.thresholds[0].method})")
+    if result.has_folds:
         lines.append(
-            f"left: the {images_of(about)} of {len(result.threshold.value)} folds pooled{at_half}; "
+            f"left: the {images_of(about)} of {len(result.thresholds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return tuple(lines)
@@ -136,7 +135,7 @@ def parts_table(result: EvaluationResult) -> Table:
             row: Row = {"part": part, "images": metrics["loss"].n}
             rows.append(row | {name: metric.value for name, metric in metrics.items()})
     title = "Loss and accuracy of each part"
-    if isinstance(result.threshold, FoldThresholds):
+    if result.has_folds:
         title += ", means over the folds"
     reading = "A model that is much better on training images than on the others memorises its images."
     notes = ("chosen weights, without dropout and augmentation",)
@@ -163,10 +162,10 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
     positive = result.positive_class
     if positive is None or not result.test.images:
         return None
-    chosen = result.threshold
+    method = result.thresholds[0].method
     rows = [_point(result, Named("0.5", note="fixed beforehand"), result.metrics)]
     if result.of(Kind.AT_THRESHOLD):
-        name = Named(_threshold(result), note=f"{THRESHOLDS.get(chosen.method, chosen.method)} on validation")
+        name = Named(_threshold(result), note=f"{THRESHOLDS.get(method, method)} on validation")
         rows.append(_point(result, name, result.of(Kind.AT_THRESHOLD)))
     for requested, metrics in result.sections(Kind.REQUESTED).items():
         words = limits(result.chosen(f"{Kind.REQUESTED}{requested}", "threshold"))
@@ -176,8 +175,8 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
         f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
         f"of the “{positive}” images and raises more false alarms."
     )
-    if chosen.reason:
-        reading += f" No threshold was chosen: {chosen.reason}."
+    if reason := _reason(result):
+        reading += f" No threshold was chosen: {reason}."
     line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
     detail = tuple(rows[0])[3:]
     return _table(result, "Operating points", rows, reading, line, detail=detail)
@@ -213,7 +212,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
 
 
 def classes_table(result: EvaluationResult, two: bool = False) -> Table:
-    """Return what is right of each class, and of more than two what the others are taken for; of ``two`` where wanted."""
+    """Return what is right of each class of more than two (of ``two``, too), and what the others are taken for."""
     confusions = {name.short: counts for name, counts in shown(result).confusions.items()}
     several = len(result.classes) > FEW_CLASSES
     rows = []
@@ -268,7 +267,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     rows = _rows(result, "calibration", columns, CALIBRATION)
     lines = [f"ECE in {len(calibration.reliability[Kind.CALIBRATED])} equally wide bins"]
     if result.of(Kind.SCALED):
-        lines.append(f"scaling by the temperature {temperature_of(calibration.temperature)}, fitted on validation")
+        lines.append(f"scaling by the temperature {temperature_of(calibration.temperatures)}, fitted on validation")
     reading = (
         f"0 is the best of all three. With {result.test.images:,} images even perfect probabilities can give an ECE of "
         f"up to {number(result.of(Kind.BY_CHANCE)['ece'].high)} by chance."
@@ -346,6 +345,9 @@ def limits(threshold: float | Sequence[float | None] | None) -> str:
 
 
 def _threshold(result: EvaluationResult) -> str:
-    if isinstance(result.threshold, FoldThresholds):
-        return "own threshold"
-    return number(result.threshold.value)
+    return "own threshold" if result.has_folds else number(result.thresholds[0].value)
+
+
+def _reason(result: EvaluationResult) -> str | None:
+    """Return why a fold has no threshold."""
+    return next((point.reason for point in result.thresholds if point.reason), None)

@@ -138,15 +138,6 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class FoldThresholds:
-    """The thresholds of several folds: their values, the method, and the first reason why there is none."""
-
-    value: list[float | None]
-    method: str
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
 class PartResult:
     """The labelled test or validation images, and how they are predicted at 0.5 and at the threshold of validation.
 
@@ -177,12 +168,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """The temperature that is fitted on validation (a list for folds), and reliability by section of the figures.
+    """The temperatures that are fitted on validation, one for each fold, and reliability by section of the figures.
 
     ``reason`` says why there is no temperature, or why it is at an end of its range.
     """
 
-    temperature: float | None | list[float | None]
+    temperatures: list[float | None]
     reason: str | None
     reliability: dict[str, list[ReliabilityBin]]
 
@@ -239,15 +230,15 @@ class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
-    ``figures`` all that was measured, ``triage`` and ``referral`` what each fold chose on validation, ``confusions``
-    those of test images that sections of installed packages predict in another way.
+    ``figures`` all that was measured, ``thresholds``, ``triage`` and ``referral`` what each fold chose on validation,
+    ``confusions`` those of test images that sections of installed packages predict in another way.
     """
 
     about: dict[str, Any]
     classes: list[str]
     positive_class: str | None
     settings: dict[str, Any]
-    threshold: OperatingPoint | FoldThresholds
+    thresholds: list[OperatingPoint]
     test: PartResult
     validation: PartResult | None = None
     calibration: CalibrationResult | None = None
@@ -263,6 +254,11 @@ class EvaluationResult:
     def confidence(self) -> float:
         """How often an interval should hold the truth, 0 to 1."""
         return float(self.settings["confidence"])
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether several folds are evaluated together."""
+        return len(self.thresholds) > 1
 
     @property
     def metrics(self) -> Metrics:

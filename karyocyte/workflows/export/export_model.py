@@ -238,7 +238,7 @@ def _evaluation(result: EvaluationResult) -> dict[str, Any]:
         "confidence": result.confidence,
         "test": content["test"],
         "figures": [row for row in content["figures"] if row["part"] == TEST],
-        "threshold": content["threshold"],
+        "threshold": content["thresholds"][0],
         "warnings": list(map(str, result.warnings)),
     }
 

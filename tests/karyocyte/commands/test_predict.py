@@ -61,7 +61,7 @@ def predict_table(tmp_path):
 def assert_evaluated(table, metrics):
     """Assert that predictions at the threshold and calibrated probabilities follow the evaluation of the run."""
     negative, positive = metrics["classes"]
-    expected = np.where(table[f"prob_{positive}"] >= metrics["threshold"]["value"], positive, negative)
+    expected = np.where(table[f"prob_{positive}"] >= metrics["thresholds"][0]["value"], positive, negative)
     assert (table["prediction_at_threshold"] == expected).all()
     powers = table[[f"calibrated_{name}" for name in metrics["classes"]]] ** metrics["calibration"]["temperature"]
     plain = table[[f"prob_{name}" for name in metrics["classes"]]]
@@ -70,7 +70,7 @@ def assert_evaluated(table, metrics):
 
 def assert_reviewed(table, metrics, positive):
     """Assert that the images that the run would not release are to be reviewed."""
-    not_released = table[f"prob_{positive}"] >= metrics["triage"]["release"]["validation"][0]["threshold"]
+    not_released = table[f"prob_{positive}"] >= metrics["triage"][0]["threshold"]
     assert (table["review"] == not_released).all()
     assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])

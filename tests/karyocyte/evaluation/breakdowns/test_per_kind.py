@@ -30,8 +30,8 @@ def test_folds_are_counted_together_each_at_its_own_threshold():
         run.frame["kind"] = run.frame["label"].map({"all": "L1", "hem": None})
     result = evaluate_runs(runs, SETTINGS)
     hits = 0
-    for run, threshold in zip(runs, result.threshold.value, strict=True):
-        hits += (run.part("test").frame.query("label == 'all'")["prob_all"] >= threshold).sum()
+    for run, threshold in zip(runs, result.thresholds, strict=True):
+        hits += (run.part("test").frame.query("label == 'all'")["prob_all"] >= threshold.value).sum()
     assert kinds_of(result)["L1"]["recall_at_threshold/all"] == share(hits, 40, 0.95)
     many = make_run(classes=("a", "b", "c"))  # they have no threshold
     many.frame["kind"] = "x"

@@ -74,7 +74,7 @@ def test_every_image_is_reviewed_without_rules():
 def test_metrics_without_triage_and_calibration():
     result = evaluate_runs([make_run()], SETTINGS)
     result = replace(result, settings={}, triage=None, calibration=None, referral=None)
-    assert thresholds_of(result) == ReviewThresholds(result.threshold.value)
+    assert thresholds_of(result) == ReviewThresholds(result.thresholds[0].value)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_it_counts_and_measures_each_part():
     assert test.class_subjects == {"hem": 6, "all": 6}
     assert np.sum(test.confusion) == 59
     assert values_of(result.metrics) == pytest.approx(evaluate(part))
-    assert values_of(result.of(Kind.AT_THRESHOLD)) == pytest.approx(evaluate(part, result.threshold.value))
+    assert values_of(result.of(Kind.AT_THRESHOLD)) == pytest.approx(evaluate(part, result.thresholds[0].value))
     assert result.validation.images == 60
 
 
@@ -63,8 +63,8 @@ def test_labels_of_the_test_images_change_no_choice():
     before, after = (
         evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
     )
-    assert before.threshold == after.threshold
-    assert before.calibration.temperature == after.calibration.temperature
+    assert before.thresholds == after.thresholds
+    assert before.calibration.temperatures == after.calibration.temperatures
     assert before.triage == after.triage
     for (part, section), metrics in before.figures.items():
         if part == "validation":
@@ -82,7 +82,7 @@ def test_labels_of_the_test_images_change_no_choice():
 )
 def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
     result = evaluate_runs([run], SETTINGS)
-    assert result.threshold.reason == reason
+    assert result.thresholds[0].reason == reason
     assert not result.of(Kind.AT_THRESHOLD)
     assert result.test.confusion_at_threshold is None
     assert result.metrics["accuracy"].value is not None
@@ -167,7 +167,7 @@ def test_folds_are_evaluated_together_each_at_its_own_threshold():
     runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
     result = evaluate_runs(runs, SETTINGS)
     single = [evaluate_runs([run], SETTINGS) for run in runs]
-    assert result.threshold.value == [of_fold.threshold.value for of_fold in single]
+    assert result.thresholds == [of_fold.thresholds[0] for of_fold in single]
     matrices = np.array([of_fold.test.confusion_at_threshold for of_fold in single])
     assert np.array_equal(result.test.confusion_at_threshold, matrices.sum(axis=0))
     mean = np.mean([of_fold.metrics["auc"].value for of_fold in single])

@@ -10,6 +10,7 @@ import torch
 from datamodules.inference.run_images import from_test_part
 from karyocyte.commands.evaluate import app
 from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.predictions import read_predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.evaluation.external_images import map_classes, parse_map
@@ -116,8 +117,8 @@ def test_validation_threshold_and_temperature_are_those_of_the_run(folder, runs)
     own = own.filter(regex="^(?!baseline_)")  # baselines are not fitted for other data
     pd.testing.assert_frame_equal(validation[own.columns], own, check_dtype=False)
     outside, inside = (Run(place).metrics for place in (folder, runs[0]))
-    assert all(outside[key] == inside[key] for key in ("threshold", "validation", "classes", "positive_class"))
-    assert outside["calibration"]["temperature"] == inside["calibration"]["temperature"]
+    assert all(outside[key] == inside[key] for key in ("thresholds", "validation", "classes", "positive_class"))
+    assert outside["calibration"]["temperatures"] == inside["calibration"]["temperatures"]
 
 
 def test_folder_is_one_of_a_finished_run(folder, other, runs):
@@ -141,8 +142,9 @@ def test_rows_of_the_other_data_set_are_added(folder, home):
     rows = pd.read_csv(home / "rows.csv")
     assert set(rows["tested_on"]) == {"clinic (folder, 22 images)"}
     accuracy = rows.set_index("metric").loc["accuracy"]
+    result = EvaluationResult.from_dict(Run(folder).metrics)
     assert (accuracy["source"], accuracy["images"]) == ("folder", 18)
-    assert accuracy["value"] == pytest.approx(Run(folder).metrics["test"]["metrics"]["accuracy"]["value"], abs=1e-6)
+    assert accuracy["value"] == pytest.approx(result.metrics["accuracy"].value, abs=1e-6)
 
 
 def test_each_fold_is_evaluated_alone(runs, tmp_path):
