@@ -107,7 +107,7 @@ def test_learned_images_are_left_out_and_counted(folder):
     assert (about["external"]["images"], about["external"]["tested"], about["external"]["in_own_test"]) == (22, 18, 2)
     assert about["on"] == "clinic (folder, 22 images)"
     assert (about["source"], about["test"], about["fold"]) == ("folder", None, 0)
-    warnings = "\n".join(Run(folder).metrics["warnings"])
+    warnings = "\n".join(warning["text"] for warning in Run(folder).metrics["warnings"])
     assert "2 of its images are of the run's train part" in warnings
     assert "2 of the images are of the run's own test part" in warnings
 
