@@ -56,10 +56,7 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     figures: Figures = {(TEST, Kind.SUBJECTS): {"subjects": Interval(len(images)), "left_out": Interval(left_out)}}
     thresholds = {rule: [_choose(runs, part, rule) for part in validations] for rule in RULES}
     for rule, of_folds in thresholds.items():
-        section = f"{Kind.BY_SUBJECT}{rule}"
-        cuts = np.repeat([_limit(rule, threshold) for threshold in of_folds], [len(test.labels) for test in tests])
-        figures[TEST, section] = intervals(_scored(runs, tests, rule), runs.settings, cuts)
-        figures |= chosen_figures(section, [{"threshold": threshold} for threshold in of_folds])
+        figures |= _figures(runs, tests, rule, of_folds)
     return Findings(tables={"by_subject": by_subject_table(runs, tests, thresholds)}, metrics=figures)
 
 
@@ -104,6 +101,14 @@ def by_subject_table(
     whole = pd.concat(tables, ignore_index=True)
     called = whole.filter(like="called_by_")
     return whole.drop(columns=called.columns).join(called)
+
+
+def _figures(runs: LabelledRuns, tests: list[Subjects], rule: str, thresholds: list[float | None]) -> Figures:
+    """Return the metrics of a rule at the thresholds of the folds, and these."""
+    section = f"{Kind.BY_SUBJECT}{rule}"
+    cuts = np.repeat([_limit(rule, threshold) for threshold in thresholds], [len(test.labels) for test in tests])
+    metrics = intervals(_scored(runs, tests, rule), runs.settings, cuts)
+    return {(TEST, section): metrics} | chosen_figures(section, [{"threshold": value} for value in thresholds])
 
 
 def _choose(runs: LabelledRuns, validation: Subjects, rule: str) -> float | None:

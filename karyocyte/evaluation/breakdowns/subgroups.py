@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import (
@@ -14,6 +15,7 @@ from karyocyte.evaluation.types.result import (
     EvaluationWarning,
     Figures,
     Interval,
+    Metrics,
     warnings_about,
 )
 
@@ -52,15 +54,26 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
             images = runs.test.subset((groups == name).to_numpy())
             section = f"{by} {name}"
             metrics = intervals(images, runs.settings, names=metrics_of.get(by, ONE_CLASS))
-            counts = images.count_images()
-            numbers = {"images": len(images.labels), "subjects": images.subjects}
-            numbers |= {f"images/{of_class}": count for of_class, count in counts.items()}
-            figures[TEST, section] = {number: Interval(value) for number, value in numbers.items()} | metrics
-            # A kind is of one class, and a small subgroup easily lacks some of many: only those that occur count.
-            every = by != "kind" and len(counts) == 2
-            if any(count < FEW_IMAGES and (count or every) for count in counts.values()):
+            figures[TEST, section] = _counts(images) | metrics
+            if _is_small(by, images):
                 few.append(section)
     return Findings(warnings=subgroup_warnings(few), metrics=figures)
+
+
+def _counts(images: LabelledPredictions) -> Metrics:
+    numbers = {"images": len(images.labels), "subjects": images.subjects}
+    numbers |= {f"images/{name}": count for name, count in images.count_images().items()}
+    return {name: Interval(count) for name, count in numbers.items()}
+
+
+def _is_small(by: str, images: LabelledPredictions) -> bool:
+    """Tell whether a class has few images.
+
+    A kind is of one class, and a small subgroup easily lacks some of many: there only those that occur count.
+    """
+    counts = images.count_images().values()
+    every = by != "kind" and len(counts) == 2
+    return any(count < FEW_IMAGES and (count or every) for count in counts)
 
 
 def subgroup_warnings(few: list[str]) -> list[EvaluationWarning]:

@@ -118,23 +118,26 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
             reasons.append(temperature.reason)
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
+    sides = _sides(runs, scaled)
+    measured = {section: _evaluate(runs, each) for section, each in sides.items()}
+    measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
+    sides.pop(Kind.SAMPLED, None)
+    bins: dict[str, list[ReliabilityBin]] = {section: _bins(runs, each) for section, each in sides.items()}
+    value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
+    figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
+    warnings = calibration_warnings(value.reason, measured)
+    return Findings(value, warnings, figures, figures={"reliability": confidence_plots.write_reliability})
+
+
+def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:
+    """Return the probabilities to be evaluated; ``scaled`` are those of each fold that has a temperature."""
     sides = {Kind.CALIBRATED: runs.test.probabilities}
     # Scaled and unscaled folds in one figure would be the calibration of neither.
     if len(scaled) == len(runs.folds):
         sides[Kind.SCALED] = np.concatenate(scaled)
     if all(test.sampled for test in runs.tests):
         sides[Kind.SAMPLED] = np.concatenate([test.mean_probabilities for test in runs.tests])
-    measured = {section: _evaluate(runs, each) for section, each in sides.items()}
-    measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
-    sides.pop(Kind.SAMPLED, None)
-    bins: dict[str, list[ReliabilityBin]] = {}
-    for section, probabilities in sides.items():
-        right = call(probabilities, runs.positive_index) == runs.test.labels
-        bins[section] = reliability(probabilities.max(axis=1), right, BINS)
-    value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
-    figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
-    warnings = calibration_warnings(value.reason, measured)
-    return Findings(value, warnings, figures, figures={"reliability": confidence_plots.write_reliability})
+    return sides
 
 
 def calibration_warnings(reason: str | None, measured: Mapping[Kind, Metrics]) -> list[EvaluationWarning]:
@@ -153,6 +156,11 @@ def calibration_warnings(reason: str | None, measured: Mapping[Kind, Metrics]) -
             "probability is right"
         )
     return warnings_about("calibration", lines)
+
+
+def _bins(runs: LabelledRuns, probabilities: np.ndarray) -> list[ReliabilityBin]:
+    right = call(probabilities, runs.positive_index) == runs.test.labels
+    return reliability(probabilities.max(axis=1), right, BINS)
 
 
 def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> Metrics:

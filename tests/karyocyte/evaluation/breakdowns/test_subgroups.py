@@ -5,7 +5,6 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.breakdowns.subgroups import subgroup_warnings
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.tables import SUBGROUPS
 from tests.helpers.predictions import make_run
@@ -29,7 +28,6 @@ def images_of(groups):
 
 def test_a_single_fold_of_images_alike_has_none():
     assert subgroups_of(make_run()) == {}
-    assert subgroup_warnings([]) == []
 
 
 def test_folds_are_evaluated_apart():
