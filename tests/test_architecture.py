@@ -45,10 +45,10 @@ COMMAND_LINE_LINES = 80
 LOADED_LINES = 18_966  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 37_010,
-    "lines of packages/cytogenetics": 10_572,
-    "lines of tests of the core": 27_298,
-    "lines of tests of packages/cytogenetics": 7_786,
+    "lines of the core and benchmarks": 36_805,
+    "lines of packages/cytogenetics": 10_540,
+    "lines of tests of the core": 27_289,
+    "lines of tests of packages/cytogenetics": 7_777,
 }
 COMPLEX_FUNCTIONS = (
     ROOT / "tests" / "complex_functions.txt"
