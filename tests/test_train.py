@@ -10,6 +10,7 @@ from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
 from karyocyte.common.paths import ROOT, without_machine
 from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train as training
@@ -105,19 +106,22 @@ def test_training_images_are_predicted_by_the_chosen_weights(finished):
     train = run.predictions_train
     assert set(train.frame["part"]) == {"train"}
     assert sorted(train.frame["image_id"]) == sorted(run.split[run.split["part"] == "train"]["image_id"])
-    parts = run.metrics["by_part"]
-    assert {name: part["images"] for name, part in parts.items()} == {"train": 24, "validation": 8, "test": 8}
+    result = EvaluationResult.from_dict(run.metrics)
+    losses = {part: result.of(Kind.CHOSEN_WEIGHTS, part)["loss"] for part in ("train", "validation", "test")}
+    assert {name: loss.n for name, loss in losses.items()} == {"train": 24, "validation": 8, "test": 8}
     best = run.history[run.history["stage"] == "finetune"]["val/loss"].min()
-    assert parts["validation"]["loss"] == pytest.approx(best, rel=1e-4)
+    assert losses["validation"].value == pytest.approx(best, rel=1e-4)
     assert "chosen weights" in (finished[1] / "summary.txt").read_text()
 
 
 def test_baselines_without_a_network_are_beside_the_result(finished):
     run = Run(finished[1])
-    assert list(run.metrics["baseline"]) == ["area alone", "all numbers"]
-    for name, metrics in run.metrics["baseline"].items():
-        assert metrics["auc"]["clusters"] == run.metrics["test"]["metrics"]["auc"]["clusters"]
-        assert f"by {name}: auc {metrics['auc']['value']:.3f}" in (finished[1] / "summary.txt").read_text()
+    result = EvaluationResult.from_dict(run.metrics)
+    baselines = result.sections(Kind.BASELINE)
+    assert list(baselines) == ["area alone", "all numbers"]
+    for name, metrics in baselines.items():
+        assert metrics["auc"].n == result.metrics["auc"].n
+        assert f"by {name}: auc {metrics['auc'].value:.3f}" in (finished[1] / "summary.txt").read_text()
 
 
 def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(finished):

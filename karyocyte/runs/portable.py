@@ -112,8 +112,8 @@ class ClassifierDescription(PortableDescription):
     combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
     # the fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation
     thresholds: dict[str, Any]
-    # ``confidence`` of the intervals, the metrics of the ``test`` images, ``calibration`` and ``warnings``, as
-    # metrics.json has them; empty where the run was not evaluated
+    # ``confidence`` of the intervals, facts and ``figures`` of the ``test`` images, and ``warnings``: as metrics.json
+    # has them; empty where the run was not evaluated
     evaluation: dict[str, Any]
     prepare_version: int  # of the code that prepares the images
     opset: int | None  # of the ONNX graphs; None without them

@@ -30,6 +30,7 @@ from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.referral.evaluate_referral import triage
 from karyocyte.evaluation.referral.unseen import unseen_table
 from karyocyte.evaluation.run.evaluate import evaluate_parts
+from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
@@ -122,9 +123,8 @@ def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
     for group in groups:
         if group.runs[0].about["protocol"] == "subject":
             runs = LabelledRuns.of(group.runs, SETTINGS)
-            found = triage(runs, evaluate_parts(runs)).value
-            if found is not None and found.unseen is not None:
-                counts[group.label] = found.unseen
+            if found := triage(runs, evaluate_parts(runs)).metrics.get((TEST, Kind.UNSEEN)):
+                counts[group.label] = found
     return unseen_table(counts)
 
 

@@ -1,17 +1,18 @@
 """Subjects instead of images: what all images of a person say together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
-from karyocyte.evaluation.metrics.classification import call, confusion
+from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import LabelledPart, LabelledPredictions
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import EvaluationResult, SubjectRuleResult, SubjectsResult
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Interval, Kind, chosen_figures
 
 RULES = ("mean", "share")
 MAJORITY = 0.5  # where validation chooses no threshold
@@ -42,8 +43,9 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     with the highest score is predicted. Intervals draw subjects. Who is tested in two folds counts in both.
 
     Returns:
-        A ``SubjectsResult`` and a row per subject; nothing where no subject is known, where each has a single image,
-        and where most have images of several classes.
+        Metrics of each rule, with the ``threshold`` of each fold where validation chose one, the number of
+        ``subjects``, how many with images of several classes are ``left_out``, and a row per subject. Nothing where no
+        subject is known, where each has a single image, and where most have images of several classes.
     """
     tests = list(map(subjects_of, runs.tests))
     images = pd.concat([test.frame["images"] for test in tests])
@@ -51,9 +53,11 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     if (images == 1).all() or left_out > len(images):
         return Findings()
     validations = [subjects_of(fold.validation) for fold in runs.folds]
-    evaluated = {rule: _evaluate(runs, validations, tests, rule) for rule in RULES}
-    result = SubjectsResult(len(images), left_out, evaluated)
-    return Findings(result, tables={"by_subject": by_subject_table(runs, tests, result)})
+    figures: Figures = {(TEST, Kind.SUBJECTS): {"subjects": Interval(len(images)), "left_out": Interval(left_out)}}
+    thresholds = {rule: [_choose(runs, part, rule) for part in validations] for rule in RULES}
+    for rule, of_folds in thresholds.items():
+        figures |= _figures(runs, tests, rule, of_folds)
+    return Findings(tables={"by_subject": by_subject_table(runs, tests, thresholds)}, metrics=figures)
 
 
 def subjects_of(images: LabelledPart) -> Subjects:
@@ -72,7 +76,9 @@ def subjects_of(images: LabelledPart) -> Subjects:
     return Subjects(frame, {"mean": mean[pure], "share": share[pure]}, truth, int((~pure).sum()))
 
 
-def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: SubjectsResult) -> pd.DataFrame:
+def by_subject_table(
+    runs: LabelledRuns, tests: list[Subjects], thresholds: Mapping[str, list[float | None]]
+) -> pd.DataFrame:
     """Return a row per evaluated test subject of each fold, see ``by_subject``.
 
     Returns:
@@ -87,10 +93,7 @@ def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: Subjects
         if len(tests) > 1:
             table.insert(0, "fold", runs.runs[number].about.get("fold"))
         for rule, column in zip(RULES, ("probability", "share"), strict=True):
-            threshold = result.rules[rule].threshold
-            if isinstance(threshold, list):
-                threshold = threshold[number]
-            predicted = call(test.scores[rule], runs.positive_index, _limit(rule, threshold))
+            predicted = call(test.scores[rule], runs.positive_index, _limit(rule, thresholds[rule][number]))
             shown = predicted if runs.positive_index is None else runs.positive_index
             table[column] = test.scores[rule][np.arange(len(predicted)), shown].round(6)
             table[f"called_by_{rule}"] = classes[predicted]
@@ -100,26 +103,22 @@ def by_subject_table(runs: LabelledRuns, tests: list[Subjects], result: Subjects
     return whole.drop(columns=called.columns).join(called)
 
 
-def _evaluate(runs: LabelledRuns, validations: list[Subjects], tests: list[Subjects], rule: str) -> SubjectRuleResult:
-    thresholds = []
-    for validation in validations:
-        scored = _scored(runs, [validation], rule)
-        if rule == "share":
-            # The threshold is a share, not what decides between equal ones.
-            scored = replace(scored, probabilities=scored.probabilities.round(DECIMALS))
-        threshold = choose_threshold(scored, runs.settings).value
-        if rule == "share":
-            threshold = threshold or None
-        thresholds.append(threshold)
-    sizes = [len(test.labels) for test in tests]
-    of_subjects = np.repeat([_limit(rule, threshold) for threshold in thresholds], sizes)
-    scored = _scored(runs, tests, rule)
-    predicted = call(scored.probabilities, scored.positive_index, of_subjects)
-    metrics = intervals(scored, runs.settings, of_subjects)
-    matrix = confusion(scored.labels, predicted, len(scored.classes)).tolist()
-    if runs.positive_index is None:
-        return SubjectRuleResult(metrics, matrix, None)
-    return SubjectRuleResult(metrics, matrix, single_or_list(thresholds))
+def _figures(runs: LabelledRuns, tests: list[Subjects], rule: str, thresholds: list[float | None]) -> Figures:
+    """Return the metrics of a rule at the thresholds of the folds, and these."""
+    section = f"{Kind.BY_SUBJECT}{rule}"
+    cuts = np.repeat([_limit(rule, threshold) for threshold in thresholds], [len(test.labels) for test in tests])
+    metrics = intervals(_scored(runs, tests, rule), runs.settings, cuts)
+    return {(TEST, section): metrics} | chosen_figures(section, [{"threshold": value} for value in thresholds])
+
+
+def _choose(runs: LabelledRuns, validation: Subjects, rule: str) -> float | None:
+    """Return the threshold that the validation subjects of a fold choose."""
+    scored = _scored(runs, [validation], rule)
+    if rule == "mean":
+        return choose_threshold(scored, runs.settings).value
+    # The threshold is a share, not what decides between equal ones.
+    scored = replace(scored, probabilities=scored.probabilities.round(DECIMALS))
+    return choose_threshold(scored, runs.settings).value or None
 
 
 def _scored(runs: LabelledRuns, parts: list[Subjects], rule: str) -> LabelledPredictions:

@@ -6,9 +6,18 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.pooling.sections import Findings, flat_table
-from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, SubgroupResult, warnings_about
+from karyocyte.evaluation.pooling.sections import Findings
+from karyocyte.evaluation.types.result import (
+    TEST,
+    EvaluationResult,
+    EvaluationWarning,
+    Figures,
+    Interval,
+    Metrics,
+    warnings_about,
+)
 
 FEW_IMAGES = 5  # of a class: below it a subgroup's figures say little
 SHOWN = 4  # subgroups that a warning names of more than one more
@@ -26,7 +35,8 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     of the original image, in thirds with about as many images each. Images of which a fact is not known form a
     subgroup of their own. Classes are predicted at 0.5, or are the most probable ones.
     """
-    results = []
+    figures: Figures = {}
+    few = []
     metrics_of = dict.fromkeys(("fold", "group", "size"), MORE_CLASSES if runs.positive_index is None else TWO_CLASSES)
     frame = pd.concat(map(attrgetter("frame"), runs.tests), ignore_index=True)
     folds = [str(run.about.get("fold", number)) for number, run in enumerate(runs.runs)]
@@ -42,26 +52,32 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
             continue
         for name in groups.cat.categories:
             images = runs.test.subset((groups == name).to_numpy())
+            section = f"{by} {name}"
             metrics = intervals(images, runs.settings, names=metrics_of.get(by, ONE_CLASS))
-            counts = images.count_images()
-            results.append(SubgroupResult(by, name, len(images.labels), images.subjects, counts, metrics))
-    if not results:
-        return Findings(results)
-    tables = {"subgroups": flat_table(results, class_counts="images/")}
-    return Findings(results, subgroup_warnings(results), tables)
+            figures[TEST, section] = _counts(images) | metrics
+            if _is_small(by, images):
+                few.append(section)
+    return Findings(warnings=subgroup_warnings(few), metrics=figures)
 
 
-def subgroup_warnings(results: list[SubgroupResult]) -> list[EvaluationWarning]:
-    """Name the subgroups with fewer than FEW_IMAGES images of a class.
+def _counts(images: LabelledPredictions) -> Metrics:
+    numbers = {"images": len(images.labels), "subjects": images.subjects}
+    numbers |= {f"images/{name}": count for name, count in images.count_images().items()}
+    return {name: Interval(count) for name, count in numbers.items()}
 
-    A kind is of one class, and a small subgroup easily lacks some of many classes: there only those that occur count.
+
+def _is_small(by: str, images: LabelledPredictions) -> bool:
+    """Tell whether a class has few images.
+
+    A kind is of one class, and a small subgroup easily lacks some of many: there only those that occur count.
     """
-    few = []
-    for result in results:
-        counts = result.class_counts.values()
-        every = result.by != "kind" and len(counts) == 2
-        if any(count < FEW_IMAGES and (count or every) for count in counts):
-            few.append(f"{result.by} {result.group}")
+    counts = images.count_images().values()
+    every = by != "kind" and len(counts) == 2
+    return any(count < FEW_IMAGES and (count or every) for count in counts)
+
+
+def subgroup_warnings(few: list[str]) -> list[EvaluationWarning]:
+    """Name the subgroups with fewer than FEW_IMAGES images of a class."""
     if not few:
         return []
     names = ", ".join(few)

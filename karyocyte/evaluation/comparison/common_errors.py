@@ -132,8 +132,8 @@ def missed_counts(models: AlignedPredictions, rows: np.ndarray | None = None) ->
 
 
 def _shares(hits: np.ndarray, total: int) -> pd.DataFrame:
-    """Return the shares of several numbers of ``total`` images: the fields of `Share`, a row each."""
-    return pd.DataFrame(share(number, total=total, confidence=CONFIDENCE) for number in hits)
+    """Return the shares of several numbers of ``total`` images: the fields of `Interval` and ``hits``, a row each."""
+    return pd.DataFrame(share(number, total, CONFIDENCE) for number in hits).assign(hits=hits)
 
 
 def missed_by_class(models: AlignedPredictions) -> pd.DataFrame:
@@ -150,7 +150,7 @@ def lone_models(models: AlignedPredictions) -> pd.DataFrame:
     """
     correct = models.correct
     votes = correct.sum(axis=0)
-    names = {"total": "images", "hits": "right", "value": "accuracy"}
+    names = {"n": "images", "hits": "right", "value": "accuracy"}
     table = _shares(correct.sum(axis=1), correct.shape[1]).rename(columns=names)
     table.insert(0, "model", models.models)
     return table[["model", "images", "right", "accuracy", "low", "high"]].assign(

@@ -148,11 +148,11 @@ def of_resamples(
     for row, (name, metric) in enumerate(metrics.items()):
         value = float(resamples.point[row]) if clusters and not np.isnan(resamples.point[row]) else None
         if clusters < 2:
-            found[name] = Interval(value, None, None, None, 0, 0, clusters)
+            found[name] = Interval(value, n=clusters)
             continue
         low, high, method = _ends(row, metric, resamples, settings)
         undefined = int(resamples.undefined[row])
-        found[name] = Interval(value, low, high, method, settings.resamples, undefined, clusters)
+        found[name] = Interval(value, low, high, clusters, method, undefined)
     return found
 
 

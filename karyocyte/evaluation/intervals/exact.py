@@ -3,19 +3,19 @@
 import numpy as np
 from scipy.special import betaincinv
 
-from karyocyte.evaluation.types.result import Share
+from karyocyte.evaluation.types.result import Interval
 
 
-def share(hits: int, total: int, confidence: float) -> Share:
+def share(hits: int, total: int, confidence: float) -> Interval:
     """Return a share with its exact two-sided interval of a confidence (0 to 1), which treats images as independent."""
     hits = int(hits)
     total = int(total)
     if not total:
-        return Share(None, None, None, hits, total)
+        return Interval(None, method="exact")
     from scipy import stats  # here: slow to import
 
     ends = stats.binomtest(hits, total).proportion_ci(confidence, method="exact")
-    return Share(hits / total, float(ends.low), float(ends.high), hits, total)
+    return Interval(hits / total, float(ends.low), float(ends.high), total, "exact")
 
 
 def lower_bounds(hits: np.ndarray, totals: np.ndarray, confidence: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from karyocyte.common.files import atomic_path
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.evaluation.types.result import EvaluationResult, Matrix
+from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix
 from karyocyte.runs.run import Run
 
 DPI = 150
@@ -287,7 +287,7 @@ def draw_roc(
 
     The curve of training images is dashed, of more than two classes the mean of theirs.
     """
-    auc = result.test.metrics["auc"]
+    auc = result.metrics["auc"]
     axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:
         _each_class(axis, test)
@@ -310,7 +310,7 @@ def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPre
     with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), {"name": f"{len(evaluated)} experiments"}) as figure:
         axis = figure.subplots()
         for number, (label, (result, test)) in enumerate(evaluated.items()):
-            text = textwrap.fill(f"{label}: AUC {result.test.metrics['auc']}", LETTERS)
+            text = textwrap.fill(f"{label}: AUC {result.metrics['auc']}", LETTERS)
             axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
         _frame_roc(axis)
         figure.legend(loc="outside lower center")
@@ -334,9 +334,9 @@ def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
 
 def _points(axis: Axes, result: EvaluationResult) -> None:
     """Mark the operating points. Where a metric is undefined, it is nan, and the point is not drawn."""
-    points = {"at 0.5": result.test.metrics}
-    if result.test.metrics_at_threshold is not None:
-        points[f"at {threshold_of(result)}, chosen on validation"] = result.test.metrics_at_threshold
+    points = {"at 0.5": result.metrics}
+    if at_threshold := result.of(Kind.AT_THRESHOLD):
+        points[f"at {threshold_of(result)}, chosen on validation"] = at_threshold
     # A ring and a diamond: both are seen where they meet.
     marks: tuple[dict[str, Any], dict[str, Any]] = (
         {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2, "color": COLOURS[1]},
@@ -370,9 +370,7 @@ def _rates(scored: LabelledPredictions, index: int) -> tuple[np.ndarray, np.ndar
 
 def threshold_of(result: EvaluationResult) -> str:
     """Write the threshold that validation chose."""
-    if isinstance(result.threshold.value, list):
-        return "own thresholds"
-    return f"{result.threshold.value:.3f}"
+    return "own thresholds" if result.has_folds else f"{result.thresholds[0].value:.3f}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -15,8 +15,6 @@ from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.types.result import OperatingPoint
 from karyocyte.runs.predictions import Predictions
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,6 @@ def spread(values: Sequence[float | None], sizes: Sequence[int]) -> np.ndarray |
     if None in values:
         return None
     return np.repeat(np.array(values, dtype=np.float64), sizes)
-
-
-def single_or_list(values: list[T]) -> T | list[T]:
-    """Return the value of a single run, or the list of the folds' values."""
-    return values if len(values) > 1 else values[0]
 
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:

@@ -1,6 +1,6 @@
 """What a section of an evaluation takes and returns, and the sections of installed packages and of users."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -13,7 +13,7 @@ from karyocyte.common.installed import entries
 from karyocyte.config.build import bound
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.types.result import Estimate, EvaluationResult, EvaluationWarning
+from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, Figures, Matrix
 from karyocyte.runs.predictions import Predictions
 
 Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
@@ -23,13 +23,15 @@ Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 class Findings:
     """What a section found, beside the metrics."""
 
-    # of the field of ``EvaluationResult`` that has the section's name, or of ``more``; None leaves it as it is
+    # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
     value: Any = None
     warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
+    metrics: Figures = field(default_factory=dict)  # for the table of the result
     # contents of CSV files, by their names without the ending
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # what draws the whole result to a PNG, by the names of the files without the ending
     figures: Mapping[str, Drawing] = field(default_factory=dict)
+    confusions: dict[str, Matrix] = field(default_factory=dict)  # of the test images, by section of the metrics
 
 
 @dataclass(frozen=True)
@@ -37,41 +39,6 @@ class FindingsWithoutValue(Findings):
     """What a section returns that has no field in ``EvaluationResult``."""
 
     value: None = field(default=None, init=False)
-
-
-def flat_table(rows: Sequence[Any], intervals: Sequence[str] = (), **prefixes: str) -> pd.DataFrame:
-    """Return dataclasses as rows of a flat table for a CSV file.
-
-    Estimates have columns for their ends, lists (of folds) are one text, dictionaries have a column for each key.
-
-    Args:
-        rows: Of one type; its field ``name`` is the column "class".
-        intervals: Fields that have three columns also where they are None.
-        prefixes: Of the columns of fields that are dictionaries.
-    """
-    table = []
-    for row in rows:
-        cells: dict[str, object] = {}
-        for column, cell in _columns(row, prefixes):
-            # All rows need the columns of an interval, also those without one.
-            if cell is None and column in intervals:
-                cell = Estimate(None, None, None)
-            if isinstance(cell, Estimate):
-                cells |= cell.columns(column)
-            elif isinstance(cell, list):
-                cells[column] = " ".join(f"{number:.6g}" for number in cell)
-            else:
-                cells[column] = cell
-        table.append(cells)
-    return pd.DataFrame(table)
-
-
-def _columns(row: Any, prefixes: Mapping[str, str]) -> Iterator[tuple[str, object]]:
-    for name, value in vars(row).items():
-        if isinstance(value, dict):
-            yield from ((prefixes.get(name, "") + key, inner) for key, inner in value.items())
-        else:  # no field of a dataclass can be called "class"; a column can
-            yield name.replace("name", "class"), value
 
 
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.

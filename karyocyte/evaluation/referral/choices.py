@@ -48,16 +48,13 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     """Take the thresholds from the evaluation of a single run."""
     settings = evaluation_settings(result.settings).triage
     temperature = Temperature(None)
-    if result.calibration is not None and not isinstance(result.calibration.temperature, list):
-        temperature = Temperature(result.calibration.temperature, result.calibration.reason)
-    point = result.threshold
-    assert isinstance(point, OperatingPoint)  # a single run has one
-    release = result.triage.release.validation[0] if result.triage else None
-    thresholds = _thresholds(point, temperature, release, settings, result.positive_class)
-    chosen = result.referral
-    if chosen is None:
+    if result.calibration is not None:
+        temperature = Temperature(result.calibration.temperatures[0], result.calibration.reason)
+    release = result.triage[0] if result.triage else None
+    thresholds = _thresholds(result.thresholds[0], temperature, release, settings, result.positive_class)
+    if result.referral is None:
         return thresholds
-    return replace(thresholds, confidence=chosen.validation[0], accuracy=chosen.accuracy)
+    return replace(thresholds, confidence=result.referral[0], accuracy=settings.accuracy)
 
 
 def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,8 +10,8 @@ from matplotlib.ticker import PercentFormatter
 
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.referral.selective import RiskCoverage
-from karyocyte.evaluation.types.formats import temperature_of
-from karyocyte.evaluation.types.result import CalibrationMetrics, CalibrationResult, EvaluationResult, TriageResult
+from karyocyte.evaluation.types.formats import number, temperature_of
+from karyocyte.evaluation.types.result import EvaluationResult, Kind, Metrics, ReliabilityBin
 
 CONFIDENCES = {
     "probability": "probability",
@@ -29,47 +30,54 @@ LINES = ("-", "--", "-.", (0, (5, 1)), ":")
 
 def write_reliability(path: Path, result: EvaluationResult) -> None:
     """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
-    assert result.calibration is not None
-    drawn = sides(result.calibration)
+    drawn = sides(result)
     with canvas(path, (5.2 * len(drawn), 6.2), result.about) as figure:
         grid = figure.subplots(2, len(drawn), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
         for (title, side), (upper, lower) in zip(drawn.items(), grid.T, strict=True):
-            draw_side(upper, lower, side, len(result.classes))
-            upper.set_title(f"{title}\nECE {side.ece:.3f}   Brier {side.brier:.3f}   NLL {side.nll:.3f}")
+            draw_side(upper, lower, side.bins, len(result.classes))
+            ece, brier, nll = (number(side.metrics[name].value) for name in ("ece", "brier", "nll"))
+            upper.set_title(f"{title}\nECE {ece}   Brier {brier}   NLL {nll}")
         grid[0, 0].set_ylabel("accuracy")
         grid[1, 0].set_ylabel("test images")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
 
 
-def sides(calibration: CalibrationResult) -> dict[str, CalibrationMetrics]:
+class Side(NamedTuple):
+    """The calibration of probabilities: the figures, and the accuracy by probability."""
+
+    metrics: Metrics
+    bins: list[ReliabilityBin]
+
+
+def sides(result: EvaluationResult) -> dict[str, Side]:
     """Return the calibration as trained and, where there is a temperature, after scaling, by title."""
-    shown = {"as trained": calibration.before}
-    if calibration.after is not None:
-        shown[f"after scaling, temperature {temperature_of(calibration.temperature)}"] = calibration.after
-    return shown
+    assert result.calibration is not None
+    titles = {Kind.CALIBRATED: "as trained"}
+    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperatures)}"
+    bins = result.calibration.reliability
+    return {title: Side(result.of(section), bins[section]) for section, title in titles.items() if section in bins}
 
 
 def write_risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
     """Draw the ``selective.curves`` of the same images to a PNG."""
-    triage = result.triage
-    assert triage is not None
-    images = next(iter(triage.risk_coverage.values())).images
+    areas = result.sections(Kind.RISK)
+    images = next(iter(areas.values()))["wrong"].n
     with canvas(path, (7.6, 5.6), result.about) as figure:
         axis = figure.subplots()
-        draw_risk_coverage(axis, triage, curves)
+        draw_risk_coverage(axis, areas, curves)
         axis.set_xlabel(f"coverage: share of the {images:,} test images decided alone, the most confident first")
         axis.set_ylabel("risk: error rate among them")
         figure.legend(title=AREA, loc="outside lower center", ncols=min(len(curves), 2))
 
 
-def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, RiskCoverage]) -> None:
+def draw_risk_coverage(axis: Axes, areas: Mapping[str, Metrics], curves: Mapping[str, RiskCoverage]) -> None:
     """Draw the curves on given axes; see ``write_risk_coverage``."""
-    for number, (name, curve) in enumerate(curves.items()):
-        area = triage.risk_coverage[name]
-        colour = COLOURS[number]
-        label = f"{CONFIDENCES[name]}: AURC {area.aurc:.4f} (excess {area.e_aurc:.4f})"
-        axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[number])
+    for place, (name, curve) in enumerate(curves.items()):
+        colour = COLOURS[place]
+        area, excess = areas[name]["aurc"].value, areas[name]["e_aurc"].value
+        label = f"{CONFIDENCES[name]}: AURC {area:.4f} (excess {excess:.4f})"
+        axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[place])
         if curve.cuts.sum() < len(curve.cuts) / 2:
             axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
     axis.set_xlim(0, 1.02)
@@ -78,12 +86,12 @@ def draw_risk_coverage(axis: Axes, triage: TriageResult, curves: Mapping[str, Ri
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
 
 
-def draw_side(upper: Axes, lower: Axes, side: CalibrationMetrics, classes: int) -> None:
+def draw_side(upper: Axes, lower: Axes, reliability: list[ReliabilityBin], classes: int) -> None:
     """Draw the accuracy of each bin, and below it the number of its images, on given axes."""
     lowest = 0.0
     if classes == 2:
         lowest = 0.5  # one of them has at least one half
-    bins = pd.DataFrame(side.reliability)
+    bins = pd.DataFrame(reliability)
     bins["middle"] = (bins["low"] + bins["high"]) / 2
     width = 0.92 * (bins["high"] - bins["low"])[0]
     filled = bins[bins["images"] > 0].astype(float)

@@ -13,8 +13,8 @@ import numpy as np
 from karyocyte.config.schema import TriageConfig
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns, single_or_list
-from karyocyte.evaluation.pooling.sections import Drawing, Findings, flat_table
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.sections import Drawing, Findings
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
@@ -26,32 +26,27 @@ from karyocyte.evaluation.referral.choices import (
 from karyocyte.evaluation.referral.selective import areas, rankings
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
+    TEST,
     EvaluationResult,
     EvaluationWarning,
-    ReferralResult,
-    ReleaseResult,
-    TriageResult,
-    TriageRuleResult,
+    Figures,
+    Interval,
+    Kind,
+    Metrics,
+    Release,
     warnings_about,
 )
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
-RULES = {
-    "nobody": "no review: predicted at 0.5",
-    "release": "a person unless the probability of “{positive}” is below the threshold",
-}
+RULES = ("nobody", "release")  # in words: evaluation.tables.tables
 
 
 class RuleDecision(NamedTuple):
-    """The decisions of a rule on N test images: predicted class indices, and whether a person reviews, shape (N,).
-
-    ``cut`` is the probability below which an image is released.
-    """
+    """The decisions of a rule on N test images: predicted class indices, and whether a person reviews, shape (N,)."""
 
     predicted: np.ndarray
     review: np.ndarray
-    cut: float | None = None
 
 
 def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
@@ -66,24 +61,22 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     releases = list(map(choose_release, runs.folds))
     chosen = [ReviewThresholds(release=release.threshold) for release in releases]
     decisions = list(map(decide, runs.folds, chosen))
-    rules = {name: evaluate_rule(name, [of_fold[name] for of_fold in decisions], runs) for name in RULES}
+    figures = areas(runs)
+    for name in RULES:
+        figures[TEST, f"{Kind.TRIAGE}{name}"] = evaluate_rule([of_fold[name] for of_fold in decisions], runs)
     review = np.concatenate([of_fold["release"].review for of_fold in decisions])
-    value = TriageResult(
-        risk_coverage=areas(runs),
-        # What is not released is kept for a person, who misses none: the sensitivity of the rule is the release's.
-        release=ReleaseResult(releases, rules["release"].sensitivity),
-        rules=list(rules.values()),
-        unseen=count_unseen(runs.test, review, runs.settings.confidence),
-    )
+    unseen = count_unseen(runs.test, review, runs.settings.confidence)
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
-    warnings = triage_warnings(value, runs.settings.triage, f"“{runs.pooled.positive_class}”", by_subject)
+    positive = f"“{runs.pooled.positive_class}”"
+    warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
     curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
-    tables = {"triage": flat_table(value.rules)}
-    figures: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
-    if value.unseen:
-        tables["unseen"] = unseen_table({str(runs.about["name"]): value.unseen})
-        figures["unseen"] = partial(draw_unseen, table=tables["unseen"])
-    return Findings(value, warnings, tables, figures)
+    tables = {}
+    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
+    if unseen:
+        figures[TEST, Kind.UNSEEN] = unseen
+        tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
+        drawn["unseen"] = partial(draw_unseen, table=tables["unseen"])
+    return Findings(releases, warnings, figures, tables, drawn)
 
 
 def _missing_classes(runs: LabelledRuns) -> str | None:
@@ -106,44 +99,41 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecisi
     negative = np.full(len(predicted), 1 - positive)
     return {
         "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
-        "release": RuleDecision(negative, review_mask("release", images, chosen), chosen.release),
+        "release": RuleDecision(negative, review_mask("release", images, chosen)),
     }
 
 
-def evaluate_rule(name: str, decisions: list[RuleDecision], runs: LabelledRuns) -> TriageRuleResult:
-    """Count what the decisions of a rule, one per fold, do to the test images of all folds."""
+def evaluate_rule(decisions: list[RuleDecision], runs: LabelledRuns) -> Metrics:
+    """Measure what the decisions of a rule, one per fold, do to the test images of all folds.
+
+    A person is right on every image of ``review``. The ``accuracy`` is that of images decided ``alone``, with
+    ``missed`` positives and ``false_alarms``, the ``sensitivity`` that of person and machine together.
+    """
     confidence = runs.settings.confidence
-    all_predicted, all_reviews, cuts = zip(*decisions, strict=True)
-    predicted = np.concatenate(all_predicted)
-    review = np.concatenate(all_reviews)
+    predicted, review = map(np.concatenate, zip(*decisions, strict=True))
     labels = runs.test.labels
     alone = ~review
     true = labels == runs.positive_index
     positive = predicted == runs.positive_index
     missed = int((alone & true & ~positive).sum())
-    return TriageRuleResult(
-        rule=name,
-        text=RULES[name].format(positive=runs.pooled.positive_class),
-        cut=None if None in cuts else single_or_list(list(cuts)),
-        images=len(labels),
-        review=int(review.sum()),
-        review_share=float(review.mean()),
-        alone=int(alone.sum()),
-        accuracy=share((alone & (predicted == labels)).sum(), alone.sum(), confidence),
-        missed=missed,
-        false_alarms=int((alone & ~true & positive).sum()),
-        sensitivity=share(true.sum() - missed, true.sum(), confidence),
-    )
+    return {
+        "review_share": Interval(float(review.mean()), n=len(labels)),
+        "alone": Interval(int(alone.sum())),
+        "accuracy": share((alone & (predicted == labels)).sum(), alone.sum(), confidence),
+        "missed": Interval(missed),
+        "false_alarms": Interval(int((alone & ~true & positive).sum())),
+        "sensitivity": share(true.sum() - missed, true.sum(), confidence),
+    }
 
 
 def triage_warnings(
-    result: TriageResult, settings: TriageConfig, positive: str, by_subject: bool
+    releases: list[Release], figures: Figures, settings: TriageConfig, positive: str, by_subject: bool
 ) -> list[EvaluationWarning]:
-    """Return what limits the results of ``triage``; ``positive`` is the class in quotes."""
+    """Return what limits the figures of ``triage``; ``positive`` is the class in quotes."""
     lines = []
-    positives = result.release.test.total
+    positives = figures[TEST, f"{Kind.TRIAGE}release"]["sensitivity"].n
     # Without a positive image there is no triage, so every release has a bound.
-    low = min(result.release.validation, key=lambda release: release.lower_bound or 0.0)
+    low = min(releases, key=lambda release: release.lower_bound or 0.0)
     bound = low.lower_bound or 0.0
     if bound < settings.sensitivity:
         advice = f"{low.needed:,} without a miss would"
@@ -155,7 +145,7 @@ def triage_warnings(
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    wrong = min(area.wrong for area in result.risk_coverage.values())
+    wrong = min(metrics["wrong"].hits for (_, section), metrics in figures.items() if section.startswith(Kind.RISK))
     if wrong < FEW_WRONG:
         lines.append(f"as few as {wrong} wrong predictions: areas under risk-coverage curves say little")
     if by_subject:
@@ -180,13 +170,12 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     test = runs.test
     correct = call(test.probabilities, test.positive_index) == test.labels
     settings = runs.settings
-    value = ReferralResult(
-        accuracy=settings.triage.accuracy,
-        validation=cuts,
-        referred=share(review.sum(), len(review), settings.confidence),
-        correct=share((correct & ~review).sum(), (~review).sum(), settings.confidence),
-    )
+    shares = {
+        "referred": share(review.sum(), len(review), settings.confidence),
+        "correct": share((correct & ~review).sum(), (~review).sum(), settings.confidence),
+    }
+    figures: Figures = {(TEST, Kind.REFERRAL): shares}
     if test.positive_index is not None:  # two classes have the warnings of triage
-        return Findings(value)
+        return Findings(cuts, metrics=figures)
     weakest = min(cuts, key=lambda cut: cut.kept)
-    return Findings(value, warnings_about("triage", cut_notes(weakest, value.accuracy)))
+    return Findings(cuts, warnings_about("triage", cut_notes(weakest, settings.triage.accuracy)), figures)

@@ -16,7 +16,7 @@ from karyocyte.evaluation.metrics.classification import Metric
 from karyocyte.evaluation.metrics.labelled import LabelledPart
 from karyocyte.evaluation.metrics.leave_one_out import batches
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.types.result import RiskCoverageResult
+from karyocyte.evaluation.types.result import TEST, Figures, Interval, Kind
 
 # Mutual informations of equal passes differ in their last bits; such images are tied.
 DECIMALS = 12
@@ -78,21 +78,22 @@ def rankings(tests: Sequence[LabelledPart]) -> dict[str, Ranking]:
     return found
 
 
-def areas(runs: LabelledRuns) -> dict[str, RiskCoverageResult]:
-    """Return the area of each kind of confidence that all folds have, with its interval."""
-    results = {}
+def areas(runs: LabelledRuns) -> Figures:
+    """Return of each kind of confidence that all folds have the area and its excess over the best order of the images.
+
+    Beside them is the share of the images that is ``wrong``.
+    """
+    figures: Figures = {}
     for name, ranking in rankings(runs.tests).items():
         area = ranking.curve.area
         best = risk_coverage(-ranking.wrong.astype(float), ranking.wrong).area
         statistic = WeightedArea(ranking.confidence, ranking.wrong, runs.test.clusters)
-        results[name] = RiskCoverageResult(
-            aurc=area,
-            e_aurc=area - best,
-            wrong=int(ranking.wrong.sum()),
-            images=len(ranking.wrong),
-            interval=around(statistic, {name: AREA}, runs.test, runs.settings)[name],
-        )
-    return results
+        figures[TEST, f"{Kind.RISK}{name}"] = {
+            **around(statistic, {"aurc": AREA}, runs.test, runs.settings),
+            "e_aurc": Interval(area - best),
+            "wrong": Interval(float(ranking.wrong.mean()), n=len(ranking.wrong)),
+        }
+    return figures
 
 
 class WeightedArea:

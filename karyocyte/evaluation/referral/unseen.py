@@ -14,13 +14,13 @@ import pandas as pd
 from karyocyte.evaluation.intervals.exact import share, upper_bound
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
-from karyocyte.evaluation.types.result import EvaluationResult, UnseenResult
+from karyocyte.evaluation.types.result import EvaluationResult, Interval, Metrics
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.10, 0.20, 0.50)
 EXAMINED = 1000
 
 
-def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: float) -> UnseenResult | None:
+def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: float) -> Metrics:
     """Count the subjects none of whose test images a person reviews.
 
     Args:
@@ -29,31 +29,33 @@ def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: floa
         confidence: Of the interval and of the one-sided upper limit, 0 to 1.
 
     Returns:
-        None where no subject is known.
+        The shares of ``positive`` and ``negative`` subjects, the exact one-sided ``upper`` limit of the first, and the
+        mean shares of a subject's images without review, ``positive_images`` and ``negative_images`` (None of no
+        subject); {} where no subject is known.
     """
     if not test.by_subject:
-        return None
+        return {}
     images = pd.DataFrame({"positive": test.labels == test.positive_index, "unreviewed": ~review})
     subjects = images.groupby(test.clusters)
     positive = subjects["positive"].any()  # a subject is positive with one positive image
     unseen = subjects["unreviewed"].all()
     unreviewed = subjects["unreviewed"].mean()
     missed = share(unseen[positive].sum(), positive.sum(), confidence)
-    return UnseenResult(
-        positive=missed,
-        negative=share(unseen[~positive].sum(), (~positive).sum(), confidence),
-        upper=upper_bound(missed.hits, missed.total, confidence),
-        positive_images=_mean(unreviewed[positive]),
-        negative_images=_mean(unreviewed[~positive]),
-    )
+    return {
+        "positive": missed,
+        "negative": share(unseen[~positive].sum(), (~positive).sum(), confidence),
+        "upper": Interval(upper_bound(missed.hits, missed.n, confidence)),
+        "positive_images": _mean(unreviewed[positive]),
+        "negative_images": _mean(unreviewed[~positive]),
+    }
 
 
-def _mean(shares: pd.Series) -> float | None:
-    """Return the mean of shares; None of none, as where every subject has a positive image."""
-    return float(shares.mean()) if len(shares) else None
+def _mean(shares: pd.Series) -> Interval:
+    """Return the mean of shares; of value None of none, as where every subject has a positive image."""
+    return Interval(float(shares.mean()) if len(shares) else None, n=len(shares))
 
 
-def unseen_table(counts: Mapping[str, UnseenResult]) -> pd.DataFrame:
+def unseen_table(counts: Mapping[str, Metrics]) -> pd.DataFrame:
     """Return what the release does among 1,000 examined subjects at each prevalence, for counts by the label of a run.
 
     A row per run and prevalence: ``run``, ``positives``, ``unseen`` (of them), ``negatives``, ``spared`` (of them),
@@ -62,12 +64,13 @@ def unseen_table(counts: Mapping[str, UnseenResult]) -> pd.DataFrame:
     """
     rows = []
     for label, unseen in counts.items():
-        cells: dict[str, object] = {"run": label, "positives": unseen.positive.total, "unseen": unseen.positive.hits}
-        cells |= {"negatives": unseen.negative.total, "spared": unseen.negative.hits}
-        cells |= {"positive_images": unseen.positive_images, "negative_images": unseen.negative_images}
+        missed, spared = unseen["positive"], unseen["negative"]
+        cells: dict[str, object] = {"run": label, "positives": missed.n, "unseen": missed.hits}
+        cells |= {"negatives": spared.n, "spared": spared.hits}
+        cells |= {name: unseen[name].value for name in ("positive_images", "negative_images")}
         for prevalence in PREVALENCES:
             ill = EXAMINED * prevalence
-            limits = {"per_1000": ill * (unseen.positive.value or 0.0), "per_1000_upper": ill * unseen.upper}
+            limits = {"per_1000": ill * (missed.value or 0.0), "per_1000_upper": ill * (unseen["upper"].value or 0.0)}
             rows.append({**cells, "prevalence": prevalence, **limits})
     return pd.DataFrame(rows)
 

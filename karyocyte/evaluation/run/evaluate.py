@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_part import by_part
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.operating_points import operating_points
-from karyocyte.evaluation.breakdowns.per_class import per_class, per_kind
+from karyocyte.evaluation.breakdowns.per_kind import per_kind
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.intervals.folds import fold_mean_intervals
@@ -20,23 +21,25 @@ from karyocyte.evaluation.metrics.classification import Threshold, call, confusi
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
-from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns, spread
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
 from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
 from karyocyte.evaluation.sections.examples import wrong
 from karyocyte.evaluation.types.result import (
+    FOLD_MEAN,
+    TEST,
     EvaluationResult,
-    FoldMeans,
-    FoldMetrics,
-    FoldThresholds,
-    OperatingPoint,
+    Figures,
+    Interval,
+    Kind,
     PartResult,
+    rows_of_figures,
 )
 from karyocyte.evaluation.types.warnings import interval_warnings, leakage, part_warnings
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
 
 
@@ -45,7 +48,7 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
     drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves, "checkpoints": plots.checkpoints}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
-    if result.test.metrics["auc"].value is not None:
+    if result.metrics["auc"].value is not None:
         drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
     return FindingsWithoutValue(figures=drawn)
 
@@ -54,7 +57,6 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
 # Those of installed packages are between the two, since per_class reads their results.
 FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
-    "per_class": per_class,
     "per_kind": per_kind,
     "by_subject": by_subject,
     "subgroups": subgroups,
@@ -93,13 +95,13 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    added = added_sections(runs.settings)
-    own = own_sections(runs.settings)
-    for name, section in [*FIRST_SECTIONS.items(), *added.items(), *SECTIONS.items(), *own.items()]:
+    sections = (FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings))
+    for name, section in chain.from_iterable(each.items() for each in sections):
         findings = section(runs, result)
+        figures, confusions = result.figures | findings.metrics, result.confusions | findings.confusions
+        result = replace(result, figures=figures, confusions=confusions)
         if findings.value is not None:
-            value = {name: findings.value}
-            result = replace(result, **({"more": result.more | value} if name in added else value))
+            result = replace(result, **{name: findings.value})
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)
@@ -109,56 +111,76 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
 def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     """Evaluate every metric of each part, without the sections."""
     settings = runs.settings
-    test = evaluate_part(runs.test, spread(runs.thresholds, runs.sizes), settings)
-    warnings = leakage(runs.about) + part_warnings("test", test)
-    threshold: OperatingPoint | FoldThresholds = runs.folds[0].threshold
-    validation = folds = fold_means = None
+    figures: Figures = {}
+    thresholds = spread(runs.thresholds, runs.sizes)
+    test = _part(runs.test, thresholds)
+    figures |= _figures(TEST, runs.test, thresholds, settings)
+    warnings = leakage(runs.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
+    validation = None
     if len(runs.folds) == 1:
-        validation = evaluate_part(runs.folds[0].validation.scored, runs.thresholds[0], settings)
-        warnings += part_warnings("validation", validation)
+        images = runs.folds[0].validation.scored
+        validation = _part(images, runs.thresholds[0])
+        figures |= _figures(VALIDATION, images, runs.thresholds[0], settings)
+        warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
-        reasons = (fold.threshold.reason for fold in runs.folds if fold.threshold.reason)
-        threshold = FoldThresholds(runs.thresholds, settings.threshold, next(reasons, None))
-        folds = list(map(_evaluate_fold, runs.folds))
-        fold_means = _fold_means(runs)
-        warnings += interval_warnings("fold mean", fold_means.metrics)
+        figures |= _fold_figures(runs)
+        warnings += interval_warnings(FOLD_MEAN, figures[FOLD_MEAN, Kind.AT_HALF])
     return EvaluationResult(
         about=runs.about,
         classes=list(runs.classes),
         positive_class=runs.pooled.positive_class,
         settings=settings.model_dump(mode="json", exclude={"extra"}),
-        threshold=threshold,
+        thresholds=[fold.threshold for fold in runs.folds],
         test=test,
         validation=validation,
-        folds=folds,
-        fold_means=fold_means,
+        figures=figures,
         warnings=warnings,
     )
 
 
-def evaluate_part(labelled: LabelledPredictions, threshold: Threshold | None, settings: EvaluationConfig) -> PartResult:
-    """Evaluate the images of one part, at 0.5 and at a threshold (None: there is none)."""
-    k = len(labelled.classes)
+def _part(labelled: LabelledPredictions, threshold: Threshold | None) -> PartResult:
+    """Count the images of one part, and their predictions at 0.5 and at a threshold (None: there is none)."""
     positive = labelled.positive_index
-    part = PartResult(
+    matrices = []
+    for cut in [0.5] if threshold is None or positive is None else [0.5, threshold]:
+        called = call(labelled.probabilities, positive, cut)
+        matrices.append(confusion(labelled.labels, called, len(labelled.classes)).tolist())
+    return PartResult(
         images=len(labelled.labels),
         unlabelled=labelled.unlabelled,
         subjects=labelled.subjects,
         drawn=labelled.drawn,
         class_counts=labelled.count_images(),
-        class_subjects=None,
-        metrics=intervals(labelled, settings),
-        confusion=confusion(labelled.labels, call(labelled.probabilities, positive), k).tolist(),
-        metrics_at_threshold=None,
-        confusion_at_threshold=None,
+        class_subjects=labelled.count_clusters() if labelled.by_subject else None,
+        confusion=matrices[0],
+        confusion_at_threshold=matrices[1] if matrices[1:] else None,
     )
-    if labelled.by_subject:
-        part = replace(part, class_subjects=labelled.count_clusters())
-    if threshold is None or positive is None:
-        return part
-    called = call(labelled.probabilities, positive, threshold)
-    matrix = confusion(labelled.labels, called, k).tolist()
-    return replace(part, metrics_at_threshold=intervals(labelled, settings, threshold), confusion_at_threshold=matrix)
+
+
+def _figures(
+    part: str, labelled: LabelledPredictions, threshold: Threshold | None, settings: EvaluationConfig
+) -> Figures:
+    """Return the metrics of the images of one part, at 0.5 and at a threshold."""
+    figures: Figures = {(part, Kind.AT_HALF): intervals(labelled, settings)}
+    if threshold is not None and labelled.positive_index is not None:
+        figures[part, Kind.AT_THRESHOLD] = intervals(labelled, settings, threshold)
+    return figures
+
+
+def _fold_figures(runs: LabelledRuns) -> Figures:
+    """Return the plain metrics of each fold, and their means with intervals, at 0.5 and at the folds' thresholds."""
+    figures: Figures = {}
+    halves: list[float | None] = [0.5] * len(runs.folds)
+    sections = {Kind.AT_HALF: halves, Kind.AT_THRESHOLD: runs.thresholds}
+    for section, thresholds in sections.items():
+        known = [value for value in thresholds if value is not None]
+        for number, (fold, value) in enumerate(zip(runs.folds, thresholds, strict=True)):
+            if value is not None:
+                values = evaluate(fold.test.scored, value)
+                figures[f"fold {number}", section] = {name: Interval(each) for name, each in values.items()}
+        if len(known) == len(runs.folds):
+            figures[FOLD_MEAN, section] = fold_mean_intervals(runs.test, runs.sizes, known, runs.settings)
+    return figures
 
 
 def write_evaluation(
@@ -171,8 +193,9 @@ def write_evaluation(
 
 
 def write_files(folder: Path, evaluation: Evaluation) -> None:
-    """Write ``metrics.json``, the tables and the figures, each whole or absent."""
-    for name, rows in evaluation.tables.items():
+    """Write ``metrics.json``, its table as ``metrics.csv``, other tables and the figures, each whole or absent."""
+    figures = pd.DataFrame(rows_of_figures(evaluation.result.figures))
+    for name, rows in {"metrics": figures, **evaluation.tables}.items():
         write_csv(folder / f"{name}.csv", rows, "%.6f")
     draw_figures(folder, evaluation)
     Run(folder).write_json(RunFile.METRICS, evaluation.result.to_dict())
@@ -182,16 +205,3 @@ def draw_figures(folder: Path, evaluation: Evaluation) -> None:
     """Draw the figures for which there are images or logs."""
     for name, draw in evaluation.figures.items():
         draw(folder / f"{name}.png", evaluation.result)
-
-
-def _evaluate_fold(fold: LabelledFold) -> FoldMetrics:
-    own = fold.threshold.value
-    return FoldMetrics(evaluate(fold.test.scored), None if own is None else evaluate(fold.test.scored, own))
-
-
-def _fold_means(runs: LabelledRuns) -> FoldMeans:
-    at_half = fold_mean_intervals(runs.test, runs.sizes, [0.5] * len(runs.folds), runs.settings)
-    own = [value for value in runs.thresholds if value is not None]
-    if len(own) < len(runs.folds):
-        return FoldMeans(at_half, None)
-    return FoldMeans(at_half, fold_mean_intervals(runs.test, runs.sizes, own, runs.settings))

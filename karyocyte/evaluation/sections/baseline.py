@@ -10,7 +10,7 @@ from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.metrics.classification import headline_metric, metric_names
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnings_about
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, Metrics, warnings_about
 from karyocyte.runs.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 
 BASELINES = {"area": "area alone", "all": "all numbers"}  # in words
@@ -80,7 +80,7 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
 def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
     names = tuple(name for name in metric_names(runs.classes) if "/" not in name)
-    metrics = {}
+    metrics: dict[str, Metrics] = {}
     for name, words in BASELINES.items():
         columns = [_column(name, label) for label in runs.classes]
         frame = pd.concat([test.frame.reindex(columns=columns) for test in runs.tests])
@@ -88,13 +88,14 @@ def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
         if len(frame) and frame.notna().all(axis=None):
             scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))
             metrics[words] = intervals(scored, runs.settings, names=names)
-    return Findings(metrics or None, warnings_about("test", _not_better(metrics, result)))
+    figures: Figures = {(TEST, f"{Kind.BASELINE}{words}"): each for words, each in metrics.items()}
+    return Findings(warnings=warnings_about(TEST, _not_better(metrics, result)), metrics=figures)
 
 
-def _not_better(metrics: dict[str, dict[str, Interval]], result: EvaluationResult) -> Sequence[str]:
+def _not_better(metrics: dict[str, Metrics], result: EvaluationResult) -> Sequence[str]:
     """Say that the network is not better than the best of the baselines, as a line."""
     name = headline_metric(result.positive_class)
-    network = result.test.metrics[name].value
+    network = result.metrics[name].value
     values = {words: of_baseline[name].value or 0.0 for words, of_baseline in metrics.items()}
     if not values or network is None or network > max(values.values()):
         return []

@@ -3,6 +3,7 @@
 Expected calibration error: Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,15 +15,18 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import Statistic
 from karyocyte.evaluation.metrics.temperature import clip, fit_temperature, rescale
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, single_or_list
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.types.result import (
-    CalibratedError,
-    CalibrationMetrics,
+    TEST,
     CalibrationResult,
     EvaluationResult,
     EvaluationWarning,
+    Figures,
+    Interval,
+    Kind,
+    Metrics,
     ReliabilityBin,
     warnings_about,
 )
@@ -30,11 +34,13 @@ from karyocyte.runs.predictions import VALIDATION
 
 DRAWS = 200
 BINS = 10
-BINNING = "equally wide bins from 0 to 1, closed below, the last one on both sides; probability of the predicted class"
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list[ReliabilityBin]:
-    """Compare the probabilities of the predicted classes with the accuracy, shape (N,) each, by bin; see BINNING."""
+    """Compare the probabilities of the predicted classes with the accuracy, shape (N,) each, by bin.
+
+    The bins are equally wide from 0 to 1 and closed below, the last one on both sides.
+    """
     place = _bin_of(confidences, bins)
     edges = _edges(bins).tolist()
     rows = []
@@ -47,8 +53,8 @@ def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int) -> list
     return rows
 
 
-def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> CalibratedError:
-    """Draw the ``ece`` of perfectly calibrated probabilities: with few images it is larger than 0.
+def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Interval:
+    """Draw the ``ece`` of perfectly calibrated probabilities, its mean and 95 % quantile: of few images it is above 0.
 
     Each prediction is drawn as correct with its probability (Broecker and Smith, 2007), images independently.
     """
@@ -56,7 +62,7 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Calibr
     correct = np.random.default_rng(seed).random((DRAWS, len(confidences))) < confidences
     gaps = (correct - confidences) @ np.eye(bins)[_bin_of(confidences, bins)]
     errors = np.abs(gaps).sum(axis=1) / len(confidences)
-    return CalibratedError(float(errors.mean()), float(np.quantile(errors, 0.95)))
+    return Interval(float(errors.mean()), high=float(np.quantile(errors, 0.95)), n=len(confidences))
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -112,65 +118,64 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
             reasons.append(temperature.reason)
         if temperature.value is not None:
             scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
-    after = sampled = None
+    sides = _sides(runs, scaled)
+    measured = {section: _evaluate(runs, each) for section, each in sides.items()}
+    measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
+    sides.pop(Kind.SAMPLED, None)
+    bins: dict[str, list[ReliabilityBin]] = {section: _bins(runs, each) for section, each in sides.items()}
+    value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
+    figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
+    warnings = calibration_warnings(value.reason, measured)
+    return Findings(value, warnings, figures, figures={"reliability": confidence_plots.write_reliability})
+
+
+def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:
+    """Return the probabilities to be evaluated; ``scaled`` are those of each fold that has a temperature."""
+    sides = {Kind.CALIBRATED: runs.test.probabilities}
     # Scaled and unscaled folds in one figure would be the calibration of neither.
     if len(scaled) == len(runs.folds):
-        after = _evaluate(runs, np.concatenate(scaled))
+        sides[Kind.SCALED] = np.concatenate(scaled)
     if all(test.sampled for test in runs.tests):
-        sampled = _evaluate(runs, np.concatenate([test.mean_probabilities for test in runs.tests]))
-    value = CalibrationResult(
-        bins=BINS,
-        binning=BINNING,
-        temperature=single_or_list(temperatures),
-        reason=next(iter(reasons), None),
-        images=len(runs.test.labels),
-        before=_evaluate(runs, runs.test.probabilities),
-        after=after,
-        sampled=sampled,
-    )
-    figures = {"reliability": confidence_plots.write_reliability}
-    return Findings(value, calibration_warnings(value), figures=figures)
+        sides[Kind.SAMPLED] = np.concatenate([test.mean_probabilities for test in runs.tests])
+    return sides
 
 
-def calibration_warnings(calibration: CalibrationResult) -> list[EvaluationWarning]:
-    """Return what limits the results of ``calibration``."""
+def calibration_warnings(reason: str | None, measured: Mapping[Kind, Metrics]) -> list[EvaluationWarning]:
+    """Return what limits the figures of ``calibration`` by section; ``reason`` is that of its temperature."""
     lines = []
-    if calibration.reason:
-        lines.append(f"temperature: {calibration.reason}")
-    before = calibration.before
-    after = calibration.after
-    if after and after.nll > before.nll:
+    if reason:
+        lines.append(f"temperature: {reason}")
+    before, after = measured[Kind.CALIBRATED], measured.get(Kind.SCALED)
+    if after and (after["nll"].value or 0.0) > (before["nll"].value or 0.0):
         lines.append("the temperature that suits validation makes the test probabilities worse (NLL)")
-    if before.ece <= before.ece_if_calibrated.high:
+    chance = measured[Kind.BY_CHANCE]["ece"]
+    ece, images, most = before["ece"].value or 0.0, chance.n, chance.high or 0.0
+    if ece <= most:
         lines.append(
-            f"the error of {before.ece:.3f} may be chance: with {calibration.images:,} images it is up to "
-            f"{before.ece_if_calibrated.high:.3f} where every probability is right"
+            f"the error of {ece:.3f} may be chance: with {images:,} images it is up to {most:.3f} where every "
+            "probability is right"
         )
     return warnings_about("calibration", lines)
 
 
-def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> CalibrationMetrics:
+def _bins(runs: LabelledRuns, probabilities: np.ndarray) -> list[ReliabilityBin]:
+    right = call(probabilities, runs.positive_index) == runs.test.labels
+    return reliability(probabilities.max(axis=1), right, BINS)
+
+
+def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> Metrics:
     settings = runs.settings
     scored = replace(runs.test, probabilities=probabilities)
     metrics = dict(CALIBRATION)
     if scored.positive_index is not None:
         metrics["brier"] = replace(metrics["brier"], bounds=SHARE)
-    statistic = weighted_calibration(scored, BINS)
-    ece, brier, nll = statistic(np.ones((1, scored.cluster_count)))[:, 0].tolist()
-    intervals = around(statistic, metrics, scored, settings)
-    correct = call(probabilities, scored.positive_index) == scored.labels
+    found = around(weighted_calibration(scored, BINS), metrics, scored, settings)
+    ece = found["ece"]
     chance = ece_if_calibrated(probabilities, BINS, settings.seed)
-    if intervals["ece"].low is not None and ece <= chance.high:
+    if ece.low is not None and (ece.value or 0.0) <= (chance.high or 0.0):
         # Resampling only increases an error that is never negative: no error at all is not ruled out.
-        intervals["ece"] = replace(intervals["ece"], low=0.0)
-    return CalibrationMetrics(
-        ece=ece,
-        brier=brier,
-        nll=nll,
-        intervals=intervals,
-        ece_if_calibrated=chance,
-        reliability=reliability(probabilities.max(axis=1), correct, BINS),
-    )
+        found["ece"] = replace(ece, low=0.0)
+    return found
 
 
 def _bin_of(confidences: np.ndarray, bins: int) -> np.ndarray:

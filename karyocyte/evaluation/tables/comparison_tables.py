@@ -10,7 +10,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
 from karyocyte.evaluation.metrics.classification import CALIBRATION
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.types.result import EvaluationResult, Interval
+from karyocyte.evaluation.types.result import EvaluationResult, Kind, Metrics
 from karyocyte.evaluation.types.table import Cell, Named, Table
 from karyocyte.evaluation.types.warnings import leakage
 
@@ -21,15 +21,11 @@ OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")  # of pairs; --csv writes that of the accuracy, too
 
 
-def compared_metrics(result: EvaluationResult) -> dict[str, Interval]:
+def compared_metrics(result: EvaluationResult) -> Metrics:
     """Return the test metrics that are of no single class, and those of calibration before and after scaling."""
-    metrics = {name: interval for name, interval in result.test.metrics.items() if "/" not in name}
-    if result.calibration:
-        metrics |= result.calibration.before.intervals
-    if result.calibration and result.calibration.after:
-        for name, interval in result.calibration.after.intervals.items():
-            metrics[f"{name}_scaled"] = interval
-    return metrics
+    metrics = {name: interval for name, interval in result.metrics.items() if "/" not in name}
+    scaled = {f"{name}_scaled": interval for name, interval in result.of(Kind.SCALED).items()}
+    return metrics | result.of(Kind.CALIBRATED) | scaled
 
 
 def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:
@@ -47,7 +43,7 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], int
         first.append(row | {name: metrics.get(name) for name in FIRST})
         second.append({"": Named(str(number), label)} | {name: metrics.get(name) for name in further})
         if result.calibration:
-            calibration = f"ECE in {result.calibration.bins} equally wide bins"
+            calibration = f"ECE in {len(result.calibration.reliability[Kind.CALIBRATED])} equally wide bins"
     line = f"{100 * interval:.4g} % intervals; predictions at 0.5 or the likeliest class; {calibration}"
     title = f"Test metrics of {len(labels)} experiments"
     reading = "Where two ranges overlap widely, the order of the two says little; pairs are compared image by image."

@@ -1,6 +1,6 @@
 """Measured results as rows of a committed CSV table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison
-from karyocyte.evaluation.types.added import shown
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, TriageResult
+from karyocyte.evaluation.types.result import FOLD_MEAN, TEST, EvaluationResult, Interval, Kind, Metrics
 
 FACTS = ("label", "experiment", "source", "tested_on", "synthetic", "protocol", "folds", "seeds", "images", "subjects")
 VALUES = ("metric", "value", "low", "high", "method", "mean_over_folds", "mean_low", "mean_high")
@@ -18,6 +17,10 @@ COLUMNS = (*FACTS, *VALUES, "images_seen", "wall_seconds", "revision", "departur
 SEPARATOR = "; "  # between the texts of a cell
 OF_ABOUT = {"experiment": "name", "tested_on": "on", "folds": "fold", "seeds": "seed"}  # on: another set than the run's
 OF_ABOUT |= {fact: fact for fact in ("source", "protocol", "images_seen", "wall_seconds", "revision")}
+# Of a metric's name in the sections of the figures; those of installed packages name theirs.
+PATTERNS = {Kind.AT_HALF: "{}", Kind.AT_THRESHOLD: "{}@threshold"}
+PATTERNS |= {Kind.CALIBRATED: "{}", Kind.SCALED: "{}_scaled", Kind.SAMPLED: "{}_sampled"}
+BEGINNINGS = {Kind.ADDED: "{{}}", Kind.BASELINE: "{{}}_{}", Kind.BY_SUBJECT: "{{}}_by_subject_{}"}
 # Two rows that agree in these are two measurements of the same thing: the newer one stays.
 IDENTITY = ["label", "experiment", "source", "tested_on", "protocol", "folds", "seeds", "metric"]
 
@@ -32,15 +35,6 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     ``<metric>_<baseline>``, such as ``auc_area alone``, what a regression on a few numbers gives.
     """
     test = result.test
-    metrics = test.metrics | _named("{}@threshold", test.metrics_at_threshold)
-    means: dict[str, Interval] = {}
-    if result.fold_means:
-        means = result.fold_means.metrics | _named("{}@threshold", result.fold_means.metrics_at_threshold)
-    added = shown(result)
-    metrics |= added.metrics
-    means |= added.fold_means
-    for name, of_baseline in (result.baseline or {}).items():
-        metrics |= _named(f"{{}}_{name}", of_baseline)
     about = result.about
     shared: dict[str, Any] = {fact: about.get(key) for fact, key in OF_ABOUT.items()}
     shared |= {"label": label, "images": test.images, "subjects": test.subjects}
@@ -48,7 +42,7 @@ def rows_of(result: EvaluationResult, label: str, departures: Sequence[str] = ()
     shared["synthetic"] = about.get("synthetic") or None
     if about.get("wall_seconds") is not None:
         shared["wall_seconds"] = round(about["wall_seconds"])
-    return _rows(shared, metrics | added.details | _details(result), means)
+    return _rows(shared, _metrics_of(result, TEST), _metrics_of(result, FOLD_MEAN))
 
 
 def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str, Any]]:
@@ -58,53 +52,41 @@ def rows_of_matrix(comparison: PairwiseComparison, label: str) -> list[dict[str,
         shared: dict[str, Any] = {"label": label, "experiment": f"{pair.first} - {pair.second}"}
         shared |= {"images": pair.images, "subjects": pair.subjects}
         found = _named("difference/{}", pair.differences)
-        found["mcnemar_p"] = _plain(pair.mcnemar.p_value, method="exact")
-        found["mcnemar_p_holm"] = _plain(pair.p_corrected, method="exact")
+        found["mcnemar_p"] = Interval(pair.mcnemar.p_value, method="exact")
+        found["mcnemar_p_holm"] = Interval(pair.p_corrected, method="exact")
         rows += _rows(shared, found, {})
     return rows
 
 
-def _rows(
-    shared: dict[str, Any], metrics: Mapping[str, Interval], means: Mapping[str, Interval]
-) -> list[dict[str, Any]]:
+def _rows(shared: dict[str, Any], metrics: Metrics, means: Metrics) -> list[dict[str, Any]]:
     rows = []
     for name, metric in metrics.items():
-        mean = means.get(name, UNDEFINED)
+        mean = means.get(name, Interval(None))
         values = (name, metric.value, metric.low, metric.high, metric.method, mean.value, mean.low, mean.high)
         rows.append(shared | dict(zip(VALUES, values, strict=True)))
     return rows
 
 
-def _named(pattern: str, metrics: Mapping[str, Interval] | None) -> dict[str, Interval]:
-    return {pattern.format(name): metric for name, metric in (metrics or {}).items()}
+def _named(pattern: str, metrics: Metrics) -> Metrics:
+    return {pattern.format(name): metric for name, metric in metrics.items()}
 
 
-def _details(result: EvaluationResult) -> dict[str, Interval]:
-    """Calibration, subjects and triage, as intervals by name."""
-    details: dict[str, Interval] = {}
-    if result.calibration:
-        sides = (result.calibration.before, result.calibration.after, result.calibration.sampled)
-        for pattern, side in zip(("{}", "{}_scaled", "{}_sampled"), sides, strict=True):
-            if side is not None:
-                details |= _named(pattern, side.intervals)
-    if result.by_subject:
-        for rule, subjects in result.by_subject.rules.items():
-            details |= _named(f"{{}}_by_subject_{rule}", subjects.metrics)
-    return details | (_triage_details(result.triage) if result.triage else {})
-
-
-def _triage_details(triage: TriageResult) -> dict[str, Interval]:
-    details = {}
-    for name, area in triage.risk_coverage.items():
-        details["aurc" if name == "probability" else f"aurc_{name}"] = area.interval
-    for row in triage.rules:
-        details[f"triage_review_share/{row.rule}"] = _plain(row.review_share)
-        share = row.sensitivity
-        details[f"triage_sensitivity/{row.rule}"] = _plain(share.value, share.low, share.high, "exact")
-    if triage.unseen:
-        share = triage.unseen.positive
-        details["triage_unseen_subjects/release"] = _plain(share.value, share.low, share.high, "exact")
-    return details
+def _metrics_of(result: EvaluationResult, part: str) -> Metrics:
+    """Return the figures of a part that are written, by the names of their rows."""
+    metrics: Metrics = {}
+    for section, pattern in PATTERNS.items():
+        metrics |= _named(pattern, result.of(section, part))
+    for beginning, pattern in BEGINNINGS.items():
+        for name, of_section in result.sections(beginning, part).items():
+            metrics |= _named(pattern.format(name), of_section)
+    for name, of_section in result.sections(Kind.RISK, part).items():
+        metrics["aurc" if name == "probability" else f"aurc_{name}"] = of_section["aurc"]
+    for rule, of_section in result.sections(Kind.TRIAGE, part).items():
+        for name in ("review_share", "sensitivity"):
+            metrics[f"triage_{name}/{rule}"] = of_section[name]
+    if unseen := result.of(Kind.UNSEEN, part):
+        metrics["triage_unseen_subjects/release"] = unseen["positive"]
+    return metrics
 
 
 def read_rows(path: Path) -> pd.DataFrame | None:
@@ -138,15 +120,6 @@ def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     if old is not None:
         new = pd.concat([old, new], ignore_index=True).drop_duplicates(IDENTITY, keep="last")
     write_csv(path, new)
-
-
-def _plain(
-    value: float | None, low: float | None = None, high: float | None = None, method: str | None = None
-) -> Interval:
-    return Interval(value, low, high, method, 0, 0, 0)
-
-
-UNDEFINED = _plain(None)
 
 
 def _text(value: object) -> str:

@@ -1,27 +1,39 @@
 """The results of an evaluation as typed tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
+from dataclasses import replace
 
 import pandas as pd
 
 from karyocyte.common.text import class_sizes, quoted
-from karyocyte.evaluation.metrics.classification import METRICS, headline_metric, in_words
+from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, headline_metric, in_words
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
-from karyocyte.evaluation.types.result import Estimate, EvaluationResult, FoldThresholds, TriageResult
-from karyocyte.evaluation.types.table import Named, Row, Table
+from karyocyte.evaluation.types.result import (
+    FOLD_MEAN,
+    EvaluationResult,
+    Interval,
+    Kind,
+    Matrix,
+    Metrics,
+)
+from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
 THRESHOLDS = {
     "youden": "the largest sum of sensitivity and specificity",
     "f1": "the largest F1 of the positive class",
     "sensitivity": "the requested sensitivity",
 }
+RULES = {
+    "nobody": "no review: predicted at 0.5",
+    "release": "a person unless the probability of “{positive}” is below the threshold",
+}
+SUBGROUPS = ("fold", "group", "size", "kind")  # sections of the figures begin so
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
 CLASSES = "Class by class"
+FEW_CLASSES = 2  # these have no table of their own
 MANY_CLASSES = 8  # beyond, a line counts them
 
 
@@ -29,6 +41,17 @@ def _table(
     result: EvaluationResult, title: str, rows: Iterable[Row], reading: str, *notes: str, **options: object
 ) -> Table:
     return Table.of(title, rows, reading, notes=notes, confidence=result.confidence, **options)
+
+
+def _rows(result: EvaluationResult, corner: str, columns: Mapping[str, Metrics], names: Iterable[str]) -> list[Row]:
+    """Return a row per metric that a column has, named in the column ``corner``, without columns that have none."""
+    shown = {heading: metrics for heading, metrics in columns.items() if metrics}
+    rows = []
+    for name in names:
+        cells: Row = {heading: metrics.get(name) for heading, metrics in shown.items()}
+        if any(cells.values()):
+            rows.append({corner: metric_name(name, result), **cells})
+    return rows
 
 
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
@@ -56,16 +79,16 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
-    for words, metrics in (result.baseline or {}).items():
+    for words, metrics in result.sections(Kind.BASELINE).items():
         lines.append(f"without a network, by {words}: {name} {metrics[name]}")
-    if result.threshold.reason:
-        lines.append(f"no threshold chosen: {result.threshold.reason}")
-    elif result.test.metrics_at_threshold is not None:
-        own = f"{EACH_FOLDS}, " if isinstance(result.threshold, FoldThresholds) else ""
-        lines.append(f"threshold: {own}chosen on validation ({result.threshold.method})")
-    if result.folds:
+    if reason := _reason(result):
+        lines.append(f"no threshold chosen: {reason}")
+    elif result.of(Kind.AT_THRESHOLD):
+        own = f"{EACH_FOLDS}, " * result.has_folds
+        lines.append(f"threshold: {own}chosen on validation ({result.thresholds[0].method})")
+    if result.has_folds:
         lines.append(
-            f"left: the {images_of(about)} of {len(result.folds)} folds pooled{at_half}; "
+            f"left: the {images_of(about)} of {len(result.thresholds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return tuple(lines)
@@ -88,47 +111,44 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     Recalls are sensitivity and specificity; the figures of many classes have a table of their own. Without
     ``of_classes`` there is no metric of a single class.
     """
-    test = result.test
     column = "value" if result.positive_class is None else "at 0.5"
-    rows = []
-    for name, metric in test.metrics.items():
+    columns = {column: result.metrics, "fold mean": result.of(Kind.AT_HALF, FOLD_MEAN)}
+    columns[f"at {_threshold(result)}"] = result.of(Kind.AT_THRESHOLD)
+    names = []
+    for name in result.metrics:
         of_class = "/" in name and not (result.positive_class is not None and of_classes)
-        if of_class or name.startswith("recall/"):
-            continue
-        row: Row = {"test metric": metric_name(name, result), column: metric}
-        if result.fold_means:
-            row["fold mean"] = result.fold_means.metrics.get(name)
-        if test.metrics_at_threshold:
-            row[f"at {_threshold(result)}"] = test.metrics_at_threshold[name]
-        rows.append(row)
+        if not (of_class or name.startswith("recall/")):
+            names.append(name)
+    rows = _rows(result, "test metric", columns, names)
     reading = (
-        f"Each figure is shown with the range in which it would fall if other {test.drawn} of the same kind had "
+        f"Each figure is shown with the range in which it would fall if other {result.test.drawn} of the same kind had "
         "been examined. A wide range means that there are too few to be sure."
     )
     return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
 
 
-def parts_table(result: EvaluationResult) -> Table | None:
-    """Return loss and accuracy of each part, where there is any."""
-    if not result.by_part:
-        return None
-    frame = pd.DataFrame(result.by_part.values(), index=list(result.by_part)).rename_axis("part").reset_index()
+def parts_table(result: EvaluationResult) -> Table:
+    """Return loss and accuracy of each part."""
+    rows: list[Row] = []
+    for (part, section), metrics in result.figures.items():
+        if section == Kind.CHOSEN_WEIGHTS:
+            row: Row = {"part": part, "images": metrics["loss"].n}
+            rows.append(row | {name: metric.value for name, metric in metrics.items()})
     title = "Loss and accuracy of each part"
-    if result.fold_means:
+    if result.has_folds:
         title += ", means over the folds"
     reading = "A model that is much better on training images than on the others memorises its images."
     notes = ("chosen weights, without dropout and augmentation",)
-    return Table.of_frame(title, frame, reading=reading, notes=notes)
+    return Table.of(title, rows, reading, notes=notes)
 
 
 def baseline_table(result: EvaluationResult) -> Table | None:
     """Return the metrics of the network beside those of regressions on a few numbers of the files."""
-    if not result.baseline:
+    baselines = result.sections(Kind.BASELINE)
+    if not baselines:
         return None
-    rows = []
-    for name in next(iter(result.baseline.values())):
-        row: Row = {"test metric": metric_name(name, result), "network": result.test.metrics[name]}
-        rows.append(row | {words: metrics[name] for words, metrics in result.baseline.items()})
+    columns = {"network": result.metrics, **baselines}
+    rows = _rows(result, "test metric", columns, next(iter(baselines.values())))
     reading = "A network that is not better than these numbers has learned no more than they tell."
     note = (
         "a logistic regression on the area of the content, and on it with its longer side, the mean and standard "
@@ -142,29 +162,27 @@ def operating_points_table(result: EvaluationResult) -> Table | None:
     positive = result.positive_class
     if positive is None or not result.test.images:
         return None
-    test = result.test
-    chosen = result.threshold
-    rows = [_point(result, Named("0.5", note="fixed beforehand"), test.metrics)]
-    if test.metrics_at_threshold:
-        name = Named(_threshold(result), note=f"{THRESHOLDS.get(chosen.method, chosen.method)} on validation")
-        rows.append(_point(result, name, test.metrics_at_threshold))
-    for wish in result.operating_points or ():
-        words = limits(wish.threshold)
-        note = f"sensitivity of {wish.wished:g} requested, on validation"
-        name = Named(f"{words} (for {wish.wished:.2f})", words, note)
-        rows.append(_point(result, name, {"sensitivity": wish.sensitivity, "specificity": wish.specificity}))
+    method = result.thresholds[0].method
+    rows = [_point(result, Named("0.5", note="fixed beforehand"), result.metrics)]
+    if result.of(Kind.AT_THRESHOLD):
+        name = Named(_threshold(result), note=f"{THRESHOLDS.get(method, method)} on validation")
+        rows.append(_point(result, name, result.of(Kind.AT_THRESHOLD)))
+    for requested, metrics in result.sections(Kind.REQUESTED).items():
+        words = limits(result.chosen(f"{Kind.REQUESTED}{requested}", "threshold"))
+        note = f"sensitivity of {requested} requested, on validation"
+        rows.append(_point(result, Named(f"{words} (for {float(requested):.2f})", words, note), metrics))
     reading = (
         f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
         f"of the “{positive}” images and raises more false alarms."
     )
-    if chosen.reason:
-        reading += f" No threshold was chosen: {chosen.reason}."
+    if reason := _reason(result):
+        reading += f" No threshold was chosen: {reason}."
     line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
     detail = tuple(rows[0])[3:]
     return _table(result, "Operating points", rows, reading, line, detail=detail)
 
 
-def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate]) -> Row:
+def _point(result: EvaluationResult, name: Named, metrics: Metrics) -> Row:
     row: Row = {"threshold": name, "sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
     positive_first = sorted(result.classes, key=lambda name: name != result.positive_class)
     for of_class, kind in zip(positive_first, ("PPV", "NPV"), strict=True):
@@ -174,60 +192,67 @@ def _point(result: EvaluationResult, name: Named, metrics: Mapping[str, Estimate
 
 def subjects_table(result: EvaluationResult) -> Table | None:
     """Return the metrics of predictions of subjects, by the mean of their images and by the share of a class."""
-    subjects = result.by_subject
-    if not subjects:
+    counts = result.of(Kind.SUBJECTS)
+    if not counts:
         return None
-    rows = []
-    for metric in METRICS:
-        name = metric_name(metric, result)
-        row: Row = {"metric": Named(name.short, name.words, name.note.replace("images", "subjects"))}
-        row |= {f"by {rule}": evaluated.metrics.get(metric) for rule, evaluated in subjects.rules.items()}
-        if any(list(row.values())[1:]):
-            rows.append(row)
+    by_rule = result.sections(Kind.BY_SUBJECT)
+    rows = _rows(result, "metric", {f"by {rule}": metrics for rule, metrics in by_rule.items()}, METRICS)
+    for row in rows:
+        name = row["metric"]
+        assert isinstance(name, Named)
+        row["metric"] = replace(name, note=name.note.replace("images", "subjects"))
     lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
     if result.positive_class:
-        cuts = ", ".join(f"{name} {limits(rule.threshold)}" for name, rule in subjects.rules.items())
+        cuts = ", ".join(f"{rule} {limits(result.chosen(f'{Kind.BY_SUBJECT}{rule}', 'threshold'))}" for rule in by_rule)
         lines.append(f"positive from (chosen on validation subjects, else 0.5): {cuts}")
-    if subjects.left_out:
-        lines.append(f"{subjects.left_out:,} subjects with images of several classes are left out")
-    title = f"One prediction for each of {subjects.subjects:,} subjects"
+    if counts["left_out"].value:
+        lines.append(f"{counts['left_out'].value:,.0f} subjects with images of several classes are left out")
+    title = f"One prediction for each of {counts['subjects'].value:,.0f} subjects"
     return _table(result, title, rows, "", *lines)
 
 
-def classes_table(result: EvaluationResult) -> Table | None:
-    """Return what is right of each class of more than two, and what the others are taken for."""
-    detail = ["most often taken for"]
-    for name in shown(result).confusions:
-        detail += [f"recall, {name.short}", "then taken for"]
+def classes_table(result: EvaluationResult, two: bool = False) -> Table:
+    """Return what is right of each class of more than two (of ``two``, too), and what the others are taken for."""
+    confusions = {name.short: counts for name, counts in shown(result).confusions.items()}
+    several = len(result.classes) > FEW_CLASSES
     rows = []
-    for each in result.per_class or ():
-        row: Row = {"class": each.name, "images": each.images}
-        row |= {kind: result.test.metrics.get(f"{kind.lower()}/{each.name}") for kind in ("recall", "precision", "F1")}
-        taken = (each.mistaken_for, each.recall_assigned, each.mistaken_for_assigned)
-        rows.append(row | dict(zip(detail, taken, strict=False)))
+    detail: dict[str, Cell] = {}
+    for index, name in enumerate(result.classes if several or two else ()):
+        row: Row = {"class": name, "images": sum(result.test.confusion[index])}
+        row |= {kind: result.metrics.get(f"{kind.lower()}/{name}") for kind in ("recall", "precision", "F1")}
+        if several:
+            detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
+        for other, counts in confusions.items():
+            right, images = counts[index][index], sum(counts[index])
+            detail |= {f"recall, {other}": right / images if images else None}
+            detail |= {"then taken for": _mistake(result, counts, index)}
+        rows.append(row | detail)
     reading = (
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    return _table(result, CLASSES, rows, reading, detail=tuple(detail))
+    return _table(result, CLASSES, rows, reading * several, detail=tuple(detail))
 
 
-def subgroups_table(result: EvaluationResult, short: bool = False) -> Table:
+def _mistake(result: EvaluationResult, counts: Matrix, index: int) -> str | None:
+    """Return the class that images of another one are most often wrongly predicted as."""
+    wrong = [count * (place != index) for place, count in enumerate(counts[index])]
+    return result.classes[wrong.index(max(wrong))] if any(wrong) else None
+
+
+def subgroups_table(result: EvaluationResult, short: bool = False, kinds: Sequence[str] = SUBGROUPS) -> Table:
     """Return the metrics of parts of the test images; ``short``: the worst few of each kind of part."""
     rows = []
     lines = []
-    for by, of_by in groupby(result.subgroups, key=attrgetter("by")):
-        groups = list(of_by)
+    for by in kinds:
+        groups = list(result.sections(f"{by} ").items())
         if short and len(groups) > FEW_SUBGROUPS:
             lines.append(f"by {by}: the {FEW_SUBGROUPS} with the lowest accuracy of {len(groups)}")
-            groups = sorted(groups, key=lambda group: group.metrics["accuracy"].value or 0.0)[:FEW_SUBGROUPS]
-        for group in groups:
-            row: Row = {"subgroup": f"{by} {group.group.replace('_', ' ')}", "images": group.images}
-            row["subjects"] = group.subjects
-            for name in SUBGROUP_METRICS:
-                if name in group.metrics:
-                    row[name] = group.metrics[name]
-            rows.append(row)
+            groups = sorted(groups, key=lambda group: group[1]["accuracy"].value or 0.0)[:FEW_SUBGROUPS]
+        for group, metrics in groups:
+            row: Row = {"subgroup": f"{by} {group.replace('_', ' ')}"}
+            row |= {name: _count(metrics[name]) for name in ("images", "subjects")}
+            rows.append(row | {name: metrics[name] for name in SUBGROUP_METRICS if name in metrics})
     reading = "Small parts of the test images have wide ranges: a difference within them is no finding."
     return _table(result, "Subgroups", rows, reading, *lines, detail=("subjects", "sensitivity", "specificity"))
 
@@ -237,73 +262,73 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     calibration = result.calibration
     if not calibration:
         return None
-    sides = {"as trained": calibration.before, "after scaling": calibration.after}
-    sides["mean of passes or members"] = calibration.sampled
-    rows = []
-    for name in ("ece", "brier", "nll"):
-        row: Row = {"calibration": metric_name(name, result)}
-        row |= {head: side.intervals[name] for head, side in sides.items() if side}
-        rows.append(row)
-    lines = [f"ECE in {calibration.bins} equally wide bins"]
-    if calibration.after:
-        lines.append(f"scaling by the temperature {temperature_of(calibration.temperature)}, fitted on validation")
+    sections = {"as trained": Kind.CALIBRATED, "after scaling": Kind.SCALED, "mean of passes or members": Kind.SAMPLED}
+    columns = {heading: result.of(section) for heading, section in sections.items()}
+    rows = _rows(result, "calibration", columns, CALIBRATION)
+    lines = [f"ECE in {len(calibration.reliability[Kind.CALIBRATED])} equally wide bins"]
+    if result.of(Kind.SCALED):
+        lines.append(f"scaling by the temperature {temperature_of(calibration.temperatures)}, fitted on validation")
     reading = (
         f"0 is the best of all three. With {result.test.images:,} images even perfect probabilities can give an ECE of "
-        f"up to {calibration.before.ece_if_calibrated.high:.3f} by chance."
+        f"up to {number(result.of(Kind.BY_CHANCE)['ece'].high)} by chance."
     )
     return _table(result, "Calibration", rows, reading, *lines, detail=("mean of passes or members",))
 
 
 def triage_table(result: EvaluationResult) -> Table | None:
     """Return what each rule of triage leaves to a person, and the release."""
-    triage = result.triage
-    if not triage:
+    if not result.triage:
         return None
     rows: list[Row] = []
-    for rule in triage.rules:
-        row: Row = {"triage rule": Named(rule.rule, rule.rule.replace("_", " "), rule.text)}
-        row |= {"reviewed": f"{rule.review:,} ({rule.review_share:.1%})", "alone": rule.alone}
-        row |= {"accuracy": rule.accuracy, "missed": rule.missed, "false alarms": rule.false_alarms}
-        rows.append(row | {"sensitivity": rule.sensitivity})
+    for rule, metrics in result.sections(Kind.TRIAGE).items():
+        reviewed = metrics["review_share"]
+        text = RULES[rule].format(positive=result.positive_class)
+        row: Row = {"triage rule": Named(rule, rule.replace("_", " "), text)}
+        row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
+        row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
+        rows.append(row | {"false alarms": _count(metrics["false_alarms"]), "sensitivity": metrics["sensitivity"]})
     explained = (
         "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
         "positive images that the machine alone predicts negative"
     )
-    lines = [explained, _release_line(triage, quoted(result.positive_class or ""))]
+    lines = [explained, _release_line(result, quoted(result.positive_class or ""))]
     title = "Triage: which images a person still looks at"
     reading = "A good rule misses none and leaves much to the machine."
     return _table(result, title, rows, reading, *lines, detail=("false alarms", "alone"))
 
 
-def _release_line(triage: TriageResult, positive: str) -> str:
-    thresholds = pd.Series([release.threshold for release in triage.release.validation], dtype=float).dropna()
+def _release_line(result: EvaluationResult, positive: str) -> str:
+    thresholds = pd.Series([release.threshold for release in result.triage or ()], dtype=float).dropna()
     below = f"{thresholds.iloc[0]:.4g}"
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    test = triage.release.test
+    test = result.of(f"{Kind.TRIAGE}release")["sensitivity"]
     line = (
         f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
-        f"{test.total:,} test images of {positive}"
+        f"{test.n:,} test images of {positive}"
     )
-    if triage.unseen:
-        missed = triage.unseen.positive
+    if unseen := result.of(Kind.UNSEEN):
         line += (
-            f"; {missed.hits} of {missed.total} subjects of {positive} would have all their images released "
-            f"(upper limit {triage.unseen.upper:.3f})"
+            f"; {unseen['positive'].hits} of {unseen['positive'].n} subjects of {positive} would have all their images "
+            f"released (upper limit {number(unseen['upper'].value)})"
         )
     return line
 
 
 def referral_table(result: EvaluationResult) -> Table | None:
     """Return referral by confidence, of more than two classes."""
-    referral = result.referral
-    if referral is None or result.positive_class is not None:
+    shares = result.of(Kind.REFERRAL)
+    if not shares or result.positive_class is not None:
         return None
-    row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": referral.referred}
-    row |= {"target": f"{referral.accuracy:g}", "on test": referral.correct}
+    row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": shares["referred"]}
+    row |= {"target": f"{result.settings['triage']['accuracy']:g}", "on test": shares["correct"]}
     reading = "The cut keeps the target accuracy on the validation images."
     note = "on test: accuracy of the predictions that are not referred"
     return _table(result, "Referral: which images an expert reviews", [row], reading, note)
+
+
+def _count(metric: Interval) -> int | None:
+    return None if metric.value is None else int(metric.value)
 
 
 def confidence(result: EvaluationResult) -> str:
@@ -320,6 +345,9 @@ def limits(threshold: float | Sequence[float | None] | None) -> str:
 
 
 def _threshold(result: EvaluationResult) -> str:
-    if isinstance(result.threshold, FoldThresholds):
-        return "own threshold"
-    return number(result.threshold.value)
+    return "own threshold" if result.has_folds else number(result.thresholds[0].value)
+
+
+def _reason(result: EvaluationResult) -> str | None:
+    """Return why a fold has no threshold."""
+    return next((point.reason for point in result.thresholds if point.reason), None)

@@ -20,7 +20,7 @@ MOST_WARNINGS = 3
 
 def headline(result: EvaluationResult) -> str:
     """Return accuracies with their intervals in a line."""
-    texts = [f"accuracy {result.test.metrics['accuracy']}"]
+    texts = [f"accuracy {result.metrics['accuracy']}"]
     texts += [f"{name.short} {figure}" for name, figure in shown(result).figures.items() if name.short]
     return f"{heading(result.about)}: {', '.join(texts)}"
 

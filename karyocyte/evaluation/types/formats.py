@@ -70,8 +70,8 @@ def interval(value: float | None, low: float | None, high: float | None, sign: s
     return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
 
 
-def temperature_of(value: float | None | list[float | None]) -> str:
+def temperature_of(temperatures: list[float | None]) -> str:
     """Write a temperature, or the range of those of several folds."""
-    values = pd.Series(value, dtype=float)
+    values = pd.Series(temperatures, dtype=float)
     lowest, highest = f"{values.min():.2f}", f"{values.max():.2f}"
     return lowest if lowest == highest else f"{lowest} to {highest}"

@@ -1,6 +1,5 @@
 """What a reader of metrics must know before believing them."""
 
-from collections.abc import Mapping
 from itertools import chain
 from math import isclose
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from karyocyte.common.text import quoted
-from karyocyte.evaluation.types.result import EvaluationWarning, Interval, PartResult, warnings_about
+from karyocyte.evaluation.types.result import EvaluationWarning, Metrics, PartResult, warnings_about
 
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
 # cases instead of 95, those of logit_t in 93 to 99, and in 83 to 95 where two models differ: results/coverage.csv.
@@ -23,7 +22,7 @@ LEAKS = {
 }
 
 
-def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
+def part_warnings(name: str, part: PartResult, metrics: Metrics) -> list[EvaluationWarning]:
     """Say what limits the metrics of one part, "test" or "validation"."""
     if not part.images:
         return warnings_about(name, ["no labelled image, every metric is undefined"])
@@ -33,12 +32,12 @@ def part_warnings(name: str, part: PartResult) -> list[EvaluationWarning]:
     if part.subjects is None:
         lines.append(f"no subject is known: intervals treat {part.drawn} as independent and may be too narrow")
     lines += few_clusters(part.class_subjects or part.class_counts, part.class_subjects is not None)
-    auc = part.metrics["auc"]
+    auc = metrics["auc"]
     if auc.value is None:
         lines.append("AUC is undefined: a class has no image")
     elif auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high:
         lines.append("the interval of the AUC contains 0.5: the model may be no better than chance")
-    return warnings_about(name, lines) + interval_warnings(name, part.metrics)
+    return warnings_about(name, lines) + interval_warnings(name, metrics)
 
 
 def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
@@ -82,7 +81,7 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
     return lines
 
 
-def interval_warnings(topic: str, metrics: Mapping[str, Interval]) -> list[EvaluationWarning]:
+def interval_warnings(topic: str, metrics: Metrics) -> list[EvaluationWarning]:
     """Say which metrics are undefined on some resamples (few subjects, or cells, easily lack a class), or the same."""
     undefined, constant, exact = [], [], []
     for name, metric in metrics.items():

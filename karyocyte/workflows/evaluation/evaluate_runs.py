@@ -17,7 +17,7 @@ from karyocyte.evaluation.run.evaluate import Evaluation, evaluate_labelled, wri
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from karyocyte.evaluation.tables.terminal import whole
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.arguments import existing_predictions
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions
@@ -88,7 +88,7 @@ def _compare(
     if output:
         curves = {}
         for group, result in zip(groups, results, strict=True):
-            if result.test.metrics["auc"].value is not None:
+            if result.metrics["auc"].value is not None:
                 curves[group.label] = (result, score(pool(list(group.runs))))
         if curves:
             from karyocyte.evaluation.plots.plots import rocs  # here: matplotlib costs seconds
@@ -99,8 +99,8 @@ def _compare(
 
 def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
     """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
-    triages = dict(zip(labels, (result.triage for result in results), strict=True))
-    counts = {label: triage.unseen for label, triage in triages.items() if triage and triage.unseen}
+    found = dict(zip(labels, (result.of(Kind.UNSEEN) for result in results), strict=True))
+    counts = {label: unseen for label, unseen in found.items() if unseen}
     if counts:
         # Here, since matplotlib costs seconds.
         from karyocyte.evaluation.referral.unseen import draw_unseen_of_runs, unseen_table

@@ -1,7 +1,5 @@
 """The model card of a portable model: README.md."""
 
-from dataclasses import replace
-
 from pydantic import TypeAdapter
 
 from karyocyte.evaluation.pages.rendering import render
@@ -76,8 +74,8 @@ def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> li
 
 
 def _result_tables(result: EvaluationResult) -> list[Table]:
-    laboratories = replace(result, subgroups=[part for part in result.subgroups if part.by == "group"])
-    tables = (metrics_table(result), classes_table(result), *shown(result).tables, subgroups_table(laboratories))
+    laboratories = subgroups_table(result, kinds=("group",))
+    tables = (metrics_table(result), classes_table(result), *shown(result).tables, laboratories)
     return list(filter(None, tables))
 
 

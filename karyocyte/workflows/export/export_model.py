@@ -17,7 +17,7 @@ from karyocyte.common.files import sha256_of_file, write_text
 from karyocyte.common.installed import loaded
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import TEST, EvaluationResult
 from karyocyte.inference.networks import Network
 from karyocyte.inference.thresholds import review_thresholds
 from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
@@ -237,9 +237,9 @@ def _evaluation(result: EvaluationResult) -> dict[str, Any]:
     return {
         "confidence": result.confidence,
         "test": content["test"],
-        "threshold": content["threshold"],
-        "warnings": content["warnings"],
-        **{name: content[name] for name in result.more},
+        "figures": [row for row in content["figures"] if row["part"] == TEST],
+        "threshold": content["thresholds"][0],
+        "warnings": list(map(str, result.warnings)),
     }
 
 

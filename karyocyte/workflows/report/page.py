@@ -80,7 +80,7 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     return {
         "label": chapter.label,
         "diagnosis": summary.diagnosis(result),
-        "classes": summary.recall_table(result),
+        "classes": tables.classes_table(result, two=True),
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
         "parts": summary.part_counts_table(chapter),
@@ -93,7 +93,6 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
 
 def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     result = chapter.result
-    parts = tables.parts_table(result)
     # That of the classes is at the beginning.
     of_test = [each for each in tables.result_tables(result) if each.title != tables.CLASSES]
     return [
@@ -111,5 +110,10 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
             tables.confidence_tables(result),
             plots.reliability_figures(result) + plots.risk_figures(chapter),
         ),
-        Section("Training", f"training{suffix}", list(filter(None, [parts])), plots.curve_figures(chapter)),
+        Section(
+            "Training",
+            f"training{suffix}",
+            [tables.parts_table(result)],
+            plots.curve_figures(chapter),
+        ),
     ]

@@ -18,7 +18,8 @@ from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
 from karyocyte.evaluation.types.added import shown
-from karyocyte.evaluation.types.result import CalibrationMetrics, EvaluationResult, Matrix, TriageResult
+from karyocyte.evaluation.types.formats import number
+from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix, Metrics, ReliabilityBin
 from karyocyte.workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches
@@ -89,7 +90,7 @@ def _draw_matrix(canvas: Canvas, counts: Matrix, classes: list[str]) -> None:
 def roc_figures(chapter: Chapter) -> list[Figure]:
     """Draw the ROC, where it is defined."""
     result = chapter.result
-    auc = result.test.metrics["auc"]
+    auc = result.metrics["auc"]
     if auc.value is None:
         return []
     name = f"“{result.positive_class}”"
@@ -114,22 +115,23 @@ def reliability_figures(result: EvaluationResult) -> list[Figure]:
     if not result.calibration:
         return []
     drawn = []
-    for title, side in confidence_plots.sides(result.calibration).items():
+    for title, side in confidence_plots.sides(result).items():
         drawn.append(
             Figure(
                 f"Reliability, {title}",
                 "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure "
                 "of themselves, bars above it not sure enough.",
-                f"Share of right predictions against the stated probability; expected calibration error {side.ece:.3f}",
-                as_picture(partial(_draw_side, side=side, classes=len(result.classes)), (WIDTH, 5.2)),
+                f"Share of right predictions against the stated probability; expected calibration error "
+                f"{number(side.metrics['ece'].value)}",
+                as_picture(partial(_draw_side, bins=side.bins, classes=len(result.classes)), (WIDTH, 5.2)),
             )
         )
     return drawn
 
 
-def _draw_side(canvas: Canvas, side: CalibrationMetrics, classes: int) -> None:
+def _draw_side(canvas: Canvas, bins: list[ReliabilityBin], classes: int) -> None:
     upper, lower = canvas.subplots(2, 1, height_ratios=(3, 1), sharex=True)
-    confidence_plots.draw_side(upper, lower, side, classes)
+    confidence_plots.draw_side(upper, lower, bins, classes)
     upper.set_ylabel("share of right predictions")
     upper.legend(loc="upper left")
     lower.set_ylabel("images")
@@ -137,27 +139,28 @@ def _draw_side(canvas: Canvas, side: CalibrationMetrics, classes: int) -> None:
 
 def risk_figures(chapter: Chapter) -> list[Figure]:
     """Draw risk against coverage, where there is triage."""
-    triage = chapter.result.triage
-    if not triage:
+    areas = chapter.result.sections(Kind.RISK)
+    if not areas:
         return []
     ranked = rankings([labelled_part(run.part("test")) for run in chapter.group.runs])
     of_test = {name: each.curve for name, each in ranked.items()}
-    first = next(iter(triage.risk_coverage.values()))
+    first = next(iter(areas.values()))
+    area = first["aurc"].value
     return [
         Figure(
             "Risk and coverage",
             "If the least sure images go to a person (to the left), how many of the others are predicted wrong? A "
             "curve that falls far to the left says that the model knows when it does not know. AURC is the area below "
             "it.",
-            f"Risk against coverage; area {first.aurc:.4f} by probability, {first.wrong:,} predictions wrong",
-            as_picture(partial(_draw_risk, triage=triage, of_test=of_test), (WIDTH, 5.0)),
+            f"Risk against coverage; area {area:.4f} by probability, {first['wrong'].hits:,} predictions wrong",
+            as_picture(partial(_draw_risk, areas=areas, of_test=of_test), (WIDTH, 5.0)),
         )
     ]
 
 
-def _draw_risk(canvas: Canvas, triage: TriageResult, of_test: Mapping[str, RiskCoverage]) -> None:
+def _draw_risk(canvas: Canvas, areas: Mapping[str, Metrics], of_test: Mapping[str, RiskCoverage]) -> None:
     axis = canvas.subplots()
-    confidence_plots.draw_risk_coverage(axis, triage, of_test)
+    confidence_plots.draw_risk_coverage(axis, areas, of_test)
     axis.set(xlabel="coverage: decided without a person, the surest first")
     axis.set(ylabel="risk: share of wrong predictions among them")
     canvas.legend(loc="outside lower center", ncols=1)

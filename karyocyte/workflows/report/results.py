@@ -15,7 +15,7 @@ PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py 
 def warnings_section(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
     warnings = result.warnings_except("validation")
-    titles = dict(zip(result.test.metrics, map(metric_title, result.test.metrics), strict=True))
+    titles = dict(zip(result.metrics, map(metric_title, result.metrics), strict=True))
     lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
     others = len(result.warnings) - len(warnings)
     if others:

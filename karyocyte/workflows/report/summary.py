@@ -11,11 +11,10 @@ import pandas as pd
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import Tile, count_words
-from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -51,7 +50,7 @@ def tiles(result: EvaluationResult) -> list[Tile]:
     metrics = ["accuracy", "f1_macro"]
     if result.positive_class is not None:
         metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    figures = shown(result).figures | {metric_name(metric, result): test.metrics[metric] for metric in metrics}
+    figures = shown(result).figures | {metric_name(metric, result): result.metrics[metric] for metric in metrics}
     drawn = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
     for name, measured in figures.items():
         interval = ends(measured.low, measured.high).strip("-")
@@ -64,7 +63,7 @@ def diagnosis(result: EvaluationResult) -> str:
     if not result.test.images:
         return "No labelled image was tested: nothing can be said of how good the model is."
     name = headline_metric(result.positive_class)
-    words, measured = metric_name(name, result).words, result.test.metrics[name]
+    words, measured = metric_name(name, result).words, result.metrics[name]
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
     by, least = _rival(result, name)
@@ -72,7 +71,7 @@ def diagnosis(result: EvaluationResult) -> str:
     verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
     interval = ends(measured.low, measured.high)
     lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
-    recalls = pd.Series({each: result.test.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
+    recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
         least_known = quoted(str(recalls.idxmin()))
         lines.append(f"the class that is recognised least is {least_known} ({number(recalls.min())})")
@@ -84,21 +83,8 @@ def diagnosis(result: EvaluationResult) -> str:
 def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
     """Return what a model has to beat, chance or the best of the baselines, and how good that is."""
     rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
-    rivals |= {name: metrics[metric].value or 0.0 for name, metrics in (result.baseline or {}).items()}
+    rivals |= {name: metrics[metric].value or 0.0 for name, metrics in result.sections(Kind.BASELINE).items()}
     return max(rivals.items(), key=itemgetter(1))
-
-
-def recall_table(result: EvaluationResult) -> Table:
-    """Return what is right of each class, also of two."""
-    several = tables.classes_table(result)
-    if several:
-        return several
-    rows: list[dict[str, Cell]] = []
-    for name in result.classes:
-        of_class: dict[str, Cell] = {"class": name, "images": result.test.class_counts.get(name, 0)}
-        metrics = {title: result.test.metrics.get(f"{title.lower()}/{name}") for title in ("recall", "precision", "F1")}
-        rows.append(of_class | metrics)
-    return Table.of(tables.CLASSES, rows, confidence=result.confidence)
 
 
 def _leak_notice(result: EvaluationResult) -> Notice:

@@ -20,13 +20,14 @@ from rich.text import Text
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
 from karyocyte.evaluation.types.formats import interval
+from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import names, read_sweep, run_of
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 TO_COME = {"waiting", "preempted", "running"}
-METRIC = "f1_weighted"  # of a finished run's test images; the papers' main figure
+METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
 ERROR_LENGTH = 240  # characters of an error's last line
 STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished": "green", "waiting": "dim"}
 
@@ -56,9 +57,9 @@ class JobStatus:
         if self.run is None or self.state == "waiting":
             return ""
         if self.state == "finished":
-            test = read_whole_json(self.run.path(RunFile.METRICS)).get("test", {})
-            metric = test.get("metrics", {}).get(METRIC)
-            return interval(metric["value"], metric["low"], metric["high"]) if metric else ""
+            rows = read_whole_json(self.run.path(RunFile.METRICS)).get("figures", [])
+            found = [row for row in rows if (row["part"], row["section"], row["name"]) == METRIC]
+            return interval(found[0]["value"], found[0]["low"], found[0]["high"]) if found else ""
         progress = self.run.progress
         if progress.epoch is None:
             return ""

@@ -53,7 +53,7 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
     assert "ensemble of 2: tiny" in result.output
     assert "1 of 2 members have Monte Carlo passes" in result.output
     written = {path.name for path in (runs / "both").iterdir()}
-    assert {"predictions.parquet", "metrics.json", "status.json", "triage.csv", "reliability.png"} <= written
+    assert {"predictions.parquet", "metrics.json", "status.json", "metrics.csv", "reliability.png"} <= written
     status = json.loads((runs / "both" / "status.json").read_text())
     assert status["status"] == "finished"
     assert [Path(member).name for member in read_ensemble(runs / "both").members] == ["seed0", "seed1"]

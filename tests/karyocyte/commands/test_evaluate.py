@@ -59,7 +59,7 @@ def test_rows_and_files_are_written(runs):
     folder, csv = runs / "pooled", runs / "results" / "x.csv"
     call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
     pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png", "unseen.png"}
-    tables = {f"{name}.csv" for name in ("triage", "unseen", "wrong", "by_subject", "subgroups", "operating_points")}
+    tables = {f"{name}.csv" for name in ("metrics", "unseen", "wrong", "by_subject")}
     assert {path.name for path in folder.iterdir()} == {"metrics.json", *tables, *pictures}
     assert pd.read_csv(csv)[["label", "folds"]].drop_duplicates().to_numpy().tolist() == [["mine", "0 1"]]
 

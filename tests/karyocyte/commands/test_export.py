@@ -14,7 +14,7 @@ import torch
 
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
-from karyocyte.evaluation.types.result import Estimate, EvaluationResult, SubgroupResult
+from karyocyte.evaluation.types.result import EvaluationResult, Interval
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
@@ -105,9 +105,7 @@ def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_image
 
 def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     card = (portable / "README.md").read_text()
-    auc = Run(cell_runs[0]).metrics["test"]["metrics"]["auc"]
-    expected = f"| auc | {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) |"
-    assert expected in card
+    assert f"| auc | {EvaluationResult.from_dict(Run(cell_runs[0]).metrics).metrics['auc']} |" in card
     assert "a subject may be in two parts" in card
     assert "Weights: CC-BY-4.0" in card
     assert exporting.TORCH_MARKS in card
@@ -117,11 +115,9 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
 
 def test_the_model_card_has_the_figures_of_each_laboratory(cell_runs, portable):
     result = EvaluationResult.from_dict(Run(cell_runs[0]).metrics)
-    parts = [
-        SubgroupResult(by, name, 7, 2, {}, {"accuracy": Estimate(0.625, 0.5, 0.75)})
-        for by, name in (("group", "lab_1"), ("group", "lab_2"), ("size", "small"))
-    ]
-    card = model_card(PortableModel(portable).description, replace(result, subgroups=parts))
+    metrics = {"images": Interval(7), "subjects": Interval(2), "accuracy": Interval(0.625, 0.5, 0.75)}
+    figures = {("test", section): metrics for section in ("group lab_1", "group lab_2", "size small")}
+    card = model_card(PortableModel(portable).description, replace(result, figures=result.figures | figures))
     assert re.search(r"\| group lab 2 +\|.*0.625 \(0.500 to 0.750\)", card)
     assert "size small" not in card
 

@@ -61,16 +61,16 @@ def predict_table(tmp_path):
 def assert_evaluated(table, metrics):
     """Assert that predictions at the threshold and calibrated probabilities follow the evaluation of the run."""
     negative, positive = metrics["classes"]
-    expected = np.where(table[f"prob_{positive}"] >= metrics["threshold"]["value"], positive, negative)
+    expected = np.where(table[f"prob_{positive}"] >= metrics["thresholds"][0]["value"], positive, negative)
     assert (table["prediction_at_threshold"] == expected).all()
-    powers = table[[f"calibrated_{name}" for name in metrics["classes"]]] ** metrics["calibration"]["temperature"]
+    powers = table[[f"calibrated_{name}" for name in metrics["classes"]]] ** metrics["calibration"]["temperatures"][0]
     plain = table[[f"prob_{name}" for name in metrics["classes"]]]
     assert np.allclose(powers.div(powers.sum(axis=1), axis=0), plain, atol=1e-6)
 
 
 def assert_reviewed(table, metrics, positive):
     """Assert that the images that the run would not release are to be reviewed."""
-    not_released = table[f"prob_{positive}"] >= metrics["triage"]["release"]["validation"][0]["threshold"]
+    not_released = table[f"prob_{positive}"] >= metrics["triage"][0]["threshold"]
     assert (table["review"] == not_released).all()
     assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
@@ -214,7 +214,7 @@ def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_c
     images = write_class_folders(tmp_path / "new", {"a": 3, "x": 2})
     (images / "broken.png").write_text("no image")
     table, output = predict_table(run_of_three_classes, images)
-    cut = Run(run_of_three_classes).metrics["referral"]["validation"][0]["cut"]
+    cut = Run(run_of_three_classes).metrics["referral"][0]["cut"]
     predicted = table[table["status"] == "predicted"]
     assert (predicted["review"] == (predicted["probability"] < cut)).all()
     assert predicted["probability"].is_monotonic_increasing

@@ -1,15 +1,15 @@
 """The results of cells in an evaluation, and how they are shown."""
 
-from dataclasses import dataclass
-
-from pydantic import TypeAdapter
-
-from karyocyte.evaluation.types.added import AddedResult, Shown
+from karyocyte.evaluation.types.added import Shown
 from karyocyte.evaluation.types.formats import number
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Matrix
+from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Named, Row, Table
 from karyocyte.runs.predictions import VALIDATION
 
+# Sections of the figures; those of cells are counts.
+CELLS = "cells"
+ASSIGNED = f"{Kind.ADDED}assignment"
+REFERRED = f"{Kind.ADDED}cell_referral"
 JOINTLY = Named("joint assignment", "joint assignment of the chromosomes of a cell")
 CELL_METRICS = {
     "accuracy": "chromosomes predicted right",
@@ -19,63 +19,29 @@ CELL_METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class KaryotypeCounts:
-    """Cells whose true counts of chromosomes are not, and are, those of 46,XX or 46,XY, and how they are predicted.
-
-    ``recovered``: abnormal ones with exactly their counts; ``alarmed``: normal ones with any others; ``..._before``: by
-    the most probable classes, not the joint assignment.
-    """
-
-    abnormal: int
-    recovered: int
-    recovered_before: int
-    normal: int
-    alarmed: int
-    alarmed_before: int
-
-
-@dataclass(frozen=True)
-class AssignmentResult:
-    """The test cells before and after the joint assignment; ``chosen`` is how.
-
-    Metrics are those of ``cell_metrics.cell_metric_names``, the confusion (rows the truth) that of assigned classes.
-    ``unplaceable`` cells are of a size that no karyotype has, and keep their most probable classes.
-    """
-
-    cells: int
-    unplaceable: int
-    metrics: dict[str, Interval]
-    fold_means: dict[str, Interval] | None
-    confusion: Matrix
-    karyotypes: KaryotypeCounts
-    chosen: str = "karyotype"
-
-
 def cells_table(result: EvaluationResult) -> Table:
     """Return predictions one by one and by the joint assignment, and what the counts of the cells say."""
-    assignment = result.more["assignment"]
-    metrics = {**result.test.metrics, **assignment.metrics}
+    cells = {name: round(count.value or 0) for name, count in result.of(CELLS).items()}
+    metrics = result.metrics | result.of(ASSIGNED)
     rows: list[Row] = []
     for name, words in CELL_METRICS.items():
         of_name = (metrics[name], metrics[f"{name}_assigned"])
         rows.append({"": Named(name, words), "one by one": of_name[0], "joint assignment": of_name[1]})
     lines = []
-    if assignment.fold_means and result.fold_means:
-        means = {**result.fold_means.metrics, **assignment.fold_means}
+    if of_cells := result.of(ASSIGNED, FOLD_MEAN):
+        means = result.of(Kind.AT_HALF, FOLD_MEAN) | of_cells
         pairs = []
         for name in ("accuracy", "f1_macro", "cells_right"):
             pairs.append(f"{name} {number(means[name].value)}, {number(means[f'{name}_assigned'].value)}")
         lines.append(f"fold means, one by one and by the joint assignment: {'; '.join(pairs)}")
-    cells = assignment.karyotypes
     lines.append(
-        f"counts of {cells.abnormal} cells that are not 46,XX or 46,XY: exact in {cells.recovered} "
-        f"(one by one in {cells.recovered_before}); of {cells.normal:,} that are, {cells.alarmed} "
-        f"(one by one {cells.alarmed_before:,}) come out abnormal"
+        f"counts of {cells['abnormal']} cells that are not 46,XX or 46,XY: exact in {cells['recovered']} "
+        f"(one by one in {cells['recovered_before']}); of {cells['normal']:,} that are, {cells['alarmed']} "
+        f"(one by one {cells['alarmed_before']:,}) come out abnormal"
     )
     lines.append("each cell has its most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml")
-    if "cell_referral" in result.more:
-        referred, right = result.more["cell_referral"].values()
+    if shares := result.of(REFERRED):
+        referred, right = shares.values()
         lines.append(
             f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
             f"cells; of the others {right} have no wrong chromosome"
@@ -83,24 +49,14 @@ def cells_table(result: EvaluationResult) -> Table:
     if result.about.get("on") == VALIDATION:
         lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
     reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
-    title = f"Whole cells ({assignment.cells:,})"
+    title = f"Whole cells ({cells['cells']:,})"
     return Table.of(title, rows, reading, notes=tuple(lines), confidence=result.confidence)
 
 
-def _show_assignment(result: EvaluationResult, shown: Shown) -> None:
-    assignment: AssignmentResult = result.more["assignment"]
-    note = f"joint assignment of {assignment.cells:,} cells"
+def show_assignment(result: EvaluationResult, shown: Shown) -> None:
+    """Add the cells to what is shown of a result."""
+    note = f"joint assignment of {result.of(CELLS)['cells'].value:,.0f} cells"
     shown.tables.append(cells_table(result))
-    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = assignment.metrics["accuracy_assigned"]
-    shown.figures[Named("", "cells without an error", note)] = assignment.metrics["cells_right_assigned"]
-    shown.confusions[JOINTLY] = assignment.confusion
-    shown.metrics.update(assignment.metrics)
-    shown.fold_means.update(assignment.fold_means or {})
-
-
-def _show_referral(result: EvaluationResult, shown: Shown) -> None:
-    shown.details.update(result.more["cell_referral"])  # in words they are below the table of the cells
-
-
-ASSIGNMENT = AddedResult(TypeAdapter(dict[str, AssignmentResult]).validate_python, _show_assignment)
-CELL_REFERRAL = AddedResult(TypeAdapter(dict[str, dict[str, Interval]]).validate_python, _show_referral)
+    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = result.of(ASSIGNED)["accuracy_assigned"]
+    shown.figures[Named("", "cells without an error", note)] = result.of(ASSIGNED)["cells_right_assigned"]
+    shown.confusions[JOINTLY] = result.confusions[ASSIGNED]

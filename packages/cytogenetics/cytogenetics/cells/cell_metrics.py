@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.assigned import JOINTLY, AssignmentResult, KaryotypeCounts
+from cytogenetics.cells.assigned import ASSIGNED, CELLS, JOINTLY
 from cytogenetics.cells.assignment import assign_cells, numbered_cells, refusal, unassignable
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -20,7 +20,15 @@ from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
+from karyocyte.evaluation.types.result import (
+    FOLD_MEAN,
+    TEST,
+    EvaluationResult,
+    Figures,
+    Interval,
+    Matrix,
+    warnings_about,
+)
 from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import Predictions
 
@@ -124,8 +132,14 @@ def assigned_table(runs: Sequence[Predictions]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
-    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``."""
+def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Matrix]:
+    """Evaluate the test cells before and after the joint assignment, which is their ``assigned_table``.
+
+    The figures are those of ``cell_metric_names`` and, of the section CELLS, counts: of all ``cells``, of those that
+    are ``unplaceable``, since no karyotype has their size, of ``abnormal`` cells, whose true counts of chromosomes are
+    not those of 46,XX or 46,XY, ``recovered`` with exactly their counts, and of ``normal`` ones, ``alarmed`` with any
+    others; ``..._before``: by the most probable classes. The confusion (rows the truth) is that of assigned classes.
+    """
     settings = runs.settings
     labelled = runs.pooled.labels >= 0
     numbers = numbered_cells(runs.pooled.frame)
@@ -137,7 +151,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
     for name in _class_metric_names(runs.classes):
         described[name + SUFFIX] = metric_of(name)
-    fold_means = None
+    figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
     if len(runs.folds) > 1:
 
         def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
@@ -146,17 +160,14 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> AssignmentResult:
             return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
 
         statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
-        fold_means = around(statistic, described, runs.test, settings)
+        figures[FOLD_MEAN, ASSIGNED] = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    return AssignmentResult(
-        cells=len(metrics.complete),
-        unplaceable=unassignable(*(run.part("test") for run in runs.runs)),
-        metrics=around(metrics, described, runs.test, settings),
-        fold_means=fold_means,
-        confusion=confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist(),
-        karyotypes=KaryotypeCounts(abnormal, recovered, recovered_before, normal, alarmed, alarmed_before),
-    )
+    counts = {"cells": len(metrics.complete), "unplaceable": unassignable(*(run.part("test") for run in runs.runs))}
+    counts |= {"abnormal": abnormal, "recovered": recovered, "recovered_before": recovered_before}
+    counts |= {"normal": normal, "alarmed": alarmed, "alarmed_before": alarmed_before}
+    figures[TEST, CELLS] = {name: Interval(count) for name, count in counts.items()}
+    return figures, confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist()
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,7 +176,7 @@ def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def draw_confusion(path: Path, result: EvaluationResult) -> None:
     """Draw the test part's confusion matrix of the joint assignment."""
-    plots.draw_confusions(path, result, {JOINTLY.words: result.more["assignment"].confusion})
+    plots.draw_confusions(path, result, {JOINTLY.words: result.confusions[ASSIGNED]})
 
 
 def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
@@ -175,19 +186,19 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     images = len(runs.test.labels)
     runs = of_whole_cells(runs)
     table = assigned_table(runs.runs)
-    value = evaluate_cells(runs, table)
+    measured, matrix = evaluate_cells(runs, table)
     texts = []
     if left_out := images - len(runs.test.labels):
         texts.append(f"{counted(left_out, 'test image')} without a cell are not assigned")
-    if value.unplaceable:
+    if unplaceable := measured[TEST, CELLS]["unplaceable"].value:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
-        texts.append(f"{counted(value.unplaceable, 'cell')} of {sizes} keep their most probable classes")
+        texts.append(f"{counted(int(unplaceable), 'cell')} of {sizes} keep their most probable classes")
     shown = {}
-    for name, metric in value.metrics.items():
+    for name, metric in measured[TEST, ASSIGNED].items():
         if metric.value is not None and not name.startswith("recall/"):
             shown[name] = metric
     warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion
-    return Findings(value, warnings, {"assigned": table}, figures)
+    return Findings(None, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})

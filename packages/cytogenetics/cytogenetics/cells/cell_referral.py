@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from cytogenetics.cells.assigned import REFERRED
 from cytogenetics.cells.assignment import log_probabilities, of_cells, refusal, rows_of_cells
 from cytogenetics.cells.cell_karyotype import implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
@@ -17,7 +18,7 @@ from karyocyte.evaluation.metrics.temperature import fit_temperature
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.pooling.pooling import is_balanced
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import EvaluationResult, warnings_about
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, warnings_about
 from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
 
@@ -99,7 +100,7 @@ def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 
     metrics = around(shares, dict.fromkeys(SHARES, Metric(is_share=True)), runs.test, runs.settings)
     warnings = warnings_about("assignment", dict.fromkeys(filter(None, notes)))
-    return Findings(metrics, warnings + interval_warnings("cells", metrics))
+    return Findings(warnings=warnings + interval_warnings("cells", metrics), metrics={(TEST, REFERRED): metrics})
 
 
 def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from cytogenetics.cells.assigned import CELL_METRICS, cells_table
+from cytogenetics.cells.assigned import ASSIGNED, CELL_METRICS, CELLS, cells_table
 from cytogenetics.cells.assignment import assign_cells, numbered_cells
 from cytogenetics.cells.cell_metrics import CellMetrics, assigned_table, cell_metric_names
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
@@ -36,7 +36,13 @@ def written(tmp_path_factory):
 
 
 def cells_of(*runs):
-    return evaluate_runs(list(runs), SETTINGS).more["assignment"]
+    """The counts of cells, the metrics, and the confusion of assigned classes."""
+    result = evaluate_runs(list(runs), SETTINGS)
+    return (
+        {name: count.value for name, count in result.of(CELLS).items()},
+        result.of(ASSIGNED),
+        result.confusions[ASSIGNED],
+    )
 
 
 def metrics_of(run, weights=None):
@@ -59,17 +65,29 @@ def by_hand(test, calls):
 
 
 def warnings_of(runs, settings=SETTINGS):
-    return evaluate_runs(runs, settings).to_dict()["warnings"]
+    return list(map(str, evaluate_runs(runs, settings).warnings))
 
 
 def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_their_columns(written):
     result = written[1]
-    metrics = {**result.test.metrics, **result.more["assignment"].metrics}
-    for row, each in zip(classes_table(result).rows, result.per_class, strict=True):
-        of_class = [metrics[f"{kind}/{each.name}"] for kind in ("recall", "precision", "f1")]
-        alone, jointly = each.mistaken_for, each.mistaken_for_assigned
-        assert list(row) == [each.name, each.images, *of_class, alone, each.recall_assigned, jointly]
-    assert any(each.mistaken_for != each.mistaken_for_assigned for each in result.per_class)
+    metrics = result.metrics | result.of(ASSIGNED)
+    matrices = (result.test.confusion, result.confusions[ASSIGNED])
+    mistakes = []
+    for index, row in enumerate(classes_table(result).rows):
+        name = CLASSES[index]
+        alone, jointly = (np.array(matrix[index]) for matrix in matrices)
+        recall = jointly[index] / jointly.sum()
+        assert list(row[:5]) == [
+            name,
+            alone.sum(),
+            *(metrics[f"{kind}/{name}"] for kind in ("recall", "precision", "f1")),
+        ]
+        assert row[6] == pytest.approx(recall)
+        for counts, mistake in ((alone, row[5]), (jointly, row[7])):
+            counts[index] = 0
+            assert counts.max() == (counts[CLASSES.index(mistake)] if mistake else 0)
+        mistakes.append(row[5] != row[7])
+    assert any(mistakes)
     rows = cells_table(result).rows
     assert {row[0].short for row in rows} == set(CELL_METRICS)
     assert [list(row[1:]) for row in rows] == [
@@ -80,7 +98,7 @@ def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_
 def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():
     test = make_cells(MIXED * 3, skill=3.0)
     assigned = assign_cells(test)
-    values = {name: interval.value for name, interval in cells_of(test).metrics.items()}
+    values = {name: interval.value for name, interval in cells_of(test)[1].items()}
     assert values["accuracy_assigned"] == pytest.approx(reference.accuracy_score(test.labels, assigned))
     assert values["f1_macro_assigned"] == pytest.approx(reference.f1_score(test.labels, assigned, average="macro"))
     recalls = reference.recall_score(test.labels, assigned, average=None)
@@ -89,18 +107,18 @@ def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():
 
 def test_cells_are_counted_as_by_hand():
     test = make_cells(MIXED * 4, skill=4.0, seed=2)
-    result = cells_of(test)
+    counts, metrics, _ = cells_of(test)
     calls = {("", "_before"): test.probabilities.argmax(axis=1)}
     calls["_assigned", ""] = assign_cells(test)
     for (suffix, key), classes in calls.items():
         right, abnormal, exact, alarm = by_hand(test, classes)
-        assert result.metrics[f"cells_right{suffix}"].value == right.mean()
-        assert result.metrics[f"abnormal_recovered{suffix}"].value == exact[abnormal].mean()
-        assert result.metrics[f"normal_alarmed{suffix}"].value == alarm[~abnormal].mean()
-        assert getattr(result.karyotypes, f"recovered{key}") == exact[abnormal].sum()
-        assert getattr(result.karyotypes, f"alarmed{key}") == alarm[~abnormal].sum()
-    assert (result.karyotypes.abnormal, result.karyotypes.normal, result.cells) == (12, 8, 20)
-    assert 0 < result.metrics["cells_right"].value < result.metrics["cells_right_assigned"].value
+        assert metrics[f"cells_right{suffix}"].value == right.mean()
+        assert metrics[f"abnormal_recovered{suffix}"].value == exact[abnormal].mean()
+        assert metrics[f"normal_alarmed{suffix}"].value == alarm[~abnormal].mean()
+        assert counts[f"recovered{key}"] == exact[abnormal].sum()
+        assert counts[f"alarmed{key}"] == alarm[~abnormal].sum()
+    assert (counts["abnormal"], counts["normal"], counts["cells"]) == (12, 8, 20)
+    assert 0 < metrics["cells_right"].value < metrics["cells_right_assigned"].value
 
 
 def test_weights_of_subjects_are_copies_of_their_cells():
@@ -119,25 +137,25 @@ def test_unlabelled_chromosomes_leave_their_cell_out_of_the_counts():
     test = make_cells(MIXED, skill=5.0)
     test.frame.loc[test.frame["cell"] == "cell_0000", "label"] = None
     test.frame.loc[test.frame.index[test.frame["cell"] == "cell_0002"][0], "label"] = None
-    result = cells_of(test)
+    counts, _, matrix = cells_of(test)
     # The first cell has no label at all, the trisomy lacks one.
-    assert (result.cells, result.karyotypes.normal, result.karyotypes.abnormal) == (4, 1, 2)
-    assert np.sum(result.confusion) == 46 + 46 + 45 + 47
+    assert (counts["cells"], counts["normal"], counts["abnormal"]) == (4, 1, 2)
+    assert np.sum(matrix) == 46 + 46 + 45 + 47
 
 
 def test_cells_are_drawn_where_subjects_are_unknown():
     run = make_cell_run(cells=24)
     run.frame["subject"] = None
     result = evaluate_runs([run], SETTINGS)
-    assert result.test.metrics["accuracy"].clusters == result.more["assignment"].metrics["cells_right"].clusters == 24
+    assert result.metrics["accuracy"].n == result.of(ASSIGNED)["cells_right"].n == 24
     assert result.test.drawn == "cells"
-    assert any(line.startswith("test: no subject is known") for line in result.to_dict()["warnings"])
+    assert any(str(line).startswith("test: no subject is known") for line in result.warnings)
 
 
 def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     run, result, folder = written
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
-    tables = {"metrics.json", "per_class.csv", "assigned.csv", "wrong.csv"}
+    tables = {"metrics.json", "metrics.csv", "assigned.csv", "wrong.csv"}
     pictures = {"confusion_matrix.png", "confusion_matrix_assigned.png", "roc.png", "reliability.png"}
     assert {path.name for path in folder.iterdir()} == tables | pictures
     test = run.part("test")
@@ -149,32 +167,17 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     assert rows["argmax"].tolist() == np.array(CLASSES)[test.probabilities.argmax(axis=1)].tolist()
 
 
-def test_per_class_has_recall_and_the_most_frequent_wrong_class(written):
-    run, _, folder = written
-    rows = pd.read_csv(folder / "per_class.csv", dtype={"class": str, "mistaken_for": str}).set_index("class")
-    test = run.part("test")
-    called = np.array(CLASSES)[test.probabilities.argmax(axis=1)]
-    for name in CLASSES:
-        own = called[test.frame["label"] == name]
-        assert rows.loc[name, "images"] == len(own)
-        assert rows.loc[name, "recall"] == pytest.approx((own == name).mean(), abs=1e-6)
-        wrong = pd.Series(own[own != name]).value_counts()
-        mistaken = rows.loc[name, "mistaken_for"]
-        assert pd.isna(mistaken) if wrong.empty else wrong[mistaken] == wrong.max()
-    assert (rows["recall_assigned"] > rows["recall"]).mean() > 0.7
-
-
 def test_folds_are_pooled():
     runs = [make_cell_run(fold, cells=4, skill=3.0) for fold in range(3)]
-    pooled = cells_of(*runs)
+    means = evaluate_runs(runs, SETTINGS).of(ASSIGNED, "fold mean")
+    counts, _, matrix = cells_of(*runs)
     single = [cells_of(run) for run in runs]
-    assert pooled.cells == 12
-    assert np.array_equal(pooled.confusion, np.sum([fold.confusion for fold in single], axis=0))
+    assert np.array_equal(matrix, np.sum([of_fold for *_, of_fold in single], axis=0))
     for name in ("cells_right", "accuracy_assigned", "f1_macro_assigned", "normal_alarmed_assigned"):
-        mean = np.mean([fold.metrics[name].value for fold in single])
-        assert pooled.fold_means[name].value == pytest.approx(mean), name
-        assert pooled.fold_means[name].low <= mean <= pooled.fold_means[name].high
-    assert pooled.karyotypes.normal == sum(fold.karyotypes.normal for fold in single)
+        mean = np.mean([metrics[name].value for _, metrics, _ in single])
+        assert means[name].value == pytest.approx(mean), name
+        assert means[name].low <= mean <= means[name].high
+    assert counts == {name: sum(each[name] for each, *_ in single) for name in counts}
     assert len(assigned_table(runs)) == len(pool(runs).frame)
 
 
@@ -182,22 +185,21 @@ def test_test_images_without_a_cell_are_left_out_of_the_assignment():
     run = make_cell_run(cells=6, skill=3.0)
     single = make_cells(1, first=9000)
     single.frame["cell"] = None
-    mixed, known = evaluate_runs([join(run, single)], SETTINGS), cells_of(run)
-    assert mixed.more["assignment"].cells == known.cells
-    assert mixed.more["assignment"].metrics["accuracy_assigned"].value == known.metrics["accuracy_assigned"].value
-    warnings = mixed.to_dict()["warnings"]
-    assert any("46 test images without a cell are not assigned" in str(warning) for warning in warnings)
+    mixed, (known, metrics, _) = evaluate_runs([join(run, single)], SETTINGS), cells_of(run)
+    assert mixed.of(CELLS)["cells"].value == known["cells"]
+    assert mixed.of(ASSIGNED)["accuracy_assigned"].value == metrics["accuracy_assigned"].value
+    assert any("46 test images without a cell are not assigned" in str(warning) for warning in mixed.warnings)
 
 
 def test_a_warning_names_what_cannot_be_assigned_and_the_rest_is_evaluated():
     torn = evaluate_runs([make_cell_run(cells=4, protocol="image")], SETTINGS)
-    assert torn.more == {}
-    assert any("not assigned: protocol=image " in line for line in torn.to_dict()["warnings"])
-    assert torn.test.metrics["accuracy"].value > 0.5
+    assert not torn.of(ASSIGNED)
+    assert any("not assigned: protocol=image " in line for line in map(str, torn.warnings))
+    assert torn.metrics["accuracy"].value > 0.5
     size = "fewer than 22 or more than 70 chromosomes"
     lines = warnings_of([make_cells([karyotype("XX")] * 3 + [karyotype("XX")[:9]])])
     assert f"assignment: 1 cell of {size} keep their most probable classes" in lines
     assert any("which a, b, c does not fit" in line for line in warnings_of([make_run(classes=("a", "b", "c"))]))
     off = evaluate_runs([make_cell_run(cells=4)], EvaluationConfig(resamples=20))
-    assert off.more == {}
-    assert not any("assign" in line for line in off.to_dict()["warnings"])
+    assert not off.of(ASSIGNED)
+    assert not any("assign" in line for line in map(str, off.warnings))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cytogenetics.cells import cell_referral
+from cytogenetics.cells.assigned import ASSIGNED, REFERRED
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypePriors
@@ -122,27 +123,27 @@ def test_each_fold_refers_its_test_cells_above_its_own_thresholds():
     cells, left, right = sum(map(referral_by_hand, runs))
     assert cells > left > right > 0
     result = evaluate_runs(runs, SETTINGS)
-    referred, of_others = result.more["cell_referral"].values()
+    referred, of_others = result.of(REFERRED).values()
     assert (referred.value, of_others.value) == pytest.approx(((cells - left) / cells, right / left))
     assert of_others.low < of_others.value < of_others.high
-    assert of_others.clusters == result.test.subjects
+    assert of_others.n == result.test.subjects
     assert f"of the others {of_others} have no wrong chromosome" in " ".join(printed(whole(result)).split())
 
 
 def test_cells_without_a_known_error_rate_are_not_evaluated():
     run = make_cell_run(cells=4)
     run.frame.loc[run.frame["part"] == "test", "label"] = run.frame["label"].where(run.frame.index % 46 > 0, None)
-    referred, right = evaluate_runs([run], SETTINGS).more["cell_referral"].values()
+    referred, right = evaluate_runs([run], SETTINGS).of(REFERRED).values()
     assert (referred.value, right.value) == (None, None)
-    assert "cell_referral" not in evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).more
-    assert evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).more == {}
+    assert not evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).of(REFERRED)
+    assert not evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).of(REFERRED)
 
 
 def test_validation_images_without_a_cell_choose_no_threshold():
     run = make_cell_run(cells=24)
     single = make_cells(1, part="validation", first=9000)
     single.frame["cell"] = None
-    assert evaluate_runs([join(run, single)], SETTINGS).more["assignment"]
+    assert evaluate_runs([join(run, single)], SETTINGS).of(ASSIGNED)
     warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
     assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
 

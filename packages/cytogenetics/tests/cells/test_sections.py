@@ -6,15 +6,14 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from cytogenetics.cells.assigned import ASSIGNED
 from cytogenetics.cells.cell_metrics import draw_confusion
-from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.plots.plots import DPI
 from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import append_rows, rows_of
 from karyocyte.evaluation.tables.terminal import headline
-from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.workflows.report.plots import confusion_figures
 from karyocyte.workflows.report.summary import tiles
 from packages.cytogenetics.tests.cells.cells import make_cell_run, make_cells
@@ -26,12 +25,11 @@ SETTINGS = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=Tr
 def test_cells_assigned_jointly_have_rows_of_all_folds(tmp_path):
     runs = [make_cell_run(fold, cells=6, images_seen=1000 + fold, wall_seconds=10.4) for fold in range(2)]
     result = evaluate_runs(runs, SETTINGS)
-    assignment = result.more["assignment"]
     append_rows(tmp_path / "x.csv", rows_of(result, "cells"))
     table = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False).set_index("metric")
     assert table.index.is_unique
     for metric in ("cells_right", "cells_right_assigned", "accuracy_assigned", "recall/X_assigned"):
-        values, mean = assignment.metrics[metric], assignment.fold_means[metric]
+        values, mean = (result.of(ASSIGNED, part)[metric] for part in ("test", "fold mean"))
         expected = [values.value, values.low, values.high, mean.value, mean.low, mean.high]
         columns = ["value", "low", "high", "mean_over_folds", "mean_low", "mean_high"]
         assert table.loc[metric, columns].astype(float).tolist() == pytest.approx(expected, abs=1e-6), metric
@@ -44,7 +42,7 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
     draw_confusion(tmp_path / "assigned.png", result)
     with Image.open(tmp_path / "assigned.png") as image:
         assert image.width == pytest.approx((0.56 * 24 + 2.2) * DPI, rel=0.2)
-    counts = np.array(result.more["assignment"].confusion)
+    counts = np.array(result.confusions[ASSIGNED])
     assert counts.tolist() != result.test.confusion
     shown = [text.get_text() for text in saved_figures[0].axes[0].findobj(Text)]
     assert "joint assignment of the chromosomes of a cell" in shown
@@ -57,23 +55,13 @@ def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, save
 
 def test_the_accuracy_of_the_joint_assignment_is_seen_first():
     result = evaluate_runs([make_cells(6, skill=3.0)], SETTINGS)
-    accuracy = result.more["assignment"].metrics["accuracy_assigned"]
-    assert headline(result).endswith(f"accuracy {result.test.metrics['accuracy']}, jointly {accuracy}")
+    accuracy = result.of(ASSIGNED)["accuracy_assigned"]
+    assert headline(result).endswith(f"accuracy {result.metrics['accuracy']}, jointly {accuracy}")
     first = tiles(result)[1]
     assert (first.label, first.value) == ("chromosomes right, jointly", f"{accuracy.value:.3f}")
     assert first.note == "joint assignment of 6 cells"
     titles = [figure.caption for figure in confusion_figures(result)]
     assert titles[-1] == "Confusion matrix, joint assignment of the chromosomes of a cell"
-
-
-def test_keys_of_cells_are_null_in_a_result_without_any():
-    keys = list(evaluate_runs([make_run()], SETTINGS).to_dict())
-    place = keys.index("per_class")
-    assert keys[place : place + 4] == ["per_class", "assignment", "cell_referral", "per_kind"]
-    content = evaluate_runs([make_cells(3)], SETTINGS).to_dict()
-    del content["assignment"]["karyotypes"]["normal"]
-    with pytest.raises(UserError, match=r"evaluation: assignment\.karyotypes\.normal: .*: evaluate the run again"):
-        EvaluationResult.from_dict(content)
 
 
 def test_whole_cells_turn_the_assignment_on_where_no_key_does():

@@ -10,6 +10,7 @@ from karyocyte.evaluation.breakdowns.by_subject import subjects_of
 from karyocyte.evaluation.metrics.labelled import labelled_part
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.run.evaluate import evaluate_labelled
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import join, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=30)
@@ -29,18 +30,26 @@ def run_of(test, validation=()):
 def evaluated(*runs):
     """The result, and its table by subject."""
     evaluation = evaluate_labelled(LabelledRuns.of(runs, SETTINGS))
-    result = evaluation.result.by_subject
-    return result, None if result is None else evaluation.tables["by_subject"].set_index("subject")
+    table = evaluation.tables.get("by_subject")
+    return evaluation.result, None if table is None else table.set_index("subject")
+
+
+def metrics_of(result, rule):
+    return result.of(f"{Kind.BY_SUBJECT}{rule}")
+
+
+def thresholds_of(result, rule):
+    return result.chosen(f"{Kind.BY_SUBJECT}{rule}", "threshold")
 
 
 def test_a_subject_is_predicted_by_mean_and_by_share():
     """p1 has one very sure image among three: the mean says all, most images say hem."""
     run = run_of([("p1", True, [0.99, 0.45, 0.4]), ("p2", False, [0.1, 0.2]), ("p3", False, [0.6, 0.7, 0.1])])
     result, table = evaluated(run)
-    assert (result.subjects, result.left_out) == (3, 0)
-    assert result.rules["mean"].confusion == [[2, 0], [0, 1]]
-    assert result.rules["share"].confusion == [[1, 1], [1, 0]]
-    assert result.rules["mean"].threshold is None
+    assert [count.value for count in result.of(Kind.SUBJECTS).values()] == [3, 0]
+    assert metrics_of(result, "mean")["accuracy"].value == 1.0
+    assert metrics_of(result, "share")["accuracy"].value == pytest.approx(1 / 3)
+    assert thresholds_of(result, "mean") == [None]
     facts = table.loc["p1", ["images", "truth", "called_by_mean", "called_by_share"]]
     assert facts.tolist() == [3, "all", "all", "hem"]
     assert table.loc["p1", ["probability", "share"]].tolist() == pytest.approx([1.84 / 3, 1 / 3], abs=1e-6)
@@ -62,18 +71,17 @@ def test_a_subject_is_predicted_by_mean_and_by_share():
 )
 def test_the_threshold_is_that_of_the_validation_subjects(validation, test, rule, threshold):
     result, table = evaluated(run_of([("p1", True, test[0]), ("p2", False, test[1])], validation))
-    assert result.rules[rule].threshold == (threshold and pytest.approx(threshold))
-    assert result.rules[rule].metrics["sensitivity"].value == 1.0
-    assert result.rules[rule].confusion == [[1, 0], [0, 1]]
+    assert thresholds_of(result, rule) == [threshold and pytest.approx(threshold)]
+    assert metrics_of(result, rule)["accuracy"].value == 1.0
     assert table[f"called_by_{rule}"].tolist() == ["all", "hem"]
 
 
 def test_metrics_are_those_of_one_score_per_subject():
     run = make_run(images=90, subjects=18, skill=0.4)
-    auc = evaluated(run)[0].rules["mean"].metrics["auc"]
+    auc = metrics_of(evaluated(run)[0], "mean")["auc"]
     subjects = run.part("test").frame.groupby("subject")
     assert auc.value == pytest.approx(roc_auc_score(subjects["label"].first() == "all", subjects["prob_all"].mean()))
-    assert auc.clusters == 18
+    assert auc.n == 18
 
 
 @pytest.mark.parametrize("subjects", [None, 60, 5])
@@ -81,7 +89,7 @@ def test_unknown_subjects_single_images_and_mostly_mixed_subjects_have_no_result
     run = make_run(images=60, subjects=subjects)
     if subjects == 5:
         run.frame["label"] = np.tile(["hem", "all"], 60)
-    assert evaluated(run)[0] is None
+    assert not evaluated(run)[0].of(Kind.SUBJECTS)
 
 
 def test_images_of_unknown_subject_or_label_and_subjects_of_both_classes_are_left_out():
@@ -91,7 +99,7 @@ def test_images_of_unknown_subject_or_label_and_subjects_of_both_classes_are_lef
     assert subjects.scores["mean"][0, 1] == pytest.approx(0.85)
     parts = [("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4]), ("p3", False, [0.4])]
     result, _ = evaluated(run_of(parts))
-    assert (result.subjects, result.left_out) == (2, 1)
+    assert [count.value for count in result.of(Kind.SUBJECTS).values()] == [2, 1]
 
 
 def test_of_more_classes_the_most_frequent_one_is_predicted():
@@ -103,14 +111,14 @@ def test_of_more_classes_the_most_frequent_one_is_predicted():
     expected = np.array(["a", "b", "c"])[shares.to_numpy().argmax(axis=1)]
     assert table["called_by_share"][clear].tolist() == expected[clear].tolist()
     assert table["truth"].tolist() == test.frame.groupby("subject")["label"].first().tolist()
-    assert result.rules["share"].threshold is None
+    assert thresholds_of(result, "share") == [None]
 
 
 def test_each_fold_has_its_own_threshold():
     runs = [make_run(fold, images=60, subjects=12, skill=0.5) for fold in range(2)]
     pooled, table = evaluated(*runs)
-    single = [evaluated(run)[0].rules["mean"] for run in runs]
-    assert pooled.rules["mean"].threshold == [of_fold.threshold for of_fold in single]
-    matrices = np.array([of_fold.confusion for of_fold in single])
-    assert pooled.rules["mean"].confusion == matrices.sum(axis=0).tolist()
+    single = [evaluated(run)[0] for run in runs]
+    assert thresholds_of(pooled, "mean") == [thresholds_of(each, "mean")[0] for each in single]
+    accuracies = [metrics_of(each, "mean")["accuracy"].value for each in single]
+    assert metrics_of(pooled, "mean")["accuracy"].value == pytest.approx(np.mean(accuracies))
     assert table["fold"].tolist() == [0] * 12 + [1] * 12

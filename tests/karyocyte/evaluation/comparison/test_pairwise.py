@@ -65,7 +65,7 @@ def test_folds_are_pooled():
     first, second = ([make_run(fold, skill=skill) for fold in range(3)] for skill in (2.0, 0.2))
     pair, comparison = pair_of(first, second)
     assert (pair.images, pair.subjects) == (180, 36)
-    values = [evaluate_runs(runs, SETTINGS).test.metrics["auc"].value for runs in (first, second)]
+    values = [evaluate_runs(runs, SETTINGS).metrics["auc"].value for runs in (first, second)]
     assert pair.differences["auc"].value == pytest.approx(values[0] - values[1])
     assert pair.differences["auc"].low > 0
     assert "fewer than 20 subjects in “hem” (18), “all” (18)" in comparison.warnings[0]

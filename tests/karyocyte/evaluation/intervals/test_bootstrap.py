@@ -34,7 +34,7 @@ def test_without_subjects_it_is_scipys_percentiles_over_images(name):
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
     actual = intervals(scored, PERCENTILE)[name]
-    assert (actual.method, actual.clusters, actual.undefined) == ("percentile", 40, 0)
+    assert (actual.method, actual.n, actual.undefined) == ("percentile", 40, 0)
     assert (actual.low, actual.high) == pytest.approx(tuple(expected))
 
 
@@ -49,7 +49,7 @@ def test_more_images_of_the_same_subject_teach_nothing(method):
     six = type(one)(frame, one.classes, one.positive_class, one.about)
     expected, actual = intervals(score(one), settings), intervals(score(six), settings)
     for name, interval in expected.items():
-        assert actual[name].clusters == 30
+        assert actual[name].n == 30
         if interval.method == "binomial":  # one image each: shares have a distribution of their own
             continue
         assert (actual[name].low, actual[name].high) == pytest.approx((interval.low, interval.high)), name
@@ -141,7 +141,7 @@ def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
 
 def test_two_clusters_have_an_interval():
     accuracy = intervals(score(with_scores([0, 1, 1, 0], [0.1, 0.8, 0.9, 0.7], "aabb")), SETTINGS)["accuracy"]
-    assert (accuracy.value, accuracy.clusters, accuracy.method) == (0.75, 2, "logit_t")
+    assert (accuracy.value, accuracy.n, accuracy.method) == (0.75, 2, "logit_t")
     assert 0 < accuracy.low < 0.1
     assert 0.95 < accuracy.high < 1
 
@@ -149,7 +149,7 @@ def test_two_clusters_have_an_interval():
 @pytest.mark.parametrize("labels", [[], [1], [None, None]])
 def test_fewer_than_two_clusters_have_no_interval(labels):
     actual = intervals(score(with_scores(labels, [0.7] * len(labels))), SETTINGS)
-    assert {(one.low, one.high, one.method, one.resamples) for one in actual.values()} == {(None, None, None, 0)}
+    assert {(one.low, one.high, one.method) for one in actual.values()} == {(None, None, None)}
     assert actual["accuracy"].value == (1.0 if labels == [1] else None)
 
 
@@ -166,7 +166,7 @@ def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subje
     assert tuple(actual) == metric_names(classes)
     for interval in actual.values():
         assert (interval.low is None) == (interval.method is None)
-        assert 0 <= interval.undefined <= interval.resamples
+        assert 0 <= interval.undefined <= 50
         if interval.low is not None:
             assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
 

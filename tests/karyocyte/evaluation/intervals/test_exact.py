@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss, share
-from karyocyte.evaluation.types.result import Share
+from karyocyte.evaluation.types.result import Interval
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.6, 0.99))
@@ -23,7 +23,7 @@ def test_the_ends_are_quantiles_of_beta_distributions(counts, confidence):
 
 
 def test_of_nothing_there_is_no_share():
-    assert share(0, 0, 0.95) == Share(None, None, None, 0, 0)
+    assert share(0, 0, 0.95) == Interval(None, method="exact")
 
 
 @given(st.floats(0.5, 0.995), st.floats(0.6, 0.99))

@@ -50,7 +50,7 @@ def test_of_runs_of_one_fold_and_seed_the_last_one_tells_how_far_folds_are_apart
 
 def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     drawn = runs(3)
-    intervals = evaluate_runs(drawn, SETTINGS).fold_means.metrics
+    intervals = evaluate_runs(drawn, SETTINGS).of(part="fold mean")
     for name, mean in seed_means(drawn, SETTINGS).metrics.items():
         interval = intervals[name]
         assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))

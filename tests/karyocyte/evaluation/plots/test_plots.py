@@ -14,6 +14,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -114,11 +115,11 @@ def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figu
     plots.roc(tmp_path / "roc.png", result, test)
     check_picture(tmp_path / "roc.png", 6.2, 5.8)
     roc = saved_figures[0].axes[0]
-    for number, metrics in enumerate((result.test.metrics, result.test.metrics_at_threshold)):
+    for number, metrics in enumerate((result.metrics, result.of(Kind.AT_THRESHOLD))):
         sensitivity, specificity = metrics["sensitivity"].value, metrics["specificity"].value
         assert points(roc)[number] == pytest.approx((1 - specificity, sensitivity))
     curve = roc.lines[1].get_xydata()
-    auc = result.test.metrics["auc"]
+    auc = result.metrics["auc"]
     assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(auc.value)
     assert f"all: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" in texts(roc.get_legend())
 
@@ -148,7 +149,7 @@ def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figur
     plots.rocs(tmp_path / "roc.png", evaluated)
     check_picture(tmp_path / "roc.png", 5.0, 5.7)
     for line, (result, _) in zip(saved_figures[0].axes[0].lines, evaluated.values(), strict=True):
-        auc = result.test.metrics["auc"].value
+        auc = result.metrics["auc"].value
         assert f"{auc:.3f}" in line.get_label()
         assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(auc, abs=2e-3)
 

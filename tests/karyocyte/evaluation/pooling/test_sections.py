@@ -8,10 +8,9 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling import sections
 from karyocyte.evaluation.pooling.sections import Findings, own_sections, turned_on
-from karyocyte.evaluation.run.evaluate import FIRST_SECTIONS, SECTIONS, evaluate_runs
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.terminal import headline
-from karyocyte.evaluation.types import added, result
-from karyocyte.evaluation.types.added import AddedResult
+from karyocyte.evaluation.types import added
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnings_about
 from karyocyte.evaluation.types.table import Named
 from tests.helpers.predictions import make_run
@@ -37,25 +36,21 @@ def test_a_function_that_does_not_fit_is_one_error(entry, message):
         own_sections(EvaluationConfig(extra={"own": entry}))
 
 
-def test_sections_are_fields_of_the_result_but_for_those_without_a_value():
-    fields = set(EvaluationResult.__dataclass_fields__)
-    assert {*FIRST_SECTIONS, *SECTIONS} - fields == {"figures", "wrong"}
-
-
 @pytest.fixture
 def loaded(monkeypatch):
     """The kinds of what is loaded of a package whose section counts the test images."""
 
     def find(runs, _):
-        return Findings(len(runs.test.labels), warnings_about("counted", ["all"]))
+        figures = {("test", "package counted"): {"all": Interval(len(runs.test.labels))}}
+        return Findings(warnings=warnings_about("counted", ["all"]), metrics=figures)
 
     def show(result, shown):
-        shown.figures[Named("of")] = Interval(result.more["counted"], None, None, None, 0, 0, 0)
+        shown.figures[Named("of")] = result.of("package counted")["all"]
 
     kinds = []
     package = {
         "sections": {"assignment.counted": find},
-        "results": {"counted": AddedResult(dict, show)},
+        "results": {"counted": show},
         "switches": {"assignment": lambda *runs: None if len(runs) > 1 else "one run"},
     }
 
@@ -63,23 +58,20 @@ def loaded(monkeypatch):
         ((name, named),) = package[kind].items()
         return {name: SimpleNamespace(load=lambda: kinds.append(kind) or named)}
 
-    for module in (sections, added, result):
+    for module in (sections, added):
         monkeypatch.setattr(module, "entries", entries)
     return kinds
 
 
 def test_a_section_of_a_package_is_not_loaded_where_it_is_off(loaded):
-    content = evaluate_runs([make_run()], OFF).to_dict()
-    assert content["counted"] is None
-    assert EvaluationResult.from_dict(content).more == {}
+    assert headline(evaluate_runs([make_run()], OFF)).endswith(")")
     assert loaded == []
 
 
 def test_a_section_of_a_package_is_in_what_is_written_read_and_shown(loaded):
     evaluated = evaluate_runs([make_run()], ON)
     content = evaluated.to_dict()
-    assert content["counted"] == 60
-    assert "counted: all" in content["warnings"]
+    assert {"topic": "counted", "text": "all"} in content["warnings"]
     assert EvaluationResult.from_dict(content) == evaluated
     assert headline(evaluated).endswith(", of 60.000")
 

@@ -17,7 +17,7 @@ from karyocyte.evaluation.referral.choices import (
     review_mask,
 )
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import ConfidenceCut
+from karyocyte.evaluation.types.result import ConfidenceCut, Kind
 from tests.helpers.predictions import make_predictions, make_run, with_scores
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -76,11 +76,11 @@ def test_equal_confidences_are_kept_or_referred_together():
 
 def test_folds_refer_by_their_own_cuts_and_the_target_holds_on_test():
     runs = [make_run(fold, images=600, subjects=None, classes=CLASSES, skill=2.5) for fold in range(3)]
-    referral = evaluate_runs(runs, SETTINGS).referral
-    assert len({cut.cut for cut in referral.validation}) == 3
-    assert referral.referred.total == 1800
-    assert referral.correct.total == 1800 - referral.referred.hits
-    assert 0.95 <= referral.correct.value < 0.98
+    result = evaluate_runs(runs, SETTINGS)
+    assert len({cut.cut for cut in result.referral}) == 3
+    referred, correct = result.of(Kind.REFERRAL).values()
+    assert (referred.n, correct.n) == (1800, 1800 - referred.hits)
+    assert 0.95 <= correct.value < 0.98
 
 
 def test_there_is_no_referral_without_validation_images():

@@ -8,6 +8,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.referral import confidence_plots as plots
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, evaluate_runs, write_files
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -34,11 +35,11 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
     run = make_run()
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
     result = evaluate_runs([run], SETTINGS)
-    assert result.calibration.after is None
+    assert list(result.calibration.reliability) == [Kind.CALIBRATED]
     plots.write_reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
     upper, lower = saved_figures[0].axes
-    filled = [row for row in result.calibration.before.reliability if row.images]
+    filled = [row for row in result.calibration.reliability[Kind.CALIBRATED] if row.images]
     assert [bar.get_height() for bar in upper.patches] == [row.accuracy for row in filled]
     assert [bar.get_height() for bar in lower.patches if bar.get_height()] == [row.images for row in filled]
     for axis in (upper, lower):

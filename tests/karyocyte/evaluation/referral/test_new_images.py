@@ -12,7 +12,7 @@ from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_revie
 from karyocyte.evaluation.referral.evaluate_referral import decide
 from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -74,7 +74,7 @@ def test_every_image_is_reviewed_without_rules():
 def test_metrics_without_triage_and_calibration():
     result = evaluate_runs([make_run()], SETTINGS)
     result = replace(result, settings={}, triage=None, calibration=None, referral=None)
-    assert thresholds_of(result) == ReviewThresholds(result.threshold.value)
+    assert thresholds_of(result) == ReviewThresholds(result.thresholds[0].value)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_cl
     assert rules == ["confidence"]
     table = review_table(many_classes.part("test"), thresholds, rules)
     assert (table["review"] == (table["probability"] < thresholds.confidence.cut)).all()
-    assert table["review"].sum() == result.referral.referred.hits
+    assert table["review"].sum() == result.of(Kind.REFERRAL)["referred"].hits
     assert 0 < table["review"].sum() < len(table)
     assert set(table["reason"].dropna()) == {f"probability below {thresholds.confidence.cut:.4g}"}
     assert f"{thresholds.confidence.kept} of 200 validation images" in rule_lines(thresholds, rules, None)[0]

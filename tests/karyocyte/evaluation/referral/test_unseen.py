@@ -19,27 +19,27 @@ def counted(labels=LABELS, subjects=SUBJECTS, review=REVIEW):
 
 def test_a_subject_with_one_reviewed_image_is_seen():
     unseen = counted()
-    assert (unseen.positive.hits, unseen.positive.total) == (1, 2)
-    assert (unseen.negative.hits, unseen.negative.total) == (1, 2)
-    assert unseen.positive_images == pytest.approx((0.5 + 1.0) / 2)
-    assert unseen.negative_images == pytest.approx((0.5 + 1.0) / 2)
+    assert (unseen["positive"].hits, unseen["positive"].n) == (1, 2)
+    assert (unseen["negative"].hits, unseen["negative"].n) == (1, 2)
+    assert unseen["positive_images"].value == pytest.approx((0.5 + 1.0) / 2)
+    assert unseen["negative_images"].value == pytest.approx((0.5 + 1.0) / 2)
 
 
 def test_where_every_subject_has_a_positive_image_no_share_of_negative_ones_is_given():
     unseen = counted(labels=[1, 0, 1, 0, 1, 0, 1])
-    assert unseen.negative.total == 0
-    assert unseen.negative_images is None
+    assert unseen["negative"].n == 0
+    assert unseen["negative_images"].value is None
     assert unseen_table({"run": unseen})["negatives"].eq(0).all()
 
 
 def test_without_known_subjects_nothing_is_counted():
-    assert counted(subjects=None) is None
+    assert counted(subjects=None) == {}
 
 
 @pytest.mark.parametrize("hits", [0, 1, 2])
 def test_the_upper_limit_is_the_share_at_which_so_few_are_improbable(hits):
     review = np.arange(30) >= hits
-    upper = counted([1] * 30, [f"p{number}" for number in range(30)], review).upper
+    upper = counted([1] * 30, [f"p{number}" for number in range(30)], review)["upper"].value
     assert binom.cdf(hits, 30, upper) == pytest.approx(0.05)
 
 

@@ -16,7 +16,7 @@ from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
 from karyocyte.evaluation.tables.terminal import headline, overview, whole
-from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning
+from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, Kind
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
 
@@ -30,7 +30,7 @@ PICTURES = {
     "risk_coverage.png",
     "unseen.png",
 }
-TABLES = {"wrong.csv", "triage.csv", "unseen.csv", "by_subject.csv", "operating_points.csv"}
+TABLES = {"metrics.csv", "wrong.csv", "unseen.csv", "by_subject.csv"}
 HISTORY = pd.DataFrame({"epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 
@@ -51,8 +51,8 @@ def test_it_counts_and_measures_each_part():
     assert test.class_counts == {"hem": 30, "all": 29}
     assert test.class_subjects == {"hem": 6, "all": 6}
     assert np.sum(test.confusion) == 59
-    assert values_of(test.metrics) == pytest.approx(evaluate(part))
-    assert values_of(test.metrics_at_threshold) == pytest.approx(evaluate(part, result.threshold.value))
+    assert values_of(result.metrics) == pytest.approx(evaluate(part))
+    assert values_of(result.of(Kind.AT_THRESHOLD)) == pytest.approx(evaluate(part, result.thresholds[0].value))
     assert result.validation.images == 60
 
 
@@ -63,15 +63,14 @@ def test_labels_of_the_test_images_change_no_choice():
     before, after = (
         evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
     )
-    assert before.threshold == after.threshold
-    assert before.calibration.temperature == after.calibration.temperature
-    assert before.triage.release.validation == after.triage.release.validation
-    for first, second in zip(before.triage.rules, after.triage.rules, strict=True):
-        assert (first.rule, first.cut, first.review) == (second.rule, second.cut, second.review)
-    for first, second in zip(before.operating_points, after.operating_points, strict=True):
-        assert first.threshold == second.threshold
-        assert first.sensitivity != second.sensitivity
-    assert values_of(before.test.metrics) != values_of(after.test.metrics)
+    assert before.thresholds == after.thresholds
+    assert before.calibration.temperatures == after.calibration.temperatures
+    assert before.triage == after.triage
+    for (part, section), metrics in before.figures.items():
+        if part == "validation":
+            assert after.of(section, part) == metrics
+    for section in (f"{Kind.REQUESTED}0.9", Kind.AT_HALF):
+        assert before.of(section) != after.of(section)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +82,10 @@ def test_labels_of_the_test_images_change_no_choice():
 )
 def test_without_a_threshold_there_are_only_metrics_at_one_half(run, reason):
     result = evaluate_runs([run], SETTINGS)
-    assert result.threshold.reason == reason
-    assert result.test.metrics_at_threshold is result.test.confusion_at_threshold is None
-    assert result.test.metrics["accuracy"].value is not None
+    assert result.thresholds[0].reason == reason
+    assert not result.of(Kind.AT_THRESHOLD)
+    assert result.test.confusion_at_threshold is None
+    assert result.metrics["accuracy"].value is not None
     assert ("Class by class" in printed(whole(result))) == (len(run.classes) > 2)
 
 
@@ -109,7 +109,7 @@ def test_undefined_resamples_are_counted_in_a_warning():
         "undefined on some resamples" in line and "auc (" in line for line in warnings_of(join(validation, test))
     )
     runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
-    undefined = evaluate_runs(runs, SETTINGS).fold_means.metrics["auc"].undefined
+    undefined = evaluate_runs(runs, SETTINGS).of(part="fold mean")["auc"].undefined
     assert undefined > 0
     assert any(line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in warnings_of(*runs))
 
@@ -127,23 +127,13 @@ def test_a_leaky_split_is_the_first_warning():
     assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a fold"
 
 
-@pytest.mark.parametrize(
-    ("line", "topic"),
-    [
-        ("validation: AUC is undefined", "validation"), ("another set: a note: with a colon", "another set"),
-        ("cells are not assigned: no cells", ""), ("the ensemble was fitted on its 8 validation images", ""),
-    ],
-)  # fmt: skip
-def test_a_warning_is_read_as_it_was_written(line, topic):
-    warning = EvaluationWarning.parse(line)
-    assert (warning.topic, str(warning)) == (topic, line)
-
-
 def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
     write_csv(tmp_path / "run" / "logs" / "0-head" / "version_0" / "metrics.csv", HISTORY)
     result = write_evaluation(tmp_path / "run", make_run(), SETTINGS)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"logs", "metrics.json", *PICTURES, *TABLES}
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result.to_dict()
+    table = pd.read_csv(tmp_path / "run" / "metrics.csv").query("part == 'test' and section == 'metrics'")
+    assert table["high"].tolist() == pytest.approx([metric.high for metric in result.metrics.values()], abs=1e-6)
     write_evaluation(tmp_path / "without", make_run(), SETTINGS)
     assert not (tmp_path / "without" / "learning_curves.png").exists()
 
@@ -151,11 +141,18 @@ def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
 def test_an_unlabelled_test_part_is_no_error(tmp_path):
     run = join(make_run().part("validation"), with_scores([None] * 5, [0.5] * 5))
     result = write_evaluation(tmp_path, run, SETTINGS)
-    assert set(values_of(result.test.metrics).values()) == {None}
+    assert set(values_of(result.metrics).values()) == {None}
     assert result.calibration is None
     assert "test: no labelled image, every metric is undefined" in warnings_of(run)
-    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "metrics.csv"}
     assert "0 test images" in printed(whole(result))
+
+
+def test_a_result_of_another_version_is_refused():
+    content = evaluate_runs([make_run()], SETTINGS).to_dict()
+    for broken in (content | {"version": "3.1"}, content | {"figures": [{"part": "test"}]}, {}):
+        with pytest.raises(UserError, match=r"python scripts/evaluate\.py RUN --output NEW"):
+            EvaluationResult.from_dict(broken)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -170,21 +167,22 @@ def test_folds_are_evaluated_together_each_at_its_own_threshold():
     runs = [make_run(fold, images=50, subjects=25, seed=fold) for fold in range(3)]
     result = evaluate_runs(runs, SETTINGS)
     single = [evaluate_runs([run], SETTINGS) for run in runs]
-    assert result.threshold.value == [of_fold.threshold.value for of_fold in single]
+    assert result.thresholds == [of_fold.thresholds[0] for of_fold in single]
     matrices = np.array([of_fold.test.confusion_at_threshold for of_fold in single])
     assert np.array_equal(result.test.confusion_at_threshold, matrices.sum(axis=0))
-    mean = np.mean([of_fold.test.metrics["auc"].value for of_fold in single])
-    assert result.fold_means.metrics["auc"].value == pytest.approx(mean)
-    assert result.test.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
-    sensitivities = [of_fold.test.metrics_at_threshold["sensitivity"].value for of_fold in single]
-    assert result.fold_means.metrics_at_threshold["sensitivity"].value == pytest.approx(np.mean(sensitivities))
-    assert [fold.metrics_at_threshold["sensitivity"] for fold in result.folds] == pytest.approx(sensitivities)
+    mean = np.mean([of_fold.metrics["auc"].value for of_fold in single])
+    assert result.of(part="fold mean")["auc"].value == pytest.approx(mean)
+    assert result.metrics["auc"].value == pytest.approx(evaluate(score(pool(runs)))["auc"])
+    sensitivities = [of_fold.of(Kind.AT_THRESHOLD)["sensitivity"].value for of_fold in single]
+    found = [result.of(Kind.AT_THRESHOLD, part)["sensitivity"].value for part in ("fold 0", "fold 1", "fold 2")]
+    assert found == pytest.approx(sensitivities)
+    assert result.of(Kind.AT_THRESHOLD, "fold mean")["sensitivity"].value == pytest.approx(np.mean(sensitivities))
 
 
 def test_the_mean_over_folds_is_undefined_where_a_fold_is():
     one_class = join(make_run(1).part("validation"), with_scores([1, 1], [0.2, 0.9]))
     one_class.frame.loc[one_class.frame["part"] == "test", "image_id"] = ["x", "y"]
-    means = evaluate_runs([make_run(0), one_class], SETTINGS).fold_means.metrics
+    means = evaluate_runs([make_run(0), one_class], SETTINGS).of(part="fold mean")
     assert means["auc"].value is None
     assert means["accuracy"].value is not None
 
@@ -192,7 +190,7 @@ def test_the_mean_over_folds_is_undefined_where_a_fold_is():
 def test_the_interval_of_the_fold_mean_comes_from_draws_of_subjects_over_all_folds():
     """Against a plain loop: draw subjects, take each fold's images of them, average the folds' accuracies."""
     runs = [make_run(fold, images=40, subjects=20) for fold in range(3)]
-    actual = evaluate_runs(runs, EvaluationConfig(resamples=2000)).fold_means.metrics["accuracy"]
+    actual = evaluate_runs(runs, EvaluationConfig(resamples=2000)).of(part="fold mean")["accuracy"]
     tests = [run.part("test") for run in runs]
     right = [(test.probabilities.argmax(1) == test.labels).astype(float) for test in tests]
     everyone = np.unique(np.concatenate([test.frame["subject"] for test in tests]))
@@ -212,8 +210,8 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
         run.frame["group"] = np.tile(["May-Gruenwald", "Wright"], 60)
     result = evaluate_runs(runs, SETTINGS, [make_predictions(60, part="train")] * folds)
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
-    assert result.by_subject.subjects == 20 * folds
-    assert {row.by for row in result.subgroups} == ({"fold", "group"} if folds > 1 else {"group"})
+    assert result.of(Kind.SUBJECTS)["subjects"].value == 20 * folds
+    assert (len(result.sections("fold ")), len(result.sections("group "))) == (folds * (folds > 1), 2)
     text = printed(whole(result))
     numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
     counts = f"{60 * folds} test images ({30 * folds} “hem”, {30 * folds} “all”), {20 * folds} subjects"

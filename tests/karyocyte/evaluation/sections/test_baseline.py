@@ -13,6 +13,7 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
 from karyocyte.evaluation.tables.tables import captions
+from karyocyte.evaluation.types.result import Kind
 from karyocyte.runs.predictions import Predictions
 
 SETTINGS = EvaluationConfig(resamples=50)
@@ -42,31 +43,35 @@ def evaluated(predictions, rows, images):
     return evaluate_runs([add_baselines(predictions, rows, images)], SETTINGS)
 
 
+def baselines(*images):
+    return evaluated(*images).sections(Kind.BASELINE)
+
+
 def test_the_area_alone_tells_a_class_that_shows_in_it_and_no_other():
-    shown = evaluated(*make(by="area")).baseline
+    shown = baselines(*make(by="area"))
     assert shown["area alone"]["auc"].value > 0.85
     assert shown["area alone"]["auc"].low > 0.7
-    hidden = evaluated(*make(by="mean_red")).baseline
+    hidden = baselines(*make(by="mean_red"))
     assert hidden["area alone"]["auc"].value < 0.7
     assert hidden["all numbers"]["auc"].value > 0.85
 
 
 def test_the_auc_of_the_area_is_that_of_scikit_learn():
     predictions, rows, images = make()
-    result = evaluated(predictions, rows, images)
+    found = baselines(predictions, rows, images)
     train = images.parts == "train"
     area = images.numbers[["area"]].to_numpy()
     model = LogisticRegression().fit(area[train], images.labels[train])
     test = images.parts == "test"
     known = roc_auc_score(images.labels[test], model.predict_proba(area[test])[:, 1])
-    assert result.baseline["area alone"]["auc"].value == pytest.approx(known)
+    assert found["area alone"]["auc"].value == pytest.approx(known)
 
 
 def test_more_than_two_classes_and_validation_without_labels():
     predictions, rows, images = make(classes=("a", "b", "c"), images=360)
-    assert evaluated(predictions, rows, images).baseline["area alone"]["accuracy"].value > 0.6
+    assert baselines(predictions, rows, images)["area alone"]["accuracy"].value > 0.6
     images.labels[images.parts == "validation"] = -1
-    assert evaluated(predictions, rows, images).baseline["area alone"]["accuracy"].value > 0.6
+    assert baselines(predictions, rows, images)["area alone"]["accuracy"].value > 0.6
 
 
 def test_a_class_of_one_training_image_among_many_has_a_probability(monkeypatch):
@@ -88,7 +93,8 @@ def test_a_network_that_is_not_better_is_warned_of(skill, warned):
 
 def test_an_ensemble_has_the_baseline_of_its_images_and_predictions_without_numbers_have_none():
     predictions, rows, images = make()
-    assert evaluate_runs([predictions], SETTINGS).baseline is None
+    assert evaluate_runs([predictions], SETTINGS).sections(Kind.BASELINE) == {}
     member = add_baselines(predictions, rows, images)
     both = average([member, replace(member, frame=member.frame.assign(uncertainty=0.4))], ["one", "other"])
-    assert evaluate_runs([both], SETTINGS).baseline == evaluate_runs([member], SETTINGS).baseline
+    of_both, of_member = (evaluate_runs([each], SETTINGS).sections(Kind.BASELINE) for each in (both, member))
+    assert of_both == of_member

@@ -1,8 +1,5 @@
 """Calibration."""
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
@@ -19,6 +16,7 @@ from karyocyte.evaluation.sections.calibration import (
     reliability,
     weighted_calibration,
 )
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 
 SETTINGS = EvaluationConfig()
@@ -45,7 +43,8 @@ def findings(*runs):
 
 
 def evaluate(*runs):
-    return findings(*runs).value
+    """The figures of the test images by section."""
+    return {section: metrics for (_, section), metrics in findings(*runs).metrics.items()}
 
 
 def labelled(labels, probabilities):
@@ -84,22 +83,21 @@ def test_bins_are_closed_below_and_the_last_on_both_sides():
 
 
 def test_scaling_corrects_overconfidence():
-    result = evaluate(run_of(3.0, 3.0, 4_000))
-    assert result.after.ece < 0.02 < result.before.ece
-    assert result.after.nll < result.before.nll
-    assert json.loads(json.dumps(asdict(result), allow_nan=False)) == asdict(result)
-    assert result.sampled is None  # there are no passes
-    assert evaluate(with_passes(make_run())).sampled.nll != evaluate(make_run()).before.nll
+    sides = evaluate(run_of(3.0, 3.0, 4_000))
+    assert sides[Kind.SCALED]["ece"].value < 0.02 < sides[Kind.CALIBRATED]["ece"].value
+    assert sides[Kind.SCALED]["nll"].value < sides[Kind.CALIBRATED]["nll"].value
+    assert Kind.SAMPLED not in sides  # there are no passes
+    sides = evaluate(with_passes(make_run()))
+    assert sides[Kind.SAMPLED]["nll"] != sides[Kind.CALIBRATED]["nll"]
 
 
 def test_each_fold_has_its_own_temperature():
     runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.5, 1.5))]
-    pooled = evaluate(*runs)
-    single = [evaluate(run) for run in runs]
-    assert pooled.temperature == [result.temperature for result in single]
-    assert pooled.after.nll == pytest.approx(np.mean([result.after.nll for result in single]))
-    for side in (pooled.before, pooled.after):  # subjects are drawn, not images
-        assert {interval.clusters for interval in side.intervals.values()} == {24}
+    pooled, *single = (findings(*some) for some in (runs, runs[:1], runs[1:]))
+    assert pooled.value.temperatures == [each.value.temperatures[0] for each in single]
+    after, *alone = (each.metrics["test", Kind.SCALED]["nll"] for each in (pooled, *single))
+    assert after.value == pytest.approx(np.mean([each.value for each in alone]))
+    assert after.n == 24  # subjects are drawn, not images
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), tuple("abcde")])
@@ -115,11 +113,11 @@ def test_a_cluster_that_is_drawn_twice_counts_twice(classes):
 
 
 def test_an_interval_contains_0_where_the_error_may_be_chance():
-    good = evaluate(run_of(1.0, 1.0, 400)).before
-    assert good.ece < good.ece_if_calibrated.high
-    assert good.intervals["ece"].low == 0.0
-    assert good.intervals["ece"].high > good.ece
-    assert evaluate(run_of(4.0, 4.0, 400)).before.intervals["ece"].low > 0.02
+    sides = evaluate(run_of(1.0, 1.0, 400))
+    good = sides[Kind.CALIBRATED]["ece"]
+    assert good.low == 0.0 < good.value < good.high
+    assert good.value < sides[Kind.BY_CHANCE]["ece"].high
+    assert evaluate(run_of(4.0, 4.0, 400))[Kind.CALIBRATED]["ece"].low > 0.02
 
 
 def test_warnings_name_unsuitable_temperatures():

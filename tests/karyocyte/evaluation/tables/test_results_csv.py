@@ -8,6 +8,7 @@ from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import COLUMNS, append_rows, rows_of, rows_of_matrix
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -41,8 +42,8 @@ def test_a_row_per_metric_at_both_thresholds(path):
     table = added(path, rows_of(result, "mine"))
     assert tuple(read(path).columns) == COLUMNS
     auc = table.loc["auc"]
-    check(auc[ENDS], result.test.metrics["auc"])
-    check(auc[["mean_over_folds", "mean_low", "mean_high"]], result.fold_means.metrics["auc"])
+    check(auc[ENDS], result.metrics["auc"])
+    check(auc[["mean_over_folds", "mean_low", "mean_high"]], result.of(Kind.AT_HALF, "fold mean")["auc"])
     facts = auc[["label", "experiment", "folds", "seeds", "images", "subjects", "source"]]
     assert facts.tolist() == ["mine", "tiny", "0 1", "0", "120", "24", "cnmc"]
     assert "accuracy@threshold" in table.index
@@ -74,16 +75,17 @@ def test_calibration_subjects_and_triage_have_rows(path):
     result = evaluate_runs([make_run(0)], SETTINGS)
     table = added(path, rows_of(result, ""))
     expected = {
-        "ece": result.calibration.before.intervals["ece"],
-        "nll_scaled": result.calibration.after.intervals["nll"],
-        "auc_by_subject_mean": result.by_subject.rules["mean"].metrics["auc"],
-        "sensitivity_by_subject_share": result.by_subject.rules["share"].metrics["sensitivity"],
-        "aurc": result.triage.risk_coverage["probability"].interval,
+        "ece": (Kind.CALIBRATED, "ece"),
+        "nll_scaled": (Kind.SCALED, "nll"),
+        "auc_by_subject_mean": (f"{Kind.BY_SUBJECT}mean", "auc"),
+        "sensitivity_by_subject_share": (f"{Kind.BY_SUBJECT}share", "sensitivity"),
+        "aurc": (f"{Kind.RISK}probability", "aurc"),
+        "triage_sensitivity/release": (f"{Kind.TRIAGE}release", "sensitivity"),
+        "triage_unseen_subjects/release": (Kind.UNSEEN, "positive"),
     }
-    for metric, interval in expected.items():
-        check(table.loc[metric, ENDS], interval)
-    release = next(row for row in result.triage.rules if row.rule == "release")
-    assert float(table.loc["triage_review_share/release", "value"]) == pytest.approx(release.review_share, abs=1e-6)
+    for metric, (section, name) in expected.items():
+        check(table.loc[metric, ENDS], result.of(section)[name])
+    assert "triage_review_share/release" in table.index
     assert table.loc["triage_sensitivity/release", "method"] == "exact"
 
 

@@ -15,6 +15,7 @@ from karyocyte.evaluation.tables.tables import (
     subjects_table,
     triage_table,
 )
+from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -39,8 +40,8 @@ def test_metrics_are_at_one_half_of_folds_and_at_the_threshold(result):
     rows = rows_of(metrics_table(result))
     assert {"accuracy", "sensitivity", "specificity", "auc"} <= set(rows)
     for name, row in rows.items():
-        means = result.fold_means.metrics.get(name)
-        expected = [result.test.metrics[name], means, result.test.metrics_at_threshold[name]]
+        means = result.of(Kind.AT_HALF, "fold mean")[name]
+        expected = [result.metrics[name], means, result.of(Kind.AT_THRESHOLD)[name]]
         assert list(row.values())[1:] == expected
     assert rows["accuracy"]["at 0.5"] != rows["accuracy"]["at own threshold"] != rows["accuracy"]["fold mean"]
 
@@ -48,37 +49,39 @@ def test_metrics_are_at_one_half_of_folds_and_at_the_threshold(result):
 def test_operating_points_have_their_sensitivity_specificity_and_predictive_values(result):
     at_half, chosen, *others = rows_of(operating_points_table(result)).values()
     names = ("sensitivity", "specificity", "precision/all", "precision/hem")
-    for row, metrics in ((at_half, result.test.metrics), (chosen, result.test.metrics_at_threshold)):
+    for row, metrics in ((at_half, result.metrics), (chosen, result.of(Kind.AT_THRESHOLD))):
         assert list(row.values())[1:] == [metrics[name] for name in names]
         assert len({metrics[name].value for name in names}) == 4
     assert [heading[-5:] for heading in at_half][3:] == ["(PPV)", "(NPV)"]
-    points = [(row["sensitivity"], row["specificity"]) for row in others]
-    assert points == [(point.sensitivity, point.specificity) for point in result.operating_points]
+    points = [{name: row[name] for name in names[:2]} for row in others]
+    assert points == list(result.sections(Kind.REQUESTED).values())
 
 
 def test_subjects_subgroups_and_calibration_have_the_figures_of_their_columns(result):
     for name, row in rows_of(subjects_table(result)).items():
-        for rule, evaluated in result.by_subject.rules.items():
-            assert row[f"by {rule}"] == evaluated.metrics.get(name)
-    groups = rows_of(subgroups_table(result))
-    for group in result.subgroups:
-        row = groups[f"{group.by} {group.group}"]
-        assert (row["images"], row["subjects"]) == (group.images, group.subjects)
-        assert {row[name] == metric for name, metric in group.metrics.items() if name in row} == {True}
-    sides = result.calibration
+        for rule, metrics in result.sections(Kind.BY_SUBJECT).items():
+            assert row[f"by {rule}"] == metrics[name]
+    for name, row in rows_of(subgroups_table(result)).items():
+        metrics = result.of(name)
+        assert [row.pop(count) for count in ("images", "subjects")] == [
+            metrics["images"].value,
+            metrics["subjects"].value,
+        ]
+        assert {heading: metrics[heading] for heading in list(row)[1:]} == dict(list(row.items())[1:])
     for name, row in rows_of(calibration_table(result)).items():
-        expected = [side.intervals[name] for side in (sides.before, sides.after, sides.sampled)]
+        expected = [result.of(section)[name] for section in (Kind.CALIBRATED, Kind.SCALED, Kind.SAMPLED)]
         assert list(row.values())[1:] == expected
 
 
 def test_the_rules_of_triage_have_their_counts(result):
-    for rule in result.triage.rules:
-        row = rows_of(triage_table(result))[rule.rule]
-        assert row["reviewed"] == f"{rule.review} ({rule.review_share:.1%})"
-        counts = [row[name] for name in ("alone", "missed", "false alarms")]
-        assert counts == [rule.alone, rule.missed, rule.false_alarms]
-        assert (row["accuracy"], row["sensitivity"]) == (rule.accuracy, rule.sensitivity)
-    assert any(rule.missed != rule.false_alarms for rule in result.triage.rules)
+    rows = rows_of(triage_table(result))
+    for rule, metrics in result.sections(Kind.TRIAGE).items():
+        row, reviewed = rows[rule], metrics["review_share"]
+        assert row["reviewed"] == f"{reviewed.hits} ({reviewed.value:.1%})"
+        for name in ("alone", "missed", "false alarms"):
+            assert row[name] == metrics[name.replace(" ", "_")].value
+        assert (row["accuracy"], row["sensitivity"]) == (metrics["accuracy"], metrics["sensitivity"])
+    assert any(row["missed"] != row["false alarms"] for row in rows.values())
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,5 @@ def test_one_threshold_is_written_alone_and_those_of_folds_by_their_ends(thresho
 
 def test_referral_of_many_classes_has_what_the_cut_refers():
     result = evaluate_runs([make_run(images=90, classes=tuple("abc"))], SETTINGS)
-    referral = result.referral
-    rows = rows_of(referral_table(result))
-    assert (rows["confidence"]["referred"], rows["confidence"]["on test"]) == (referral.referred, referral.correct)
+    row = rows_of(referral_table(result))["confidence"]
+    assert {"referred": row["referred"], "correct": row["on test"]} == result.of(Kind.REFERRAL)

@@ -56,5 +56,7 @@ def write_progress(run: Path) -> Path:
 def write_finished(run: Path) -> Path:
     """Write state and metrics of a finished run; return the folder."""
     write_json(run / "status.json", {"status": "finished", "images_seen": 800, "wall_seconds": 90.0})
-    write_json(run / "metrics.json", {"test": {"metrics": {"f1_weighted": METRIC}}})
+    write_json(
+        run / "metrics.json", {"figures": [{"part": "test", "section": "metrics", "name": "f1_weighted", **METRIC}]}
+    )
     return run
