@@ -22,7 +22,7 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
+from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition, primaries
 from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved_values, unknown_key, validated
 from karyocyte.config.overrides import check_words, key_of, quote_remedy, quote_text, several_values
@@ -87,7 +87,7 @@ def check_override_order(overrides: Sequence[str]) -> None:
         if second < first:
             right = f"{overrides[first]} {overrides[second]}"
             raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
-    check_chosen_groups(overrides)
+    check_chosen_groups([overrides])
 
 
 @contextmanager
@@ -106,6 +106,8 @@ def explain_composition(primary: str = "train") -> Iterator[None]:
         # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
         if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
             raise
+        if str(error).startswith("Only one of --"):
+            raise UserError(f"{error}: --cfg job shows one training, without -m") from error
         raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
 
 
@@ -125,6 +127,8 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
     group, _, option = file.rpartition("/")
     if not group:
         return f"--config-name {option}: choose one of {', '.join(primaries())}"
+    if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
+        group, option = group.partition("/")[0], Path(option).stem
     near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
     others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
     listed = f"conf/{group}/ has {', '.join(options)}{others}"
@@ -143,6 +147,9 @@ def _explain_words(first: str, whole: str, primary: str) -> str | None:
     name = re.search(r"'([^']+)'", first)
     if name and first.startswith("Ambiguous value"):
         return several_values(name[1])
+    group = re.match(r"Multiple values for (\S+)\. To override a value use '[^:]*: (\S+)'", first)
+    if group:
+        return f"{group[1]} is chosen already: leave out the +, type `{group[1]}={group[2]}`"
     if name and first.startswith("Could not override"):
         return _not_composed(name[1], whole.rpartition(" use ")[2].strip(), primary)
     return None
@@ -150,6 +157,8 @@ def _explain_words(first: str, whole: str, primary: str) -> str | None:
 
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
+    if key == "recipe":
+        return f"recipe: name the network by --config-name, one of {', '.join(primaries())}"
     model = Config if primary == "train" else configuration_of(primary)
     known = known_keys(model)
     if key not in known and key in known_keys(Config):
@@ -157,7 +166,8 @@ def _not_composed(key: str, added: str, primary: str) -> str:
     for kind, cluster in (("slurm", SlurmConfig), ("local", LocalConfig)):
         keys = known_keys(cluster, "cluster")
         if key in keys:
-            return f"{key} is a key of +cluster={kind}: add that"
+            same = SHARED.get(key.removeprefix("cluster."))
+            return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
         known += keys
     if key in known or _is_of_mapping(key, model):
         return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"

@@ -59,6 +59,9 @@ def _explain(
         text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
     elif fault["type"] == "missing":
         text = f"{key} is missing: add {key}=..."
+    elif key == "name" and fault["type"] == "string_pattern_mismatch":
+        plain = re.sub(r"[^\w.-]+", "_", fault["input"]).lstrip(".-")
+        text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
         # A whole section would bury the message.

@@ -6,6 +6,7 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
@@ -15,11 +16,8 @@ from karyocyte.common.paths import CONF
 FOLDER_KEYS = (*run_keys(), "data_dir", "weights_dir", "output_dir", "cache_dir")
 PATH_KEYS = (*FOLDER_KEYS, "weights", "data.file", "search.out")
 PATTERN_KEYS = ("data.subject_regex", "data.cell_regex")
-# Text that is divided at its commas has no quotes or escapes, and is no list or mapping.
-_LISTED = re.compile(r"(?![\[{])[^\"'$\\]*")
-# Text that Hydra reads as it is typed; null is none.
-_PLAIN = re.compile(r"(?!(true|false|nan|inf)$)[a-z_./~][\w./~-]*", re.IGNORECASE)
-_SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)")  # functions of Hydra's
+# Text that is divided at its commas: it has no quotes or escapes, and is no list, mapping or function of Hydra's.
+_LISTED = re.compile(r"(?![\[{]|\w+\()[^\"'$\\]*")
 # Keys whose values are names of people's classes, parts and columns: they may be called true, 1e3 or a=b.
 _NAME_KEY = re.compile(r"name|split\.(test|given_validation)|data\.(\w+\.)?(positive_class|\w+_column)")
 _NAMES_KEY = re.compile(r"data\.(\w+\.)?classes")
@@ -40,14 +38,24 @@ def check_words(words: Sequence[str]) -> None:
             parts = words[position : position + 2 + (after == "=")]
             raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
         if "=" not in word:
-            raise UserError(f"{word!r} is not key=value: {_instead(word)}")
+            raise UserError(f"{word!r} is not key=value: {_instead(word, before, words[position:])}")
 
 
-def _instead(word: str) -> str:
-    """Say what to type in place of a word that is not key=value."""
+def _instead(word: str, before: str, rest: Sequence[str]) -> str:
+    """Say what to type in place of a word that is not key=value; ``before`` is "" of the first."""
     if (CONF / "experiment" / f"{word}.yaml").is_file():
         return f"type `+experiment={word}`"
-    return "type such as +experiment=<name> or seed=1, and a value with blanks in quotes: 'data_dir=my images'"
+    if _is_text_key(key_of(before)) or re.search(r"=[\[{][^\]}]*$", before):
+        parts = [before, *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
+        override = " ".join(parts)
+        if key_of(override) == "name":
+            return f"a run's name has no blanks, type `{'_'.join(parts)}`"
+        if "={" in override and not override.startswith("+"):
+            override = f"++{override}"  # a mapping may be one that no file of conf/ has
+        return f"a value with blanks needs quotes, type `{shlex.quote(override)}`"
+    if before.startswith("--"):  # an option of other programs
+        return f"keys are typed with =, such as `{before.removeprefix('--')}={word}`"
+    return "type such as +experiment=<name> or seed=1"
 
 
 def is_multirun() -> bool:
@@ -93,7 +101,7 @@ def quote_text(argument: str) -> str:
     between are those of a multirun, unless the whole text is a path that exists.
     """
     key, equals, value = argument.partition("=")
-    if not equals or not _is_text_key(key_of(key)) or value[:1] in ("'", '"') or _SWEEP.fullmatch(value):
+    if not equals or not _is_text_key(key_of(key)) or value[:1] in ("'", '"'):
         return argument
     if _NAMES_KEY.fullmatch(key_of(key)):
         return f"{key}={_quote_items(value)}"
@@ -117,21 +125,48 @@ def _quote_items(value: str) -> str:
 
 
 def _quote(value: str) -> str:
-    """Quote a text unless Hydra reads it as it stands, or as none."""
-    return value if _PLAIN.fullmatch(value) or not value else _in_quotes(value)
+    """Quote a text unless Hydra reads it as it stands, as none, or with the escapes of its grammar."""
+    readable, read = _read(value)
+    same = str(read) == value.strip() and not isinstance(read, bool)  # a class may be called True
+    if readable and (read is None or "\\" in value or same):
+        return value
+    quoted = _in_quotes(value)
+    return quoted if _read(quoted)[0] else value
+
+
+def _read(value: str) -> tuple[bool, object]:
+    """Tell whether Hydra's grammar reads a value, and as what; functions such as range(0,4) are their text."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(f"key={value}")
+    except HydraException:
+        return False, None
+    read = override.value()
+    if override.is_sweep_override() and not (isinstance(read, ChoiceSweep) and read.simple_form):
+        return True, value
+    return True, read
 
 
 def several_values(override: str) -> str:
     """Say what may be meant by an override with commas in a single run."""
     key, _, value = override.partition("=")
-    one = _as_text(value) if _is_text_key(key_of(key)) else f"[{value}]"
-    remedy = f"where one is meant, type `{shlex.quote(f'{key}={one}')}`"
+    remedy = f"where one list is meant, type `{shlex.quote(f'{key}=[{value}]')}`"
+    if _is_text_key(key_of(key)):
+        remedy = f"where it is one name, type `{shlex.quote(f'{key}={_as_text(value)}')}`"
     return f"{override} names several values: {remedy}, or add `-m` to train one run for each"
 
 
 def quote_remedy(override: str) -> str:
     """Say what may be meant by an override that Hydra's grammar does not read."""
-    key, _, value = override.partition("=")
+    key, _, value = override.lstrip("+~-").partition("=")
+    if override.startswith("-"):
+        return f"keys are typed without -, such as `{shlex.quote(f'{key}={value}')}`"
+    if re.match(r"\{\s*[\w.]+=", value):
+        pairs = re.sub(r"([{,]\s*[\w.]+)=", r"\1: ", value)
+        return f"in braces a colon and a blank follow a name, type `{shlex.quote(f'++{key}={pairs}')}`"
     return f"its value needs quotes within those of the shell, such as `{shlex.quote(f'{key}={_in_quotes(value)}')}`"
 
 

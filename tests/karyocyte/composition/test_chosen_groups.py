@@ -17,13 +17,12 @@ from karyocyte.config.defaults import composition
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
-def remedy_of(*words: str) -> list[str]:
-    """Return the words that the refusals say to add, one after another; nothing where the groups are accepted."""
+def remedy_of(*jobs: list[str]) -> list[str]:
+    """Return the words that the refusal of these jobs says to add to all; nothing where they are accepted."""
     try:
-        check_chosen_groups(words)
+        check_chosen_groups(jobs)
     except UserError as error:
-        remedies = shlex.split(str(error).partition(": add ")[2].partition(" so that ")[0])
-        return [*remedies, *remedy_of(*words, *remedies)]
+        return shlex.split(str(error).partition(": add ")[2].partition(" so that ")[0])
     return []
 
 
@@ -44,10 +43,25 @@ def test_with_every_experiment_an_option_of_every_group_wins_whole_once_the_reme
     with quick_compositions():
         for experiment, option in zip(EXPERIMENTS[GROUPS.index(group) % 2 :: 2], cycle(options), strict=False):
             words = [f"+experiment={experiment}", f"{group}={option}"]
-            remedies = remedy_of(*words)
+            remedies = remedy_of(words)
             refused += len(remedies) > 0
             assert_it_wins_whole([*words, *remedies])
     assert refused > 0 or group in ("optimizer", "balance", "scheduler", "loss")
+
+
+def test_of_several_experiments_the_remedy_fits_all_or_is_the_command_of_one():
+    experiments = ("scratch_cnn_d128", "resnet50_cut_block5", "vgg16_cut_block5")
+    jobs = [[f"+experiment={name}", "model=resnet18", "optimizer=sgd"] for name in experiments]
+    assert remedy_of(*jobs) == ["model.cut=null"]
+    for job in jobs:
+        assert_it_wins_whole([*job, "model.cut=null"])
+    other_stages = [[f"+experiment={name}", "unfreeze=head_only", "seed=3"] for name in experiments]
+    with pytest.raises(UserError, match="one at a time") as refusal:
+        check_chosen_groups(other_stages)
+    python, script, *words = shlex.split(str(refusal.value).split("`")[1])
+    assert (python, script, words[:3]) == ("python", "train.py", other_stages[0])
+    assert_it_wins_whole(words)
+    check_chosen_groups([words])
 
 
 @pytest.mark.parametrize("grid", ["smoke_grid", "cnmc_grid"])
@@ -57,13 +71,13 @@ def test_the_experiments_of_a_sweep_are_not_mixed_with_a_typed_group(grid):
 
 
 def test_keys_that_are_typed_are_not_in_the_way():
-    experiment = "+experiment=resnet50_cut_block5"
-    assert not remedy_of(experiment, "unfreeze=head_then_finetune")  # its own rates are those of the experiment
-    assert remedy_of(experiment, "model=resnet18") == ["model.cut=null"]
-    assert not remedy_of(experiment, "model=resnet18", "model.cut=layer3")
-    assert remedy_of(experiment, "unfreeze=head_only") == ["~unfreeze.stages.finetune"]
-    assert not remedy_of(experiment, "unfreeze=head_only", "unfreeze.stages.finetune.lr=1e-4")
-    assert not remedy_of("unfreeze=head_only")
+    typed = ["+experiment=resnet50_cut_block5", "unfreeze=head_then_finetune"]
+    assert not remedy_of(typed)  # its own rates are those of the experiment
+    assert remedy_of([typed[0], "model=resnet18"]) == ["model.cut=null"]
+    assert not remedy_of([typed[0], "model=resnet18", "model.cut=layer3"])
+    assert remedy_of([typed[0], "unfreeze=head_only"]) == ["~unfreeze.stages.finetune"]
+    assert not remedy_of([typed[0], "unfreeze=head_only", "unfreeze.stages.finetune.lr=1e-4"])
+    assert not remedy_of(["unfreeze=head_only"])
 
 
 def test_a_group_that_does_not_exist_is_explained_as_such():

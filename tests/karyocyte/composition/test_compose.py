@@ -58,8 +58,9 @@ def test_the_name_of_the_primary_configuration_says_the_network():
     assert compose_config([]).recipe == "classifier"
     with pytest.raises(UserError, match="--config-name sorter: choose one of train"):
         compose_config([], "sorter")
-    with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
-        compose_config(["+recipe=sorter"])
+    for word in ("recipe=sorter", "+recipe=sorter"):
+        with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
+            compose_config([word])
 
 
 UPRIGHT = ["data=chromosomes", "head.orientation=true"]
