@@ -44,7 +44,7 @@ def test_new_images_are_evaluated_with_the_threshold_of_the_run_and_learned_ones
     for part in ("train part: they are left out", "test part: they are not new"):
         assert f"2 of the images are of the run's {part}" in output
     assert set(pd.read_csv(tmp_path / "rows.csv")["tested_on"]) == {"clinic (24 images)"}
-    assert Run(tmp_path / "out").metrics["threshold"] == Run(cell_runs[0]).metrics["threshold"]
+    assert Run(tmp_path / "out").metrics["thresholds"] == Run(cell_runs[0]).metrics["thresholds"]
     own = Run(cell_runs[0]).predictions.part("validation").frame
     validation = labelled_predictions(table).part("validation").frame
     assert validation["prob_all"].tolist() == own["prob_all"].tolist()
