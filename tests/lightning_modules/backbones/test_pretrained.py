@@ -98,9 +98,8 @@ def test_a_trunk_leaves_the_rest_random_where_that_is_wanted(tmp_path):
 def test_missing_keys_name_the_cut_that_the_file_allows(tmp_path):
     state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
     weights = save_weights(tmp_path, state, covers="conv1, conv2 (cut: pool2)")
-    fails(
-        r"no values for conv3.weight, conv3.bias, conv4.weight and 1 more; it covers .*\(cut: pool2\)", model(), weights
-    )
+    text = fails("no values for conv3.weight, conv3.bias, conv4.weight and 1 more", model(), weights)
+    assert "(cut: pool2)" in text
     build_pretrained(model(cut="pool2"), weights, 60)
 
 
