@@ -15,6 +15,7 @@ import yaml
 from benchmarks.structure import CodeBase, count_code
 from docs import handbook
 from docs.audit import audit
+from karyocyte.commands.shared.moved import MOVED
 from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
@@ -40,7 +41,7 @@ MARKS = {
 }
 # The programs, experiments and sweeps that a command names.
 PROGRAM = re.compile(
-    r"(?P<module>\bbenchmarks(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
+    r"(?P<module>\b(?:benchmarks|cytogenetics)(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
 )
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
@@ -112,7 +113,9 @@ def _is_here(named: re.Match[str]) -> bool:
     files = [f"{module}.py", f"{module}/__main__.py"] if module else [named["script"]]
     if named["option"]:
         files = [f"conf/{named['option'].replace('=', '/')}.yaml"]
-    return any((ROOT / file).exists() for file in files)
+    if named["script"] and Path(named["script"]).stem in MOVED:
+        return False
+    return any((folder / file).exists() for folder in (ROOT, ROOT / "packages/cytogenetics") for file in files)
 
 
 def markdown(table: pd.DataFrame) -> str:

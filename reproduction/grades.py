@@ -100,6 +100,7 @@ def _departures(own: Measured | None, grade: str, value: Estimate) -> list[str]:
     """Return in what runs depart from the paper: on other images in anything, else in what it does not print."""
     departures = own.departures if own else {}
     texts = [text for text, printed in departures.items() if not printed or grade == OTHER_IMAGES]
+    texts += own.notes if own else ()
     if value.low is not None and value.high is not None and value.high - value.low > WIDE:
         texts.append(f"interval wider than {WIDE}")
     return texts
@@ -114,7 +115,9 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     size = claim.data.size(claim.part)
     images = _images(claim, own)
     is_whole = claim.data.is_whole(claim.part, images)
-    if own.data != claim.data.dataset or not (is_whole or images < size * claim.data.public):
+    # The parts of another split have other sizes; that is no other data set.
+    is_as_public = own.protocol != "paper" or is_whole or images < size * claim.data.public
+    if own.data != claim.data.dataset or not is_as_public:
         return OTHER_IMAGES
     if reason := _reason(claim, own, value, images / size):
         return f"{NOT_RUN}: {reason}"

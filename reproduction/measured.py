@@ -46,6 +46,7 @@ class Measured:
     images_seen: int | None  # in the training of one run; None where it is not recorded
     revision: str
     departures: Mapping[str, bool]  # and whether the paper prints that setting
+    notes: tuple[str, ...]  # what trainings say of their stages, such as that the last one is no better on validation
 
 
 def measure_runs(runs: Sequence[Run]) -> list[Measured]:
@@ -59,7 +60,6 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
-    # What a training says of its stages, such as that the last one is no better on validation.
     notes = {str(run.predictions.about["stages"]) for run in runs if run.predictions.about.get("stages")}
     return Measured(
         experiment=str(about.get("name")),
@@ -72,7 +72,8 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         values=_of_epochs(runs) | values,
         images_seen=None if seen is None else round(seen / len(runs)),
         revision=_names(about.get("revision")),
-        departures=departures(runs) | dict.fromkeys(notes, False),
+        departures=departures(runs),
+        notes=tuple(sorted(notes)),
     )
 
 

@@ -1,4 +1,4 @@
-"""``python scripts/reproduce.py --help`` explains it; the code is in reproduction.commands.reproduce.py."""
+"""``python scripts/reproduce.py --help`` explains it; the code is in reproduction/commands/reproduce.py."""
 
 from reproduction.commands.reproduce import app
 

@@ -18,7 +18,7 @@ def evaluate(
 
     Folds of one experiment are pooled, beside the mean over the folds. Runs of several experiments, seeds or
     protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
-    Intervals come from a bootstrap that draws subjects where they are known, else images. Where the images are the
+    Intervals are over subjects where they are known, else over images (evaluation.interval). Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
@@ -39,8 +39,8 @@ def evaluate(
     if paper:
         from karyocyte.common.installed import loaded
 
-        (show_grades,) = loaded("grades").values()
-        show_grades(request.paths, request.papers, request.csv)
+        for show_grades in loaded("grades").values():
+            show_grades(request.paths, request.papers, request.csv)
         return
     from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
 

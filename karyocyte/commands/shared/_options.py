@@ -15,7 +15,10 @@ Group = Annotated[
     str | None,
     typer.Option(help="Evaluate only the images of this group, such as one of several sets of chromosomes."),
 ]
-ResultsCsv = Annotated[Path | None, typer.Option(help="Add a row per metric to this table, or replace it.")]
+ResultsCsv = Annotated[
+    Path | None,
+    typer.Option(help="Add a row per metric to this table, or replace it; with --paper: a table of grades."),
+]
 RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 EvaluatedRuns = Annotated[
     list[str] | None,

@@ -1,1 +1,1 @@
-"""Ensembles of runs: average, best member, weights by the genetic algorithm of paper 004."""
+"""Ensembles of runs: average, or weights by the genetic algorithm of paper 004."""

@@ -7,13 +7,11 @@ from typing import Annotated
 from pydantic import Field, PositiveInt, model_validator
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.base import FROM_YAML, Probability, StrictModel
+from karyocyte.config.base import FROM_YAML, Count, Probability, StrictModel
 from karyocyte.config.command import Request
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.run import Run, open_runs
-
-Count = Annotated[int, Field(ge=0)]
 
 
 class GeneticConfig(StrictModel, defaults="ensemble:genetic"):
@@ -53,8 +51,8 @@ class EnsembleRequest(Request):
     def check(self) -> None:
         """Raise a ``UserError`` if the folder exists, a key is of another method, or a run is missing."""
         new_folder(self.output)
-        if self.method != "genetic" and self.config != GeneticConfig():
-            raise UserError(f"{self.method} fits no weights: leave out the keys of conf/ensemble.yaml")
+        if self.method != "genetic" and (self.seed or self.config != GeneticConfig()):
+            raise UserError(f"{self.method} fits no weights: leave out --seed and the keys of conf/ensemble.yaml")
         _ = self.runs
 
     @staticmethod

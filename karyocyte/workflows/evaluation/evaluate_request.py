@@ -59,6 +59,9 @@ class EvaluateRequest(Request):
     def _check_graded(self) -> None:
         if not entries("grades"):
             raise UserError("what grades printed figures is not installed: make setup")
+        heads = self.csv.read_text(encoding="utf-8").partition("\n")[0] if self.csv and self.csv.is_file() else "grade"
+        if "grade" not in heads.split(","):
+            raise UserError(f"--csv {self.csv} is another table, which would be lost: name a new file")
         without_effect = self.model_dump(exclude={"paths", "settings", "paper", "csv"}, exclude_defaults=True)
         if without_effect:
             raise UserError(f"{', '.join(without_effect)} beside --paper: runs are graded as they are: leave it out")
