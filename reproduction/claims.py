@@ -6,12 +6,12 @@ from pathlib import Path
 
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
+from karyocyte.evaluation.types.result import TEST
+from karyocyte.runs.predictions import VALIDATION
 
 RESULTS = ROOT / "results"
 EVIDENCE = "evidence"  # the folder of results/ with the predictions that are kept
 TRAIN = "train"
-VALIDATION = "validation"
-TEST = "test"
 PARTS = (TRAIN, VALIDATION, TEST)
 SLACK = 0.03  # of the images of a part: papers round 5 % of 70,000 to 3,596
 

@@ -115,9 +115,7 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     size = claim.data.size(claim.part)
     images = _images(claim, own)
     is_whole = claim.data.is_whole(claim.part, images)
-    # The parts of another split have other sizes; that is no other data set.
-    is_as_public = own.protocol != "paper" or is_whole or images < size * claim.data.public
-    if own.data != claim.data.dataset or not is_as_public:
+    if _has_other_images(claim, own, images):
         return OTHER_IMAGES
     if reason := _reason(claim, own, value, images / size):
         return f"{NOT_RUN}: {reason}"
@@ -125,6 +123,16 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
     if is_whole or claim.metric in OF_EPOCH:  # the images of an epoch are not counted
         return grade + ", on a part of the images" * (not is_whole)
     return f"{grade}, on {images:,} of {size:,} {claim.part} images"
+
+
+def _has_other_images(claim: Claim, own: Measured, images: int) -> bool:
+    """Tell whether the images are of another data set, or fewer than the paper's whole part when all are public."""
+    if own.data != claim.data.dataset:
+        return True
+    # The parts of another split have other sizes; that is no other data set.
+    if own.protocol != "paper" or claim.data.is_whole(claim.part, images):
+        return False
+    return images >= claim.data.size(claim.part) * claim.data.public
 
 
 def _images(claim: Claim, own: Measured) -> int:

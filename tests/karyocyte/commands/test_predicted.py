@@ -67,9 +67,9 @@ def test_a_table_in_the_folder_tells_labels_and_subjects(cell_runs, tmp_path):
 def test_without_the_run_there_is_no_threshold_of_validation(table, tmp_path):
     rows, facts = read_predicted(table)
     write_predicted(tmp_path / "new.parquet", rows, replace(facts, model=None))
-    output = run_app(evaluate, tmp_path / "new.parquet", "resamples=20").output
-    assert "20 test images" not in output
+    output = run_app(evaluate, tmp_path / "new.parquet", "resamples=20", "--output", tmp_path / "out").output
     assert "18 test images" in output
+    assert [threshold["value"] for threshold in Run(tmp_path / "out").metrics["thresholds"]] == [None]
 
 
 def test_images_without_labels_are_not_evaluated(table, tmp_path):
