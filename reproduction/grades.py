@@ -13,9 +13,9 @@ import pandas as pd
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.evaluation.tables.results_csv import SEPARATOR
-from karyocyte.evaluation.types.result import Estimate
+from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.run import Run
-from reproduction.claims import EVIDENCE, RESULTS, TEST, TRAIN, Claim, printed_claims
+from reproduction.claims import EVIDENCE, RESULTS, TRAIN, Claim, printed_claims
 from reproduction.measured import OF_EPOCH, Measured, measure_runs
 
 NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is printed"

@@ -15,10 +15,10 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_be
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
-from karyocyte.evaluation.types.result import Estimate
+from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
-from reproduction.claims import PARTS, TEST, TRAIN
+from reproduction.claims import PARTS, TRAIN
 
 SETTINGS = EvaluationConfig()
 LOSS = "loss"  # the cross-entropy, nats

@@ -105,7 +105,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     elif passes:
         check_dropout(trained.classifier, passes)
     share = options.out_of_distribution or config.evaluation.out_of_distribution
-    path = member.checked(member.path(RunFile.OUT_OF_DISTRIBUTION))
+    path = member.checked(RunFile.OUT_OF_DISTRIBUTION)
     distance, unmarked = load_out_of_distribution(path, share)
     network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(

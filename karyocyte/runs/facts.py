@@ -16,7 +16,6 @@ class RunStatus:
     error: str | None = None
     reason: str | None = None  # why a run was pruned
     signal: str | None = None
-    sha256: Mapping[str, str] = field(default_factory=dict)  # of the best weights and the distances, by their paths
 
 
 @dataclass(frozen=True)

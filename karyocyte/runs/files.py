@@ -33,6 +33,10 @@ class RunFile(StrEnum):
     STAGE = "stage.json"  # in the checkpoint folder of each finished stage
 
 
+# What changes while a run goes on, is text for readers, or is kept elsewhere: not in checksums.json.
+NOT_RECORDED = {RunFile.PROGRESS, RunFile.USAGE, RunFile.SUMMARY, RunFile.LOCK, RunFile.STAGE}
+
+
 class RunFolder(StrEnum):
     """A folder in the folder of a run."""
 

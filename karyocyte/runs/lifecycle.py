@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import Timeout
 
+from karyocyte.common.checksums import FILE as CHECKSUMS
 from karyocyte.common.cli import INTERRUPTED, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, remove_leftovers
@@ -43,6 +44,7 @@ def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) ->
 def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
     """Write identity, configuration and environment of a run: the revisions and versions that made it so far, too."""
     run = Run(folder)
+    (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config)
     revisions = dict.fromkeys([*run.revisions, revision()])

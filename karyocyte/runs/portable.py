@@ -65,8 +65,7 @@ class Parity:
 class PortableMember:
     """One network of a portable model.
 
-    ``sha256`` is that of its files by their suffix, ``out_of_distribution`` the share of validation images that would
-    be marked; None where no image is.
+    ``out_of_distribution`` is the share of validation images that would be marked; None where no image is.
     """
 
     network: NetworkFacts
@@ -74,7 +73,6 @@ class PortableMember:
     inference: InferenceConfig
     training: TrainingFacts
     parity: Parity
-    sha256: dict[str, str]
     out_of_distribution: float | None = None
 
 
@@ -144,9 +142,10 @@ def read_description(folder: Path, kind: type[Description]) -> Description:
 
 
 def write_description(folder: Path, description: PortableDescription) -> None:
-    """Write model.json."""
+    """Write model.json, and record it with the weights, distances and graphs that are there already."""
     content = TypeAdapter(type(description)).dump_python(description, mode="json")
     write_json(folder / PortableFile.MODEL, content | content.pop("more", {}))
+    PortableFolder(folder).checksums.write(path.name for path in folder.iterdir())
 
 
 class PortableModel(PortableFolder):

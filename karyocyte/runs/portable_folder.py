@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.files import read_whole_json
 from karyocyte.runs.files import PortableFile
 
 FORMAT = 2
@@ -55,9 +56,14 @@ class PortableFolder:
         return kind_of(folder) == "classifier"
 
     @cached_property
+    def checksums(self) -> Checksums:
+        """The list of its files."""
+        return Checksums(self.folder, PortableFile.MODEL, REMEDY)
+
+    @cached_property
     def content(self) -> dict[str, Any]:
         """What model.json holds, not validated but for its format."""
-        path = self.folder / PortableFile.MODEL
+        path = self.checksums.checked(PortableFile.MODEL)
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if values.get("format") != FORMAT:
             raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
@@ -78,9 +84,11 @@ class PortableFolder:
 
     def checked_file(self, member: int, suffix: str) -> Path:
         """Return the path of a member's file, whose content is what was exported."""
-        path = self.file(member, suffix)
+        return self.checked(self.file(member, suffix))
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the folder, whose content is what was exported; it must be there."""
+        self.checksums.checked(path.name)
         if not path.is_file():
             raise UserError(f"{path} is missing: {REMEDY}")
-        if sha256_of_file(path) != self.content["members"][member]["sha256"].get(suffix):
-            raise UserError(f"{path} was changed since it was exported, or is damaged: {REMEDY}")
         return path

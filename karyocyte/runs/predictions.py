@@ -3,6 +3,7 @@
 import json
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from scipy.special import entr
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, read_csv
+from karyocyte.common.files import atomic_path
 from karyocyte.runs.files import RunFile
 
 SCHEMA_VERSION = 4
@@ -22,8 +23,7 @@ ROUNDING = 0.01  # by which the probabilities of an image may miss 1
 COLUMNS = ("image_id", "path", "label", "subject", "part", "cell", "kind", "width", "height", "group", "uncertainty")
 # What is known of an image before any model sees it, apart from its part.
 FACTS = tuple(name for name in COLUMNS if name not in ("part", "uncertainty"))
-FACTS_KEY, DIGEST_KEY = b"karyocyte", b"karyocyte_crc32"  # of the file's metadata
-SPLIT_FACTS = ["image_id", "part", "label"]  # that split.csv says too
+FACTS_KEY, DIGEST_KEY = b"karyocyte", b"karyocyte_crc32"  # of a file's metadata
 PROBABILITY_PREFIX = "prob_"
 UPSIDE_DOWN = "upside_down"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
@@ -127,35 +127,38 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "positive_class": predictions.positive_class,
         "about": predictions.about,
     }
-    table = pa.Table.from_pandas(predictions.frame, preserve_index=False)
-    text = json.dumps(meta).encode()
-    own = {FACTS_KEY: text, DIGEST_KEY: _digest(table.to_pandas(), text)}
+    write_table(path, predictions.frame, meta)
+
+
+def write_table(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any], key: bytes = FACTS_KEY) -> None:
+    """Write a table as parquet, whole or not at all; its facts, JSON-able, and a checksum are metadata of the file."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    text = json.dumps(facts).encode()
+    own = {key: text, DIGEST_KEY: _digest(table.to_pandas(), text)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **own})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, key: bytes = FACTS_KEY) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table of `write_table` and its facts; a ``UserError`` says that the file is damaged or is none."""
+    try:
+        table = pq.read_table(path)
+        frame = table.to_pandas()
+    except Exception as error:  # damaged metadata raise errors of many kinds
+        raise UserError(f"{path} is not a readable parquet file: {str(error).partition(chr(10))[0]}") from error
+    stored = table.schema.metadata or {}
+    if key not in stored:
+        return frame, {}
+    if stored.get(DIGEST_KEY) != _digest(frame, stored[key]):
+        raise UserError(f"{path} was changed since it was written, or is damaged: predict again")
+    return frame, json.loads(stored[key])
 
 
 def _digest(frame: pd.DataFrame, facts: bytes) -> bytes:
     """The CRC-32 of a table and the facts about it: parquet has checksums of the values alone."""
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return str(zlib.crc32(rows.tobytes() + repr(list(frame)).encode() + facts)).encode()
-
-
-def _read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a table and the facts about it; a ``UserError`` says that the file is damaged."""
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
-    stored = table.schema.metadata or {}
-    text = stored.get(FACTS_KEY, b"{}")
-    try:
-        frame = table.to_pandas()
-    except Exception as error:  # damaged metadata of pandas raise errors of many kinds
-        raise UserError(f"{path} is damaged: {type(error).__name__}") from error
-    if DIGEST_KEY in stored and stored[DIGEST_KEY] != _digest(frame, text):
-        raise UserError(f"{path} is damaged, its checksum is wrong: predict again")
-    return frame, json.loads(text)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -165,7 +168,7 @@ def read_predictions(path: Path) -> Predictions:
         path = path / RunFile.PREDICTIONS
     if not path.is_file():
         raise UserError(f"no predictions at {path}: name a finished run's folder, or its {RunFile.PREDICTIONS}")
-    frame, meta = _read_table(path)
+    frame, meta = read_table(path)
     version = meta.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(f"{path} has schema {version or 'none'}, this code reads {SCHEMA_VERSION}: predict again")
@@ -180,23 +183,7 @@ def read_predictions(path: Path) -> Predictions:
         if len(twice := names[names.duplicated()]):
             raise UserError(f"{path} is damaged: the {what} {twice[0]} is there twice: predict again")
     check_probabilities(path, predictions.probabilities)
-    split = path.parent / RunFile.SPLIT
-    if path.name == RunFile.PREDICTIONS and split.is_file():
-        _check_split(path, frame, split)
     return predictions
-
-
-def _check_split(path: Path, predicted: pd.DataFrame, split: Path) -> None:
-    """Check that the images of a file of predictions have the parts and labels that the split beside it gives them."""
-    try:
-        images = read_csv(split, usecols=SPLIT_FACTS, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise UserError(f"{split} is not a readable table: train the run again") from error
-    ours = predicted.loc[predicted["image_id"].isin(images["image_id"]), SPLIT_FACTS].fillna("")
-    agree = pd.MultiIndex.from_frame(ours).isin(pd.MultiIndex.from_frame(images[SPLIT_FACTS]))
-    if not agree.all():
-        image = ours["image_id"].iloc[agree.argmin()]
-        raise UserError(f"{path} and {split} do not agree on {image}: one was changed, train the run again")
 
 
 def check_probabilities(path: Path, probabilities: np.ndarray) -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from karyocyte.common.checksums import FILE as CHECKSUMS
+from karyocyte.common.checksums import OPTION, Checksums, is_accepting
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_path, first_fault
 from karyocyte.common.files import (
@@ -31,7 +33,7 @@ from karyocyte.common.files import (
 from karyocyte.config.defaults import section_defaults
 from karyocyte.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
-from karyocyte.runs.files import LATEST, OUTPUTS, RunFile, RunFolder
+from karyocyte.runs.files import LATEST, NOT_RECORDED, OUTPUTS, RunFile, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +89,13 @@ class Run:
     def open_finished(cls, path: Path) -> "Run":
         """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         run = cls.open(path)
-        if not run.is_finished:
+        if run.status.state != "finished":
             raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
+        if is_accepting() and not run.has_checksums:
+            run.record()
+        if not run.has_checksums:
+            raise UserError(f"{run.folder} has no {CHECKSUMS}, as of an earlier version: add {OPTION} to write it")
+        run.checked(RunFile.STATUS)
         return run
 
     @staticmethod
@@ -111,6 +118,28 @@ class Run:
     def has(self, file: RunFile) -> bool:
         """Tell whether the run has a file."""
         return self.path(file).is_file()
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The list of the files of a finished run."""
+        first = next((mark for mark in (RunFile.ENSEMBLE, *MARKS) if self.has(mark)), RunFile.IDENTITY)
+        command = read_whole_json(self.path(RunFile.ENVIRONMENT)).get("command")
+        again = f": python {shlex.join(command)}" if command else ""
+        return Checksums(self.folder, first, f"bring it back, or move {self.folder} away and make it again{again}")
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether the run was finished, and its files were recorded."""
+        return (self.folder / CHECKSUMS).is_file()
+
+    def checked(self, file: str) -> Path:
+        """Return the path of a file, by its path in the folder; of a finished run it must be as it was recorded."""
+        return self.checksums.checked(str(file)) if self.has_checksums else self.folder / file
+
+    def record(self) -> None:
+        """Record the files as they are now: from here on none may change but by the methods of this class."""
+        files = [str(file) for file in RunFile if file not in NOT_RECORDED and self.has(file)]
+        self.checksums.write([*files, *filter(None, [self.status.best])])
 
     @cached_property
     def raw_config(self) -> dict[str, Any]:
@@ -136,6 +165,8 @@ class Run:
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
         config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
+        if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
+            raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
         cache = Path(config.cache_dir).absolute()
         existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
         if os.access(existing, os.W_OK | os.X_OK):
@@ -156,8 +187,8 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended well."""
-        return self.status.state == "finished"
+        """Whether the run has ended well, and its files are recorded."""
+        return self.status.state == "finished" and self.has_checksums
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -194,14 +225,14 @@ class Run:
         """The probabilities of the validation and test images."""
         from karyocyte.runs.predictions import read_predictions
 
-        return read_predictions(self.path(RunFile.PREDICTIONS))
+        return read_predictions(self.checked(RunFile.PREDICTIONS))
 
     @cached_property
     def predictions_train(self) -> "Predictions | None":
         """The probabilities of training images, by the chosen weights; None where there are none."""
         from karyocyte.runs.predictions import read_predictions
 
-        path = self.path(RunFile.PREDICTIONS_TRAIN)
+        path = self.checked(RunFile.PREDICTIONS_TRAIN)
         return read_predictions(path) if path.is_file() else None
 
     @cached_property
@@ -210,7 +241,7 @@ class Run:
 
         Columns image_id, path, label, subject, sha256 and part, all str; label and subject are None where unknown.
         """
-        path = self.path(RunFile.SPLIT)
+        path = self.checked(RunFile.SPLIT)
         if not path.is_file():
             raise UserError(f"{self.folder} has no {RunFile.SPLIT}, which lists its images: {EXAMPLE}")
         # A subject may be named 007 or NA: nothing is converted.
@@ -288,12 +319,13 @@ class Run:
     @cached_property
     def ensemble(self) -> EnsembleFile:
         """Method, members and weights of an ensemble."""
+        self.checked(RunFile.ENSEMBLE)
         return read_ensemble(self.folder)
 
     @property
     def thumbnails(self) -> Path:
         """The file of small test images, which may be missing."""
-        return self.path(RunFile.THUMBNAILS)
+        return self.checked(RunFile.THUMBNAILS)
 
     @property
     def heatmaps(self) -> list[Path]:
@@ -307,20 +339,12 @@ class Run:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
         if Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts:
             raise UserError(f"{self.path(RunFile.STATUS)}: best={self.status.best} is outside of the run: repair it")
-        return self.checked(self.folder / self.status.best)
-
-    def checked(self, path: Path) -> Path:
-        """Return the path of a file of the run; a ``UserError`` says that it is not the one that was recorded."""
-        recorded = self.status.sha256.get(os.path.relpath(path, self.folder))
-        if recorded and path.is_file():
-            self.check(path, recorded)
-        return path
+        return self.checked(self.status.best)
 
     def check(self, path: Path, sha256: str) -> None:
-        """Compare a file of the run with its recorded SHA-256; a ``UserError`` says that it is damaged."""
+        """Compare a file of a run that goes on with its SHA-256; a ``UserError`` says that it is damaged."""
         if sha256_of_file(path) != sha256:
-            command = shlex.join(self.environment.get("command", ["train.py"]))
-            raise UserError(f"{path} is damaged: move {self.folder} away and train it again: python {command}")
+            raise UserError(f"{path} is damaged: {self.checksums.remedy}")
 
     def stage_folder(self, number: int, name: str) -> Path:
         """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
@@ -335,8 +359,13 @@ class Run:
         return max(times, default=None)
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept."""
+        """Write status.json; ``facts`` are the other fields of ``RunStatus``, those left out are not kept.
+
+        The files of a "finished" run are recorded, as ``record`` does.
+        """
         self.write_json(RunFile.STATUS, {"status": state, **facts})
+        if state == "finished":
+            self.record()
 
     def write_progress(self, progress: Progress) -> None:
         """Write progress.json."""
@@ -349,7 +378,7 @@ class Run:
     def write_raw_config(self, values: Mapping[str, Any]) -> None:
         """Write config.yaml from plain values."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
-        self._forget()
+        self._written(RunFile.CONFIG)
 
     def write_data(self, facts: DataFacts) -> None:
         """Write data.json."""
@@ -358,14 +387,14 @@ class Run:
     def write_split(self, frame: "pd.DataFrame") -> None:
         """Write split.csv; see ``split`` for the columns."""
         write_csv(self.path(RunFile.SPLIT), frame)
-        self._forget()
+        self._written(RunFile.SPLIT)
 
     def write_predictions(self, predictions: "Predictions", file: RunFile = RunFile.PREDICTIONS) -> None:
         """Write predictions.parquet; those of training images, of part "train", to PREDICTIONS_TRAIN."""
         from karyocyte.runs.predictions import write_predictions
 
         write_predictions(self.path(file), predictions)
-        self._forget()
+        self._written(file)
 
     def write_summary(self, shown: str, details: str = "") -> None:
         """Write summary.txt: what the terminal shows, and the whole evaluation below it."""
@@ -376,7 +405,7 @@ class Run:
     def write_json(self, file: RunFile, value: Mapping[str, Any]) -> None:
         """Write one of the JSON files, whole or not at all."""
         write_json(self.path(file), value)
-        self._forget()
+        self._written(file)
 
     def _logged(self, pattern: str) -> "pd.DataFrame":
         """The rows of the tables of all stages and their versions, in the order of the training, with the stage."""
@@ -391,7 +420,7 @@ class Run:
         return pd.concat(tables, ignore_index=True)
 
     def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:
-        path = self.path(file)
+        path = self.checked(file)
         if not path.is_file():
             return {}
         values = read(path) or {}
@@ -406,15 +435,30 @@ class Run:
                 return validate(values)
             except ValidationError as error:
                 fault = f"{file}: {first_fault(error)}"
+        raise self._other_code(fault)
+
+    def _other_code(self, fault: str) -> UserError:
         remedy = "train it again"
         if self.revisions:
             remedy += f", or use revision {', '.join(self.revisions)}"
-        raise UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
+        return UserError(f"{self.folder} was written by other code ({fault}): {remedy}")
 
-    def _forget(self) -> None:
-        """Read all files again after a write."""
+    def _written(self, file: RunFile) -> None:
+        """Record a file of a finished run that was written again, and read all files again from here on."""
+        if self.has_checksums and file not in NOT_RECORDED:
+            self.checksums.add(file)
         for name in self.__dict__.keys() - {"folder"}:
             del self.__dict__[name]
+
+
+def _missing_key(needed: Mapping[str, Any], values: Any, above: str = "") -> str | None:
+    """Return the first key of a configuration that a file lacks, which would be at the default of today."""
+    for key, value in needed.items():
+        if not isinstance(values, dict) or key not in values:
+            return f"{above}{key}"
+        if isinstance(value, dict) and (missing := _missing_key(value, values[key], f"{above}{key}.")):
+            return missing
+    return None
 
 
 def _numbers(path: Path) -> list[int]:

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from karyocyte.common.errors import UserError
 from karyocyte.config.schema import Config
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone, head_for
 from lightning_modules.backbones.truncation import Removed
@@ -48,9 +46,6 @@ def load_run(folder: Path) -> TrainedRun:
         UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint.
     """
     run = Run.open_finished(folder)
-    if run.has(RunFile.PREDICTIONS) and run.predictions.classes != run.data.classes:
-        known = ", ".join(run.predictions.classes)
-        raise UserError(f"{run.path(RunFile.DATA)} was changed: the classes of the run are, in this order, {known}")
     config = run.config
     classes = run.data.classes
     # The network has random weights at first: those of the checkpoint replace every one of them.

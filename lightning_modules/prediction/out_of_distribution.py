@@ -133,7 +133,7 @@ def save_distances(run: Run, distances: Distances, validation: np.ndarray) -> No
 
 def export_distances(run: Run, path: Path, half: bool) -> None:
     """Write what a run has of them into another file; ``half``: the features in 16 bits."""
-    tensors = load_file(run.checked(run.path(RunFile.OUT_OF_DISTRIBUTION)))
+    tensors = load_file(run.checked(RunFile.OUT_OF_DISTRIBUTION))
     if half:  # not of the others: those of the whitening may be too large
         tensors["features"] = tensors["features"].half()
     path.write_bytes(save(tensors))

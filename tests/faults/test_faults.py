@@ -19,7 +19,6 @@ from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
-from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.locks import is_locked, one_at_a_time
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
@@ -28,7 +27,6 @@ from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_pr
 from karyocyte.runs.lifecycle import check_run, locked
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from karyocyte.runs.run import Run
-from lightning_modules.build.load import load_run
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.faults.commands import COMMANDS, Inputs, contents, largest
 from tests.faults.injected import Killed, full_disk, steps
@@ -263,15 +261,6 @@ def test_doubled_rows_and_classes(what, tmp_path):
     write_predictions(tmp_path / "p.parquet", Predictions(frame, classes, None, ABOUT[2]))
     with pytest.raises(UserError, match=message):
         read_predictions(tmp_path / "p.parquet")
-
-
-@pytest.mark.parametrize("classes", [("all", "hem"), ("hem", "hem"), ("hem", "other"), CHROMOSOMES])
-def test_classes_changed_after_the_training(classes, inputs, tmp_path):
-    run = shutil.copytree(inputs.folder / "network", tmp_path / "run")
-    assert load_run(run).classes == ("hem", "all")
-    write_json(run / "data.json", {"classes": list(classes), "positive_class": classes[-1]})
-    with pytest.raises(UserError, match=r"data\.json was changed: the classes of the run are, in this order, hem, all"):
-        load_run(run)
 
 
 @pytest.mark.parametrize("word", [*(f"{key}=" for key in PATH_KEYS), "+init_from=", "--output=", "cutter=a,", ""])

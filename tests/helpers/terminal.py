@@ -13,9 +13,12 @@ def printed(renderable: RenderableType, width: int = 80) -> str:
     return capture.get()
 
 
-def run_app(app: typer.Typer, *arguments: object, code: int = 0, **environment: str) -> Result:
-    """Call a command line, which must end with this exit code."""
+def run_app(app: typer.Typer, *arguments: object, code: int | None = 0, **environment: str) -> Result:
+    """Call a command line, which must end with this exit code; None: with any, but no traceback."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
+    if code is None:
+        code = result.exit_code
+        assert isinstance(result.exception, SystemExit | None), result.exception
     if result.exit_code != code and not isinstance(result.exception, SystemExit | None):
         raise result.exception
     assert result.exit_code == code, result.output

@@ -1,7 +1,9 @@
 """A function as a command line. Scripts import this instead of Typer: an interrupt is quiet from here on."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any
 
 from karyocyte.common.errors import quiet_interrupts
 
@@ -11,10 +13,12 @@ from rich.markup import escape
 from typer import Argument, Option
 from typer.core import TyperCommand
 
+from karyocyte.common import checksums
 from karyocyte.common.cli import report_user_errors
 from karyocyte.config.overrides import expand_home
 
 __all__ = ["Argument", "Option", "program"]
+Accept = Annotated[bool, Option(checksums.OPTION, help=checksums.HELP)]
 
 
 class HomeExpanded(TyperCommand):
@@ -32,5 +36,22 @@ def program(command: Callable[..., None], *examples: str, **options: Any) -> typ
     """
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     epilog = "\n".join(["[bold]Examples:[/bold]", *map(escape, examples)])
-    app.command(epilog=epilog, **{"cls": HomeExpanded} | options)(report_user_errors()(command))
+    app.command(epilog=epilog, **{"cls": HomeExpanded} | options)(report_user_errors()(_with_accept(command)))
     return app
+
+
+def _with_accept(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option to accept changed files of runs, models and outputs."""
+
+    @wraps(command)
+    def accepting(*words: Any, accept_changes: bool = False, **options: Any) -> None:
+        checksums.accept_changes(accept_changes)
+        command(*words, **options)
+
+    # Typer reads the signature for the options, and the annotations for their types.
+    own = signature(command)
+    option = Parameter("accept_changes", Parameter.KEYWORD_ONLY, default=False, annotation=Accept)
+    parameters = [*own.parameters.values(), option]
+    accepting.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    accepting.__annotations__ = {**command.__annotations__, "accept_changes": Accept}
+    return accepting

@@ -1,6 +1,5 @@
 """The table of scripts/predict.py: its parquet file, which holds what a page needs to know beside the rows."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path
-from karyocyte.runs.predictions import PROBABILITY_PREFIX, check_probabilities
+from karyocyte.common.errors import UserError, first_fault
+from karyocyte.runs.predictions import PROBABILITY_PREFIX, check_probabilities, read_table, write_table
 
 KEY = b"karyocyte_predicted"
 
@@ -34,10 +32,7 @@ _FACTS = TypeAdapter(PredictedFacts)
 
 def write_predicted(path: Path, table: pd.DataFrame, facts: PredictedFacts) -> None:
     """Write a table and its facts as parquet, whole or not at all."""
-    rows = pa.Table.from_pandas(table, preserve_index=False)
-    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), KEY: json.dumps(asdict(facts)).encode()})
-    with atomic_path(path) as temporary:
-        pq.write_table(rows, temporary)
+    write_table(path, table, asdict(facts), KEY)
 
 
 def is_predicted(path: Path) -> bool:
@@ -54,12 +49,11 @@ def read_predicted(path: Path) -> tuple[pd.DataFrame, PredictedFacts]:
     """Read a table and its facts; a ``UserError`` says that the file is none of scripts/predict.py."""
     if not is_predicted(path):
         raise UserError(f"{path} is no table of scripts/predict.py: name the .parquet file beside its .csv")
-    rows = pq.read_table(path)
+    table, values = read_table(path, KEY)
     try:
-        facts = _FACTS.validate_json(rows.schema.metadata[KEY])
+        facts = _FACTS.validate_python(values)
     except ValidationError as error:
-        raise UserError(f"{path}: its facts are damaged: predict the images again") from error
-    table = rows.to_pandas()
+        raise UserError(f"{path} is of another version ({first_fault(error)}): predict the images again") from error
     columns = [PROBABILITY_PREFIX + name for name in facts.classes]
     check_probabilities(path, table.loc[table["status"] == "predicted", columns].to_numpy(float))
     return table, facts

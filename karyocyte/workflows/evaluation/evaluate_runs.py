@@ -115,8 +115,14 @@ def _name_of(file: Path) -> str:
     return str(file.parent if file.name == RunFile.PREDICTIONS else file)
 
 
+def _read(file: Path) -> Predictions:
+    if is_predicted(file):
+        return labelled_predictions(file)
+    return Run(file.parent).predictions if file.name == RunFile.PREDICTIONS else read_predictions(file)
+
+
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
-    predictions = labelled_predictions(file) if is_predicted(file) else read_predictions(file)
+    predictions = _read(file)
     if request.part == "validation":
         predictions = predictions.validation_as_test()
         if not len(predictions.frame):

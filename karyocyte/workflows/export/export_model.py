@@ -13,7 +13,7 @@ from datamodules.io.whole_folder import new_whole_folder
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_file, write_text
+from karyocyte.common.files import write_text
 from karyocyte.common.installed import loaded
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
@@ -111,9 +111,7 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     if run.has(RunFile.OUT_OF_DISTRIBUTION):
         export_distances(run, model.file(position, DISTANCES), request.half)
         share = config.evaluation.out_of_distribution
-    files = {suffix: model.file(position, suffix) for suffix in (WEIGHTS, GRAPH, DISTANCES)}
-    sha256 = {suffix: sha256_of_file(path) for suffix, path in files.items() if path.exists()}
-    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, sha256, share)
+    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
 
 
 def _write_graph(trained: TrainedRun, reference: PredictionNetwork, path: Path, images: np.ndarray) -> float:

@@ -14,7 +14,6 @@ from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
-from karyocyte.common.files import sha256_of_file
 from karyocyte.common.installed import entries
 from karyocyte.common.paths import without_machine
 from karyocyte.common.revision import revision
@@ -194,15 +193,7 @@ def write_results(
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
     write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
-    run.write_status("finished", best=evaluated.best, sha256=digests(run, evaluated), **training)
-
-
-def digests(run: Run, stage: FinishedStage) -> dict[str, str]:
-    """Return the SHA-256 of the best weights, by the record of their stage, and of the distances, by their paths."""
-    found = {stage.best: stage.sha256}
-    if run.has(RunFile.OUT_OF_DISTRIBUTION):
-        found[RunFile.OUT_OF_DISTRIBUTION.value] = sha256_of_file(run.path(RunFile.OUT_OF_DISTRIBUTION))
-    return found
+    run.write_status("finished", best=evaluated.best, **training)
 
 
 def _mode(config: TrainingConfig) -> Mode:

@@ -20,6 +20,7 @@ from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export import graph
 from karyocyte.workflows.export.card import model_card
+from tests.helpers.artefacts import rewrite
 from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
 
@@ -40,7 +41,7 @@ def changed(portable, tmp_path):
         folder = shutil.copytree(portable, tmp_path / "copy")
         content = json.loads((folder / "model.json").read_text())
         change(content)
-        (folder / "model.json").write_text(json.dumps(content))
+        rewrite(folder / "model.json", json.dumps(content))
         return folder
 
     return copy

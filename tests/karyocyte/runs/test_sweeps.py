@@ -1,4 +1,3 @@
-import json
 import os
 
 import pytest
@@ -9,6 +8,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
 from karyocyte.config.cluster import SWEEP_VARIABLE
 from karyocyte.runs import sweeps
+from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Job, job_of, job_record, names, read_record, sweep_folder, write_record
 
 KEY = job_of(["seed=0"]).key
@@ -95,11 +95,10 @@ def test_only_the_first_process_of_a_job_writes_and_none_outside_a_sweep(sweep, 
 
 
 def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):
-    (tmp_path / "run").mkdir()
-    status = tmp_path / "run" / "status.json"
-    status.write_text(json.dumps({"status": "finished"}))
+    run = Run(tmp_path / "run")
+    run.write_status("finished")
     write_record(tmp_path, "k", status="finished", kind="run", run=str(tmp_path / "run"))
     write_record(tmp_path, "s", status="finished", kind="search", run=str(tmp_path / "run"))
     assert [sweeps.is_done(tmp_path, key) for key in ("k", "s", "unknown")] == [True, False, False]
-    status.write_text(json.dumps({"status": "running"}))
+    run.write_status("running")
     assert not sweeps.is_done(tmp_path, "k")

@@ -84,7 +84,7 @@ def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
 
     scores = []
     for member in model.members:
-        path = member.checked(member.path(RunFile.OUT_OF_DISTRIBUTION))
+        path = member.checked(RunFile.OUT_OF_DISTRIBUTION)
         distance, _ = load_out_of_distribution(path, share)
         if distance is None:
             return None

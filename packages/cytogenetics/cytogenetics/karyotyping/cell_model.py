@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.portable.cell_facts import cell_facts
-from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
@@ -24,7 +23,6 @@ from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.inference.models import RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 
 if TYPE_CHECKING:
@@ -55,7 +53,6 @@ class CellModel:
     Each chromosome is predicted by itself.
     """
 
-    identity: str  # changes with the trained weights
     networks: Sequence[LoadedNetwork]  # at least one
     temperatures: Temperatures  # that calibrate the probabilities
     combiner: Combiner | None  # how the networks are combined; None: by their mean
@@ -72,13 +69,10 @@ class CellModel:
         """
         config, opened = request.config, request.model
         if isinstance(opened, RunsModel):
-            hashes: list[Any] = [sha256_of_file(member.path(RunFile.PREDICTIONS)) for member in opened.members]
             temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
         else:
-            description = opened.model.description
-            facts = cell_facts(description)
+            facts = cell_facts(opened.model.description)
             assert facts is not None  # see KaryotypeRequest.check
-            hashes = [member.sha256 for member in description.members]
             temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
         finder = None
         if of_metaphases:
@@ -86,7 +80,6 @@ class CellModel:
 
             finder = BoxFinder.load(*request.pictures)
         return cls(
-            sha256_of_value(hashes)[:16],
             load_networks(opened, request.options),
             temperatures,
             None if opened.facts.combiner is None else Combiner.from_dict(opened.facts.combiner),

@@ -30,7 +30,6 @@ class DetectorDescription(PortableDescription):
     calibration: tuple[float, ...]
     evaluation: list[dict[str, Any]]  # the rows of its evaluation: metric, value, low, high
     command: str | None  # that trained it, without the places of files; None where it is not known
-    sha256: str  # of the weights; "" in a run
 
     @property
     def weights(self) -> str:

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from datamodules.io.decode import bounding_box, encode_png
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_bytes, write_json
+from karyocyte.common.files import sha256_of_value, write_bytes, write_json
 
 NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py
@@ -114,7 +115,6 @@ class CellSummary:
 class ReviewIndex:
     """What all cells share."""
 
-    model: str  # identity of the runs: a hash of their predictions
     runs: list[str]  # their folders, as they were named
     priors: KaryotypePriors  # of karyotypes
     balanced: bool  # see ``karyotype_posterior``
@@ -141,10 +141,17 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
 
 
 def write_bundle(folder: Path, index: ReviewIndex, cells: Mapping[str, ReviewedCell]) -> None:
-    """Write what all cells share, and the cells by their stems."""
+    """Write what all cells share, and the cells by their stems; record these and the pictures that are there."""
     for stem, cell in cells.items():
         write_json(folder / f"{stem}.json", asdict(cell))
     write_json(folder / INDEX, _INDEX.dump_python(index, mode="json"))
+    output = folder.parent
+    files = [*folder.iterdir(), *(output / METAPHASES).glob("*")]
+    _checksums(output).write(file.relative_to(output).as_posix() for file in files)
+
+
+def _checksums(output: Path) -> Checksums:
+    return Checksums(output, f"{FOLDER}/{INDEX}", "run scripts/karyotype.py again")
 
 
 class ReviewBundle:
@@ -155,7 +162,8 @@ class ReviewBundle:
         self.folder = output / FOLDER
         if not (self.folder / INDEX).is_file():
             raise UserError(f"{output} has no {FOLDER}/{INDEX}: name the output folder of scripts/karyotype.py")
-        self.index: ReviewIndex = _read(self.folder / INDEX, _INDEX)
+        self.checksums = _checksums(self.output)
+        self.index: ReviewIndex = _read(self._checked(INDEX), _INDEX)
         if not all(map(STEM.fullmatch, self.stems)):
             raise UserError(f"{self.folder / INDEX} is damaged: run scripts/karyotype.py again")
         self._cells: dict[str, ReviewedCell] = {}
@@ -172,14 +180,26 @@ class ReviewBundle:
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""
         if stem not in self._cells:
-            cell = _read(self.folder / f"{stem}.json", _CELL)
+            cell = _read(self._checked(f"{stem}.json"), _CELL)
             files = [replace(file, path=str(self.output / file.path)) for file in cell.files]
             self._cells[stem] = replace(cell, files=files)
         return self._cells[stem]
 
     def picture(self, stem: str) -> Path:
         """Return the strip of a cell's pictures."""
-        return self.folder / f"{stem}.png"
+        return self._checked(f"{stem}.png")
+
+    def metaphase(self, stem: str) -> Path:
+        """Return the picture of the metaphase of a cell."""
+        return self.checksums.checked(f"{METAPHASES}/{stem}.png")
+
+    def identity(self, stem: str) -> str:
+        """Return what tells a cell, its pictures and its predictions from all others, 16 hex digits."""
+        files = [self.checksums.listed.get(f"{FOLDER}/{stem}{suffix}") for suffix in (".json", ".png")]
+        return sha256_of_value(files)[:16]
+
+    def _checked(self, name: str) -> Path:
+        return self.checksums.checked(f"{FOLDER}/{name}")
 
 
 def _read(path: Path, adapter: TypeAdapter[Any]) -> Any:

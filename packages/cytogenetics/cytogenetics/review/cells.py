@@ -43,9 +43,16 @@ class CellReview(Reviewed):
         self.output = output
         self.decisions_file = output / FILE
         self.bundle = ReviewBundle(output)
-        self.model = self.bundle.index.model
         self.classes = CLASSES
         self.stems = self.bundle.stems
+
+    def identity(self, stem: str) -> str:
+        """Return what tells a cell from those of other pictures or predictions."""
+        return self.bundle.identity(stem)
+
+    def metaphase(self, stem: str) -> Path:
+        """Return the picture of the metaphase of a cell."""
+        return self.bundle.metaphase(stem)
 
     def queue(self, blind: bool) -> list[dict[str, Any]]:
         """Return all cells, those of a case together, most expected errors first; ``case`` where it has several."""

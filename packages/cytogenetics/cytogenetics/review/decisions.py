@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,12 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
+from karyocyte.common.checksums import OPTION
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.locks import file_lock
+from karyocyte.common.text import counted
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
@@ -42,7 +44,7 @@ class Decision:
     reader: str  # who decided
     time: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
     seconds: float  # since the reader's last decision in the cell, or since it was opened
-    model: str  # identity of the predictions
+    model: str  # identity of the picture and the predictions, see `Reviewed.identity`
     blind: bool = False  # whether the predictions were hidden
     image: str | None = None  # the file; of "add", one that was left out, or None; None of "approve" and "undo"
     other: str | None = None  # of "swap" and "join", the other file
@@ -169,8 +171,8 @@ def replay(decisions: Iterable[Decision]) -> Decisions:
     return states
 
 
-def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
-    """Read the decisions of a file, and warnings of the lines that are no whole decision."""
+def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None) -> tuple[list[Decision], list[str]]:
+    """Read the decisions of a file, those that ``is_own`` accepts, and warnings of the lines that are left out."""
     decisions: list[Decision] = []
     warnings: list[str] = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
@@ -181,7 +183,14 @@ def read_decisions(path: Path) -> tuple[list[Decision], list[str]]:
             warnings.append(
                 f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
             )
-    return decisions, warnings
+    own = [one for one in decisions if is_own is None or is_own(one)]
+    if others := len(decisions) - len(own):
+        items = ", ".join(sorted({one.cell for one in decisions} - {one.cell for one in own}))
+        warnings.append(
+            f"{path}: {counted(others, 'decision')} on other pictures or predictions left out, of {items}; "
+            f"{OPTION} uses them"
+        )
+    return own, warnings
 
 
 class DecisionLog:
@@ -194,8 +203,9 @@ class DecisionLog:
         UserError: Another process appends to the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_own: Callable[[Decision], bool] | None = None) -> None:
         self.path = path
+        self._is_own = is_own
         self._lock = file_lock(Path(f"{path}.lock"))
         try:
             self._lock.acquire(timeout=0)
@@ -208,7 +218,7 @@ class DecisionLog:
         # Without a buffer: what could not be written to a full disk must not come with a later decision.
         self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (until `close`)
         self._known = self._identity(os.fstat(self._file.fileno()))
-        decisions, self.warnings = read_decisions(self.path)
+        decisions, self.warnings = read_decisions(self.path, self._is_own)
         self.states = replay(decisions)
         # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
         self.blind = {one.reader: one.blind for one in decisions}

@@ -14,7 +14,6 @@ import numpy as np
 from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part, network_picture
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
-    METAPHASES,
     Box,
     ReviewBundle,
     ReviewedBox,
@@ -54,7 +53,7 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
     cell = with_drawn(bundle, decision.cell, before)
     if decision.action == "add" and decision.image:  # it was cut out, but left out
         return replace(decision, boxes=[cell.boxes[decision.image].corners])
-    picture = network_picture(read_picture(bundle.output / METAPHASES / f"{decision.cell}.png"), 1.0)
+    picture = network_picture(read_picture(bundle.metaphase(decision.cell)), 1.0)
     if decision.boxes:
         (box,) = np.array(decision.boxes)
         fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()

@@ -10,7 +10,7 @@ import pandas as pd
 from cytogenetics.review.decisions import FILE, CellDecisions, DecisionLog
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.decode import BrokenImageError, read_image
-from karyocyte.common.files import safe_stems, sha256_of_file
+from karyocyte.common.files import safe_stems, sha256_of_value
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.thumbnails import encode
 from karyocyte.evaluation.pooling.predicted_table import read_predicted
@@ -37,7 +37,6 @@ class ImageReview(Reviewed):
         table, facts = read_predicted(path)
         self.output = path
         self.decisions_file = path.with_suffix(f".{FILE}")
-        self.model = sha256_of_file(path)[:16]
         self.classes = facts.classes
         if broken := int((table["status"] == "broken").sum()):
             self.notes = [f"{counted(broken, 'file')} cannot be read: see {path.name}"]
@@ -51,6 +50,11 @@ class ImageReview(Reviewed):
         self._prefix = PROBABILITY_PREFIX
         if CALIBRATED_PREFIX + self.classes[0] in table:
             self._prefix = CALIBRATED_PREFIX
+
+    def identity(self, stem: str) -> str:
+        """Return what tells an image from other pictures, and its probabilities from other predictions."""
+        image = self._images.loc[stem]
+        return sha256_of_value([image["sha256"], *(image[PROBABILITY_PREFIX + name] for name in self.classes)])[:16]
 
     @property
     def keys(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN_NAME, write_voc
-from cytogenetics.review.cell_bundle import FOLDER, INDEX, METAPHASES, NO_CHROMOSOME, write_picture
+from cytogenetics.review.cell_bundle import FOLDER, INDEX, NO_CHROMOSOME, write_picture
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from cytogenetics.review.drawn import read_picture
@@ -57,7 +57,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
         raise UserError(
             f"the review page needs {error.name}: pip install -c constraints.txt starlette uvicorn"
         ) from error
-    log = DecisionLog(path)
+    log = DecisionLog(path, reviewed.is_own)
     try:
         warn(*log.warnings)
         for name in names:
@@ -106,7 +106,7 @@ def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
         raise UserError(
             f"no decisions at {path}: review {reviewed.noun}s first, or name a file of decisions (--decisions)"
         )
-    decisions, warnings = read_decisions(path)
+    decisions, warnings = read_decisions(path, reviewed.is_own)
     warn(*warnings)
     rows: list[tuple[str, str, str, str, Source]] = []
     for (reader, stem), state in replay(decisions).items():
@@ -172,7 +172,7 @@ def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
                 continue
             known = shown["class"].first().isin(CHROMOSOMES) & (shown["class"].nunique() == 1)
             boxes.append([source.box for source in shown["source"].first()])
-            write_picture(beside / f"{stem}.png", read_picture(reviewed.output / METAPHASES / f"{stem}.png"))
+            write_picture(beside / f"{stem}.png", read_picture(reviewed.metaphase(str(stem))))
             write_voc(beside / f"{stem}.xml", shown["class"].first().where(known, UNKNOWN_NAME), boxes[-1])
         if not boxes:
             raise UserError("no boxes are approved: review cells of metaphases first")

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from cytogenetics.review.cell_bundle import Box
 from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
+from karyocyte.common.checksums import is_accepting
+from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
 
 
@@ -30,11 +32,23 @@ class Reviewed(ABC):
     columns: ClassVar[tuple[str, ...]] = ()  # names of ``Source.facts``
     no_labels: ClassVar[tuple[str, ...]] = ()  # classes that are none: left out of exported labels
     output: Path  # the folder or file that was named
-    model: str  # identity of the predictions
     classes: tuple[str, ...]  # that a reader can give
     stems: Sequence[str]  # identities of the items in addresses and decisions
     notes: Sequence[str] = ()  # what a reader should know beforehand, in sentences
     decisions_file: Path  # where decisions are kept, unless another file is named
+
+    @abstractmethod
+    def identity(self, stem: str) -> str:
+        """Return what tells an item from those of other pictures or predictions: decisions on those are not used."""
+
+    def is_own(self, decision: Decision) -> bool:
+        """Tell whether a decision is on the picture and the prediction of its item, or changes are accepted."""
+        is_known = decision.cell in self.stems
+        return not is_known or is_accepting() or decision.model == self.identity(decision.cell)
+
+    def metaphase(self, stem: str) -> Path:
+        """Return the picture of the metaphase of an item; a ``UserError`` says that it has none."""
+        raise UserError(f"{self.output} has no pictures of metaphases")
 
     @abstractmethod
     def queue(self, blind: bool) -> list[dict[str, Any]]:

@@ -17,7 +17,6 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cytogenetics.review.cell_bundle import METAPHASES
 from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
 from cytogenetics.review.reviewed import Reviewed
 from datamodules.io.decode import MAX_SIDE
@@ -97,6 +96,12 @@ class ReviewServer:
         _require(picture is not None, 404, "the picture cannot be read")
         return Response(picture, media_type=self.reviewed.media_type)
 
+    async def metaphase(self, request: Request) -> Response:
+        """Return the picture of the metaphase of an item, and nothing else that lies beside it."""
+        path = self.reviewed.metaphase(self._stem(request))
+        _require(path.is_file(), 404, "no such picture")
+        return FileResponse(path, media_type="image/png")
+
     async def decide(self, request: Request) -> Response:
         """Keep a decision, and return the state of its item."""
         stem = self._stem(request)
@@ -112,7 +117,7 @@ class ReviewServer:
             reader=self._reader,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(asked.seconds, 3),
-            model=self.reviewed.model,
+            model=self.reviewed.identity(stem),
             blind=self._blind,
             **changes_of(asked, self._show(stem), self.reviewed),
         )
@@ -236,13 +241,12 @@ def review_app(servers: Mapping[str, ReviewServer]) -> Starlette:
 
 
 def _routes(server: ReviewServer) -> list[BaseRoute]:
-    metaphases = server.reviewed.output / METAPHASES
     return [
         Route("/", server.page),
         Route("/queue", server.queue),
         Route("/items/{stem}", server.item),
         Route("/items/{stem}/decisions", server.decide, methods=["POST"]),
         Route("/pictures/{stem}", server.picture),
-        *([Mount(f"/{METAPHASES}", StaticFiles(directory=metaphases))] if metaphases.is_dir() else []),
+        Route("/metaphases/{stem}.png", server.metaphase),
         Mount("/", StaticFiles(directory=STATIC)),
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cytogenetics.commands.review import app
+from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog
 from datamodules.sources import list_images
 from karyocyte.common.paths import ROOT
@@ -25,10 +26,11 @@ def output(tmp_path):
     return tmp_path / "out"
 
 
-def approve(path, reader, kinds, cell="c0"):
+def approve(path, reader, kinds, cell="c0", model=None):
     classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(kinds)}
     log = DecisionLog(path)
-    log.append(decision("approve", cell=cell, reader=reader, to="46,XY", classes=classes))
+    model = model or ReviewBundle(path.parent).identity(cell)
+    log.append(decision("approve", cell=cell, reader=reader, to="46,XY", classes=classes, model=model))
     log.close()
 
 
@@ -73,3 +75,11 @@ def test_labels_of_cells_without_a_case_have_no_column_of_cases(tmp_path):
     approve(tmp_path / "out" / "decisions.jsonl", "reader1", MALE)
     run_app(app, tmp_path / "out", "--export-labels", tmp_path / "labels.csv")
     assert list(pd.read_csv(tmp_path / "labels.csv")) == ["path", "class", "cell_id"]
+
+
+def test_decisions_on_other_pictures_are_listed_and_not_used(output, tmp_path):
+    approve(output / "decisions.jsonl", "reader1", MALE, model="0123456789abcdef")
+    refused = run_app(app, output, "--export-labels", tmp_path / "labels.csv", code=1)
+    assert "1 decision on other pictures or predictions left out, of c0" in " ".join(refused.output.split())
+    run_app(app, output, "--export-labels", tmp_path / "labels.csv", "--accept-changes")
+    assert len(pd.read_csv(tmp_path / "labels.csv")) == 46

@@ -41,7 +41,7 @@ def predict(tmp_path):
 
     def call(combiner=None):
         network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
-        model = CellModel("0", [network, network], Temperatures((1.0, 1.0), 1.0), combiner, NAMING)
+        model = CellModel([network, network], Temperatures((1.0, 1.0), 1.0), combiner, NAMING)
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, PREPARE, {}, pool)
             return np.exp(model.predict(files, pool).log_probabilities)

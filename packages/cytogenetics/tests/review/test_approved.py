@@ -12,6 +12,7 @@ import pytest
 
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions, DecisionLog
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.files import read_csv, write_text
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 
@@ -120,6 +121,7 @@ def test_originals_are_shown_upright_at_one_scale_and_a_lost_one_as_the_network_
         cell["files"][number]["area"] *= 4
     cell["files"][1]["upside_down"] = True
     index.write_text(json.dumps(cell))
+    Checksums(output, "review/index.json", "").add("review/c0.json")
     shown = strip(CellReview(output))
     assert list(map(height, shown[:4])) == pytest.approx([62, 62, 60, 30], abs=2)
     assert (band(shown[1]), band(shown[2])) == ("below", "above")

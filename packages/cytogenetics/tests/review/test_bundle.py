@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from cytogenetics.review.cell_bundle import ReviewBundle
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import write_cells
 
@@ -24,5 +25,6 @@ def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, cha
     values = json.loads(index.read_text())
     change(values)
     index.write_text(json.dumps(values))
+    Checksums(tmp_path / "out", "review/index.json", "").add("review/index.json")
     with pytest.raises(UserError, match=r"index\.json is damaged"):
         ReviewBundle(tmp_path / "out")

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 from cytogenetics.commands.review import app
 from cytogenetics.metaphases.sources.metaphase_boxes import read_annotations
+from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from datamodules.sources import list_images
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -167,7 +168,7 @@ def test_a_lost_picture_or_file_is_said(output, review):
     name = list(kinds(decide(client, "add", boxes=[TRUE[45].tolist()]).json()))[-1]
     (output / "metaphases" / "m0.png").unlink()
     answer = decide(client, "add", boxes=[TRUE[44].tolist()])
-    assert (answer.status_code, "m0.png cannot be read" in answer.text) == (409, True)
+    assert (answer.status_code, "m0.png is missing" in answer.text) == (409, True)
     (output / "chromosomes" / name).unlink()
     answer = review(output).get("items/m0")
     assert (answer.status_code, "put it back" in answer.text) == (409, True)
@@ -201,7 +202,8 @@ def test_boxes_on_which_readers_differ(output, tmp_path):
     def approve(reader, *none, **changes):
         files = {f"m0/{number:02}.png": "1" for number in range(1, 45)} | dict.fromkeys(none, "none") | changes
         log = DecisionLog(output / "decisions.jsonl")
-        log.append(decision("approve", cell="m0", reader=reader, to="46,XY", classes=files))
+        model = ReviewBundle(output).identity("m0")
+        log.append(decision("approve", cell="m0", reader=reader, to="46,XY", classes=files, model=model))
         log.close()
 
     approve("reader1")

@@ -120,7 +120,7 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
         "to": "5",
         "reader": "reader1",
         "seconds": 2.0,
-        "model": "0123456789abcdef",
+        "model": CellReview(tmp_path / "out").identity("c1"),
     }
     assert decisions[-1].classes["c1/06.png"] == "5"
 

@@ -29,11 +29,9 @@ pytestmark = pytest.mark.skipif(
 
 def test_the_files_are_those_of_the_description_and_small():
     model = PortableModel(BUILT_IN)
-    suffixes = model.description.members[0].sha256
-    for suffix in suffixes:
-        model.checked_file(0, suffix)
-    files = {model.file(0, suffix) for suffix in suffixes}
-    assert set(BUILT_IN.iterdir()) == {*files, BUILT_IN / PortableFile.MODEL, BUILT_IN / PortableFile.CARD}
+    files = {model.checksums.checked(name) for name in model.checksums.listed}
+    assert set(BUILT_IN.iterdir()) == {*files, BUILT_IN / PortableFile.CARD, BUILT_IN / "checksums.json"}
+    assert BUILT_IN / PortableFile.MODEL in files
     assert sum(path.stat().st_size for path in BUILT_IN.iterdir()) < MOST_BYTES
     card = (BUILT_IN / PortableFile.CARD).read_text()
     assert model.description.name in card

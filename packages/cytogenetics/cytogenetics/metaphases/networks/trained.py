@@ -19,10 +19,10 @@ from cytogenetics.portable.pictures import (
     picture_network,
 )
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.files import read_whole_json
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable import CODE_LICENCE, Licence, read_description, training_command
-from karyocyte.runs.portable_folder import REMEDY, BackboneFacts
+from karyocyte.runs.portable_folder import BackboneFacts, PortableFolder
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.optimizers import TrainingSettings
@@ -56,10 +56,7 @@ def load(folder: Path, network: type[Network]) -> Trained[Network]:
     if of_run:
         load_checkpoint(module, Run(folder).best_checkpoint)
     else:
-        weights = folder / description.weights
-        if not weights.is_file() or sha256_of_file(weights) != description.sha256:
-            raise UserError(f"{weights} is missing, or was changed since it was exported: {REMEDY}")
-        load_exported(module, weights)
+        load_exported(module, PortableFolder(folder).checked(folder / description.weights))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module.eval().to(device=device, memory_format=torch.channels_last)
     return Trained(description, module)
@@ -90,7 +87,7 @@ def describe(run: Run) -> DetectorDescription:
     width, scale = 0, 1.0
     if isinstance(config, DetectorConfig):
         width, scale = config.decoder.width, config.prepare.canvas.scale
-    facts = read_whole_json(run.folder / DETECTOR_FACTS)
+    facts = read_whole_json(run.checked(DETECTOR_FACTS))
     backbone = BackboneFacts(
         name=config.model.name, args=model.args, cut=config.model.cut, mean=tuple(model.mean), std=tuple(model.std)
     )
@@ -104,5 +101,4 @@ def describe(run: Run) -> DetectorDescription:
         command=training_command(run),
         licence=Licence(CODE_LICENCE, None),
         revision="",
-        sha256="",
     )

@@ -9,7 +9,7 @@ from cytogenetics.metaphases.training import cutter, evaluate_detections, refine
 from cytogenetics.portable.pictures import DetectorDescription
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
-from karyocyte.common.files import sha256_of_file, write_text
+from karyocyte.common.files import write_text
 from karyocyte.common.revision import revision
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
@@ -30,7 +30,6 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
             licence=Licence(CODE_LICENCE, licence),
             data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
             revision=revision(),
-            sha256=sha256_of_file(beside / file),
         )
         write_description(beside, written)
         write_text(beside / PortableFile.CARD, card(written))

@@ -86,7 +86,7 @@ def fit_and_predict(
     if found is not None:
         write(found, config, run.folder)
         best, _ = delivered(stages, config, mode)
-        run.write_status("finished", best=best.best, sha256={best.best: best.sha256}, **training_facts(stages))
+        run.write_status("finished", best=best.best, **training_facts(stages))
 
 
 def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:
@@ -94,6 +94,7 @@ def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: 
     write_csv(folder / file, results)
     rows = results.astype(object).where(results.notna(), None).to_dict("records")
     write_json(folder / DETECTOR_FACTS, {**facts, "evaluation": rows})
+    Run(folder).checksums.add(DETECTOR_FACTS)
     with console.capture() as printed:
         console.print(terminal(shown))
         say(f"results in {folder}")

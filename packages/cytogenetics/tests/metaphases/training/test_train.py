@@ -15,6 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
+from tests.helpers.artefacts import rewrite
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config
 
@@ -78,12 +79,12 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
         train.prepare(config(tmp_path, root, start, "decoder.width=8"))
     facts = json.loads((tmp_path / "exported" / "model.json").read_text())
     facts["network"]["mean"] = [0.5, 0.5, 0.5]
-    (tmp_path / "exported" / "model.json").write_text(json.dumps(facts))
+    rewrite(tmp_path / "exported" / "model.json", json.dumps(facts))
     with pytest.raises(UserError, match="another mean and std"):
         train.prepare(config(tmp_path, root, start))
     with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
         file.write(b"0")
-    with pytest.raises(UserError, match="was changed since it was exported"):
+    with pytest.raises(UserError, match="safetensors was changed"):
         load(tmp_path / "exported", Detector)
     with pytest.raises(UserError, match="holds no detector"):
         load(tmp_path, Detector)
