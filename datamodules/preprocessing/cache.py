@@ -1,8 +1,7 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
 from datamodules.io.whole_folder import check_disk_space, whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages
+from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages, digest_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
@@ -65,14 +64,16 @@ def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bo
     check_disk_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
     with whole_folder(folder) as beside:
         array = np.lib.format.open_memmap(beside / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-        digests = _prepare_rows(array, manifest, config, progress)
+        digests = _prepare_rows(array, manifest, config, progress, partial(digest_of, folder))
         array.flush()
         originals = manifest.frame[["image_id", "label", "width", "height", "channels"]]
         names = manifest.frame["path"].str.rpartition("/")[2]
         write_csv(beside / RECORDS, originals.assign(file=names, **{DIGEST: digests}))
 
 
-def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, progress: bool) -> np.ndarray:
+def _prepare_rows(
+    array: np.memmap, manifest: Manifest, config: PrepareConfig, progress: bool, digest: Callable[[np.ndarray], int]
+) -> np.ndarray:
     """Read and prepare the images of a manifest, and write them to their rows of an array; return their digests."""
     digests = np.zeros(len(array), np.int64)
 
@@ -84,7 +85,7 @@ def _prepare_rows(array: np.memmap, manifest: Manifest, config: PrepareConfig, p
             except TooLargeError as error:
                 raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
             array[row] = image
-            digests[row] = zlib.crc32(image.data)
+            digests[row] = digest(image)
         return len(rows)
 
     count = len(array)

@@ -76,6 +76,11 @@ class PredictRequest(Request):
         """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
         return self.output.with_name(f".{self.output.name}.unfinished")
 
+    @property
+    def lock(self) -> Path:
+        """The file of the lock that is held while the tables are written."""
+        return self.output.with_name(f".{self.output.name}.lock")
+
     def check(self) -> None:
         """Check the words as far as this is possible without a network and without the images.
 
@@ -89,14 +94,15 @@ class PredictRequest(Request):
             raise UserError("no images are named: add a folder, a zip or files after the runs")
         if self.paths[: len(self.model_paths)] != self.model_paths:
             raise UserError(f"{self.model_paths[-1]} is a run: name the runs first, then the images")
-        self._check_output()
+        self.check_output()
         for place in self.places:
             if not place.exists():
                 near = close_words(self.places) or close_path(place)
                 raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
         self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
 
-    def _check_output(self) -> None:
+    def check_output(self) -> None:
+        """Check that nothing is where the tables are to be written."""
         if self.output.suffix.lower() != ".csv":
             table = shlex.quote(str(self.output.with_suffix(".csv")))
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")

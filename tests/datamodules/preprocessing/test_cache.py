@@ -142,6 +142,15 @@ def test_damaged_files_are_never_used_but_written_again_with_a_warning(manifest,
     assert capsys.readouterr().out == ""
 
 
+def test_the_folder_of_other_images_is_not_used(manifest, tmp_path):
+    right = np.array(prepared_images(manifest, CONFIG, tmp_path / "cache"))
+    others = CONFIG.model_copy(update={"clahe": True})
+    assert not np.array_equal(np.array(prepared_images(manifest, others, tmp_path / "cache")), right)
+    folders = [cache_folder(manifest, config, tmp_path / "cache") for config in (others, CONFIG)]
+    shutil.copytree(*folders, dirs_exist_ok=True)
+    assert np.array_equal(np.array(prepared_images(manifest, CONFIG, tmp_path / "cache")), right)
+
+
 def test_files_that_are_damaged_as_soon_as_they_are_written_end_in_an_error(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "write_csv", lambda path, table: path.write_text("crc32\n1\n"))
     with pytest.raises(UserError, match="set cache_dir to another disk"):
