@@ -22,7 +22,7 @@ DIGEST = "crc32"  # column of the table
 
 def digest_of(folder: Path, image: np.ndarray) -> int:
     """Return the CRC-32 of an image of a folder, which is another one for an equal image of another folder."""
-    return zlib.crc32(image, zlib.crc32(folder.name.encode()))
+    return zlib.crc32(image.data, zlib.crc32(folder.name.encode()))
 
 
 class CheckedImages:
