@@ -1,6 +1,7 @@
 """Boxes of chromosomes in pictures of metaphases, as annotation programs write them: Pascal VOC, COCO and YOLO."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,13 @@ from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 from karyocyte.common.text import natural_key
 
 UNKNOWN = -1  # the label of a box whose class is not known
+CLASSES = "classes.txt"  # of YOLO
 UNKNOWN_NAME = "chromosome"  # and how its class is called in annotations
-CLIPPED = 1.0  # pixels by which a box may reach beyond its picture
+CLIPPED = 1.0  # pixels by which a box may reach beyond its picture, and its copy may lie beside it
+SAME_SHAPE = 0.01  # by which width and height may be scaled otherwise: sizes are whole pixels
 _GROUPS = "AAABBCCCCCCCDDDEEEFFGG"  # of the chromosomes 1 to 22, Denver conference (1960)
 _OF_GROUP = {f"{group}{name}": name for group, name in zip(_GROUPS, AUTOSOMES, strict=True)}
+_TURNED = ("cx", "cy", "w", "h", "angle")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -33,15 +37,29 @@ class Annotation:
 
     file: Path
     picture: str  # the name of the picture without its suffix
+    size: tuple[int, int] | None = None  # width and height of the picture as the file has them; None: it has none
     relative: bool = False  # whether the boxes are shares of width and height; otherwise pixels
     names: list[str] = field(default_factory=list)
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)  # left, top, right, bottom
+    turned: list[str] = field(default_factory=list)  # the names of boxes around others that are turned
 
     def add(self, name: str, box: Sequence[float]) -> None:
         """Add a box."""
         left, top, right, bottom = map(float, box)
         self.names.append(name)
         self.boxes.append((left, top, right, bottom))
+
+    def add_hull(self, name: str, points: np.ndarray) -> None:
+        """Add the upright box around points, x and y, shape (n, 2)."""
+        self.add(name, [*points.min(axis=0), *points.max(axis=0)])
+        self.turned.append(name)
+
+    def add_turned(self, name: str, box: Sequence[float], angle: float) -> None:
+        """Add the upright box around a box (middle in x and y, width, height), turned clockwise, in radians."""
+        x, y, width, height = box
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (width / 2, height / 2)
+        turn = np.array([(math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))])
+        self.add_hull(name, corners @ turn + (x, y))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +68,20 @@ class CheckedBoxes:
 
     corners: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
     labels: np.ndarray  # index into `CHROMOSOMES`, or `UNKNOWN`, int64, shape (n,)
-    clipped: int  # how many reached beyond the picture
+    clipped: int = 0  # how many reached beyond the picture
+    copies: int = 0  # how many further ones were given of a chromosome, and left out
+    contradicting: int = 0  # how many lie at the place of one of another class
 
 
-NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64), 0)
+NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
 
 
 def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
     """Read the boxes of a folder and return the name of their format, and the annotations in natural order.
 
     Pascal VOC are files ``<picture>.xml`` anywhere in the folder; otherwise COCO are ``.json`` files; otherwise YOLO
-    are ``labels/**/<picture>.txt``, with the classes in ``classes.txt`` or under ``names`` of a ``.yaml`` file.
+    are ``labels/**/<picture>.txt``, with the classes in ``classes.txt`` or under ``names`` of a ``.yaml`` file. Of
+    turned boxes and of outlines the upright box is taken.
 
     Raises:
         UserError: There are none, or a file cannot be read.
@@ -78,23 +99,23 @@ def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
     raise UserError(f"no boxes in {root}{hint_at_archives(root)}: bring {places}")
 
 
-def check_boxes(annotation: Annotation, size: tuple[int, int]) -> CheckedBoxes:
-    """Check the boxes of a picture and clip those that reach a pixel beyond it.
+def check_boxes(annotation: Annotation, size: tuple[int, int], scale: bool = False) -> CheckedBoxes:
+    """Check the boxes of a picture, clip those that reach a pixel beyond it, and leave out copies.
 
     Args:
         annotation: The boxes.
         size: Width and height of the picture in pixels.
+        scale: Whether boxes that were drawn on a picture of another size are scaled.
 
     Raises:
-        UserError: There is no box; a class is unknown; a box is empty or reaches further beyond the picture.
+        UserError: There is no box; a class is unknown; the picture has another size than the annotation says; a box is
+            empty or reaches further beyond the picture.
     """
     where = f"{annotation.file}: picture {annotation.picture}"
     if not annotation.boxes:
         raise UserError(f"{where} has no boxes: draw them, or remove the file")
-    labels = [_label(name, where) for name in annotation.names]
-    corners = np.array(annotation.boxes)
-    if annotation.relative:
-        corners *= np.tile(size, 2)
+    labels = np.array([_label(name, where) for name in annotation.names], np.int64)
+    corners = np.array(annotation.boxes) * np.tile(_scale(annotation, size, scale, where), 2)
     inside = corners.clip(0, np.tile(size, 2))
     beyond = np.abs(corners - inside).max(axis=1)
     # Shares are written with six digits: a hundredth of a pixel is rounding.
@@ -103,7 +124,35 @@ def check_boxes(annotation: Annotation, size: tuple[int, int]) -> CheckedBoxes:
         corner = ", ".join(f"{value:g}" for value in corners[number])
         problem = f"is empty or reaches beyond the picture of {size[0]} x {size[1]} pixels"
         raise UserError(f"{where}: box {number + 1} ({annotation.names[number]}: {corner}) {problem}: correct it")
-    return CheckedBoxes(inside.astype(np.float32), np.array(labels, np.int64), int((beyond > 0.01).sum()))
+    is_copy, contradicting = _same_places(inside, labels)
+    counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()), contradicting)
+    return CheckedBoxes(inside[~is_copy].astype(np.float32), labels[~is_copy], *counts)
+
+
+def _scale(annotation: Annotation, size: tuple[int, int], scale: bool, where: str) -> np.ndarray:
+    """Return what the corners are multiplied with, in x and y."""
+    if annotation.relative:
+        return np.array(size)
+    if annotation.size in (None, size):
+        return np.ones(2)
+    told = "{} x {}".format(*annotation.size)
+    own = f"{where}: the annotation is of {told}, the picture has {size[0]} x {size[1]}"
+    if annotation.size == size[::-1]:
+        raise UserError(f"{own}: it was turned since, or its EXIF turns it: save it upright, and draw the boxes anew")
+    factors = np.array(size) / annotation.size
+    if not scale or abs(factors[0] / factors[1] - 1) > SAME_SHAPE:
+        remedy = "bring the picture that they were drawn on"
+        if not scale:
+            remedy += ", or set data.scale_boxes=true where it was made larger or smaller since"
+        raise UserError(f"{own}: {remedy}")
+    return factors
+
+
+def _same_places(corners: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Tell which boxes are copies of earlier ones, as of two merged exports, and how many have another class there."""
+    same = np.triu(np.abs(corners[:, None] - corners).max(axis=2) < CLIPPED, 1)
+    alike = labels[:, None] == labels
+    return (same & alike).any(axis=0), int((same & ~alike).sum())
 
 
 def _label(name: str, where: str) -> int:
@@ -146,50 +195,105 @@ def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]
 
 def _read_voc(root: Path) -> Iterator[Annotation]:
     for file in _files(root, ".xml"):
-        annotation = Annotation(file, file.stem)
         with _readable(file, "Pascal VOC"):
-            for entry in ElementTree.parse(file).getroot().iter("object"):
-                sides = [float(entry.findtext(f"bndbox/{side}", "missing")) for side in _SIDES]
-                annotation.add(entry.findtext("name", "").strip(), sides)
+            content = ElementTree.parse(file).getroot()
+            if content.tag == "annotations":
+                raise UserError(f"{file} is in CVAT's own format: export it as COCO 1.0 or Pascal VOC")
+            picture = _base(content.findtext("filename") or file.stem)
+            if file.stem not in (picture, Path(picture).stem):
+                raise UserError(f"{file} is of the picture {picture}: give both the same name")
+            annotation = Annotation(file, file.stem, _size(content.findtext, "size/width", "size/height"))
+            for entry in content.iter("object"):
+                name = entry.findtext("name", "").strip()
+                if (turned := entry.find("robndbox")) is not None:  # of roLabelImg; the angle in radians
+                    *box, angle = (float(turned.findtext(key, "")) for key in _TURNED)
+                    annotation.add_turned(name, box, angle)
+                else:
+                    annotation.add(name, [float(entry.findtext(f"bndbox/{side}", "")) for side in _SIDES])
         yield annotation
 
 
 def _read_coco(root: Path) -> Iterator[Annotation]:
+    others = []
     for file in _files(root, ".json"):
         with _readable(file, "COCO"):
             content = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not {"images", "annotations"} & content.keys():
+                others.append((file, content))
+                continue
             names = {entry["id"]: entry["name"] for entry in content["categories"]}
-            pictures = {entry["id"]: Annotation(file, Path(entry["file_name"]).stem) for entry in content["images"]}
+            pictures = {}
+            for entry in content["images"]:
+                name = Path(_base(entry["file_name"])).stem
+                pictures[entry["id"]] = Annotation(file, name, _size(entry.get, "width", "height"))
             for entry in content["annotations"]:
-                left, top, width, height = entry["bbox"]
-                box = (left, top, left + width, top + height)
-                pictures[entry["image_id"]].add(names[entry["category_id"]], box)
+                left, top, width, height = map(float, entry["bbox"])
+                picture, name = pictures[entry["image_id"]], names[entry["category_id"]]
+                degrees = entry.get("attributes", entry).get("rotation") or entry.get("rotation")
+                if degrees:
+                    box = (left + width / 2, top + height / 2, width, height)
+                    picture.add_turned(name, box, math.radians(float(degrees)))
+                else:
+                    picture.add(name, (left, top, left + width, top + height))
+        others = []  # what lies beside COCO, such as settings of a program
         yield from pictures.values()
+    for file, content in others:
+        for key, program in {"shapes": "LabelMe", "_via_img_metadata": "VIA"}.items():
+            if key in content:
+                raise UserError(f"{file} is in {program}'s own format: export it as COCO")
 
 
 def _read_yolo(root: Path) -> Iterator[Annotation]:
     files = [file for file in _files(root, ".txt") if "labels" in file.relative_to(root).parts]
+    files = [file for file in files if file.name != CLASSES]
     names = _yolo_names(root) if files else {}
     for file in files:
         annotation = Annotation(file, file.stem, relative=True)
         with _readable(file, "YOLO"):
             for line in filter(str.strip, file.read_text(encoding="utf-8").splitlines()):
-                number, x, y, width, height = map(float, line.split())
-                box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-                annotation.add(names[int(number)], box)
+                number, *values = map(float, line.split())
+                if number not in names:
+                    raise UserError(f"{file}: class {number:g} is not among the {len(names)} of the list of classes")
+                if len(values) == 4:
+                    x, y, width, height = values
+                    annotation.add(names[int(number)], (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+                elif len(values) >= 6 and len(values) % 2 == 0:  # the corners of a turned box, or an outline
+                    annotation.add_hull(names[int(number)], np.reshape(values, (-1, 2)))
+                else:
+                    raise UserError(
+                        f"{file}: a line of {len(values) + 1} numbers: a box has five, or bring its corners"
+                    )
         yield annotation
 
 
+def _base(name: str) -> str:
+    """Return the name of a file without its folders, which may be those of Windows."""
+    return name.replace("\\", "/").rpartition("/")[2].strip()
+
+
+def _size(get: Callable[[str], Any], *keys: str) -> tuple[int, int] | None:
+    """Return width and height under two keys; None where the program has not written them, or zeros."""
+    width, height = (int(float(get(key) or 0)) for key in keys)
+    return (width, height) if width and height else None
+
+
 def _yolo_names(root: Path) -> dict[int, str]:
-    """Return the names of the classes by their numbers."""
-    for file in _files(root, "classes.txt"):
-        return dict(enumerate(file.read_text(encoding="utf-8").split()))
+    """Return the names of the classes by their numbers; all lists of them must agree."""
+    lists = {}
+    for file in _files(root, CLASSES):
+        lists[file] = dict(enumerate(file.read_text(encoding="utf-8").split()))
     for file in _files(root, ".yaml"):
         with _readable(file, "YOLO"):
-            names = yaml.safe_load(file.read_text(encoding="utf-8"))["names"]
-            pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
-            return {number: str(name) for number, name in pairs}
-    raise UserError(f"{root} has labels of YOLO without their classes: add classes.txt, or a .yaml file with names")
+            names = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("names")
+            if names:
+                pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
+                lists[file] = {number: str(name) for number, name in pairs}
+    for file, names in lists.items():
+        if names != next(iter(lists.values())):
+            raise UserError(f"{next(iter(lists))} and {file} list other classes: keep the list of these labels")
+    if not lists:
+        raise UserError(f"{root} has labels of YOLO without their classes: add {CLASSES}, or a .yaml file with names")
+    return next(iter(lists.values()))
 
 
 def _files(root: Path, ending: str) -> list[Path]:
@@ -203,6 +307,9 @@ def _readable(file: Path, kind: str) -> Iterator[None]:
     """Turn what goes wrong in reading a file into a ``UserError``."""
     try:
         yield
-    except (ElementTree.ParseError, yaml.YAMLError, OSError, ValueError, LookupError, TypeError) as error:
-        detail = " ".join(str(error).split())
-        raise UserError(f"{file} is no readable {kind} file ({type(error).__name__}: {detail}): correct it") from error
+    except (ElementTree.ParseError, yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no readable {kind} file ({' '.join(str(error).split())}): correct it") from error
+    except LookupError as error:
+        raise UserError(f"{file} is no readable {kind} file, {error} is missing: correct it") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is no readable {kind} file, a number is missing or is none: correct it") from error

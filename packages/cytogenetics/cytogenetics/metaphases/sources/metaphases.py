@@ -1,9 +1,11 @@
 """Pictures of whole metaphases with a box per chromosome: the data set of Tseng et al. (2023), or boxes of your own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import ExifTags, Image
 
 from cytogenetics.config.sources import MetaphasesConfig
 from cytogenetics.metaphases.sources.metaphase_boxes import (
@@ -56,9 +58,17 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     form, annotations = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
-    frame, clipped = _frame(root, pictures, used, name_parser(data.subject_regex, "data.subject_regex", "subject"))
+    frame = _frame(root, pictures, used, data)
+    checked: list[CheckedBoxes] = frame.pop("checked").tolist()
+    clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
     boxes = frame["boxes"].map(len).sum()
     notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
+    if copies:
+        notes.append(f"{copies:,} boxes are given twice: one of each is used")
+    if contradicting:
+        notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
+    if turned := sum(len(one.turned) for one in used):
+        notes.append(f"{turned:,} boxes are turned, or outlines: the upright boxes around them are used")
     if len(used) < len(annotations):
         notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
     if len(pictures) > len(annotations):
@@ -82,12 +92,10 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
 
 
 def _frame(
-    root: Path,
-    pictures: Mapping[str, Path],
-    annotations: Sequence[Annotation],
-    subject_of: Callable[[Path], str | None],
-) -> tuple[pd.DataFrame, int]:
-    """Return the frame of the manifest, all of one class, and how many boxes were clipped."""
+    root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], data: MetaphasesConfig
+) -> pd.DataFrame:
+    """Return the frame of the manifest, all of one class, with a further column ``checked``, `CheckedBoxes`."""
+    subject_of = name_parser(data.subject_regex, "data.subject_regex", "subject")
     rows: dict[str, dict[str, str | None]] = {}
     boxes: list[CheckedBoxes] = []
     for annotation in annotations:
@@ -98,12 +106,13 @@ def _frame(
             raise UserError(f"{annotation.file}: the boxes of {name} are given twice: keep one of the two")
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
-        size = _size(pictures[name])
-        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
+        size = _size(pictures[name], annotation)
+        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size, data.scale_boxes))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
-    return frame, sum(each.clipped for each in boxes)
+    frame["checked"] = pd.Series(boxes, dtype=object)
+    return frame
 
 
 def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
@@ -116,12 +125,25 @@ def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     return pictures
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so."""
+def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
+    """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so.
+
+    Raises:
+        UserError: The picture is shown turned or mirrored, and nothing tells whether the boxes were drawn on it so.
+    """
     try:
-        return read_size(path)
+        size = read_size(path)
     except BrokenImageError:
         return None
+    with Image.open(path) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    # From 5 on width and height are exchanged: then the size that the annotation has tells it.
+    if orientation in (2, 3, 4) or (orientation > 4 and annotation.size is None):
+        raise UserError(
+            f"{path} is shown turned or mirrored (EXIF orientation {orientation}), and {annotation.file} does not say "
+            "whether its boxes were drawn so: save the picture upright, and check its boxes"
+        )
+    return size
 
 
 def _read_lists(root: Path) -> dict[str, str]:
@@ -129,6 +151,8 @@ def _read_lists(root: Path) -> dict[str, str]:
     declared: dict[str, str] = {}
     for name, kind in LISTS.items():
         for file in sorted(root.rglob(name)):
+            if "\n" not in file.read_text(encoding="utf-8-sig").strip():
+                continue  # a list with its heading alone: no cell is abnormal
             table = read_text_table(file)
             if "filename" not in table:
                 raise UserError(f"{file} has no column filename: name the pictures in it")

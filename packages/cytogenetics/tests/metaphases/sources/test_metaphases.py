@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
@@ -35,6 +36,8 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
     assert list(frame["group"]) == ["usual", "usual", "difficult", "usual", "usual"]
     assert (listing.classes, listing.positive_class) == (("normal", "abnormal"), "abnormal")
     assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
+    (tmp_path / "data" / "structural_abnormalities.csv").write_text("filename,description\n")
+    assert listed(tmp_path / "data", tmp_path).notes[1] == listing.notes[1]
     for boxes, labels in zip(frame["boxes"], frame["chromosomes"], strict=True):
         assert np.array_equal(boxes, np.float32([[2, 3, 30, 20], [20, 10, 40, 40]]))
         assert labels.tolist() == [CHROMOSOMES.index("1"), CHROMOSOMES.index("X")]
@@ -101,6 +104,13 @@ def without_column(root):
     (root / "normal.csv").write_text("name,number\n1050011.jpg,46\n")
 
 
+def shown_turned(root):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    path = root / FOLDER / "JEPG" / "1050012.jpg"
+    Image.open(path).save(path, exif=exif)
+
+
 def other_name(root):
     for folder, suffix in (("JEPG", "jpg"), ("annotations", "xml")):
         (root / FOLDER / folder / f"1050012.{suffix}").rename(root / FOLDER / folder / f"cell2.{suffix}")
@@ -114,6 +124,7 @@ def other_name(root):
         (boxes_twice, r"1050012.xml: the boxes of 1050012 are given twice"),
         (declared_twice, r"structural_abnormalities.csv: 1050011 is declared normal, too"),
         (without_column, r"normal.csv has no column filename"),
+        (shown_turned, r"1050012.jpg is shown turned or mirrored \(EXIF orientation 3\)"),
         (other_name, r"cell2: no subject found by data.subject_regex"),
     ],
 )
