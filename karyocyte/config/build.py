@@ -52,11 +52,14 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
     Raises:
         UserError: There is no such class or function.
     """
-    from hydra.utils import instantiate  # here: most commands build nothing
+    from hydra import utils  # here: most commands build nothing
 
     target = entry["_target_"]
+    # Since version 1.4 Hydra builds what trusted code allows: that are the classes that the configuration of a training
+    # names, which is its user's. Classes of a run of others are not built.
+    allowed = {"_execution_whitelist_": _targets(entry)} if hasattr(utils, "execution_whitelist") else {}
     try:
-        found: partial[Any] = instantiate({**entry, "_partial_": True, "_convert_": "all"})
+        found: partial[Any] = utils.instantiate({**entry, "_partial_": True, "_convert_": "all"}, **allowed)
     except Exception as error:  # Hydra wraps whatever an import raises
         remedy = f"correct {key}._target_: a module and the name in it, as in torch.optim.Adam"
         module, _, name = target.rpartition(".")
@@ -64,3 +67,11 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
             remedy = f"did you mean {' or '.join(near)}?"
         raise UserError(f"{key}: {target}: {first_line(error.__cause__ or error)}; {remedy}") from error
     return found
+
+
+def _targets(value: Any) -> list[str]:
+    """The classes and functions that an entry names, and entries within it."""
+    if isinstance(value, Mapping):
+        inner = [name for item in value.values() for name in _targets(item)]
+        return [value["_target_"], *inner] if "_target_" in value else inner
+    return [name for item in value for name in _targets(item)] if isinstance(value, list | tuple) else []

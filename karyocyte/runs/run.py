@@ -45,6 +45,8 @@ EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, i
 DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
+# Keys of ``transform`` that configurations of earlier versions have; predictions do not depend on them.
+LEFT_TRANSFORMS = ("batched", "bend", "scale", "uneven", "sharpness")
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
 
@@ -135,7 +137,11 @@ class Run:
         return self._config_of(configuration_of(self.raw_config.get("recipe", "classifier")))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
-        config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
+        values = self.raw_config
+        if isinstance(values.get("transform"), dict):
+            kept = {key: value for key, value in values["transform"].items() if key not in LEFT_TRANSFORMS}
+            values = {**values, "transform": kept}
+        config = self._typed(RunFile.CONFIG, values, model.model_validate)
         cache = Path(config.cache_dir).absolute()
         existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
         if os.access(existing, os.W_OK | os.X_OK):

@@ -157,12 +157,6 @@ def test_the_box_of_a_turned_chromosome_fits_its_outline():
         assert np.abs(moved - fitting).max() < 3.5
 
 
-def test_batched_transforms_are_refused():
-    config = TransformConfig(**{**composition("transform=none", primary="detector").transform, "batched": True})
-    with pytest.raises(UserError, match="transform.batched=true does not transform boxes"):
-        BoxAugmentation(config, 0, 1.0)
-
-
 def test_boxes_are_scaled_as_exactly_as_pictures():
     image = np.full((301, 403, 3), 255, np.uint8)
     image[200:260, 300:380] = 0
