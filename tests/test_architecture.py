@@ -95,6 +95,11 @@ def test_features_do_not_import_one_another_but_by_rule():
     assert found == FEATURES_THAT_MAY_IMPORT
 
 
+def test_one_module_alone_calls_the_library_of_transforms():
+    callers = [module.name for module in CODE.modules.values() if "albumentations" in imported(module)]
+    assert callers == ["datamodules.transforms.operations"]
+
+
 def test_what_is_imported_of_ours_exists():
     folders = {str(module.path.parent).replace("/", ".") for module in CODE.modules.values()}
     for module in CODE.modules.values():

@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 from karyocyte.config.defaults import composition
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases, write_voc
