@@ -55,9 +55,11 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
     from hydra import utils  # here: most commands build nothing
 
     target = entry["_target_"]
-    # Since version 1.4 Hydra builds what trusted code allows: that are the classes that the configuration of a training
-    # names, which is its user's. Classes of a run of others are not built.
-    allowed = {"_execution_whitelist_": _targets(entry)} if hasattr(utils, "execution_whitelist") else {}
+    # From version 1.4 on Hydra builds what trusted code allows: the packages that the configuration of a training names,
+    # since it is its user's, and the libraries whose callable objects are returned. Runs of others build nothing.
+    allowed = {}
+    if hasattr(utils, "execution_whitelist"):
+        allowed["_execution_whitelist_"] = [f"{name}.*" for name in sorted({"albumentations", "torch", *_packages(entry)})]
     try:
         found: partial[Any] = utils.instantiate({**entry, "_partial_": True, "_convert_": "all"}, **allowed)
     except Exception as error:  # Hydra wraps whatever an import raises
@@ -69,9 +71,9 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
     return found
 
 
-def _targets(value: Any) -> list[str]:
-    """The classes and functions that an entry names, and entries within it."""
+def _packages(value: Any) -> set[str]:
+    """The packages of the classes and functions that an entry names, and entries within it."""
     if isinstance(value, Mapping):
-        inner = [name for item in value.values() for name in _targets(item)]
-        return [value["_target_"], *inner] if "_target_" in value else inner
-    return [name for item in value for name in _targets(item)] if isinstance(value, list | tuple) else []
+        named = {str(value["_target_"]).partition(".")[0]} if "_target_" in value else set()
+        return named.union(*map(_packages, value.values()))
+    return set().union(*map(_packages, value)) if isinstance(value, list | tuple) else set()
