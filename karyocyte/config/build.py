@@ -56,10 +56,11 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
 
     target = entry["_target_"]
     # From version 1.4 on Hydra builds what trusted code allows: the packages that the configuration of a training names,
-    # since it is its user's, and the libraries whose callable objects are returned. Runs of others build nothing.
+    # which is its user's, and those of callable objects that are returned. Runs of others build nothing.
     allowed = {}
     if hasattr(utils, "execution_whitelist"):
-        allowed["_execution_whitelist_"] = [f"{name}.*" for name in sorted({"albumentations", "torch", *_packages(entry)})]
+        packages = {"albumentations", "torch", *_packages(entry)}
+        allowed["_execution_whitelist_"] = [f"{name}.*" for name in sorted(packages)]
     try:
         found: partial[Any] = utils.instantiate({**entry, "_partial_": True, "_convert_": "all"}, **allowed)
     except Exception as error:  # Hydra wraps whatever an import raises
