@@ -55,7 +55,7 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
     from hydra import utils  # here: most commands build nothing
 
     target = entry["_target_"]
-    # From version 1.4 on Hydra builds what trusted code allows: the packages that the configuration of a training names,
+    # From version 1.4 on Hydra builds what trusted code allows: the packages that a training's configuration names,
     # which is its user's, and those of callable objects that are returned. Runs of others build nothing.
     allowed = {}
     if hasattr(utils, "execution_whitelist"):
