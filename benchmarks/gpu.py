@@ -121,8 +121,7 @@ def rates(experiment: str, batches: int, batch: int, folder: Path, accelerator: 
     data = ImageDataModule(config, progress=False)
     data.setup()
     for work in ("training", "prediction"):
-        # With transform.batched, the training set has no images that processes could load.
-        clock = Clock(device, WARM_UP + data.loader(data.plain_set(data.plan.rows)).num_workers)
+        clock = Clock(device, WARM_UP + data.loader(data.training_set()).num_workers)
         model = _model(config, data)
         if work == "training":
             train_stages(model, data, config, folder / experiment, callbacks=[TimedSteps(clock)])

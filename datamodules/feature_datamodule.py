@@ -42,7 +42,7 @@ class FeatureDataModule(LightningDataModule):
         """Whether random transforms show an image differently from epoch to epoch."""
         transform = self.data.expansion.transform
         transforms_any = transform.apply_to == "all" or bool(self.data.plan.copy.any())
-        return transform.batched or (self._augmentation.is_on and transform.each_epoch and transforms_any)
+        return self._augmentation.is_on and transform.each_epoch and transforms_any
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the balanced train part."""

@@ -18,7 +18,6 @@ from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
-from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import PrepareConfig
@@ -36,8 +35,8 @@ class ImageDataModule(SplitDataModule):
         next(iter(data.val_dataloader()))["image"]
 
     A batch is {"image": float32 (B, 3, H, W) in [0, 1], "label": int64 (B,), "index": int64 (B,) manifest row}, also of
-    a loader that is used by itself; a training batch of several sets, some of any orientation, also says which images
-    are surely "upright", bool (B,). On several devices the Trainer takes ``use_distributed_sampler=False``.
+    a loader that is used by itself; a batch of several sets, some of any orientation, also says which images are surely
+    "upright", bool (B,). On several devices the Trainer takes ``use_distributed_sampler=False``.
 
     Arguments and errors are those of `SplitDataModule`.
     """
@@ -138,10 +137,8 @@ class ImageDataModule(SplitDataModule):
     # The batches.
 
     def training_set(self) -> Dataset[Any]:
-        """Return the augmented images of an epoch, by their place in ``plan``; their keys with ``batched``."""
+        """Return the augmented images of an epoch, by their place in ``plan``."""
         plan = self.plan
-        if self.config.transform.batched:
-            return KeyDataset(plan.rows, plan.copy, self.labels)
         # What was done before the split is not done again.
         augmentation = Augmentation(self.expansion.transform, self.config.seed)
         return PreparedDataset(self.images, plan.rows, self.labels, plan.copy, augmentation, self.config.prepare)
@@ -150,45 +147,21 @@ class ImageDataModule(SplitDataModule):
         """Return the images of some manifest rows, not augmented."""
         return PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of the balanced, augmented train part: this process's share of each."""
-        if self.config.transform.batched:
-            sampler = self.train_sampler(self._position)
-            collate = self._collate(ImageKeys.collate, self.trainer)
-            return DataLoader(self.training_set(), batch_sampler=sampler, collate_fn=collate)
-        return super().train_dataloader()
-
     def on_after_batch_transfer(
-        self, batch: Batch | ImageKeys | dict[str, torch.Tensor], dataloader_idx: int
+        self, batch: Batch | dict[str, torch.Tensor], dataloader_idx: int
     ) -> dict[str, torch.Tensor]:
         """Name the parts of a batch and scale the images to [0, 1]; uint8 until here, a quarter of the transfer.
 
-        With ``transform.batched`` a training batch has the keys of images alone: they are taken and transformed here.
         A batch of a loader that was made outside of a trainer is complete.
         """
         if isinstance(batch, dict):
             return batch
-        if isinstance(batch, ImageKeys):
-            return self._transformed(batch)
         image, label, index = batch
         image = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        return {"image": image, "label": label, "index": index}
-
-    def _transformed(self, keys: ImageKeys) -> dict[str, torch.Tensor]:
-        from datamodules.transforms.batched_augmentation import BatchedAugmentation  # of transform.batched alone
-
-        self._device_images = self._device_images.to(keys.row.device)
-        augmentation = BatchedAugmentation(self.expansion.transform, self.config.seed)
-        image = augmentation(self._device_images.take(keys.row), keys.epoch, keys.row, keys.copy)
-        batch = {"image": image.expand(-1, 3, -1, -1), "label": keys.label, "index": keys.row}
+        named = {"image": image, "label": label, "index": index}
         if self._upright is not None:
-            self._upright = self._upright.to(keys.row.device)
-            batch["upright"] = self._upright[keys.row]
-        return batch
-
-    @cached_property
-    def _device_images(self) -> DeviceImages:
-        return DeviceImages.load(self.images, self.plan.rows)
+            named["upright"] = self._upright.to(index.device)[index]
+        return named
 
     @cached_property
     def _upright(self) -> torch.Tensor | None:

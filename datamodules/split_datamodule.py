@@ -199,17 +199,14 @@ class SplitDataModule(LightningDataModule, ABC):
         workers = number_of_workers(loader, dataset)
         return WatchedLoader(
             dataset,
-            collate_fn=self._collate(whole_batch, trainer),
+            # A trainer that is running completes batches on its device.
+            collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),
             num_workers=workers,
             timeout=loader.timeout if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,
         )
-
-    def _collate(self, fetched: Callable[[Any], Any], trainer: Trainer | None) -> Callable[[Any], Any]:
-        """Return what makes a batch of what was ``fetched``: the whole of it, but for a trainer that is running."""
-        return fetched if is_running(trainer) else partial(_complete, self, fetched)
 
     def _present_world(self, trainer: Trainer | None) -> World:
         """The processes of a trainer, where it has several."""
@@ -294,5 +291,5 @@ def is_running(trainer: Trainer | None) -> bool:
     return trainer is not None and trainer.state.status == TrainerStatus.RUNNING
 
 
-def _complete(data: SplitDataModule, fetched: Callable[[Any], Any], items: Any) -> Any:
-    return data.on_after_batch_transfer(fetched(items), 0)
+def _complete(data: SplitDataModule, batch: Any) -> Any:
+    return data.on_after_batch_transfer(batch, 0)

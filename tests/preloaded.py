@@ -8,7 +8,6 @@ from tests.helpers.training import SMALL, composed
 
 # What commands import when they are called; for some an extra may be missing.
 MODULES = (
-    "datamodules.transforms.batched_augmentation",
     "karyocyte.workflows.explain.explain_runs",
     "karyocyte.workflows.explain.summary",
     "karyocyte.workflows.export.export_model",

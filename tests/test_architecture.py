@@ -45,10 +45,10 @@ COMMAND_LINE_LINES = 80
 LOADED_LINES = 18_773  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 36_017,
-    "lines of packages/cytogenetics": 10_266,
-    "lines of tests of the core": 26_949,
-    "lines of tests of packages/cytogenetics": 7_305,
+    "lines of the core and benchmarks": 35_670,
+    "lines of packages/cytogenetics": 10_228,
+    "lines of tests of the core": 26_745,
+    "lines of tests of packages/cytogenetics": 7_298,
 }
 COMPLEX_FUNCTIONS = (
     ROOT / "tests" / "complex_functions.txt"
@@ -93,6 +93,11 @@ def test_features_do_not_import_one_another_but_by_rule():
         if feature := feature_of(name):
             found |= {(feature, other) for other in map(feature_of, CODE.imports[name]) if other not in (feature, None)}
     assert found == FEATURES_THAT_MAY_IMPORT
+
+
+def test_one_module_alone_calls_the_library_of_transforms():
+    callers = [module.name for module in CODE.modules.values() if "albumentations" in imported(module)]
+    assert callers == ["datamodules.transforms.operations"]
 
 
 def test_what_is_imported_of_ours_exists():

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import albumentations as A
 import cv2
 import numpy as np
 import torch
@@ -13,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.speed.case import Case, Peer
 from datamodules.datasets import FolderDataModule
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.transforms.operations import turns
+from karyocyte.config.data import TransformConfig
 
 IMAGES = 2000
 SIDE = 450  # pixels of the files, as those of C-NMC
@@ -23,7 +24,7 @@ TRANSFORMS = {"as they are": "none", "flips and turns": "flips_rotations"}
 TURNS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
     partial(np.flip, axis=2),
     partial(np.flip, axis=1),
-    *(partial(np.rot90, k=turns, axes=(1, 2)) for turns in (1, 2, 3)),
+    *(partial(np.rot90, k=number, axes=(1, 2)) for number in (1, 2, 3)),
 )
 
 
@@ -75,16 +76,18 @@ class PlainDataset(Dataset[tuple[torch.Tensor, int]]):
     """Reads, resizes and augments each file in every epoch."""
 
     def __init__(self, files: list[str], turned: bool) -> None:
-        turns = [A.HorizontalFlip(p=0.2), A.VerticalFlip(p=0.2), A.RandomRotate90(p=0.6)]
         self.files = files
-        self.transform = A.Compose([A.Resize(SIZE, SIZE), A.OneOf(turns, p=0.8 * turned), A.ToTensorV2()])
+        self.turns = turns(TransformConfig(flips=turned, rotations=turned), 0.8)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
         image = cv2.cvtColor(cv2.imread(self.files[item]), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type] # None without a file
-        return self.transform(image=image)["image"], item
+        image = cv2.resize(image, (SIZE, SIZE))
+        for turn in self.turns:
+            image = turn(image=image)["image"]
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), item
 
 
 def _consume(loader: DataLoader[object]) -> None:

@@ -52,11 +52,6 @@ def extent_of(image: np.ndarray, threshold: int) -> Extent:
     return Extent(len(points), angle, (float(x), float(y)), float(height), float(width))
 
 
-def area_of(image: np.ndarray, threshold: int) -> int:
-    """Return the area of `extent_of` alone."""
-    return int(np.count_nonzero(_largest_patch(image, threshold)))
-
-
 def width_of(image: np.ndarray, threshold: int) -> float:
     """Measure the width of the chromosome of an image (uint8 RGB on black, shape (H, W, 3)) in pixels.
 
@@ -197,4 +192,4 @@ def area_in(image: np.ndarray, config: PrepareConfig) -> int:
     """Return the pixels of the chromosome of an image (uint8 RGB, shape (H, W, 3)) that is still to be prepared."""
     if config.background == "detect":
         image = on_black(image)
-    return area_of(image, config.crop_threshold)
+    return int(np.count_nonzero(_largest_patch(image, config.crop_threshold)))

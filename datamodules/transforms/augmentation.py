@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from datamodules.transforms.operations import AUGMENTATIONS, Transform, own_operation
-from datamodules.transforms.turns import RandomTurn
+from datamodules.transforms.operations import Pipeline, chosen_operations, turns
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
 
@@ -15,18 +14,18 @@ class Augmentation:
     have no upright position (paper 004, 3.1); for images that have one, switch the transforms off.
 
     Args:
-        config: Its turns, and the strengths of the `operations`.
+        config: Its turns, the strengths of the operations, and those of a user's own.
         seed: The run's seed.
     """
 
     def __init__(self, config: TransformConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
-        self._turn = RandomTurn(config.flips, config.rotations, config.probability)
+        operations = chosen_operations(config)
+        self.is_on = config.flips or config.rotations or bool(operations)
+        self._change = Pipeline([*turns(config, config.probability), *operations])
         # An added copy exists to differ from its original, so it is always turned.
-        self._turn_copy = RandomTurn(config.flips, config.rotations, 1.0)
-        self._operations = chosen_operations(config)
-        self.is_on = config.flips or config.rotations or bool(self._operations)
+        self._change_copy = Pipeline([*turns(config, 1.0), *operations])
 
     def __call__(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         """Return the transformed image, uint8, shape (H, W, 3), or (W, H, 3) after a quarter turn.
@@ -41,25 +40,6 @@ class Augmentation:
             return image
         if not self.config.each_epoch:
             epoch = 0
-        seed = derive_seed("augmentation", self.seed, epoch, row, copy) % 2**32
-        turn = self._turn
-        if copy:
-            turn = self._turn_copy
-        image = turn(image, seed)
-        for number, operation in enumerate(self._operations, 1):
-            # albumentations does not reseed by itself, and gives all transforms of a pipeline the same numbers.
-            operation.set_random_seed((seed + number) % 2**32)
-            image = operation(image=image)["image"]
-        return image
-
-
-def chosen_operations(config: TransformConfig) -> list[Transform]:
-    """Return the operations that have a strength, in their order, and after them those of a user's own."""
-    operations = []
-    for operation in AUGMENTATIONS.values():
-        strengths = [getattr(config, key) for key in operation.keys]
-        if any(strengths):
-            operations.append(operation.build(*strengths))
-    for name, entry in config.extra.items():
-        operations.append(own_operation(name, entry))
-    return operations
+        seed = derive_seed("augmentation", self.seed, epoch, row, copy)
+        change = self._change_copy if copy else self._change
+        return np.asarray(change(seed, image)["image"])

@@ -111,12 +111,6 @@ class BalanceConfig(StrictModel, defaults="balance/none"):
     name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
 
 
-BATCHED = ("mirror", "rotate", "stretch", "shift", "brightness", "gamma")  # with and without batched=true
-# How and to which images transforms are applied, beside the keys that are checked by themselves.
-NO_TRANSFORMS = ("probability", "apply_to", "each_epoch", "batched")
-ONLY_BATCHED = ("bend", "scale", "uneven", "sharpness")
-
-
 class TransformConfig(StrictModel, defaults="transform/none"):
     """The random transforms of training images; ``extra`` names further ones."""
 
@@ -133,30 +127,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     gamma: Strength = FROM_YAML
     noise: Strength = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
-    batched: bool = FROM_YAML
-    bend: Strength = FROM_YAML
-    scale: Strength = FROM_YAML
-    uneven: Strength = FROM_YAML
-    sharpness: Annotated[float, Field(ge=0.0)] = FROM_YAML
     extra: Extensions = FROM_YAML
-
-    @model_validator(mode="after")
-    def _batched_or_not(self) -> "TransformConfig":
-        if not self.batched:
-            absent = [key for key in ONLY_BATCHED if getattr(self, key)]
-            if absent:
-                raise ValueError(f"{', '.join(absent)}: only with transform.batched=true: set it, or remove this")
-            return self
-        # All keys are in every configuration: only what is switched on contradicts.
-        others = self.model_dump(exclude={*BATCHED, *ONLY_BATCHED, *NO_TRANSFORMS})
-        absent = [key for key, value in others.items() if value]
-        if self.apply_to != "all":
-            absent.append(f"apply_to={self.apply_to}")
-        if absent:
-            raise ValueError(
-                f"{', '.join(absent)}: not with transform.batched=true: remove it, or set transform.batched=false"
-            )
-        return self
 
 
 class LoaderConfig(StrictModel, defaults="train:loader"):

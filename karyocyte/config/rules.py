@@ -8,7 +8,7 @@ from karyocyte.config.schema import Config, TrainingConfig
 from karyocyte.config.sources import settings_of
 
 # Transforms that move a chromosome to another place.
-MOVING = ("flips", "rotations", "mirror", "rotate", "bend", "uneven", "stretch", "shift", "scale")
+MOVING = ("flips", "rotations", "mirror", "rotate", "stretch", "shift")
 TURNED_COPIES = ("paper", "hem_all")  # ways to balance that add turned copies
 DATA_DIR_HINT = (
     "set data_dir=<folder or zip> or KARYOCYTE_DATA_DIR, or try `python train.py +profile=demo`, which needs no data"
@@ -57,9 +57,6 @@ def _check_classifier(config: Config) -> None:
         raise UserError(
             "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
         )
-    if config.transform.batched and config.prepare.augment_at is not None:
-        resized = f"prepare.augment_at={config.prepare.augment_at}"
-        raise UserError(f"{resized} resizes images after their transforms: set it to null or `transform.batched=false`")
     if config.head.orientation:
         _check_orientation(config)
 

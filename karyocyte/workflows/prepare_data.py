@@ -146,7 +146,7 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
 
     ``sizes.csv`` counts the images by the size that the crop leaves, see ``crop_sizes``, where there is a crop.
     ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
-    ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them, unless of a whole batch.
+    ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them.
 
     Returns:
         The files.
@@ -154,7 +154,7 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
     prepared = prepared_images(manifest, config.prepare, Path(config.cache_dir))
     augmentation = Augmentation(config.transform, config.seed)
     strips: dict[str, dict[str, list[Example]]] = {"preparation": {}, "CLAHE": {}}
-    if augmentation.is_on and not config.transform.batched:
+    if augmentation.is_on:
         strips["augmentation"] = {}
     for row in manifest.frame["label"].drop_duplicates().index[:CLASSES]:
         heading = f"{manifest.frame['label'][row]}: {manifest.frame['image_id'][row]}"

@@ -145,10 +145,9 @@ def test_setup_needs_no_order_and_runs_once(tmp_path):
     assert len(data.images) == 40
 
 
-@pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize("workers", [0, 1])
-def test_outside_a_trainer_a_batch_is_what_the_model_is_given_within(tmp_path, batched, workers):
-    words = {"transform": {"batched": batched, "rotate": 20.0}, "balance": "none", "batch_size": 4, "workers": workers}
+def test_outside_a_trainer_a_batch_is_what_the_model_is_given_within(tmp_path, workers):
+    words = {"transform": {"rotate": 20.0}, "balance": "none", "batch_size": 4, "workers": workers}
     data = drawn_cells(tmp_path, **words)
     given = []
 

@@ -11,9 +11,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.distributed import World
 from karyocyte.runs.run import Run
 from tests.helpers.images import write_image
-from tests.helpers.training import DRAWN, small_config
-
-CHROMOSOMES = ["data=synthetic_chromosomes", "data.cells=12", "data.cases=12", "split.folds=3", "head.logits=null"]
+from tests.helpers.training import small_config
 
 
 def prepared(config) -> ImageDataModule:
@@ -64,39 +62,6 @@ def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
     assert len(shared) == 24
     assert second.keys() == shared.keys()
     assert all(torch.equal(second[row], shared[row]) for row in second)
-
-
-def batched_epoch(data: ImageDataModule, number: int, first: int = 0) -> list[dict[str, torch.Tensor]]:
-    """The batches of one epoch from one of them on, as the model gets them."""
-    data._position = lambda: (number, first)
-    return list(data.train_dataloader())
-
-
-def test_batched_transforms_depend_on_the_epoch_and_not_on_where_it_is_resumed(tmp_path):
-    words = ["transform=chromosomes", "transform.batched=true", "transform.uneven=0.1"]
-    data = prepared(small_config(tmp_path, *words))
-    first, second = batched_epoch(data, 0), batched_epoch(data, 1)
-    resumed = batched_epoch(prepared(small_config(tmp_path, *words, "loader.workers=2")), 1, first=2)
-    assert len(resumed) == len(second) - 2
-    for batch, again in zip(second[2:], resumed, strict=True):
-        assert batch.keys() == again.keys()
-        assert all(torch.equal(batch[name], again[name]) for name in batch)
-    images = [torch.cat([batch["image"] for batch in batches]) for batches in (first, second)]
-    order = [torch.cat([batch["index"] for batch in batches]).argsort() for batches in (first, second)]
-    assert (images[0][order[0]] != images[1][order[1]]).flatten(1).any(1).all()
-
-
-@pytest.mark.parametrize(("words", "channels"), [(DRAWN, 3), (CHROMOSOMES, 1)], ids=["colour", "gray"])
-def test_batched_images_without_strengths_are_the_prepared_ones(tmp_path, words, channels):
-    data = prepared(small_config(tmp_path, "transform.batched=true", data=words))
-    batches = batched_epoch(data, 0)
-    assert data._device_images.pixels.shape[1] == channels
-    served = torch.cat([batch["index"] for batch in batches]).tolist()
-    assert len(set(served)) == len(served)
-    for batch in batches:
-        for image, label, row in zip(batch["image"], batch["label"], batch["index"], strict=True):
-            assert np.array_equal(image.numpy().transpose(1, 2, 0), data.images[int(row)].astype(np.float32) / 255)
-            assert label == data.labels[row]
 
 
 def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_path):

@@ -21,7 +21,7 @@ IGNORED = """name recipe protocol split seed resume evaluation logger loader dat
     cache_dir cache_features follow_links alike_names data.on_broken data.file data.group_column model.weights
     callbacks.checkpoint trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
     trainer.channels_last trainer.accumulate_grad_batches trainer.enable_progress_bar trainer.deterministic
-    trainer.benchmark transform.batched"""
+    trainer.benchmark"""
 FACTORS = ("loader.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
 
 

@@ -90,7 +90,7 @@ def test_cells_that_are_not_whole_are_not_used(folder):
 
 @pytest.mark.parametrize("upright", [True, False])
 def test_a_batch_says_which_images_are_surely_upright(folder, upright):
-    data = data_of(folder, "transform.batched=true", upright=upright)
+    data = data_of(folder, upright=upright)
     data._position = lambda: (0, 0)
     batch = next(iter(data.train_dataloader()))
     if upright:

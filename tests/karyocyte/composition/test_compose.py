@@ -35,8 +35,6 @@ def error_of(config) -> str:
         ("prepare={fit: frame, frame: 0}", "frame"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
-        ("transform={batched: true, noise: 0.1}", "noise"),
-        ("transform.uneven=0.1", "uneven"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(override, words):
@@ -74,10 +72,6 @@ UPRIGHT = ["data=chromosomes", "head.orientation=true"]
         ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
         ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
         (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
-        (
-            ["transform=chromosomes", "balance=none", "transform.batched=true", "prepare.augment_at=300"],
-            "augment_at=300",
-        ),
     ],
 )
 def test_values_that_contradict_one_another_are_named(overrides, named):

@@ -69,6 +69,10 @@ def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(r
     assert capsys.readouterr().out.count(f"cannot be written to: {own} is used instead") == 1
     home = small_config(tmp_path).model_dump() | {"cache_dir": "~/cache"}
     assert Config.model_validate(home).cache_dir == str(Path.home() / "cache")
+    run.write_raw_config({key: value for key, value in run.raw_config.items() if key != "seed"})
+    with pytest.raises(UserError, match=r"config.yaml has no seed"):
+        _ = run.config
+    run.write_config(config)
     run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
     run.write_raw_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
     with pytest.raises(UserError, match=r"trainer\.mystery.*0123456789ab"):

@@ -1,14 +1,12 @@
 """Random transforms of pictures with boxes, and of their light alone: pure functions of (seed, epoch, picture)."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
 
 from cytogenetics.metaphases.data.cut_out import cut_out
-from datamodules.transforms.augmentation import chosen_operations
+from datamodules.transforms.operations import Pipeline, chosen_operations, moves_pixels, orientations
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
@@ -27,26 +25,16 @@ class BoxAugmentation:
         config: Its turns, and the strengths of the operations.
         seed: The run's seed.
         scale: Pixels of the pictures that are transformed per pixel of their files.
-
-    Raises:
-        UserError: ``config.batched`` is true.
     """
 
     def __init__(self, config: TransformConfig, seed: int, scale: float) -> None:
-        if config.batched:
-            raise UserError("transform.batched=true does not transform boxes: set transform=metaphases")
         self.each_epoch = config.each_epoch
         self.seed = derive_seed("boxes", seed)
         self.margin = np.float32(MARGIN * scale) * np.array([-1, -1, 1, 1], np.float32)
         operations = chosen_operations(config)
-        self.by_outlines = any(isinstance(step, A.DualTransform) for step in operations)
-        marks: dict[str, Any] = {"keypoint_params": A.KeypointParams("xy", remove_invisible=False)}
-        if not self.by_outlines:
-            boxes = A.BboxParams("pascal_voc", label_fields=["labels"], clip=True, min_visibility=VISIBLE)
-            marks = {"bbox_params": boxes}
-        self._steps: list[Any] = []
-        for step in [*_turns(config), *operations]:
-            self._steps.append(A.Compose([step], **marks) if isinstance(step, A.DualTransform) else step)
+        self.by_outlines = any(map(moves_pixels, operations))
+        steps = [*orientations(config), *operations]
+        self._change = Pipeline(steps, boxes=None if self.by_outlines else VISIBLE, points=self.by_outlines)
 
     def __call__(
         self, image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, epoch: int, row: int
@@ -62,26 +50,16 @@ class BoxAugmentation:
         """
         seed = derive_seed("picture", self.seed, epoch * self.each_epoch, row)
         if not self.by_outlines:
-            done = self._transformed({"image": image, "bboxes": boxes, "labels": labels}, seed)
+            done = self._change(seed, image, bboxes=boxes, labels=labels)
             boxes = np.asarray(done["bboxes"], np.float32).reshape(-1, 4)
             return done["image"], boxes, np.asarray(done["labels"], np.int64)
         outlines = _outlines(image, boxes, boxes - self.margin)
         points = np.concatenate([np.zeros((0, 2)), *outlines]) - 0.5  # albumentations counts from the middle of a pixel
-        done = self._transformed({"image": image, "keypoints": points}, seed)
+        done = self._change(seed, image, keypoints=points)
         ends = np.cumsum([len(outline) for outline in outlines])[:-1]
         moved = [(one.min(axis=0), one.max(axis=0)) for one in np.split(done["keypoints"] + 0.5, ends) if len(one)]
         boxes = np.array(moved, np.float32).reshape(-1, 4) + self.margin
         return done["image"], *_visible(boxes, labels, done["image"].shape)
-
-    def _transformed(self, done: dict[str, Any], seed: int) -> dict[str, Any]:
-        """Return a picture and what marks its boxes, transformed."""
-        for number, step in enumerate(self._steps):
-            step.set_random_seed((seed + number) % 2**32)
-            if isinstance(step, A.Compose):
-                done = step(**done)
-            else:  # changes the light
-                done["image"] = step(image=done["image"])["image"]
-        return done
 
 
 def _outlines(image: np.ndarray, boxes: np.ndarray, inner: np.ndarray) -> list[np.ndarray]:
@@ -107,29 +85,13 @@ def _visible(boxes: np.ndarray, labels: np.ndarray, shape: Sequence[int]) -> tup
     return inside[seen], labels[seen]
 
 
-def _turns(config: TransformConfig) -> list[Any]:
-    if config.flips and config.rotations:
-        return [A.D4(p=config.probability)]
-    if config.rotations:
-        return [A.RandomRotate90(p=config.probability)]
-    return [A.HorizontalFlip(p=config.probability), A.VerticalFlip(p=config.probability)] * config.flips
-
-
-def light_operations(light: TransformConfig | None) -> list[Any]:
-    """Return the operations of ``transform``; none without it.
+def changes_of_light(light: TransformConfig | None) -> Pipeline:
+    """Return the operations of ``transform``, which change the light of a picture; none without it.
 
     Raises:
         UserError: One moves pixels.
     """
-    operations: list[Any] = chosen_operations(light) if light else []
-    if light and (light.flips or light.rotations or any(isinstance(step, A.DualTransform) for step in operations)):
+    operations = chosen_operations(light) if light else []
+    if light and (light.flips or light.rotations or any(map(moves_pixels, operations))):
         raise UserError("masks and boxes are not moved: of transform, only brightness, gamma, noise and blur count")
-    return operations
-
-
-def change_light(picture: np.ndarray, operations: list[Any], seed: int) -> np.ndarray:
-    """Return a picture, uint8 gray, shape (H, W), in another light."""
-    for number, step in enumerate(operations):
-        step.set_random_seed((seed + number) % 2**32)
-        picture = step(image=picture)["image"]
-    return picture
+    return Pipeline(operations)

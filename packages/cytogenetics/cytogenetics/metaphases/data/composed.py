@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cytogenetics.metaphases.data.augmentation import change_light, light_operations
+from cytogenetics.metaphases.data.augmentation import changes_of_light
 from cytogenetics.metaphases.data.cut_out import crop_boxes, cut_out, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.synthesis.metaphase import Chromosome
@@ -56,7 +56,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         self.rows = rows
         self.seed = derive_seed("composed", seed)
         self.each_epoch = light is None or light.each_epoch
-        self.light = light_operations(light)
+        self.light = changes_of_light(light)
         self.chromosomes = _free_chromosomes(manifest, rows)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         chosen = [self.chromosomes[number] for number in rng.integers(len(self.chromosomes), size=len(layout))]
         composed = compose_metaphase(chosen, rng, boxes=layout)
         picture = network_picture(np.repeat(composed.pixels[..., None], 3, axis=2), 1.0)
-        picture = change_light(picture, self.light, seed)
+        picture = self.light(seed, picture)["image"]
         crops = crop_boxes(picture, np.array([one.box for one in composed.chromosomes]))
         placed = composed.chromosomes
         return crops.images, crops.masks([one.mask for one in placed], [one.corner for one in placed])

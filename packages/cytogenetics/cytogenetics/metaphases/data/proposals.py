@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from cytogenetics.config.networks import REFINED_SIDE as SIDE
 from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
-from cytogenetics.metaphases.data.augmentation import change_light, light_operations
+from cytogenetics.metaphases.data.augmentation import changes_of_light
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.refiner import UNIT
@@ -146,7 +146,7 @@ class Proposals(Dataset[dict[str, Any]]):
         self.seed = derive_seed("proposals", data.config.seed)
         self.trains = light is not None
         self.each_epoch = light is None or light.each_epoch
-        self.light = light_operations(light)
+        self.light = changes_of_light(light)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,7 +169,7 @@ class Proposals(Dataset[dict[str, Any]]):
             boxes, wrong = training_boxes(self.proposals[row], true, rng)
             chosen = np.flatnonzero(wrong | _instructive(boxes, true) | (rng.random(len(boxes)) < EASY))
             scores = np.zeros(len(boxes), np.float32)
-            picture = change_light(picture, self.light, seed)
+            picture = self.light(seed, picture)["image"]
         shown = proposal_images(picture, boxes, chosen)
         aims = Aims.of(boxes, true)
         offsets = (aims.boxes - boxes)[chosen] / (shown.sides[:, None] * UNIT)

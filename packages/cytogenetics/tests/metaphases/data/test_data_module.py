@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 from cytogenetics.metaphases.data.augmentation import BoxAugmentation
 from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
-from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 from karyocyte.config.defaults import composition
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases, write_voc
@@ -155,12 +154,6 @@ def test_the_box_of_a_turned_chromosome_fits_its_outline():
         x_now, y_now, width_now, height_now = cv2.boundingRect((picture > 100).astype(np.uint8))
         fitting = np.array([x_now, y_now, x_now + width_now, y_now + height_now]) + margin
         assert np.abs(moved - fitting).max() < 3.5
-
-
-def test_batched_transforms_are_refused():
-    config = TransformConfig(**{**composition("transform=none", primary="detector").transform, "batched": True})
-    with pytest.raises(UserError, match="transform.batched=true does not transform boxes"):
-        BoxAugmentation(config, 0, 1.0)
 
 
 def test_boxes_are_scaled_as_exactly_as_pictures():
