@@ -16,6 +16,14 @@ from karyocyte.common.text import one_line
 TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
+# Errors that concern no file of the program's own, and what helps.
+OF_NO_FILE = {
+    errno.ENOSPC: "",
+    errno.EDQUOT: "",
+    errno.EFBIG: ": raise the limit, ulimit -f unlimited",
+    errno.EMFILE: ": raise the limit, ulimit -n 1024",
+}
+
 console = Console(highlight=False)
 
 
@@ -25,9 +33,10 @@ def files_explained() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.filename is None and error.errno not in OF_NO_FILE:
             raise
-        raise UserError(f"{error.filename or 'the disk'}: {error.strerror}") from error
+        remedy = OF_NO_FILE.get(error.errno or 0, "")
+        raise UserError(f"{error.filename or 'the disk'}: {os.strerror(error.errno or 0)}{remedy}") from error
 
 
 @contextmanager

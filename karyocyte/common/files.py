@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Content = TypeVar("Content")
 DEEPEST = 100  # lists and mappings within one another
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: a sweep has hundreds of runs
-DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # or a limit of the user is reached
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # as mkstemp names files
 LONGEST_STEM = 200  # bytes: file systems allow names of 255
 
