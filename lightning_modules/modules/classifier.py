@@ -8,12 +8,15 @@ from typing import Any, Self
 
 import torch
 from pydantic_core import to_jsonable_python
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from torchmetrics import MetricCollection
 
+from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.task import Task
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
@@ -44,6 +47,7 @@ class Hyperparameters:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     lr: float
+    task: dict[str, Any] | None = None  # `Task`: classes and preparation of the images that it was fitted to
 
     @property
     def facts(self) -> ModelFacts:
@@ -74,6 +78,11 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
     All parameters train until ``configure_stage`` is called.
+
+    A fit writes the classes and the preparation of a data module's images into the classifier (``task``) and so into
+    its checkpoints. A later fit, validation, test or prediction compares its data module with them: it numbers the
+    classes as the classifier does, or is refused. Loaders without a data module have no names to compare: number their
+    labels as the classifier was trained.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
@@ -137,6 +146,51 @@ class Classifier(ClassifierNetwork, StagedModule):
         model = cls.from_parameters(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)
+
+    @property
+    def task(self) -> Task | None:
+        """The classes and the preparation of the images that it was fitted to; None where no data module said them."""
+        saved = self.hparams.get("task")
+        return Task.of_values(saved) if saved else None
+
+    @task.setter
+    def task(self, task: Task) -> None:
+        self.hparams["task"] = to_jsonable_python(asdict(task))
+
+    def setup(self, stage: str) -> None:
+        """Compare the images of a data module with the task, before their first batch."""
+        if self.trainer.ckpt_path is None:  # else the task is that of the checkpoint
+            self._meet_images()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the task with the weights that a trainer loads, and compare the images with it."""
+        saved = checkpoint.get("hyper_parameters", {}).get("task")
+        if saved:
+            self.task = Task.of_values(saved)
+        self._meet_images()
+
+    def _meet_images(self) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(data, "data", data)  # of features, or of some rows
+        if not hasattr(data, "number_as"):
+            return
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._take_task(data.task)
+        elif self.task is None:
+            warn_once(f"the classifier does not know its classes: they are taken for {', '.join(data.task.classes)}")
+        else:
+            self.task.check_evaluation(data.task)
+            data.number_as(self.task.classes)
+
+    def _take_task(self, task: Task) -> None:
+        """Note what this fit is of."""
+        if self.task is not None:
+            self.task.check_training(task)
+        elif len(task.classes) != self.num_classes:
+            count = len(task.classes)
+            found = f"{count} classes ({', '.join(task.classes)})"
+            raise UserError(f"the images are of {found}, not of {self.num_classes}: set num_classes={count}")
+        self.task = task
 
     @contextmanager
     def on_features(self) -> Iterator[None]:
