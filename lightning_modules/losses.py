@@ -97,7 +97,7 @@ def with_class_weights(config: LossConfig, classes: Sequence[str], labels: np.nd
     if weights == "balanced":
         counts = np.bincount(labels, minlength=len(classes))
         if not counts.all():
-            raise UserError(f"loss.class_weights=balanced: no image of {classes[counts.argmin()]} trains: give a list")
+            raise UserError(f"loss.class_weights=balanced: no image of {classes[int(counts.argmin())]} trains: give a list")
         weights = tuple((len(labels) / (len(classes) * counts)).tolist())
     if weights is not None and len(weights) != len(classes):
         raise UserError(

@@ -24,7 +24,7 @@ UNHASHED: Any = {
     "callbacks": {"checkpoint"},
 }
 # Keys that are newer than many runs, with values that change nothing: those runs stay where they are.
-LATER = {
+LATER: dict[str, list[tuple[str, Any]]] = {
     "loss": [("class_weights", None)],
     "head": [("start", "kept")],
     "pretrained": [("mean", None), ("std", None)],

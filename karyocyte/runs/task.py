@@ -1,9 +1,7 @@
 """The task of a classifier: what its outputs mean, and how its images are prepared. Weights and results carry it."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from pydantic import TypeAdapter
+from typing import Protocol
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
@@ -43,15 +41,6 @@ class Task:
     classes: tuple[str, ...]
     positive_class: str | None
     prepare: PrepareConfig
-
-    @classmethod
-    def of_values(cls, values: Any) -> "Task":
-        """Return the task that plain values, those of a checkpoint, describe."""
-        return TypeAdapter(cls).validate_python(values)
-
-    def check_training(self, images: "Task") -> None:
-        """Refuse to train a classifier of this task on images of other classes; their preparation may be another."""
-        check_same_classes("the classifier", self, "these images", images, "train a classifier of their own on them")
 
     def check_evaluation(self, images: "Task") -> None:
         """Refuse images that this task's classifier cannot be evaluated on; of several classes some may be missing.

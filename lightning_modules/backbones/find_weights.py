@@ -31,7 +31,6 @@ from lightning_modules.support.checkpoint_io import is_whole
 from lightning_modules.support.compat import timm_folder_config
 
 OWN_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-OTHER_SUFFIXES = (".h5", ".keras", ".npz", ".onnx")
 WRAPPERS = ("module.", "model.", "backbone.")  # before the names of weights that were saved within another module
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
@@ -76,7 +75,7 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
         return _in_folder(weights, _repository_folder(weights, folders), model.name)
     if weights.endswith(OWN_SUFFIXES):
         return _own_file(model.name, Path(weights).expanduser())
-    if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
+    if "/" in weights or weights.endswith((".h5", ".keras", ".npz", ".onnx")):
         forms = f"or as {CONFIG} and {WEIGHTS} in a folder, weights={LOCAL}<folder>"
         raise UserError(f"weights={weights}: save the weights as .safetensors or .pth, {forms}")
     weights = weights_name(weights, model.name)

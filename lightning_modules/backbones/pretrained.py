@@ -64,8 +64,9 @@ def build_pretrained(
     """
     if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        mean, std = image_scale(backbone.module)
-        return backbone, WeightsInfo(pretrained.mean or mean, pretrained.std or std, None, False, model.args)
+        usual_mean, usual_std = image_scale(backbone.module)
+        scale = pretrained.mean or usual_mean, pretrained.std or usual_std
+        return backbone, WeightsInfo(*scale, None, False, model.args)
     from lightning_modules.backbones.find_weights import find_weights, load_file  # here: it needs the hub's client
 
     found = find_weights(model, weights, folders)
@@ -78,8 +79,8 @@ def build_pretrained(
         with _complete_loading(weights):
             network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.config)
         backbone = finish_backbone(network, model.cut, input_size)
-    mean, std = found.scale or (None, None)
-    mean, std = pretrained.mean or mean, pretrained.std or std
+    known = found.scale or (None, None)
+    mean, std = pretrained.mean or known[0], pretrained.std or known[1]
     if mean is None or std is None:
         remedy = "add pretrained.mean=[R,G,B] and pretrained.std=[R,G,B], of images in [0, 1]"
         raise UserError(f"weights={weights}: nothing says the scale of the images that it was trained with: {remedy}")

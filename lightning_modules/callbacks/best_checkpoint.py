@@ -27,40 +27,35 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning swaps the weights back before it saves, and asks no averaging callback for a checkpoint of weights only.
 
-    Attributes:
-        checked: The callbacks of users, by their names, after which the weights are compared with the validated ones.
+    ``checked`` names users' callbacks, which may leave other weights than those that were validated: this is an error.
     """
 
     checked = ""
     _validated: dict[str, torch.Tensor] | None = None
 
     def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
-        """Keep what is validated, where users' callbacks may change it."""
+        """Keep what is validated."""
         if self.checked and self._validated is None:
             self._validated = {name: value.clone() for name, value in pl_module.state_dict().items()}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the weights that were validated."""
         with averaged_weights(trainer, pl_module):
-            self._check(pl_module)
+            self.on_fit_end(trainer, pl_module)
             super().on_validation_end(trainer, pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, *batch: Any) -> None:
-        """Forget what was validated before the training goes on."""
+        """Forget what was validated before."""
         self._validated = None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check that nothing has changed the weights since their last validation."""
-        self._check(pl_module)
-
-    def _check(self, pl_module: LightningModule) -> None:
-        for name, value in pl_module.state_dict().items():
-            if self._validated and not torch.equal(value, self._validated[name].to(value.device)):
-                raise UserError(
-                    f"callbacks.extra: {self.checked}: it leaves other weights than those that were validated, which "
-                    "would be evaluated: derive it from pytorch_lightning.callbacks.WeightAveraging, or set "
-                    "callbacks.averaging.enabled=true in its place"
-                )
+        """Compare the weights with the validated ones."""
+        state = pl_module.state_dict()
+        if any(not torch.equal(state[name], value) for name, value in (self._validated or {}).items()):
+            remedy = (
+                "derive it from pytorch_lightning.callbacks.WeightAveraging, or set callbacks.averaging.enabled=true"
+            )
+            raise UserError(f"callbacks.extra: {self.checked} leaves other weights than were validated: {remedy}")
 
 
 @contextmanager

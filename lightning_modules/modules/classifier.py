@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
@@ -16,7 +17,7 @@ from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.task import Task
+from karyocyte.runs.task import Task, check_same_classes
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
@@ -81,8 +82,8 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     A fit writes the classes and the preparation of a data module's images into the classifier (``task``) and so into
     its checkpoints. A later fit, validation, test or prediction compares its data module with them: it numbers the
-    classes as the classifier does, or is refused. Loaders without a data module have no names to compare: number their
-    labels as the classifier was trained.
+    classes as the classifier does, or is refused. Loaders without a data module, and data modules of others, have no
+    names to compare: number their labels as the classifier was trained.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
@@ -151,11 +152,7 @@ class Classifier(ClassifierNetwork, StagedModule):
     def task(self) -> Task | None:
         """The classes and the preparation of the images that it was fitted to; None where no data module said them."""
         saved = self.hparams.get("task")
-        return Task.of_values(saved) if saved else None
-
-    @task.setter
-    def task(self, task: Task) -> None:
-        self.hparams["task"] = to_jsonable_python(asdict(task))
+        return TypeAdapter(Task).validate_python(saved) if saved else None
 
     def setup(self, stage: str) -> None:
         """Compare the images of a data module with the task, before their first batch."""
@@ -164,9 +161,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the task with the weights that a trainer loads, and compare the images with it."""
-        saved = checkpoint.get("hyper_parameters", {}).get("task")
-        if saved:
-            self.task = Task.of_values(saved)
+        self.hparams["task"] = checkpoint.get("hyper_parameters", {}).get("task")
         self._meet_images()
 
     def _meet_images(self) -> None:
@@ -174,23 +169,19 @@ class Classifier(ClassifierNetwork, StagedModule):
         data = getattr(data, "data", data)  # of features, or of some rows
         if not hasattr(data, "number_as"):
             return
+        task, images = self.task, data.task
         if self.trainer.state.fn == TrainerFn.FITTING:
-            self._take_task(data.task)
-        elif self.task is None:
-            warn_once(f"the classifier does not know its classes: they are taken for {', '.join(data.task.classes)}")
+            if task is not None:
+                check_same_classes("the classifier", task, "these images", images, "train another one on them")
+            elif len(images.classes) != self.num_classes:
+                found = f"{', '.join(images.classes)}: set num_classes={len(images.classes)}"
+                raise UserError(f"the classifier has {self.num_classes} classes, the images are of {found}")
+            self.hparams["task"] = to_jsonable_python(asdict(images))
+        elif task is None:
+            warn_once(f"the classifier does not know its classes: they are taken for {', '.join(images.classes)}")
         else:
-            self.task.check_evaluation(data.task)
-            data.number_as(self.task.classes)
-
-    def _take_task(self, task: Task) -> None:
-        """Note what this fit is of."""
-        if self.task is not None:
-            self.task.check_training(task)
-        elif len(task.classes) != self.num_classes:
-            count = len(task.classes)
-            found = f"{count} classes ({', '.join(task.classes)})"
-            raise UserError(f"the images are of {found}, not of {self.num_classes}: set num_classes={count}")
-        self.task = task
+            task.check_evaluation(images)
+            data.number_as(task.classes)
 
     @contextmanager
     def on_features(self) -> Iterator[None]:

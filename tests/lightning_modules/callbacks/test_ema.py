@@ -33,7 +33,7 @@ class OwnAverage(Callback):
 @pytest.mark.parametrize("at_end", [False, True])
 def test_a_callback_that_leaves_other_weights_than_were_validated_is_refused(tmp_path, at_end):
     own = f"+callbacks.extra.own={{_target_: {OwnAverage.__module__}.OwnAverage, at_end: {at_end}}}"
-    with pytest.raises(UserError, match="callbacks.extra: own: it leaves other weights"):
+    with pytest.raises(UserError, match="callbacks.extra: own leaves other weights"):
         train(small_config(tmp_path, *NET, *WHOLE, "trainer.max_epochs=1", own), tmp_path / "run")
 
 
