@@ -97,7 +97,8 @@ def with_class_weights(config: LossConfig, classes: Sequence[str], labels: np.nd
     if weights == "balanced":
         counts = np.bincount(labels, minlength=len(classes))
         if not counts.all():
-            raise UserError(f"loss.class_weights=balanced: no image of {classes[int(counts.argmin())]} trains: give a list")
+            absent = classes[int(counts.argmin())]
+            raise UserError(f"loss.class_weights=balanced: no image of {absent} trains: give a list")
         weights = tuple((len(labels) / (len(classes) * counts)).tolist())
     if weights is not None and len(weights) != len(classes):
         raise UserError(
