@@ -57,14 +57,19 @@ def _check_classifier(config: Config) -> None:
         raise UserError(
             "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
         )
-    if config.loss.class_weights and config.balance.name != "none":
-        evened = f"balance={config.balance.name} evens the classes out already"
-        raise UserError(f"loss.class_weights: {evened}: set `balance=none`, or `loss.class_weights=null`")
     if config.transform.batched and config.prepare.augment_at is not None:
         resized = f"prepare.augment_at={config.prepare.augment_at}"
         raise UserError(f"{resized} resizes images after their transforms: set it to null or `transform.batched=false`")
+    _check_class_weights(config)
     if config.head.orientation:
         _check_orientation(config)
+
+
+def _check_class_weights(config: Config) -> None:
+    """The classes are evened out once."""
+    if config.loss.class_weights and config.balance.name != "none":
+        evened = f"balance={config.balance.name} evens the classes out already"
+        raise UserError(f"loss.class_weights: {evened}: set `balance=none`, or `loss.class_weights=null`")
 
 
 def _check_orientation(config: Config) -> None:

@@ -43,10 +43,15 @@ def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
         last = list(stages)[-1]
         head_lr = stages[last].head_lr if config.unfreeze.train else None  # the head alone trains at `lr`
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train, "head_lr": head_lr})
-    has_new_head = isinstance(config, Config) and config.head.start == "new"
-    if config.init_from and not has_new_head:
+    if _has_head(config):
         return {name: stage for name, stage in stages.items() if stage.train} or stages
     return stages
+
+
+def _has_head(config: TrainingConfig) -> bool:
+    """Whether the training begins with the head of another run."""
+    is_new = isinstance(config, Config) and config.head.start == "new"
+    return config.init_from is not None and not is_new
 
 
 def warnings_of_stages(config: TrainingConfig) -> list[str]:

@@ -6,7 +6,7 @@ cut there.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -205,7 +205,7 @@ def load_file(backbone: Backbone, path: Path, may_lack: bool = False) -> None:
     Raises:
         UserError: The file is not readable; a key is missing, surplus, of another shape, or not finite.
     """
-    state = _state_of(backbone.module, path)
+    state = _unwrapped(_state_of(path), backbone.module)
     try:
         missing, surplus = backbone.module.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -228,23 +228,24 @@ def load_file(backbone: Backbone, path: Path, may_lack: bool = False) -> None:
             raise UserError(f"weights={path}: infinite or undefined values in {key}: the file is damaged")
 
 
-def _state_of(network: nn.Module, path: Path) -> dict[str, torch.Tensor]:
-    """Read the weights of a network from a file, also from within a module that wraps it, whose others are left out."""
+def _state_of(path: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a file, by their names in it."""
     try:
         if is_zipfile(path) and not is_whole(path):
             raise BadZipFile("damaged")
-        state: dict[str, torch.Tensor] = load_state_dict(str(path), use_ema=False)
-        values = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+        state: dict[str, Any] = load_state_dict(str(path), use_ema=False)
+        return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
     except Exception as error:  # damaged bytes and objects of other classes raise errors of many kinds
         raise UserError(f"weights={path}: not a readable file of weights: {first_line(error)}") from error
+
+
+def _unwrapped(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights of a network without the modules that wrapped it, whose others are left out."""
     children = dict(network.named_children())
-    while wrapper := next((each for each in WRAPPERS if each[:-1] not in children and _has(values, each)), None):
-        values = {key.removeprefix(wrapper): value for key, value in values.items() if key.startswith(wrapper)}
-    return values
-
-
-def _has(state: Iterable[str], prefix: str) -> bool:
-    return any(key.startswith(prefix) for key in state)
+    for wrapper in WRAPPERS:
+        if wrapper[:-1] not in children and any(key.startswith(wrapper) for key in state):
+            state = {key.removeprefix(wrapper): value for key, value in state.items() if key.startswith(wrapper)}
+    return state
 
 
 def _child(key: str) -> str:
