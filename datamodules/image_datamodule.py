@@ -1,5 +1,6 @@
 """The images of a classifier: prepared once, balanced, augmented."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,7 @@ from datamodules.transforms.expansion import ExpandedImages, Expansion, unchange
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import Config
+from karyocyte.runs.task import Task
 
 
 class ImageDataModule(SplitDataModule):
@@ -63,8 +65,19 @@ class ImageDataModule(SplitDataModule):
     @cached_property
     def labels(self) -> np.ndarray:
         """The class index of every manifest row, int64, shape (images,); -1 where the label is unknown."""
-        codes = pd.Categorical(self.manifest.frame["label"], self.manifest.classes).codes
-        return np.asarray(codes, np.int64)
+        return self._numbered(self.manifest.classes)
+
+    def _numbered(self, classes: Sequence[str]) -> np.ndarray:
+        return np.asarray(pd.Categorical(self.manifest.frame["label"], classes).codes, np.int64)
+
+    @property
+    def task(self) -> Task:
+        """The classes, and how the images are prepared."""
+        return Task(self.manifest.classes, self.manifest.positive_class, self.prepare)
+
+    def number_as(self, classes: Sequence[str]) -> None:
+        """Give ``labels`` the numbers that a classifier of these classes has, until the next ``setup``."""
+        self.labels = self._numbered(classes)
 
     # Their preparation.
 
@@ -106,6 +119,7 @@ class ImageDataModule(SplitDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
+        self.number_as(self.manifest.classes)
         super().setup(stage)
         _ = self.prepare  # measures a frame
 

@@ -101,7 +101,8 @@ def test_paper_004_takes_the_real_weights(name):
     folder = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere")
     if not list(folder.glob("resnet50_v1.*.safetensors")):
         pytest.skip("KARYOCYTE_WEIGHTS_DIR has no weights of resnet50_v1")
-    words = [f"+experiment={name}", f"weights_dir={folder}"]
+    scale = ["pretrained.mean=[0.485,0.456,0.406]", "pretrained.std=[0.229,0.224,0.225]"]
+    words = [f"+experiment={name}", f"weights_dir={folder}", *scale]
     if "cut_block5" not in name:
         words += ["weights=resnet50_v1.pruned_in1k"]
     if "finetune" in name:

@@ -21,6 +21,16 @@ class KerasWeights:
     # whether the numbers in the names of layers give the order of timm's; otherwise that of the file does
     numbered: bool = True
 
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The mean of the channels of RGB images in [0, 1], by which Keras scales them."""
+        return (123.68 / 255, 116.779 / 255, 103.939 / 255) if self.caffe else (0.5, 0.5, 0.5)
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """The standard deviation, likewise."""
+        return (1 / 255, 1 / 255, 1 / 255) if self.caffe else (0.5, 0.5, 0.5)
+
 
 # By the network that takes them.
 KERAS = {

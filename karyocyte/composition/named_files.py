@@ -32,7 +32,7 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
     """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and the keys of runs name exists."""
     weights = str(composed.weights)
-    if weights.endswith(".safetensors") and not Path(weights).is_file():
+    if weights.endswith((".safetensors", ".pth", ".pt")) and not Path(weights).is_file():
         raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
     folder = weights.removeprefix("local-dir:")
     if folder != weights and not Path(folder).expanduser().is_dir():

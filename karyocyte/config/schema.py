@@ -26,9 +26,11 @@ class ModelConfig(StrictModel):
 
 
 class PretrainedConfig(StrictModel, defaults="train:pretrained"):
-    """How a weights file is used that ends before the network does."""
+    """How a weights file is used, and which scale of the images it takes."""
 
     missing: Literal["stop", "random"] = FROM_YAML
+    mean: tuple[float, float, float] | None = FROM_YAML
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = FROM_YAML
 
 
 class ClassConfig(StrictModel):
@@ -65,6 +67,7 @@ class HeadConfig(StrictModel, defaults="train:head"):
     layers: tuple[str | dict[str, Any], ...] = FROM_YAML
     logits: PositiveInt | None = FROM_YAML
     orientation: bool = FROM_YAML
+    start: Literal["kept", "new"] = FROM_YAML
 
 
 class OptimizerConfig(ClassConfig, defaults="optimizer/adam"):
@@ -86,7 +89,11 @@ class SchedulerConfig(ClassConfig, defaults="scheduler/none"):
 
 
 class LossConfig(ClassConfig, defaults="loss/cross_entropy"):
-    """The loss of training and validation."""
+    """The loss of training and validation; ``class_weights`` are of our cross-entropy."""
+
+    no_arguments = frozenset({"class_weights"})
+
+    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = FROM_YAML
 
 
 class StageConfig(StrictModel):

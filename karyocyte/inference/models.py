@@ -15,6 +15,7 @@ from karyocyte.runs.files import RunFile, RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
 from karyocyte.runs.run import Run, close_run
+from karyocyte.runs.task import check_same_classes
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -140,11 +141,7 @@ class RunsModel:
                 raise UserError(f"{folder} is named twice: name each member of the ensemble once")
             resolved.add(folder.resolve())
             Run.open_finished(folder)
-            if member.data.classes != first.data.classes:
-                raise UserError(
-                    f"{first.folder} has the classes {', '.join(first.data.classes)}, {folder} "
-                    f"{', '.join(member.data.classes)}: name runs of one task"
-                )
+            check_same_classes(str(first.folder), first.data, str(folder), member.data, "name runs of one task")
 
 
 class PortableNetworks:

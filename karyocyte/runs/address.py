@@ -23,6 +23,12 @@ UNHASHED: Any = {
     "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes"},
     "callbacks": {"checkpoint"},
 }
+# Keys that are newer than many runs, with values that change nothing: those runs stay where they are.
+LATER: dict[str, list[tuple[str, Any]]] = {
+    "loss": [("class_weights", None)],
+    "head": [("start", "kept")],
+    "pretrained": [("mean", None), ("std", None)],
+}
 
 
 def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> dict[str, Any]:
@@ -32,6 +38,9 @@ def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> d
     """
     settings = config.model_dump(mode="json", exclude=UNHASHED)
     settings["callbacks"]["extra"] = dict(config.callbacks.changing_entries)
+    for section, unset in LATER.items():
+        if section in settings:
+            settings[section] = {key: value for key, value in settings[section].items() if (key, value) not in unset}
     return {"config": _with_short_names(settings), "contents": contents, "processes": config.trainer.processes}
 
 
@@ -62,7 +71,7 @@ def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, A
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
     from karyocyte.config.schema import Config  # here: most commands read no configuration
 
-    balance = config.balance.name if isinstance(config, Config) else "none"
+    balanced = isinstance(config, Config) and (config.balance.name != "none" or config.loss.class_weights == "balanced")
     return {
         "name": config.name,
         "protocol": config.protocol,
@@ -73,5 +82,5 @@ def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, A
         "weights": config.weights,
         "monitor": config.callbacks.monitor,
         "revision": revision(),
-        "balanced": balance != "none",  # its probabilities assume classes of equal frequency
+        "balanced": balanced,  # its probabilities assume classes of equal frequency
     }

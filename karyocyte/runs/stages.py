@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import StageConfig, TrainerConfig, TrainingConfig
+from karyocyte.config.schema import Config, StageConfig, TrainerConfig, TrainingConfig
 from karyocyte.runs.run import Run
 
 
@@ -32,7 +32,7 @@ class Stage:
 
 
 def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
-    """Return the stages to train, in their order; ``init_from`` replaces those that train the head alone."""
+    """Return the stages to train, in their order; a head of ``init_from`` replaces those that train the head alone."""
     stages = {}
     for name, stage in config.unfreeze.stages.items():
         epochs = min(stage.max_epochs or config.trainer.max_epochs, config.trainer.max_epochs)
@@ -43,9 +43,15 @@ def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
         last = list(stages)[-1]
         head_lr = stages[last].head_lr if config.unfreeze.train else None  # the head alone trains at `lr`
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train, "head_lr": head_lr})
-    if config.init_from:
+    if _has_head(config):
         return {name: stage for name, stage in stages.items() if stage.train} or stages
     return stages
+
+
+def _has_head(config: TrainingConfig) -> bool:
+    """Whether the training begins with the head of another run."""
+    is_new = isinstance(config, Config) and config.head.start == "new"
+    return config.init_from is not None and not is_new
 
 
 def warnings_of_stages(config: TrainingConfig) -> list[str]:

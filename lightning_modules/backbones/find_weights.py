@@ -1,8 +1,8 @@
 """The file of weights that a name means: one of the user, in timm's form, of Keras, or on the hub.
 
-A file of one's own, ``name.safetensors``, has a side file ``name.safetensors.json`` that says what it holds. In the
-folder of such files (``weights_dir``) the name alone is enough. A file ``name.trunk_to_<module>.safetensors`` holds the
-network up to a module; the name means this file where the network is cut there.
+In the folder of files of one's own (``weights_dir``) the name alone is enough, without ``.safetensors``. A file
+``name.trunk_to_<module>.safetensors`` holds the network up to a module; the name means this file where the network is
+cut there.
 """
 
 import os
@@ -12,26 +12,27 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
-import safetensors.torch
 import timm
 import torch
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # documented, but not listed
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from timm.models import PretrainedCfg
+from timm.models import PretrainedCfg, load_state_dict
+from torch import nn
 
-from karyocyte.common.errors import UserError, first_fault, first_line
+from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.files import read_whole_json
 from karyocyte.common.keras import KERAS, check_keras, weights_name
-from karyocyte.config.base import StrictModel
 from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import Backbone, check_model_name
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
+from lightning_modules.support.checkpoint_io import is_whole
 from lightning_modules.support.compat import timm_folder_config
 
-OTHER_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx")
+OWN_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+WRAPPERS = ("module.", "model.", "backbone.")  # before the names of weights that were saved within another module
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
 CONFIG = "config.json"
@@ -39,31 +40,24 @@ WEIGHTS = "model.safetensors"
 PICKLE = "pytorch_model.bin"  # where timm looks next
 # Arguments in config.json that follow from other keys: from prepare.size and the head.
 OTHER_KEYS = ("img_size", "num_classes", "in_chans")
+Scale = tuple[tuple[float, ...], tuple[float, ...]]
 TIMEOUT_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
-
-
-class SideFile(StrictModel):
-    """What a weights file holds, and how images were scaled in training: mean and std of each channel, in [0, 1]."""
-
-    model: str  # timm's name of the network, which is built with ``timm_args``
-    timm_args: dict[str, Any]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    interpolation: str
-    input_size: tuple[int, int, int]  # (channels, height, width) of the images
-    covers: str  # which modules the file holds, for people
-    freeze_batchnorm: bool  # true where BatchNorm was folded into the convolutions: training must leave its statistics
-    source: str | None = None
-    licence: str | None = None
 
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """A file of weights: with a side file, or, where there are ``facts``, one that timm loads with these ``args``."""
+    """A file of weights, and what is known of it.
+
+    Attributes:
+        scale: Mean and standard deviation of the channels of the images that it takes; None where nothing says them.
+        args: timm's arguments of the network.
+        config: timm's facts, where timm loads the file.
+    """
 
     path: Path
-    facts: PretrainedCfg | None = None
+    scale: Scale | None
     args: dict[str, Any] = field(default_factory=dict)
+    config: PretrainedCfg | None = None
 
 
 def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> FoundWeights:
@@ -80,23 +74,22 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
         return _in_folder(weights, Path(weights.removeprefix(LOCAL)).expanduser(), model.name)
     if weights.startswith(HUB):
         return _in_folder(weights, _repository_folder(weights, folders), model.name)
-    if weights.endswith(".safetensors"):
-        return _checked_file(model, Path(weights).expanduser())
-    if weights.endswith(OTHER_SUFFIXES) or "/" in weights:
+    if weights.endswith(OWN_SUFFIXES):
+        return _own_file(model.name, Path(weights).expanduser())
+    if "/" in weights or weights.endswith((".h5", ".keras", ".npz", ".onnx")):
         forms = f"or as {CONFIG} and {WEIGHTS} in a folder, weights={LOCAL}<folder>"
-        raise UserError(
-            f"weights={weights}: save the weights as .safetensors, with their side file beside them, {forms}"
-        )
+        raise UserError(f"weights={weights}: save the weights as .safetensors or .pth, {forms}")
     weights = weights_name(weights, model.name)
     if folders.own:
         for name in (weights, f"{weights}.trunk_to_{model.cut}"):
             path = folders.own / f"{name}.safetensors"
             if path.is_file():
-                return _checked_file(model, path)
+                return _own_file(model.name, path)
     if model.name in KERAS and weights == KERAS[model.name].name:
         from lightning_modules.backbones.keras_weights import keras_weights  # reads HDF5 files, with h5py
 
-        return _checked_file(model, keras_weights(model.name, folders))
+        facts = KERAS[model.name]
+        return FoundWeights(keras_weights(model.name, folders), (facts.mean, facts.std), facts.args)
     return _of_tag(weights, check_tag(model.name, weights), folders)
 
 
@@ -111,16 +104,26 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
     if weights in tags and (config := timm.get_pretrained_cfg(weights)):
         return config
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
-    own = f"bring {weights}.safetensors and its side file to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
+    own = f"bring {weights}.safetensors to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
     others = "keras, random" if name in KERAS else "random"
-    raise UserError(f"weights={weights}: no such tag; {listed}; {own}; or {others}, or a .safetensors file")
+    raise UserError(f"weights={weights}: no such tag; {listed}; {own}; or {others}, or a file of weights")
 
 
-def _checked_file(model: ModelConfig, path: Path) -> FoundWeights:
-    side = read_side_file(path)
-    if side.model != model.name:
-        raise UserError(f"weights={path}: of {side.model} (its side file says), but model.name={model.name}")
-    return FoundWeights(path)
+def _own_file(network: str, path: Path) -> FoundWeights:
+    """Return a file of the user; one that is called like a tag of timm, or like Keras' weights, is of that kind.
+
+    Of others ``<file>.json`` may hold the ``mean`` and ``std`` of its images.
+    """
+    if not path.is_file():
+        raise UserError(f"weights={path}: no such file; give the path of a file of weights, or say weights=random")
+    name = path.stem.partition(".trunk_to_")[0]
+    config = timm.get_pretrained_cfg(name) if name in timm.list_models(f"{network}.*", pretrained=True) else None
+    args = KERAS[network].args if network in KERAS and name == KERAS[network].name else {}
+    if config:
+        return FoundWeights(path, (tuple(config.mean), tuple(config.std)), args)
+    beside = read_whole_json(path.with_name(f"{path.name}.json"))  # as whoever made the file may have noted it
+    scale = (tuple(beside["mean"]), tuple(beside["std"])) if {"mean", "std"} <= beside.keys() else None
+    return FoundWeights(path, scale, args)
 
 
 def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
@@ -141,7 +144,7 @@ def _in_folder(weights: str, folder: Path, model: str) -> FoundWeights:
         raise UserError(f"weights={weights}: {named}: set model.name={architecture}")
     for key in OTHER_KEYS:
         args.pop(key, None)
-    return FoundWeights(path, found, args)
+    return FoundWeights(path, (tuple(found.mean), tuple(found.std)), args, found)
 
 
 def _repository_folder(weights: str, folders: WeightsFolders) -> Path:
@@ -160,15 +163,16 @@ def _of_tag(weights: str, facts: PretrainedCfg, folders: WeightsFolders) -> Foun
     """Return the local file of a tag's weights; download it where no cache has it and the hub answers."""
     remedy = (
         "call scripts/prepare_data.py with --weights where there is internet and bring what it downloads there "
-        "(KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own with its side file, "
-        "weights=<file>.safetensors and <file>.safetensors.json, or train from weights=random"
+        "(KARYOCYTE_WEIGHTS_DIR, HF_HUB_CACHE), or bring a file of your own, weights=<file>.safetensors, or train "
+        "from weights=random"
     )
     if not facts.hf_hub_id:
         raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
     names = [facts.hf_hub_filename] if facts.hf_hub_filename else [WEIGHTS, PICKLE]
     path = _on_hub(weights, facts.hf_hub_id, names, folders, remedy)
     # The hub has the file in timm's own format even where its first source, at an address, was in another.
-    return FoundWeights(path, replace(facts, file=str(path), custom_load=False))
+    config = replace(facts, file=str(path), custom_load=False)
+    return FoundWeights(path, (tuple(facts.mean), tuple(facts.std)), config=config)
 
 
 def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFolders, remedy: str) -> Path:
@@ -201,54 +205,15 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
         raise UserError(f"{missing}, and {url} was not downloaded: {first_line(error)}; {remedy}") from error
 
 
-def read_side_file(path: Path) -> SideFile:
-    """Read the side file of the weights file ``path`` (``.json`` is added here).
-
-    Raises:
-        UserError: The weights file or the side file is missing, or the side file is not as it must be.
-    """
-    if not path.is_file():
-        raise UserError(f"weights={path}: no such file; give the path of a .safetensors file, or say weights=random")
-    side = Path(f"{path}.json")
-    if not side.is_file():
-        keys = ", ".join(SideFile.model_json_schema()["required"])
-        raise UserError(f"weights={path}: its side file {side} is missing; write it with the keys {keys}")
-    try:
-        return SideFile.model_validate_json(side.read_bytes())
-    except ValidationError as error:
-        raise UserError(f"{side}: {first_fault(error)}") from error
-
-
-def merge_arguments(user: dict[str, Any], side: SideFile, path: Path) -> dict[str, Any]:
-    """Join ``model.args`` with the arguments that the weights were trained with, without a classifier.
-
-    Raises:
-        UserError: Both name an argument with different values.
-    """
-    for key in user.keys() & side.timm_args.keys():
-        if user[key] != side.timm_args[key]:
-            raise UserError(
-                f"model.args.{key}={user[key]!r}, but {path}.json has timm_args.{key}={side.timm_args[key]!r}: "
-                "leave the first out"
-            )
-    merged = {**side.timm_args, **user}
-    if "num_classes" in merged:
-        merged["num_classes"] = 0
-    return merged
-
-
-def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = False) -> None:
+def load_file(backbone: Backbone, path: Path, may_lack: bool = False) -> None:
     """Load a weights file into a backbone; it may hold more below what the cut removed.
 
     Where it ``may_lack`` whole children of the network, these keep their random weights.
 
     Raises:
-        UserError: The file is not readable safetensors; a key is missing, surplus, of another shape, or not finite.
+        UserError: The file is not readable; a key is missing, surplus, of another shape, or not finite.
     """
-    try:
-        state = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"weights={path}: not a readable safetensors file: {first_line(error)}") from error
+    state = _unwrapped(_state_of(path), backbone.module)
     try:
         missing, surplus = backbone.module.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -259,15 +224,36 @@ def load_file(backbone: Backbone, path: Path, side: SideFile, may_lack: bool = F
         children = set(map(_child, state))
         missing = [key for key in missing if _child(key) in children]
     if missing:
+        covered = ", ".join(dict.fromkeys(map(_child, state))) or "nothing of the network"
         remedy = "set model.cut where the file ends, or pretrained.missing=random"
-        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {side.covers}: {remedy}")
+        raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {covered}: {remedy}")
     below_removed = tuple(f"{name}." for name in backbone.removed)
     surplus = [key for key in surplus if not key.startswith(below_removed)]
     if surplus:
-        raise UserError(f"weights={path}: {side.model} has no place for {_some(surplus)}: is it of another model?")
+        raise UserError(f"weights={path}: the network has no place for {_some(surplus)}: is it of another model?")
     for key, values in backbone.module.state_dict().items():
         if not torch.isfinite(values).all():
             raise UserError(f"weights={path}: infinite or undefined values in {key}: the file is damaged")
+
+
+def _state_of(path: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a file, by their names in it."""
+    try:
+        if is_zipfile(path) and not is_whole(path):
+            raise BadZipFile("damaged")
+        state: dict[str, Any] = load_state_dict(str(path), use_ema=False)
+        return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    except Exception as error:  # damaged bytes and objects of other classes raise errors of many kinds
+        raise UserError(f"weights={path}: not a readable file of weights: {first_line(error)}") from error
+
+
+def _unwrapped(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights of a network without the modules that wrapped it, whose others are left out."""
+    children = dict(network.named_children())
+    for wrapper in WRAPPERS:
+        if wrapper[:-1] not in children and any(key.startswith(wrapper) for key in state):
+            state = {key.removeprefix(wrapper): value for key, value in state.items() if key.startswith(wrapper)}
+    return state
 
 
 def _child(key: str) -> str:

@@ -5,7 +5,6 @@ mean and a standard deviation of RGB images.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from torch import nn
 
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError, first_line
-from karyocyte.common.files import atomic_path
+from karyocyte.common.files import write_bytes
 from karyocyte.common.keras import KERAS, KerasWeights
 from karyocyte.common.locks import one_at_a_time
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
@@ -41,7 +40,7 @@ Layers = dict[str, list[np.ndarray]]  # the arrays of each of Keras' layers with
 
 
 def keras_weights(network: str, folders: WeightsFolders) -> Path:
-    """Convert Keras' weights of a network into the cache; return their file, .safetensors with a side file.
+    """Convert Keras' weights of a network into the cache; return their file, .safetensors.
 
     The file of the store is looked for in the user's folder before it is downloaded. One process of a machine does so,
     and the others wait.
@@ -78,8 +77,8 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
 
 
 def _is_kept(target: Path) -> bool:
-    """Return whether a converted file is in the cache with its side file; a ``UserError`` says that it is damaged."""
-    if not target.is_file() or not Path(f"{target}.json").is_file():
+    """Return whether a converted file is in the cache; a ``UserError`` says that it is damaged."""
+    if not target.is_file():
         return False
     try:
         with safe_open(target, "pt"):
@@ -98,7 +97,8 @@ def _make(source: str, network: str, target: Path) -> None:
             file = download
             _download(source, facts.size, file)
         _check(file, facts)
-        convert(file, network, target, f"Keras Applications, ImageNet-1k: {STORE}/{facts.path}")
+        state = timm_state(read_layers(file), network)
+        write_bytes(target, safetensors.torch.save(state))
     finally:
         download.unlink(missing_ok=True)
     say("Keras' weights were checked and converted", str(target))
@@ -126,28 +126,6 @@ def _check(path: Path, facts: KerasWeights) -> None:
         digest = hashlib.file_digest(content, partial(hashlib.new, algorithm, usedforsecurity=False)).hexdigest()
     if digest != expected:
         raise ValueError(f"its {algorithm} is {digest}, not {expected}: it is damaged, or another file")
-
-
-def convert(source: Path, network: str, target: Path, origin: str) -> None:
-    """Write Keras' file ``source`` of a network as safetensors to ``target``; the side file names its ``origin``."""
-    state = timm_state(read_layers(source), network)
-    facts = KERAS[network]
-    side = {
-        "model": network,
-        "timm_args": facts.args,
-        "mean": (123.68 / 255, 116.779 / 255, 103.939 / 255) if facts.caffe else (0.5, 0.5, 0.5),
-        "std": (1 / 255, 1 / 255, 1 / 255) if facts.caffe else (0.5, 0.5, 0.5),
-        "interpolation": "bilinear",
-        "input_size": (3, 224, 224),
-        "covers": "all modules but the classifier",
-        "freeze_batchnorm": False,
-        "source": origin,
-        "licence": f"{facts.licence} upstream",
-    }
-    # Both are renamed after both were written: a full disk leaves neither.
-    with atomic_path(Path(f"{target}.json")) as side_file, atomic_path(target) as file:
-        side_file.write_text(json.dumps(side, indent=2) + "\n")
-        file.write_bytes(safetensors.torch.save(state))
 
 
 def read_layers(path: Path) -> Layers:

@@ -1,17 +1,26 @@
-"""Backbones with weights: random, from a file with a side file, or those of timm; never others than were asked for."""
+"""Backbones with weights: random, from a file, or those of timm; never others than were asked for."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import BufferingHandler
-from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, sha256_of_value
 from karyocyte.config.schema import ModelConfig, PretrainedConfig
-from lightning_modules.backbones.backbone import Backbone, build_backbone, create_network, finish_backbone, image_scale
+from lightning_modules.backbones.backbone import (
+    Backbone,
+    build_backbone,
+    create_network,
+    finish_backbone,
+    has_running_statistics,
+    image_scale,
+)
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.backbones.weights_folders import WeightsFolders
 
@@ -24,7 +33,7 @@ class WeightsInfo:
     std: tuple[float, ...]
     sha256: str | None  # of the file's bytes, 64 hex digits; None for random weights
     freeze_batchnorm: bool  # true where BatchNorm must stay in eval mode in every stage
-    args: dict[str, Any]  # timm's arguments that the network was built with, the side file's among them
+    args: dict[str, Any]  # timm's arguments that the network was built with, those of the weights among them
 
     def content_hash(self) -> str:
         """Return a SHA-256 (64 hex digits) over all that changes what the network computes, wherever the file lies."""
@@ -44,10 +53,10 @@ def build_pretrained(
         model: Name, timm arguments and cut of the network.
         weights: ``random``; ``keras``, those that Keras publishes; the name of a file in ``weights_dir``
             (``resnet50_v1.msra_in1k``); one of timm's tags for this network (``resnet50.tv_in1k``); the path of a
-            ``.safetensors`` file with its side file; or timm's forms ``hf-hub:<owner>/<repository>`` and
+            ``.safetensors`` or ``.pth`` file; or timm's forms ``hf-hub:<owner>/<repository>`` and
             ``local-dir:<folder>``, whose config.json says what the weights are.
         input_size: Of the images, in pixels.
-        pretrained: What becomes of modules that a file lacks.
+        pretrained: What becomes of modules that a file lacks, and the scale of the images, where it is another one.
         folders: A name is looked for there before it is downloaded.
 
     Raises:
@@ -55,31 +64,33 @@ def build_pretrained(
     """
     if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        return backbone, WeightsInfo(*image_scale(backbone.module), None, False, model.args)
-    from lightning_modules.backbones.find_weights import find_weights  # here: it needs the client of the hub
+        usual_mean, usual_std = image_scale(backbone.module)
+        scale = pretrained.mean or usual_mean, pretrained.std or usual_std
+        return backbone, WeightsInfo(*scale, None, False, model.args)
+    from lightning_modules.backbones.find_weights import find_weights, load_file  # here: it needs the hub's client
 
     found = find_weights(model, weights, folders)
-    if found.facts is None:
-        return _from_file(model, found.path, input_size, pretrained)
     args = {**found.args, **model.args}
-    # timm loads the whole network, which is then cut: it knows how each of its files is converted.
-    with _complete_loading(weights):
-        network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.facts)
-    backbone = finish_backbone(network, model.cut, input_size)
-    mean, std = tuple(found.facts.mean), tuple(found.facts.std)
-    return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), False, args)
+    if found.config is None:
+        backbone = build_backbone(model.name, args, model.cut, input_size)
+        load_file(backbone, found.path, pretrained.missing == "random")
+    else:
+        # timm loads the whole network, which is then cut: it knows how each of its files is converted.
+        with _complete_loading(weights):
+            network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.config)
+        backbone = finish_backbone(network, model.cut, input_size)
+    known = found.scale or (None, None)
+    mean, std = pretrained.mean or known[0], pretrained.std or known[1]
+    if mean is None or std is None:
+        remedy = "add pretrained.mean=[R,G,B] and pretrained.std=[R,G,B], of images in [0, 1]"
+        raise UserError(f"weights={weights}: nothing says the scale of the images that it was trained with: {remedy}")
+    return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), _is_folded(backbone.module), args)
 
 
-def _from_file(
-    model: ModelConfig, path: Path, input_size: ImageSize, pretrained: PretrainedConfig
-) -> tuple[Backbone, WeightsInfo]:
-    from lightning_modules.backbones.find_weights import load_file, merge_arguments, read_side_file
-
-    side = read_side_file(path)
-    args = merge_arguments(model.args, side, path)
-    backbone = build_backbone(model.name, args, model.cut, input_size)
-    load_file(backbone, path, side, pretrained.missing == "random")
-    return backbone, WeightsInfo(side.mean, side.std, sha256_of_file(path), side.freeze_batchnorm, args)
+def _is_folded(backbone: nn.Module) -> bool:
+    """Tell whether BatchNorm was folded into the convolutions of a trained network: every mean that it keeps is 0."""
+    means = [module.get_buffer("running_mean") for module in backbone.modules() if has_running_statistics(module)]
+    return bool(means) and not any(map(torch.any, means))
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     model = assemble(config, network, facts, classes, settings)
     model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
     if config.init_from:
-        load_start(model, ROOT / config.init_from, CHROMOSOMES)
+        load_start(model, config, ROOT / config.init_from, CHROMOSOMES)
     if experiment:
         model.configure_stage(stage)
     return model

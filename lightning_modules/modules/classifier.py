@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from torchmetrics import MetricCollection
 
+from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.task import Task, check_same_classes
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
@@ -44,6 +48,7 @@ class Hyperparameters:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     lr: float
+    task: dict[str, Any] | None = None  # `Task`: classes and preparation of the images that it was fitted to
 
     @property
     def facts(self) -> ModelFacts:
@@ -74,6 +79,11 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     Batches are {"image": float (B, 3, H, W) in [0, 1], "label": int64 (B,)}, for predictions with "index": int64 (B,).
     All parameters train until ``configure_stage`` is called.
+
+    A fit writes the classes and the preparation of a data module's images into the classifier (``task``) and so into
+    its checkpoints. A later fit, validation, test or prediction compares its data module with them: it numbers the
+    classes as the classifier does, or is refused. Loaders without a data module, and data modules of others, have no
+    names to compare: number their labels as the classifier was trained.
 
     Args:
         backbone: Has ``forward_features``: (B, C, H, W) -> features.
@@ -137,6 +147,41 @@ class Classifier(ClassifierNetwork, StagedModule):
         model = cls.from_parameters(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)
+
+    @property
+    def task(self) -> Task | None:
+        """The classes and the preparation of the images that it was fitted to; None where no data module said them."""
+        saved = self.hparams.get("task")
+        return TypeAdapter(Task).validate_python(saved) if saved else None
+
+    def setup(self, stage: str) -> None:
+        """Compare the images of a data module with the task, before their first batch."""
+        if self.trainer.ckpt_path is None:  # else the task is that of the checkpoint
+            self._meet_images()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the task with the weights that a trainer loads, and compare the images with it."""
+        self.hparams["task"] = checkpoint.get("hyper_parameters", {}).get("task")
+        self._meet_images()
+
+    def _meet_images(self) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(data, "data", data)  # of features, or of some rows
+        if not hasattr(data, "number_as"):
+            return
+        task, images = self.task, data.task
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            if task is not None:
+                check_same_classes("the classifier", task, "these images", images, "train another one on them")
+            elif len(images.classes) != self.num_classes:
+                found = f"{', '.join(images.classes)}: set num_classes={len(images.classes)}"
+                raise UserError(f"the classifier has {self.num_classes} classes, the images are of {found}")
+            self.hparams["task"] = to_jsonable_python(asdict(images))
+        elif task is None:
+            warn_once(f"the classifier does not know its classes: they are taken for {', '.join(images.classes)}")
+        else:
+            task.check_evaluation(images)
+            data.number_as(task.classes)
 
     @contextmanager
     def on_features(self) -> Iterator[None]:

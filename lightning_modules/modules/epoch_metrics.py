@@ -56,8 +56,6 @@ def training_metrics(num_classes: int) -> KeptScores:
     classes.
     """
     measures = _measures(num_classes)
-    if num_classes > 2:
-        measures["auc"] = _mean_auc
     return KeptScores(lambda scores, labels: {name: measure(scores, labels) for name, measure in measures.items()})
 
 
@@ -65,14 +63,14 @@ def _measures(num_classes: int) -> dict[str, Measure]:
     kind: dict[str, Any] = {"task": "binary" if num_classes == 2 else "multiclass", "num_classes": num_classes}
     return {
         "acc": partial(F.accuracy, average="micro", **kind),
-        "auc": partial(F.auroc, **kind),
+        "auc": _mean_auc if num_classes > 2 else partial(F.auroc, **kind),
         "precision": partial(F.precision, average="macro", **kind),
         "recall": partial(F.recall, average="macro", **kind),
     }
 
 
 def _mean_auc(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean AUC of the classes that a short epoch has images of; torchmetrics takes 0 for the others."""
+    """Return the mean AUC of the classes that there are images of; torchmetrics takes 0 for the others."""
     classes = torch.unique(labels)
     if len(classes) == 1:
         return torch.tensor(torch.nan)

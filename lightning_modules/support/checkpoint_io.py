@@ -12,6 +12,8 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import raise_unreadable
 
+HEAD = "head."
+
 
 def is_whole(path: Path) -> bool:
     """Tell whether a checkpoint is as it was written: its parts have a CRC-32 each, which torch ignores.
@@ -50,14 +52,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_checkpoint(model: nn.Module, path: str | Path) -> None:
-    """Load the weights of the checkpoint at ``path`` into ``model``, every key of it.
+def load_checkpoint(model: nn.Module, path: str | Path, keep_head: bool = False) -> None:
+    """Load the weights of the checkpoint at ``path`` into ``model``, every key of it, or all but those of the head.
 
     Raises:
         UserError: The file is missing, or of another network.
     """
+    state = read_checkpoint(Path(path))["state_dict"]
     try:
-        model.load_state_dict(read_checkpoint(Path(path))["state_dict"], strict=True)
+        model.load_state_dict(_with_head_of(model, state) if keep_head else state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{path} does not fit the model of this run: {reason}") from error
@@ -68,14 +71,22 @@ def exported_parts(classifier: nn.Module) -> nn.ModuleDict:
     return nn.ModuleDict({"backbone": classifier.get_submodule("backbone"), "head": classifier.get_submodule("head")})
 
 
-def load_exported(classifier: nn.Module, path: Path) -> None:
-    """Load the weights of a portable model into a classifier.
+def _with_head_of(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of another network with the head of a model."""
+    others = {key: value for key, value in state.items() if not key.startswith(HEAD)}
+    return others | {key: value for key, value in model.state_dict().items() if key.startswith(HEAD)}
+
+
+def load_exported(classifier: nn.Module, path: Path, keep_head: bool = False) -> None:
+    """Load the weights of a portable model into a classifier, all or those of its backbone alone.
 
     Raises:
         UserError: The safetensors file is damaged, or of another network.
     """
+    parts = exported_parts(classifier)
     try:
-        exported_parts(classifier).load_state_dict(load_file(path))
+        state = load_file(path)
+        parts.load_state_dict(_with_head_of(parts, state) if keep_head else state)
     except SafetensorError as error:
         raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
     except RuntimeError as error:  # other names or shapes

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import DeviceStatsMonitor
+from pytorch_lightning.callbacks import DeviceStatsMonitor, StochasticWeightAveraging
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from karyocyte.common.errors import UserError
@@ -46,6 +46,9 @@ def build_callbacks(config: TrainingConfig, stage: Stage, mode: str) -> list[Cal
     for name, config_of in config.callbacks.enabled.items():
         key, entry = f"callbacks.{name}", _placed(config_of.entry, stage)
         callback = build(key, entry, Callback, monitor=config.callbacks.monitor, mode=mode, stage=stage)
+        if isinstance(callback, StochasticWeightAveraging):
+            remedy = "set callbacks.averaging.enabled=true, whose average is validated and saved, in its place"
+            raise UserError(f"{key}: its average comes after the last validation, which picks what is kept: {remedy}")
         reads_cpu = entry.get("cpu_stats", not torch.cuda.is_available())
         if isinstance(callback, DeviceStatsMonitor) and reads_cpu and find_spec("psutil") is None:
             other = "pytorch_lightning.callbacks.LearningRateMonitor"

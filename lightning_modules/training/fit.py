@@ -213,6 +213,7 @@ class _Training:
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
+        best.checked = ", ".join(self.config.callbacks.changing_entries)
         saving = self.config.callbacks.checkpoint
         resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
         return [*callbacks, best, *optional, heartbeat, resume, *self.callbacks]

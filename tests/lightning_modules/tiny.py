@@ -1,6 +1,5 @@
 """Trainings of a second: data in memory, a small classifier, weights files, callbacks that watch or end a training."""
 
-import json
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,23 +12,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.config.schema import Config
+from karyocyte.config.schema import Config, PretrainedConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from lightning_modules.build.build import build_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages
 
-SIDE = {
-    "model": "scratch_cnn", "timm_args": {"num_classes": 0}, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
-    "interpolation": "bilinear", "input_size": [3, 60, 60], "covers": "all modules", "freeze_batchnorm": False,
-}  # fmt: skip
+SCALE = PretrainedConfig(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
 
 
-def save_weights(folder: Path, state: dict[str, torch.Tensor], **side) -> str:
-    """Write a weights file with its side file; return its path as a user would type it."""
+def save_weights(folder: Path, state: dict[str, torch.Tensor]) -> str:
+    """Write a weights file; return its path as a user would type it."""
     path = folder / "own.safetensors"
     safetensors.torch.save_file(state, path)
-    path.with_name(path.name + ".json").write_text(json.dumps({**SIDE, **side}))
     return str(path)
 
 

@@ -24,6 +24,7 @@ from karyocyte.runs.predictions import (
     Predictions,
     uncertainty_of,
 )
+from karyocyte.runs.task import check_same_classes
 from karyocyte.runs.uncertainty import summarise
 
 
@@ -156,11 +157,7 @@ def ensemble_name(method: str, members: int, names: list[str]) -> str:
 
 
 def _check_same_data(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
-    if (first.classes, first.positive_class) != (other.classes, other.positive_class):
-        raise UserError(
-            f"{name} has the classes {', '.join(first.classes)} (positive {first.positive_class}), {other_name} "
-            f"{', '.join(other.classes)} (positive {other.positive_class}): combine runs of one task"
-        )
+    check_same_classes(name, first, other_name, other, "combine runs of one task")
     _check_images(first, other, name, other_name)
     _check_images(other, first, other_name, name)
     rows = first.frame.set_index("image_id")

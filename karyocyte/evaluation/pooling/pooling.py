@@ -8,6 +8,7 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.runs.predictions import VALIDATION, Predictions
+from karyocyte.runs.task import check_same_classes
 
 COSTS = ("images_seen", "wall_seconds")
 
@@ -41,11 +42,7 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
 
 
 def _check_alike(first: Predictions, run: Predictions) -> None:
-    if run.classes != first.classes or run.positive_class != first.positive_class:
-        raise UserError(
-            f"the runs have different classes: {', '.join(first.classes)} (positive {first.positive_class}) and "
-            f"{', '.join(run.classes)} (positive {run.positive_class}): name runs of one task"
-        )
+    check_same_classes("one run", first, "another", run, "name runs of one task")
     # The folds of one experiment differ in fold and seed alone.
     for fact in ("protocol", "name", "source", "on", "config", "folds"):
         if run.about.get(fact) != first.about.get(fact):

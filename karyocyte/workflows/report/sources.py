@@ -12,8 +12,8 @@ from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings, pool
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
+from karyocyte.runs.task import check_same_classes
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ def _check_one_task(groups: list[Group]) -> None:
     facts: dict[str, tuple[str | None, ...]] = {}
     for group in groups:
         for run in group.runs:
-            if (run.classes, run.positive_class) != (first.classes, first.positive_class):
-                raise UserError(
-                    f"{groups[0].label} tells {_task(first)} apart, {group.label} {_task(run)}: make a report of each "
-                    "task"
-                )
+            check_same_classes(groups[0].label, first, group.label, run, "make a report of each task")
             frame = run.part("test").frame[["image_id", "label", "subject"]].astype(object)
             for image_id, *label_and_subject in frame.where(frame.notna(), None).itertuples(index=False):
                 if facts.setdefault(image_id, tuple(label_and_subject)) != tuple(label_and_subject):
@@ -89,10 +85,6 @@ def _check_one_task(groups: list[Group]) -> None:
                         f"image {image_id} has another label or subject in {group.label} than in a run before it: make "
                         "a report of each data set"
                     )
-
-
-def _task(run: Predictions) -> str:
-    return f"{', '.join(run.classes)} (positive {run.positive_class})"
 
 
 def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:

@@ -28,7 +28,7 @@ from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_weights
 from lightning_modules.backbones.backbone import has_running_statistics
-from lightning_modules.backbones.find_weights import find_weights, read_side_file
+from lightning_modules.backbones.find_weights import find_weights
 from lightning_modules.backbones.keras_weights import MIRROR, read_layers, timm_state
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
@@ -37,7 +37,6 @@ from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed
 from tests.lightning_modules.backbones.keras_reference import CONSTANTS, SIDE, images, write_networks
 from tests.lightning_modules.backbones.test_pretrained import model
-from tests.lightning_modules.tiny import SIDE as SIDE_FILE
 
 NETWORK = "mobilenetv2_100"  # of the smallest file
 FILE = Path(KERAS[NETWORK].path).name
@@ -103,7 +102,7 @@ def publish(tmp_path, monkeypatch) -> Callable[..., None]:
 
 @pytest.mark.parametrize("network", KERAS)
 def test_features_are_those_of_keras(network, keras, store, folders, publish):
-    """To 1e-5 of the largest feature, from images as a user has them: RGB, scaled as the side file says."""
+    """To 1e-5 of the largest feature, from images as a user has them: RGB, scaled as Keras scales them."""
     publish(keras / f"{network}.h5", network)
     backbone, info = build_pretrained(model(network), "keras", SIDE, folders=folders)
     scaled = (images() / 255 - np.array(info.mean, np.float32)) / np.array(info.std, np.float32)
@@ -112,7 +111,7 @@ def test_features_are_those_of_keras(network, keras, store, folders, publish):
     expected = np.load(keras / f"{network}.npy")
     np.testing.assert_allclose(features, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     name = KERAS[network].name
-    kept = [f"{name}.lock", f"{name}.safetensors", f"{name}.safetensors.json"]
+    kept = [f"{name}.lock", f"{name}.safetensors"]
     assert sorted(path.name for path in folders.cache.iterdir()) == kept
     assert find_weights(model(network), name, folders).path == folders.cache / kept[1]
     assert store.asked == [f"/{KERAS[network].path}"]
@@ -147,17 +146,15 @@ def test_the_real_files_fill_the_same_network(name, keras):
     path = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere") / f"{name}.safetensors"
     if not path.is_file():
         pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no {path.name}")
-    side = read_side_file(path)
-    state = timm_state(read_layers(keras / f"{side.model}.h5"), side.model)
+    network = name.partition(".")[0]
+    state = timm_state(read_layers(keras / f"{network}.h5"), network)
     whole = {key: values.shape for key, values in state.items() if "trunk" not in name or not key.startswith("layer4")}
     assert whole == {key: values.shape for key, values in safetensors.torch.load_file(path).items()}
-    assert side.timm_args.items() - {("num_classes", 0)} == KERAS[side.model].args.items()
 
 
 def test_a_trunk_of_the_users_own_folder_comes_first(store, folders):
     path = folders.own / "resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"
     path.touch()
-    Path(f"{path}.json").write_text(json.dumps({**SIDE_FILE, "model": "resnet50_v1"}))
     assert find_weights(model("resnet50_v1", "layer3"), "keras", folders).path == path
 
 
@@ -233,7 +230,7 @@ def test_a_damaged_cache_is_named_and_made_again(keras, store, folders, publish)
     path.write_bytes(whole[:-1000])
     with pytest.raises(UserError, match=f"{path} is damaged .*: delete it: it is made again"):
         find_weights(model(NETWORK), "keras", folders)
-    Path(f"{path}.json").unlink()
+    path.unlink()
     assert find_weights(model(NETWORK), "keras", folders).path.read_bytes() == whole
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 from karyocyte.common.errors import UserError
 from lightning_modules.callbacks.ema import decay_after
@@ -11,6 +12,37 @@ from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights
 NET = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 AVERAGE = ["callbacks.averaging.enabled=true", "callbacks.averaging.decay=0.8"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]
+
+
+class OwnAverage(Callback):
+    """Validates other weights than it leaves, as averages of other packages do; or changes them at the end."""
+
+    def __init__(self, at_end: bool) -> None:
+        self.at_end = at_end
+
+    def on_validation_start(self, trainer, pl_module):
+        pl_module.head.logits.bias.data += int(not self.at_end)
+
+    def on_validation_end(self, trainer, pl_module):
+        pl_module.head.logits.bias.data -= int(not self.at_end)
+
+    def on_train_end(self, trainer, pl_module):
+        pl_module.head.logits.bias.data += int(self.at_end)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_a_callback_that_leaves_other_weights_than_were_validated_is_refused(tmp_path, at_end):
+    own = f"+callbacks.extra.own={{_target_: {OwnAverage.__module__}.OwnAverage, at_end: {at_end}}}"
+    with pytest.raises(UserError, match="callbacks.extra: own leaves other weights"):
+        train(small_config(tmp_path, *NET, *WHOLE, "trainer.max_epochs=1", own), tmp_path / "run")
+
+
+def test_averages_of_lightning_are_validated_and_kept(tmp_path):
+    lightnings = "+callbacks.extra.own={_target_: pytorch_lightning.callbacks.EMAWeightAveraging, decay: 0.5}"
+    model, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, lightnings), tmp_path / "run")
+    with torch.no_grad():
+        logits = model.eval()(MemoryData().images.float() / 255)
+    assert float(model.validation_loss(logits, torch.arange(32) % 2)) == pytest.approx(stage.score, rel=1e-5)
 
 
 def average_of(weights, decay):

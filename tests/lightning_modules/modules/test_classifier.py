@@ -1,6 +1,7 @@
 """The classifier: what goes in, what comes out, and what its loss weighs."""
 
 import pytest
+import safetensors.torch
 import timm
 import torch
 from pytorch_lightning import Trainer
@@ -16,7 +17,7 @@ from lightning_modules.modules.classifier import Classifier
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.training.predict import LightningPredictor
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import save_weights, train
+from tests.lightning_modules.tiny import train
 
 
 class Echo(nn.Module):
@@ -94,9 +95,9 @@ def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(cl
 
 def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environment(tmp_path, monkeypatch):
     state = timm.create_model("resnet10t", num_classes=0).state_dict()
-    save_weights(tmp_path, state, model="resnet10t")
+    (tmp_path / "resnet10t.c3_in1k.safetensors").write_bytes(safetensors.torch.save(state))
     monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", str(tmp_path))
-    model = create_classifier("resnet10t", 3, weights="own", image_size=32)
+    model = create_classifier("resnet10t", 3, weights="resnet10t.c3_in1k", image_size=32)
     assert torch.equal(model.backbone.state_dict()["layer1.0.conv1.weight"], state["layer1.0.conv1.weight"])
 
 

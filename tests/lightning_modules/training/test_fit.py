@@ -158,8 +158,14 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     started, contents = build_classifier(follow, ("hem", "all"))
     assert_equal_weights(started, model)
     assert len(contents["init_from"]) == 64
-    with pytest.raises(UserError, match="its classes are hem, all, here they are all, hem"):
+    with pytest.raises(UserError, match=r"tells hem, all \(positive all\) apart, this training all, hem"):
         build_classifier(follow, ("all", "hem"))
+    words = ["head.logits=3", "head.start=new", f"init_from={first}"]
+    renewed = small_config(tmp_path, *SMALL_NET, *words)
+    assert list(stages_of(renewed)) == ["head", "finetune"]
+    other, _ = build_classifier(renewed, ("a", "b", "c"))
+    assert_equal_weights(other.backbone, model.backbone)
+    assert other.head.logits.out_features == 3
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={first}"))
     write_json(first / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3, "args": {}})

@@ -23,7 +23,7 @@ def test_the_pool_holds_the_test_images_of_every_fold():
     [
         ([], "nothing to pool"),
         ([make_run(0), make_run(0, seed=1)], "60 test images are in more than one run, image_00000 first"),
-        ([make_run(0), make_run(1, classes=("all", "hem"))], "different classes"),
+        ([make_run(0), make_run(1, classes=("all", "hem"))], "one run tells hem, all"),
         ([make_run(0), make_run(1, about={"synthetic": True})], "synthetic and real"),
         ([make_run(0), make_run(1, about={"protocol": "image"})], "protocol subject and image cannot be pooled"),
         ([make_run(0), make_run(1, about={"on": "clinic"})], "runs of on None and clinic cannot be pooled"),

@@ -1,0 +1,124 @@
+"""Classes and preparation travel with the weights: images are numbered as the classifier numbers them, or refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from datamodules import FolderDataModule, TableDataModule
+from datamodules.feature_datamodule import FeatureDataModule
+from karyocyte.common.errors import UserError
+from lightning_modules import Classifier, create_classifier
+from tests.helpers.images import write_class_folders
+
+KEYS = {"size": 32, "batch_size": 8, "near_duplicates": "off", "progress": False}
+
+
+def trainer(**keys):
+    return Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, **keys)
+
+
+def fit(model, data):
+    one = trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=1, enable_checkpointing=False)
+    one.fit(model, data)
+    return one
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Folders of three classes, of two of them, of one more and of others, and checkpoints of the first two."""
+    home = tmp_path_factory.mktemp("task")
+    for name, classes in (("three", "abc"), ("two", "bc"), ("more", "abcd"), ("others", "abx")):
+        write_class_folders(home / name, dict.fromkeys(classes, 6))
+    files = sorted((home / "three").rglob("*.png"), reverse=True)
+    rows = [{"path": path.relative_to(home).as_posix(), "label": path.parent.name} for path in files]
+    pd.DataFrame(rows).to_csv(home / "labels.csv", index=False)
+    for name, positive in (("three", None), ("two", "c")):
+        torch.manual_seed(0)
+        model = create_classifier("resnet18", num_classes=3 if name == "three" else 2, cut="layer1", lr=0.01)
+        fit(model, folder(home, name, positive_class=positive)).save_checkpoint(home / f"{name}.ckpt")
+    return home
+
+
+def folder(home, name="three", **keys):
+    return FolderDataModule(home / name, **{**KEYS, "cache_dir": home / "cache", **keys})
+
+
+def table(home):
+    return TableDataModule(home, **KEYS, cache_dir=home / "cache")
+
+
+def features(home, **keys):
+    data = folder(home, **keys)
+    data.setup()
+    return FeatureDataModule(data)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "data"),
+    [
+        ("three", folder),
+        ("three", lambda home: folder(home, "two", positive_class="b")),
+        ("three", lambda home: folder(home, "two", positive_class="c")),
+        ("three", lambda home: folder(home, classes=["c", "a", "b"])),
+        ("three", lambda home: folder(home, fold=2, batch_size=4)),
+        ("three", table),
+        ("two", lambda home: folder(home, "two", positive_class="c")),
+    ],
+    ids=["same", "class missing", "the other of two", "other order", "other fold", "table", "two classes"],
+)
+def test_an_evaluation_numbers_the_classes_as_the_classifier_does(home, checkpoint, data):
+    data = data(home)
+    model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
+    outputs = trainer().predict(model, data)
+    probability, index = (torch.cat([batch[key] for batch in outputs]) for key in ("probability", "index"))
+    predicted = np.array(model.task.classes)[probability.argmax(1)]
+    tested = np.isin(index, data.rows("test"))
+    expected = (predicted == data.manifest.frame["label"].to_numpy()[index])[tested].mean()
+    for measured in (
+        trainer().test(model, data, verbose=False),
+        trainer().test(untrained(model), data, ckpt_path=home / f"{checkpoint}.ckpt", verbose=False, weights_only=True),
+    ):
+        assert measured[0]["test/acc"] == pytest.approx(expected)
+
+
+def untrained(model):
+    return create_classifier("resnet18", num_classes=model.num_classes, cut="layer1")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "data", "words"),
+    [
+        ("three", lambda home: folder(home, "more"), "a, b, c apart, these images a, b, c, d"),
+        ("three", lambda home: folder(home, "others"), "a, b, c apart, these images a, b, x"),
+        ("two", lambda home: folder(home, "three"), r"b, c \(positive c\) apart, these images a, b, c"),
+        ("two", lambda home: folder(home, "two", positive_class="b"), r"b, c \(positive c\) .* c, b \(positive b\)"),
+        ("three", lambda home: folder(home, size=40), "trained with size=32, these images have size=40"),
+        ("three", lambda home: folder(home, clahe=True, crop=False), "crop=True, clahe=False, these .*clahe=True"),
+        ("three", lambda home: features(home, interpolation="nearest"), "interpolation=area, these .*=nearest"),
+    ],
+    ids=["class more", "other names", "other number", "other positive class", "size", "CLAHE", "features"],
+)  # fmt: skip
+def test_an_evaluation_of_another_task_shows_both(home, checkpoint, data, words):
+    model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
+    with pytest.raises(UserError, match=words):
+        trainer().predict(model, data(home))
+
+
+def test_a_fit_goes_on_with_the_same_classes_and_takes_their_preparation(home, tmp_path):
+    model = Classifier.load_from_checkpoint(home / "three.ckpt")
+    fit(model, folder(home, size=40)).save_checkpoint(tmp_path / "larger.ckpt")
+    assert Classifier.load_from_checkpoint(tmp_path / "larger.ckpt").task.prepare.size == 40
+    with pytest.raises(UserError, match="a, b, c apart, these images c, b"):
+        fit(model, folder(home, "two", positive_class="b"))
+    with pytest.raises(UserError, match="2 classes, the images are of a, b, c: set num_classes=3"):
+        fit(create_classifier("resnet18", num_classes=2, cut="layer1"), folder(home))
+
+
+def test_a_data_module_forgets_the_numbers_of_a_classifier(home):
+    data = folder(home, "two", positive_class="b")
+    trainer().predict(Classifier.load_from_checkpoint(home / "three.ckpt"), data)
+    assert set(data.labels) == {1, 2}
+    data.setup("fit")
+    assert set(data.labels) == {0, 1}
