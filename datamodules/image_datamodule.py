@@ -14,12 +14,12 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.checked_images import CheckedImages
-from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
+from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import Config
@@ -80,12 +80,18 @@ class ImageDataModule(SplitDataModule):
         prepare = self.config.prepare
         if prepare.measures_frame:
             sides = self._content_sides[self.expansion.origin[self.rows("train")]]
-            prepare = prepare.model_copy(update={"frame": frame_of(sides)})
+            if not len(sides):
+                raise UserError("prepare.frame=null is measured on the training images, of which there are none")
+            # A few stray images with dirt at the border would make all others small.
+            prepare = prepare.model_copy(update={"frame": int(np.ceil(np.percentile(sides, 99)))})
         return prepare
 
-    @cached_property
+    @property
     def _content_sides(self) -> np.ndarray:
-        return content_sides(self.scanned, self.config.prepare, self.cache_dir, self.progress)
+        """The longer side of the content of each scanned image, as the crop leaves it, in pixels."""
+        frame = self.scanned.frame
+        sides = frame["side"] if self.config.prepare.crop else frame[["width", "height"]].max(axis=1)
+        return np.asarray(sides)
 
     def shrunk(self) -> list[str]:
         """Return how many images are larger than the frame, as a line; none without a frame."""

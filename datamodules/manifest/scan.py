@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,7 @@ from karyocyte.common.locks import one_at_a_time
 from karyocyte.common.text import counted
 
 PHASH_SIZE = 16  # 16 x 16 = 256 bits
-SCAN_VERSION = 6  # raise it when the facts of an unchanged file would come out differently
+SCAN_VERSION = 7  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
 _NEAR_BLACK = 20
@@ -111,7 +113,9 @@ def _manifest(listing: Manifest, facts: list[_Facts | str | None], on_broken: st
                 raise UserError(f"class {name} has no image that can be read in {listing.root}: {remedy}")
     notes = listing.notes + note_lines(frame.pop("note"))
     if skipped:
-        notes += (f"{counted(len(skipped), 'broken image')} skipped",)
+        causes = Counter(re.split("[:,(]", cause)[0].strip() for cause in found[is_broken])
+        shown = ", ".join(f"{count:,} {cause}" for cause, count in causes.most_common(5))
+        notes += (f"{counted(len(skipped), 'broken image')} skipped: {shown}",)
     return replace(listing, frame=frame, notes=notes, skipped=listing.skipped + skipped)
 
 

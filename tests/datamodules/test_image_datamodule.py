@@ -197,7 +197,6 @@ def test_without_a_frame_nothing_is_measured(tmp_path):
     data = prepared(small_config(tmp_path))
     assert data.prepare == data.config.prepare
     assert data.shrunk() == []
-    assert not (tmp_path / "cache" / "content_sides").exists()
 
 
 def test_a_frame_of_no_training_images_is_an_error(framed):

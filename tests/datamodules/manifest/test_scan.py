@@ -126,7 +126,7 @@ def test_skipped_broken_images_are_in_the_notes(root, tmp_path):
     break_image(root / "all/s0_0.png")
     (root / "hem/s100_1.png").write_bytes(b"")
     manifest = scan_folder(root, tmp_path / "cache", on_broken="skip")
-    assert manifest.notes == ("2 broken images skipped",)
+    assert manifest.notes == ("2 broken images skipped: 1 damaged or cut short, 1 an empty file",)
     assert manifest.skipped == ("all/s0_0.png", "hem/s100_1.png")
     assert len(manifest.frame) == 6
     assert manifest.frame.index.tolist() == list(range(6))

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images
 from datamodules.sources.cifar10 import BATCHES, CLASSES
 from karyocyte.common.errors import UserError
 from tests.datamodules.sources.test_sources import write_tree
 from tests.helpers.digits import write_batches
 from tests.helpers.manifests import facts_of, rows_of
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 
 def listed(root, tmp_path):

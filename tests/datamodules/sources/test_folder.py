@@ -4,12 +4,11 @@ import os
 
 import pytest
 
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 from tests.helpers.real_data import real_data
 from tests.helpers.sheets import write_karyograms
-from tests.helpers.sources import source_config
+from tests.helpers.sources import scan, source_config
 
 
 def scan_karyograms(root, cache, **keys):

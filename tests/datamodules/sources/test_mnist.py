@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, mnist
+from datamodules.sources import mnist
 from karyocyte.common.errors import UserError
 from tests.helpers.archives import zip_folder
 from tests.helpers.digits import digit_arrays, write_mnist
 from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.real_data import real_data
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 
 @pytest.fixture

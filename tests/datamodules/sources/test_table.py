@@ -5,11 +5,10 @@ import unicodedata
 import pytest
 
 from datamodules.manifest.manifest import DRAWN
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
-from tests.helpers.sources import source_config
+from tests.helpers.sources import scan, source_config
 
 
 def scan_table(data_dir, cache, **keys):
