@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -138,7 +140,7 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
 
 
 def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
-    """Refuse folders that hold masks, that are folds, or that all hold the same folders: those may be the classes."""
+    """Refuse folders that hold masks, that are folds, or that share the names of folders: those may be the classes."""
     remedy = f"{typed_names('data.classes', list(folders))} if these are the classes"
     masks = [name for name in folders if name.casefold() in _MASKS]
     if masks:
@@ -147,12 +149,24 @@ def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
     if len(folders) == 1 and inner[0]:
         lone = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{root} has one folder, {min(folders)}, which holds {', '.join(inner[0])}: {lone}")
-    # A fold may lack a rare class, so that the names of folds tell as well.
-    same = len(inner[0]) > 1 and len(set(inner)) == 1
-    if same or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
-        found = f"{root}: the folders {', '.join(folders)} all hold {', '.join(inner[0])}"
+    shared = _shared_names(inner)
+    # Folds may have no name in common, so that their own names tell as well.
+    if shared or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
+        names = ", ".join(shared or inner[0])
+        found = f"{root}: the folders {', '.join(folders)} share the names of their folders ({names})"
         one = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{found}, which may be the classes: {one}, or {remedy}")
+
+
+def _shared_names(inner: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names that folders hold together, if any two share half of the fewer: one may lack a rare class."""
+    if not all(inner) or len({*chain(*inner)}) < 2:
+        return []
+    for one, other in combinations(map(set, inner), 2):
+        if 2 * len(one & other) < min(len(one), len(other)):
+            return []
+    counts = Counter(chain(*inner))
+    return [name for name, count in counts.items() if count > 1]
 
 
 def expand_karyograms(manifest: Manifest, config: Config) -> Expansion:
