@@ -135,12 +135,7 @@ TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
         (UNDIVIDED, "subject", {}, "class a has 2 subjects, 5 are needed for split.folds=5"),
         (UNDIVIDED, "subject", {"folds": 3, "fold": 3}, "split.fold=3 must be below split.folds=3"),
         (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5: bring more$"),
-        (
-            two_class_manifest(4, 1),
-            "subject",
-            {},
-            r"class . has 4 subjects, .*: set split.folds=4, or say protocol=image",
-        ),
+        (UNDIVIDED * 2, "image", {}, "class a has 4 images, .*: set split.folds=4$"),
         ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
         ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
     ],

@@ -139,7 +139,7 @@ def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, note
         (_written("image,x,y\na/1.png,1.0,0.0"), "no column path: set `data.path_column=image`$"),
         (
             _written("path,label,who,part,stain\na/1.png,nan,,,"),
-            r"1 rows of labels.csv have no label, or one .*\(nan\).*another name",
+            r"no label, or one for .* \(nan\),.* another name",
         ),
     ],
 )
