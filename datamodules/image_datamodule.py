@@ -19,9 +19,7 @@ from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.device_images import DeviceImages, ImageKeys, KeyDataset
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
-from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
-from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import Config
 
 
@@ -69,52 +67,24 @@ class ImageDataModule(SplitDataModule):
 
     # Their preparation.
 
-    @property
-    def used_config(self) -> Config:
-        """The configuration with the measured frame, which new images need."""
-        return self.config.model_copy(update={"prepare": self.prepare})
-
-    @cached_property
-    def prepare(self) -> PrepareConfig:
-        """The preparation of the images; a frame that the configuration leaves open is that of the training images."""
-        prepare = self.config.prepare
-        if prepare.measures_frame:
-            sides = self._content_sides[self.expansion.origin[self.rows("train")]]
-            if not len(sides):
-                raise UserError("prepare.frame=null is measured on the training images, of which there are none")
-            # A few stray images with dirt at the border would make all others small.
-            prepare = prepare.model_copy(update={"frame": int(np.ceil(np.percentile(sides, 99)))})
-        return prepare
-
-    @property
-    def _content_sides(self) -> np.ndarray:
-        """The longer side of the content of each scanned image, as the crop leaves it, in pixels."""
-        frame = self.scanned.frame
-        sides = frame["side"] if self.config.prepare.crop else frame[["width", "height"]].max(axis=1)
-        return np.asarray(sides)
-
     def shrunk(self) -> list[str]:
         """Return how many images are larger than the frame, as a line; none without a frame."""
-        frame = self.prepare.frame
-        if frame is None:
+        side, scanned = self.config.prepare.frame, self.scanned.frame
+        if side is None:
             return []
-        count = f"{(self._content_sides > frame).sum():,} of {len(self._content_sides):,} images"
-        return [f"prepare.frame={frame}: {count} have content larger than this and are shrunk"]
+        sides = scanned["side"] if self.config.prepare.crop else scanned[["width", "height"]].max(axis=1)
+        count = f"{(sides > side).sum():,} of {len(sides):,} images"
+        return [f"prepare.frame={side}: {count} have content larger than this and are shrunk"]
 
     @cached_property
     def images(self) -> CheckedImages | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
-        prepared = prepared_images(self.scanned, self.prepare, self.cache_dir, self.progress)
+        prepared = prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
         return self.expansion.images(prepared)
 
     def prepare_data(self) -> None:
         """Fill the cache of prepared images; enough in one process per node."""
         _ = self.images
-
-    def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
-        super().setup(stage)
-        _ = self.prepare  # measures a frame
 
     # The sampling.
 

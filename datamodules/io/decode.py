@@ -4,9 +4,9 @@ import io
 import stat
 import struct
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -88,20 +88,14 @@ def read_plain_file(path: Path) -> bytes:
     """
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise BrokenImageError("a folder that cannot be listed")
-        # Opening a pipe with the name of an image would wait forever, and a device has no end.
-        if not stat.S_ISREG(status.st_mode):
-            raise BrokenImageError("no plain file")
-        if status.st_size > MAX_BYTES:
-            raise BrokenImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}: {_TOO_LARGE}")
-        return path.read_bytes()
-    except OSError as error:
-        raise BrokenImageError(f"cannot be read ({error.strerror})") from error
-    except BrokenImageError:
-        raise
-    except ValueError as error:  # a path of a table with a null byte
-        raise BrokenImageError(f"cannot be read ({error})") from error
+        is_plain = stat.S_ISREG(status.st_mode)  # opening a pipe would wait forever, and a device has no end
+        if is_plain and status.st_size <= MAX_BYTES:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:  # or a path of a table with a null byte
+        raise BrokenImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if is_plain:
+        raise BrokenImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}: {_TOO_LARGE}")
+    raise BrokenImageError("a folder that cannot be listed" if stat.S_ISDIR(status.st_mode) else "no plain file")
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -329,8 +323,12 @@ def _strict_jpeg(image: Image.Image, data: bytes) -> Image.Image:
 
 def _check_png(image: Image.Image, data: bytes) -> None:
     """Check the sums of a PNG, since Pillow reads zeros in place of its data as black, and what its values mean."""
-    with suppress(OSError):  # a file without its last bytes: it has all rows, or cannot be loaded
-        _opened(data).verify()
+    start = len(_PNG)
+    while start + 12 < len(data) and data[start + 4 : start + 8] != b"IEND":  # Pillow sees that the end is missing
+        end = start + 8 + struct.unpack_from(">I", data, start)[0]
+        if end + 4 <= len(data) and data[end : end + 4] != struct.pack(">I", zlib.crc32(data[start + 4 : end])):
+            raise BrokenImageError("damaged: a wrong checksum")
+        start = end + 4
     gamma = image.info.get("gamma", _SRGB_GAMMA)
     if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
         raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")
@@ -394,7 +392,7 @@ def _gray_of_eight_bits(image: Image.Image, page: "TiffPage | None") -> Image.Im
     values = np.asarray(image)
     if page is None or page.depth == 16:
         _check_used_bits(values)
-    if page is not None and page.is_white_zero:  # neither reader inverts 16 bits
+    if page is not None and page.colours == 0:  # white; neither reader inverts 16 bits
         values = 65535 - values
     return Image.fromarray((values // 257).astype(np.uint8))
 

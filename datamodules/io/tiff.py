@@ -52,11 +52,6 @@ class TiffPage:
         return self.tag(256), self.tag(257)
 
     @property
-    def is_white_zero(self) -> bool:
-        """Whether its gray counts from white."""
-        return self.colours == WHITE_IS_ZERO
-
-    @property
     def depth(self) -> int:
         """Bits per channel."""
         return self.tag(258, 1)

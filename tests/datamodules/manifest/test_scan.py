@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def reads(monkeypatch):
     monkeypatch.setattr(scanning, "_RACY_NS", -(10**12))
     opened = []
     real = scanning._read_facts
-    monkeypatch.setattr(scanning, "_read_facts", lambda path: (opened.append(path.name), real(path))[1])
+    monkeypatch.setattr(scanning, "_read_facts", lambda path: (opened.append(Path(path).name), real(path))[1])
     return opened
 
 

@@ -35,7 +35,7 @@ def test_a_batch_that_is_not_the_published_one_is_never_unpickled(tmp_path, monk
     (root / BATCHES / "data_batch_3").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
     (root / BATCHES / "test_batch").unlink()
     monkeypatch.setattr("pickle.load", lambda *args, **kwargs: pytest.fail("unpickled"))
-    with pytest.raises(UserError, match="data_batch_3, test_batch missing or not as published"):
+    with pytest.raises(UserError, match=r"no CIFAR10 in .*corrupted.*bring cifar-10-batches-py"):
         listed(root, tmp_path)
 
 
