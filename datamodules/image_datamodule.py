@@ -69,12 +69,9 @@ class ImageDataModule(SplitDataModule):
 
     def shrunk(self) -> list[str]:
         """Return how many images are larger than the frame, as a line; none without a frame."""
-        side, scanned = self.config.prepare.frame, self.scanned.frame
-        if side is None:
-            return []
-        sides = scanned["side"] if self.config.prepare.crop else scanned[["width", "height"]].max(axis=1)
-        count = f"{(sides > side).sum():,} of {len(sides):,} images"
-        return [f"prepare.frame={side}: {count} have content larger than this and are shrunk"]
+        side, sides = self.config.prepare.frame, self.scanned.frame["side"]
+        count = f"{(sides > (side or 0)).sum():,} of {len(sides):,} images"
+        return [f"prepare.frame={side}: {count} have content larger than this and are shrunk"] * bool(side)
 
     @cached_property
     def images(self) -> CheckedImages | ExpandedImages:

@@ -47,7 +47,7 @@ LOADED_LINES = 18_773  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 36_017,
     "lines of packages/cytogenetics": 10_266,
-    "lines of tests of the core": 26_949,
+    "lines of tests of the core": 26_827,
     "lines of tests of packages/cytogenetics": 7_305,
 }
 COMPLEX_FUNCTIONS = (

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
 from datamodules.io.jpeg import decode_strictly
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
@@ -52,10 +53,6 @@ Background = Literal["black", "detect", "border"]
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
-
-
-class BrokenImageError(ValueError):
-    """A file that is no image, is cut short, too large, shows nothing, or holds what has no defined place in 8 bits."""
 
 
 class BlankImageError(BrokenImageError):
@@ -206,14 +203,11 @@ def _decoded_picture(data: bytes, background: Background) -> Decoded:
     page = None
     notes = []
     if data.startswith(_TIFF):
-        from datamodules.io.tiff import TiffError, beginning_with, check_page, select_page
+        from datamodules.io.tiff import beginning_with, check_page, select_page
 
-        try:
-            page, note = select_page(data)
-            _check_size(page.size)
-            check_page(page, data)
-        except TiffError as error:
-            raise BrokenImageError(str(error)) from error
+        page, note = select_page(data)
+        _check_size(page.size)
+        check_page(page, data)
         if note:
             data = beginning_with(page, data)
         notes = [note, page.note]

@@ -8,6 +8,10 @@ _USUAL_CODES = b"\x10\x00\x02\x01\x03\x03\x02\x04\x03\x05\x05\x04\x04\x00\x00\x0
 _END = b"\xff\xd9"
 
 
+class BrokenImageError(ValueError):
+    """A file that is no image, is cut short, too large, shows nothing, or holds what has no defined place in 8 bits."""
+
+
 def decode_strictly(data: bytes, colours: str) -> np.ndarray:
     """Return the pixels of a JPEG as "GRAY", "RGB" or "CMYK", (H, W, 1, 3 or 4).
 

@@ -9,7 +9,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from datamodules.io.jpeg import decode_strictly
+from datamodules.io.jpeg import BrokenImageError, decode_strictly
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # channels of each interpretation
@@ -29,10 +29,6 @@ _MOST_PAGES = 10_000
 _CHANNELS = re.compile(rb'\bchannels=(\d+)|\bSizeC="(\d+)"')
 _IMAGES = re.compile(rb"\bimages=(\d+)")  # ImageJ lists no page but the first of a large stack
 SAVE = "save it as 8-bit or 16-bit integers"
-
-
-class TiffError(ValueError):
-    """What is wrong with the file, and how to save it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class TiffPage:
         """Whether Pillow reads it in a wrong way, which OpenCV does not."""
         eight_bit_palette = self.colours == PALETTE and max(self.tags.get(320, (256,))) < 256
         subsampled = self.colours == YCBCR and self.compression == _NONE and self.tags.get(530, (2, 2)) != (1, 1)
-        return self.depth in (10, 12, 14) or eight_bit_palette or subsampled or len(self.strips) > self.needed_strips
+        return self.depth in (10, 12, 14) or eight_bit_palette or subsampled
 
     @cached_property
     def strips(self) -> tuple[int, ...]:
@@ -105,9 +101,7 @@ class TiffPage:
     def note(self) -> str:
         """What readers leave out; empty of most files."""
         alphas = [kind for kind in self.tags.get(338, (2,) * self.extra) if kind in (1, 2)]
-        if self.extra > len(alphas):
-            return "channels beyond the colours were left out"
-        return "strips beyond the picture were left out" if len(self.strips) > self.needed_strips else ""
+        return "channels beyond the colours were left out" if self.extra > len(alphas) else ""
 
 
 def select_page(data: bytes) -> tuple[TiffPage, str]:
@@ -116,20 +110,22 @@ def select_page(data: bytes) -> tuple[TiffPage, str]:
     It is the largest, of pages of one size the first; thumbnails and masks, as marked, are left out.
 
     Raises:
-        TiffError: There is none, the file is damaged, or its pages are channels of one picture.
+        BrokenImageError: There is none, the file is damaged, or its pages are channels of one picture.
     """
     try:
         pages = _pages(data)
     except struct.error as error:
-        raise TiffError("cut short, or damaged: its tags lie beyond the end of the file") from error
+        raise BrokenImageError("cut short, or damaged: its tags lie beyond the end of the file") from error
     pictures = [page for page in pages if not page.tag(254) & (_THUMBNAIL | _MASK)]
     if not pictures:
-        raise TiffError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
+        raise BrokenImageError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
     page = max(pictures, key=lambda one: prod(one.size))  # the first of several
     description = bytes(pages[0].tags.get(270, ()))
     named = _CHANNELS.search(description)
     if page.channels == 1 and named and int(named[1] or named[2]) > 1:
-        raise TiffError("the channels of one picture are on pages or in files of their own: save it as one page in RGB")
+        raise BrokenImageError(
+            "the channels of one picture are on pages or in files of their own: save one page in RGB"
+        )
     listed = _IMAGES.search(description)
     if len(pages) == 1 and (listed is None or int(listed[1]) == 1):
         return page, ""
@@ -138,13 +134,13 @@ def select_page(data: bytes) -> tuple[TiffPage, str]:
 
 
 def check_page(page: TiffPage, data: bytes) -> None:
-    """Refuse a page of a file with a ``TiffError`` where neither Pillow nor OpenCV gives what it is."""
+    """Refuse a page of a file with a `BrokenImageError` where neither Pillow nor OpenCV gives what it is."""
     if cause := _why_unread(page):
-        raise TiffError(cause)
+        raise BrokenImageError(cause)
     if page.tag(32997, 1) > 1:
-        raise TiffError("a volume, not a picture: save one of its planes")
+        raise BrokenImageError("a volume, not a picture: save one of its planes")
     if page.is_for_opencv and page.extra:
-        raise TiffError("channels beyond the colours, in a way that is not read: save it without them")
+        raise BrokenImageError("channels beyond the colours, in a way that is not read: save it without them")
     if page.compression == _OLD_JPEG:  # it has a table of its own in place of strips
         return
     _check_strips(page, data)
@@ -152,20 +148,18 @@ def check_page(page: TiffPage, data: bytes) -> None:
 
 def _check_strips(page: TiffPage, data: bytes) -> None:
     """Refuse strips that are missing or damaged, as far as neither Pillow nor OpenCV would say it."""
-    starts = page.strips[: page.needed_strips]
-    if len(starts) < page.needed_strips or not all(0 < start < len(data) for start in starts):
-        raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
+    if len(page.strips) != page.needed_strips or not all(0 < start < len(data) for start in page.strips):
+        raise BrokenImageError("cut short: a strip is missing, one too many, or lies beyond the end of the file")
     for strip in _packed_strips(page, data):
         if page.compression == _LZW and len(strip) >= 8 and strip.endswith(bytes(8)):  # they would be decoded
-            raise TiffError("damaged: zeros are in place of the end of a strip")
+            raise BrokenImageError("damaged: zeros are in place of the end of a strip")
         if not _is_plain(page):
             _unpacked(page, strip)
 
 
 def _packed_strips(page: TiffPage, data: bytes) -> list[bytes]:
     lengths = page.tags.get(325) or page.tags.get(279, ())
-    starts = page.strips[: page.needed_strips]
-    return [data[start : start + length] for start, length in zip(starts, lengths, strict=False)]
+    return [data[start : start + length] for start, length in zip(page.strips, lengths, strict=False)]
 
 
 def _unpacked(page: TiffPage, strip: bytes) -> bytes:
@@ -202,7 +196,7 @@ def plain_values(page: TiffPage, data: bytes) -> np.ndarray | None:
     Returns:
         Gray, uint8 or uint16, (H, W), or RGB, uint8, (H, W, 3).
     """
-    if not _is_plain(page) or len(page.strips) > page.needed_strips:
+    if not _is_plain(page):
         return None
     width, height = page.size
     content = b"".join(_unpacked(page, strip) for strip in _packed_strips(page, data))

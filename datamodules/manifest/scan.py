@@ -160,16 +160,13 @@ def _all_facts(store: Path, stamps: Sequence[_Stamp], started_ns: int, progress:
     known: dict[_Stamp, _Facts | str] = {**_load(store)}
     unread = [stamp for stamp in stamps if stamp not in known]
     batches = [unread[start : start + _AT_ONCE] for start in range(0, len(unread), _AT_ONCE)]
+    results = in_threads(lambda batch: [_read_facts(path) for path, *_ in batch], batches)
     with progress_bar(len(unread), f"reading {len(unread):,} images", progress) as advance:
-        for batch, read in zip(batches, in_threads(_read_batch, batches), strict=True):
+        for batch, read in zip(batches, results, strict=True):
             known.update(zip(batch, read, strict=True))
             advance(len(batch))
     _save(store, known, unread, started_ns - _RACY_NS)
     return [known[stamp] for stamp in stamps]
-
-
-def _read_batch(stamps: Sequence[_Stamp]) -> list[_Facts | str]:
-    return [_read_facts(stamp[0]) for stamp in stamps]
 
 
 def _load(store: Path) -> dict[_Stamp, _Facts]:

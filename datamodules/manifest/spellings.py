@@ -77,8 +77,6 @@ def merge_spellings(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame in which names that mean the same are written as the most frequent of them."""
     merged = {}
     for column in MERGED:
-        if column not in frame:
-            continue
         counts = Counter(frame[column].dropna())
         chosen = {}
         for group in spellings(counts):
@@ -92,8 +90,6 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
     """Return a line per column whose names may mean the same."""
     lines = []
     for column, what in zip(MERGED, ("classes", "subjects", "parts", "groups"), strict=True):
-        if column not in frame:
-            continue
         groups = spellings(frame[column].dropna())
         if groups:
             shown = "; ".join(map(quotation, groups[:3]))

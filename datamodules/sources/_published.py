@@ -65,9 +65,8 @@ def read_arrays(data_set: str, root: Path, files: str) -> Arrays:
     try:
         loaded = {part: getattr(datasets, data_set)(str(root), train=part == "train") for part in GIVEN}
     except Exception as error:  # damaged bytes raise errors of many kinds
-        raise UserError(
-            f"no {data_set} in {root} ({first_line(error)}): bring {files}, or set data.download=true"
-        ) from error
+        problem = f"no {data_set} in {root} ({first_line(error)})"
+        raise UserError(f"{problem}: bring {files}, or set data.download=true") from error
     return {part: (np.asarray(each.data), np.asarray(each.targets)) for part, each in loaded.items()}
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
@@ -53,10 +51,8 @@ def prepare_all(
     done: set[str] = set()
     for config in configs:
         # The jobs of a sweep mostly share their images: these facts decide which and how they are prepared.
-        facts: list[Any] = [config.data, config.data_dir, config.cache_dir, config.protocol, config.split.test]
-        if isinstance(config, Config):
-            facts.append(config.prepare)
-        key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
+        facts = config.model_dump(mode="json", include={"data", "data_dir", "cache_dir", "protocol", "prepare"})
+        key = sha256_of_value([facts, config.split.test])
         if key in done:
             continue
         data = prepare_data(config, images)
