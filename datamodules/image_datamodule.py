@@ -15,13 +15,11 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.checked_images import CheckedImages
-from datamodules.preprocessing.frame import content_sides, frame_of
 from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from karyocyte.common.seeds import derive_seed
-from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import Config
 from karyocyte.runs.task import Task
 
@@ -73,7 +71,7 @@ class ImageDataModule(SplitDataModule):
     @property
     def task(self) -> Task:
         """The classes, and how the images are prepared."""
-        return Task(self.manifest.classes, self.manifest.positive_class, self.prepare)
+        return Task(self.manifest.classes, self.manifest.positive_class, self.config.prepare)
 
     def number_as(self, classes: Sequence[str]) -> None:
         """Give ``labels`` the numbers that a classifier of these classes has, until the next ``setup``."""
@@ -81,36 +79,16 @@ class ImageDataModule(SplitDataModule):
 
     # Their preparation.
 
-    @property
-    def used_config(self) -> Config:
-        """The configuration with the measured frame, which new images need."""
-        return self.config.model_copy(update={"prepare": self.prepare})
-
-    @cached_property
-    def prepare(self) -> PrepareConfig:
-        """The preparation of the images; a frame that the configuration leaves open is that of the training images."""
-        prepare = self.config.prepare
-        if prepare.measures_frame:
-            sides = self._content_sides[self.expansion.origin[self.rows("train")]]
-            prepare = prepare.model_copy(update={"frame": frame_of(sides)})
-        return prepare
-
-    @cached_property
-    def _content_sides(self) -> np.ndarray:
-        return content_sides(self.scanned, self.config.prepare, self.cache_dir, self.progress)
-
     def shrunk(self) -> list[str]:
         """Return how many images are larger than the frame, as a line; none without a frame."""
-        frame = self.prepare.frame
-        if frame is None:
-            return []
-        count = f"{(self._content_sides > frame).sum():,} of {len(self._content_sides):,} images"
-        return [f"prepare.frame={frame}: {count} have content larger than this and are shrunk"]
+        side, sides = self.config.prepare.frame, self.scanned.frame["side"]
+        count = f"{(sides > (side or 0)).sum():,} of {len(sides):,} images"
+        return [f"prepare.frame={side}: {count} have content larger than this and are shrunk"] * bool(side)
 
     @cached_property
     def images(self) -> CheckedImages | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
-        prepared = prepared_images(self.scanned, self.prepare, self.cache_dir, self.progress)
+        prepared = prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
         return self.expansion.images(prepared)
 
     def prepare_data(self) -> None:
@@ -118,10 +96,9 @@ class ImageDataModule(SplitDataModule):
         _ = self.images
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images, look for leaks, measure the frame; for a fit, plan the balance (`SplitDataModule`)."""
+        """Split the images, look for leaks; for a fit, plan the balance (`SplitDataModule`)."""
         self.number_as(self.manifest.classes)
         super().setup(stage)
-        _ = self.prepare  # measures a frame
 
     # The sampling.
 

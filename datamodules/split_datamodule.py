@@ -130,11 +130,6 @@ class SplitDataModule(LightningDataModule, ABC):
         train = self.rows("train")
         return BalancePlan(train, np.zeros(len(train), np.int64))
 
-    @property
-    def used_config(self) -> TrainingConfig:
-        """The configuration with what was measured of the images."""
-        return self.config
-
     def setup(self, stage: str | None = None) -> None:
         """Split the images and look for leaks; nothing is written into a run.
 

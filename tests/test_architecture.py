@@ -42,7 +42,7 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 18_773  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 18_730  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 35_670,

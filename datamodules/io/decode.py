@@ -4,9 +4,9 @@ import io
 import stat
 import struct
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
+from datamodules.io.jpeg import decode_strictly
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
 
@@ -36,6 +38,9 @@ MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
 _FOURTEEN_BITS = (1 << 14) - 1
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_SRGB_GAMMA = 1 / 2.2  # of the chunk gAMA, where the picture needs no change
+_GAMMA_TOLERANCE = 0.05
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
 LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
@@ -48,10 +53,6 @@ Background = Literal["black", "detect", "border"]
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
-
-
-class BrokenImageError(ValueError):
-    """A file that is no image, is cut short, too large, shows nothing, or holds what has no defined place in 8 bits."""
 
 
 class BlankImageError(BrokenImageError):
@@ -84,20 +85,14 @@ def read_plain_file(path: Path) -> bytes:
     """
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise BrokenImageError("a folder that cannot be listed")
-        # Opening a pipe with the name of an image would wait forever, and a device has no end.
-        if not stat.S_ISREG(status.st_mode):
-            raise BrokenImageError("no plain file")
-        if status.st_size > MAX_BYTES:
-            raise BrokenImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}: {_TOO_LARGE}")
-        return path.read_bytes()
-    except OSError as error:
-        raise BrokenImageError(f"cannot be read ({error.strerror})") from error
-    except BrokenImageError:
-        raise
-    except ValueError as error:  # a path of a table with a null byte
-        raise BrokenImageError(f"cannot be read ({error})") from error
+        is_plain = stat.S_ISREG(status.st_mode)  # opening a pipe would wait forever, and a device has no end
+        if is_plain and status.st_size <= MAX_BYTES:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:  # or a path of a table with a null byte
+        raise BrokenImageError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if is_plain:
+        raise BrokenImageError(f"{status.st_size:,} bytes, more than {MAX_BYTES:,}: {_TOO_LARGE}")
+    raise BrokenImageError("a folder that cannot be listed" if stat.S_ISDIR(status.st_mode) else "no plain file")
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -130,8 +125,8 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     the largest. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
     white where the outline is lighter than the inside; one that is the same everywhere is left out.
 
-    Pillow reads the file, and OpenCV what Pillow reads in a wrong way, or calls damaged and OpenCV does not: of JPEG,
-    BMP, GIF and WebP they never differ in this. docs/guides/images.md lists what is read and what is refused.
+    Pillow reads the file, and OpenCV what of TIFF and JPEG 2000 Pillow does not read, or reads in a wrong way; never
+    what Pillow calls damaged. docs/guides/images.md lists what is read and what is refused.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, have a side above MAX_SIDE by their header (nothing is
@@ -147,7 +142,7 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     except MemoryError as error:
         raise BrokenImageError("too large for the memory") from error
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes
-        raise BrokenImageError(first_line(error)) from error
+        raise BrokenImageError(f"damaged or cut short: the decoder reports {first_line(error)!r}") from error
 
 
 def decode_array(pixels: np.ndarray) -> Decoded:
@@ -230,31 +225,22 @@ def _decoded_picture(data: bytes, background: Background) -> Decoded:
 
 def _read(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
     """Read an image by Pillow or OpenCV, upright, and say what was chosen."""
-    if page is not None:
-        from datamodules.io.tiff import plain_values
+    if page is None:
+        return _by_pillow(data, page)
+    from datamodules.io.tiff import plain_values
 
-        values = plain_values(page, data)
-        if values is not None:
-            return Image.fromarray(values), ""
-        if page.is_for_opencv:
-            return _by_opencv(data, page), ""
+    values = plain_values(page, data)
+    if values is not None:
+        return Image.fromarray(values), ""
+    if page.is_for_opencv:
+        return _by_opencv(data, page), ""
     try:
         return _by_pillow(data, page)
-    except (BrokenImageError, MemoryError):
-        raise
-    except Exception as error:  # the decoders raise errors of any kind on damaged bytes
-        # OpenCV passes over channels beyond the colours, and over the orientation that a PNG may have.
-        plain = data.startswith(_PNG) and b"eXIf" not in data
-        if page is not None:
-            plain = page.extra == 0
-        if plain:
-            with suppress(BrokenImageError, cv2.error):
-                return _by_opencv(data, page), "read by OpenCV, since Pillow cannot read it"
-        if page is None:
-            raise
-        kind = f"{page.channels} channels of {page.depth} bits, compression {page.tag(259, 1)}"
-        cause = f"damaged or cut short, or packed in a way that is not read ({kind}): save it as PNG"
-        raise BrokenImageError(cause) from error
+    except UnidentifiedImageError as error:
+        if page.extra == 0:  # OpenCV passes over channels beyond the colours
+            return _by_opencv(data, page), "read by OpenCV, since Pillow cannot read it"
+        kind = f"{page.channels} channels of {page.depth} bits, compression {page.compression}"
+        raise BrokenImageError(f"packed in a way that is not read ({kind}): save it as PNG") from error
 
 
 def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
@@ -267,7 +253,9 @@ def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
             raise BrokenImageError("CMYK that does not say whether it is inverted (no Adobe marker): save it as RGB")
         several = page is None and getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
-            _check_sums(data)
+            _check_png(image, data)
+        if data.startswith(_JPEG):
+            image = _strict_jpeg(image, data)  # noqa: PLW2901 (the file is read)
         image.load()
         if image.mode not in _MODES:
             cause = f"pixels of mode {image.mode} are not defined here"
@@ -282,8 +270,8 @@ def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
 
 def _by_opencv(data: bytes, page: "TiffPage | None") -> Image.Image:
     """Read an image by OpenCV, which turns a TIFF as its camera noted."""
-    if data.startswith(_PNG):
-        _check_size(struct.unpack(">II", data[16:24]))
+    if page is not None and page.depth <= 8 and page.compression != 1:
+        _opened(data).load()  # OpenCV does not say that such a page is damaged
     values = _values(data)
     if values.ndim == 3:
         values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
@@ -317,10 +305,44 @@ def _check_size(size: tuple[int, int]) -> None:
         raise BrokenImageError(f"{size[0]:,} x {size[1]:,} pixels are {_TOO_LARGE}")
 
 
-def _check_sums(data: bytes) -> None:
-    """Check the sums of a PNG: Pillow itself reads zeros in place of its data as black."""
-    with suppress(OSError):  # a file without its last bytes: it has all rows, or cannot be loaded
-        _opened(data).verify()
+def _strict_jpeg(image: Image.Image, data: bytes) -> Image.Image:
+    """Return a JPEG, whose header is read, by the strict reader, which gives the same pixels as Pillow."""
+    pixels = decode_strictly(data, "GRAY" if image.mode == "L" else image.mode)
+    if image.mode == "CMYK":  # Adobe's are inverted
+        pixels = 255 - pixels
+    decoded = Image.frombytes(image.mode, image.size, pixels.tobytes())
+    decoded.info = image.info
+    return decoded
+
+
+def _check_png(image: Image.Image, data: bytes) -> None:
+    """Check the sums of a PNG, since Pillow reads zeros in place of its data as black, and what its values mean."""
+    start = len(_PNG)
+    while start + 12 < len(data) and data[start + 4 : start + 8] != b"IEND":  # Pillow sees that the end is missing
+        end = start + 8 + struct.unpack_from(">I", data, start)[0]
+        if end + 4 <= len(data) and data[end : end + 4] != struct.pack(">I", zlib.crc32(data[start + 4 : end])):
+            raise BrokenImageError("damaged: a wrong checksum")
+        start = end + 4
+    gamma = image.info.get("gamma", _SRGB_GAMMA)
+    if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
+        raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")
+
+
+def _checked_jpeg2000(data: bytes) -> int:
+    """Refuse signed values, and zeros that no JPEG 2000 holds; return what tells its bits (ISO/IEC 15444-1, A.5, A.6).
+
+    A packet that holds nothing is a zero: where their number is known, more zeros are in place of something else.
+    """
+    size = data.index(b"\xff\x4f\xff\x51")
+    kind = data[size + 42]
+    if kind > 127:
+        raise BrokenImageError("signed values are not defined here: save it as 8-bit or 16-bit integers")
+    style = data.index(b"\xff\x52", size)
+    has_precincts, _, layers, _, levels = struct.unpack_from(">BBHBB", data, style + 4)
+    (components,) = struct.unpack_from(">H", data, size + 40)
+    if not has_precincts & 1 and bytes(layers * (levels + 1) * components + 64) in data[style:]:
+        raise BrokenImageError("damaged: zeros are in place of its data")
+    return kind
 
 
 def _depth(image: Image.Image, data: bytes, page: "TiffPage | None") -> int:
@@ -330,7 +352,7 @@ def _depth(image: Image.Image, data: bytes, page: "TiffPage | None") -> int:
     if image.format == "PNG":
         return data[24]
     if image.format == "JPEG2000":
-        return (data[data.index(b"\xff\x4f\xff\x51") + 42] & 127) + 1  # Ssiz of ISO/IEC 15444-1, A.5.1
+        return _checked_jpeg2000(data) + 1
     return 8
 
 
@@ -364,7 +386,7 @@ def _gray_of_eight_bits(image: Image.Image, page: "TiffPage | None") -> Image.Im
     values = np.asarray(image)
     if page is None or page.depth == 16:
         _check_used_bits(values)
-    if page is not None and page.is_white_zero:  # neither reader inverts 16 bits
+    if page is not None and page.colours == 0:  # white; neither reader inverts 16 bits
         values = 65535 - values
     return Image.fromarray((values // 257).astype(np.uint8))
 
@@ -404,7 +426,7 @@ def _why_unidentified(data: bytes) -> str:
         return "an empty file"
     if data[4:8] == b"ftyp":
         return "HEIC, AVIF or a film, which are not read: save it as PNG"
-    if data.startswith((_PNG, b"\xff\xd8\xff", b"GIF8", b"BM")):
+    if data.startswith((_PNG, _JPEG, b"GIF8", b"BM")):
         return "damaged, or packed in a way that is not read: save it as PNG"
     return "not an image that can be decoded: save it as PNG"
 

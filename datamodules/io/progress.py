@@ -55,13 +55,13 @@ def processors() -> int:
 
 
 @contextmanager
-def progress_bar(count: int, description: str, progress: bool) -> Iterator[Callable[..., None]]:
+def progress_bar(count: int | None, description: str, progress: bool) -> Iterator[Callable[..., None]]:
     """Show a progress bar on stderr, and yield a function that advances it (by one).
 
-    Where stderr is no terminal, a short task shows none.
+    Where stderr is no terminal, a short task shows none, nor one whose ``count`` is not known.
     """
     console = Console(stderr=True)
-    shown = progress and count > 0 and (console.is_terminal or count >= LONG)
+    shown = progress and count != 0 and (console.is_terminal or (count or 0) >= LONG)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not shown) as bar:
         task = bar.add_task(description, total=count)

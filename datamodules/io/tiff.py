@@ -2,33 +2,33 @@
 
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
 import numpy as np
 
+from datamodules.io.jpeg import BrokenImageError, decode_strictly
+
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # channels of each interpretation
 _GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
 _DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
 _OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
-_TAGS = {254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 320, 322, 323, 324, 325, 338, 339, 530,
-         32997}  # fmt: skip
+_TAGS = {254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339,
+         347, 530, 32997}  # fmt: skip
 _XMP = 700  # a text, which may say how to turn the picture
-_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}  # of integers and text
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}  # of integers, text and bytes
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
-_OLD_JPEG = 6  # of the tag Compression
-_LZW_JPEG_DEFLATE = (5, 7, 8, 32946)  # the same tag: their last bytes are never all zero
+_NONE, _LZW, _OLD_JPEG, _JPEG, _DEFLATE = 1, 5, 6, 7, (8, 32946)  # of the tag Compression
+_ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\0"  # of a JPEG whose colours are no YCbCr
+_LARGEST_STRIP = 1 << 30  # bytes: a small one may unpack to more than the memory holds
 _MOST_PAGES = 10_000
 # ImageJ and OME say in the description that channels are on pages of their own.
 _CHANNELS = re.compile(rb'\bchannels=(\d+)|\bSizeC="(\d+)"')
 _IMAGES = re.compile(rb"\bimages=(\d+)")  # ImageJ lists no page but the first of a large stack
 SAVE = "save it as 8-bit or 16-bit integers"
-
-
-class TiffError(ValueError):
-    """What is wrong with the file, and how to save it."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class TiffPage:
         return self.tag(256), self.tag(257)
 
     @property
-    def is_white_zero(self) -> bool:
-        """Whether its gray counts from white."""
-        return self.colours == WHITE_IS_ZERO
-
-    @property
     def depth(self) -> int:
         """Bits per channel."""
         return self.tag(258, 1)
+
+    @property
+    def compression(self) -> int:
+        """How its strips are packed."""
+        return self.tag(259, _NONE)
 
     @property
     def colours(self) -> int:
@@ -81,8 +81,8 @@ class TiffPage:
     def is_for_opencv(self) -> bool:
         """Whether Pillow reads it in a wrong way, which OpenCV does not."""
         eight_bit_palette = self.colours == PALETTE and max(self.tags.get(320, (256,))) < 256
-        subsampled = self.colours == YCBCR and self.tag(259) == 1 and self.tags.get(530, (2, 2)) != (1, 1)
-        return self.depth in (10, 12, 14) or eight_bit_palette or subsampled or len(self.strips) > self.needed_strips
+        subsampled = self.colours == YCBCR and self.compression == _NONE and self.tags.get(530, (2, 2)) != (1, 1)
+        return self.depth in (10, 12, 14) or eight_bit_palette or subsampled
 
     @cached_property
     def strips(self) -> tuple[int, ...]:
@@ -101,9 +101,7 @@ class TiffPage:
     def note(self) -> str:
         """What readers leave out; empty of most files."""
         alphas = [kind for kind in self.tags.get(338, (2,) * self.extra) if kind in (1, 2)]
-        if self.extra > len(alphas):
-            return "channels beyond the colours were left out"
-        return "strips beyond the picture were left out" if len(self.strips) > self.needed_strips else ""
+        return "channels beyond the colours were left out" if self.extra > len(alphas) else ""
 
 
 def select_page(data: bytes) -> tuple[TiffPage, str]:
@@ -112,20 +110,22 @@ def select_page(data: bytes) -> tuple[TiffPage, str]:
     It is the largest, of pages of one size the first; thumbnails and masks, as marked, are left out.
 
     Raises:
-        TiffError: There is none, the file is damaged, or its pages are channels of one picture.
+        BrokenImageError: There is none, the file is damaged, or its pages are channels of one picture.
     """
     try:
         pages = _pages(data)
     except struct.error as error:
-        raise TiffError("cut short, or damaged: its tags lie beyond the end of the file") from error
+        raise BrokenImageError("cut short, or damaged: its tags lie beyond the end of the file") from error
     pictures = [page for page in pages if not page.tag(254) & (_THUMBNAIL | _MASK)]
     if not pictures:
-        raise TiffError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
+        raise BrokenImageError("only a thumbnail is on its pages, as in raw files of cameras: save it as RGB")
     page = max(pictures, key=lambda one: prod(one.size))  # the first of several
     description = bytes(pages[0].tags.get(270, ()))
     named = _CHANNELS.search(description)
     if page.channels == 1 and named and int(named[1] or named[2]) > 1:
-        raise TiffError("the channels of one picture are on pages or in files of their own: save it as one page in RGB")
+        raise BrokenImageError(
+            "the channels of one picture are on pages or in files of their own: save one page in RGB"
+        )
     listed = _IMAGES.search(description)
     if len(pages) == 1 and (listed is None or int(listed[1]) == 1):
         return page, ""
@@ -134,52 +134,78 @@ def select_page(data: bytes) -> tuple[TiffPage, str]:
 
 
 def check_page(page: TiffPage, data: bytes) -> None:
-    """Refuse a page of a file with a ``TiffError`` where neither Pillow nor OpenCV gives what it is."""
+    """Refuse a page of a file with a `BrokenImageError` where neither Pillow nor OpenCV gives what it is."""
     if cause := _why_unread(page):
-        raise TiffError(cause)
+        raise BrokenImageError(cause)
     if page.tag(32997, 1) > 1:
-        raise TiffError("a volume, not a picture: save one of its planes")
+        raise BrokenImageError("a volume, not a picture: save one of its planes")
     if page.is_for_opencv and page.extra:
-        raise TiffError("channels beyond the colours, in a way that is not read: save it without them")
-    if page.tag(259) == _OLD_JPEG:  # it has a table of its own in place of strips
+        raise BrokenImageError("channels beyond the colours, in a way that is not read: save it without them")
+    if page.compression == _OLD_JPEG:  # it has a table of its own in place of strips
         return
     _check_strips(page, data)
 
 
 def _check_strips(page: TiffPage, data: bytes) -> None:
-    strips = page.strips[: page.needed_strips]
-    if len(strips) < page.needed_strips or not all(0 < start < len(data) for start in strips):
-        raise TiffError("cut short: a strip is missing, or lies beyond the end of the file")
-    if page.tag(259) in _LZW_JPEG_DEFLATE:
-        for start, length in zip(strips, page.tags.get(325) or page.tags.get(279, ()), strict=False):
-            if length >= 8 and data[start + length - 8 : start + length] == bytes(8):  # they would be decoded
-                raise TiffError("damaged: zeros are in place of the end of a strip")
+    """Refuse strips that are missing or damaged, as far as neither Pillow nor OpenCV would say it."""
+    if len(page.strips) != page.needed_strips or not all(0 < start < len(data) for start in page.strips):
+        raise BrokenImageError("cut short: a strip is missing, one too many, or lies beyond the end of the file")
+    for strip in _packed_strips(page, data):
+        if page.compression == _LZW and len(strip) >= 8 and strip.endswith(bytes(8)):  # they would be decoded
+            raise BrokenImageError("damaged: zeros are in place of the end of a strip")
+        if not _is_plain(page):
+            _unpacked(page, strip)
+
+
+def _packed_strips(page: TiffPage, data: bytes) -> list[bytes]:
+    lengths = page.tags.get(325) or page.tags.get(279, ())
+    return [data[start : start + length] for start, length in zip(page.strips, lengths, strict=False)]
+
+
+def _unpacked(page: TiffPage, strip: bytes) -> bytes:
+    """Unpack a strip by a reader that raises an error where it is damaged, as Pillow and OpenCV do not."""
+    if page.compression == _JPEG:
+        colours = {1: "GRAY", 4: "CMYK"}.get(1 if page.is_planar else page.channels, "RGB")
+        kind = _ADOBE_RGB if page.colours == RGB else b""
+        tables = bytes(page.tags.get(347, ()))[2:-2]
+        return decode_strictly(strip[:2] + kind + tables + strip[2:], colours).tobytes()
+    if page.compression not in _DEFLATE:
+        return strip
+    stream = zlib.decompressobj()
+    values = stream.decompress(strip, _LARGEST_STRIP)
+    if not stream.eof:  # else its checksum was compared
+        raise zlib.error("a strip is cut short")
+    return values
 
 
 def _is_plain(page: TiffPage) -> bool:
+    """Whether `_unpacked` strips, one after another, are its values as they are meant."""
     in_order = not page.is_planar and page.tag(274, 1) == page.tag(266, 1) == 1  # of channels, rows and bits
-    is_gray_or_rgb = page.depth == 8 and page.colours in (GRAY, RGB) and page.extra == 0
-    return page.tag(259, 1) == 1 and is_gray_or_rgb and in_order and _XMP not in page.tags
+    in_strips = 279 in page.tags and 324 not in page.tags and _XMP not in page.tags
+    # A JPEG in YCbCr becomes RGB.
+    kinds = ((8, GRAY), (8, RGB), (8, YCBCR) if page.compression == _JPEG else (16, GRAY))
+    is_known = page.compression in (_NONE, _JPEG, *_DEFLATE) and (page.depth, page.colours) in kinds
+    return is_known and page.extra == 0 and in_order and in_strips
 
 
 def plain_values(page: TiffPage, data: bytes) -> np.ndarray | None:
-    """Return the values of a page that lie in the file as they are, row after row; None of other pages.
+    """Return the values of a page that lie in the file row after row; None of other pages.
 
     Most programs write them so. No second reader then has to read the tags, which of small images takes longest.
 
     Returns:
-        uint8, gray (H, W) or RGB (H, W, 3).
+        Gray, uint8 or uint16, (H, W), or RGB, uint8, (H, W, 3).
     """
-    lengths = page.tags.get(279, ())  # of strips: tiles have another tag
-    if not _is_plain(page) or not lengths or len(lengths) != len(page.strips):
+    if not _is_plain(page):
         return None
-    ends = [start + length for start, length in zip(page.strips, lengths, strict=True)]
     width, height = page.size
-    size = width * height * page.channels
-    start = page.strips[0]
-    if ends[:-1] != list(page.strips[1:]) or ends[-1] != start + size or ends[-1] > len(data):
+    content = b"".join(_unpacked(page, strip) for strip in _packed_strips(page, data))
+    if len(content) != width * height * page.channels * page.depth // 8:
         return None
-    values = np.frombuffer(data, np.uint8, size, start).reshape(height, width, page.channels)
+    values = np.frombuffer(content, f"{_order(data)}u{page.depth // 8}").reshape(height, width, page.channels)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if page.compression in _DEFLATE and page.tag(317, 1) == 2:  # each value is the difference from the one before it
+        values = np.cumsum(values, axis=1, dtype=values.dtype)
     return values[..., 0] if page.channels == 1 else values
 
 

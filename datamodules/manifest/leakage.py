@@ -232,7 +232,7 @@ def _stop_at_conflict(copies: pd.DataFrame) -> None:
     one = copies.iloc[0]
     other = copies[copies["label"] != one["label"]].iloc[0]
     message = f"the same file has two labels: {one['path']} is {one['label']}, {other['path']} is {other['label']}"
-    raise UserError(f"{message}: remove the wrong one, or say protocol=paper, which only warns")
+    raise UserError(f"{message}: remove the wrong one, or both")
 
 
 def _first_names(names: Sequence[str]) -> str:

@@ -17,7 +17,23 @@ _LOOK_ALIKE = str.maketrans(
 )
 # A joiner, blanks that are letters to Unicode, and what selects one of several pictures of a sign.
 _UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE10))}
-_UNKNOWN = ("na", "n/a", "nan", "none", "null", "unknown", "?")  # as programs write what is unknown
+# As programs write what is unknown.
+_UNKNOWN = (
+    "na",
+    "n/a",
+    "n.a.",
+    "#n/a",
+    "<na>",
+    "nan",
+    "nat",
+    "none",
+    "null",
+    "nil",
+    "unknown",
+    "unk",
+    "undefined",
+    "missing",
+) + ("not available", "not applicable", "?", "??", "-", "--", ".")
 
 
 def meaning(name: str) -> str:
@@ -61,8 +77,6 @@ def merge_spellings(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame in which names that mean the same are written as the most frequent of them."""
     merged = {}
     for column in MERGED:
-        if column not in frame:
-            continue
         counts = Counter(frame[column].dropna())
         chosen = {}
         for group in spellings(counts):
@@ -76,8 +90,6 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
     """Return a line per column whose names may mean the same."""
     lines = []
     for column, what in zip(MERGED, ("classes", "subjects", "parts", "groups"), strict=True):
-        if column not in frame:
-            continue
         groups = spellings(frame[column].dropna())
         if groups:
             shown = "; ".join(map(quotation, groups[:3]))
@@ -87,9 +99,15 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
+def is_unknown(names: pd.Series) -> pd.Series:
+    """Return which names, text without None, are words for what is unknown; a minus beside a plus is none."""
+    words = set(_UNKNOWN) - ({"-"} if (names == "+").any() else set())
+    return names.str.strip().str.casefold().isin(words)
+
+
 def describe_unknown(subjects: pd.Series) -> list[str]:
     """Return a line where subjects are called as programs write what is unknown: they would all be one person."""
-    unknown = subjects[subjects.str.casefold().isin(_UNKNOWN)]
+    unknown = subjects[is_unknown(subjects)]
     if unknown.empty:
         return []
     shown = ", ".join(f'"{name}"' for name in sorted(set(unknown)))

@@ -15,7 +15,9 @@ from datamodules.manifest.manifest import Manifest, absent_from
 from datamodules.manifest.persons import parts_by_person, surplus_copies
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import KARYOGRAM_SOURCES
+from karyocyte.common.text import counted, natural_key
 from karyocyte.config.data import SplitConfig
+from karyocyte.config.overrides import typed_names
 from karyocyte.config.sources import PaperSplit
 
 TRAIN = "train"
@@ -45,7 +47,8 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
     ``rounding`` says how many.
 
     ``split.test`` names a given part ("prelim") as the test part; the other images are then divided into train and
-    validation, unless ``split.given_validation`` names the validation part too. Every draw depends on ``split.seed``
+    validation, unless ``split.given_validation`` names the validation part too; other given test parts stay unused, by
+    their names. Every draw depends on ``split.seed``
     and ``split.fold`` alone. Images without a label are unused; so are, where folds are given and the test part is a
     fold, images of other given parts. Of a manifest of several sets each is divided by itself.
 
@@ -77,7 +80,7 @@ def split(manifest: Manifest, protocol: str, split: SplitConfig, paper_split: Pa
                 raise UserError(f"data.sets.{name}: {error}; {remedy}") from error
         parts = pd.concat(divided)
     parts = parts.reindex(manifest.frame.index, fill_value=UNUSED)
-    _check_parts(manifest, parts, protocol)
+    _check_parts(manifest, parts, protocol, "" if split.test == "fold" else "name another split.test, ")
     return parts
 
 
@@ -100,7 +103,7 @@ def _divide(frame: pd.DataFrame, protocol: str, split: SplitConfig, paper_split:
     if split.test != "fold":
         test = _of_part(rows, "test", split.test)
         parts[rows.index[test]] = TEST
-        rows = rows[~test]
+        rows = rows[~test & ~rows["part"].isin(_other_tests(rows, split))]
     elif split.given_validation is not None:
         given = f"split.given_validation={split.given_validation}"
         raise UserError(f"{given} needs a given test part: name it, split.test=<part>")
@@ -133,8 +136,18 @@ def _check_known(rows: pd.DataFrame) -> None:
 
 
 def is_called(name: str, part_names: Iterable[str]) -> bool:
-    """Tell whether one of the names of a part is a word of a name, as in "training_set" or "seg_test"."""
-    return not set(re.split(r"[\W\d_]+", name.casefold())).isdisjoint(part_names)
+    """Tell whether one of the names of a part is a word of a name, as in "training_set", "seg_test" or "TestB"."""
+    words = re.split(r"[\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    called = re.compile(f"({'|'.join(part_names)})(set|data|images|[a-d])?")  # "TESTB" has one word
+    return any(map(called.fullmatch, words))
+
+
+def _other_tests(rows: pd.DataFrame, split: SplitConfig) -> list[str]:
+    """Return the given parts that are called tests and are not named by the split, where it names its test part."""
+    if split.test == "fold":
+        return []
+    others = set(rows["part"].dropna()) - {split.test, split.given_validation}
+    return sorted(name for name in others if is_called(name, TEST_NAMES))
 
 
 def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) -> list[str]:
@@ -143,19 +156,21 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     The protocol ``paper`` pools all images, as the paper did.
     """
     rows = manifest.frame[manifest.frame["label"].notna()]
-    others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation})
+    tests = _other_tests(rows, split)
+    lines = [f"given test parts that are not used: {', '.join(tests)}"] * bool(tests)
+    others = sorted(set(rows["part"].dropna()) - {split.test, split.given_validation, *tests})
     if split.test != "fold" or protocol == "subject":
         others = absent_from(_given_folds(rows).values(), others)
     if split.test != "fold" and (split.given_validation is not None or len(others) < 2):
-        return []  # what is left trains
+        return lines  # what is left trains
     if protocol == "paper" or not others:
-        return []
+        return lines
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
     found = [*_called(others, TEST_NAMES), *_called(others, VALIDATION_NAMES)]
     if found:
         keys = ("split.test", "split.given_validation")
         remedy = " ".join(f"{key}={name}" for key, name in zip(keys, found, strict=False))
-    return [f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
+    return [*lines, f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
 
 
 def _called(parts: Sequence[str], part_names: Iterable[str]) -> list[str]:
@@ -264,12 +279,11 @@ def _nearest_share(share: float, most: int) -> tuple[int, int]:
 def _folds(rows: pd.DataFrame, protocol: str, split: SplitConfig) -> np.ndarray:
     if split.fold >= split.folds:
         raise UserError(f"split.fold={split.fold} must be below split.folds={split.folds}")
-    remedy = f"split.folds={split.folds}: set fewer folds"
     by_label = rows.groupby("label")
     if protocol == "subject":
         _check_subjects(rows)
-        _check_enough(by_label["subject"].nunique(), split.folds, "subjects", f"{remedy}, or protocol=image")
-    _check_enough(by_label.size(), split.folds, "images", remedy)
+        _check_folds(by_label["subject"].nunique(), split.folds, "subject", ", or say protocol=image")
+    _check_folds(by_label.size(), split.folds, "image")
     fold_of_row = _deal(rows, split.folds, split.seed, protocol == "subject")
     if split.drawn_validation == "share":
         parts = np.full(len(rows), TEST, object)
@@ -309,13 +323,28 @@ def _check_enough(counts: pd.Series, needed: int, things: str, purpose: str) -> 
             raise UserError(f"class {label} has {count} {things}, {needed} are needed for {purpose}")
 
 
-def _check_parts(manifest: Manifest, parts: pd.Series, protocol: str) -> None:
+def _check_folds(counts: pd.Series, folds: int, thing: str, otherwise: str = "") -> None:
+    """Each fold needs some of each class; with fewer than three there would be no part to train on."""
+    label, count = str(counts.idxmin()), int(counts.min())
+    if count >= folds:
+        return
+    remedy = f"set split.folds={count}"
+    if count < len(PARTS):
+        remedy = "bring more"
+        others = sorted(set(counts.index) - {label}, key=natural_key)
+        if len(others) > 1:
+            remedy += f", or leave the class out ({typed_names('data.classes', others)}; in a table no label)"
+    needed = f"{folds} are needed for split.folds={folds}"
+    raise UserError(f"class {label} has {counted(count, thing)}, {needed}: {remedy}{otherwise}")
+
+
+def _check_parts(manifest: Manifest, parts: pd.Series, protocol: str, remedy: str) -> None:
     """Each part needs all classes, and of karyograms two cases: intervals are drawn over cases."""
     for part in PARTS:
         rows = manifest.frame[parts == part]
         absent = absent_from(set(rows["label"]), manifest.classes)
         if absent:
-            remedy = "bring more images, or set another split.seed, split.fold, split.folds or protocol"
+            remedy += "bring more images, or set another split.seed, split.fold, split.folds or protocol"
             raise UserError(f"protocol={protocol}: class {', '.join(absent)} is absent from the {part} part: {remedy}")
         if protocol == "subject" and manifest.source in KARYOGRAM_SOURCES and rows["subject"].nunique() < 2:
             message = f"protocol=subject: the {part} part has one case, {rows['subject'].iloc[0]}, two are needed"

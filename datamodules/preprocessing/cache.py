@@ -49,8 +49,6 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
     content = {"config": stored, "version": [DECODE_VERSION, PREPARE_VERSION], "rows": rows}
-    if config.background != "black":
-        content["range"] = "of the data set"  # of images of more than 8 bits; once of each image
     return Path(cache_dir) / "prepared" / sha256_of_value(content)[:16]
 
 

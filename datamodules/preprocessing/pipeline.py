@@ -10,7 +10,6 @@ import numpy as np
 
 from datamodules.io.decode import border, crop_to_content
 from datamodules.io.resize import resize, resized_by
-from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
@@ -67,9 +66,7 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
     if config.fit == "square":
         image = pad_to_square(image, ground)
         yield "padded to a square", image
-    if config.fit == "frame":
-        if config.frame is None:
-            raise UserError("prepare.frame=null is measured on the training images of a run: give a number")
+    if config.frame is not None:
         image = centre_in_frame(image, config.frame, ground)
         yield "centred in the frame", image
 

@@ -75,39 +75,22 @@ def find_source(data: SourceConfig) -> ListedSource:
     return _SOURCES[type(data)]
 
 
-def scan(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
-    """List the images of a source, open each once and return the manifest.
+def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
+    """List the images of a configuration, open each once and return the manifest.
 
-    Args:
-        data: The source and its settings.
-        data_dir: The folder of the images, or a zip file of it; the synthetic sources need none.
-        cache_dir: Where facts of the files (and unpacked and synthetic images) are kept between runs.
-        progress: Whether a progress bar may be shown.
+    The same files make subjects one person, where ``split.link_subjects`` says so.
 
     Raises:
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
-    """
-    return scan_listing(list_images(data, data_dir, cache_dir, progress), data.on_broken, cache_dir, progress)
-
-
-def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
-    """Return the scanned images of a configuration, as `scan` does; the same files make subjects one person.
-
-    ``split.link_subjects`` decides whether.
     """
     listing = list_configured(config, progress)
     manifest = scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress)
     return link_subjects(manifest) if config.split.link_subjects else manifest
 
 
-def list_images(data: SourceConfig, data_dir: str | Path | None, cache_dir: Path, progress: bool = True) -> Manifest:
-    """List the images of a source without opening them; arguments and errors are those of `scan`."""
-    return list_source(data, SourceContext(None if data_dir is None else str(data_dir), Path(cache_dir), progress))
-
-
 def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
-    """List the images of a configuration without opening them; errors are those of `scan`."""
+    """List the images of a configuration without opening them; errors are those of `scan_persons`."""
     place = (config.data_dir, Path(config.cache_dir), progress)
     return list_source(config.data, SourceContext(*place, config.follow_links, config.alike_names))
 

@@ -1,5 +1,6 @@
 """Published data sets: downloaded by torchvision, written from arrays to files, and compared with the whole set."""
 
+import hashlib
 import http.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext
 from datamodules.sources.listing import data_folder
 from karyocyte.common.cli import say
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.locks import one_at_a_time
 
 GIVEN = {"train": None, "test": "test"}  # the given part of the images of the official parts
+WRITTEN_VERSION = 2  # raise it when the same arrays would be written out otherwise
+
+Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # images and labels of "train" and "test"
 
 
 def folder_of(context: SourceContext, download: bool, find: Callable[[Path], object], data_set: str) -> Path:
@@ -50,6 +54,22 @@ def folder_of(context: SourceContext, download: bool, find: Callable[[Path], obj
     return root
 
 
+def read_arrays(data_set: str, root: Path, files: str) -> Arrays:
+    """Return images, uint8 (N, H, W) or (N, H, W, 3), and labels, (N,), of a data set, as torchvision reads its files.
+
+    Raises:
+        UserError: One of the ``files`` is missing, or damaged.
+    """
+    from torchvision import datasets
+
+    try:
+        loaded = {part: getattr(datasets, data_set)(str(root), train=part == "train") for part in GIVEN}
+    except Exception as error:  # damaged bytes raise errors of many kinds
+        problem = f"no {data_set} in {root} ({first_line(error)})"
+        raise UserError(f"{problem}: bring {files}, or set data.download=true") from error
+    return {part: (np.asarray(each.data), np.asarray(each.targets)) for part, each in loaded.items()}
+
+
 @dataclass
 class Notes:
     """What is said of the parts of a set, and those of it that say that a part is not as it was published."""
@@ -80,30 +100,29 @@ class Notes:
 
 
 def list_arrays(
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    classes: tuple[str, ...],
-    published: Mapping[str, int],
-    folder: Path,
-    context: SourceContext,
+    parts: Arrays, classes: tuple[str, ...], published: Mapping[str, int], source: str, context: SourceContext
 ) -> Manifest:
     """Write the images of a data set that comes as arrays, once, and list them: all else reads image files.
 
     Args:
-        parts: Images, uint8 (N, H, W) or (N, H, W, 3), and labels, (N,), of "train" and "test".
+        parts: See `read_arrays`.
         classes: Names of the labels.
         published: The number of images in each part of the whole set.
-        folder: ``<cache_dir>/<source>/<hash>``; the files in it are ``<part>/<class>/<number>.png``.
-        context: Says whether progress is shown.
+        source: Its name: the files are ``<cache_dir>/<source>/<hash>/<part>/<class>/<number>.png``.
+        context: Says the cache, and whether progress is shown.
     """
+    key = hashlib.sha256(f"{source} {WRITTEN_VERSION}".encode())
     rows = []
     images: list[np.ndarray] = []
     notes = Notes()
     for part, (images_of_part, labels) in parts.items():
         images += list(images_of_part)
+        key.update(f"{part} {images_of_part.shape} ".encode() + images_of_part.tobytes() + bytes(labels.tolist()))
         for number, label in enumerate(labels):
             path = f"{part}/{classes[label]}/{number:05d}.png"
             rows.append({"image_id": path, "path": path, "label": classes[label], "part": GIVEN[part]})
         notes.compare(part, {part: len(labels)}, {part: published[part]})
     frame = manifest_frame(rows)
+    folder = context.cache_dir / source / key.hexdigest()[:16]
     write_once(folder, frame["path"].tolist(), images.__getitem__, context.progress)
-    return Manifest(frame, folder, classes, None, folder.parent.name, notes.all, incomplete=notes.incomplete)
+    return Manifest(frame, folder, classes, None, source, notes.all, incomplete=notes.incomplete)

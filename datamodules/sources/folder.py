@@ -2,15 +2,18 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from itertools import chain, combinations
+from pathlib import Path
 from typing import Any
 
+from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext, merged_frame, source
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, name_parser, sub_folders
+from datamodules.sources.listing import data_folder, hint_at_archives, image_names, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
@@ -23,7 +26,6 @@ _MASKS = {
     "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
 }  # fmt: skip
 _MASK_FILE = re.compile(r".+[_-](masks?|seg|segmentation|gt|groundtruth)", re.IGNORECASE)
-_FOLD = re.compile(r"(fold|split|cv|part)[ _-]?\d+", re.IGNORECASE)
 _PARTS = {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
 
 
@@ -42,23 +44,33 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
             image, the positive class is not said, or a file's name does not match ``data.subject_regex``.
     """
     root = data_folder(context)
-    rows = []
     parse_subject = name_parser(data.subject_regex, "data.subject_regex", "subject")
-    parts = (_part_folders(root, context.follow_links) if data.classes is None else []) or [root]
-    for part in parts:
-        place = part if part == root else _folder_of_classes(part, context.follow_links)
-        for name, files in _files_of_classes(place, data.classes, context).items():
-            for path in files:
-                below = path.relative_to(root).as_posix()
-                row = {"image_id": below, "path": below, "label": name, "subject": parse_subject(path)}
-                rows.append(row if part == root else row | {"part": part.name})
+    places = _places(root, data, context)
+    folders = {part: _class_folders(place, data.classes, context) for part, place in places.items()}
+    names = set().union(*folders.values())
+    if len(names) == 2 and context.alike_names != "merge":
+        order_classes(names, data.positive_class)  # what the command line lacks is said before many files are listed
+    rows: list[dict[str, str | None]] = []
+    for part, of_classes in folders.items():
+        for folder, files in _files_of_classes(root, of_classes, context).items():
+            above = folder.relative_to(root).as_posix()
+            for file in files:
+                facts = {"label": folder.name, "subject": parse_subject(file), "part": part}
+                rows.append({"image_id": f"{above}/{file}", "path": f"{above}/{file}", **facts})
     frame = merged_frame(manifest_frame(rows), context)
     classes = order_classes(set(frame["label"]), data.positive_class)
     # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
-    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, parts, classes))
+    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, list(places.values()), classes))
     return Manifest(frame, root, classes, data.positive_class, data.source, notes)
+
+
+def _places(root: Path, data: FolderConfig, context: SourceContext) -> dict[str | None, Path]:
+    """Return the folder with the classes of each part; of None where there are no parts."""
+    parts = _part_folders(root, context.follow_links) if data.classes is None else []
+    places: dict[str | None, Path] = {part.name: _folder_of_classes(part, context.follow_links) for part in parts}
+    return places or {None: root}
 
 
 def _part_folders(root: Path, follow_links: bool) -> list[Path]:
@@ -98,9 +110,9 @@ def _notes_of_masks(rows: Sequence[Mapping[str, str | None]]) -> tuple[str, ...]
     """Return a line where images of a class, or folders that they lie in, are named as masks are."""
     masks = 0
     for row in rows:
-        path = PurePosixPath(str(row["path"]))
-        in_folder = not _MASKS.isdisjoint(str(path.parent).casefold().split("/")[1:])
-        masks += in_folder or bool(_MASK_FILE.fullmatch(path.stem))
+        folders, _, file = str(row["path"]).rpartition("/")
+        in_folder = not _MASKS.isdisjoint(folders.casefold().split("/")[1:])
+        masks += in_folder or bool(_MASK_FILE.fullmatch(file.rpartition(".")[0] or file))
     return (f"{masks:,} images are named as masks are, or their folders: move them away if they are",) * bool(masks)
 
 
@@ -116,8 +128,8 @@ def _notes_of_inner_folders(root: Path, parts: Sequence[Path], classes: Sequence
     return (f"images in folders below those of the classes are of these classes: {shown}",) * bool(inner)
 
 
-def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, list[Path]]:
-    """The images of the classes, or of all folders, by name; each has one or more."""
+def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, Path]:
+    """The folders of the classes, or all folders, by name."""
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
         raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
@@ -129,16 +141,24 @@ def _files_of_classes(root: Path, classes: tuple[str, ...] | None, context: Sour
     if absent:
         there = typed_names("data.classes", list(folders))
         raise UserError(f"data.classes: no folder {', '.join(absent)} in {root}; these are there: `{there}`")
-    files = {name: image_files(folders[name], context.follow_links) for name in names}
-    remaining = list(filter(files.get, names))
-    if len(remaining) < len(names):
-        without = ", ".join(str(folders[name]) for name in absent_from(remaining, names))
-        raise UserError(f"no image in {without}: add some, or set {typed_names('data.classes', remaining)}")
+    return {name: folders[name] for name in names}
+
+
+def _files_of_classes(root: Path, folders: Mapping[str, Path], context: SourceContext) -> dict[Path, list[str]]:
+    """The images of each folder of a class, by their paths below it; each has one or more."""
+    files = {}
+    with progress_bar(None, f"listing {root}", context.progress) as advance:
+        for folder in folders.values():
+            files[folder] = image_names(folder, context.follow_links)
+            advance(len(files[folder]))
+    if without := [str(folder) for folder in files if not files[folder]]:
+        remaining = typed_names("data.classes", [folder.name for folder in files if files[folder]])
+        raise UserError(f"no image in {', '.join(without)}: add some, or set {remaining}")
     return files
 
 
 def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
-    """Refuse folders that hold masks, that are folds, or that all hold the same folders: those may be the classes."""
+    """Refuse folders that hold masks, or that share the names of folders: those may be the classes."""
     remedy = f"{typed_names('data.classes', list(folders))} if these are the classes"
     masks = [name for name in folders if name.casefold() in _MASKS]
     if masks:
@@ -147,12 +167,21 @@ def _check_folders(root: Path, folders: Mapping[str, Path]) -> None:
     if len(folders) == 1 and inner[0]:
         lone = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{root} has one folder, {min(folders)}, which holds {', '.join(inner[0])}: {lone}")
-    # A fold may lack a rare class, so that the names of folds tell as well.
-    same = len(inner[0]) > 1 and len(set(inner)) == 1
-    if same or (all(inner) and all(_FOLD.fullmatch(name) for name in folders)):
-        found = f"{root}: the folders {', '.join(folders)} all hold {', '.join(inner[0])}"
+    if shared := _shared_names(inner):
+        found = f"{root}: the folders {', '.join(folders)} share the names of their folders ({', '.join(shared)})"
         one = shlex.quote(f"data_dir={root / min(folders)}")
         raise UserError(f"{found}, which may be the classes: {one}, or {remedy}")
+
+
+def _shared_names(inner: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names that folders hold together, if any two share half of the fewer: one may lack a rare class."""
+    if not all(inner) or len({*chain(*inner)}) < 2:
+        return []
+    for one, other in combinations(map(set, inner), 2):
+        if 2 * len(one & other) < min(len(one), len(other)):
+            return []
+    counts = Counter(chain(*inner))
+    return [name for name, count in counts.items() if count > 1]
 
 
 def expand_karyograms(manifest: Manifest, config: Config) -> Expansion:

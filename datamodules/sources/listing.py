@@ -3,12 +3,13 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
+from datamodules.io.decode import SUFFIXES
 from datamodules.io.folder_content import is_system, scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
@@ -18,6 +19,8 @@ from karyocyte.common.text import natural_key, one_line
 from karyocyte.config.overrides import typed_text
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
+
+_TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
@@ -49,7 +52,12 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
 
 
 def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
-    """Return the image files in ``folder`` and below it, in natural order, see `scan_folder`.
+    """Return the paths of `image_names`."""
+    return [folder / name for name in image_names(folder, follow_links)]
+
+
+def image_names(folder: Path, follow_links: bool = False) -> list[str]:
+    """Return the image files in ``folder`` and below it, by their paths below it, in natural order (`scan_folder`).
 
     Raises:
         UserError: A folder cannot be listed, or a name is not UTF-8.
@@ -60,19 +68,17 @@ def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
     for name in content.images:
         if re.search("[\udc80-\udcff]", name):  # how Python writes bytes that are not UTF-8
             raise UserError(f"{one_line(str(folder / name))}: the name is not UTF-8: rename it")
-    return [folder / name for name in content.images]
+    return content.images
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
     """Return the folders directly in ``folder``, in natural order, without those that systems leave."""
-    folders = []
-    for entry in folder.iterdir():
-        if entry.is_dir() and not is_system(entry.name) and (follow_links or not entry.is_symlink()):
-            folders.append(entry)
-    return sorted(folders, key=lambda path: natural_key(path.name))
+    with os.scandir(folder) as entries:  # iterdir would ask the disk for the kind of each file
+        names = [entry.name for entry in entries if entry.is_dir() and (follow_links or not entry.is_symlink())]
+    return [folder / name for name in sorted(names, key=natural_key) if not is_system(name)]
 
 
-def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path], str | None]:
+def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path | str], str | None]:
     """Return a function that finds ``what`` ("subject") in a file's name; without an expression it returns None.
 
     Of the regular expression, the value of ``key`` ("data.subject_regex"), the group called ``what``, or else the
@@ -88,9 +94,9 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path],
     if pattern.groups == 0:
         raise UserError(f"{key}={expression} has no group: put the {what}'s part in (?P<{what}>...)")
 
-    def parse(path: Path) -> str | None:
+    def parse(path: Path | str) -> str | None:
         """Return what the group of the expression finds in the name of a file."""
-        match = pattern.search(path.name)
+        match = pattern.search(os.path.basename(path))  # noqa: PTH119 (a Path takes ten times as long)
         text = match and match.group(pattern.groupindex.get(what, 1))
         if expression is not None and not text:
             raise UserError(f"{path}: no {what} found by {key}={expression}: fix the regular expression")
@@ -143,11 +149,20 @@ def _what_it_has(table: pd.DataFrame, data: SourceConfig, key: str, column: str)
     """Say what a table has in place of a column that ``data.<key>`` names, and how to name the right one."""
     if len(table.columns) == 1:
         return f"one column, {table.columns[0]}: separate columns by commas in all lines"
-    # Names that differ in spelling alone are likely meant; else any column may be.
-    names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
-    free = [name for name in names if name not in data.model_dump().values()]
-    words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in free or names)
+    if any(Path(name).suffix.lower() in SUFFIXES for name in table.columns):
+        return "an image in its first line, and no names of columns: write path,label or the like above it"
+    of_classes = [name for name in table.columns if set(table[name]) <= _TRUTHS]
+    if len(of_classes) > 1 and key == "label_column":
+        classes = ", ".join(of_classes)
+        return f"a column of 0 and 1 for each class ({classes}): write one column with the name of the class"
+    words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in _likely(table, data, column, of_classes))
     return f"no column {column}: set {words}"
+
+
+def _likely(table: pd.DataFrame, data: SourceConfig, column: str, others: Sequence[str]) -> Sequence[str]:
+    """Return the columns that differ from a name in spelling alone, else all but ``others`` that have no role yet."""
+    names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
+    return [name for name in names if name not in [*data.model_dump().values(), *others]] or list(names)
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:

@@ -1,29 +1,23 @@
 """MNIST: handwritten digits in the four IDX files that torchvision reads and downloads."""
 
 import gzip
-import hashlib
-import zlib
+import shutil
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources._published import folder_of, list_arrays
+from datamodules.sources._published import Arrays, folder_of, list_arrays, read_arrays
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_value
 from karyocyte.config.sources import MnistConfig
 
 HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")
 PUBLISHED = {"train": 60_000, "test": 10_000}
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-MNIST_VERSION = 1  # raise it when the same files would be written out otherwise
-
-_NAMES = [*FILES["train"], *FILES["test"]]
-_PLACES = (".", "mnist", "MNIST/raw")  # the last is torchvision's
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+PLACES = (".", "mnist", "MNIST/raw")  # the last is torchvision's
 
 
 @source(MnistConfig, home=HOME)
@@ -34,58 +28,35 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
     test set is the given part "test" (``split.test=test``); the train set has no given part.
 
     Raises:
-        UserError: The folder or a file is missing or damaged, images and labels do not go together, or the download
-            does not succeed.
+        UserError: The folder or a file is missing or damaged, or the download does not succeed.
     """
-    root = folder_of(context, data.download, find_files, "MNIST")
-    files = find_files(root)
-    key = hashlib.sha256(f"mnist {MNIST_VERSION}".encode())
-    parts = {}
-    for part, names in FILES.items():
-        images = _read(files[names[0]])
-        labels = _read(files[names[1]]).astype(np.int64)
-        if len(images) != len(labels):
-            counts = f"{len(images):,} {part} images, {len(labels):,} labels"
-            raise UserError(f"MNIST in {root}: {counts}: download them again")
-        if len(labels) and labels.max() >= len(CLASSES):
-            raise UserError(f"MNIST in {root}: a {part} label is {labels.max()}, above 9: download them again")
-        parts[part] = (images, labels)
-        for array in parts[part]:
-            key.update(f"{part} {array.shape} ".encode() + array.tobytes())
-    folder = context.cache_dir / data.source / key.hexdigest()[:16]
-    return list_arrays(parts, CLASSES, PUBLISHED, folder, context)
+    read = partial(_read, cache_dir=context.cache_dir)
+    root = folder_of(context, data.download, read, "MNIST")
+    return list_arrays(read(root), CLASSES, PUBLISHED, data.source, context)
 
 
-def find_files(root: Path) -> dict[str, Path]:
-    """Return the four IDX files by their names without ``.gz``.
-
-    Raises:
-        UserError: One is missing; the message names all that are missing where most of them lie.
-    """
-    found: list[dict[str, Path]] = []
-    for place in _PLACES:
-        files = {}
-        for name in _NAMES:
-            for path in (root / place / f"{name}.gz", root / place / name):
-                if path.is_file():
-                    files[name] = path
-        found.append(files)
-    best = max(found, key=len)
-    missing = [f"{name}.gz" for name in _NAMES if name not in best]
-    if missing:
-        remedy = f"bring them to {root}, or set data.download=true"
-        raise UserError(f"MNIST in {root} lacks {', '.join(missing)}: {remedy}")
-    return best
+def _read(root: Path, cache_dir: Path) -> Arrays:
+    for place in (root / name for name in PLACES):
+        files = [path for name in FILES for path in (place / f"{name}.gz", place / name) if path.is_file()]
+        if len({path.stem for path in files}) == len(FILES):
+            facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+            unpacked = cache_dir / "mnist" / f"unpacked-{sha256_of_value(facts)[:16]}"
+            make_once(unpacked, partial(_unpack, files))
+            return read_arrays("MNIST", unpacked, "the four IDX files")
+    raise UserError(f"no MNIST in {root}: bring the four IDX files ({', '.join(FILES)}), or set data.download=true")
 
 
-def _read(path: Path) -> np.ndarray:
-    """Return the images (N, 28, 28) or labels (N,) of an IDX file, uint8."""
-    opened = {".gz": gzip.open}.get(path.suffix, Path.open)
-    try:
-        with opened(path, "rb") as file:
-            data = file.read()
-        sides = data[3]  # after two zeros and the type
-        shape = np.frombuffer(data, ">i4", sides, 4)
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape)
-    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
-        raise UserError(f"{path} is not a readable IDX file ({error}): download it again") from error
+def _unpack(files: list[Path], folder: Path) -> None:
+    """Write the files where torchvision reads them, plain."""
+    with whole_folder(folder) as beside:
+        raw = beside / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for path in files:
+            try:
+                with (
+                    (gzip.open if path.suffix == ".gz" else open)(path, "rb") as packed,
+                    open(raw / path.stem, "wb") as plain,
+                ):
+                    shutil.copyfileobj(packed, plain)
+            except (OSError, EOFError) as error:
+                raise UserError(f"{path} is damaged ({error}): download it again") from error

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
+from datamodules.manifest.spellings import is_unknown
 from datamodules.sources import SourceContext, merged_frame, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_image_table
 from karyocyte.common.errors import UserError
@@ -13,8 +14,9 @@ from karyocyte.config.sources import TableConfig
 def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     """List the images that a CSV file names; the image's id is its path as the table writes it.
 
-    Paths are relative to the folder of the table. An empty label, subject, part or group is unknown; an image without
-    label is not used for training or testing. With ``data.file`` absolute, ``data_dir`` may be left out.
+    Paths are relative to the folder of the table. An empty label, subject, part or group is unknown, and so is a label
+    such as "nan" or "?", unless it is the positive class; an image without label is not used for training or testing.
+    With ``data.file`` absolute, ``data_dir`` may be left out.
 
     Raises:
         UserError: The table is missing or unfit, see `read_image_table`, or the positive class is not said.
@@ -28,10 +30,15 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     if not file.is_file():
         raise UserError(f"no table {file}{hint_at_archives(root)}: set data.file")
     table = read_image_table(file, root, data)
-    frame = merged_frame(manifest_frame(table), context)
-    classes = order_classes(set(frame["label"].dropna()), data.positive_class)
-    unlabelled = frame["label"].isna().sum()
     notes = list(table.attrs.get("notes", ()))
-    if unlabelled:
-        notes.append(f"{unlabelled:,} rows of {file.name} have no label and are not used")
+    unknown = is_unknown(table["label"]) & (table["label"] != data.positive_class)
+    words = sorted(set(table["label"][unknown]))
+    frame = merged_frame(manifest_frame(table.assign(label=table["label"].mask(unknown))), context)
+    labels = set(frame["label"].dropna())
+    if unlabelled := frame["label"].isna().sum():
+        meant = f", or one for what is unknown ({', '.join(words)})," if words else ""
+        notes.append(f"{unlabelled:,} rows of {file.name} have no label{meant} and are not used")
+    if words and len(labels) < 2:
+        raise UserError(f"{notes[-1]}, so that classes are missing: give a class that is meant another name")
+    classes = order_classes(labels, data.positive_class)
     return Manifest(frame, root, classes, data.positive_class, data.source, tuple(notes))

@@ -69,11 +69,6 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
         """Whether the scale of a chromosome depends on the other images of its cell."""
         return self.fit == "canvas" and self.canvas.scale_by == "cell"
 
-    @property
-    def measures_frame(self) -> bool:
-        """Whether the frame is that of the training images, which are to be measured."""
-        return self.fit == "frame" and self.frame is None
-
     def for_single_images(self) -> "PrepareConfig":
         """Return the preparation of images whose cells are not known: they are scaled by the width instead."""
         canvas = self.canvas.model_copy(update={"unknown_cell": "width"})
@@ -90,6 +85,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
             raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
         if self.fit != "frame" and self.frame is not None:
             raise ValueError(f"frame={self.frame} has no effect with fit={self.fit}: set prepare.fit=frame, or null")
+        if self.fit == "frame" and self.frame is None:
+            raise ValueError("frame: fit=frame needs the side of the frame in pixels of the image files: give a number")
         if self.fit == "canvas":
             self._check_canvas()
         if self.augment_at is not None and self.augment_at < max(self.shape):

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
@@ -53,18 +51,15 @@ def prepare_all(
     done: set[str] = set()
     for config in configs:
         # The jobs of a sweep mostly share their images: these facts decide which and how they are prepared.
-        facts: list[Any] = [config.data, config.data_dir, config.cache_dir, config.protocol, config.split.test]
-        if isinstance(config, Config):
-            # A frame that is to be measured depends on the training images.
-            facts += [config.prepare, config.split if config.prepare.measures_frame else None]
-        key = sha256_of_value([fact.model_dump(mode="json") if isinstance(fact, BaseModel) else fact for fact in facts])
+        facts = config.model_dump(mode="json", include={"data", "data_dir", "cache_dir", "protocol", "prepare"})
+        key = sha256_of_value([facts, config.split.test])
         if key in done:
             continue
         data = prepare_data(config, images)
         if sheet is not None and not done:
             say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
         if before_after is not None and not done:
-            used = as_classifier(data.used_config)
+            used = as_classifier(config)
             say("before and after:", *map(str, draw_before_after(before_after, data.scanned, used)))
         done.add(key)
 
@@ -114,8 +109,8 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
     console.print(frame_table(overview(data.manifest, parts), title), frame_table(counts, "classes"))
     if images and isinstance(data, ImageDataModule):
         data.prepare_data()
-        height, width = data.prepare.stored_shape
-        folder = cache_folder(scanned, data.prepare, data.cache_dir)
+        height, width = data.config.prepare.stored_shape
+        folder = cache_folder(scanned, data.config.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"
         say(prepared, originals, *data.shrunk())

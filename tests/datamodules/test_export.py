@@ -9,10 +9,9 @@ import pytest
 from cytogenetics.images.cells import find_cells
 from datamodules.export import export_images
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images
 from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, write_image
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 
 def read(folder, cache, name, **keys):

@@ -7,7 +7,6 @@ import torch
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single, to_shape
-from karyocyte.common.errors import UserError
 from karyocyte.config.distributed import World
 from karyocyte.runs.run import Run
 from tests.helpers.images import write_image
@@ -126,22 +125,6 @@ def framed(tmp_path):
     return lambda *words: prepared(small_config(tmp_path, "prepare.fit=frame", *words, data=data))
 
 
-def sides_in(data: ImageDataModule) -> np.ndarray:
-    """The longer side of the content of each image, by its file name."""
-    return data.manifest.frame["path"].str.extract(r"s(\d+)_")[0].astype(int).to_numpy()
-
-
-def test_the_frame_is_that_of_the_training_images_alone(framed):
-    frames = set()
-    for fold in range(5):
-        data = framed(f"split.fold={fold}")
-        sides = sides_in(data)
-        assert data.prepare.frame == np.ceil(np.percentile(sides[data.rows("train")], 99))
-        assert data.config.prepare.frame is None
-        frames.add(data.prepare.frame)
-    assert len(frames) > 1  # of all images it would be one
-
-
 def test_images_that_are_larger_than_the_frame_are_counted_on_the_terminal_and_in_the_run(framed, tmp_path):
     data = framed("prepare.frame=20")
     assert data.shrunk()[0].startswith("prepare.frame=20: 4 of 24 images")
@@ -152,22 +135,7 @@ def test_images_that_are_larger_than_the_frame_are_counted_on_the_terminal_and_i
 
 
 def test_cached_images_of_a_frame_are_those_of_single_images(framed):
-    data = framed("prepare.size=24")
+    data = framed("prepare.size=24", "prepare.frame=20")
     for row in range(len(data.manifest.frame)):
-        single = prepare_single(read_image(data.manifest.file(row)), data.prepare)
+        single = prepare_single(read_image(data.manifest.file(row)), data.config.prepare)
         assert np.array_equal(to_shape(data.images[row], data.config.prepare), single)
-
-
-def test_without_a_frame_nothing_is_measured(tmp_path):
-    data = prepared(small_config(tmp_path))
-    assert data.prepare == data.config.prepare
-    assert data.shrunk() == []
-    assert not (tmp_path / "cache" / "content_sides").exists()
-
-
-def test_a_frame_of_no_training_images_is_an_error(framed):
-    data = framed()
-    del data.prepare
-    data.parts = data.parts.where(data.parts != "train", "unused")
-    with pytest.raises(UserError, match="prepare.frame"):
-        _ = data.prepare

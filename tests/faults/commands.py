@@ -16,7 +16,6 @@ from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.archives import unpack
 from datamodules.io.written_images import write_once
-from datamodules.sources import list_images
 from karyocyte.commands import ensemble, evaluate, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -32,7 +31,7 @@ from packages.cytogenetics.tests.review.bundles import decision, write_cells
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.predictions import make_predictions, make_run
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config, write_untrained_run
 

@@ -1,6 +1,5 @@
 """Writes tiny MNIST and CIFAR-10 sets in the forms that torchvision reads."""
 
-import gzip
 import hashlib
 import pickle
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from datamodules.sources.cifar10 import CLASSES
-from datamodules.sources.mnist import FILES
 
 
 def digit_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -20,17 +18,17 @@ def digit_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write an uint8 array in the IDX form (magic number, sizes, bytes), gzipped where the name ends in ``.gz``."""
+    """Write an uint8 array in the IDX form: magic number, sizes, bytes."""
     header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(header + array.tobytes()) if path.suffix == ".gz" else header + array.tobytes())
+    path.write_bytes(header + array.tobytes())
 
 
-def write_mnist(root: Path, train: int = 40, test: int = 20, ending: str = ".gz") -> Path:
-    """Write the four IDX files."""
-    for seed, (part, count) in enumerate((("train", train), ("test", test))):
-        for name, array in zip(FILES[part], digit_arrays(count, seed), strict=True):
-            write_idx(root / f"{name}{ending}", array)
+def write_mnist(root: Path, train: int = 40, test: int = 20) -> Path:
+    """Write the four IDX files where torchvision looks for them."""
+    for seed, (part, count) in enumerate((("train", train), ("t10k", test))):
+        for name, array in zip(("images-idx3", "labels-idx1"), digit_arrays(count, seed), strict=True):
+            write_idx(root / "MNIST" / "raw" / f"{part}-{name}-ubyte", array)
     return root
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from datamodules.manifest.manifest import Manifest
-from datamodules.sources import scan
 from karyocyte.config.sources import CnmcConfig, FolderConfig
+from tests.helpers.sources import scan
 
 
 def cell_image(seed: int, size: int = 40, border: int = 6) -> np.ndarray:

@@ -115,7 +115,7 @@ def opened_run(
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
         warnings = [*data.warnings(), *warnings_of_stages(config)]
-        yield Run(folder), on_rank_zero(begin, folder, data.used_config, identity, description, warnings)
+        yield Run(folder), on_rank_zero(begin, folder, data.config, identity, description, warnings)
 
 
 def fit_and_predict(

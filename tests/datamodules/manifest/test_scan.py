@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def reads(monkeypatch):
     monkeypatch.setattr(scanning, "_RACY_NS", -(10**12))
     opened = []
     real = scanning._read_facts
-    monkeypatch.setattr(scanning, "_read_facts", lambda path: (opened.append(path.name), real(path))[1])
+    monkeypatch.setattr(scanning, "_read_facts", lambda path: (opened.append(Path(path).name), real(path))[1])
     return opened
 
 
@@ -126,7 +127,7 @@ def test_skipped_broken_images_are_in_the_notes(root, tmp_path):
     break_image(root / "all/s0_0.png")
     (root / "hem/s100_1.png").write_bytes(b"")
     manifest = scan_folder(root, tmp_path / "cache", on_broken="skip")
-    assert manifest.notes == ("2 broken images skipped",)
+    assert manifest.notes == ("2 broken images skipped: 1 damaged or cut short, 1 an empty file",)
     assert manifest.skipped == ("all/s0_0.png", "hem/s100_1.png")
     assert len(manifest.frame) == 6
     assert manifest.frame.index.tolist() == list(range(6))

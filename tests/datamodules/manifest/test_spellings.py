@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from datamodules.manifest.manifest import manifest_frame
 from datamodules.manifest.spellings import (
     describe_spellings,
     describe_unknown,
@@ -25,7 +26,7 @@ DIFFERENT = [("P1", "P10"), ("1.5", "15"), ("H1", "1"), ("a_b", "a b"), ("7.10",
 def test_spellings_of_one_name_are_found_and_merged(one, other):
     (group,) = spellings([one, other, "quite different"])
     assert set(group) == {one, other}
-    frame = pd.DataFrame({"label": ["x", "x", "y"], "subject": [one, other, other]})
+    frame = manifest_frame(pd.DataFrame({"label": ["x", "x", "y"], "subject": [one, other, other]}))
     assert merge_spellings(frame)["subject"].tolist() == [other] * 3
     (line,) = describe_spellings(frame)
     assert "alike_names=merge" in line

@@ -134,7 +134,8 @@ TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
         (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "say split.test=fold, not fold_1"),
         (UNDIVIDED, "subject", {}, "class a has 2 subjects, 5 are needed for split.folds=5"),
         (UNDIVIDED, "subject", {"folds": 3, "fold": 3}, "split.fold=3 must be below split.folds=3"),
-        (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5"),
+        (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5: bring more$"),
+        (UNDIVIDED * 2, "image", {}, "class a has 4 images, .*: set split.folds=4$"),
         ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
         ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
     ],
@@ -254,6 +255,17 @@ def test_given_validation_and_test_parts_are_used_as_they_are(protocol):
     parts = split(manifest, protocol, config, None)
     assert parts.tolist() == manifest.frame["part"].replace("val", "validation").tolist()
     assert unused_given_parts(manifest, protocol, config) == []
+
+
+def test_a_second_test_part_trains_only_by_its_name():
+    manifest = official()
+    manifest = replace(manifest, frame=manifest.frame.replace({"part": {"val": "TestB", "test": "TestA"}}))
+    config = SplitConfig(test="TestA")
+    parts = split(manifest, "image", config, None)
+    assert parts[manifest.frame["part"] == "TestB"].unique().tolist() == ["unused"]
+    assert unused_given_parts(manifest, "image", config) == ["given test parts that are not used: TestB"]
+    named = split(manifest, "image", SplitConfig(test="TestA", given_validation="TestB"), None)
+    assert "unused" not in set(named)
 
 
 @pytest.mark.parametrize(

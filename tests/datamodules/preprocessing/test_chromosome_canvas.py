@@ -10,11 +10,11 @@ from datamodules.io.decode import crop_to_content
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.chromosome_canvas import equalized_image, extent_of, lay_on_canvas, scales, width_of
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from tests.helpers.chromosomes import bar, write_chromosomes
+from tests.helpers.sources import scan
 from tests.helpers.training import composed
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, prepare_single, to_shape
-from karyocyte.common.errors import UserError
+from datamodules.preprocessing.pipeline import pad_to_square, prepare_image, to_shape
 from karyocyte.config.data import PrepareConfig
 
 
@@ -154,8 +153,3 @@ def test_clahe_comes_before_the_frame():
     assert np.array_equal(enhanced[30:50, 25:55], square[5:25])
     enhanced[30:50, 25:55] = 0
     assert not enhanced.any()
-
-
-def test_a_frame_that_nobody_measured_is_an_error():
-    with pytest.raises(UserError, match="prepare.frame"):
-        prepare_single(field(), PrepareConfig(fit="frame"))

@@ -2,14 +2,13 @@
 
 import pytest
 
-from datamodules.sources import list_images
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import class_of
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.manifests import rows_of
 from tests.helpers.real_data import real_data
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 FOLDERS = {"file": None, "cell_regex": r"^(.+)_\d+_\d+\."}
 

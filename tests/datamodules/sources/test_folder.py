@@ -4,12 +4,11 @@ import os
 
 import pytest
 
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
 from tests.helpers.real_data import real_data
 from tests.helpers.sheets import write_karyograms
-from tests.helpers.sources import source_config
+from tests.helpers.sources import scan, source_config
 
 
 def scan_karyograms(root, cache, **keys):
@@ -94,7 +93,7 @@ def test_a_name_that_is_not_utf8_is_one_line(tmp_path):
         scan_folder(root, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("names", [("train", "val", "test"), ("training_set", "test_set"), ("train", "test")])
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Train", "TestA", "TestB"), ("trainset", "testset")])
 def test_folders_that_are_named_as_parts_are_parts_and_no_classes(tmp_path, names):
     for name in names:
         write_class_folders(tmp_path / "data" / name, {"a": 2, "b": 1})
@@ -132,7 +131,10 @@ def test_what_is_half_of_parts_or_folds_or_one_level_too_high_is_no_class(tmp_pa
 def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_takes_them(tmp_path):
     for site in ("site1", "site2"):
         write_class_folders(tmp_path / "data" / site, {"a": 1, "b": 1})
-    with pytest.raises(UserError, match=r"all hold a, b.*data.classes=\[site1,site2\]"):
+    with pytest.raises(UserError, match=r"share the names of their folders \(a, b\).*data.classes=\[site1,site2\]"):
+        scan_folder(tmp_path / "data", tmp_path / "cache")
+    write_class_folders(tmp_path / "data" / "site3", {"b": 1})  # a rare class may be absent
+    with pytest.raises(UserError, match=r"share the names of their folders \(a, b\)"):
         scan_folder(tmp_path / "data", tmp_path / "cache")
     classes = {"classes": ("site1", "site2"), "positive_class": "site1"}
     assert len(scan_folder(tmp_path / "data", tmp_path / "cache", **classes).frame) == 4

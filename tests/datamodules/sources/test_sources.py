@@ -6,7 +6,7 @@ import cv2
 import pytest
 
 from datamodules.io.decode import read_image
-from datamodules.sources import cifar10, list_images
+from datamodules.sources import cifar10
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SOURCES
@@ -16,7 +16,7 @@ from tests.helpers.digits import write_batches, write_mnist
 from tests.helpers.images import cell_image, write_class_folders, write_cnmc, write_image, write_table
 from tests.helpers.manifests import facts_of, rows_of
 from tests.helpers.sheets import write_karyograms
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 ROWS = [
     {"path": "x/1.png", "label": "01", "who": "p1", "part": "train", "stain": "Wright"},

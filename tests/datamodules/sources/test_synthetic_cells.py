@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from datamodules.io.decode import read_image
-from datamodules.sources import scan
 from datamodules.sources.synthetic_cells import draw_image
 from karyocyte.config.sources import SyntheticConfig
+from tests.helpers.sources import scan
 
 SMALL = SyntheticConfig(source="synthetic", positive_class="all", images=14, subjects=4, size=48)
 

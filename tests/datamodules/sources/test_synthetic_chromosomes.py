@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
 from datamodules.io.decode import read_image
-from datamodules.sources import scan
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
 from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SyntheticChromosomesConfig
+from tests.helpers.sources import scan
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)
 

@@ -5,11 +5,10 @@ import unicodedata
 import pytest
 
 from datamodules.manifest.manifest import DRAWN
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
-from tests.helpers.sources import source_config
+from tests.helpers.sources import scan, source_config
 
 
 def scan_table(data_dir, cache, **keys):
@@ -70,6 +69,13 @@ def test_images_in_a_folder_of_drawn_ones_are_marked(tmp_path):
     assert scan_table(root, tmp_path / "cache").synthetic
 
 
+def test_words_for_what_is_unknown_are_no_classes(tmp_path):
+    rows = [{**row, "label": label} for row, label in zip(ROWS, ("01", "NA", "n/a", "?"), strict=True)]
+    manifest = scan_table(write_table(tmp_path / "data", rows), tmp_path / "cache")
+    assert manifest.frame["label"].tolist() == ["01", "NA", None, None]  # the class that is named is meant
+    assert manifest.notes[0].startswith("2 rows of labels.csv have no label, or one for what is unknown (?, n/a),")
+
+
 LINES = ["path,label,subject", "a/1.png,x,ä", "a/2.png,y,p2"]
 
 
@@ -128,6 +134,13 @@ def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, note
         (_written("my images\n" + "\n".join(LINES)), "its first line names the columns"),
         (_written("\n".join(LINES), "utf-32"), "no text file"),
         (_written("\n".join(LINES).replace(",", " ")), "separate columns by commas"),
+        (_written("\n".join(LINES[1:])), "no names of columns: write path,label"),
+        (_written("path,x,y\na/1.png,1.0,0.0"), r"a column of 0 and 1 for each class \(x, y\): write one column"),
+        (_written("image,x,y\na/1.png,1.0,0.0"), "no column path: set `data.path_column=image`$"),
+        (
+            _written("path,label,who,part,stain\na/1.png,nan,,,"),
+            r"no label, or one for .* \(nan\),.* another name",
+        ),
     ],
 )
 def test_tables_that_may_be_read_in_two_ways_are_refused(tmp_path, data, message):

@@ -32,6 +32,7 @@ def error_of(config) -> str:
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare={size: [64, 32], fit: frame}", "fit=frame"),
         ("prepare.frame=300", "frame=300 has no effect"),
+        ("prepare.fit=frame", "give a number"),
         ("prepare={fit: frame, frame: 0}", "frame"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),

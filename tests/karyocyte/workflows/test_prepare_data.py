@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 from cytogenetics.config.sources import ComposedKaryogramsConfig
-from datamodules.sources import scan
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import ChromosomesConfig
 from karyocyte.workflows import prepare_data
 from karyocyte.workflows.prepare_data import crop_sizes, draw_kinds
 from tests.helpers.chromosomes import write_chromosomes
 from tests.helpers.images import scan_folder, write_class_folders
+from tests.helpers.sources import scan
 from tests.helpers.training import small_config
 
 DATA = {

@@ -13,10 +13,10 @@ import pytest
 from cytogenetics.commands.review import app
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog
-from datamodules.sources import list_images
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
+from tests.helpers.sources import list_images
 from tests.helpers.terminal import error_of, run_app
 
 

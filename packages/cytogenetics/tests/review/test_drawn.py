@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.sources import list_images
+
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 from cytogenetics.commands.review import app
 from cytogenetics.metaphases.sources.metaphase_boxes import read_annotations
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog, read_decisions
-from datamodules.sources import list_images
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from packages.cytogenetics.tests.review import serving

@@ -13,7 +13,6 @@ from cytogenetics.config.sources import ComposedKaryogramsConfig, DerivedConfig
 from cytogenetics.synthesis import composed_karyograms, karyogram_writer
 from cytogenetics.synthesis.karyogram_writer import read_karyograms
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.config.sources import ChromosomesConfig
@@ -21,6 +20,7 @@ from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, write_image
 from tests.helpers.manifests import rows_of
 from tests.helpers.real_data import real_data
+from tests.helpers.sources import list_images, scan
 from tests.helpers.training import composed
 
 TABLE = ChromosomesConfig(source="chromosomes")

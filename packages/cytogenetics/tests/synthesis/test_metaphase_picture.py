@@ -7,10 +7,9 @@ from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, read_chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
-from datamodules.sources import list_images
 from tests.datamodules.synthesis.looks import METAPHASES, changed_pictures
 from tests.helpers.real_data import real_data
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, source_config
 
 DRAWN = SyntheticMetaphasesConfig(source="synthetic_metaphases", cells=12, cases=12)
 

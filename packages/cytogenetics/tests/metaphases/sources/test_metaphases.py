@@ -10,13 +10,12 @@ from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from datamodules.io.decode import read_image
-from datamodules.sources import list_images, scan
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
 from tests.helpers.real_data import real_data
-from tests.helpers.sources import source_config
+from tests.helpers.sources import list_images, scan, source_config
 
 DRAWN = SyntheticMetaphasesConfig(source="synthetic_metaphases", cells=3, cases=3, abnormal=0.3)
 FOLDER = "24_chromosomes_object"
