@@ -259,22 +259,10 @@ def count_code(code: CodeBase) -> dict[str, int]:
 def measure(code: CodeBase) -> dict[str, int]:
     """Measure the whole tree, and what runs in it."""
     loaded = code.loaded_by(*SMOKE)
-    stops, files = _count_stops(code)
     return count_code(code) | {
         "files that a smoke training loads": len(loaded),
         "lines that a smoke training loads": count_lines(loaded),
-        "stops of predictions in an evaluation": stops,
-        "files of these stops": files,
     }
-
-
-def _count_stops(code: CodeBase) -> tuple[int, int]:
-    """Run the code's own benchmarks/stops.py, since packages were renamed; return the two numbers that it prints."""
-    command = [sys.executable, "benchmarks/stops.py"]
-    environment = {**os.environ, "PYTHONPATH": str(code.root)}
-    done = subprocess.run(command, env=environment, cwd=code.root, capture_output=True, text=True, check=True)
-    stops, files = done.stdout.split()[-2:]
-    return int(stops), int(files)
 
 
 def structure(before: Before = None, csv: Csv = None) -> None:

@@ -34,7 +34,6 @@ from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable_folder import kind_of
 from karyocyte.runs.run import Run
 
 STAGES = ("fit", "validate", "test", "predict")  # of Lightning's trainer
@@ -122,7 +121,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @property
     def _from_portable(self) -> bool:
-        return self.config.init_from is not None and kind_of(Path(self.config.init_from)) is not None
+        return self.config.init_from is not None and not Run.is_run(Path(self.config.init_from))
 
     @cached_property
     def plan(self) -> BalancePlan:

@@ -18,7 +18,7 @@ from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs import sweeps
 from karyocyte.runs.files import RunFile
 from karyocyte.workflows.sweeps.devices import VARIABLE, find_gpus
-from karyocyte.workflows.sweeps.jobs import Task
+from karyocyte.workflows.sweeps.tasks import Task
 
 POLL_SECONDS = 0.1
 JOBS_ON_CORES = 2  # at a time, on a machine without a GPU

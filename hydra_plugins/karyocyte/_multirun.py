@@ -28,7 +28,8 @@ from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
-from karyocyte.workflows.sweeps.jobs import Task, fault_of, job_failed
+from karyocyte.workflows.sweeps.jobs import job_failed
+from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
 VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
 ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once

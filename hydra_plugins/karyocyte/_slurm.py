@@ -11,7 +11,7 @@ from karyocyte.common.preemption import call_slurm
 from karyocyte.config.cluster import SlurmConfig
 from karyocyte.runs import sweeps
 from karyocyte.workflows.sweeps import slurm
-from karyocyte.workflows.sweeps.jobs import Task
+from karyocyte.workflows.sweeps.tasks import Task
 
 ABSENCES = 3  # looks at the queue without a job until it counts as gone: files on a network arrive late
 

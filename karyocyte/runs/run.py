@@ -31,7 +31,6 @@ from karyocyte.common.files import (
     write_text,
 )
 from karyocyte.config.defaults import section_defaults
-from karyocyte.runs.ensemble import EnsembleFile, read_ensemble
 from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
 from karyocyte.runs.files import LATEST, NOT_RECORDED, OUTPUTS, RunFile, RunFolder
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from karyocyte.config.schema import Config, TrainingConfig
+    from karyocyte.runs.ensemble import EnsembleFile
     from karyocyte.runs.predictions import Predictions
 
 AnyConfig = TypeVar("AnyConfig", bound="TrainingConfig")
@@ -317,8 +317,10 @@ class Run:
         return self.has(RunFile.ENSEMBLE)
 
     @cached_property
-    def ensemble(self) -> EnsembleFile:
+    def ensemble(self) -> "EnsembleFile":
         """Method, members and weights of an ensemble."""
+        from karyocyte.runs.ensemble import read_ensemble
+
         self.checked(RunFile.ENSEMBLE)
         return read_ensemble(self.folder)
 

@@ -7,14 +7,10 @@ from pathlib import Path
 import torch
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_file
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config, StageConfig, TrainingConfig
-from karyocyte.runs.facts import DataFacts, ModelFacts
-from karyocyte.runs.portable_folder import WEIGHTS, PortableFolder
-from karyocyte.runs.run import Run
+from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
-from karyocyte.runs.task import check_same_classes
 from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
@@ -22,7 +18,6 @@ from lightning_modules.backbones.without_effect import check_model_args, check_s
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
-from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 from lightning_modules.training.extensions import check_extensions
 from lightning_modules.training.trainer import check_trainer
 
@@ -103,6 +98,8 @@ def build_classifier(
         model.to(memory_format=torch.channels_last)
     contents: dict[str, str | None] = {"weights": info.content_hash(), "init_from": None}
     if config.init_from:
+        from lightning_modules.build.start import load_start  # here: most trainings begin without one
+
         contents["init_from"] = load_start(model, config, Path(config.init_from), classes)
     return model, contents
 
@@ -136,39 +133,3 @@ def assemble(
         lr=settings.lr,
     )
     return Classifier.from_parameters(given, backbone)
-
-
-def load_start(model: Classifier, config: Config, folder: Path, classes: Sequence[str]) -> str:
-    """Load the best weights of a finished run, or those of a portable model; return the SHA-256 of their file.
-
-    With ``head.start=new`` the head stays as it is, and the classes may be others.
-    """
-    portable = PortableFolder(folder) if PortableFolder.is_portable(folder) else None
-    if portable is None:
-        run = Run.open_finished(folder)
-        path, theirs, facts = run.best_checkpoint, run.data, run.model
-        orientation = bool(run.raw_config.get("head", {}).get("orientation", False))
-    else:
-        network = portable.network(0)
-        path = portable.checked_file(0, WEIGHTS)
-        theirs = DataFacts(tuple(portable.content["classes"]), portable.content["positive_class"])
-        facts = ModelFacts(list(network.mean), list(network.std), network.args)
-        orientation = network.orientation
-    is_new = config.head.start == "new"
-    if not is_new:
-        ours = DataFacts(tuple(classes), classes[-1] if len(classes) == 2 else None)
-        remedy = "say head.start=new to keep the backbone alone, or start from another run"
-        check_same_classes(f"init_from={folder}", theirs, "this training", ours, remedy)
-    if facts != model.facts():
-        remedy = "use its weights= and model.args here too"
-        raise UserError(
-            f"init_from={folder}: its network has other arguments, or images of another mean and std: {remedy}"
-        )
-    if orientation != model.orientation and not is_new:
-        key = f"head.orientation={str(orientation).lower()}"
-        raise UserError(f"init_from={folder} was trained with {key}: set {key} here too")
-    if portable is None:
-        load_checkpoint(model, path, keep_head=is_new)
-    else:
-        load_exported(model, path, keep_head=is_new)
-    return sha256_of_file(path)

@@ -18,7 +18,7 @@ from lightning_modules.backbones.backbone import Backbone
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights_folders import WeightsFolders
-from lightning_modules.build.build import assemble, load_start
+from lightning_modules.build.build import assemble
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.optimizers import TrainingSettings
 
@@ -80,6 +80,8 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     model = assemble(config, network, facts, classes, settings)
     model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
     if config.init_from:
+        from lightning_modules.build.start import load_start
+
         load_start(model, config, ROOT / config.init_from, CHROMOSOMES)
     if experiment:
         model.configure_stage(stage)
