@@ -17,8 +17,9 @@ from karyocyte.common.paths import ROOT
 from karyocyte.config.cluster import LocalConfig, SlurmConfig
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import job_of, read_record, read_sweep, write_record
-from karyocyte.workflows.sweeps.jobs import Task, command_line
+from karyocyte.workflows.sweeps.jobs import command_line
 from karyocyte.workflows.sweeps.status import process_exists
+from karyocyte.workflows.sweeps.tasks import Task
 from tests import processes
 from tests.cluster.slurm import wait_for
 from tests.helpers.gpus import pretend_gpus

@@ -15,7 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import job_of, write_record
-from karyocyte.workflows.sweeps.jobs import Task
+from karyocyte.workflows.sweeps.tasks import Task
 from tests.helpers.gpus import pretend_gpus
 
 
