@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.cell_thresholds import referral_thresholds
-from cytogenetics.cells.uncertain_boxes import NamingSettings
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cytogenetics.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
-from cytogenetics.cells.uncertain_boxes import Boxes, NamingSettings, karyotype_of_boxes
+from cytogenetics.cells.cell_settings import NamingSettings
+from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
@@ -42,7 +43,6 @@ NOTHING = "nothing to do"
 PICTURE = "look at the picture"
 BOXES = "check the boxes"
 KARYOGRAMS = "karyograms"  # the folder of their pictures
-OVERLAP = 0.05  # of the smaller of two chromosomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,32 +171,6 @@ class CellResult(CellInput):
         return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
 
     @cached_property
-    def why(self) -> str:
-        """The reason of the task in a plain sentence; "" without one."""
-        if self.task in (NOTHING, PICTURE):
-            return "".join(self.reasons[:1])
-        if self.copies:
-            return f"{self.copies[0]}."
-        if self.task == BOXES:
-            wrong = max(1, round(self.karyotype.boxes_wrong))
-            of_all = f"{wrong} of {len(self.karyotype.calls)} boxes"
-            return f"About {of_all} may be wrong: a box without a chromosome, or a chromosome without one."
-        return self._why_of_chromosome
-
-    @property
-    def _why_of_chromosome(self) -> str:
-        """Which chromosome fits its class least, by its number in the picture or its file."""
-        used = [(file, call) for file, call in self.calls if call is not None]
-        free = [(file, call) for file, call in used if not call.fixed]
-        file, call = min(free or used, key=lambda one: one[1].assigned_alone)
-        name = self._name_of(file.file.name)
-        if call.alone != call.assigned:
-            return f"Chromosome {name} is called {call.assigned} to complete the cell, but looks like {call.alone}."
-        if call.doubtful:
-            return f"Chromosome {name} is called {call.assigned}, and may be {call.runner_up}."
-        return f"{self.reasons[0][:1].upper()}{self.reasons[0][1:]}."
-
-    @cached_property
     def doubts_of_size(self) -> list[str]:
         """Which homologues differ in size: one may be a part, or two chromosomes. That is a doubt, and no verdict."""
         assigned = {file.file.name: call.assigned for file, call in self.calls if call is not None}
@@ -209,18 +183,6 @@ class CellResult(CellInput):
     def _name_of(self, name: str) -> str:
         """Return the number of a file in the picture of its metaphase; of a single chromosome its name."""
         return name if self.metaphase is None else f"no. {self.metaphase.found[name].number}"
-
-    @cached_property
-    def boxes(self) -> str:
-        """The boxes of a metaphase, counted in words; "" of single chromosomes."""
-        if self.metaphase is None or self.metaphase.boxes is None:
-            return ""
-        is_used = np.array([file.status is FileStatus.USED for file in self.files])
-        used = self.metaphase.boxes.of(np.flatnonzero(is_used))
-        shared = np.triu(used.regions.T @ (used.regions * used.pixels[:, None]), 1)
-        overlapping = shared > OVERLAP * np.minimum(used.areas[:, None], used.areas)
-        counts = f"{counted(int(is_used.sum()), 'chromosome')} in {len(is_used)} boxes, {(~is_used).sum()} left out"
-        return f"{counts}; pairs that overlap: {overlapping.sum()}"
 
 
 def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellResult, np.ndarray | None]:
@@ -272,8 +234,7 @@ def _karyotype_of(
     elif (unlikely := implausible(log_probabilities)).any():
         boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
     else:
-        named = karyotype_of_cell(log_probabilities, naming.priors, fixed, naming.refer_below, naming.balanced)
-        return named, np.arange(len(names)), NO_CHROMOSOME
+        return karyotype_of_cell(log_probabilities, fixed, naming), np.arange(len(names)), NO_CHROMOSOME
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
     named, _, kept = karyotype_of_boxes(log_probabilities, boxes, fixed, naming)
     return named, kept, cause

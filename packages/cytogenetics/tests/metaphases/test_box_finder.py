@@ -67,13 +67,6 @@ def test_a_refiner_moves_boxes_and_its_scores_count():
     assert found.probabilities == pytest.approx(expit(logit(0.8) + 0.5 * 3 + 0.25 * 1 - 1), rel=1e-5)
 
 
-def test_a_picture_without_proposals_has_no_boxes():
-    refiner = Refines()
-    refiner.module = refiner
-    found = BoxFinder([Finds(0.05, 0, 0.5)], refiner).find(IMAGE)
-    assert (found.boxes.shape, found.probabilities.shape) == ((0, 4), (0,))
-
-
 def test_a_box_that_would_vanish_stays_where_it_is():
     refiner = Refines()
     refiner.module = refiner

@@ -1,16 +1,13 @@
 """The evaluation of detected boxes by case: on the test pictures, at a threshold chosen on those of validation."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from cytogenetics.images.boxes import average_precision, match, overlaps
 from cytogenetics.metaphases.networks.detector import LEVELS
-from karyocyte.evaluation.intervals.by_case import by_case
 
 SIDES = ["left", "top", "right", "bottom"]
 CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross
@@ -87,23 +84,16 @@ def crossing_boxes(boxes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(among.max(axis=1, initial=0) > CROSSING)
 
 
-def evaluate_detections(validation: Detected, test: Detected, confidence: float) -> pd.DataFrame:
-    """Return ``metric``, ``value``, ``low`` and ``high``: WORDS on the test pictures, and the threshold of a score."""
-    threshold = choose_box_threshold(validation)
-    return by_case(partial(test.measure, threshold=threshold), test.pictures["case"], confidence)
+def calibrate(evidence: np.ndarray, right: np.ndarray) -> tuple[float, ...]:
+    """Return slopes and intercept of the logit of the probability that a box is right, over logits of its scores.
 
-
-def calibrate(validation: Detected) -> tuple[float, float]:
-    """Return slope and intercept of the logit of the probability that a box is right (IoU 0.5) over that of its score.
-
-    Fitted to the validation pictures (Platt, 1999); slope 1 and intercept 0 where all or none of their boxes are right.
+    Fitted to boxes of validation pictures (Platt, 1999): their logits, float64, shape (n, k), and which are right,
+    bool, shape (n,). Where all or none are right, the first slope is 1 and the rest 0.
     """
-    right = validation.found["ap50"].to_numpy()
     if right.all() or not right.any():
-        return 1.0, 0.0
-    scores = validation.found["score"].to_numpy(np.float64)
-    fitted = LogisticRegression(C=np.inf).fit(logit(scores.clip(1e-6, 1 - 1e-6))[:, None], right)
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+        return (1.0, *[0.0] * evidence.shape[1])
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(evidence, right)
+    return (*map(float, fitted.coef_[0]), float(fitted.intercept_[0]))
 
 
 def choose_box_threshold(validation: Detected) -> float:

@@ -11,7 +11,7 @@ import torch
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.metaphases.training.refiner import calibrate
+from cytogenetics.metaphases.training.evaluate_detections import calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
@@ -106,6 +106,5 @@ def test_probabilities_are_fitted_to_what_is_true():
     rng = np.random.default_rng(0)
     evidence = rng.normal(size=(4000, 3))
     true = rng.random(4000) < 1 / (1 + np.exp(-(evidence @ [2.0, 1.0, 0.0] - 0.5)))
-    table = pd.DataFrame(evidence, columns=["detectors", "best", "overlap"]).assign(true=true)
-    assert calibrate(table) == pytest.approx((2, 1, 0, -0.5), abs=0.2)
-    assert calibrate(table[true]) == (1, 0, 0, 0)
+    assert calibrate(evidence, true) == pytest.approx((2, 1, 0, -0.5), abs=0.2)
+    assert calibrate(evidence[true], true[true]) == (1, 0, 0, 0)
