@@ -7,7 +7,7 @@ import pytest
 from cytogenetics.commands.karyotype import app
 from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.karyotyping.metaphases import SCALE, cut_pictures, find_pictures, why_no_metaphase
-from cytogenetics.metaphases.box_finder import BoxFinder, FoundBoxes
+from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import count_outside, cut_out
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
@@ -51,9 +51,9 @@ class TrueBoxes:
 
     def find(self, image):
         if image.shape[:2] != self.drawn.pixels.shape:
-            return FoundBoxes(np.zeros((0, 4), np.float32), np.zeros(0))
+            return np.zeros((0, 4), np.float32), np.zeros(0)
         boxes = np.concatenate([[one.box for one in self.drawn.chromosomes], GHOST]).astype(np.float32)
-        return FoundBoxes(boxes, np.append(np.full(len(boxes) - 1, 0.99), 0.2))
+        return boxes, np.append(np.full(len(boxes) - 1, 0.99), 0.2)
 
 
 def test_the_kind_of_pictures_is_seen_from_the_pictures(drawn, folder, tmp_path):
