@@ -9,8 +9,7 @@ from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.portable.cell_facts import cell_facts
-from cytogenetics.portable.pictures import BUILT_IN
+from cytogenetics.portable.pictures import BUILT_IN, cell_facts
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
 from karyocyte.runs.files import RunFile

@@ -15,7 +15,7 @@ from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-from cytogenetics.portable.cell_facts import cell_facts
+from cytogenetics.portable.pictures import cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale

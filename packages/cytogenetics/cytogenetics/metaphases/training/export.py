@@ -45,9 +45,7 @@ def kind_of_pictures(kind: str) -> PortableKind:
     return PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
 
 
-DETECTOR = kind_of_pictures("detector")
-CUTTER = kind_of_pictures("cutter")
-REFINER = kind_of_pictures("refiner")
+DETECTOR, CUTTER, REFINER = map(kind_of_pictures, ("detector", "cutter", "refiner"))
 
 
 def card(model: DetectorDescription) -> str:
