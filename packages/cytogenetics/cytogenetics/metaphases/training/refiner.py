@@ -16,8 +16,8 @@ from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
 from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
 from cytogenetics.metaphases.networks.detector import LEVELS
 from cytogenetics.metaphases.networks.refiner import moved_boxes
-from cytogenetics.metaphases.training.evaluate_detections import SIDES, Detected, calibrate
 from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
+from cytogenetics.metaphases.training.train import SIDES, Detected, calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
 from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cytogenetics.metaphases.training.evaluate_detections import (
+from cytogenetics.metaphases.training.train import (
     Detected,
     choose_box_threshold,
 )

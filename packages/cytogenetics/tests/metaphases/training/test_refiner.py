@@ -11,7 +11,7 @@ import torch
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.metaphases.training.evaluate_detections import calibrate
+from cytogenetics.metaphases.training.train import calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
