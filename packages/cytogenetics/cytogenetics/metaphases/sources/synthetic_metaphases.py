@@ -88,9 +88,8 @@ def _write(data: DrawnCellsConfig, names: Sequence[str], folder: Path, progress:
         for cell, (name, picture) in enumerate(zip(names, drawn, strict=True)):
             (beside / name).write_bytes(encode_png(picture.pixels))
             placed = picture.chromosomes
-            write_voc(
-                (beside / name).with_suffix(".xml"), [one.label for one in placed], [one.box.tolist() for one in placed]
-            )
+            boxes = [one.box.tolist() for one in placed]
+            write_voc((beside / name).with_suffix(".xml"), [one.label for one in placed], boxes)
             karyotype = name_karyotype(Counter(labels_of(data, cell)))
             lists["normal.csv" if karyotype.label == NORMAL else "number_abnormalities.csv"].append(name)
         for list_name, listed in lists.items():
