@@ -46,9 +46,9 @@ LOADED_LINES = 18_730  # of a smoke training, whatever names its modules; the go
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 35_670,
-    "lines of packages/cytogenetics": 10_228,
+    "lines of packages/cytogenetics": 10_120,
     "lines of tests of the core": 26_745,
-    "lines of tests of packages/cytogenetics": 7_298,
+    "lines of tests of packages/cytogenetics": 7_142,
 }
 COMPLEX_FUNCTIONS = (
     ROOT / "tests" / "complex_functions.txt"

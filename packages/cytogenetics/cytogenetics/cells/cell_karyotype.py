@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.posterior import Candidate, karyotype_posterior, size_refusal
 from cytogenetics.karyotypes.naming import Karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
@@ -152,21 +152,15 @@ def likely_classes(probabilities: np.ndarray, without: str = "") -> list[tuple[s
 
 
 def karyotype_of_cell(
-    log_probabilities: np.ndarray,
-    priors: KaryotypePriors,
-    fixed: Mapping[int, int],
-    refer_below: float,
-    balanced: bool = False,
+    log_probabilities: np.ndarray, fixed: Mapping[int, int], settings: NamingSettings
 ) -> CellKaryotype:
     """Name the karyotype of a cell.
 
     Args:
         log_probabilities: Calibrated, of each chromosome alone, natural logarithms, float64, shape (n, 24), in the
             order of CHROMOSOMES; any number of chromosomes, also none.
-        priors: Of karyotypes.
         fixed: Classes (index into CHROMOSOMES) that an expert has fixed, by the number of the chromosome.
-        refer_below: An expert should look at karyotypes that are less probable, 0 to 1.
-        balanced: See ``karyotype_posterior``.
+        settings: How cells are named.
     """
     count = len(log_probabilities)
     alone = np.exp(log_probabilities)
@@ -179,8 +173,8 @@ def karyotype_of_cell(
         if count:
             why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
-    posterior = karyotype_posterior(log_probabilities, priors, fixed, balanced)
-    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, refer_below)
+    posterior = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
+    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, settings.refer_below)
 
 
 def named_cell(

@@ -9,7 +9,7 @@ from cytogenetics.cells.assigned import REFERRED
 from cytogenetics.cells.assignment import log_probabilities, of_cells, refusal, rows_of_cells
 from cytogenetics.cells.cell_karyotype import implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.config.defaults import section_defaults
 from karyocyte.evaluation.intervals.bootstrap import around
@@ -29,10 +29,8 @@ MEASURED = ["expected_wrong", "doubtful", "distance"]
 SHARES = ("cells_referred", "cells_right_unreferred")
 
 
-def assess_cells(
-    predictions: Predictions, temperature: float, priors: KaryotypePriors, refer_below: float, balanced: bool
-) -> pd.DataFrame:
-    """Name the cells of one part of a run as scripts/karyotype.py does; arguments are those of ``karyotype_of_cell``.
+def assess_cells(predictions: Predictions, temperature: float, settings: NamingSettings) -> pd.DataFrame:
+    """Name the cells of one part of a run as scripts/karyotype.py does.
 
     Returns:
         A row per cell, by the ``image_id`` of its first image: MEASURED (NaN where the predictions have no distances),
@@ -43,7 +41,7 @@ def assess_cells(
     frame = predictions.frame.reindex(columns=["image_id", "label", OUT_OF_DISTRIBUTION])
     cells = []
     for rows in rows_of_cells(predictions.frame):
-        cell = karyotype_of_cell(logs[rows], priors, {}, refer_below, balanced)
+        cell = karyotype_of_cell(logs[rows], {}, settings)
         images, labels, distances = frame.iloc[rows].to_numpy(object).T
         right = None if pd.isna(labels).any() else [call.assigned for call in cell.calls] == labels.tolist()
         referred = bool(cell.reasons or implausible(logs[rows]).any())
@@ -106,11 +104,11 @@ def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:
     """Return the test cells of a run as ``assess_cells`` does, referred for any reason, and what limits this."""
     keys = section_defaults("karyotype")
-    settings = (KaryotypePriors(), keys["refer_below"], is_balanced(fold.run.about))
+    settings = NamingSettings(KaryotypePriors(), keys["refer_below"], is_balanced(fold.run.about))
     temperature = fit_temperature(fold.validation.scored).value or 1.0
-    validation = assess_cells(of_cells(fold.run, VALIDATION), temperature, *settings)
+    validation = assess_cells(of_cells(fold.run, VALIDATION), temperature, settings)
     chosen = choose_cell_thresholds(validation, keys["out_of_distribution"])
-    cells = assess_cells(fold.run.part("test"), temperature, *settings)
+    cells = assess_cells(fold.run.part("test"), temperature, settings)
     return cells.assign(referred=are_referred(cells, chosen)), chosen.note
 
 

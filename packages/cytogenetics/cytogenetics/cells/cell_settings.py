@@ -1,5 +1,6 @@
 """The typed schema of packages/cytogenetics/conf/karyotype.yaml."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat
@@ -15,6 +16,15 @@ class KaryotypePriors(StrictModel, defaults="karyotype"):
     referral: Annotated[float, Field(ge=1.0, le=100.0)] = FROM_YAML
     loss: Share = FROM_YAML
     gain: Share = FROM_YAML
+
+
+@dataclass(frozen=True)
+class NamingSettings:
+    """How cells are named."""
+
+    priors: KaryotypePriors  # of karyotypes
+    refer_below: float  # an expert should look at karyotypes that are less probable, 0 to 1
+    balanced: bool  # see ``karyotype_posterior``
 
 
 class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):

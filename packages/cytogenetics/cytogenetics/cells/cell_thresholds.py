@@ -7,10 +7,9 @@ import pandas as pd
 
 from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
-from cytogenetics.cells.cell_settings import KaryotypeConfig
+from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.portable.cell_facts import cell_facts
-from cytogenetics.portable.pictures import BUILT_IN
+from cytogenetics.portable.pictures import BUILT_IN, cell_facts
 from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
 from karyocyte.runs.files import RunFile
@@ -69,10 +68,11 @@ def choose_on_validation(
         return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
     temperatures = fit_temperatures(model)
     values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
+    naming = NamingSettings(config, config.refer_below, are_balanced(model))
     cells = []
     for part, temperature in zip(parts, values, strict=True):
         part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)
-        cells.append(assess_cells(part, temperature, config, config.refer_below, are_balanced(model)))
+        cells.append(assess_cells(part, temperature, naming))
     return choose_cell_thresholds(pd.concat(cells), config.out_of_distribution)
 
 

@@ -23,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, logit, softmax
 
 from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, named_cell
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.cells.posterior import FLOOR, Candidate, learned_shares, size_refusal, tables_by_sex
 from karyocyte.common.karyotype import CHROMOSOMES
 
@@ -34,23 +34,18 @@ SHARED = 0.1  # of the smaller of two masks: from then on both boxes may change 
 FAR = 8.0  # nats by which one box is worse than another by itself, from which on it does not take its place
 CHOICES = 12  # sets that are weighed, at most
 WINDOW = 7.0  # nats by which they are worse than the best, at most
+# What counts how much for a set, in nats; chosen on validation pictures.
+EACH = -0.15  # for each box
+FOUND = 1.0  # times the logit of its probability
+NETWORK = 1.2  # times the logarithm of the probability of its most probable class alone
+AT_EDGE = -3.0  # for a box whose chromosome touches the edge of the picture
+TWICE = 1.7  # for a chromosome's area that is covered twice
+UNCOVERED = 2.6  # for a chromosome's area that is not covered
+CELL = 0.95  # times the score of the cell
+CLASSES = 0.7  # in that, times the log-probabilities of the classes
 
-
-@dataclass(frozen=True)
-class Weights:
-    """What counts how much for a set, in nats; chosen on validation pictures."""
-
-    constant: float = -0.15  # for each box
-    found: float = 1.0  # times the logit of its probability
-    network: float = 1.2  # times the logarithm of the probability of its most probable class alone
-    edge: float = -3.0  # for a box whose chromosome touches the edge of the picture
-    twice: float = 1.7  # for a chromosome's area that is covered twice
-    uncovered: float = 2.6  # for a chromosome's area that is not covered
-    cell: float = 0.95  # times the score of the cell
-    classes: float = 0.7  # in that, times the log-probabilities of the classes
-
-
-WEIGHTS = Weights()
+# The rows of a set of boxes, int64, ascending, and its probability among the sets that are weighed.
+BoxChoice = tuple[np.ndarray, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,35 +90,34 @@ class SetScores:
         uncovered = self.boxes.pixels @ (covered == 0)
         areas = self.boxes.areas
         chromosome = max(float(np.median(areas[self.boxes.probabilities > 0.5])), 1.0)
-        ink = WEIGHTS.twice * twice + WEIGHTS.uncovered * uncovered
+        ink = TWICE * twice + UNCOVERED * uncovered
         return float(self.alone @ kept - ink / chromosome)
 
     def __call__(self, kept: np.ndarray) -> float:
         """Return the score."""
         key = kept.tobytes()
         if key not in self.scores:
-            of_cell = _score_of_cell(self.log_probabilities[kept] * WEIGHTS.classes, self.priors)
-            self.scores[key] = self.of_picture(kept) + WEIGHTS.cell * of_cell
+            of_cell = _score_of_cell(self.log_probabilities[kept] * CLASSES, self.priors)
+            self.scores[key] = self.of_picture(kept) + CELL * of_cell
         return self.scores[key]
 
 
 def choose_boxes(
-    boxes: Boxes, log_probabilities: np.ndarray, priors: KaryotypePriors, balanced: bool, fixed: np.ndarray
+    boxes: Boxes, log_probabilities: np.ndarray, fixed: np.ndarray, settings: NamingSettings
 ) -> dict[bytes, float]:
     """Search the sets of boxes; return the scores of those that were met: by the bytes of bool, shape (n,).
 
     Args:
         boxes: Of a picture.
         log_probabilities: Of the classes of each box alone, see ``karyotype_of_cell``, float64, shape (n, 24).
-        priors: Of karyotypes.
-        balanced: See ``karyotype_posterior``.
         fixed: Which boxes are never left out, bool, shape (n,).
+        settings: How cells are named.
     """
     logs = np.maximum(log_probabilities, np.log(FLOOR))
     evidence = logit(boxes.probabilities.clip(1 - CERTAIN, CERTAIN))
-    alone = WEIGHTS.constant + WEIGHTS.found * evidence + WEIGHTS.edge * boxes.at_edge
-    alone += WEIGHTS.network * logs.max(axis=1, initial=-np.inf)
-    score = SetScores(boxes, logs - np.log(learned_shares(balanced)), priors, alone)
+    alone = EACH + FOUND * evidence + AT_EDGE * boxes.at_edge
+    alone += NETWORK * logs.max(axis=1, initial=-np.inf)
+    score = SetScores(boxes, logs - np.log(learned_shares(settings.balanced)), settings.priors, alone)
     kept = (alone > 0) | fixed
     best = score(kept)
     uncertain = np.flatnonzero((np.abs(alone) < SURE) & ~fixed)
@@ -172,23 +166,6 @@ def _score_of_cell(logs: np.ndarray, priors: KaryotypePriors) -> float:
     return best
 
 
-@dataclass(frozen=True, eq=False)
-class BoxChoice:
-    """A set of boxes that may be the chromosomes of a cell."""
-
-    kept: np.ndarray  # their rows, int64, ascending
-    weight: float  # probability among the sets that are weighed
-
-
-@dataclass(frozen=True)
-class NamingSettings:
-    """How cells are named, see ``karyotype_of_cell``."""
-
-    priors: KaryotypePriors
-    refer_below: float
-    balanced: bool
-
-
 def karyotype_of_boxes(
     log_probabilities: np.ndarray, boxes: Boxes, fixed: Mapping[int, int], settings: NamingSettings
 ) -> tuple[CellKaryotype, list[BoxChoice], np.ndarray]:
@@ -204,9 +181,9 @@ def karyotype_of_boxes(
         The karyotype, the sets of boxes that were weighed, and the rows of its images, see ``pooled_karyotype``.
     """
     always = np.isin(np.arange(len(log_probabilities)), list(fixed))
-    scores = choose_boxes(boxes, log_probabilities, settings.priors, settings.balanced, always)
+    scores = choose_boxes(boxes, log_probabilities, always, settings)
     if not np.isfinite(max(scores.values())):  # too few or too many for a cell, whatever is left out
-        choices = [BoxChoice(np.flatnonzero((boxes.probabilities > 0.5) | always), 1.0)]
+        choices = [(np.flatnonzero((boxes.probabilities > 0.5) | always), 1.0)]
     else:
         choices = weighed_choices(scores)
     cell, kept = pooled_karyotype(log_probabilities, choices, fixed, settings)
@@ -232,7 +209,7 @@ def weighed_choices(scores: Mapping[bytes, float]) -> list[BoxChoice]:
         if of_count is not None and of_count not in weighed and np.isfinite(scores[of_count]):
             weighed.append(of_count)
     weights = softmax([scores[chosen] for chosen in weighed])
-    return [BoxChoice(kept[chosen], float(weight)) for chosen, weight in zip(weighed, weights, strict=True)]
+    return [(kept[chosen], float(weight)) for chosen, weight in zip(weighed, weights, strict=True)]
 
 
 def pooled_karyotype(
@@ -244,21 +221,17 @@ def pooled_karyotype(
         The karyotype, with candidates and classes as probable as they are over all sets, and the rows of its images:
         of the set in which it is the most probable.
     """
-    priors, refer_below, balanced = settings.priors, settings.refer_below, settings.balanced
-    cells = []
-    for choice in choices:
-        given = _fixed_in(choice.kept, fixed)
-        cells.append(karyotype_of_cell(log_probabilities[choice.kept], priors, given, refer_below, balanced))
+    cells = [karyotype_of_cell(log_probabilities[rows], _fixed_in(rows, fixed), settings) for rows, _ in choices]
     shares: dict[str, list[tuple[float, int, Candidate]]] = defaultdict(list)
     joint = np.zeros_like(log_probabilities)
     kept_in = np.zeros(len(log_probabilities))
-    for number, (choice, cell) in enumerate(zip(choices, cells, strict=True)):
+    for number, ((rows, weight), cell) in enumerate(zip(choices, cells, strict=True)):
         for one in cell.candidates:
-            shares[one.karyotype.iscn].append((choice.weight * one.probability, number, one))
-        joint[choice.kept] += choice.weight * cell.joint
-        kept_in[choice.kept] += choice.weight
+            shares[one.karyotype.iscn].append((weight * one.probability, number, one))
+        joint[rows] += weight * cell.joint
+        kept_in[rows] += weight
     if not shares:
-        return cells[0], choices[0].kept
+        return cells[0], choices[0][0]
     candidates = []
     shown = []
     for of_karyotype in shares.values():
@@ -266,14 +239,14 @@ def pooled_karyotype(
         candidates.append(replace(one, probability=sum(share for share, _, _ in of_karyotype)))
         shown.append(number)
     order = np.argsort([-one.probability for one in candidates], kind="stable")
-    kept = choices[shown[order[0]]].kept
+    kept, _ = choices[shown[order[0]]]
     wrong = float((1 - kept_in[kept]).sum() + np.delete(kept_in, kept).sum())
     named = named_cell(
         [candidates[number] for number in order],
         joint[kept] / kept_in[kept, None],
         log_probabilities[kept],
         _fixed_in(kept, fixed),
-        refer_below,
+        settings.refer_below,
     )
     named = replace(named, boxes_wrong=wrong)
     if named.doubt_of_boxes:

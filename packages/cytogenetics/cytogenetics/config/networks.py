@@ -1,8 +1,8 @@
 """The configurations of the trainings of a detector, a cutter and a refiner."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from karyocyte.config.base import FROM_YAML, Folder, Share, StrictModel
 from karyocyte.config.schema import TrainingConfig
@@ -42,15 +42,6 @@ class DetectorConfig(TrainingConfig, defaults="detector"):
     prepare: PictureConfig = FROM_YAML
     decoder: DecoderConfig = FROM_YAML
     evaluation: PictureEvaluationConfig = FROM_YAML
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_once_recorded(cls, values: Any) -> Any:
-        """Read config.yaml of runs in which the decoder was ``head.layers=[{centres: <width>}]``."""
-        match values:
-            case {"head": {"layers": [{"centres": width}]}, **others}:
-                return {**others, "decoder": {"width": width}}
-        return values
 
 
 class CutterConfig(TrainingConfig, defaults="cutter"):

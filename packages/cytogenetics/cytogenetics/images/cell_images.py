@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -105,20 +104,14 @@ def kept_names(fixed: Mapping[str, str]) -> set[str]:
     return {name for name, kind in fixed.items() if kind in CHROMOSOMES}
 
 
-def cell_scales(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
-    """Return by how much each used file of a cell is scaled, float64, shape (N,).
-
-    Where ``config.scales_by_cell``, the scale is that of the used files alone: no other changes it.
-    """
-    areas = np.array([file.area for file in files], np.float64)
-    return scales(areas, np.zeros(len(files), object), config)
-
-
 def prepare_files(files: Sequence[CellFile], config: PrepareConfig, pool: Executor) -> np.ndarray:
     """Prepare the used files of a cell as a run prepares its own images: uint8 RGB, shape (N, H, W, 3).
 
-    A chromosome that is larger than the canvas is shrunk to it.
+    Where ``config.scales_by_cell``, their scale is that of the used files alone: no other changes it. A chromosome that
+    is larger than the canvas is shrunk to it.
     """
+    areas = np.array([file.area for file in files], np.float64)
+    factors = scales(areas, np.zeros(len(files), object), config)
 
     def prepare(file: CellFile, factor: float) -> np.ndarray:
         """Prepare a file at its scale."""
@@ -130,7 +123,7 @@ def prepare_files(files: Sequence[CellFile], config: PrepareConfig, pool: Execut
             image = prepare_image(file.pixels, config.model_copy(update={"canvas": canvas}), factor)
         return to_shape(image, config)
 
-    return np.stack(list(pool.map(prepare, files, cell_scales(files, config))))
+    return np.stack(list(pool.map(prepare, files, factors)))
 
 
 def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
@@ -143,16 +136,15 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
             return CellFile(file, FileStatus.LEFT_OUT, reason, sha256)
-        outline = outline_of(pixels, config)
+        area, unlike = measured(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
             cause = str(error)
         return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
-    unlike = why_no_chromosome(outline)
     if unlike and not kept:
         return CellFile(file, FileStatus.LEFT_OUT, unlike, sha256)
-    return CellFile(file, FileStatus.USED, None, sha256, pixels, outline.area, note=note)
+    return CellFile(file, FileStatus.USED, None, sha256, pixels, area, note=note)
 
 
 def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:
@@ -214,31 +206,25 @@ def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[C
     return files
 
 
-class Outline(NamedTuple):
-    """What is seen against the ground of a picture."""
+def measured(image: np.ndarray, config: PrepareConfig) -> tuple[int, str | None]:
+    """Measure what is seen against the ground of an image, uint8 RGB, shape (H, W, 3), of a run's preparation.
 
-    area: int  # pixels of the largest object; 0 of a blank picture
-    parts: int  # number of objects
-    border: float  # share of the picture's border that belongs to objects, 0 to 1
-
-
-def outline_of(image: np.ndarray, config: PrepareConfig) -> Outline:
-    """Return the outline of an image, uint8 RGB, shape (H, W, 3), with the ground of a run's preparation."""
+    Returns:
+        The pixels of the largest object, and why it cannot be a single chromosome, whatever the others of a cell are;
+        None where it can.
+    """
     if config.background == "detect":
         image = on_black(image)
     mask = (cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) > config.crop_threshold).astype(np.uint8)
     _, _, facts, _ = cv2.connectedComponentsWithStats(mask)
     areas = facts[1:, cv2.CC_STAT_AREA]
     largest = int(areas.max(initial=0))
-    return Outline(largest, int((areas >= PART_SHARE * largest).sum()), float(border(mask).mean()))
-
-
-def why_no_chromosome(outline: Outline) -> str | None:
-    """Return why a picture cannot be that of a single chromosome, whatever the others are; None where it can."""
-    if outline.area == 0:
-        return "blank: nothing but background"
-    if outline.border > BORDER_SHARE:
-        return "no background around it, as in a photograph or a cut that is too tight (leave two pixels around it)"
-    if outline.parts >= PARTS:
-        return f"{outline.parts} separate objects, as in a metaphase or a karyogram"
-    return None
+    parts = (areas >= PART_SHARE * largest).sum()
+    if largest == 0:
+        return largest, "blank: nothing but background"
+    if border(mask).mean() > BORDER_SHARE:
+        why = "no background around it, as in a photograph or a cut that is too tight (leave two pixels around it)"
+        return largest, why
+    if parts >= PARTS:
+        return largest, f"{parts} separate objects, as in a metaphase or a karyogram"
+    return largest, None

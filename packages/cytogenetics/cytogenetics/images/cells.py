@@ -18,7 +18,6 @@ from karyocyte.common.text import natural_key
 
 TABLE_SUFFIX = ".csv"
 PATH, CELL, CASE = "path", "cell_id", "case_id"  # columns of a table
-NULL = "\0"  # no path can hold it
 FilesByFolders = dict[tuple[str, ...], list[ImageFile]]
 CELL_SIZES = (22, 70)  # images of a cell, by which numbered cells differ from most numbered classes
 
@@ -128,7 +127,7 @@ def _cells_of_table(file: Path) -> tuple[Cell, ...]:
     for row in table.index[without & table[CELL].isin(table.loc[~without, CELL])]:  # it would fall into two cells
         raise UserError(f"{file}, row {row}: {CASE} is empty, but other rows of cell {table[CELL][row]} have one")
     paths = table[PATH]
-    if not any(map(os.path.lexists, map(file.parent.joinpath, paths[~paths.str.contains(NULL, regex=False)]))):
+    if not any(map(os.path.lexists, map(file.parent.joinpath, paths))):
         raise UserError(
             f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
             f"{PATH} relative to {file.parent}"

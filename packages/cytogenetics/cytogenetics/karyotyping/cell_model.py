@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.cell_thresholds import referral_thresholds
-from cytogenetics.cells.uncertain_boxes import NamingSettings
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-from cytogenetics.portable.cell_facts import cell_facts
+from cytogenetics.portable.pictures import cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale

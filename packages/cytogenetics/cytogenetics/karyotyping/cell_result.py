@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from cytogenetics.cells.cell_karyotype import CellKaryotype, ChromosomeCall, implausible, karyotype_of_cell
-from cytogenetics.cells.uncertain_boxes import Boxes, NamingSettings, karyotype_of_boxes
+from cytogenetics.cells.cell_settings import NamingSettings
+from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
@@ -20,7 +21,7 @@ from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPredict
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
-from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.config.data import PrepareConfig
 
@@ -29,9 +30,6 @@ UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is
 NO_CHROMOSOME = "no chromosome: the choice of boxes leaves this one out"
 LISTED = 5  # files in a reason
 TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
-# Times the area of its homologue, at one scale and so of about one width: of 35 such pairs of validation pictures 26
-# have a wrong chromosome, and 2 of 22 cells without an error have one.
-UNEQUAL = 2.0
 LEFT_OUT = {
     "broken": "that cannot be read",
     "left_out": "left out, as showing no single chromosome",
@@ -42,7 +40,6 @@ NOTHING = "nothing to do"
 PICTURE = "look at the picture"
 BOXES = "check the boxes"
 KARYOGRAMS = "karyograms"  # the folder of their pictures
-OVERLAP = 0.05  # of the smaller of two chromosomes
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,21 +92,9 @@ class CellResult(CellInput):
         return list(table["name"][table["area"] > TWO * smallest])
 
     @cached_property
-    def unequal(self) -> list[tuple[str, str]]:
-        """The names of two used files of an autosome of which one is more than UNEQUAL times as large as the other."""
-        found = []
-        for kind in AUTOSOMES:
-            of_kind = [file for file, call in self.calls if call is not None and call.assigned == kind]
-            if len(of_kind) == 2:
-                smaller, larger = sorted(of_kind, key=lambda file: file.area)
-                if larger.area > UNEQUAL * smaller.area:
-                    found.append((larger.file.name, smaller.file.name))
-        return found
-
-    @cached_property
     def doubtful_files(self) -> set[str]:
-        """The names of used files whose class is in doubt, by itself, by its image alone or by the size of two."""
-        names = {name for pair in self.unequal for name in pair}
+        """The names of used files whose class is in doubt, by itself or by its image alone."""
+        names: set[str] = set()
         for file, call in self.calls:
             if call is not None and (call.doubtful or call.assigned_alone < (self.thresholds.alone or 0.0)):
                 names.add(file.file.name)
@@ -170,58 +155,6 @@ class CellResult(CellInput):
             return BOXES
         return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
 
-    @cached_property
-    def why(self) -> str:
-        """The reason of the task in a plain sentence; "" without one."""
-        if self.task in (NOTHING, PICTURE):
-            return "".join(self.reasons[:1])
-        if self.copies:
-            return f"{self.copies[0]}."
-        if self.task == BOXES:
-            wrong = max(1, round(self.karyotype.boxes_wrong))
-            of_all = f"{wrong} of {len(self.karyotype.calls)} boxes"
-            return f"About {of_all} may be wrong: a box without a chromosome, or a chromosome without one."
-        return self._why_of_chromosome
-
-    @property
-    def _why_of_chromosome(self) -> str:
-        """Which chromosome fits its class least, by its number in the picture or its file."""
-        used = [(file, call) for file, call in self.calls if call is not None]
-        free = [(file, call) for file, call in used if not call.fixed]
-        file, call = min(free or used, key=lambda one: one[1].assigned_alone)
-        name = self._name_of(file.file.name)
-        if call.alone != call.assigned:
-            return f"Chromosome {name} is called {call.assigned} to complete the cell, but looks like {call.alone}."
-        if call.doubtful:
-            return f"Chromosome {name} is called {call.assigned}, and may be {call.runner_up}."
-        return f"{self.reasons[0][:1].upper()}{self.reasons[0][1:]}."
-
-    @cached_property
-    def doubts_of_size(self) -> list[str]:
-        """Which homologues differ in size: one may be a part, or two chromosomes. That is a doubt, and no verdict."""
-        assigned = {file.file.name: call.assigned for file, call in self.calls if call is not None}
-        said = []
-        for larger, smaller in self.unequal:
-            names = f"{self._name_of(larger)} and {self._name_of(smaller)}"
-            said.append(f"{names} are both called {assigned[larger]}, but one is more than twice as large.")
-        return said
-
-    def _name_of(self, name: str) -> str:
-        """Return the number of a file in the picture of its metaphase; of a single chromosome its name."""
-        return name if self.metaphase is None else f"no. {self.metaphase.found[name].number}"
-
-    @cached_property
-    def boxes(self) -> str:
-        """The boxes of a metaphase, counted in words; "" of single chromosomes."""
-        if self.metaphase is None or self.metaphase.boxes is None:
-            return ""
-        is_used = np.array([file.status is FileStatus.USED for file in self.files])
-        used = self.metaphase.boxes.of(np.flatnonzero(is_used))
-        shared = np.triu(used.regions.T @ (used.regions * used.pixels[:, None]), 1)
-        overlapping = shared > OVERLAP * np.minimum(used.areas[:, None], used.areas)
-        counts = f"{counted(int(is_used.sum()), 'chromosome')} in {len(is_used)} boxes, {(~is_used).sum()} left out"
-        return f"{counts}; pairs that overlap: {overlapping.sum()}"
-
 
 def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellResult, np.ndarray | None]:
     """Read a cell, predict its chromosomes and name its karyotype.
@@ -272,8 +205,7 @@ def _karyotype_of(
     elif (unlikely := implausible(log_probabilities)).any():
         boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
     else:
-        named = karyotype_of_cell(log_probabilities, naming.priors, fixed, naming.refer_below, naming.balanced)
-        return named, np.arange(len(names)), NO_CHROMOSOME
+        return karyotype_of_cell(log_probabilities, fixed, naming), np.arange(len(names)), NO_CHROMOSOME
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
     named, _, kept = karyotype_of_boxes(log_probabilities, boxes, fixed, naming)
     return named, kept, cause

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.portable.cell_facts import cell_facts
 from cytogenetics.portable.pictures import (
     BUILT_IN,
     BUILT_IN_DETECTOR,
     BUILT_IN_DETECTORS,
     BUILT_IN_REFINER,
     PictureNetworks,
+    cell_facts,
     picture_network,
 )
 from karyocyte.common.errors import UserError, close_path

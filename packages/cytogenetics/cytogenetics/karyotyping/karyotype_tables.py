@@ -1,7 +1,7 @@
 """What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_constitution
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
@@ -18,8 +17,7 @@ from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
-from cytogenetics.review.cell_bundle import EMPTY, METAPHASES
-from cytogenetics.review.cell_bundle import FOLDER as REVIEW
+from cytogenetics.review.cell_bundle import METAPHASES
 from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted
@@ -260,10 +258,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
-        details["crops"] = _crops(path.parent / REVIEW / f"{result.stem}.png", files, details["doubts"])
-        details["outside"] = result.metaphase.outside if result.metaphase else ()
-        details |= {"boxes": result.boxes, "why": result.why, "sizes": result.doubts_of_size}
-        details["overlays"] = overlays(result, f"cell-{number}", result.doubtful_files)
+        details["overlays"] = overlays(result)
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
@@ -310,21 +305,6 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
     return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
 
 
-def _crops(strip: Path, files: pd.DataFrame, doubts: Table) -> dict[str, Any]:
-    """Return the strip of a cell's pictures, the places of those in doubt and the rows that these fill; or {}."""
-    if not doubts or not strip.is_file():
-        return {}
-    used = files.loc[files["status"] == FileStatus.USED, "file"].tolist()
-    places = [used.index(row[0]) for row in doubts.rows]
-    with Image.open(strip) as image:
-        pictures = np.stack(np.split(np.asarray(image.convert("L")), len(used), axis=1))
-    rows = np.flatnonzero((pictures[places] < 255 - EMPTY).any(axis=(0, 2)))
-    top, bottom = int(rows.min(initial=pictures.shape[1] - 1)), int(rows.max(initial=0)) + 1
-    shape = {"pictures": len(used), "ratio": pictures.shape[2] / (bottom - top)}
-    shape |= {"height": pictures.shape[1] / (bottom - top), "top": top / (bottom - top)}
-    return shape | {"source": f"{REVIEW}/{strip.name}", "places": places}
-
-
 def _probability(value: float) -> str:
     """Write a probability with two digits, without saying 1.00 or 0.00 of what is not certain."""
     if 0.005 <= value < 0.995:
@@ -333,10 +313,8 @@ def _probability(value: float) -> str:
 
 
 class Shape(NamedTuple):
-    """A chromosome in a picture: a polygon with a number, which leads to the same chromosome in the other picture."""
+    """A chromosome in a picture: a polygon, which has the same number in the other picture."""
 
-    anchor: str
-    leads_to: str
     number: int
     points: str
     x: float
@@ -351,46 +329,44 @@ class Overlay(NamedTuple):
     source: str
     width: int
     height: int
-    shapes: tuple[Shape, ...]
+    shapes: list[Shape]
     text: str
 
 
-def overlays(result: CellResult, anchor: str, doubtful: Collection[str]) -> list[Overlay]:
-    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read.
-
-    The ``doubtful`` files are marked.
-    """
+def overlays(result: CellResult) -> list[Overlay]:
+    """Return the metaphase of a cell and its karyogram; [] of single chromosomes and of what cannot be read."""
     metaphase = result.metaphase
     if metaphase is None or not metaphase.shape[0]:
         return []
-    in_picture = []
-    in_karyogram = []
+    in_picture: list[Shape] = []
+    in_karyogram: list[Shape] = []
+    places = {} if result.drawn is None else result.drawn.places
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
-        found = metaphase.found[file.file.name]
-        here, there = f"{anchor}-m{found.number}", f"{anchor}-k{found.number}"
-        kind, text = "left-out", f"{found.number}: {file.cause}"
-        if call is not None:
-            row += 1
-            kind = "doubt" if file.file.name in doubtful else "sure"
-            text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
-        in_picture.append(_shape(here, there, found.number, found.outline, kind, text))
-        if call is not None and result.drawn is not None and row in result.drawn.places:
-            _, x, y, width, height = result.drawn.places[row]
+        name = file.file.name
+        found = metaphase.found[name]
+        if call is None:
+            in_picture.append(_shape(found.number, found.outline, "left-out", f"{found.number}: {file.cause}"))
+            continue
+        row += 1
+        kind = "doubt" if name in result.doubtful_files else "sure"
+        text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
+        in_picture.append(_shape(found.number, found.outline, kind, text))
+        if row in places:
+            _, x, y, width, height = places[row]
             box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-            in_karyogram.append(_shape(there, here, found.number, box, kind, text))
+            in_karyogram.append(_shape(found.number, box, kind, text))
     height, width = metaphase.shape
     text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
-    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, tuple(in_picture), text)]
+    drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, in_picture, text)]
     if result.drawn is not None and result.karyogram:
         height, width = result.drawn.pixels.shape[:2]
-        text = f"Karyogram of {result.cell.title}"
-        drawn.append(Overlay(result.karyogram, width, height, tuple(in_karyogram), text))
+        drawn.append(Overlay(result.karyogram, width, height, in_karyogram, f"Karyogram of {result.cell.title}"))
     return drawn
 
 
-def _shape(anchor: str, leads_to: str, number: int, points: np.ndarray, kind: str, text: str) -> Shape:
+def _shape(number: int, points: np.ndarray, kind: str, text: str) -> Shape:
     joined = " ".join(f"{x},{y}" for x, y in points.tolist())
     x, y = points[:, 0].mean(), points[:, 1].max()
-    return Shape(anchor, leads_to, number, joined, round(float(x), 1), round(float(y), 1), kind, text)
+    return Shape(number, joined, round(float(x), 1), round(float(y), 1), kind, text)

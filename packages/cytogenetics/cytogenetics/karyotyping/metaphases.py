@@ -12,7 +12,7 @@ from cytogenetics.cells.posterior import LARGEST, SMALLEST
 from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
 from cytogenetics.karyotyping.expert import DrawnBoxes
-from cytogenetics.metaphases.data.cut_out import CutOut, distinct, network_picture, objects_in, objects_outside
+from cytogenetics.metaphases.data.cut_out import CutOut, count_outside, distinct, network_picture, objects_in
 from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
 from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
@@ -56,8 +56,6 @@ class MetaphaseFile:
     # by the names of the files that the chromosomes are written to
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
     problem: str | None = None  # why no karyotype is named; None where one is
-    # middles of the objects outside all boxes, such as nuclei and debris: (x, y) in pixels
-    outside: tuple[tuple[int, int], ...] = ()
     mean: float = 0.0  # of its gray values on black, 0 to 255
     note: str = ""  # what was chosen in the file (`Decoded.note`)
     boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
@@ -151,9 +149,8 @@ def _cut(
     write_bytes(copy, encode_png(image))
     boxes, probabilities = _possible_boxes(image, finder)
     picture = network_picture(image, 1.0)
-    outside = objects_outside(picture, boxes)
-    if problem := why_no_metaphase(boxes[probabilities > 0.5], len(outside)):
-        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", outside, note=note), []
+    if problem := why_no_metaphase(boxes[probabilities > 0.5], count_outside(picture, boxes)):
+        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", note=note), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -174,7 +171,7 @@ def _cut(
             found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     sure = np.array([one.probability for one in found.values()])
     measured = boxes_of(cuts, sure, shape)
-    return MetaphaseFile(file.name, shape, found, None, outside, float(picture.mean()), note, measured), cuts
+    return MetaphaseFile(file.name, shape, found, None, float(picture.mean()), note, measured), cuts
 
 
 def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:

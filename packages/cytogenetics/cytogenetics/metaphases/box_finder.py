@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
@@ -21,13 +20,6 @@ ZOOMS = (1.0, 1.2)  # times its scale, at which a single detector looks at a pic
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
 LEAST_SCORE = 0.08  # of the detectors, of a box that is refined
 EDGE = 1e-6  # least and, from 1, largest score
-
-
-class FoundBoxes(NamedTuple):
-    """The boxes of a picture."""
-
-    boxes: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
-    probabilities: np.ndarray  # that a box holds a chromosome, calibrated, float64, shape (n,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +65,24 @@ class BoxFinder:
             proposals.append((boxes[kept], scores[kept]))
         return proposals
 
-    def find(self, image: np.ndarray) -> FoundBoxes:
-        """Find the chromosomes of a picture, uint8 RGB, (H, W, 3)."""
+    def find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the chromosomes of a picture, uint8 RGB, (H, W, 3).
+
+        Returns:
+            Boxes in pixels of the picture, float32, (n, 4), and the calibrated probabilities that each holds a
+            chromosome, float64, (n,).
+        """
         if self.refiner is None:
             boxes, scores = together(self._found_in_each_way(image))
             slope, intercept = self.detectors[0].description.calibration
-            return FoundBoxes(boxes, expit(slope * logits_of(scores) + intercept))
+            return boxes, expit(slope * logits_of(scores) + intercept)
         boxes, scores = self.proposals(image)[0]
         by_detectors = logits_of(scores)
         shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
         refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
         *slopes, intercept = self.refiner.description.calibration
         evidence = np.column_stack([by_detectors, refined])
-        return FoundBoxes(moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept))
+        return moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept)
 
 
 def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,14 @@
-"""What is known of a portable detector, cutter or refiner, and of those in models/."""
+"""What is known of a portable detector, cutter or refiner, and of those in models/; and what a model knows of cells."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import TypeAdapter
+
+from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.common.paths import ROOT
-from karyocyte.runs.portable import PortableDescription
+from karyocyte.runs.portable import ClassifierDescription, PortableDescription
 from karyocyte.runs.portable_folder import WEIGHTS, BackboneFacts, kind_of
 from karyocyte.runs.run import Run
 
@@ -14,6 +17,7 @@ BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no mod
 BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
 BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
 BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
+CELLS = "cells"  # the key of the model.json of a classifier: what it knows of whole cells
 DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation
 
 
@@ -41,3 +45,20 @@ def picture_network(folder: Path) -> str | None:
     """Return which of `PictureNetworks` a folder holds, exported or as an evaluated run; None for none of them."""
     kind = Run(folder).raw_config.get("recipe") if (folder / DETECTOR_FACTS).is_file() else kind_of(folder)
     return kind if kind in get_args(PictureNetworks) else None
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
+
+    # of each member, which its log-probabilities are divided by before they are combined
+    temperatures: tuple[float, ...]
+    combined: float  # the temperature of what they are combined to
+    balanced: bool  # whether the members have learned equal shares of the classes
+    notes: tuple[str, ...]  # what limits the temperatures
+    thresholds: CellThresholds  # above what a cell is referred
+
+
+def cell_facts(model: ClassifierDescription) -> CellFacts | None:
+    """Return what a portable model knows of cells; None where it does not name the 24 chromosomes."""
+    return TypeAdapter(CellFacts).validate_python(model.more[CELLS]) if CELLS in model.more else None

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cytogenetics.cells.cases import case_karyotype
 from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, likely_classes
+from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
@@ -143,7 +144,7 @@ class CellReview(Reviewed):
         given = kinds.iloc[kept].reset_index(drop=True).dropna().map(CHROMOSOMES.index).to_dict()
         logs = cell.logs[kept].reshape(len(kept), len(CHROMOSOMES))
         index = self.bundle.index
-        return kept, karyotype_of_cell(logs, index.priors, given, index.refer_below, index.balanced)
+        return kept, karyotype_of_cell(logs, given, NamingSettings(index.priors, index.refer_below, index.balanced))
 
     def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}

@@ -12,14 +12,7 @@ import cv2
 import numpy as np
 
 from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part, network_picture
-from cytogenetics.review.cell_bundle import (
-    CUT_OUTS,
-    Box,
-    ReviewBundle,
-    ReviewedBox,
-    ReviewedCell,
-    ReviewedFile,
-)
+from cytogenetics.review.cell_bundle import CUT_OUTS, Box, ReviewBundle, ReviewedBox, ReviewedCell, ReviewedFile
 from cytogenetics.review.decisions import CellDecisions, Decision
 from cytogenetics.synthesis.metaphase import GROUND
 from datamodules.io.decode import BrokenImageError, encode_png, read_image

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cytogenetics.review.decisions import FILE, CellDecisions, DecisionLog
+from cytogenetics.review.decisions import FILE, CellDecisions
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.decode import BrokenImageError, read_image
 from karyocyte.common.files import safe_stems, sha256_of_value
@@ -90,9 +90,6 @@ class ImageReview(Reviewed):
             shown["probabilities"] = {name: float(image[self._prefix + name]) for name in self.classes}
             shown["reason"] = image["reason"] if image["review"] else None
         return shown
-
-    def publish(self, log: DecisionLog) -> None:
-        """Write nothing: labels are exported."""
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the image from its file."""

@@ -65,9 +65,8 @@ class Reviewed(ABC):
         """Return the path of the page that `publish` writes; "" where it writes none."""
         return ""
 
-    @abstractmethod
-    def publish(self, log: DecisionLog) -> None:
-        """Write what the decisions result in."""
+    def publish(self, log: DecisionLog) -> None:  # noqa: B027 (labels of images are exported)
+        """Write what the decisions result in: nothing, unless an item says otherwise."""
 
     @abstractmethod
     def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:

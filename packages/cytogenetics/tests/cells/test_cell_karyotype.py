@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from cytogenetics.cells.cell_karyotype import IMPLAUSIBLE, implausible, karyotype_of_cell
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.cells.posterior import LARGEST, SMALLEST
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
 
-PRIORS = KaryotypePriors()
+NAMING = NamingSettings(KaryotypePriors(), 0.95, False)
 
 
 def named(labels, fixed=None, refer_below=0.95, **changes):
     logs = sure(labels, wrong=1e-5)
     for row, probabilities in changes.items():
         logs[int(row.removeprefix("row"))] = np.log(probabilities)
-    return karyotype_of_cell(logs, PRIORS, fixed or {}, refer_below)
+    return karyotype_of_cell(logs, fixed or {}, NamingSettings(KaryotypePriors(), refer_below, False))
 
 
 def between(first, second, share=0.5):
@@ -67,18 +67,6 @@ def test_a_divided_chromosome_is_doubtful_and_the_cell_is_referred():
     assert [candidate.karyotype.iscn for candidate in cell.candidates[:2]] == ["47,XY,+18", "47,XY,+4"]
 
 
-def test_fixed_classes_stay_and_are_no_doubt():
-    labels = karyotype("XX")
-    rows = np.flatnonzero(labels == CLASSES.index("4"))
-    five = CLASSES.index("5")
-    cell = named(labels, {int(rows[0]): five}, **{f"row{rows[0]}": between("4", "5")})
-    assert cell.calls[rows[0]].assigned == "5"
-    assert cell.calls[rows[0]].fixed
-    assert not cell.calls[rows[0]].doubtful
-    assert cell.calls[rows[0]].alone_probability == pytest.approx(0.5, abs=0.01)
-    assert sum(call.fixed for call in cell.calls) == 1
-
-
 @pytest.mark.parametrize("count", [0, 1, SMALLEST - 1, LARGEST + 1, 500])
 def test_impossible_sizes_have_no_karyotype_but_classes_alone(count):
     labels = np.arange(count) % 24
@@ -96,7 +84,7 @@ def test_more_than_a_quarter_of_implausible_images_is_a_reason(count, said):
     logs = sure(karyotype("XX", lost=["1", "2"]), wrong=1e-5)
     logs[:count] = np.log(1 / 24)
     assert len(logs) == 44
-    reasons = karyotype_of_cell(logs, PRIORS, {}, 0.95).reasons
+    reasons = karyotype_of_cell(logs, {}, NAMING).reasons
     (reason,) = [reason for reason in reasons if reason.startswith(f"no class is probable for {count} of 44")]
     assert ("does not fit" in reason) == said
 
@@ -107,7 +95,7 @@ def test_implausible_images_and_a_cell_that_the_model_does_not_fit():
     assert np.flatnonzero(implausible(logs)).tolist() == [3]
     at_a_loss = np.full((46, 24), np.log(1 / 24))
     assert not implausible(at_a_loss).any()
-    assert "46 of 46 images" in karyotype_of_cell(at_a_loss, PRIORS, {}, 0.0).reasons[0]
+    assert "46 of 46 images" in karyotype_of_cell(at_a_loss, {}, NAMING).reasons[0]
     probabilities = np.full(24, (1 - IMPLAUSIBLE - 0.01) / 23)
     probabilities[0] = IMPLAUSIBLE + 0.01
     logs[3] = np.log(probabilities)
@@ -131,4 +119,6 @@ def test_sex_chromosomes_that_are_missing_or_too_many(sexes, missing, extra):
 def test_a_fixed_class_is_certain(count):
     call = named(karyotype("XX")[:count], {3: CLASSES.index("9")}).calls[3]
     assert (call.assigned, call.runner_up, call.runner_up_probability) == ("9", None, None)
+    assert call.fixed
+    assert not call.doubtful
     assert call.probability == pytest.approx(1.0)

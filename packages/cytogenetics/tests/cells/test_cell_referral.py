@@ -1,16 +1,13 @@
 """Which cells are referred: reasons, and thresholds chosen on validation cells."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from cytogenetics.cells import cell_referral
 from cytogenetics.cells.assigned import ASSIGNED, REFERRED
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
@@ -22,7 +19,7 @@ from packages.cytogenetics.tests.cells.test_assignment import sure
 from tests.helpers.predictions import join, make_run
 from tests.helpers.terminal import printed
 
-PRIORS = KaryotypePriors()
+NAMING = NamingSettings(KaryotypePriors(), 0.95, False)
 
 
 def assessed(expected, right, doubtful=0, distance=np.nan, referred=False):
@@ -42,7 +39,7 @@ def exchangeable():
 
 
 def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
-    cell = karyotype_of_cell(exchangeable(), PRIORS, {}, 0.95)
+    cell = karyotype_of_cell(exchangeable(), {}, NAMING)
     assert (cell.karyotype.iscn, cell.reasons) == ("46,XX", ())
     # Both right or both wrong, so that the odds of 0.55 to 0.45 count twice.
     share = 0.45**2 / (0.45**2 + 0.55**2)
@@ -53,7 +50,7 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.5)) == []
     assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
-    assert karyotype_of_cell(exchangeable(), PRIORS, rows, 0.95).expected_wrong == 0
+    assert karyotype_of_cell(exchangeable(), rows, NAMING).expected_wrong == 0
 
 
 def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error():
@@ -89,7 +86,7 @@ def test_few_validation_cells_choose_no_reliable_threshold(cells, right, thresho
 @pytest.mark.parametrize("skill", [4.0, 5.0])
 def test_the_share_holds_on_the_validation_cells(skill):
     part = make_cells(40, skill=skill, part="validation")
-    cells = assess_cells(part, 1.0, PRIORS, 0.95, False)
+    cells = assess_cells(part, 1.0, NAMING)
     assert len(cells) == 40
     wrong = (1 - part.probabilities.max(axis=1)).sum()
     assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
@@ -99,7 +96,7 @@ def test_the_share_holds_on_the_validation_cells(skill):
     assert left["right"].mean() >= RIGHT
     assert len(left) > 0
     part.frame.loc[0, "label"] = None  # a cell with an unknown label is neither right nor wrong
-    assert assess_cells(part, 1.0, PRIORS, 0.95, False)["right"].iloc[0] is None
+    assert assess_cells(part, 1.0, NAMING)["right"].iloc[0] is None
 
 
 SETTINGS = EvaluationConfig(resamples=50, assignment=AssignmentConfig(enabled=True))
@@ -109,8 +106,8 @@ def referral_by_hand(run):
     """Count test cells of a run: all, those that are not referred, and of these the right ones."""
     validation = run.part("validation")
     temperature = fit_temperature(score(validation)).value
-    chosen = choose_cell_thresholds(assess_cells(validation, temperature, PRIORS, 0.95, False), 0.05)
-    cells = assess_cells(run.part("test"), temperature, PRIORS, 0.95, False)
+    chosen = choose_cell_thresholds(assess_cells(validation, temperature, NAMING), 0.05)
+    cells = assess_cells(run.part("test"), temperature, NAMING)
     left = []
     for cell in cells.itertuples():
         if not cell.referred and cell.expected_wrong <= chosen.expected_wrong and cell.doubtful <= chosen.doubtful:
@@ -146,17 +143,3 @@ def test_validation_images_without_a_cell_choose_no_threshold():
     assert evaluate_runs([join(run, single)], SETTINGS).of(ASSIGNED)
     warnings = evaluate_runs([join(run.part("test"), single)], SETTINGS).warnings
     assert any("rests on 0 of 0 validation cells" in warning.text for warning in warnings)
-
-
-def test_where_no_temperature_can_be_fitted_it_is_1(monkeypatch):
-    temperatures = []
-
-    def assess(part, temperature, *settings):
-        temperatures.append(temperature)
-        return assessed([0.1] * 3, [True] * 3)
-
-    monkeypatch.setattr(cell_referral, "fit_temperature", lambda scored: SimpleNamespace(value=None))
-    monkeypatch.setattr(cell_referral, "assess_cells", assess)
-    run = make_cell_run(2)
-    cell_referral._assess_fold(SimpleNamespace(run=run, validation=SimpleNamespace(scored=None)))
-    assert temperatures == [1.0, 1.0]

@@ -40,24 +40,6 @@ def test_distances_of_validation_images_choose_a_threshold(tmp_path):
     assert chosen.distance == pytest.approx(2.2)
 
 
-def test_a_run_without_validation_cells_has_the_default(tmp_path):
-    run = Run(tmp_path)
-    run.write_predictions(make_cells(2))
-    chosen = choose_on_validation(RunsModel([run]), KaryotypeConfig())
-    assert (chosen.expected_wrong, chosen.doubtful, chosen.distance) == (0.5, None, None)
-    assert "of 0 validation cells" in chosen.note
-
-
-def test_images_without_a_cell_are_passed_over(tmp_path):
-    whole, mixed = model(tmp_path / "whole", 24, 1000), Run(tmp_path / "mixed")
-    single = [make_cells(1, part="validation", first=8000), make_cells(1, first=9000)]
-    for images in single:
-        images.frame["cell"] = None
-    mixed.write_predictions(join(whole.members[0].predictions, *single))
-    chosen = choose_on_validation(RunsModel([mixed]), KaryotypeConfig())
-    assert (chosen.note, chosen.doubtful) == (None, choose_on_validation(whole, KaryotypeConfig()).doubtful)
-
-
 def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_user_sets(tmp_path):
     run = model(tmp_path, 24, 1000)
     of_cells = referral_thresholds(run, KaryotypeConfig(), of_metaphases=False)

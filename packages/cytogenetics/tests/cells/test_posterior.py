@@ -5,7 +5,6 @@ from math import exp, factorial
 import numpy as np
 import pytest
 from hypothesis import given
-from pydantic import ValidationError
 from scipy.special import logsumexp
 
 from cytogenetics.cells.cell_settings import KaryotypePriors
@@ -17,7 +16,6 @@ from cytogenetics.cells.posterior import (
     _scores_of_moves,
     karyotype_posterior,
 )
-from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import drawn, kinds, seeds, sexes, sure
 
@@ -138,21 +136,3 @@ def test_of_a_broken_cell_any_chromosome_is_lost_as_often_as_its_others_were():
 
 def _choose(regular, kept):
     return factorial(regular) // factorial(kept) // factorial(regular - kept)
-
-
-def test_moves_are_the_probabilities_of_the_moved_counts():
-    prior = KaryotypePrior.of(PRIORS, 46)
-    counts = counts_of("XY")
-    moved = prior.of_moves(counts)
-    for less, more in [(0, 1), (3, 23), (22, 23), (23, 5)]:
-        changed = counts.copy()
-        changed[less] -= 1
-        changed[more] += 1
-        assert moved[less, more] == pytest.approx(prior.log_probability(changed))
-    assert (counts_of("X")[CHROMOSOMES.index("Y")], prior.of_moves(counts_of("X"))[23, 0]) == (0, -np.inf)
-
-
-@pytest.mark.parametrize("values", [{"loss": 1.5}, {"referral": 0.5}, {"referral": 400}])
-def test_priors_that_cannot_be_are_refused(values):
-    with pytest.raises(ValidationError, match="less than|greater than"):
-        KaryotypePriors(**values)

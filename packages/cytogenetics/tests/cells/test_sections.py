@@ -1,15 +1,10 @@
 """Cells in what an evaluation writes and shows."""
 
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
-from PIL import Image
 
 from cytogenetics.cells.assigned import ASSIGNED
-from cytogenetics.cells.cell_metrics import draw_confusion
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
-from karyocyte.evaluation.plots.plots import DPI
 from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import append_rows, rows_of
@@ -35,22 +30,6 @@ def test_cells_assigned_jointly_have_rows_of_all_folds(tmp_path):
         assert table.loc[metric, columns].astype(float).tolist() == pytest.approx(expected, abs=1e-6), metric
     for column, value in {"images_seen": "2001", "wall_seconds": "21", "folds": "0 1"}.items():
         assert set(table[column]) == {value}
-
-
-def test_confusion_of_cells_assigned_jointly_rounds_no_error_away(tmp_path, saved_figures):
-    result = evaluate_runs([make_cells(150, skill=4.0)], SETTINGS)
-    draw_confusion(tmp_path / "assigned.png", result)
-    with Image.open(tmp_path / "assigned.png") as image:
-        assert image.width == pytest.approx((0.56 * 24 + 2.2) * DPI, rel=0.2)
-    counts = np.array(result.confusions[ASSIGNED])
-    assert counts.tolist() != result.test.confusion
-    shown = [text.get_text() for text in saved_figures[0].axes[0].findobj(Text)]
-    assert "joint assignment of the chromosomes of a cell" in shown
-    wrong = next(cell for cell in zip(*np.nonzero(counts), strict=True) if cell[0] != cell[1])
-    assert f"{counts[wrong]}\n{100 * counts[wrong] / counts[wrong[0]].sum():.1f}%" in shown
-    assert not any(text.endswith("\n0%") for text in shown)
-    letters = saved_figures[0].findobj(lambda artist: hasattr(artist, "get_fontsize"))
-    assert min(text.get_fontsize() for text in letters) >= 9
 
 
 def test_the_accuracy_of_the_joint_assignment_is_seen_first():

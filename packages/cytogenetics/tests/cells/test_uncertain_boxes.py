@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.cells.uncertain_boxes import BoxChoice, Boxes, NamingSettings, karyotype_of_boxes, pooled_karyotype
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
+from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes, pooled_karyotype
 from karyocyte.common.karyotype import CHROMOSOMES
 
 SETTINGS = NamingSettings(KaryotypePriors(), 0.95, False)
@@ -50,8 +50,8 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
 def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
     sure = apart(np.append(np.full(46, 0.999), 0.05))
     cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], sure=0.999), sure, {}, SETTINGS)
-    assert {len(choice.kept) for choice in choices} == {45, 46, 47}
-    assert sum(choice.weight for choice in choices) == pytest.approx(1)
+    assert {len(rows) for rows, _ in choices} == {45, 46, 47}
+    assert sum(weight for _, weight in choices) == pytest.approx(1)
     names = [one.karyotype.iscn for one in cell.candidates]
     assert names[0] == "46,XX"
     assert {"45,X", "47,XX,+21"} <= {*names}
@@ -104,7 +104,7 @@ def test_a_box_at_the_edge_of_the_picture_is_left_out_for_one_inside():
 
 def test_karyotypes_are_pooled_over_the_sets_of_boxes():
     logs = logs_of([*FEMALE, 20])
-    choices = [BoxChoice(np.arange(46), 0.6), BoxChoice(np.arange(47), 0.4)]
+    choices = [(np.arange(46), 0.6), (np.arange(47), 0.4)]
     cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
     by_name = {one.karyotype.iscn: one.probability for one in cell.candidates}
     assert (len(rows), cell.karyotype.iscn) == (46, "46,XX")
@@ -118,7 +118,7 @@ def test_karyotypes_are_pooled_over_the_sets_of_boxes():
 def test_what_is_shown_is_the_most_probable_karyotype_although_it_is_not_that_of_the_best_set():
     logs = logs_of([*FEMALE, 20, 20])
     two_third = [np.arange(47), np.append(np.arange(46), 47)]
-    choices = [BoxChoice(np.arange(46), 0.4), *(BoxChoice(kept, 0.3) for kept in two_third)]
+    choices = [(np.arange(46), 0.4), *((kept, 0.3) for kept in two_third)]
     cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
     assert cell.karyotype.iscn == "47,XX,+21"
     assert len(rows) == len(cell.calls) == 47

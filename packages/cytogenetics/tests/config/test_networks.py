@@ -1,4 +1,4 @@
-"""The primary configurations of a detector, a cutter and a refiner: their keys, what is refused, and old runs."""
+"""The primary configurations of a detector, a cutter and a refiner: their keys, and what is refused."""
 
 import re
 
@@ -58,21 +58,9 @@ def test_pictures_are_no_images_of_a_classifier():
         compose_config([DRAWN])
 
 
-def test_a_profile_of_the_machine_fits_all():
-    for primary in KINDS:
-        assert compose_config([DRAWN, "+profile=gpu"], primary).trainer.accelerator == "gpu"
-
-
 @pytest.mark.parametrize(
     ("detector", "error"), [("absent", "absent"), (BUILT_IN_REFINER, "is no detector: name a run")]
 )
 def test_the_detector_of_a_refiner_must_be_one(detector, error):
     with pytest.raises(UserError, match=error):
         check_files(composed(["data_dir=.", f"detector={detector}"], "refiner"))
-
-
-def test_runs_with_the_decoder_in_the_head_are_read():
-    recorded = compose_config([DRAWN], "detector").model_dump(mode="json")
-    width = recorded.pop("decoder")["width"]
-    old = DetectorConfig.model_validate({**recorded, "head": {"layers": [{"centres": width}]}})
-    assert old == compose_config([DRAWN], "detector")

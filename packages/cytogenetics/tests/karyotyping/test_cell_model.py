@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.cells.uncertain_boxes import NamingSettings
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells

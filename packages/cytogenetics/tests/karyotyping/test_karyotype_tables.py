@@ -5,12 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
-from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.cells.uncertain_boxes import Boxes
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
@@ -22,12 +20,10 @@ from cytogenetics.karyotyping.karyotype_tables import (
     Tables,
     case_table,
     cell_lines,
-    data_warnings,
     overlays,
     write_karyotype_page,
 )
 from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
-from cytogenetics.review.cell_bundle import write_strip
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place
 from datamodules.inference.image_files import ImageFile
@@ -35,13 +31,14 @@ from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
 
 PRIORS = KaryotypePriors()
+NAMING = NamingSettings(PRIORS, 0.95, False)
 FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warning</b>"], 0.95)
 
 
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
     files = tuple(CellFile(ImageFile(Path(str(row)), str(row), ()), FileStatus.USED) for row in range(len(logs)))
-    return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, PRIORS, {}, 0.95))
+    return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, {}, NAMING))
 
 
 def test_cells_of_a_case_have_one_karyotype():
@@ -107,11 +104,6 @@ def test_a_cell_that_the_others_change_is_named():
     assert row["karyotype"] == "47,XY,+18"
 
 
-def test_without_cases_there_is_no_table():
-    cells = [result(None, str(number), karyotype()) for number in range(2)]
-    assert case_table(cells, PRIORS).empty
-
-
 def test_the_terminal_names_each_cell_with_its_whole_karyotype():
     name = "a cell with a long name, as a laboratory gives them to all of its pictures"
     cells = [result(None, name, karyotype()), result(None, "empty", [])]
@@ -121,13 +113,13 @@ def test_the_terminal_names_each_cell_with_its_whole_karyotype():
 
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
-    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
+    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), {}, NAMING)
     distances = {"a": 1.5, "b": 0.4, "c": 2.5}
     cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
     named = "2 of 3 files out of distribution, unlike the training images: c, a"
     assert named in cell.reasons
     assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
-    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), {}, NAMING)
     for mean, reasons in ((None, 1), (2.0, 0)):
         known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, None, mean))
         assert len(known.reasons) == reasons
@@ -152,24 +144,17 @@ def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes
     for row in range(len(labels)):
         name = f"{row}.png"
         files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
-    calls = karyotype_of_cell(sure(labels, wrong=1e-5), PRIORS, {}, 0.95)
+    calls = karyotype_of_cell(sure(labels, wrong=1e-5), {}, NAMING)
     cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls)
     assert cell.pairs == pairs
     assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
-    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), PRIORS, {}, 0.95)
+    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), {}, NAMING)
     assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
-
-
-def test_images_that_were_trained_on_are_counted():
-    rows = [("c", "1", "used", "train", "a"), ("c", "1", "used", "", "b"), ("c", "2", "used", "", "b")]
-    chromosomes = pd.DataFrame(rows, columns=["case", "cell", "status", "seen", "sha256"])
-    assert data_warnings(chromosomes) == ["the model was trained on 1 image of 1 cell"]
-    assert data_warnings(chromosomes[1:]) == []
 
 
 def entry(name, labels, wrong=1e-5, case=None):
     """The result of a cell, whose last file is left out."""
-    cell = karyotype_of_cell(sure(labels, wrong=wrong), PRIORS, {}, 0.95)
+    cell = karyotype_of_cell(sure(labels, wrong=wrong), {}, NAMING)
     names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
     files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
     photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
@@ -209,12 +194,6 @@ def test_cells_are_under_their_case_and_numbered_in_the_order_of_the_page(page):
     assert "Cells without a case" not in page(entry("d", karyotype()))
 
 
-def test_a_cell_in_doubt_is_before_one_that_lacks_a_chromosome(page):
-    text = page(entry("lost", karyotype("XX", lost=["20"])), entry("unsure", karyotype(), wrong=0.6))
-    assert re.findall(r"<h3>(\w+)", text) == ["unsure", "lost"]
-    assert text.count("Expected wrong: 0.00 of 45") == 1
-
-
 def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
     text = page(entry("down", karyotype("XY", ["21"])))
     assert not re.findall(r'(?:src|href)="(?!data:|#|karyograms/)', text)
@@ -226,24 +205,9 @@ def test_nothing_is_loaded_from_elsewhere_and_names_are_no_markup(page):
 
 def test_doubts_and_files_that_are_not_used_are_listed(page):
     text = page(entry("unsure", karyotype(), wrong=0.9))
-    assert text.count("unsure/") == 46 + 2  # also in the reason
+    assert text.count("unsure/") == 46 + 1
     assert "Chromosomes in doubt" in text
     assert "no background" in text
-
-
-def test_a_doubt_has_its_picture_without_the_white_above_and_below(page, tmp_path):
-    pictures = np.zeros((46, 40, 10, 3), np.uint8)
-    pictures[:, [0, 39]] = 200
-    pictures[45] = 0
-    pictures[45, 10:20] = 200
-    (tmp_path / "review").mkdir()
-    one = entry("unsure", karyotype())
-    calls = list(one.karyotype.calls)
-    calls[45] = replace(calls[45], probability=0.5)
-    one = replace(one, karyotype=replace(one.karyotype, calls=calls))
-    write_strip(tmp_path / "review" / "unsure.png", pictures)
-    crops = re.findall(r'class="crop" style="([^"]+)"><img src="review/unsure.png"[^>]+style="([^"]+)"', page(one))
-    assert crops == [("aspect-ratio: 1.0", "width: 4600%; left: -4500%; height: 400.0%; top: -100.0%")]
 
 
 def test_cases_of_several_cells_are_listed(page):
@@ -251,35 +215,15 @@ def test_cases_of_several_cells_are_listed(page):
     assert "Cases of several cells" not in page(entry("a", karyotype()))
 
 
-def test_a_reader_is_told_what_to_do_and_why():
-    sure_cell = result(None, "sure", karyotype())
-    assert (sure_cell.task, sure_cell.why) == ("nothing to do", "")
+def test_a_reader_is_told_what_to_do():
+    assert result(None, "sure", karyotype()).task == "nothing to do"
     assert entry("no", []).task == "look at the picture"
     unsure = entry("unsure", karyotype(), wrong=0.6)
     assert unsure.task.startswith("look at ")
-    assert "unsure/" in unsure.why
-    boxes = replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0))
-    assert boxes.task == "check the boxes"
-    assert "100 of 46 boxes" in boxes.why
-    copy = "a and b look like two pictures of one chromosome"
-    assert replace(boxes, copies=(copy,)).why == f"{copy}."
+    assert replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0)).task == "check the boxes"
 
 
-def test_the_boxes_of_a_metaphase_are_counted():
-    files = []
-    for number, status in enumerate([FileStatus.USED] * 3 + [FileStatus.LEFT_OUT]):
-        files.append(CellFile(ImageFile(Path(str(number)), str(number), ()), status))
-    regions = np.eye(4, dtype=bool)
-    regions[0, 1] = True  # all of the first lies in the second, too
-    boxes = Boxes(np.ones(4), regions, np.full(4, 10), np.zeros(4, bool))
-    calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), PRIORS, {}, 0.95)
-    metaphase = MetaphaseFile("picture.png", boxes=boxes)
-    cell = CellResult(Cell("c", None, ()), "c", metaphase=metaphase, files=tuple(files), karyotype=calls)
-    assert cell.boxes == "3 chromosomes in 4 boxes, 1 left out; pairs that overlap: 1"
-    assert replace(cell, metaphase=None).boxes == ""
-
-
-def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
+def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogram():
     cell = result(None, "c", karyotype())
     found = {}
     places = {}
@@ -288,21 +232,9 @@ def test_each_box_of_a_metaphase_leads_to_its_chromosome_in_the_karyogram():
         found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
         places[row] = Place(str(row), 10 * row, 20, 5, 8)
     drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
-    picture, karyogram = overlays(
-        replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn), "cell", set()
-    )
+    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn))
     assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
     for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
-        assert (there.anchor, there.leads_to) == (here.leads_to, here.anchor)
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
         assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
         assert there.number == here.number == row + 1
-
-
-@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
-def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
-    cell = result(None, "c", karyotype())
-    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
-    sized = replace(cell, files=tuple(files))
-    assert [text.split(",")[0] for text in sized.doubts_of_size] == said
-    assert sized.reasons == cell.reasons

@@ -35,6 +35,12 @@ class Refines:
         return np.tile([3.0, 1.0], (len(images), 1)), np.tile([0, 0, 1.0, 0], (len(images), 1))
 
 
+def refines():
+    refiner = Refines()
+    refiner.module = refiner
+    return refiner
+
+
 IMAGE = np.full((100, 120, 3), 255, np.uint8)
 
 
@@ -55,36 +61,28 @@ def test_a_single_detector_sees_the_picture_larger_too():
 
 
 def test_without_a_refiner_probabilities_are_those_of_the_first_detector():
-    found = BoxFinder([Finds(0.8, 0, 0.5)]).find(IMAGE)
-    assert found.probabilities == pytest.approx(expit(2 * logit(0.8) + 0.5))
+    _, probabilities = BoxFinder([Finds(0.8, 0, 0.5)]).find(IMAGE)
+    assert probabilities == pytest.approx(expit(2 * logit(0.8) + 0.5))
 
 
 def test_a_refiner_moves_boxes_and_its_scores_count():
-    refiner = Refines()
-    refiner.module = refiner
-    found = BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)
-    assert found.boxes == pytest.approx(BOX + np.float32([[0, 0, 0.25 * 1.5 * 40, 0]]))
-    assert found.probabilities == pytest.approx(expit(logit(0.8) + 0.5 * 3 + 0.25 * 1 - 1), rel=1e-5)
-
-
-def test_a_picture_without_proposals_has_no_boxes():
-    refiner = Refines()
-    refiner.module = refiner
-    found = BoxFinder([Finds(0.05, 0, 0.5)], refiner).find(IMAGE)
-    assert (found.boxes.shape, found.probabilities.shape) == ((0, 4), (0,))
+    refiner = refines()
+    boxes, probabilities = BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)
+    assert boxes == pytest.approx(BOX + np.float32([[0, 0, 0.25 * 1.5 * 40, 0]]))
+    assert probabilities == pytest.approx(expit(logit(0.8) + 0.5 * 3 + 0.25 * 1 - 1), rel=1e-5)
 
 
 def test_a_box_that_would_vanish_stays_where_it_is():
-    refiner = Refines()
-    refiner.module = refiner
+    refiner = refines()
     refiner.refine = lambda images, sizes: (np.zeros((len(images), 2)), np.tile([0, 0, -4.0, 0], (len(images), 1)))
-    assert BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE).boxes == pytest.approx(BOX)
+    assert BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)[0] == pytest.approx(BOX)
 
 
 def test_boxes_that_are_hardly_seen_are_no_proposals():
     assert [len(boxes) for boxes, _ in BoxFinder([Finds(0.05, 0, 0.5)]).proposals(IMAGE)] == [0, 0, 0]
+    assert len(BoxFinder([Finds(0.05, 0, 0.5)], refines()).find(IMAGE)[0]) == 0
     # Without a refiner its calibrated probability decides.
-    assert len(BoxFinder([Finds(0.05, 0, 0.5)]).find(IMAGE).boxes) == 1
+    assert len(BoxFinder([Finds(0.05, 0, 0.5)]).find(IMAGE)[0]) == 1
 
 
 def test_boxes_that_are_found_twice_are_one():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
-from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.review.cell_bundle import (
     FOLDER,
     CellSummary,
@@ -39,7 +39,7 @@ def log_probabilities(classes, certainty=0.97):
 
 def named_cell(case, name, files, logs, **values: object) -> ReviewedCell:
     """Return a cell of files, each a name, a path and an area, as it is named by their log-probabilities."""
-    karyotype = karyotype_of_cell(logs, KaryotypePriors(), {}, 0.95, balanced=True)
+    karyotype = karyotype_of_cell(logs, {}, NamingSettings(KaryotypePriors(), 0.95, True))
     reviewed = []
     for row, ((file, path, area), call) in enumerate(zip(files, karyotype.calls, strict=True)):
         numbers = (logs[row].tolist(), call.probability, call.doubtful, karyotype.others(row))

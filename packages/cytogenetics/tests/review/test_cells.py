@@ -81,12 +81,3 @@ def test_the_best_assignment_is_that_of_brute_force(review):
             key=lambda names: sum(logs[row, CHROMOSOMES.index(name)] for row, name in zip(free, names, strict=True)),
         )
         assert tuple(solved.calls[row].assigned for row in free) == best
-
-
-def test_blind_shows_nothing_of_the_model(review):
-    shown = review.shown("c1", moved("c1/06.png", "5"), blind=True)
-    assert [one["class"] for one in shown["files"] if one["class"]] == ["5"]
-    assert shown["result"] == "45 of 46 without a class"
-    assert shown["probability"] is None
-    assert not shown["reasons"]
-    assert all(one.keys() == {"name", "class", "turned", "fixed"} for one in shown["files"])

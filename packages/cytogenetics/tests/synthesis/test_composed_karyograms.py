@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cytogenetics.config.sources import ComposedKaryogramsConfig, DerivedConfig
-from cytogenetics.synthesis import composed_karyograms, karyogram_writer
-from cytogenetics.synthesis.karyogram_writer import read_karyograms
+from cytogenetics.synthesis import composed_karyograms
+from cytogenetics.synthesis.composed_karyograms import read_karyograms
 from datamodules.io.decode import read_image
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
@@ -126,7 +126,7 @@ def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tm
     first = listed(bars, tmp_path)
     before = files(first.root)
     with monkeypatch.context() as patch:
-        patch.setattr(karyogram_writer, "compose", lambda *_: pytest.fail("composed again"))
+        patch.setattr(composed_karyograms, "compose", lambda *_: pytest.fail("composed again"))
         second = listed(bars, tmp_path)
     assert (rows_of(second), second.notes) == (rows_of(first), first.notes)
     (first.root / "abnormal" / "case0.0.png").unlink()

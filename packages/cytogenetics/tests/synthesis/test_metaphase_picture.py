@@ -5,11 +5,9 @@ import pytest
 
 from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
-from cytogenetics.synthesis.metaphase import GROUND, Chromosome, read_chromosome
+from cytogenetics.synthesis.metaphase import GROUND, Chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
 from tests.datamodules.synthesis.looks import METAPHASES, changed_pictures
-from tests.helpers.real_data import real_data
-from tests.helpers.sources import list_images, source_config
 
 DRAWN = SyntheticMetaphasesConfig(source="synthetic_metaphases", cells=12, cases=12)
 
@@ -91,22 +89,6 @@ def test_chromosomes_touch_and_overlap_about_as_often_as_real_ones(drawn):
         largest.append(overlaps.max(axis=1))
     shares = [(np.concatenate(largest) > limit).mean() for limit in (0, 0.3, 0.5)]
     assert np.allclose(shares, [0.91, 0.145, 0.021], atol=[0.05, 0.05, 0.02])
-
-
-def test_a_metaphase_is_composed_of_crops_of_real_chromosomes_in_a_real_layout(tmp_path):
-    folder = str(real_data("single_from_metaphases"))
-    crops = list_images(source_config("chromosomes"), folder, tmp_path, progress=False)
-    labels = ["1", "1", "X", "21"]
-    boxes = np.float32([[20, 30, 160, 90], [150, 40, 260, 150], [200, 60, 280, 140], [300, 20, 345, 65]])
-    rng = np.random.default_rng(0)
-    rows = crops.frame.groupby("label").indices
-    chromosomes = [read_chromosome(crops, int(rng.choice(rows[label]))) for label in labels]
-    picture = compose_metaphase(chromosomes, rng, boxes=boxes)
-    assert [one.label for one in picture.chromosomes] == labels
-    for one, (left, top, right, bottom) in zip(picture.chromosomes, boxes, strict=True):
-        middle = (one.box[:2] + one.box[2:]) / 2
-        assert np.all((middle > (left, top)) & (middle < (right, bottom)))
-        assert median(picture, one) < 0.85 * np.median(picture.pixels)
 
 
 def test_a_picture_is_light_and_a_function_of_settings_and_cell(drawn):

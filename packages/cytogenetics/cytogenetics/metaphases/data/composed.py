@@ -1,20 +1,17 @@
 """Composed pictures, of whose chromosomes the masks are known: real layouts, and chromosomes that touch no other."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from cytogenetics.metaphases.data.augmentation import changes_of_light
 from cytogenetics.metaphases.data.cut_out import crop_boxes, cut_out, network_picture
-from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule, PictureSet
 from cytogenetics.synthesis.metaphase import Chromosome
 from cytogenetics.synthesis.metaphase_picture import compose_metaphase
 from datamodules.io.decode import read_image
 from datamodules.manifest.manifest import Manifest
-from datamodules.prepared_dataset import Key, epochs_and_items
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
@@ -42,41 +39,23 @@ class ComposedDataModule(MetaphaseDataModule):
         return ComposedBoxes(self.manifest, rows, 0)
 
 
-class ComposedBoxes(Dataset[dict[str, Any]]):
+class ComposedBoxes(PictureSet):
     """Pictures with the layouts of some manifest rows, int64, composed of chromosomes of these rows.
-
-    A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
 
     Raises:
         UserError: Every box of the rows overlaps another, or an operation of ``light`` moves pixels.
     """
 
     def __init__(self, manifest: Manifest, rows: np.ndarray, seed: int, light: TransformConfig | None = None) -> None:
-        self.manifest = manifest
-        self.rows = rows
+        super().__init__(manifest, rows)
         self.seed = derive_seed("composed", seed)
         self.each_epoch = light is None or light.each_epoch
         self.light = changes_of_light(light)
         self.chromosomes = _free_chromosomes(manifest, rows)
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
-        """Return a batch."""
-        epochs, items = epochs_and_items(keys)
-        rows = self.rows[items]
-        images, masks, index = [], [], []
-        for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
-            image, mask = self._composed(derive_seed("picture", self.seed, epoch * self.each_epoch, row), row)
-            images.append(image)
-            masks.append(mask)
-            index.append(np.full(len(image), row))
-        batch = {"image": images, "mask": masks, "index": index}
-        return {name: torch.from_numpy(np.concatenate(values)) for name, values in batch.items()}
-
-    def _composed(self, seed: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def of_picture(self, epoch: int, row: int) -> dict[str, Any]:
         """Return the boxes of a composed picture, uint8, (n, 3, SIDE, SIDE), and their masks, (n, SIDE, SIDE)."""
+        seed = derive_seed("picture", self.seed, epoch * self.each_epoch, row)
         rng = np.random.default_rng(seed)
         layout = np.maximum(self.manifest.frame["boxes"].iloc[row], 0)
         chosen = [self.chromosomes[number] for number in rng.integers(len(self.chromosomes), size=len(layout))]
@@ -85,7 +64,8 @@ class ComposedBoxes(Dataset[dict[str, Any]]):
         picture = self.light(seed, picture)["image"]
         crops = crop_boxes(picture, np.array([one.box for one in composed.chromosomes]))
         placed = composed.chromosomes
-        return crops.images, crops.masks([one.mask for one in placed], [one.corner for one in placed])
+        masks = crops.masks([one.mask for one in placed], [one.corner for one in placed])
+        return {"image": crops.images, "mask": masks, "index": np.full(len(masks), row)}
 
 
 def _free_chromosomes(manifest: Manifest, rows: np.ndarray) -> list[Chromosome]:

@@ -194,16 +194,11 @@ def objects_in(picture: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
     return labels, [number for number in range(1, len(facts)) if facts[number, cv2.CC_STAT_AREA] >= SPECK]
 
 
-def objects_outside(picture: np.ndarray, boxes: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Return the middles (x, y) of the objects of a picture of which less than half lies in boxes."""
+def count_outside(picture: np.ndarray, boxes: np.ndarray) -> int:
+    """Count the objects of a picture of which less than half lies in boxes, such as nuclei and debris."""
     labels, objects = objects_in(picture)
     covered = np.zeros(labels.shape, bool)
     for left, top, right, bottom in boxes.round().astype(int):
         covered[top:bottom, left:right] = True
     areas, inside = np.bincount(labels.ravel()), np.bincount(labels[covered], minlength=labels.max() + 1)
-    middles = []
-    for number in objects:
-        if 2 * inside[number] < areas[number]:
-            y, x = np.argwhere(labels == number).mean(axis=0)
-            middles.append((round(x), round(y)))
-    return tuple(middles)
+    return int((2 * inside < areas)[objects].sum())

@@ -62,19 +62,15 @@ class MetaphaseDataModule(SplitDataModule):
         return sha256_of_value([super().content_hash(), boxes, [each.tolist() for each in frame["chromosomes"]]])
 
 
-class MetaphasePictures(Dataset[dict[str, Any]]):
-    """Pictures of some manifest rows, int64, as the batches of `MetaphaseDataModule`; the images are uint8.
+class PictureSet(Dataset[dict[str, Any]]):
+    """Pictures of some manifest rows, int64.
 
     A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
     """
 
-    def __init__(
-        self, manifest: Manifest, prepare: PictureConfig, rows: np.ndarray, augmentation: BoxAugmentation | None = None
-    ) -> None:
+    def __init__(self, manifest: Manifest, rows: np.ndarray) -> None:
         self.manifest = manifest
-        self.prepare = prepare
         self.rows = rows
-        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,22 +78,45 @@ class MetaphasePictures(Dataset[dict[str, Any]]):
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
         """Return a batch."""
         epochs, items = epochs_and_items(keys)
-        rows = self.rows[items]
+        rows = self.rows[items].tolist()
+        return self.batch([self.of_picture(epoch, row) for epoch, row in zip(epochs.tolist(), rows, strict=True)])
+
+    def of_picture(self, epoch: int, row: int) -> dict[str, Any]:
+        """Return what a batch has of the picture of a manifest row."""
+        raise NotImplementedError
+
+    def batch(self, pictures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Join what is known of some pictures: here the images of their boxes, and what belongs to these."""
+        return {name: torch.from_numpy(np.concatenate([one[name] for one in pictures])) for name in pictures[0]}
+
+
+class MetaphasePictures(PictureSet):
+    """Pictures of some manifest rows as the batches of `MetaphaseDataModule`; the images are uint8."""
+
+    def __init__(
+        self, manifest: Manifest, prepare: PictureConfig, rows: np.ndarray, augmentation: BoxAugmentation | None = None
+    ) -> None:
+        super().__init__(manifest, rows)
+        self.prepare = prepare
+        self.augmentation = augmentation
+
+    def of_picture(self, epoch: int, row: int) -> dict[str, Any]:
+        """Return image, boxes, labels and index."""
         scale = np.float32(self.prepare.canvas.scale)
-        images, all_boxes, all_labels = [], [], []
-        for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True):
-            boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
-            image = network_picture(read_image(self.manifest.file(row)), float(scale))  # bright on black
-            boxes = np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32))
-            if self.augmentation is not None:
-                image, boxes, labels = self.augmentation(image, boxes, labels, epoch, row)
-            images.append(image)
-            all_boxes.append(torch.from_numpy(boxes))
-            all_labels.append(torch.from_numpy(labels))
-        batch = _padded(images)
+        boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
+        image = network_picture(read_image(self.manifest.file(row)), float(scale))  # bright on black
+        boxes = np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32))
+        if self.augmentation is not None:
+            image, boxes, labels = self.augmentation(image, boxes, labels, epoch, row)
+        return {"image": image, "boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(labels), "index": row}
+
+    def batch(self, pictures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Pad the pictures to one size."""
+        batch = {name: [one[name] for one in pictures] for name in pictures[0]}
+        images = _padded(batch["image"])
         if self.prepare.background != "detect":
-            batch = WHITE - batch
-        return {"image": batch, "boxes": all_boxes, "labels": all_labels, "index": torch.from_numpy(rows)}
+            images = WHITE - images
+        return {**batch, "image": images, "index": torch.tensor(batch["index"])}
 
 
 def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:

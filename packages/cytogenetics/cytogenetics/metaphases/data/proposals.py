@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from cytogenetics.config.networks import REFINED_SIDE as SIDE
@@ -16,12 +15,10 @@ from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.augmentation import changes_of_light
 from cytogenetics.metaphases.data.cut_out import network_picture
-from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.data.data_module import MetaphaseDataModule, PictureSet
 from cytogenetics.metaphases.networks.refiner import UNIT
 from datamodules.io.decode import read_image
 from datamodules.manifest.leakage import seen_by_start
-from datamodules.manifest.manifest import Manifest
-from datamodules.prepared_dataset import Key, epochs_and_items
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
 from karyocyte.runs.portable_folder import kind_of
@@ -67,32 +64,28 @@ def proposal_images(picture: np.ndarray, boxes: np.ndarray, rows: np.ndarray) ->
     return ProposalImages(images, sides.astype(np.float32), sizes.astype(np.float32))
 
 
-@dataclass(frozen=True, eq=False)
-class Aims:
-    """What is true of proposals."""
+def aims_of(boxes: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compare boxes, shape (n, 4), with the true ones, (m, 4), of which there is one at least.
 
-    best: np.ndarray  # whether no other proposal is nearer to its true box, by RIGHT at least, bool, shape (n,)
-    overlap: np.ndarray  # largest intersection over union with a true box, float64, shape (n,)
-    boxes: np.ndarray  # that true box, float32, shape (n, 4)
-
-    @classmethod
-    def of(cls, boxes: np.ndarray, true: np.ndarray) -> "Aims":
-        """Compare boxes, shape (n, 4), with the true ones, (m, 4), of which there is one at least."""
-        overlap = overlaps(boxes, true)
-        nearest, most = overlap.argmax(axis=1), overlap.max(axis=1)
-        best = np.zeros(len(boxes), bool)
-        for number in range(len(true)):
-            own = np.flatnonzero((nearest == number) & (most >= RIGHT))
-            if len(own):
-                best[own[most[own].argmax()]] = True
-        return cls(best, most, true[nearest])
+    Returns:
+        Whether no other proposal is nearer to its true box, by RIGHT at least, bool, shape (n,); the largest
+        intersection over union with a true box, float64, shape (n,); and that true box, float32, shape (n, 4).
+    """
+    overlap = overlaps(boxes, true)
+    nearest, most = overlap.argmax(axis=1), overlap.max(axis=1)
+    best = np.zeros(len(boxes), bool)
+    for number in range(len(true)):
+        own = np.flatnonzero((nearest == number) & (most >= RIGHT))
+        if len(own):
+            best[own[most[own].argmax()]] = True
+    return best, most, true[nearest]
 
 
 class ProposalDataModule(MetaphaseDataModule):
     """Boxes that may be chromosomes, each as an image.
 
     A batch has the proposals of some pictures: {"image": float32 (n, 3, SIDE, SIDE) in [0, 1] and "size": float32
-    (n,), see `ProposalImages`; "best": float32 (n,), 0 or 1, and "overlap": float32 (n,), see `Aims`; "offsets":
+    (n,), see `ProposalImages`; "best": float32 (n,), 0 or 1, and "overlap": float32 (n,), see `aims_of`; "offsets":
     float32 (n, 4), of the sides of the true box, see `moved_boxes`; "box": float32 (n, 4) in pixels of the
     file; "side": float32 (n,); "score": float32 (n,), of the detectors; "index": int64 (n,), manifest row}. In
     training, some proposals are wrong on purpose, and all are moved and turned, anew in every epoch.
@@ -132,33 +125,22 @@ class ProposalDataModule(MetaphaseDataModule):
         return Proposals(self, rows)
 
 
-class Proposals(Dataset[dict[str, Any]]):
+class Proposals(PictureSet):
     """The proposals of pictures of some manifest rows, int64, in training with another ``light``.
 
-    A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``. A ``UserError`` says that an operation
-    of ``light`` moves pixels.
+    A ``UserError`` says that an operation of ``light`` moves pixels.
     """
 
     def __init__(self, data: ProposalDataModule, rows: np.ndarray, light: TransformConfig | None = None) -> None:
-        self.manifest: Manifest = data.manifest
+        super().__init__(data.manifest, rows)
         self.proposals = data.proposals
-        self.rows = rows
         self.seed = derive_seed("proposals", data.config.seed)
         self.trains = light is not None
         self.each_epoch = light is None or light.each_epoch
         self.light = changes_of_light(light)
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
-        """Return a batch."""
-        epochs, items = epochs_and_items(keys)
-        rows = self.rows[items]
-        pictures = [self._of_picture(epoch, row) for epoch, row in zip(epochs.tolist(), rows.tolist(), strict=True)]
-        return {name: torch.from_numpy(np.concatenate([one[name] for one in pictures])) for name in pictures[0]}
-
-    def _of_picture(self, epoch: int, row: int) -> dict[str, np.ndarray]:
+    def of_picture(self, epoch: int, row: int) -> dict[str, Any]:
+        """Return the proposals of a picture."""
         picture = network_picture(read_image(self.manifest.file(row)), 1.0)
         true = self.manifest.frame["boxes"].iloc[row]
         boxes, scores = self.proposals[row][0]
@@ -171,8 +153,8 @@ class Proposals(Dataset[dict[str, Any]]):
             scores = np.zeros(len(boxes), np.float32)
             picture = self.light(seed, picture)["image"]
         shown = proposal_images(picture, boxes, chosen)
-        aims = Aims.of(boxes, true)
-        offsets = (aims.boxes - boxes)[chosen] / (shown.sides[:, None] * UNIT)
+        best, overlap, nearest = aims_of(boxes, true)
+        offsets = (nearest - boxes)[chosen] / (shown.sides[:, None] * UNIT)
         images = shown.images
         if self.trains:
             for number, turn in enumerate(rng.integers(8, size=len(chosen)).tolist()):
@@ -180,8 +162,8 @@ class Proposals(Dataset[dict[str, Any]]):
         return {
             "image": images,
             "size": shown.sizes,
-            "best": aims.best[chosen].astype(np.float32),
-            "overlap": aims.overlap[chosen].astype(np.float32),
+            "best": best[chosen].astype(np.float32),
+            "overlap": overlap[chosen].astype(np.float32),
             "offsets": offsets.astype(np.float32),
             "box": boxes[chosen].astype(np.float32),
             "side": shown.sides,

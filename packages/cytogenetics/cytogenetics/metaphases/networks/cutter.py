@@ -13,7 +13,6 @@ from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 
-MONITORS = ("val/iou", "val/loss")
 DICE_WEIGHT = 0.5
 PICTURE, BOXES, RULE = 0, 1, 2  # channels of an image; the last is the mask without a network
 OWN_BOX = 0.6  # least value of pixels of the own box in the channel of boxes
@@ -32,6 +31,7 @@ class Cutter(StagedModule):
     """
 
     kind: ClassVar[PictureNetworks] = "cutter"
+    monitors = ("val/iou", "val/loss")
 
     def __init__(self, backbone: nn.Module, head: nn.Module, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)

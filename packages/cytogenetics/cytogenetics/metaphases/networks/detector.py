@@ -19,7 +19,6 @@ from lightning_modules.optimizers import TrainingSettings
 
 LEVELS = {"ap50": 0.5, "ap75": 0.75}  # intersection over union that a right box needs
 MULTIPLE = 32  # of pixels that height and width of a picture are padded to
-MONITORS = ("val/loss", *map("val/{}".format, LEVELS))
 
 
 class Detector(StagedModule):
@@ -35,6 +34,7 @@ class Detector(StagedModule):
     """
 
     kind: ClassVar[PictureNetworks] = "detector"
+    monitors = ("val/loss", *map("val/{}".format, LEVELS))
 
     def __init__(self, backbone: nn.Module, head: CentreDecoder, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)

@@ -13,7 +13,6 @@ from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 
-MONITORS = ("val/loss", "val/ap")
 WIDTH = 64  # channels that are joined over all places of an image
 HIDDEN = 128
 DROPOUT = 0.2
@@ -64,6 +63,7 @@ class BoxRefiner(StagedModule):
     """
 
     kind: ClassVar[PictureNetworks] = "refiner"
+    monitors = ("val/loss", "val/ap")
 
     def __init__(self, backbone: nn.Module, head: RefinerHead, facts: ModelFacts, settings: TrainingSettings) -> None:
         super().__init__(backbone, head, facts)

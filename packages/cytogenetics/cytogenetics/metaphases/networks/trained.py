@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -13,18 +13,14 @@ from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, RefinerHead
-from cytogenetics.portable.pictures import (
-    DETECTOR_FACTS,
-    DetectorDescription,
-    picture_network,
-)
+from cytogenetics.portable.pictures import DETECTOR_FACTS, DetectorDescription, picture_network
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable import CODE_LICENCE, Licence, read_description, training_command
 from karyocyte.runs.portable_folder import BackboneFacts, PortableFolder
 from karyocyte.runs.run import Run
-from lightning_modules.backbones.backbone import build_backbone
+from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 
@@ -66,18 +62,26 @@ def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
     """Build the network of a description with random weights."""
     network = description.network
     side = REFINED_SIDE if description.kind == "refiner" else 64
-    built = build_backbone(network.name, network.args, network.cut, (side, side))
-    backbone = built.module
+    backbone = build_backbone(network.name, network.args, network.cut, (side, side))
+    head = build_head(description.kind, backbone, description.width)
     facts = ModelFacts(list(network.mean), list(network.std), network.args)
-    if description.kind == "cutter":
-        return Cutter(backbone, nn.Conv2d(built.out_shape[0], 1, 1), facts, TrainingSettings())
-    if description.kind == "refiner":
-        channels, *places = built.out_shape
-        return BoxRefiner(backbone, RefinerHead(channels, math.prod(places)), facts, TrainingSettings())
+    return NETWORKS[description.kind](backbone.module, head, facts, TrainingSettings())
+
+
+def build_head(kind: str, backbone: Backbone, width: int) -> Any:
+    """Build what reads the features of a backbone; ``width`` is that of a detector's decoder.
+
+    Raises:
+        UserError: The backbone of a detector is no ResNet.
+    """
+    channels, *places = backbone.out_shape
+    if kind == "cutter":
+        return nn.Conv2d(channels, 1, 1)
+    if kind == "refiner":
+        return RefinerHead(channels, math.prod(places))
     with torch.no_grad():
-        levels = levels_of(backbone.eval(), torch.zeros(1, 3, 64, 64))
-    decoder = CentreDecoder([level.shape[1] for level in levels], description.width)
-    return Detector(backbone, decoder, facts, TrainingSettings())
+        levels = levels_of(backbone.module.eval(), torch.zeros(1, 3, 64, 64))
+    return CentreDecoder([level.shape[1] for level in levels], width)
 
 
 def describe(run: Run) -> DetectorDescription:

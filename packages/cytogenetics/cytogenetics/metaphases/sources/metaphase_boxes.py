@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import yaml
 
-from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
 from datamodules.io.folder_content import is_system
 from datamodules.sources.listing import hint_at_archives
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_json
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 from karyocyte.common.text import natural_key
 
@@ -57,9 +56,7 @@ class Annotation:
     def add_turned(self, name: str, box: Sequence[float], angle: float) -> None:
         """Add the upright box around a box (middle in x and y, width, height), turned clockwise, in radians."""
         x, y, width, height = box
-        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (width / 2, height / 2)
-        turn = np.array([(math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))])
-        self.add_hull(name, corners @ turn + (x, y))
+        self.add_hull(name, cv2.boxPoints(((x, y), (width, height), math.degrees(angle))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,21 +162,6 @@ def _label(name: str, where: str) -> int:
     return CHROMOSOMES.index(found)
 
 
-def write_coco(file: Path, pictures: Mapping[str, MetaphasePicture]) -> None:
-    """Write the boxes of composed pictures, by their file names, as COCO json."""
-    categories = [{"id": number, "name": name} for number, name in enumerate(CHROMOSOMES, 1)]
-    images = []
-    annotations: list[dict[str, Any]] = []
-    for number, (name, picture) in enumerate(pictures.items(), 1):
-        height, width = picture.pixels.shape
-        images.append({"id": number, "file_name": name, "width": width, "height": height})
-        for one in picture.chromosomes:
-            left, top, right, bottom = one.box.tolist()
-            of_box = {"bbox": [left, top, right - left, bottom - top], "category_id": CHROMOSOMES.index(one.label) + 1}
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **of_box})
-    write_json(file, {"images": images, "categories": categories, "annotations": annotations})
-
-
 def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]) -> None:
     """Write the classes and the boxes (left, top, right, bottom in pixels) of a picture as Pascal VOC."""
     root = ElementTree.Element("annotation")
@@ -188,7 +170,7 @@ def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]
         ElementTree.SubElement(entry, "name").text = name
         corners = ElementTree.SubElement(entry, "bndbox")
         for side, value in zip(_SIDES, box, strict=True):
-            ElementTree.SubElement(corners, side).text = f"{value:g}"
+            ElementTree.SubElement(corners, side).text = str(float(value))
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(file, encoding="utf-8")
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cytogenetics.config.sources import MetaphasesConfig, SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
-from cytogenetics.metaphases.sources.metaphase_boxes import write_coco
+from cytogenetics.metaphases.sources.metaphase_boxes import write_voc
 from cytogenetics.metaphases.sources.metaphases import LISTS, list_metaphases
 from cytogenetics.synthesis.metaphase import GROUND, to_chromosome
 from cytogenetics.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
@@ -40,7 +40,7 @@ def list_synthetic_metaphases(data: SyntheticMetaphasesConfig, context: SourceCo
     """Compose the pictures of these settings into ``<cache_dir>/synthetic-metaphases-<hash>/``, once, and list them.
 
     The cells are those of the source ``synthetic_chromosomes``. Beside the pictures are the boxes of the chromosomes,
-    as COCO json; the masks can be had from `draw_metaphase`.
+    as Pascal VOC; the masks can be had from `draw_metaphase`.
 
     Raises:
         UserError: There are fewer cells than cases.
@@ -82,16 +82,16 @@ def _as_taken(pixels: np.ndarray, contrast: float, depth: float) -> np.ndarray:
 def _write(data: DrawnCellsConfig, names: Sequence[str], folder: Path, progress: bool) -> None:
     """Write pictures, boxes and the lists of normal and abnormal cells."""
     lists: dict[str, list[str]] = {name: [] for name in LISTS}
-    pictures = {}
     with whole_folder(folder) as beside:
         cells = range(len(names))
         drawn = threaded(partial(draw_metaphase, data), cells, len(names), "composing metaphases", progress)
         for cell, (name, picture) in enumerate(zip(names, drawn, strict=True)):
             (beside / name).write_bytes(encode_png(picture.pixels))
-            pictures[name] = picture
+            placed = picture.chromosomes
+            boxes = [one.box.tolist() for one in placed]
+            write_voc((beside / name).with_suffix(".xml"), [one.label for one in placed], boxes)
             karyotype = name_karyotype(Counter(labels_of(data, cell)))
             lists["normal.csv" if karyotype.label == NORMAL else "number_abnormalities.csv"].append(name)
-        write_coco(beside / "annotations.json", pictures)
         for list_name, listed in lists.items():
             if listed:
                 write_csv(beside / list_name, pd.DataFrame({"filename": listed}))

@@ -5,18 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from cytogenetics.config.networks import CutterConfig
 from cytogenetics.metaphases.data.composed import ComposedDataModule
-from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE, MONITORS, Cutter
-from cytogenetics.metaphases.training.steps import (
-    Found,
-    fit_and_predict,
-    load_start,
-    report,
-    settings_of,
-)
+from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE
+from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.by_case import by_case
@@ -42,11 +35,10 @@ def build_cutter(config: CutterConfig, data: SplitDataModule, first: Initialised
     Raises:
         UserError: The features do not have the size of the image, or the monitored metric is not of a cutter.
     """
-    channels, *size = first.backbone.out_shape
+    _, *size = first.backbone.out_shape
     if size != [config.backbone_size] * 2:
         raise UserError(f"model.name={config.model.name}: its features are smaller than the image: set model=unet")
-    model = Cutter(first.backbone.module, nn.Conv2d(channels, 1, 1), *settings_of(config, first, MONITORS))
-    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
+    return build_network(config, data, first)
 
 
 def write_masks(found: Found, config: CutterConfig, folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cytogenetics.config.networks import REFINED_SIDE
 from cytogenetics.metaphases.networks.trained import NETWORKS, describe, load
-from cytogenetics.metaphases.training import cutter, evaluate_detections, refiner
+from cytogenetics.metaphases.training import cutter, refiner, train
 from cytogenetics.portable.pictures import DetectorDescription
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
@@ -45,13 +45,11 @@ def kind_of_pictures(kind: str) -> PortableKind:
     return PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
 
 
-DETECTOR = kind_of_pictures("detector")
-CUTTER = kind_of_pictures("cutter")
-REFINER = kind_of_pictures("refiner")
+DETECTOR, CUTTER, REFINER = map(kind_of_pictures, ("detector", "cutter", "refiner"))
 
 
 def card(model: DetectorDescription) -> str:
     """Return the model card as Markdown."""
-    words = evaluate_detections.WORDS | cutter.WORDS | refiner.WORDS
+    words = train.WORDS | cutter.WORDS | refiner.WORDS
     facts = {"model": model, "words": words, "side": REFINED_SIDE}
     return render("cytogenetics.metaphases.training", "card.md.j2", **facts) + "\n"

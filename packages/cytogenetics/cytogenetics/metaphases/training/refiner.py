@@ -1,6 +1,5 @@
 """The recipe of a refiner's training: find the proposals of detectors, build, fit, predict, evaluate."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
@@ -10,22 +9,15 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from cytogenetics.config.networks import RefinerConfig
 from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
 from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
 from cytogenetics.metaphases.networks.detector import LEVELS
-from cytogenetics.metaphases.networks.refiner import MONITORS, BoxRefiner, RefinerHead, moved_boxes
-from cytogenetics.metaphases.training.evaluate_detections import SIDES, Detected
-from cytogenetics.metaphases.training.steps import (
-    Found,
-    fit_and_predict,
-    load_start,
-    report,
-    settings_of,
-)
+from cytogenetics.metaphases.networks.refiner import moved_boxes
+from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
+from cytogenetics.metaphases.training.train import SIDES, Detected, calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
 from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar
@@ -66,16 +58,9 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
         finder = BoxFinder.load(folders, None)
         digests = [_digest(detector.module) for detector in finder.detectors]
         data.proposals = proposals_of(data, finder, digests)
-    network = first.backbone.module
-    _show_the_picture(network)
-    torch.set_rng_state(first.random_state)
-    channels, *places = first.backbone.out_shape
-    model = BoxRefiner(network, RefinerHead(channels, math.prod(places)), *settings_of(config, first, MONITORS))
-    if config.trainer.channels_last:
-        model.to(memory_format=torch.channels_last)
-    start = load_start(model, config.init_from)
-    detectors = sha256_of_value([PROPOSALS_VERSION, finder.scales, digests])
-    return model, {"weights": first.info.content_hash(), "init_from": start, "detector": detectors}
+    _show_the_picture(first.backbone.module)
+    model, hashes = build_network(config, data, first)
+    return model, {**hashes, "detector": sha256_of_value([PROPOSALS_VERSION, finder.scales, digests])}
 
 
 def _show_the_picture(network: nn.Module) -> None:
@@ -148,7 +133,9 @@ def write_proposals(found: Found, config: RefinerConfig, folder: Path) -> None:
 def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule) -> None:
     """Evaluate the boxes of a finished run on its test pictures, print the table and keep it."""
     found = pd.read_parquet(folder / PROPOSALS)
-    *slopes, intercept = calibration = calibrate(found[(data.parts == "validation").to_numpy()[found["row"]]])
+    validation = found[(data.parts == "validation").to_numpy()[found["row"]]]
+    calibration = calibrate(validation[EVIDENCE].to_numpy(np.float64), validation["true"].to_numpy())
+    *slopes, intercept = calibration
     refined = found[["row", *MOVED]].set_axis(["row", *SIDES], axis=1)
     refined = refined.assign(score=expit(found[EVIDENCE] @ slopes + intercept))
     boxes = {"detectors": found[["row", *SIDES, "score"]], "refined": refined}
@@ -163,18 +150,6 @@ def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule)
     shown = results.assign(metric=results["metric"].map(WORDS))
     table = Table.of_frame("Boxes of the test pictures, refined", shown)
     report(folder, RESULTS, results, table, {"calibration": calibration})
-
-
-def calibrate(proposals: pd.DataFrame) -> tuple[float, ...]:
-    """Return the slopes and the intercept of the logit of the probability that a proposal is true over EVIDENCE.
-
-    Fitted to validation pictures; that of the detectors is 1 where all or none of their proposals are true.
-    """
-    true = proposals["true"].to_numpy()
-    if true.all() or not true.any():
-        return 1.0, 0.0, 0.0, 0.0
-    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(proposals[EVIDENCE].to_numpy(np.float64), true)
-    return (*map(float, fitted.coef_[0]), float(fitted.intercept_[0]))
 
 
 REFINING = Recipe(ProposalDataModule, build_refiner, partial(fit_and_predict, write=write_proposals), report_proposals)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from pytorch_lightning import Callback
 
-from cytogenetics.config.networks import MetaphaseConfig
+from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
-from cytogenetics.metaphases.networks.trained import load
+from cytogenetics.metaphases.networks.trained import NETWORKS, build_head, load
 from cytogenetics.portable.pictures import DETECTOR_FACTS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
@@ -21,6 +22,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_csv, write_json
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.table import Table
+from karyocyte.recipes.recipe import Built
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable_folder import kind_of
@@ -36,14 +38,23 @@ from lightning_modules.training.predict import predicted_arrays
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
 
 
-def settings_of(
-    config: MetaphaseConfig, first: InitialisedBackbone, monitors: Sequence[str]
-) -> tuple[ModelFacts, TrainingSettings]:
-    """Return the last arguments of a `StagedModule`; a ``UserError`` says that it has no such monitored metric."""
-    if config.callbacks.monitor not in monitors:
-        raise UserError(f"callbacks.monitor={config.callbacks.monitor}: choose one of {', '.join(monitors)}")
+def build_network(config: MetaphaseConfig, data: SplitDataModule, first: InitialisedBackbone) -> Built:
+    """Build the network of a run with its first weights; return it with the hashes of what these are.
+
+    Raises:
+        UserError: The backbone of a detector is no ResNet, or the monitored metric is not of the network.
+    """
+    network = NETWORKS[config.recipe]
+    if config.callbacks.monitor not in network.monitors:
+        raise UserError(f"callbacks.monitor={config.callbacks.monitor}: choose one of {', '.join(network.monitors)}")
+    torch.set_rng_state(first.random_state)
+    head = build_head(config.recipe, first.backbone, config.decoder.width if isinstance(config, DetectorConfig) else 0)
     facts = ModelFacts(list(first.info.mean), list(first.info.std), first.info.args)
-    return facts, TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
+    settings = TrainingSettings(optimizer=config.optimizer, scheduler=config.scheduler)
+    model = network(first.backbone.module, head, facts, settings)
+    if config.trainer.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
 
 
 def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> str | None:

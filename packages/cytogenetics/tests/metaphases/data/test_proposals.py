@@ -8,9 +8,9 @@ import torch
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.metaphases.data.proposals import (
     SIDE,
-    Aims,
     ProposalDataModule,
     Proposals,
+    aims_of,
     proposal_images,
     training_boxes,
 )
@@ -45,10 +45,10 @@ def test_moving_a_box_by_its_offsets_gives_the_true_box():
 
 def test_one_proposal_is_the_best_of_each_chromosome_that_is_found():
     found = np.concatenate([TRUE[:2] + np.float32([4, 0, 4, 0]), TRUE[1:2], [[0, 0, 10, 10]]])
-    aims = Aims.of(found, TRUE)
-    assert aims.best.tolist() == [True, False, True, False]
-    assert aims.overlap == pytest.approx(overlaps(found, TRUE).max(axis=1))
-    assert aims.boxes[:3].tolist() == TRUE[[0, 1, 1]].tolist()
+    best, overlap, nearest = aims_of(found, TRUE)
+    assert best.tolist() == [True, False, True, False]
+    assert overlap == pytest.approx(overlaps(found, TRUE).max(axis=1))
+    assert nearest[:3].tolist() == TRUE[[0, 1, 1]].tolist()
 
 
 def test_training_boxes_are_near_the_true_ones_but_those_that_are_wrong_on_purpose():

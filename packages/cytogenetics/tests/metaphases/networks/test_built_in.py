@@ -28,8 +28,9 @@ def picture_of(drawn, scale):
 
 
 def test_the_detectors_and_the_refiner_find_most_chromosomes(drawn):
-    found = BoxFinder.load(BUILT_IN_DETECTORS, BUILT_IN_REFINER).find(np.repeat(drawn.pixels[..., None], 3, axis=2))
-    boxes = found.boxes[found.probabilities > 0.5]
+    finder = BoxFinder.load(BUILT_IN_DETECTORS, BUILT_IN_REFINER)
+    boxes, probabilities = finder.find(np.repeat(drawn.pixels[..., None], 3, axis=2))
+    boxes = boxes[probabilities > 0.5]
     matched = match(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
     assert (matched >= 0).sum() >= 0.9 * len(drawn.chromosomes)
     assert len(boxes) <= 1.1 * len(drawn.chromosomes)

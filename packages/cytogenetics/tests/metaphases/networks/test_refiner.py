@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cytogenetics.metaphases.networks.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement, RefinerHead
+from cytogenetics.metaphases.networks.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings
 
@@ -49,13 +49,3 @@ def test_a_batch_without_proposals_costs_nothing():
     refined = Refinement(torch.zeros(0), torch.zeros(0), torch.zeros(0, 4))
     empty = {"best": torch.zeros(0), "overlap": torch.zeros(0), "offsets": torch.zeros(0, 4)}
     assert loss_of(refined, {**empty, "index": torch.zeros(0, dtype=torch.long)}) == 0
-
-
-def test_the_head_reads_all_places_of_the_features_and_the_size_of_the_box():
-    torch.manual_seed(0)
-    head = RefinerHead(channels=8, places=4).eval()
-    features = torch.randn(2, 8, 2, 2)
-    given = head(features, torch.zeros(2))
-    assert (given.best.shape, given.overlap.shape, given.offsets.shape) == ((2,), (2,), (2, 4))
-    assert not torch.equal(given.offsets, head(features, torch.ones(2)).offsets)
-    assert not torch.equal(given.offsets, head(features.flip(-1), torch.zeros(2)).offsets)

@@ -12,7 +12,7 @@ SETS = {
 }
 NOTES = {
     "metaphases": ["5 pictures with 10 boxes (Pascal VOC; 0 clipped", "in no list: 1 pictures"],
-    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (COCO", "in no list: 0"],
+    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (Pascal VOC", "in no list: 0"],
 }
 
 

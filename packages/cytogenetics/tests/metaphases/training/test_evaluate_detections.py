@@ -1,14 +1,14 @@
 """The evaluation of detected boxes: counted by hand on pictures of three boxes."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cytogenetics.metaphases.training.evaluate_detections import (
-    CROSSING,
+from cytogenetics.metaphases.training.train import (
     Detected,
     choose_box_threshold,
-    evaluate_detections,
 )
 from karyocyte.evaluation.intervals.by_case import by_case
 
@@ -47,8 +47,8 @@ def test_intervals_leave_out_one_case_after_the_other():
 
 def evaluated(found):
     validation, test = (Detected.of(found, frame(), PARTS, part) for part in ("validation", "test"))
-    results = evaluate_detections(validation, test, 0.95)
-    return results.set_index("metric")
+    measure = partial(test.measure, threshold=choose_box_threshold(validation))
+    return by_case(measure, test.pictures["case"], 0.95).set_index("metric")
 
 
 def test_all_is_right():
@@ -82,7 +82,3 @@ def test_a_box_must_fit_by_half_for_one_and_by_three_quarters_for_the_other_prec
     found["right"] = found["left"] + 0.6 * (found["right"] - found["left"])
     values = evaluated(found)["value"]
     assert (values["ap50"], values["ap75"]) == (1, 0)
-
-
-def test_crossing_boxes_are_those_that_overlap():
-    assert CROSSING < 14 / 26  # of the first two

@@ -11,7 +11,7 @@ import torch
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.metaphases.training.refiner import calibrate
+from cytogenetics.metaphases.training.train import calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
@@ -48,12 +48,12 @@ def test_an_exported_refiner_says_what_its_run_says(run, tmp_path):
     run_app(export, run.folder, "--output", tmp_path / "exported", "--licence", "of the test")
     drawn = drawn_metaphase()
     picture = np.repeat(drawn.pixels[..., None], 3, axis=2)
-    ours, of_run = (
+    (boxes, probabilities), of_run = (
         BoxFinder.load([BUILT_IN_DETECTOR], place).find(picture) for place in (tmp_path / "exported", run.folder)
     )
-    assert len(ours.boxes) > 30
-    assert ours.boxes == pytest.approx(of_run.boxes, abs=0.1)  # its weights have 16 bits
-    assert ours.probabilities == pytest.approx(of_run.probabilities, abs=0.01)
+    assert len(boxes) > 30
+    assert boxes == pytest.approx(of_run[0], abs=0.1)  # its weights have 16 bits
+    assert probabilities == pytest.approx(of_run[1], abs=0.01)
     assert "refined" in (tmp_path / "exported" / "README.md").read_text()
 
 
@@ -106,6 +106,5 @@ def test_probabilities_are_fitted_to_what_is_true():
     rng = np.random.default_rng(0)
     evidence = rng.normal(size=(4000, 3))
     true = rng.random(4000) < 1 / (1 + np.exp(-(evidence @ [2.0, 1.0, 0.0] - 0.5)))
-    table = pd.DataFrame(evidence, columns=["detectors", "best", "overlap"]).assign(true=true)
-    assert calibrate(table) == pytest.approx((2, 1, 0, -0.5), abs=0.2)
-    assert calibrate(table[true]) == (1, 0, 0, 0)
+    assert calibrate(evidence, true) == pytest.approx((2, 1, 0, -0.5), abs=0.2)
+    assert calibrate(evidence[true], true[true]) == (1, 0, 0, 0)
