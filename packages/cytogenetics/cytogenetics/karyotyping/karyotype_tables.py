@@ -258,7 +258,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
-        details["overlays"] = overlays(result)
+        details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(

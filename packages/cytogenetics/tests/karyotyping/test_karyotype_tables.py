@@ -238,3 +238,12 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
         assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
         assert there.number == here.number == row + 1
+
+
+@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
+def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
+    cell = result(None, "c", karyotype())
+    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
+    sized = replace(cell, files=tuple(files))
+    assert [text.split(",")[0] for text in sized.doubts_of_size] == said
+    assert sized.reasons == cell.reasons

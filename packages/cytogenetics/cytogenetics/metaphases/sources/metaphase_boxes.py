@@ -196,30 +196,38 @@ def _read_voc(root: Path) -> Iterator[Annotation]:
 
 
 def _read_coco(root: Path) -> Iterator[Annotation]:
-    others = []
+    contents = {}
     for file in _files(root, ".json"):
         with _readable(file, "COCO"):
-            content = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or not {"images", "annotations"} & content.keys():
-                others.append((file, content))
-                continue
+            contents[file] = json.loads(file.read_text(encoding="utf-8"))
+    ours = {file: content for file, content in contents.items() if {"images", "annotations"} & set(content)}
+    if not ours:  # beside COCO there may be others, such as settings of a program
+        _refuse_own_formats(contents)
+    for file, content in ours.items():
+        with _readable(file, "COCO"):
             names = {entry["id"]: entry["name"] for entry in content["categories"]}
             pictures = {}
             for entry in content["images"]:
                 name = Path(_base(entry["file_name"])).stem
                 pictures[entry["id"]] = Annotation(file, name, _size(entry.get, "width", "height"))
             for entry in content["annotations"]:
-                left, top, width, height = map(float, entry["bbox"])
-                picture, name = pictures[entry["image_id"]], names[entry["category_id"]]
-                degrees = entry.get("attributes", entry).get("rotation") or entry.get("rotation")
-                if degrees:
-                    box = (left + width / 2, top + height / 2, width, height)
-                    picture.add_turned(name, box, math.radians(float(degrees)))
-                else:
-                    picture.add(name, (left, top, left + width, top + height))
-        others = []  # what lies beside COCO, such as settings of a program
+                _add_coco(pictures[entry["image_id"]], names[entry["category_id"]], entry)
         yield from pictures.values()
-    for file, content in others:
+
+
+def _add_coco(picture: Annotation, name: str, entry: Mapping[str, Any]) -> None:
+    """Add a box; CVAT and others say beside it by how many degrees it is turned."""
+    left, top, width, height = map(float, entry["bbox"])
+    degrees = (entry.get("attributes") or {}).get("rotation") or entry.get("rotation")
+    if degrees:
+        box = (left + width / 2, top + height / 2, width, height)
+        picture.add_turned(name, box, math.radians(float(degrees)))
+    else:
+        picture.add(name, (left, top, left + width, top + height))
+
+
+def _refuse_own_formats(contents: Mapping[Path, Any]) -> None:
+    for file, content in contents.items():
         for key, program in {"shapes": "LabelMe", "_via_img_metadata": "VIA"}.items():
             if key in content:
                 raise UserError(f"{file} is in {program}'s own format: export it as COCO")
@@ -233,19 +241,24 @@ def _read_yolo(root: Path) -> Iterator[Annotation]:
         annotation = Annotation(file, file.stem, relative=True)
         with _readable(file, "YOLO"):
             for line in filter(str.strip, file.read_text(encoding="utf-8").splitlines()):
-                number, *values = map(float, line.split())
-                if number not in names:
-                    raise UserError(f"{file}: class {number:g} is not among the {len(names)} of the list of classes")
-                if len(values) == 4:
-                    x, y, width, height = values
-                    annotation.add(names[int(number)], (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-                elif len(values) >= 6 and len(values) % 2 == 0:  # the corners of a turned box, or an outline
-                    annotation.add_hull(names[int(number)], np.reshape(values, (-1, 2)))
-                else:
-                    raise UserError(
-                        f"{file}: a line of {len(values) + 1} numbers: a box has five, or bring its corners"
-                    )
+                _add_yolo(annotation, names, line)
         yield annotation
+
+
+def _add_yolo(annotation: Annotation, names: Mapping[int, str], line: str) -> None:
+    """Add a box, or the upright one around the corners of a turned box or around an outline."""
+    number, *values = map(float, line.split())
+    if number not in names:
+        raise UserError(f"{annotation.file}: class {number:g} is not among the {len(names)} of the list of classes")
+    name = names[int(number)]
+    if len(values) == 4:
+        x, y, width, height = values
+        annotation.add(name, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    elif len(values) >= 6 and len(values) % 2 == 0:
+        annotation.add_hull(name, np.reshape(values, (-1, 2)))
+    else:
+        numbers = len(values) + 1
+        raise UserError(f"{annotation.file}: a line of {numbers} numbers: a box has five, or bring its corners")
 
 
 def _base(name: str) -> str:
