@@ -21,7 +21,7 @@ from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config
-from karyocyte.runs.task import Task
+from karyocyte.config.task import Task
 
 
 class ImageDataModule(SplitDataModule):

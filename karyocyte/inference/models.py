@@ -9,13 +9,13 @@ from typing import Any
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.defaults import section_defaults
+from karyocyte.config.task import check_same_classes
 from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile, RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
 from karyocyte.runs.run import Run, close_run
-from karyocyte.runs.task import check_same_classes
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")

@@ -6,10 +6,10 @@ from pathlib import Path
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import Config
+from karyocyte.config.task import check_same_classes
 from karyocyte.runs.facts import DataFacts, ModelFacts
 from karyocyte.runs.portable_folder import WEIGHTS, PortableFolder
 from karyocyte.runs.run import Run
-from karyocyte.runs.task import check_same_classes
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 

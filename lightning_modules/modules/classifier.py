@@ -16,8 +16,8 @@ from torchmetrics import MetricCollection
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
+from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.task import Task, check_same_classes
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch

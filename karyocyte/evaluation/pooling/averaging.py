@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
+from karyocyte.config.task import check_same_classes
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.runs.predictions import (
     BASELINE_PREFIX,
@@ -24,7 +25,6 @@ from karyocyte.runs.predictions import (
     Predictions,
     uncertainty_of,
 )
-from karyocyte.runs.task import check_same_classes
 from karyocyte.runs.uncertainty import summarise
 
 

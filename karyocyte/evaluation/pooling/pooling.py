@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from karyocyte.common.errors import UserError
+from karyocyte.config.task import check_same_classes
 from karyocyte.runs.predictions import VALIDATION, Predictions
-from karyocyte.runs.task import check_same_classes
 
 COSTS = ("images_seen", "wall_seconds")
 

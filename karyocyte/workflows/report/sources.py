@@ -6,6 +6,7 @@ from pathlib import Path
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
+from karyocyte.config.task import check_same_classes
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings, pooled_training_images
@@ -13,7 +14,6 @@ from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.runs.task import check_same_classes
 
 
 @dataclass(frozen=True)

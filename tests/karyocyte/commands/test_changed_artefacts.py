@@ -11,7 +11,7 @@ from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.common.checksums import FILE
 from karyocyte.common.files import read_json
-from tests.helpers.artefacts import DAMAGES
+from tests.faults.artefacts import DAMAGES
 from tests.helpers.terminal import run_app
 
 

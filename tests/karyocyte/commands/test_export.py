@@ -20,7 +20,7 @@ from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export import graph
 from karyocyte.workflows.export.card import model_card
-from tests.helpers.artefacts import rewrite
+from tests.faults.artefacts import rewrite
 from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
 

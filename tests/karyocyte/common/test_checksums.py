@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.common.checksums import Checksums, accept_changes
 from karyocyte.common.errors import UserError
-from tests.helpers.artefacts import DAMAGES
+from tests.faults.artefacts import DAMAGES
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
-from tests.helpers.artefacts import rewrite
+from tests.faults.artefacts import rewrite
 from tests.helpers.terminal import run_app
 from tests.helpers.training import small_config
 
