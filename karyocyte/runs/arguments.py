@@ -4,8 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from karyocyte.common.errors import UserError, close_path, close_words
-from karyocyte.config.command import split_words
+from karyocyte.common.errors import UserError
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import EXAMPLE, check_different, close_run
 
@@ -23,19 +22,6 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
         files.append(file)
     check_different(paths, files)
     return files
-
-
-def check_cells(words: Sequence[str]) -> None:
-    """Check the last path among words and overrides: a ``UserError`` says that there is none, or nothing at it."""
-    paths, _ = split_words(words)
-    if not paths:
-        raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
-    cells = paths[-1]
-    missing = [path for path in paths if not path.exists()]
-    near = close_words(paths) if missing else ""
-    if near or not cells.exists():
-        remedy = f"{near or close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or pictures"
-        raise UserError(f"{missing[-1]} is missing: {remedy} of metaphases")
 
 
 def free_name(path: Path) -> Path:

@@ -8,10 +8,10 @@ import pandas as pd
 from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
+from cytogenetics.cells.temperatures import are_balanced, fit_temperatures, validated
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.portable.pictures import BUILT_IN, cell_facts
 from karyocyte.inference.models import PortableNetworks, RunsModel
-from karyocyte.inference.temperatures import are_balanced, fit_temperatures, validated
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 

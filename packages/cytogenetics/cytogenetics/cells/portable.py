@@ -6,10 +6,10 @@ from pydantic import TypeAdapter
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.cells.cell_thresholds import choose_on_validation, validation_distances
+from cytogenetics.cells.temperatures import are_balanced, fit_temperatures
 from cytogenetics.portable.pictures import CellFacts, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.inference.models import RunsModel
-from karyocyte.inference.temperatures import are_balanced, fit_temperatures
 from karyocyte.recipes.portable import AddedFacts
 from karyocyte.runs.portable import ClassifierDescription
 

@@ -1,11 +1,13 @@
 """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, by the built-in model or runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.cli import heavy_imports
-from karyocyte.runs.arguments import check_cells
+from karyocyte.common.errors import UserError, close_path, close_words
+from karyocyte.config.command import split_words
 from karyocyte.runs.names import run_word
 
 Words = Annotated[
@@ -37,13 +39,26 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
 
     To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
     """
-    check_cells(words)  # before the imports of the request, which take a second
+    _check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest.read(words, output=output, fixed=fixed)
     with heavy_imports():  # after the check: torch takes seconds
         from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
     karyotype_cells(request)
+
+
+def _check_cells(words: Sequence[str]) -> None:
+    """Check the last path among words and overrides: a ``UserError`` says that there is none, or nothing at it."""
+    paths, _ = split_words(words)
+    if not paths:
+        raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
+    cells = paths[-1]
+    missing = [path for path in paths if not path.exists()]
+    near = close_words(paths) if missing else ""
+    if near or not cells.exists():
+        remedy = f"{near or close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or pictures"
+        raise UserError(f"{missing[-1]} is missing: {remedy} of metaphases")
 
 
 app = program(

@@ -10,6 +10,7 @@ import numpy as np
 
 from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.cell_thresholds import referral_thresholds
+from cytogenetics.cells.temperatures import Temperatures, are_balanced, fit_temperatures
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
@@ -22,7 +23,6 @@ from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
 from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.inference.models import RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
-from karyocyte.inference.temperatures import Temperatures, are_balanced, fit_temperatures
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
+from cytogenetics.cells.temperatures import Temperatures
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
@@ -13,7 +14,6 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.inference.networks import LoadedNetwork
-from karyocyte.inference.temperatures import Temperatures
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cytogenetics.cells.temperatures import fit_temperatures
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
 from karyocyte.inference.models import RunsModel
-from karyocyte.inference.temperatures import fit_temperatures
 from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.cells.cells import make_cells
