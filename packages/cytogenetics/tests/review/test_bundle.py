@@ -6,9 +6,12 @@ from functools import partial
 import pytest
 
 from cytogenetics.review.cell_bundle import ReviewBundle
+from cytogenetics.review.cells import CellReview
+from cytogenetics.review.decisions import CellDecisions
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import write_cells
+from tests.faults.artefacts import DAMAGES
 
 STEMS = ("../../secret", "a\0", "", "..\\a")
 
@@ -28,3 +31,18 @@ def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, cha
     Checksums(tmp_path / "out", "review/index.json", "").add("review/index.json")
     with pytest.raises(UserError, match=r"index\.json is damaged"):
         ReviewBundle(tmp_path / "out")
+
+
+def read_all(output):
+    CellReview(output).shown("c0", CellDecisions(), blind=False)
+    ReviewBundle(output).picture("c0")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["index.json", "c0.json", "c0.png"])
+def test_what_was_changed_after_it_was_written_is_named(tmp_path, name, damage):
+    folder = write_cells(tmp_path / "out").folder
+    other = write_cells(tmp_path / "other", name="{:03d}.png", cells=3).folder
+    DAMAGES[damage](folder / name, other / name.replace("c0.png", "c1.json"))
+    with pytest.raises(UserError, match=rf"{name} |has no review/{name}"):
+        read_all(tmp_path / "out")
