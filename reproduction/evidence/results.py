@@ -7,6 +7,7 @@ and the tables of ``results/recomputed``:
 - ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
 - ``networks.csv``: a row per network, configuration and split, over its folds and seeds
 - ``differences.csv``: pairs of networks on the same images
+- ``ensembles.csv``: ensembles of the networks of a split, and these
 - ``leak.csv``: a network on the same test images, with and without their persons in training
 - ``unseen.csv``: patients whom the release without review would leave unseen
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
@@ -34,6 +35,7 @@ from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
 from reproduction.evidence.leaks import rows_of_leaks
 from reproduction.grades import grade_table
@@ -173,6 +175,7 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "area": rows_of_areas(evidence),
         "networks": rows_of_networks(runs),
         "differences": rows_of_differences(groups),
+        "ensembles": rows_of_ensembles(groups),
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
         "heat": rows_of_heat(runs),
