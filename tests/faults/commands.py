@@ -181,8 +181,12 @@ COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
 }
 
 
+# Files that hold times, or hashes of files that name their folder.
+OF_EACH_RUN = ("environment.json", "results.csv", "images.csv", "checksums.json")
+
+
 def contents(folder: Path) -> dict[str, bytes | int]:
-    """Return what is to be read in a folder: the bytes of each file, of those that hold times their number of lines."""
+    """Return what is to be read in a folder: the bytes of each file, of OF_EACH_RUN their number of lines."""
     found: dict[str, bytes | int] = {}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
@@ -190,7 +194,7 @@ def contents(folder: Path) -> dict[str, bytes | int]:
             content = path.read_bytes()
             if path.suffix == ".parquet":
                 content = pd.read_parquet(path).to_csv().encode()
-            timed = place.parts[-2:-1] == ("jobs",) or path.name in ("environment.json", "results.csv", "images.csv")
+            timed = place.parts[-2:-1] == ("jobs",) or path.name in OF_EACH_RUN
             found[str(place)] = content.count(b"\n") if timed else content.replace(folder.name.encode(), b"FOLDER")
     return found
 
