@@ -17,9 +17,9 @@ import hydra
 from omegaconf import DictConfig
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
 from karyocyte.runs import sweeps
+from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 
@@ -42,7 +42,7 @@ def main(composed: DictConfig) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         if composed.seed >= 7:
             time.sleep(600)
-        write_json(run / "status.json", {"status": "finished"})
+        Run(run).write_status("finished")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationWarning
 from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
 from karyocyte.workflows.report import plots as figures
 from karyocyte.workflows.report.page import write_report
 from karyocyte.workflows.report.summary import diagnosis
@@ -266,7 +267,7 @@ def test_an_ensemble_shows_its_members(tmp_path):
         "fitted_on": {"images": 30, "subjects": 10},
     }
     write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
-    write_json(tmp_path / "status.json", {"status": "finished"})
+    Run(tmp_path).write_status("finished")
     page = written([tmp_path], tmp_path / "page.html")
     assert table_rows(page, "Members, joined by genetic")[1:] == [["net a", "0.750"], ["net b", "0.250"]]
     text = prose(page)

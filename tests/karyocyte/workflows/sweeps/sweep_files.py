@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from karyocyte.common.files import write_json
+from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Job, Sweep, job_of, sweep_folder, write_record, write_sweep
 
 ELSEWHERE = "node7"
@@ -55,8 +56,8 @@ def write_progress(run: Path) -> Path:
 
 def write_finished(run: Path) -> Path:
     """Write state and metrics of a finished run; return the folder."""
-    write_json(run / "status.json", {"status": "finished", "images_seen": 800, "wall_seconds": 90.0})
     write_json(
         run / "metrics.json", {"figures": [{"part": "test", "section": "metrics", "name": "f1_weighted", **METRIC}]}
     )
+    Run(run).write_status("finished", images_seen=800, wall_seconds=90.0)
     return run
