@@ -6,6 +6,7 @@ import pytest
 from karyocyte.commands.sweep_status import app
 from karyocyte.common.files import write_json
 from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 from tests.helpers.terminal import run_app
 from tests.karyocyte.workflows.sweeps.sweep_files import note, write_finished, write_jobs
@@ -27,6 +28,7 @@ def write_run(tmp_path):
         if usage:
             write_json(run / "usage.json", usage)
         write_json(run / "identity.json", identity)
+        Run(run).record()
         return run
 
     return write_run

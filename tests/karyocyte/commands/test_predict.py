@@ -207,6 +207,7 @@ def write_run_of_three_classes(tmp_path, *overrides):
     Run(run).write_predictions(predictions)
     result = evaluate_runs([predictions], config.evaluation)
     (run / "metrics.json").write_text(json.dumps(result.to_dict()))
+    Run(run).record()
     return run
 
 
@@ -244,9 +245,9 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     both = Run(tmp_path / "both")
     both.write_predictions(expected)
     write_evaluation(both.folder, expected, small_config(tmp_path).evaluation)
-    both.write_status("finished")
     mean = Combiner("average", np.full(2, 0.5)).as_dict()
     write_ensemble(both.folder, EnsembleFile("average", tuple(map(str, cell_runs)), ("a", "b"), mean, {}))
+    both.write_status("finished")
     # Several runs choose the same thresholds as the ensemble.
     assert_evaluated(table, both.metrics)
     again, _ = predict_table(both.folder, cell_images, name="again")

@@ -7,7 +7,6 @@ from karyocyte.composition.compose import compose_config
 from karyocyte.config import data, schema
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
-from karyocyte.runs.run import Run
 
 
 def models():
@@ -45,11 +44,3 @@ def test_a_model_without_arguments_has_the_values_of_conf(model):
 def test_models_agree_with_the_composition(default):
     for name in ("split", "prepare", "loader", "head", "trainer", "callbacks", "evaluation"):
         assert getattr(default, name) == type(getattr(default, name))()
-
-
-def test_a_key_that_a_run_lacks_has_its_default(tmp_path, default):
-    values = default.model_dump(mode="json")
-    del values["inference"], values["trainer"]["num_nodes"]
-    run = Run(tmp_path)
-    run.write_raw_config(values)
-    assert run.config == default
