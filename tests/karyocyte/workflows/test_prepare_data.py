@@ -21,17 +21,18 @@ DATA = {
 }
 
 
-def test_each_kind_is_drawn_once_with_its_karyotype(tmp_path, monkeypatch):
+def test_each_kind_is_drawn_once(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(prepare_data, "draw_sheet", lambda path, about, strips, *size: drawn.extend(strips[0][1]))
     root = write_chromosomes(tmp_path / "data", cases=3)
     data = ComposedKaryogramsConfig(**DATA, derived={"gain": 2, "sex_loss": 1})
     manifest = scan(data, str(root), tmp_path / "cache", progress=False)
     assert draw_kinds(tmp_path / "sheet.png", manifest) == 3
-    titles = [[text for text, _ in lines] for _, lines in drawn]
-    assert titles[0] == ["normal (real): case0.0", "46,XY"]
-    assert titles[1][1] in ("47,XY,+13", "47,XY,+18", "47,XY,+21")
-    assert titles[2][1] == "45,X"
+    titles = [text for _, lines in drawn for text, _ in lines]
+    assert titles[0] == "normal: case0.0"
+    assert sorted(title.partition(":")[0] for title in titles[1:]) == sorted(
+        set(manifest.frame["kind"].dropna()) - {"normal"}
+    )
 
 
 def test_crops_are_counted_by_their_longer_side(tmp_path):
