@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_json
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.build.build import build_classifier
@@ -149,10 +149,11 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     model, stages = train(small_config(tmp_path, *HEAD_ONLY), first)
     with pytest.raises(UserError, match="is not a run of Karyocyte"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={first}"))
-    Run(first).write_status("finished", best=stages[-1].best)
-    Run(first).write_config(small_config(tmp_path, *HEAD_ONLY))
-    write_json(first / "data.json", {"classes": ["hem", "all"], "positive_class": "all"})
-    write_json(first / "model.json", asdict(model.facts()))
+    run = Run(first)
+    run.write_config(small_config(tmp_path, *HEAD_ONLY))
+    run.write_json(RunFile.DATA, {"classes": ["hem", "all"], "positive_class": "all"})
+    run.write_json(RunFile.MODEL, asdict(model.facts()))
+    run.write_status("finished", best=stages[-1].best)
     follow = small_config(tmp_path, *SMALL_NET, f"init_from={first}")
     assert list(stages_of(follow)) == ["finetune"]
     started, contents = build_classifier(follow, ("hem", "all"))
@@ -168,7 +169,7 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     assert other.head.logits.out_features == 3
     with pytest.raises(UserError, match="does not fit the model"):
         build(small_config(tmp_path, "model=resnet18", "model.cut=layer1", f"init_from={first}"))
-    write_json(first / "model.json", {"mean": [0.0] * 3, "std": [1.0] * 3, "args": {}})
+    run.write_json(RunFile.MODEL, {"mean": [0.0] * 3, "std": [1.0] * 3, "args": {}})
     with pytest.raises(UserError, match="another mean and std"):
         build(follow)
 
