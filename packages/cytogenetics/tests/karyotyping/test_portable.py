@@ -18,6 +18,7 @@ from karyocyte.runs.run import Run
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.build.build import build_classifier
 from lightning_modules.support.checkpoint_io import exported_parts
+from tests.faults.artefacts import rewrite
 from tests.helpers.chromosomes import write_chromosomes, write_table
 from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
@@ -122,7 +123,7 @@ def test_wrong_options(portable, data, tmp_path):
         ("cells", None, "has no temperatures for cells"),
         ("classes", ["hem", "all"], "karyotypes need a run on single chromosomes"),
     ):
-        (tmp_path / "old" / "model.json").write_text(json.dumps(content | {key: change}))
+        rewrite(tmp_path / "old" / "model.json", json.dumps(content | {key: change}))
         assert expected in refused(tmp_path / "old", data)
 
 
@@ -153,7 +154,7 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
 def test_a_small_model_says_what_it_is(small, portable):
     suffixes = {path.name for path in small.iterdir()}
     weights, distances = "member1.safetensors", "member1.out_of_distribution.safetensors"
-    assert suffixes == {"README.md", "model.json", weights, distances}
+    assert suffixes == {"README.md", "checksums.json", "model.json", weights, distances}
     for name in (weights, distances):
         assert (small / name).stat().st_size < 0.6 * (portable / name).stat().st_size
     content = json.loads((small / "model.json").read_text())
