@@ -47,8 +47,8 @@ LOADED_LINES = 18_617  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 35_984,
     "lines of packages/cytogenetics": 10_250,
-    "lines of tests of the core": 26_874,
-    "lines of tests of packages/cytogenetics": 7_250,
+    "lines of tests of the core": 26_875,
+    "lines of tests of packages/cytogenetics": 7_251,
 }
 COMPLEX_FUNCTIONS = (
     ROOT / "tests" / "complex_functions.txt"
