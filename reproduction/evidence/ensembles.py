@@ -31,20 +31,25 @@ def rows_of_ensembles(groups: Sequence[Group]) -> pd.DataFrame:
         members = _members(groups, protocol)
         if len(members) < 2:
             continue
-        predictions = {group.label: list(group.runs) for group in members}
-        folds = group_members(
-            [run for group in members for run in group.runs], [name for group in members for name in group.names]
-        )
-        for method in ("average", "genetic"):
-            predictions[method] = [_combined(each, method) for each in folds]
+        predictions = _all_predictions(members)
         first = next(iter(predictions.values()))
         for name, runs in predictions.items():
-            parts = [run.part("test") for run in runs]
             row: dict[str, object] = {"protocol": protocol, "members": len(members), "name": name}
+            parts = [run.part("test") for run in runs]
             for metric, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
                 row |= mean.estimate.columns(metric)
             rows.append({**row, **_difference(runs, first)})
     return pd.DataFrame(rows)
+
+
+def _all_predictions(members: Sequence[Group]) -> dict[str, list[Predictions]]:
+    """Return the runs of each member and of each ensemble, one per fold, by name."""
+    predictions = {group.label: list(group.runs) for group in members}
+    runs = [run for group in members for run in group.runs]
+    folds = group_members(runs, [name for group in members for name in group.names])
+    for method in ("average", "genetic"):
+        predictions[method] = [_combined(each, method) for each in folds]
+    return predictions
 
 
 def _members(groups: Sequence[Group], protocol: str) -> list[Group]:
