@@ -54,7 +54,7 @@ class ImageReview(Reviewed):
     def identity(self, stem: str) -> str:
         """Return what tells an image from other pictures, and its probabilities from other predictions."""
         image = self._images.loc[stem]
-        return sha256_of_value([image["sha256"], *(image[PROBABILITY_PREFIX + name] for name in self.classes)])[:16]
+        return sha256_of_value([image.get("sha256"), *(image[PROBABILITY_PREFIX + name] for name in self.classes)])[:16]
 
     @property
     def keys(self) -> dict[str, str]:
