@@ -75,6 +75,7 @@ def test_every_part_is_resized_to_the_networks_size_after_the_augmentation(tmp_p
 def test_images_that_the_starting_point_has_seen_are_a_warning_under_paper(tmp_path):
     first = prepared(small_config(tmp_path, "protocol=paper"))
     first.write_facts(tmp_path / "first")
+    (tmp_path / "first" / "status.json").touch()
     overrides = ["protocol=paper", "split.fold=1", f'init_from="{tmp_path / "first"}"']
     second = ImageDataModule(small_config(tmp_path, *overrides), progress=False)
     second.setup()

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "in_order": lambda data: (ROWS, None),
     "loader": lambda data: (data.plain_set(ROWS),),
     "of_training_images": lambda data: (2,),
+    "number_as": lambda data: (data.manifest.classes,),
     "on_after_batch_transfer": lambda data: (next(iter(data.val_dataloader())), 0),
     "plain_set": lambda data: (ROWS,),
     "prepared": lambda data: (ROWS,),
@@ -54,7 +55,7 @@ def test_every_method_and_attribute_of_a_data_module_works(module, tmp_path):
             value = value(*ARGUMENTS.get(name, lambda data: ())(data))
         if name.endswith("dataloader") and name != "train_dataloader":  # whose position is that of a trainer
             assert len(next(iter(value))) > 0
-        assert value is not None or name in ("prepare_data", "setup", "write_facts"), name
+        assert value is not None or name in ("number_as", "prepare_data", "setup", "write_facts"), name
 
 
 @pytest.mark.parametrize(("module", "data"), [(ImageDataModule, "synthetic_metaphases"), (MetaphaseDataModule, "cnmc")])

@@ -6,9 +6,11 @@ Those of sweep_on_slurm need a cluster: tests/cluster/test_tutorial.py.
 import pandas as pd
 import pytest
 
-from cytogenetics.review.decisions import Decision, DecisionLog
+from cytogenetics.review.cell_bundle import ReviewBundle
+from cytogenetics.review.decisions import DecisionLog
 from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
+from packages.cytogenetics.tests.review.bundles import decision
 from tests.tutorials.reader import MAKE_DEMO, Reader
 
 
@@ -34,8 +36,7 @@ def test_all_tutorials_are_run_here_or_on_a_cluster():
 
 
 def test_first_run(reader):
-    printed = reader.follow("first_run")
-    assert "finished" in printed
+    reader.follow("first_run")
     run = "outputs/demo/*/seed=0"
     names = ("report.html", "predictions.parquet", "metrics.json", "roc.png", "heatmaps/gradcam-*.png")
     assert not missing(reader, *(f"{run}/{name}" for name in names))
@@ -69,12 +70,12 @@ def test_review_and_retrain(reader, karyotyped):
 def approve(reader: Reader) -> None:
     """Approve all cells with their true classes."""
     labels = pd.read_csv(reader.folder / "cells" / "labels.csv", dtype=str)
+    bundle = ReviewBundle(reader.folder / "karyotypes")
     log = DecisionLog(reader.folder / "karyotypes" / "decisions.jsonl")
-    for stem in (path.stem for path in (reader.folder / "karyotypes" / "karyograms").glob("*.png")):
+    for stem in bundle.stems:
         rows = labels[labels["cell_id"] == stem.split(".", 1)[1]]
         classes = dict(zip(rows["path"], rows["class"], strict=True))
-        facts = {"cell": stem, "reader": "reader1", "time": "2026-01-01T00:00:00+00:00", "seconds": 7.0, "model": "m"}
-        log.append(Decision(action="approve", to="46,XX", classes=classes, **facts))
+        log.append(decision("approve", cell=stem, to="46,XX", classes=classes, model=bundle.identity(stem)))
     log.close()
 
 

@@ -90,6 +90,7 @@ def home(tmp_path_factory):
     for name, classes in (("net0", ("hem", "all")), ("net1", ("hem", "all")), ("sheets", ("normal", "abnormal"))):
         write_untrained_run(folder / name, small_config(folder / "gone", "model=scratch_cnn", *TINY), classes)
         write_predictions(folder / name / "predictions.parquet", make_run(classes=classes))
+        Run(folder / name).record()
     for name in ("vote", "unfinished"):
         (folder / name).mkdir()
         Run(folder / name).write_status("finished" if name == "vote" else "running")
@@ -102,7 +103,7 @@ def home(tmp_path_factory):
         (folder / name).touch()
     (folder / "portable").symlink_to(ROOT / "models" / "chromosomes")
     write_cells(folder / "cells")
-    approve(folder / "other.jsonl", "reader1", MALE, cell="c7")
+    approve(folder / "other.jsonl", "reader1", MALE, cell="c7", model="m")
     write_jobs(folder, grid(1))
     (folder / "other.csv").write_text("a,b\n")
     write_zip(folder / "evil.zip", ("../../evil.txt", b"evil"))
