@@ -1,7 +1,8 @@
-"""The features of all images of C-NMC by frozen networks: ``python -m reproduction.persons.features FOLDER [KEY=VALUE]``.
+"""The features of all images of C-NMC by frozen networks.
 
-Each network of ``NETWORKS`` computes the features of every image once, as the layer before its head sees them, averaged
-over the positions. A file per network is written: the images as a table, with a column per feature.
+``python -m reproduction.persons.features FOLDER data_dir=<C-NMC folder>``: each network of ``NETWORKS`` computes the
+features of every image once, as the layer before its head sees them, averaged over the positions. A file per network is
+written: the images with their numbers (`datamodules.manifest.numbers`) and a column per feature.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 import typer
 
 from datamodules.image_datamodule import ImageDataModule
+from datamodules.manifest.numbers import NUMBERS
 from karyocyte.common.cli import report_user_errors, say
 from karyocyte.common.files import atomic_path
 from karyocyte.composition.compose import compose_config
@@ -36,7 +38,8 @@ NETWORKS = {
     "lite2": (*LITE2, "prepare.size=260"),
     "resnet50_pruned": ("+experiment=resnet50_features", "weights=resnet50_v1.pruned_in1k"),
 }
-FACTS = ["image_id", "sha256", "label", "subject"]
+FACTS = ["image_id", "sha256", "label", "subject", *NUMBERS]
+FEATURE = "feature_"  # and its number: the columns of features
 
 
 def features_of(data: ImageDataModule, rows: np.ndarray) -> np.ndarray:
@@ -57,8 +60,12 @@ def table_of(keys: list[str]) -> pd.DataFrame:
     data.prepare_data()
     data.setup()
     features = features_of(data, np.arange(len(data.manifest.frame)))
-    names = [f"feature_{number}" for number in range(features.shape[1])]
-    return data.manifest.frame[FACTS].join(pd.DataFrame(features, columns=names)).sort_values("image_id")
+    names = [f"{FEATURE}{number}" for number in range(features.shape[1])]
+    return (
+        data.manifest.frame[FACTS]
+        .join(pd.DataFrame(features, columns=names))
+        .sort_values("image_id", ignore_index=True)
+    )
 
 
 def run(

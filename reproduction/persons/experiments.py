@@ -1,0 +1,195 @@
+"""What persons are worth on C-NMC: logistic regressions on frozen features and on the numbers of the pictures.
+
+``python -m reproduction.persons.experiments FEATURES`` reads the files of `reproduction.persons.features` and keeps, in
+``results/evidence/persons``, the score (log-odds of leukaemia, float16) of each image by each regression on other
+images:
+
+- ``leave_one_out``: of all other persons
+- ``persons <n> <draw>``: of n persons drawn at random, a quarter of them healthy
+- ``<arm> <draw> <seed>``: what a leak is worth. The persons are divided into four folds with equal shares of both
+  classes; half of the images of each person of a fold, drawn by the seed, test. For each fold three regressions train
+  on equal numbers of images and persons of each class. Two thirds of the persons are the same; the rest are other
+  persons (arm ``apart``), the persons of the fold by their other images (``shared``), or by the very images that test
+  (``copies``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from datamodules.manifest.numbers import NUMBERS
+from karyocyte.common.cli import report_user_errors, say
+from karyocyte.common.errors import UserError
+from karyocyte.common.files import atomic_path, write_json
+from karyocyte.common.revision import revision
+from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.evidence.keep import DIGITS
+from reproduction.persons.features import FEATURE
+
+FOLDER = RESULTS / EVIDENCE / "persons"
+ARMS = ("apart", "shared", "copies")
+FOLDS, DRAWS, SEEDS = 4, 3, 3
+PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
+HEALTHY = 0.25  # of the drawn training persons, as in the whole set
+REGULARISATION = 1e-2  # C of the regression, chosen of 1e-5 to 1e-1 within draws of 20 training persons
+
+
+@dataclass(frozen=True)
+class Images:
+    """N images: image_id, label and subject of each, and what a regression sees of them, float32, shape (N, values)."""
+
+    frame: pd.DataFrame
+    values: np.ndarray
+
+    @cached_property
+    def positive(self) -> np.ndarray:
+        """Whether each image is of a leukaemic cell, bool."""
+        return (self.frame["label"] == "all").to_numpy(bool)
+
+    @cached_property
+    def persons(self) -> pd.Series:
+        """The label of each person by name."""
+        return self.frame.groupby("subject")["label"].first()
+
+    def of(self, persons: np.ndarray) -> np.ndarray:
+        """Return which images are of some persons, bool."""
+        return self.frame["subject"].isin(persons).to_numpy(bool)
+
+    def scores(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Return the scores of all images, NaN but for those that test; both classes weigh equally in the training."""
+        regression = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=2000)
+        model = make_pipeline(StandardScaler(), regression).fit(self.values[train], self.positive[train])
+        scores = np.full(len(self.frame), np.nan)
+        scores[test] = model.decision_function(self.values[test])
+        return scores
+
+
+def leave_one_out(images: Images) -> np.ndarray:
+    """Return the score of each image by all other persons."""
+    return _joined(images.scores(~(tested := images.of(np.array([person]))), tested) for person in images.persons.index)
+
+
+def drawn_persons(images: Images, count: int, draw: int) -> np.ndarray:
+    """Return the scores of all persons but ``count`` drawn ones, which train."""
+    healthy = max(1, round(HEALTHY * count))
+    shuffled = images.persons.sample(frac=1, random_state=draw)
+    chosen = [*shuffled.index[shuffled == "hem"][:healthy], *shuffled.index[shuffled == "all"][: count - healthy]]
+    train = images.of(np.array(chosen))
+    return images.scores(train, ~train)
+
+
+def folds_of(images: Images, draw: int) -> pd.Series:
+    """Return the fold of each person, 0 to 3, with equal shares of both classes."""
+    shuffled = images.persons.sample(frac=1, random_state=draw)
+    return shuffled.groupby(shuffled).cumcount() % FOLDS
+
+
+def leak(images: Images, draw: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the scores of the images that test, by arm."""
+    folds = folds_of(images, draw)
+    found: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
+    for fold in range(FOLDS):
+        parts = _parts(images, folds, fold, np.random.default_rng([draw, seed, fold]))
+        for arm, rows in zip(ARMS, parts.replaced, strict=True):
+            found[arm].append(images.scores(np.concatenate([parts.common, rows]), parts.test))
+    return {arm: _joined(iter(scores)) for arm, scores in found.items()}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of images: those that test, those that train in all arms, and those that further train in each arm."""
+
+    test: np.ndarray
+    common: np.ndarray
+    replaced: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _parts(images: Images, folds: pd.Series, fold: int, random: np.random.Generator) -> Parts:
+    """Divide the images for a fold; the persons of the next fold take the place of those of this one."""
+    fold_of_image = images.frame["subject"].map(folds).to_numpy()
+    other = (fold + 1) % FOLDS
+    halves = _half(images.frame["subject"], random)
+    tested = (fold_of_image == fold) & halves
+    candidates = (tested, (fold_of_image == other) & halves, (fold_of_image == fold) & ~halves)
+    drawn: list[list[np.ndarray]] = []
+    for label in (True, False):
+        rows = [np.flatnonzero(rows & (images.positive == label)) for rows in candidates]
+        count = min(map(len, rows))
+        drawn.append([random.choice(each, count, replace=False) for each in rows])
+    test, apart, shared = map(np.concatenate, zip(*drawn, strict=True))
+    common = np.flatnonzero(~np.isin(fold_of_image, (fold, other)))
+    return Parts(test, common, (apart, shared, test))
+
+
+def _half(persons: pd.Series, random: np.random.Generator) -> np.ndarray:
+    """Draw half of the images of each person, bool."""
+    order = pd.Series(random.permutation(len(persons)), persons.index)
+    ranks = order.groupby(persons).rank().to_numpy(np.int64)
+    return np.asarray(ranks % 2 == 1)
+
+
+def _joined(scores: Iterator[np.ndarray]) -> np.ndarray:
+    """Join the scores of parts that do not overlap."""
+    joined = next(scores)
+    for each in scores:
+        joined = np.where(np.isnan(joined), each, joined)
+    return joined
+
+
+def experiments(images: Images) -> pd.DataFrame:
+    """Return the scores of all experiments, float16, a row per image."""
+    found = {"leave_one_out": leave_one_out(images)}
+    for count in PERSONS:
+        found |= {f"persons {count} {draw}": drawn_persons(images, count, draw) for draw in range(PERSON_DRAWS)}
+    for draw in range(DRAWS):
+        for seed in range(SEEDS):
+            say(f"leak, draw {draw}, seed {seed}")
+            found |= {f"{arm} {draw} {seed}": scores for arm, scores in leak(images, draw, seed).items()}
+    return pd.DataFrame(found).astype(np.float16)
+
+
+def images_of(table: pd.DataFrame) -> dict[str, Images]:
+    """Return the images of a file as regressions see them: by features, by these and the area, and by the numbers."""
+    features = table.filter(like=FEATURE)
+    seen = {"": features, "_area": features.join(table["area"]), "area": table[["area"]], "numbers": table[[*NUMBERS]]}
+    return {name: Images(table, values.to_numpy(np.float32)) for name, values in seen.items()}
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(exists=True, help="The files of reproduction.persons.features.")],
+) -> None:
+    """Keep the scores of each image by regressions on other images."""
+    if "+" in revision() or revision() == "unknown":
+        raise UserError(f"the code is not committed ({revision()}): run this from a clean clone")
+    for path in sorted(folder.glob("*.parquet")):
+        table = pd.read_parquet(path)
+        for name, images in images_of(table).items():
+            kept = FOLDER / f"{name if name in ('area', 'numbers') else path.stem + name}.parquet"
+            if kept.is_file():
+                continue
+            say(kept.stem)
+            scores = experiments(images)
+            with atomic_path(kept) as temporary:
+                scores.to_parquet(temporary, compression="zstd")
+        _keep_images(table)
+    write_json(FOLDER / "about.json", {"revision": revision()})
+
+
+def _keep_images(table: pd.DataFrame) -> None:
+    """Write the images, once, in the order of the scores."""
+    facts = table[["image_id", "sha256", "label", "subject"]].assign(sha256=table["sha256"].str[:DIGITS])
+    with atomic_path(FOLDER / "images.parquet") as temporary:
+        facts.to_parquet(temporary, index=False, compression="zstd")
+
+
+if __name__ == "__main__":
+    typer.run(report_user_errors()(run))
