@@ -53,7 +53,7 @@ class Images:
     @cached_property
     def positive(self) -> np.ndarray:
         """Whether each image is of a leukaemic cell, bool."""
-        return (self.frame["label"] == "all").to_numpy(bool)
+        return np.asarray(self.frame["label"] == "all", bool)
 
     @cached_property
     def persons(self) -> pd.Series:
@@ -62,7 +62,7 @@ class Images:
 
     def of(self, persons: np.ndarray) -> np.ndarray:
         """Return which images are of some persons, bool."""
-        return self.frame["subject"].isin(persons).to_numpy(bool)
+        return np.asarray(self.frame["subject"].isin(persons), bool)
 
     def scores(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
         """Return the scores of all images, NaN but for those that test; both classes weigh equally in the training."""
@@ -187,6 +187,8 @@ def run(
 def _keep_images(table: pd.DataFrame) -> None:
     """Write the images, once, in the order of the scores."""
     facts = table[["image_id", "sha256", "label", "subject"]].assign(sha256=table["sha256"].str[:DIGITS])
+    for draw in range(DRAWS):
+        facts[f"fold {draw}"] = table["subject"].map(folds_of(Images(facts, np.empty(0)), draw)).astype(np.int8)
     with atomic_path(FOLDER / "images.parquet") as temporary:
         facts.to_parquet(temporary, index=False, compression="zstd")
 
