@@ -157,11 +157,12 @@ def experiments(images: Images) -> pd.DataFrame:
     return pd.DataFrame(found).astype(np.float16)
 
 
-def images_of(table: pd.DataFrame) -> dict[str, Images]:
-    """Return the images of a file as regressions see them: by features, by these and the area, and by the numbers."""
-    features = table.filter(like=FEATURE)
-    seen = {"": features, "_area": features.join(table["area"]), "area": table[["area"]], "numbers": table[[*NUMBERS]]}
-    return {name: Images(table, values.to_numpy(np.float32)) for name, values in seen.items()}
+def values_of(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
+    """Return what regressions see of a file of features; those at one scale are tried with the area of the cell, too."""
+    seen = {"area": table[["area"]], "numbers": table[[*NUMBERS]], name: table.filter(like=FEATURE)}
+    if name.endswith("_scale"):
+        seen[f"{name}_area"] = seen[name].join(table["area"])
+    return seen
 
 
 def run(
@@ -172,12 +173,12 @@ def run(
         raise UserError(f"the code is not committed ({revision()}): run this from a clean clone")
     for path in sorted(folder.glob("*.parquet")):
         table = pd.read_parquet(path)
-        for name, images in images_of(table).items():
-            kept = FOLDER / f"{name if name in ('area', 'numbers') else path.stem + name}.parquet"
+        for name, values in values_of(table, path.stem).items():
+            kept = FOLDER / f"{name}.parquet"
             if kept.is_file():
                 continue
-            say(kept.stem)
-            scores = experiments(images)
+            say(name)
+            scores = experiments(Images(table, values.to_numpy(np.float32)))
             with atomic_path(kept) as temporary:
                 scores.to_parquet(temporary, compression="zstd")
         _keep_images(table)

@@ -75,8 +75,8 @@ def auc(pairs: np.ndarray) -> np.ndarray:
 def resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return counted pairs of persons drawn with replacement."""
     patients, healthy = pairs.shape[-2:]
-    drawn = np.ix_(random.integers(patients, size=patients), random.integers(healthy, size=healthy))
-    return np.asarray(pairs[..., *drawn])
+    of_patients = pairs[..., random.integers(patients, size=patients), :]
+    return np.asarray(of_patients[..., random.integers(healthy, size=healthy)])
 
 
 def columns(name: str, value: float, values: np.ndarray) -> dict[str, float]:
