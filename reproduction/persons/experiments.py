@@ -158,7 +158,7 @@ def experiments(images: Images) -> pd.DataFrame:
 
 
 def values_of(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
-    """Return what regressions see of a file of features; those at one scale are tried with the area of the cell, too."""
+    """Return what regressions see of a file of features; those at one scale also with the area of the cell."""
     seen = {"area": table[["area"]], "numbers": table[[*NUMBERS]], name: table.filter(like=FEATURE)}
     if name.endswith("_scale"):
         seen[f"{name}_area"] = seen[name].join(table["area"])
