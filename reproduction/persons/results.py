@@ -22,7 +22,7 @@ from karyocyte.common.files import write_csv
 from reproduction.claims import RESULTS
 from reproduction.persons.experiments import ARMS, DRAWS, FOLDER, PERSON_DRAWS, PERSONS, SEEDS
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95
 SENSITIVITY = 0.95  # of the threshold that the specificity is given for
