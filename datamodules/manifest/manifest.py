@@ -110,7 +110,10 @@ def manifest_frame(rows: pd.DataFrame | Sequence[Mapping[str, str | None]]) -> p
     ``subject`` (person), ``part`` (of the data set: "fold_0", "prelim", ...), ``cell`` (metaphase of a chromosome
     or a karyogram), ``kind`` (detail of the class, such as that of an abnormality), ``group`` (staining, site, ...).
     """
-    frame = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(object)
+    table = pd.DataFrame(rows)
+    if not isinstance(rows, pd.DataFrame) and (unknown := absent_from(COLUMNS, table.columns)):
+        raise UserError(f"the images of a source have no column {unknown[0]}: there are {', '.join(COLUMNS)}")
+    frame = table.reindex(columns=COLUMNS).astype(object)
     return frame.where(frame.notna() & (frame != ""), None).reset_index(drop=True)
 
 

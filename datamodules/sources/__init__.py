@@ -19,6 +19,7 @@ from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
 from datamodules.transforms.expansion import Expansion
+from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
 from karyocyte.common.text import counted
 from karyocyte.config.schema import TrainingConfig
@@ -70,6 +71,10 @@ def find_source(data: SourceConfig) -> ListedSource:
         installed = entries("sources")
         if data.source in installed:
             installed[data.source].load()
+        elif "." in data.source:
+            raise UserError(
+                f"no function lists the images of {data.source}: write @source({type(data).__name__}) above it"
+            )
         else:
             import_module(f"{__name__}.{_MODULES.get(data.source, data.source)}")
     return _SOURCES[type(data)]
@@ -98,6 +103,8 @@ def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
 def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
     listing = find_source(data).list_images(data, context)
+    if not isinstance(listing, Manifest):
+        raise UserError(f"data.source={data.source}: its function returned {type(listing).__name__}, not a Manifest")
     notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
     listing = replace(listing, frame=merged_frame(listing.frame, context))
     if context.alike_names == "report":

@@ -281,6 +281,9 @@ def of_confusions(matrices: np.ndarray, classes: tuple[str, ...], positive_index
             if metric.of_predictions is None or (metric.classes == "two" and positive_index is None):
                 continue
             found = metric.of_predictions(confusions)
+            shape = (len(matrices), len(classes)) if metric.classes == "each" else (len(matrices),)
+            if np.shape(found) != shape:
+                raise UserError(f"metric {name}: its function returned the shape {np.shape(found)}, not {shape}")
             if metric.classes == "each":
                 for of_class, of_metric in zip(classes, found.T, strict=True):
                     values[f"{name}/{of_class}"] = of_metric
