@@ -44,8 +44,8 @@ from karyocyte.runs.run import Run
 
 
 def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
-    """Return the figures of any evaluation; curves and checkpoints are those of the logs in the folder."""
-    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves, "checkpoints": plots.checkpoints}
+    """Return the figures of any evaluation; curves are those of the logs in the folder."""
+    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:

@@ -75,32 +75,36 @@ class SelectedImages:
 def draw_heat_maps(request: ExplainRequest) -> None:
     """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
     beside: Strips = []
-    chosen: dict[str, str] = {}
-    selections = []
-    maps = list(product(request.settings.method, request.settings.layer or (None,)))
-    together = request.out if len(request.runs) * len(maps) > 1 else None
-    for run in request.runs:  # all are checked before anything is written
-        if not (chosen and together):  # the images of a figure of several runs are those of the first
-            chosen = choose(run.predictions.part("test"), request.settings)
-        selections.append(select_images(run, request, chosen))
-    for selected, title in zip(selections, _titles(request.runs), strict=True):
+    for selected in _selections(request):
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
-        for name, layer in maps:
+        for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = method_at(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(trained, name)
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
-            if together:
-                _put_beside(beside, [*title, method.name, method.layer], pairs)
+            if request.out:
+                title = [selected.run.config.name, _place(selected.run), method.name, method.layer]
+                _put_beside(beside, title, pairs)
                 continue
-            figure = request.out or stem.with_name(f"{stem.name}.png")
+            figure = stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, f"{method.name} of {trained.network} at {method.layer}", pairs)
             say(str(figure))
-    if together:
-        _draw_strips(together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
-        say(str(together))
+    if request.out:
+        _draw_strips(request.out, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
+        say(str(request.out))
+
+
+def _selections(request: ExplainRequest) -> list[SelectedImages]:
+    """Select the images of each run, before anything is written; those of a common figure are the first run's."""
+    selections = []
+    chosen: dict[str, str] = {}
+    for run in request.runs:
+        if not (chosen and request.out):
+            chosen = choose(run.predictions.part("test"), request.settings)
+        selections.append(select_images(run, request, chosen))
+    return selections
 
 
 def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
@@ -220,15 +224,6 @@ def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarra
         words = "no support for"
     shown = (image, [(heading, PLAIN), (end_of(row["image_id"], LETTERS), PLAIN)])
     return shown, (overlay(image, display_map(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
-
-
-def _titles(runs: Sequence[Run]) -> list[list[str]]:
-    """Return the name of each run's experiment; where several have it, also the folder's, of fold and seed."""
-    titles = [[run.config.name] for run in runs]
-    for title, run in zip(titles, runs, strict=True):
-        if sum(title[0] == other[0] for other in titles) > 1:
-            title.append(_place(run))
-    return titles
 
 
 def _place(run: Run) -> str:
