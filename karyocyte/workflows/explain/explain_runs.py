@@ -53,9 +53,10 @@ LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range; a constant one is black"
-ALL_CHANNELS_NOTE = "of each layer all channels in their order, each scaled to its own range; a constant one is black"
-LAYER_COLUMNS = 6  # of a figure with the layers of one image, at most
+LAYERS_NOTE = (
+    "of each layer all channels, or those that vary most, each scaled to its own range; a constant one is black"
+)
+LAYER_COLUMNS = 6  # of a figure with the layers of a single image
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
 
@@ -256,33 +257,20 @@ def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) 
 
 
 def draw_layers(request: ExplainRequest) -> None:
-    """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
-    rows: Strips = []
-    together = request.out if len(request.runs) > 1 else None
-    for run in request.runs:
-        trained = load_run(run.folder)
-        name = f"{trained.config.name} · {trained.network}"
-        strips = _layer_strips(trained, request)
-        if together:
-            headings, of_images = zip(*strips, strict=True)
-            rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
-            continue
-        path = request.out or run.folder / "layers" / "layers.png"
-        columns = min(LAYER_COLUMNS, max(len(strip) for _, strip in strips))
-        _draw_strips(path, {**run.predictions.about, "name": name}, _layers_note(request), strips, columns)
-        say(str(path), *other_revisions(run.folder))
-    if together:
-        _draw_strips(together, {"name": "outputs of layers"}, _layers_note(request), rows)
-        say(str(together))
+    """Draw the outputs of layers in one figure, with a mosaic of channels for each: a row per run and image."""
+    strips = list(chain.from_iterable(_layer_strips(run, request) for run in request.runs))
+    path = request.out or request.runs[0].folder / "layers" / "layers.png"
+    columns = max(len(strip) for _, strip in strips)
+    if len(strips) == 1:
+        columns = min(LAYER_COLUMNS, columns)
+    _draw_strips(path, {**request.runs[0].predictions.about, "name": "outputs of layers"}, LAYERS_NOTE, strips, columns)
+    say(str(path), *chain.from_iterable(other_revisions(run.folder) for run in request.runs))
 
 
-def _layers_note(request: ExplainRequest) -> str:
-    return ALL_CHANNELS_NOTE if request.settings.channels is None else LAYERS_NOTE
-
-
-def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
-    """Return of each image, with class and name, itself and the outputs of the layers."""
-    samples, maps = _layer_outputs(run, request)
+def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
+    """Return of each image, with run, class and name, itself and the outputs of the layers."""
+    trained = load_run(run.folder)
+    samples, maps = _layer_outputs(trained, request)
     strips: Strips = []
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
@@ -293,7 +281,8 @@ def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
             shape = " × ".join(map(str, of_layer.shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
-        strips.append((f"{samples.labels[number]}: {end_of(name, LETTERS)}", strip))
+        shown = f"{samples.labels[number]}: {end_of(name, LETTERS)}"
+        strips.append((" · ".join([trained.config.name, trained.network, _place(run), shown]), strip))
     return strips
 
 
