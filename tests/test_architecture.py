@@ -42,12 +42,12 @@ MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")
 FILES_PER_FOLDER = 16
 COMMANDS = {"scripts", "karyocyte/commands", "tests/karyocyte/commands"}  # one file per command, however many
 COMMAND_LINE_LINES = 80
-LOADED_LINES = 18_617  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 18_474  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 35_989,
+    "lines of the core and benchmarks": 35_567,
     "lines of packages/cytogenetics": 10_250,
-    "lines of tests of the core": 26_875,
+    "lines of tests of the core": 26_565,
     "lines of tests of packages/cytogenetics": 7_251,
 }
 COMPLEX_FUNCTIONS = (
