@@ -13,7 +13,6 @@ from omegaconf import DictConfig, open_dict
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
-from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.composition.compose import check_override_order, explain_composition
 from karyocyte.config.cluster import (
     SWEEP_VARIABLE,
@@ -66,7 +65,6 @@ class Multirun:
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
         left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
-        check_chosen_groups(list(dict.fromkeys(map(_words, left))))
         for task in left:  # what contradicts is refused before the folder is made
             self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):

@@ -12,7 +12,7 @@ Words = Annotated[
     list[str],
     Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default each run has its own.")]
+Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default in the folder of the run.")]
 Csv = Annotated[Path | None, Option(help="summary: table to write.")]
 Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 
@@ -26,7 +26,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
 
     [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.
 
-    With --out, one figure has all: heat maps of the same images side by side, by run and method, layers a row per run.
+    With --out, heat maps of the same images are side by side in one figure, by run and method.
 
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
     Keras counts them.

@@ -12,7 +12,6 @@ Overrides = Annotated[
 ]
 Weights = Annotated[bool, Option("--weights", help="Bring the pretrained weights instead, and no data.")]
 Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
-Sheet = Annotated[Path | None, Option(help="Draw an image of each kind or class into this PNG file.")]
 BeforeAfter = Annotated[
     Path | None,
     Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
@@ -27,7 +26,6 @@ Export = Annotated[
 def prepare_data(
     overrides: Overrides,
     images: Images = True,
-    sheet: Sheet = None,
     before_after: BeforeAfter = None,
     weights: Weights = False,
     export: Export = None,
@@ -52,11 +50,11 @@ def prepare_data(
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 
     if export is not None:
-        if sheet or before_after or not images:
-            raise UserError("--export writes images alone: leave out --sheet, --before-after and --no-images")
+        if before_after or not images:
+            raise UserError("--export writes images alone: leave out --before-after and --no-images")
         export_set(configs, export)
         return
-    prepare_all(configs, images, sheet, before_after)
+    prepare_all(configs, images, before_after)
 
 
 app = program(

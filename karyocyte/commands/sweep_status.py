@@ -20,7 +20,6 @@ Watch = Annotated[
 ]
 Failed = Annotated[bool, Option("--failed", help="Only what failed or was lost, with the whole error.")]
 Csv = Annotated[Path | None, Option(help="Collect the results of finished runs in this table instead.")]
-Each = Annotated[bool, Option("--runs", help="In the table, a row per run.")]
 
 
 def sweep_status(
@@ -29,7 +28,6 @@ def sweep_status(
     watch: Watch = None,
     failed: Failed = False,
     csv: Csv = None,
-    each: Each = False,
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone, or collect results.
 
@@ -53,9 +51,9 @@ def sweep_status(
         runs = find_runs(named, output_dir)
         from karyocyte.workflows.sweeps.collect import write_collected
 
-        write_collected(csv, runs, each)
-    elif each or len(named) > 1:
-        raise UserError("--runs and several sweeps or runs are for a table of results: add --csv collected.csv")
+        write_collected(csv, runs)
+    elif len(named) > 1:
+        raise UserError("several sweeps or runs are for a table of results: add --csv collected.csv")
     else:
         folder = find_sweep(next(iter(named), None), output_dir)
         from karyocyte.workflows.sweeps.status import show_status
@@ -67,6 +65,5 @@ app = program(
     sweep_status,
     "python scripts/sweep_status.py --watch 5",
     "python scripts/sweep_status.py cnmc_grid --failed",
-    "python scripts/sweep_status.py cnmc_grid --runs --csv every_run.csv",
     "python scripts/sweep_status.py outputs/resnet50_cut_block5 outputs/vgg16_features --csv table.csv",
 )

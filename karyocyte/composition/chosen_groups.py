@@ -18,49 +18,24 @@ from karyocyte.config.overrides import key_of
 GROUPS = ("model", "unfreeze", "balance", "transform", "optimizer", "scheduler", "loss")
 
 
-def check_chosen_groups(jobs: Sequence[Sequence[str]]) -> None:
+def check_chosen_groups(overrides: Sequence[str]) -> None:
     """Refuse groups typed beside ``+experiment`` where the experiment sets keys of them that no other override sets.
 
     Hydra puts the keys of an experiment on top of whatever option is chosen: ``unfreeze=head_only`` would keep the
-    experiment's stage of fine-tuning. ``jobs`` are the overrides of each job of a command line. The ``UserError`` shows
-    what to type so that the groups win whole: words for all jobs, or the command of one where no words fit all.
+    experiment's stage of fine-tuning. The ``UserError`` shows what to type so that the groups win whole.
     """
-    needed = [_remedies(job) for job in jobs]
-    every = dict.fromkeys(remedy for of_job in needed for remedy in of_job)
-    if not every:
-        return
-    first = next(number for number, of_job in enumerate(needed) if of_job)
-    words = list(dict.fromkeys(needed[first].values()))
-    chosen = " and ".join(words)
-    mixed = f"{chosen} would be mixed with keys of {_experiment(jobs[first])}"
-    same_groups = len({tuple(_chosen(job)) for job in jobs}) == 1
-    if same_groups and all(remedy in of_job for of_job in needed for remedy in every if remedy.startswith("~")):
-        remedies = f"add {shlex.join(every)} so that {chosen} wins whole"
-    else:  # what is deleted must be there
-        command = shlex.join(["python", "train.py", *jobs[first], *needed[first]])
-        remedies = f"the experiments differ in these keys, so train one at a time, such as `{command}`"
-    raise UserError(f"{mixed}: {remedies}, or give these keys the values that you want")
-
-
-def _experiment(job: Sequence[str]) -> str | None:
-    """Return the override that names the experiment."""
-    return next((word for word in job if key_of(word) == "experiment"), None)
-
-
-def _chosen(job: Sequence[str]) -> list[str]:
-    """Return the overrides that choose an option of a group."""
-    return [word for word in job if key_of(word) in GROUPS and not word.startswith("~")]
-
-
-def _remedies(job: Sequence[str]) -> dict[str, str]:
-    """Return the overrides that let the chosen groups of a job win whole, each with the word that chooses the group."""
-    experiment = _experiment(job)
-    remedies: dict[str, str] = {}
-    for word in _chosen(job) if experiment else ():
-        for key, remedy in _keys_in_the_way(str(experiment), word):
-            if not _is_typed(key, job):
-                remedies[remedy] = word
-    return remedies
+    experiment = next((word for word in overrides if key_of(word) == "experiment"), None)
+    remedies: dict[str, str] = {}  # each with the word that chooses the group
+    for word in overrides if experiment else ():
+        if key_of(word) in GROUPS and not word.startswith("~"):
+            found = _keys_in_the_way(str(experiment), word)
+            remedies |= {remedy: word for key, remedy in found if not _is_typed(key, overrides)}
+    if remedies:
+        chosen = " and ".join(dict.fromkeys(remedies.values()))
+        raise UserError(
+            f"{chosen} would be mixed with keys of {experiment}: add {shlex.join(remedies)} so that {chosen} wins "
+            "whole, or give these keys the values that you want"
+        )
 
 
 def _keys_in_the_way(experiment: str, word: str) -> Iterator[tuple[str, str]]:

@@ -87,7 +87,7 @@ def check_override_order(overrides: Sequence[str]) -> None:
         if second < first:
             right = f"{overrides[first]} {overrides[second]}"
             raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
-    check_chosen_groups([overrides])
+    check_chosen_groups(overrides)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, open_dict
 
 from karyocyte.common.compat import expand_sweep, quick_compositions
 from karyocyte.common.paths import CONF
-from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.composition.named_files import check_data_dir
 from karyocyte.config.defaults import with_recipe
@@ -65,5 +64,4 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str 
     check_words(overrides)
     with quick_compositions(), grid(list(map(quote_text, overrides)), primary) as expanded:
         jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
-        check_chosen_groups(jobs)
         return [expanded.job_config(job, needs_data) for job in jobs]

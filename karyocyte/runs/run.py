@@ -262,7 +262,7 @@ class Run:
 
         Empty where nothing was logged. An epoch that was trained twice counts once, by its later record.
         """
-        logged = self._logged("version_*/metrics.csv")
+        logged = self._logged()
         if logged.empty:
             return logged
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
@@ -284,14 +284,6 @@ class Run:
         scores = epochs[monitor]
         best = scores.idxmin() if lower_is_better else scores.idxmax()
         return dict(epochs.loc[best].dropna())
-
-    @cached_property
-    def saved_checkpoints(self) -> "pd.DataFrame":
-        """A row per checkpoint that check and adjust saved (paper 002), in the order of the training; or empty.
-
-        Columns stage, step, epoch, reason, accuracy (of the mini-batch), lr, and the monitored metric of validation.
-        """
-        return self._logged("check_and_adjust.csv")
 
     @cached_property
     def progress(self) -> Progress:
@@ -409,12 +401,12 @@ class Run:
         write_json(self.path(file), value)
         self._written(file)
 
-    def _logged(self, pattern: str) -> "pd.DataFrame":
-        """The rows of the tables of all stages and their versions, in the order of the training, with the stage."""
+    def _logged(self) -> "pd.DataFrame":
+        """The rows of the metrics of all stages and their versions, in the order of the training, with the stage."""
         import pandas as pd
 
         tables = [pd.DataFrame()]
-        for path in sorted((self.folder / RunFolder.LOGS).glob(f"*-*/{pattern}"), key=_numbers):
+        for path in sorted((self.folder / RunFolder.LOGS).glob("*-*/version_*/metrics.csv"), key=_numbers):
             stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
             whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
             if "\n" in whole_lines:  # there is a row below the header

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from datamodules.export import export_images
 from datamodules.image_datamodule import ImageDataModule
@@ -21,7 +20,7 @@ from datamodules.summary import class_counts, overview
 from datamodules.transforms.augmentation import Augmentation
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_value, write_csv
+from karyocyte.common.files import sha256_of_value
 from karyocyte.common.installed import entries
 from karyocyte.config.schema import Config, TrainingConfig, as_classifier
 from karyocyte.evaluation.sections.examples import PLAIN, Example, draw_sheet
@@ -31,19 +30,14 @@ from karyocyte.runs.arguments import new_folder
 CLASSES = 4  # an image of each of the first classes is drawn before and after
 COPIES = 5
 WIDTH = 2.2  # of an image, inches
-KINDS = 3  # images of kinds side by side
-PANEL = 6.2  # width of one of them, inches
 
 
-def prepare_all(
-    configs: Sequence[TrainingConfig], images: bool = True, sheet: Path | None = None, before_after: Path | None = None
-) -> None:
+def prepare_all(configs: Sequence[TrainingConfig], images: bool = True, before_after: Path | None = None) -> None:
     """Prepare the data of each configuration, those that ask for the same once, and draw images of the first.
 
     Args:
         configs: The configurations.
         images: See ``prepare_data``.
-        sheet: Where one image of each kind or class is drawn, a PNG file; None: nowhere.
         before_after: Folder for figures of preparation, CLAHE and augmentation, see ``draw_before_after``; or None.
     """
     if before_after is not None:
@@ -56,8 +50,6 @@ def prepare_all(
         if key in done:
             continue
         data = prepare_data(config, images)
-        if sheet is not None and not done:
-            say(f"{draw_kinds(sheet, data.scanned)} images, one of each kind or class: {sheet}")
         if before_after is not None and not done:
             used = as_classifier(config)
             say("before and after:", *map(str, draw_before_after(before_after, data.scanned, used)))
@@ -117,29 +109,9 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
     return data
 
 
-def draw_kinds(path: Path, manifest: Manifest) -> int:
-    """Draw the first image of each kind, or, where kinds are not known, of each class; return how many were drawn.
-
-    Raises:
-        UserError: The file is no PNG by its name.
-    """
-    if path.suffix.lower() != ".png":
-        raise UserError(f"--sheet {path}: a PNG file is written: end its name in .png")
-    frame = manifest.frame
-    kinds = frame["kind"].fillna(frame["label"]).fillna("(no label)")
-    drawn: list[Example] = []
-    for row in kinds.drop_duplicates().index:
-        line = f"{kinds[row]}: {frame['image_id'][row]}"
-        drawn.append((read_image(manifest.file(row)), [(line, PLAIN)]))
-    about = {"name": "kinds", "source": manifest.source, "synthetic": manifest.synthetic}
-    draw_sheet(path, about, [("", drawn)], min(len(drawn), KINDS), PANEL)
-    return len(drawn)
-
-
 def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[Path]:
     """Draw an image of each of the first classes before and after each change, as figures 1 to 3 of paper 004 do.
 
-    ``sizes.csv`` counts the images by the size that the crop leaves, see ``crop_sizes``, where there is a crop.
     ``preparation.png`` has the steps of ``prepare``, ``clahe.png`` the image without and with CLAHE (also where
     ``prepare.clahe`` is off), ``augmentation.png`` copies as ``transform`` makes them.
 
@@ -165,32 +137,11 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
             copies = {f"copy {number}": augmentation(ready, 0, row, number) for number in range(1, COPIES + 1)}
             strips["augmentation"][heading] = _captioned({"prepared": ready, **copies})
     with new_whole_folder(folder) as beside:
-        if config.prepare.crop and config.prepare.fit != "canvas":
-            sizes = crop_sizes(manifest, config)
-            write_csv(beside / "sizes.csv", sizes)
-            console.print(frame_table(sizes, "longer side of the crop, pixels"))
         for name, of_images in strips.items():
             about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
             columns = max(map(len, of_images.values()))
             draw_sheet(beside / f"{name.lower()}.png", about, list(of_images.items()), columns, WIDTH)
     return sorted(folder.iterdir())
-
-
-def crop_sizes(manifest: Manifest, config: Config) -> pd.DataFrame:
-    """Count the images of each class by the sides in pixels that the crop leaves (paper 004, sections 3.1 and 3.2)."""
-    sides = []
-    for row in manifest.frame.index:
-        steps = dict(steps_before_resize(read_image(manifest.file(row)), config.prepare))
-        sides.append(steps["cropped"].shape[:2])
-    shorter, longer = np.sort(sides).T
-    frame = pd.DataFrame({"class": manifest.frame["label"].fillna("(no label)"), "images": 1})
-    frame["side below 224"] = longer < 224  # the longer side is that of the padded square
-    frame["at most 300"] = longer <= 300
-    frame["at least 300"] = longer >= 300
-    frame["both sides at least 300"] = shorter >= 300
-    counts = frame.groupby("class").sum()
-    counts.loc["(sum)"] = counts.sum()
-    return counts.reset_index()
 
 
 def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:

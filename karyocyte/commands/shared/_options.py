@@ -40,7 +40,7 @@ Errors = Annotated[
     bool,
     typer.Option(
         "--errors",
-        help="Of experiments of the same images, also which images k of them miss, and each alone gets right or wrong.",
+        help="Of experiments of the same images, also which images k of them miss.",
     ),
 ]
 Paper = Annotated[

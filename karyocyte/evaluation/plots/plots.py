@@ -46,9 +46,9 @@ WEAKEST = 5
 LETTERS = 46  # of a line of the legend of several experiments
 BEST = "best epoch of the stage"
 INTERRUPTED = "interrupted: training not measured"
-# The order of the learning curves; up to FEW_PANELS are below one another, more in two columns.
+# The order of the learning curves.
 PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
-FEW_PANELS = 3
+STAGE_LETTERS = 60
 NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
@@ -57,11 +57,8 @@ def learning_curves(path: Path, result: EvaluationResult) -> None:
     history = Run(path.parent).history
     if not len(history):
         return
-    panels = panels_of(history)
-    columns = 1 + (len(panels) > FEW_PANELS)
-    rows = -(-len(panels) // columns)
-    with canvas(path, (4.0 + 4.0 * columns, 1.3 + 2.0 * rows), result.about) as figure:
-        draw_curves(figure, history, result.about, panels, columns)
+    with canvas(path, (8.0, 1.3 + 1.6 * len(panels_of(history))), result.about) as figure:
+        draw_curves(figure, history, result.about)
 
 
 def panels_of(history: pd.DataFrame) -> list[str]:
@@ -71,22 +68,16 @@ def panels_of(history: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
 
 
-def draw_curves(
-    figure: Figure, history: pd.DataFrame, about: dict[str, Any], panels: list[str], columns: int = 1
-) -> None:
-    """Draw learning curves on an empty figure: ``panels`` such as ``loss`` (both parts) and ``lr``, row by row.
+def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any]) -> None:
+    """Draw learning curves on an empty figure, the ``panels_of`` a history (``Run.history``) below one another.
 
-    The best epoch of each stage is marked, by ``about["monitor"]``, and each in which the training was interrupted. See
-    ``Run.history``; cells may be NaN.
+    The best epoch of each stage is marked, by ``about["monitor"]``, and each in which the training was interrupted.
     """
-    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
+    panels = panels_of(history)
     stages = _stages(history)
+    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
     best = _best_rows(history, stages, about.get("monitor", "val/loss"))
-    grid = figure.subplots(-(-len(panels) // columns), columns, sharex=True, squeeze=False)
-    axes = grid.ravel()
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    axes = axes[: len(panels)]
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, name in zip(axes, panels, strict=True):
         _curves(axis, history, stages, name)
         _mark_stages(axis, stages)
@@ -94,34 +85,20 @@ def draw_curves(
             axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
         for row in best:
             axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
-    for axis in axes[:columns]:
-        _name_stages(axis, stages, int(90 / columns))
-    # A shared axis has its numbers in the last row alone, where panels may be missing.
-    for axis in axes[-columns:]:
-        axis.tick_params(labelbottom=True)
-    for axis in grid[-1]:
-        axis.set_xlabel("epoch")
+    _name_stages(axes[0], stages)
+    axes[-1].set_xlabel("epoch")
     axes[0].set_xlim(0.5, len(history) + 0.5)
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    lines, labels = _different(axes[0])
-    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels) or 1)
+    lines, labels = axes[0].get_legend_handles_labels()
+    different = dict(zip(labels, lines, strict=True))
+    figure.legend(different.values(), different.keys(), loc="outside lower center", ncols=len(different) or 1)
 
 
-def _different(axis: Axes) -> tuple[list[Any], list[str]]:
-    """Return a line and its label for each label of an axis."""
-    lines, labels = axis.get_legend_handles_labels()
-    handles = dict(zip(labels, lines, strict=True))
-    return list(handles.values()), list(handles)
-
-
-def _name_stages(axis: Axes, stages: list[tuple[int, int, str]], letters: int) -> None:
-    """Write the name of each stage above its epochs, cut to the room it has of ``letters`` over all epochs."""
-    epochs = stages[-1][1]
+def _name_stages(axis: Axes, stages: list[tuple[int, int, str]]) -> None:
+    """Write the name of each stage above its epochs, cut to the room it has of ``STAGE_LETTERS`` over all epochs."""
     for start, end, stage in stages:
-        room = max(3, int(letters * (end - start) / epochs))
-        title = stage[:room]
-        if room > 8:
-            title = textwrap.shorten(f"stage {stage}", room, placeholder="…")
+        room = max(3, STAGE_LETTERS * (end - start) // stages[-1][1])
+        title = f"stage {stage}" if len(stage) + 6 <= room else stage[:room]
         place = ((start + end + 1) / 2, 1.02)
         axis.annotate(title, place, xycoords=("data", "axes fraction"), ha="center", va="bottom")
 
@@ -173,38 +150,6 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         if name == "loss":  # 0.5 and 2, not 5 x 10^-1
             axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
         axis.yaxis.set(major_formatter="{x:g}", minor_formatter=LogFormatter())
-
-
-def checkpoints(path: Path, result: EvaluationResult) -> None:
-    """Draw the accuracy of the checkpoints that check and adjust saved (paper 002, figure 3), one after another.
-
-    They are those of the logs in the PNG's folder; nothing is drawn without any.
-    """
-    saved = Run(path.parent).saved_checkpoints
-    if not len(saved):
-        return
-    about = result.about
-    monitor = str(about.get("monitor", "val/acc"))
-    numbers = np.arange(1, len(saved) + 1)
-    every = -(-len(saved) // 20)
-    with canvas(path, (7.0, 4.4), about) as figure:
-        axis = figure.subplots()
-        axis.plot(
-            numbers, saved["accuracy"], color=COLOURS[0], marker="o", label="training: accuracy of the mini-batch"
-        )
-        if monitor in saved and saved[monitor].notna().any():
-            name = monitor.split("/")[-1]
-            label = f"validation: {NAMES.get(name, name)}, all images"
-            axis.plot(numbers, saved[monitor], color=COLOURS[1], marker="o", label=label)
-            for best in _best_rows(saved, _stages(saved), monitor):
-                axis.axvline(best + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label="chosen")
-        axis.set_xticks(numbers[::every], saved["step"].iloc[::every].map("{:,}".format))
-        if len(axis.get_xticks()) > 8:
-            axis.tick_params(axis="x", labelrotation=45)
-        axis.set_xlabel("saved after so many steps")
-        if monitor == "val/acc":
-            axis.set_ylabel("accuracy")
-        axis.legend(*_different(axis))
 
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:

@@ -33,7 +33,7 @@ class Combiner:
     """Combines the probabilities of M members by ``weights``, not negative, sum 1, float64, shape (M,).
 
     ``method`` is how they were found, such as "average"; ``facts`` are JSON-able: ``fitness`` (weighted F1 on the
-    images of the fit), ``images``, ``seed`` and, of searches, ``settings``, ``score`` and ``evaluations``.
+    images of the fit), ``images``, ``seed``, ``settings`` and ``evaluations``.
     """
 
     method: str
@@ -42,8 +42,8 @@ class Combiner:
 
     @property
     def parameters(self) -> int:
-        """The number of fitted numbers: none of an average, one choice of the best, else all weights but one."""
-        return {"average": 0, "best": 1}.get(self.method, len(self.weights) - 1)
+        """The number of fitted numbers: none of an average, else all weights but one."""
+        return 0 if self.method == "average" else len(self.weights) - 1
 
     def combine(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the ensemble's probabilities, float64, shape (N, K), of its members', shape (M, N, K).

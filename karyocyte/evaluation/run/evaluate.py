@@ -13,7 +13,6 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_part import by_part
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.operating_points import operating_points
-from karyocyte.evaluation.breakdowns.per_kind import per_kind
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.intervals.folds import fold_mean_intervals
@@ -44,8 +43,8 @@ from karyocyte.runs.run import Run
 
 
 def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
-    """Return the figures of any evaluation; curves and checkpoints are those of the logs in the folder."""
-    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves, "checkpoints": plots.checkpoints}
+    """Return the figures of any evaluation; curves are those of the logs in the folder."""
+    drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
@@ -57,7 +56,6 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
 # Those of installed packages are between the two, since per_class reads their results.
 FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
-    "per_kind": per_kind,
     "by_subject": by_subject,
     "subgroups": subgroups,
     "operating_points": operating_points,

@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 
-from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.classification import Confusions, call, confusion, f1_weighted
 from karyocyte.evaluation.metrics.leave_one_out import batches
 
@@ -26,11 +25,6 @@ class Problem:
     labels: np.ndarray
     positive_index: int | None
     classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if not self.probabilities.size:
-            members, images, _ = self.probabilities.shape
-            raise UserError(f"weights are fitted on labelled images: there are {images} of {members} models")
 
     @property
     def members(self) -> int:

@@ -1,11 +1,10 @@
 """Heat maps of the places in an image that support a class, for any network at any of its layers.
 
-The maps are those of the library grad-cam. Ours are: a single logit serves two classes, frozen backbones take gradients
-meanwhile, the network stays unchanged, and no map is stretched: without support for the class it is zero.
+The maps are those of the library grad-cam. Ours are: a single logit serves two classes, and no map is stretched:
+without support for the class it is zero.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -40,8 +39,7 @@ def method_at(name: str, layer: str | None, model: Model, image: np.ndarray) -> 
     Raises:
         UserError: The layer is unknown (the valid ones are named), or its maps have a single value.
     """
-    with _unchanged(model.forward):
-        shapes = layer_shapes(model, image)
+    shapes = layer_shapes(model, image)
     if layer is not None:
         check_layers([layer], shapes)
     layers = [place for place, (_, *sides) in shapes.items() if max(sides) > 1]
@@ -68,7 +66,7 @@ def heat_maps(
     of class 0); evidence against the class is cut off at zero.
 
     Args:
-        model: Returns logits (B, K). It is in eval mode meanwhile; afterwards its state is as before.
+        model: Returns logits (B, K), in eval mode. Its weights take no gradients from here on.
         images: uint8 RGB, shape (H, W, 3), the network's inputs; read a few at a time.
         targets: The class of each image, an index.
         method: See ``method_at``.
@@ -77,14 +75,14 @@ def heat_maps(
         float32, shape (H, W), 0 and more in units of the score; zero everywhere without support for the class.
 
     Raises:
-        UserError: The output does not depend on the layer, or the model returns NaN.
+        UserError: The model returns NaN.
     """
+    model.forward.requires_grad_(False)
     remaining = iter(images)
     for start in range(0, len(targets), BATCH):
         of_batch = list(targets[start : start + BATCH])
         batch = np.stack(list(islice(remaining, len(of_batch))))
-        with _unchanged(model.forward):
-            maps = _compute(model, method, batch, of_batch)
+        maps = _compute(model, method, batch, of_batch)
         if not np.isfinite(maps).all():
             raise UserError(f"{method.name} at {method.layer}: the model returns NaN for an image")
         yield from maps
@@ -108,16 +106,6 @@ class _ClassScores(nn.Module):
         if logits.shape[1] == 1:
             return torch.cat([-logits, logits], dim=1)
         return logits
-
-
-class _Score(ClassifierOutputTarget):  # type: ignore[misc]  # grad-cam has no types
-    """The score of a class in an output, which has to depend on the layer: nothing before it takes gradients."""
-
-    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
-        if not scores.requires_grad:
-            raise UserError("the output of the model does not depend on this layer: name another")
-        score: torch.Tensor = super().__call__(scores)
-        return score
 
 
 class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
@@ -157,7 +145,7 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
     start_of_graph = layer.register_forward_hook(_begin_graph)  # before those of grad-cam, which see what it returns
     cam = CAMS[method.name](_ClassScores(model.forward), [layer], copied_maps)
     try:
-        maps = cam(to_batch(images), list(map(_Score, targets)))
+        maps = cam(to_batch(images), list(map(ClassifierOutputTarget, targets)))
     finally:
         cam.activations_and_grads.release()
         start_of_graph.remove()
@@ -168,20 +156,3 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
 def _begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
     """Let gradients flow back to the output of a layer and no farther; the next module may work in place."""
     return output.detach().requires_grad_().clone()
-
-
-@contextmanager
-def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Let gradients flow through a network in eval mode, also within ``no_grad``, and restore its state."""
-    modes = [(module, module.training) for module in network.modules()]
-    weights = [(weight, weight.requires_grad, weight.grad) for weight in network.parameters()]
-    try:
-        network.eval().requires_grad_(False)  # gradients of the weights themselves are not wanted
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for weight, trains, gradient in weights:
-            weight.requires_grad_(trains)
-            weight.grad = gradient

@@ -53,9 +53,10 @@ LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-LAYERS_NOTE = "of each layer the channels that vary most, each scaled to its own range; a constant one is black"
-ALL_CHANNELS_NOTE = "of each layer all channels in their order, each scaled to its own range; a constant one is black"
-LAYER_COLUMNS = 6  # of a figure with the layers of one image, at most
+LAYERS_NOTE = (
+    "of each layer all channels, or those that vary most, each scaled to its own range; a constant one is black"
+)
+LAYER_COLUMNS = 6  # of a figure with the layers of a single image
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
 
@@ -75,32 +76,36 @@ class SelectedImages:
 def draw_heat_maps(request: ExplainRequest) -> None:
     """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
     beside: Strips = []
-    chosen: dict[str, str] = {}
-    selections = []
-    maps = list(product(request.settings.method, request.settings.layer or (None,)))
-    together = request.out if len(request.runs) * len(maps) > 1 else None
-    for run in request.runs:  # all are checked before anything is written
-        if not (chosen and together):  # the images of a figure of several runs are those of the first
-            chosen = choose(run.predictions.part("test"), request.settings)
-        selections.append(select_images(run, request, chosen))
-    for selected, title in zip(selections, _titles(request.runs), strict=True):
+    for selected in _selections(request):
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
-        for name, layer in maps:
+        for name, layer in product(request.settings.method, request.settings.layer or (None,)):
             method = method_at(name, layer, model, selected.images[selected.rows[0]])
             _warn_of_averaging(trained, name)
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
-            if together:
-                _put_beside(beside, [*title, method.name, method.layer], pairs)
+            if request.out:
+                title = [selected.run.config.name, _place(selected.run), method.name, method.layer]
+                _put_beside(beside, title, pairs)
                 continue
-            figure = request.out or stem.with_name(f"{stem.name}.png")
+            figure = stem.with_name(f"{stem.name}.png")
             _draw_figure(figure, selected, f"{method.name} of {trained.network} at {method.layer}", pairs)
             say(str(figure))
-    if together:
-        _draw_strips(together, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
-        say(str(together))
+    if request.out:
+        _draw_strips(request.out, {**selected.test.about, "name": "heat maps"}, COLOURS, beside)
+        say(str(request.out))
+
+
+def _selections(request: ExplainRequest) -> list[SelectedImages]:
+    """Select the images of each run, before anything is written; those of a common figure are the first run's."""
+    selections = []
+    chosen: dict[str, str] = {}
+    for run in request.runs:
+        if not (chosen and request.out):
+            chosen = choose(run.predictions.part("test"), request.settings)
+        selections.append(select_images(run, request, chosen))
+    return selections
 
 
 def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) -> SelectedImages:
@@ -222,15 +227,6 @@ def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarra
     return shown, (overlay(image, display_map(heat)), [(predicted, colour), (f"{words} {row['target']}", PLAIN)])
 
 
-def _titles(runs: Sequence[Run]) -> list[list[str]]:
-    """Return the name of each run's experiment; where several have it, also the folder's, of fold and seed."""
-    titles = [[run.config.name] for run in runs]
-    for title, run in zip(titles, runs, strict=True):
-        if sum(title[0] == other[0] for other in titles) > 1:
-            title.append(_place(run))
-    return titles
-
-
 def _place(run: Run) -> str:
     return "/".join(run.folder.resolve().parts[-2:])
 
@@ -261,33 +257,20 @@ def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) 
 
 
 def draw_layers(request: ExplainRequest) -> None:
-    """Draw the outputs of layers, with a mosaic of channels for each: a row per image, or per run in one figure."""
-    rows: Strips = []
-    together = request.out if len(request.runs) > 1 else None
-    for run in request.runs:
-        trained = load_run(run.folder)
-        name = f"{trained.config.name} · {trained.network}"
-        strips = _layer_strips(trained, request)
-        if together:
-            headings, of_images = zip(*strips, strict=True)
-            rows.append((" · ".join([name, _place(run), *headings]), list(chain.from_iterable(of_images))))
-            continue
-        path = request.out or run.folder / "layers" / "layers.png"
-        columns = min(LAYER_COLUMNS, max(len(strip) for _, strip in strips))
-        _draw_strips(path, {**run.predictions.about, "name": name}, _layers_note(request), strips, columns)
-        say(str(path), *other_revisions(run.folder))
-    if together:
-        _draw_strips(together, {"name": "outputs of layers"}, _layers_note(request), rows)
-        say(str(together))
+    """Draw the outputs of layers in one figure, with a mosaic of channels for each: a row per run and image."""
+    strips = list(chain.from_iterable(_layer_strips(run, request) for run in request.runs))
+    path = request.out or request.runs[0].folder / "layers" / "layers.png"
+    columns = max(len(strip) for _, strip in strips)
+    if len(strips) == 1:
+        columns = min(LAYER_COLUMNS, columns)
+    _draw_strips(path, {**request.runs[0].predictions.about, "name": "outputs of layers"}, LAYERS_NOTE, strips, columns)
+    say(str(path), *chain.from_iterable(other_revisions(run.folder) for run in request.runs))
 
 
-def _layers_note(request: ExplainRequest) -> str:
-    return ALL_CHANNELS_NOTE if request.settings.channels is None else LAYERS_NOTE
-
-
-def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
-    """Return of each image, with class and name, itself and the outputs of the layers."""
-    samples, maps = _layer_outputs(run, request)
+def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
+    """Return of each image, with run, class and name, itself and the outputs of the layers."""
+    trained = load_run(run.folder)
+    samples, maps = _layer_outputs(trained, request)
     strips: Strips = []
     for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
         strip: list[Example] = [(image, [("input", PLAIN)])]
@@ -298,7 +281,8 @@ def _layer_strips(run: TrainedRun, request: ExplainRequest) -> Strips:
             shape = " × ".join(map(str, of_layer.shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
-        strips.append((f"{samples.labels[number]}: {end_of(name, LETTERS)}", strip))
+        shown = f"{samples.labels[number]}: {end_of(name, LETTERS)}"
+        strips.append((" · ".join([trained.config.name, trained.network, _place(run), shown]), strip))
     return strips
 
 

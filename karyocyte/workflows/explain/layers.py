@@ -1,6 +1,6 @@
 """The outputs of a network's layers as maps over the image, for any network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from math import isqrt, log
@@ -15,9 +15,6 @@ from lightning_modules.build.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 STAGES = 4  # shown stages of a network without pools
-# Places of a disc, as shares of height and width, and how well the maps must follow it.
-_DISCS = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
-LEAST_CORRELATION = 0.8
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Hardswish)
 Shape = tuple[int, int, int]  # channels, height and width of maps
@@ -46,52 +43,11 @@ class Model(NamedTuple):
 def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape]:
     """Return the shape (C, H, W) of the maps of every module that has some, for images as large as one (H, W, 3).
 
-    The modules are in the order in which they end. An output counts as maps only if its rows and columns are those of
-    the image: where a disc moves in the image, what it changes in the maps moves with it. The attention between tokens
-    and the windows of a window transformer do not pass.
+    The modules are in the order in which they end. The windows of a window transformer, which are more than one for an
+    image, are no maps of it.
     """
-    shapes: dict[str, Shape] = {}
-
-    def compare(name: str, maps: torch.Tensor) -> None:
-        """Keep the shape of maps that follow the disc."""
-        if len(maps) == 1 + len(_DISCS) and _follows_discs(maps):
-            shapes[name] = (maps.shape[1], maps.shape[2], maps.shape[3])
-
-    _watch(model, model.modules, disc_images(image.shape[:2]), compare)
-    return shapes
-
-
-def disc_images(size: tuple[int, ...]) -> np.ndarray:
-    """Return black images of a size (height, width), the first empty, the others with a white disc at `_DISCS`.
-
-    Returns:
-        uint8, shape (1 + discs, H, W, 3).
-    """
-    height, width = size
-    images = np.zeros((1 + len(_DISCS), height, width, 3), np.uint8)
-    rows, columns = np.mgrid[:height, :width]
-    for image, (row, column) in zip(images[1:], _DISCS, strict=True):
-        image[(rows - row * height) ** 2 + (columns - column * width) ** 2 < (min(size) / 8) ** 2] = 255
-    return images
-
-
-def _follows_discs(maps: torch.Tensor) -> bool:
-    """Tell whether what a disc changes in maps (1 + discs, C, H, W) has its middle where the disc is, on both axes."""
-    changed = (maps[1:] - maps[:1]).abs().sum(1).double()
-    for axis, size in ((0, maps.shape[2]), (1, maps.shape[3])):
-        if size == 1:  # a single row or column says nothing
-            continue
-        along = changed.sum(2 - axis)
-        changes = (along.sum(1) > 0).numpy()
-        places = np.asarray(_DISCS)[changes, axis]
-        middles = ((along * torch.arange(size)).sum(1) / along.sum(1)).numpy()[changes]
-        if len(places) < 3:  # a layer may see a part of the image alone
-            follows = len(places) > 0 and np.abs(middles / size - places).max() < 0.2
-        else:
-            follows = np.ptp(middles) > 0 and np.corrcoef(places, middles)[0, 1] > LEAST_CORRELATION
-        if not follows:
-            return False
-    return True
+    outputs = _outputs(model, model.modules, image[None])
+    return {name: (maps.shape[1], maps.shape[2], maps.shape[3]) for name, maps in outputs.items() if len(maps) == 1}
 
 
 def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -117,30 +73,18 @@ def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray)
     """Run the model; return the maps of the modules that have some, in the order in which they end."""
     outputs: dict[str, torch.Tensor] = {}
 
-    def keep(name: str, maps: torch.Tensor) -> None:
-        """Keep a copy, since the next module may work in place."""
-        outputs.pop(name, None)  # a module that runs twice is listed at its last end
-        outputs[name] = maps.clone()
-
-    _watch(model, modules, images, keep)
-    return outputs
-
-
-def _watch(
-    model: Model, modules: Mapping[str, nn.Module], images: np.ndarray, note: Callable[[str, torch.Tensor], None]
-) -> None:
-    """Run the model on images, uint8 (N, H, W, 3), and call ``note`` with the maps of each module when it ends."""
-
-    def end(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
-        """Pass on the maps of a module that ends, if it has some."""
+    def keep(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Keep a copy of the maps of a module that ends, since the next module may work in place."""
         maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
         if maps is not None:
-            note(name, maps.float().cpu())
+            outputs.pop(name, None)  # a module that runs twice is listed at its last end
+            outputs[name] = maps.float().cpu().clone()
 
     with ExitStack() as stack, torch.no_grad():
         for name, module in modules.items():
-            stack.enter_context(module.register_forward_hook(partial(end, name)))
+            stack.enter_context(module.register_forward_hook(partial(keep, name)))
         model.forward(to_batch(images))
+    return outputs
 
 
 def check_layers(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:

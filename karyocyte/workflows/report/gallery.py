@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pages.thumbnails import heat_words, read_pictures
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
@@ -152,28 +150,21 @@ def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
 
 
 def _describe(chapter: Chapter) -> pd.DataFrame:
-    table = pd.concat([_describe_run(run, chapter) for run in chapter.group.runs])
+    table = pd.concat([_describe_run(run) for run in chapter.group.runs])
     # Of equal ones all: at least the share that is said.
     table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
     return table
 
 
-def _describe_run(run: Predictions, chapter: Chapter) -> pd.DataFrame:
+def _describe_run(run: Predictions) -> pd.DataFrame:
     test = run.part("test")
     probabilities = test.probabilities
     predicted = call(probabilities, test.positive_index)
-    threshold = choose_threshold(score(run.part("validation")), chapter.settings).value
     table = test.frame[["image_id", "subject", "kind", "group", "uncertainty"]].copy()
     table["truth"] = test.labels
     table["predicted"] = predicted
     table["probability"] = probabilities[np.arange(len(table)), predicted]
     table["right"] = predicted == test.labels
-    table[["at_threshold", "votes", "voted"]] = np.nan
-    if threshold is not None:
-        table["at_threshold"] = call(probabilities, test.positive_index, threshold)
-    if run.sampled:
-        table["votes"] = test.frame["sampled_votes"]
-        table["voted"] = pd.Index(run.classes).get_indexer(test.frame["sampled_label"])
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     values = np.take_along_axis(probabilities, order, axis=1).round(4)
     table["top"] = list(map(list, map(zip, order.tolist(), values.tolist())))
@@ -210,10 +201,6 @@ def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) 
             item["maps"][number] = maps.places[image_id]
             if image_id in maps.words:
                 item["heat"][number] = maps.words[image_id]
-    if not pd.isna(row["at_threshold"]):
-        item["atThreshold"] = int(row["at_threshold"])
-    if not pd.isna(row["votes"]):
-        item |= {"votes": round(float(row["votes"]), 4), "voted": int(row["voted"])}
     return item
 
 

@@ -64,7 +64,6 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         sections=sections,
         chapters=of_chapters,
         gallery=images,
-        subjects=images.subjects,
         # Letters, digits, + / and = alone: nothing in it can end the element.
         pictures=Markup(b"\n".join(map(base64.b64encode, images.pictures)).decode()),
         script=template_file(PACKAGE, "gallery.js"),

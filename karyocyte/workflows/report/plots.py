@@ -17,13 +17,13 @@ from karyocyte.evaluation.plots.plots import STYLE
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.selective import RiskCoverage, rankings
+from karyocyte.evaluation.tables.tables import CLASSES
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import number
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix, Metrics, ReliabilityBin
 from karyocyte.workflows.report.sources import Chapter
 
 WIDTH = 5.0  # inches
-MIXED = 3  # so many mix-ups are named where a matrix is too large to be read out
 LETTERS = 18  # of a class beside a matrix
 
 
@@ -46,7 +46,7 @@ def curve_figures(chapter: Chapter) -> list[Figure]:
         if not len(history):
             continue
         panels = figures.panels_of(history)
-        draw = partial(figures.draw_curves, history=history, about=run.predictions.about, panels=panels)
+        draw = partial(figures.draw_curves, history=history, about=run.predictions.about)
         drawn.append(
             Figure(
                 f"Learning curves{chapter.fold_of(run, ', ')}",
@@ -72,7 +72,7 @@ def confusion_figures(result: EvaluationResult) -> list[Figure]:
                 f"Confusion matrix, {title}",
                 "Each line is a true class: how many of its images are predicted as what, and their share. Right "
                 "predictions are on the diagonal from top left to bottom right.",
-                _read_out(counts, result.classes),
+                f"{len(result.classes)} true classes by predicted classes; their figures are in “{CLASSES}”",
                 as_picture(partial(_draw_matrix, counts=counts, classes=result.classes), (side, side)),
                 wide=len(result.classes) > 8,
             )
@@ -164,21 +164,3 @@ def _draw_risk(canvas: Canvas, areas: Mapping[str, Metrics], of_test: Mapping[st
     axis.set(xlabel="coverage: decided without a person, the surest first")
     axis.set(ylabel="risk: share of wrong predictions among them")
     canvas.legend(loc="outside lower center", ncols=1)
-
-
-def _read_out(counts: Matrix, classes: list[str]) -> str:
-    """Say what a confusion matrix shows: all of it, or the most frequent mix-ups of many classes."""
-    if len(classes) == 2:
-        lines = []
-        for name, (first, second) in zip(classes, counts, strict=True):
-            predicted = f"{first:,} are predicted {classes[0]} and {second:,} are predicted {classes[1]}"
-            lines.append(f"of {first + second:,} {name}, {predicted}")
-        return "; ".join(lines)
-    wrong = np.array(counts)
-    np.fill_diagonal(wrong, 0)
-    mixed = []
-    for place in np.argsort(-wrong, axis=None, kind="stable")[:MIXED].tolist():
-        row, column = divmod(place, len(classes))
-        if wrong[row, column]:
-            mixed.append(f"{classes[row]} for {classes[column]} ({wrong[row, column]:,})")
-    return f"{len(classes)} classes; most often taken: {', '.join(mixed) or 'none for another'}"

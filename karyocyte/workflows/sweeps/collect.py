@@ -26,30 +26,23 @@ FACTS = ("name", "protocol", "source", "config")
 PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
 
 
-def write_collected(csv: Path, runs: Sequence[Run], each: bool = False) -> None:
+def write_collected(csv: Path, runs: Sequence[Run]) -> None:
     """Print and write the table of ``collect_rows``."""
     with console.status("evaluating the runs"):
-        rows = collect_rows(runs, each)
+        rows = collect_rows(runs)
     console.print(collected_table(rows))
     write_csv(csv, rows, "%.6f")
     say(f"written to {csv}")
 
 
-def collect_rows(runs: Sequence[Run], each: bool = False) -> pd.DataFrame:
+def collect_rows(runs: Sequence[Run]) -> pd.DataFrame:
     """Return a row per experiment, protocol and configuration: means over folds and seeds with 95 % intervals, costs.
 
     ``images_seen`` and ``wall_seconds`` are of the training of all its runs together; ``total_hours`` their whole wall
     time, ``gpu_hours`` that times the GPUs, ``cpu_hours`` the processor time. What is not known of every run is empty.
-    With ``each`` every run has a row.
     """
     groups = run_groups(runs)
-    rows = []
-    for label, group in zip(_labels(groups), groups, strict=True):
-        if not each:
-            rows.append(_row(label, group))
-            continue
-        rows.extend(_row(f"{label}, {run.folder.parent.name}, {run.folder.name}", [run]) for run in group)
-    return pd.DataFrame(rows).convert_dtypes()
+    return pd.DataFrame(list(map(_row, _labels(groups), groups))).convert_dtypes()
 
 
 def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:

@@ -92,14 +92,6 @@ def test_mixed_revisions_configurations_and_data_are_named(write_run, collected)
     assert "net, content of data other, unfreeze.lr 0.2" in set(collected()[0]["label"])
 
 
-def test_a_row_per_run(write_run, collected):
-    for seed in range(2):
-        write_run(0, seed)
-    table, _ = collected("--runs", write_run().parents[1])
-    assert table["label"].tolist() == [f"net, subject-fold0-c0ffee00, seed={seed}" for seed in range(2)]
-    assert table["runs"].tolist() == [1, 1]
-
-
 def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path, write_run, collected):
     words = [["+experiment=net", f"split.fold={fold}", f"seed={seed}"] for seed in range(2) for fold in range(2)]
     folder, jobs = write_jobs(tmp_path, words, "pair_grid")

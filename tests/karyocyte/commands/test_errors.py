@@ -70,7 +70,7 @@ ERRORS = [
     ("review cells --export-labels new.csv --decisions other.jsonl", "no cell of"),
     ("review cells --reader reader1 --blind --decisions other.jsonl", "reader1 has reviewed without --blind"),
     ("sweep_status --output-dir . cnmc_gird", "nor a sweep; the sweeps below"),
-    ("sweep_status cnmc_grid --runs", "add --csv collected.csv"),
+    ("sweep_status cnmc_grid other", "add --csv collected.csv"),
     ("sweep_status --output-dir nowhere", "no sweep below nowhere/sweeps"),
     ("prepare_data data=mnst data_dir=none", "there is no data=mnst: did you mean `data=mnist`?"),
     ("prepare_data data=mnist data_dir=none data.downlod=true", "unknown key data.downlod"),

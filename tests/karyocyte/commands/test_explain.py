@@ -58,8 +58,6 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         assert (table["target"] == table["called"]).all()
         assert table["inside"].isna().equals(table["empty"])
         assert table["inside"].dropna().between(0, 1).all()
-        probabilities = test.filter(like="prob_").max(axis=1)
-        assert table["probability"].to_numpy() == pytest.approx(probabilities[table.index].to_numpy(), abs=1e-6)
         assert Image.open(path.with_suffix(".png")).size[0] > 500
     assert sorted(path.name for path in (runs[1] / "heatmaps").iterdir()) == [
         f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")
@@ -87,9 +85,7 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
     write_ensemble(tmp_path / "ensemble", members)
     shutil.copy(runs[1] / "predictions.parquet", tmp_path / "ensemble")
     call("heatmaps", tmp_path / "ensemble", "method=hirescam,gradcam++", "samples=3")
-    tables = tables_of(runs, "hirescam-*.csv")
-    assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
-    assert len(tables[0]) == 3
+    assert [len(table) for table in tables_of(runs, "hirescam-*.csv")] == [3, 3]
     assert len(list((runs[0] / "heatmaps").iterdir())) == 6
 
 
@@ -109,12 +105,9 @@ def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
 
 def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
     call("layers", *runs)
-    pictures = [Image.open(run / "layers" / "layers.png") for run in runs]
-    # conv1, pool1, pool2, last pool; of the ResNet the two stages that the cut left
-    assert pictures[0].size[0] > 1.2 * pictures[1].size[0]
     out = tmp_path / "out" / "layers.png"
     call("layers", runs[0], "layer=conv2,pool3", "channels=5", "samples=1", "--out", out)
-    assert np.asarray(Image.open(out)).shape[0] < pictures[0].size[1]
+    assert Image.open(out).size[1] < Image.open(runs[0] / "layers" / "layers.png").size[1]
 
 
 def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
@@ -127,28 +120,14 @@ def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
     maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]
     for strip in maps.values():  # the image, and its map by each run
-        assert [lines[0][0] for _, lines in strip[1:]] == ["pooled", "flat"]
-    assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled", "flat"]
-    assert [len(strip) for strip in layers.values()] == [2 * (1 + 4), 2 * (1 + 2)]
+        shown = [[lines[0][0], *(line for line, _ in lines[2:4])] for _, lines in strip[1:]]
+        assert shown == [["pooled", "gradcam", "act4"], ["flat", "gradcam", "layer1"]]
+    assert [heading.split(" · ")[0].split("\n")[-1] for heading in layers] == ["pooled"] * 2 + ["flat"] * 2
+    # conv1, pool1, pool2, last pool; of the ResNet the two stages that the cut left
+    assert [len(strip) for strip in layers.values()] == [1 + 4] * 2 + [1 + 2] * 2
     tables = tables_of(runs)
     assert tables[0]["image_id"].tolist() == tables[1]["image_id"].tolist()
     assert {heading.split(" · ")[-1] for heading in maps} == set(tables[0]["image_id"])
-
-
-def test_several_methods_and_layers_of_one_run_are_in_one_figure(runs, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        "karyocyte.workflows.explain.explain_runs.draw_sheet",
-        lambda path, _, strips, *size: drawn.append((path, strips)),
-    )
-    words = ("method=gradcam,hirescam", "layer=conv2,conv3", "samples=2")
-    call("heatmaps", runs[0], *words, "--out", tmp_path / "maps.png")
-    ((path, strips),) = drawn
-    assert path == tmp_path / "maps.png"
-    shown = [[line for line, _ in lines[:3]] for _, lines in strips[0][1][1:]]
-    assert shown == [["pooled", method, layer] for method in ("gradcam", "hirescam") for layer in ("conv2", "conv3")]
-    call("heatmaps", runs[0], *words)
-    assert len({path for path, _ in drawn}) == 1 + 4
 
 
 def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):

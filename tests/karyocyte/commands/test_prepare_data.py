@@ -80,13 +80,11 @@ def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
     assert not (tmp_path / "cache" / "prepared").exists()
 
 
-def test_images_are_counted_without_a_possible_split_and_one_of_each_class_is_on_a_sheet(call, tmp_path):
-    digits, sheet = f"data_dir={write_mnist(tmp_path / 'digits')}", tmp_path / "sheet.png"
-    output = call("data=mnist", digits, "protocol=subject", "split.test=fold", "--no-images", "--sheet", sheet)
+def test_images_are_counted_without_a_possible_split(call, tmp_path):
+    digits = f"data_dir={write_mnist(tmp_path / 'digits')}"
+    output = call("data=mnist", digits, "protocol=subject", "split.test=fold", "--no-images")
     assert "no split: protocol=subject needs subjects" in " ".join(output.split())
-    assert f"10 images, one of each kind or class: {sheet}" in " ".join(output.split())
     assert ["(sum)", "60"] in cells(output)
-    assert sheet.is_file()
 
 
 def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
@@ -94,7 +92,7 @@ def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
     folder = tmp_path / "figures"
     overrides = ["data=cnmc", f"data_dir={root}", "transform=paper", "--before-after", str(folder)]
     output = "".join(call(*overrides).split())
-    made = {"preparation.png", "clahe.png", "augmentation.png", "sizes.csv"}
+    made = {"preparation.png", "clahe.png", "augmentation.png"}
     assert {path.name for path in folder.iterdir()} == made
     assert "augmentation.png" in output
     assert "exists already" in call(*overrides, code=1)

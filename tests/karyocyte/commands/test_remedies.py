@@ -205,7 +205,7 @@ def test_a_path_without_its_quotes_is_put_together(home, monkeypatch, typed):
 
 
 @pytest.mark.parametrize(
-    "typed", ["collect run0 --runs", "compare run0 --csv 'new file.csv'", "error_analysis run0 run1 --output new"]
+    "typed", ["collect run0", "compare run0 --csv 'new file.csv'", "error_analysis run0 run1 --output new"]
 )
 def test_an_old_name_answers_with_the_command_that_it_is_now(home, monkeypatch, capsys, typed):
     monkeypatch.chdir(home)

@@ -17,10 +17,10 @@ from karyocyte.config.defaults import composition
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
-def remedy_of(*jobs: list[str]) -> list[str]:
-    """Return the words that the refusal of these jobs says to add to all; nothing where they are accepted."""
+def remedy_of(words: list[str]) -> list[str]:
+    """Return the words that the refusal of others says to add; nothing where they are accepted."""
     try:
-        check_chosen_groups(jobs)
+        check_chosen_groups(words)
     except UserError as error:
         return shlex.split(str(error).partition(": add ")[2].partition(" so that ")[0])
     return []
@@ -47,21 +47,6 @@ def test_with_every_experiment_an_option_of_every_group_wins_whole_once_the_reme
             refused += len(remedies) > 0
             assert_it_wins_whole([*words, *remedies])
     assert refused > 0 or group in ("optimizer", "balance", "scheduler", "loss")
-
-
-def test_of_several_experiments_the_remedy_fits_all_or_is_the_command_of_one():
-    experiments = ("scratch_cnn_d128", "resnet50_cut_block5", "vgg16_cut_block5")
-    jobs = [[f"+experiment={name}", "model=resnet18", "optimizer=sgd"] for name in experiments]
-    assert remedy_of(*jobs) == ["model.cut=null"]
-    for job in jobs:
-        assert_it_wins_whole([*job, "model.cut=null"])
-    other_stages = [[f"+experiment={name}", "unfreeze=head_only", "seed=3"] for name in experiments]
-    with pytest.raises(UserError, match="one at a time") as refusal:
-        check_chosen_groups(other_stages)
-    python, script, *words = shlex.split(str(refusal.value).split("`")[1])
-    assert (python, script, words[:3]) == ("python", "train.py", other_stages[0])
-    assert_it_wins_whole(words)
-    check_chosen_groups([words])
 
 
 @pytest.mark.parametrize("grid", ["smoke_grid", "cnmc_grid"])

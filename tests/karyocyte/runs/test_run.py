@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_text
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.schema import Config
 from karyocyte.runs.files import RunFile
@@ -100,17 +99,6 @@ def test_optional_files_are_empty_when_missing_and_damaged_ones_are_named(run):
     (run.folder / "metrics.json").write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json"):
         _ = Run(run.folder).metrics
-
-
-def test_saved_checkpoints_of_all_stages_are_in_the_order_of_the_training(tmp_path):
-    run = Run(tmp_path)
-    assert run.saved_checkpoints.empty
-    for stage, step in (("10-all", 900), ("2-head", 200)):
-        table = f"step,accuracy,val/acc\n1,0.1,0.2\n{step},0.6,0.5\n"
-        write_text(tmp_path / "logs" / stage / "check_and_adjust.csv", table)
-    saved = Run(tmp_path).saved_checkpoints
-    assert saved["stage"].tolist() == ["head", "head", "all", "all"]
-    assert saved["step"].tolist() == [1, 200, 1, 900]
 
 
 DAMAGED = {

@@ -37,8 +37,6 @@ def result_about(folder, history, **about):
     for number, (stage, rows) in enumerate(history.groupby("stage", sort=False), 1):
         logs = folder / "logs" / f"{number}-{stage}"
         write_csv(logs / "version_0" / "metrics.csv", rows.drop(columns="stage"))
-        if "step" in rows:
-            write_csv(logs / "check_and_adjust.csv", rows.drop(columns="stage"))
     return SimpleNamespace(about={**ABOUT, **about})
 
 
@@ -67,7 +65,7 @@ def many_classes(count):
 
 def test_learning_curves(tmp_path, saved_figures):
     plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY, synthetic=True))
-    check_picture(tmp_path / "curves.png", 8.0, 1.3 + 2.0 * 3)
+    check_picture(tmp_path / "curves.png", 8.0, 1.3 + 1.6 * 3)
     axes = saved_figures[0].axes
     assert [axis.get_ylabel() for axis in axes] == ["loss", "AUC", "learning rate"]
     assert axes[-1].get_yscale() == "log"
@@ -82,19 +80,6 @@ def test_learning_curves(tmp_path, saved_figures):
 def test_the_best_epoch_of_each_stage_is_marked(tmp_path, saved_figures, monitor, rows):
     plots.learning_curves(tmp_path / "curves.png", result_about(tmp_path, HISTORY, **monitor))
     assert [line.get_xdata()[0] for line in saved_figures[0].axes[0].lines if line.get_label() == plots.BEST] == rows
-
-
-def test_saved_checkpoints_are_drawn_with_both_accuracies_and_the_chosen_one(tmp_path, saved_figures):
-    saved = pd.DataFrame({"stage": "all", "epoch": 0, "step": [1, 201, 401], "accuracy": [0.1, 0.5, 0.9]})
-    saved["val/acc"] = [0.1, 0.6, 0.55]
-    plots.checkpoints(tmp_path / "checkpoints.png", result_about(tmp_path, saved, monitor="val/acc"))
-    check_picture(tmp_path / "checkpoints.png", 7.0, 4.4)
-    axis = saved_figures[0].axes[0]
-    training, validation, chosen = axis.lines
-    assert training.get_ydata().tolist() == [0.1, 0.5, 0.9]
-    assert validation.get_ydata().tolist() == [0.1, 0.6, 0.55]
-    assert chosen.get_xdata()[0] == 2
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "201", "401"]
 
 
 @pytest.mark.parametrize(("classes", "panels"), [(("hem", "all"), 2), (FIVE, 1)])

@@ -138,7 +138,7 @@ def test_a_picture_is_enlarged_with_its_facts(page, path):
     viewer = page.locator("#viewer")
     assert viewer.is_visible()
     assert page.inner_text("#viewer-title") == f"{shown[2]}, 3 of 40"
-    for fact in ("true class", "predicted", "probability", "uncertainty", "votes", "subject"):
+    for fact in ("true class", "predicted", "probability", "uncertainty", "subject"):
         assert viewer.locator("dt", has_text=re.compile(f"^{fact}$")).count() == 1
     page.click("[data-step='1']")
     assert page.inner_text("#viewer-title").startswith(shown[3])

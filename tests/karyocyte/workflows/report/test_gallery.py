@@ -54,7 +54,6 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
         assert prediction["probability"] == pytest.approx(test.probabilities[row, predicted], abs=1e-4)
         assert shown.pictures[prediction["picture"]] == pictures[test.frame["image_id"][row]]
         assert len(prediction["top"]) == min(3, len(classes))
-        assert ("atThreshold" in prediction) is (len(classes) == 2)
     assert shown.data["classes"] == list(classes)
     assert shown.data["positive"] == (1 if len(classes) == 2 else None)
 

@@ -246,14 +246,6 @@ def test_experiments_are_beside_each_other(sweep):
     assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
 
 
-def test_notes_of_another_data_set_are_shown(tmp_path):
-    external = {"notes": ["1 subject has a known name"]}
-    write_run(tmp_path, make_run(about={"on": "all_idb2", "leaks": NO_LEAKS, "external": external}), pictures=False)
-    text = prose(written([tmp_path], tmp_path / "page.html"))
-    assert "Tested on another data set: all_idb2" in text
-    assert "1 subject has a known name" in text
-
-
 def test_an_ensemble_shows_its_members(tmp_path):
     about = {"ensemble": 2, "leaks": NO_LEAKS, "fitted": {"images": 30}}
     write_run(tmp_path, with_passes(make_run(images=30, subjects=10, about=about), passes=2))

@@ -1,9 +1,7 @@
-"""The drawings of a page: SVG within it, the same at every making, and read out in words."""
+"""The drawings of a page: SVG within it, the same at every making."""
 
 import base64
 import xml.etree.ElementTree as ET
-
-import numpy as np
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
@@ -26,23 +24,6 @@ def test_a_drawing_is_an_svg_and_the_same_twice():
     # A viewer's font must not be needed, nor the day of the making told.
     assert not list(root.iter("{http://www.w3.org/2000/svg}text"))
     assert not list(root.iter("{http://purl.org/dc/elements/1.1/}date"))
-
-
-def test_a_confusion_matrix_is_read_out():
-    result = evaluate_runs([make_run(images=20, classes=("a$b", "c$\\foo$"))], SETTINGS)  # no formulas
-    half, chosen = figures.confusion_figures(result)
-    lines = []
-    for name, row in zip(result.classes, result.test.confusion, strict=True):
-        lines.append(f"of {sum(row)} {name}, {row[0]} are predicted a$b and {row[1]} are predicted c$\\foo$")
-    assert half.alt == "; ".join(lines)
-    assert "chosen on validation" in chosen.caption
-    assert not half.wide
-
-
-def test_of_many_classes_the_three_most_frequent_mix_ups_are_read_out():
-    counts = np.diag([9, 9, 9, 9])
-    counts[0, 1], counts[1, 2], counts[2, 3], counts[3, 0] = 1, 4, 2, 3
-    assert figures._read_out(counts.tolist(), list("abcd")).endswith(": b for c (4), d for a (3), c for d (2)")
 
 
 def test_learning_curves_are_drawn_where_the_run_has_some(tmp_path):

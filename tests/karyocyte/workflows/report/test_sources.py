@@ -75,6 +75,8 @@ def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
         ({"leaks": {**NO_LEAKS, "near_pairs": 0}}, "near-duplicates were looked for, and none was found"),
         ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
         ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+        ({"on": "all_idb2", "leaks": NO_LEAKS}, "Tested on another data set: all_idb2"),
+        ({"on": "x", "leaks": NO_LEAKS, "external": {"notes": ["1 subject is known"]}}, "1 subject is known"),
     ],
 )
 def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
