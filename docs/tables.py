@@ -244,15 +244,8 @@ def candidates(results: Path, csv: str) -> pd.DataFrame:
     return means.sort_values("validation_auc", ascending=False).reset_index()
 
 
-def by_persons(results: Path, csv: str) -> pd.DataFrame:
-    """Average the AUC per image and per person over the draws of so many training persons."""
-    groups = read_tables(results, csv).groupby("persons")
-    columns = {"draws": ("draw", "size"), "value": ("auc", "mean"), "low": ("auc", "min"), "high": ("auc", "max")}
-    return groups.agg(**columns, by_person=("person_auc", "mean")).reset_index()
-
-
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, comparisons, candidates, by_persons)
+    reader.__name__: reader for reader in (read_tables, measurements, comparisons, candidates)
 }
 
 

@@ -20,8 +20,6 @@ NAMES = {  # of the files of features in words, in the order of the figure
     "lite2": "EfficientNet-Lite2",
     "resnet18_cut": "ResNet-18 cut",
     "resnet50_cut": "ResNet-50 cut",
-    "resnet50_cut_scale": "ResNet-50 cut, one scale",
-    "resnet50_pruned": "ResNet-50 pruned",
 }
 CURVES = ("area", "lite0_scale", "resnet50_cut")
 

@@ -33,10 +33,8 @@ NETWORKS = {
     "lite0": LITE0,
     "mobilenetv2_scale": ("+experiment=mobilenetv2_features", *ONE_SCALE),
     "lite0_scale": (*LITE0, *ONE_SCALE),
-    "resnet50_cut_scale": ("+experiment=resnet50_cut_block5_features", *ONE_SCALE),
     "resnet18_cut": ("+experiment=resnet18_cut_block5",),
     "lite2": (*LITE2, "prepare.size=260"),
-    "resnet50_pruned": ("+experiment=resnet50_features", "weights=resnet50_v1.pruned_in1k"),
 }
 FACTS = ["image_id", "sha256", "label", "subject", *NUMBERS]
 FEATURE = "feature_"  # and its number: the columns of features

@@ -85,23 +85,28 @@ def columns(name: str, value: float, values: np.ndarray) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def row_of_persons(images: Images, scores: np.ndarray) -> dict[str, float]:
-    """Return how a regression ranks cells and persons that it does not know, with the standard error over persons."""
-    pairs = images.pairs(scores)
+def row_of_persons(images: Images, scores: np.ndarray, area: np.ndarray) -> dict[str, float]:
+    """Return how a regression ranks cells and persons that it does not know, also beside that of the area alone."""
     random = np.random.default_rng(0)
-    values = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
-    means = [np.array([scores[rows].mean() for rows in group]) for group in images.rows]
-    of_persons = (means[0][:, None] > means[1]).astype(float)
-    drawn = [float(resampled(of_persons, random).mean()) for _ in range(RESAMPLES)]
-    leukaemic = (images.frame["label"] == "all").to_numpy()
-    threshold = np.quantile(scores[leukaemic], 1 - SENSITIVITY)
-    by_person = np.array([(scores[rows] < threshold).mean() for rows in images.rows[1]])
-    sizes = np.array([len(rows) for rows in images.rows[1]])
-    chosen = random.integers(len(sizes), size=(RESAMPLES, len(sizes)))
-    specificities = (by_person * sizes)[chosen].sum(axis=1) / sizes[chosen].sum(axis=1)
-    row = columns("auc", float(auc(pairs)), values) | {"auc_error": float(values.std())}
-    row |= columns("person_auc", float(of_persons.mean()), np.array(drawn))
-    return row | columns("specificity", float((by_person * sizes).sum() / sizes.sum()), specificities)
+    pairs = np.array([images.pairs(scores), images.pairs(area)])
+    of_both = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
+    patients, healthy = (np.array([scores[rows].mean() for rows in group]) for group in images.rows)
+    in_order = (patients[:, None] > healthy).astype(float)
+    of_persons = np.array([resampled(in_order, random).mean() for _ in range(RESAMPLES)])
+    value, of_area = auc(pairs)
+    row = columns("auc", value, of_both[:, 0]) | {"auc_error": float(of_both[:, 0].std())}
+    row |= columns("over_area", value - of_area, of_both[:, 0] - of_both[:, 1])
+    row |= columns("person_auc", float(in_order.mean()), of_persons)
+    return row | _specificity(images, scores, random)
+
+
+def _specificity(images: Images, scores: np.ndarray, random: np.random.Generator) -> dict[str, float]:
+    """Return the specificity at the threshold that finds ``SENSITIVITY`` of the leukaemic cells."""
+    patients, healthy = (np.concatenate(group) for group in images.rows)
+    below = scores < np.quantile(scores[patients], 1 - SENSITIVITY)
+    right, cells = (np.array([count(below[rows]) for rows in images.rows[1]]) for count in (np.sum, len))
+    drawn = random.integers(len(cells), size=(RESAMPLES, len(cells)))
+    return columns("specificity", below[healthy].mean(), right[drawn].sum(axis=1) / cells[drawn].sum(axis=1))
 
 
 def row_of_leak(images: Images, scores: pd.DataFrame) -> dict[str, float]:
@@ -109,12 +114,7 @@ def row_of_leak(images: Images, scores: pd.DataFrame) -> dict[str, float]:
 
     A resample draws the persons, the divisions into folds and the seeds.
     """
-    pairs = np.array(
-        [
-            [[_pairs_of_fold(images, scores, arm, draw, seed) for arm in ARMS] for seed in range(SEEDS)]
-            for draw in range(DRAWS)
-        ]
-    )
+    pairs = np.array([_pairs_of_arms(images, scores, draw) for draw in range(DRAWS)])
     random = np.random.default_rng(0)
     values = auc(pairs).mean(axis=(0, 1))
     drawn = []
@@ -125,47 +125,36 @@ def row_of_leak(images: Images, scores: pd.DataFrame) -> dict[str, float]:
     row: dict[str, float] = {}
     for place, arm in enumerate(ARMS):
         row |= columns(arm, values[place], of_resamples[:, place])
-    for place, name in enumerate(("persons", "identical")):
-        row |= columns(
-            f"{name}_add", values[place + 1] - values[place], of_resamples[:, place + 1] - of_resamples[:, place]
-        )
+    added, of_added = np.diff(values), np.diff(of_resamples)
+    for place, name in enumerate(("persons_add", "identical_add")):
+        row |= columns(name, added[place], of_added[:, place])
     return row
 
 
-def _pairs_of_fold(images: Images, scores: pd.DataFrame, arm: str, draw: int, seed: int) -> np.ndarray:
+def _pairs_of_arms(images: Images, scores: pd.DataFrame, draw: int) -> list[list[np.ndarray]]:
+    """Count the pairs of a division into folds, by seed and arm."""
     folds = images.frame[f"fold {draw}"].to_numpy()
-    return images.pairs(scores[f"{arm} {draw} {seed}"].to_numpy(np.float64), folds)
+    names = [[f"{arm} {draw} {seed}" for arm in ARMS] for seed in range(SEEDS)]
+    return [[images.pairs(scores[name].to_numpy(float), folds) for name in of_seed] for of_seed in names]
 
 
 def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[dict[str, float]]:
-    """Return the mean AUC of each number of training persons and its spread, and what more persons would give."""
+    """Return the mean AUC of each number of training persons with its range, and what more persons would give."""
+    names = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
+    names[images.frame["subject"].nunique() - 1] = ["leave_one_out"]
     drawn = {
-        count: np.array(
-            [auc(images.pairs(scores[f"persons {count} {draw}"].to_numpy(float))) for draw in range(PERSON_DRAWS)]
-        )
-        for count in PERSONS
+        count: auc(np.array([images.pairs(scores[each].to_numpy(float)) for each in names[count]])) for count in names
     }
-    drawn[len(images.frame["subject"].unique()) - 1] = np.array(
-        [auc(images.pairs(scores["leave_one_out"].to_numpy(float)))]
-    )
-    rows = [
-        {
-            "persons": count,
-            "draws": len(values),
-            "auc": values.mean(),
-            "auc_low": values.min(),
-            "auc_high": values.max(),
-        }
-        for count, values in drawn.items()
-    ]
+    rows: list[dict[str, float]] = []
+    for count, values in drawn.items():
+        spread = {"auc": values.mean(), "auc_low": values.min(), "auc_high": values.max()}
+        rows.append({"persons": count, "draws": len(values), **spread})
     random = np.random.default_rng(0)
-    again = [
-        _continued({count: random.choice(values, len(values)) for count, values in drawn.items()})
-        for _ in range(CURVE_RESAMPLES)
-    ]
-    for place, count in enumerate(FURTHER):
-        found = columns("auc", _continued(drawn)[place], np.array(again)[:, place])
-        rows.append({"persons": count, "draws": 0, **found})
+    again = []
+    for _ in range(CURVE_RESAMPLES):
+        again.append(_continued({count: random.choice(values, len(values)) for count, values in drawn.items()}))
+    for count, value, values in zip(FURTHER, _continued(drawn), np.array(again).T, strict=True):
+        rows.append({"persons": count, "draws": 0, **columns("auc", value, values)})
     return rows
 
 
@@ -184,15 +173,15 @@ def _continued(drawn: dict[int, np.ndarray]) -> np.ndarray:
 def write_all() -> None:
     """Write all tables from the kept scores."""
     images = Images(pd.read_parquet(FOLDER / "images.parquet"))
+    area = pd.read_parquet(FOLDER / "area.parquet")["leave_one_out"].to_numpy(np.float64)
     tables: dict[str, list[pd.DataFrame]] = {"persons": [], "persons_leak": [], "persons_curve": []}
     for path in sorted(FOLDER.glob("*.parquet")):
         if path.stem == "images":
             continue
         scores = pd.read_parquet(path)
-        alone = row_of_persons(images, scores["leave_one_out"].to_numpy(np.float64))
-        for table, rows in zip(
-            tables.values(), ([alone], [row_of_leak(images, scores)], rows_of_curve(images, scores)), strict=True
-        ):
+        alone = row_of_persons(images, scores["leave_one_out"].to_numpy(np.float64), area)
+        found = [alone], [row_of_leak(images, scores)], rows_of_curve(images, scores)
+        for table, rows in zip(tables.values(), found, strict=True):
             table.append(pd.DataFrame(rows).assign(model=path.stem))
         say(path.stem)
     for file, parts in tables.items():
