@@ -21,12 +21,12 @@ NAMES = {  # of the files of features in words, in the order of the figure
     "resnet18_cut": "ResNet-18 cut",
     "resnet50_cut": "ResNet-50 cut",
 }
-CURVES = ("area", "lite0_scale", "resnet50_cut")
+CURVES = {"area": 0.95, "lite0": 1.0, "resnet50_cut": 1.05}  # and how far they are moved beside each other
 
 
 def draw(path: Path) -> None:
     """Draw the AUC by what trains beside the others, and the AUC by the number of training persons."""
-    with canvas(path, (11.0, 4.5), {"name": "persons"}) as figure:
+    with canvas(path, (11.0, 4.5), {"name": "C-NMC, 42 persons, frozen networks"}) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
         _draw_leak(left, pd.read_csv(RECOMPUTED / "persons_leak.csv").set_index("model"))
         _draw_curve(right, pd.read_csv(RECOMPUTED / "persons_curve.csv"))
@@ -41,19 +41,21 @@ def _draw_leak(axis: Axes, table: pd.DataFrame) -> None:
         axis.errorbar(rows[arm], places, xerr=error, fmt="o", capsize=2, color=colour, label=words)
     axis.set_yticks(range(len(names)), [NAMES[name] for name in names])
     axis.invert_yaxis()
-    axis.set(xlabel="AUC of cells", title="A third of the training persons is")
-    axis.legend(loc="lower left", fontsize=8)
+    axis.set(xlabel="AUC of cells", title="A third of the training persons are:", xlim=(0.6, 1.0))
+    axis.legend(loc="lower left", fontsize=7)
 
 
 def _draw_curve(axis: Axes, table: pd.DataFrame) -> None:
-    for colour, name in zip(COLOURS, CURVES, strict=False):
+    for colour, (name, moved) in zip(COLOURS, CURVES.items(), strict=False):
         rows = table[table["model"] == name]
         error = [rows["auc"] - rows["auc_low"], rows["auc_high"] - rows["auc"]]
-        measured = rows["draws"] > 0
-        axis.errorbar(rows["persons"], rows["auc"], yerr=error, fmt="none", capsize=3, color=colour)
-        axis.plot(rows["persons"][measured], rows["auc"][measured], "o-", color=colour, label=NAMES[name])
-        axis.plot(rows["persons"][~measured], rows["auc"][~measured], "o", color=colour, fillstyle="none")
-    axis.set(xscale="log", xlabel="training persons", title="measured (filled) and continued (open)")
+        persons, measured = moved * rows["persons"], rows["draws"] > 0
+        axis.errorbar(persons, rows["auc"], yerr=error, fmt="none", capsize=3, color=colour)
+        axis.plot(persons[measured], rows["auc"][measured], "o-", color=colour, label=NAMES[name])
+        axis.plot(persons[~measured], rows["auc"][~measured], "o", color=colour, fillstyle="none")
+    axis.set(
+        xscale="log", xlabel="training persons", ylabel="AUC of cells", title="measured (filled), continued (open)"
+    )
     axis.set_xticks([5, 10, 20, 41, 100, 300], ["5", "10", "20", "41", "100", "300"])
     axis.legend(loc="lower right", fontsize=8)
 

@@ -12,7 +12,7 @@ Words = Annotated[
     list[str],
     Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default in the folder of the run.")]
+Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default in the folder of the first run.")]
 Csv = Annotated[Path | None, Option(help="summary: table to write.")]
 Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 

@@ -212,8 +212,8 @@ def all_folds(*, _root_: DictConfig) -> int:
 def protocol_of_own_images(*, _root_: DictConfig) -> str:
     """Return ``${protocol_of_own_images:}``: "image" where ``data`` has keys for subjects or parts, and none is set."""
     keys = ("subject_regex", "subject_column", "part_column")
-    has_none = not any(key in _root_.data for key in keys)  # a source of a user's own
-    return "subject" if has_none or any(map(_root_.data.get, keys)) else "image"
+    has_no_key = not any(key in _root_.data for key in keys)  # a source of a user's own
+    return "subject" if has_no_key or any(map(_root_.data.get, keys)) else "image"
 
 
 OmegaConf.register_new_resolver("all_folds", all_folds, replace=True)

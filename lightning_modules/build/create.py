@@ -70,9 +70,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     keys = {"model.name": backbone, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
     if config.loss.class_weights == "balanced":
-        raise UserError(
-            "loss.class_weights=balanced counts training images, unknown here: list a weight for each class"
-        )
+        raise UserError("loss.class_weights=balanced counts training images: list a weight per class in the experiment")
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     if backbone and head is None and cut is None:

@@ -8,9 +8,9 @@ images:
 - ``persons <n> <draw>``: of n persons drawn at random, a quarter of them healthy
 - ``<arm> <draw> <seed>``: what a leak is worth. The persons are divided into four folds with equal shares of both
   classes; half of the images of each person of a fold, drawn by the seed, test. For each fold three regressions train
-  on equal numbers of images and persons of each class. Two thirds of the persons are the same; the rest are other
-  persons (arm ``apart``), the persons of the fold by their other images (``shared``), or by the very images that test
-  (``copies``).
+  on equal numbers of images of each class and of persons, up to one patient. Two thirds of the persons are the same;
+  half of the images of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
+  images (``shared``), or the very images that test (``copies``).
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from datamodules.manifest.numbers import NUMBERS
 from karyocyte.common.cli import report_user_errors, say
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, write_json
+from karyocyte.common.files import atomic_path, read_json, write_json
 from karyocyte.common.revision import revision
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.evidence.keep import DIGITS
@@ -39,7 +39,7 @@ FOLDER = RESULTS / EVIDENCE / "persons"
 ARMS = ("apart", "shared", "copies")
 FOLDS, DRAWS, SEEDS = 4, 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
-HEALTHY = 0.25  # of the drawn training persons, as in the whole set
+HEALTHY = 0.25  # of the drawn training persons: 1, 2, 5 and 8
 REGULARISATION = 1e-2  # C of the regression, chosen of 1e-5 to 1e-1 within draws of 20 training persons
 
 
@@ -181,8 +181,9 @@ def run(
             scores = experiments(Images(table, values.to_numpy(np.float32)))
             with atomic_path(kept) as temporary:
                 scores.to_parquet(temporary, compression="zstd")
+            revisions = read_json(FOLDER / "revisions.json") if (FOLDER / "revisions.json").is_file() else {}
+            write_json(FOLDER / "revisions.json", {**revisions, name: revision()})
         _keep_images(table)
-    write_json(FOLDER / "about.json", {"revision": revision()})
 
 
 def _keep_images(table: pd.DataFrame) -> None:

@@ -69,7 +69,8 @@ class Images:
 def auc(pairs: np.ndarray) -> np.ndarray:
     """Return the AUC of counted pairs, shape (..., 2, patients, healthy persons), as the share of those in order."""
     in_order, count = np.moveaxis(pairs.sum(axis=(-2, -1)), -1, 0)
-    return np.asarray(in_order / count)
+    with np.errstate(invalid="ignore"):  # a resample may leave no pair
+        return np.asarray(in_order / count)
 
 
 def resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -109,12 +110,12 @@ def _specificity(images: Images, scores: np.ndarray, random: np.random.Generator
     return columns("specificity", below[healthy].mean(), right[drawn].sum(axis=1) / cells[drawn].sum(axis=1))
 
 
-def row_of_leak(images: Images, scores: pd.DataFrame) -> dict[str, float]:
-    """Return the AUC of each arm, and what shared persons and identical images add to it.
+def row_of_leak(images: Images, scores: pd.DataFrame, area: pd.DataFrame) -> dict[str, float]:
+    """Return the AUC of each arm, what shared persons and identical images add to it, and how far it is above the area.
 
     A resample draws the persons, the divisions into folds and the seeds.
     """
-    pairs = np.array([_pairs_of_arms(images, scores, draw) for draw in range(DRAWS)])
+    pairs = np.array([_pairs_of_arms(images, scores, area, draw) for draw in range(DRAWS)])
     random = np.random.default_rng(0)
     values = auc(pairs).mean(axis=(0, 1))
     drawn = []
@@ -123,64 +124,72 @@ def row_of_leak(images: Images, scores: pd.DataFrame) -> dict[str, float]:
         drawn.append(auc(chosen[:, random.integers(SEEDS, size=SEEDS)]).mean(axis=(0, 1)))
     of_resamples = np.array(drawn)
     row: dict[str, float] = {}
-    for place, arm in enumerate(ARMS):
+    for place, arm in enumerate(ARMS, 1):
         row |= columns(arm, values[place], of_resamples[:, place])
     added, of_added = np.diff(values), np.diff(of_resamples)
-    for place, name in enumerate(("persons_add", "identical_add")):
+    for place, name in enumerate(("over_area", "persons_add", "identical_add")):
         row |= columns(name, added[place], of_added[:, place])
     return row
 
 
-def _pairs_of_arms(images: Images, scores: pd.DataFrame, draw: int) -> list[list[np.ndarray]]:
-    """Count the pairs of a division into folds, by seed and arm."""
+def _pairs_of_arms(images: Images, scores: pd.DataFrame, area: pd.DataFrame, draw: int) -> list[list[np.ndarray]]:
+    """Count the pairs of a division into folds, by seed: of the area with other persons, and of each arm."""
     folds = images.frame[f"fold {draw}"].to_numpy()
-    names = [[f"{arm} {draw} {seed}" for arm in ARMS] for seed in range(SEEDS)]
-    return [[images.pairs(scores[name].to_numpy(float), folds) for name in of_seed] for of_seed in names]
+    counted = []
+    for seed in range(SEEDS):
+        columns_of_arms = [area[f"{ARMS[0]} {draw} {seed}"], *(scores[f"{arm} {draw} {seed}"] for arm in ARMS)]
+        counted.append([images.pairs(column.to_numpy(float), folds) for column in columns_of_arms])
+    return counted
 
 
 def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[dict[str, float]]:
-    """Return the mean AUC of each number of training persons with its range, and what more persons would give."""
+    """Return the mean AUC of each number of training persons with its range, and what more persons would give.
+
+    A resample draws the persons and the draws of training persons.
+    """
     names = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
     names[images.frame["subject"].nunique() - 1] = ["leave_one_out"]
-    drawn = {
-        count: auc(np.array([images.pairs(scores[each].to_numpy(float)) for each in names[count]])) for count in names
-    }
+    persons = np.repeat(list(names), [len(each) for each in names.values()])
+    pairs = np.array([images.pairs(scores[name].to_numpy(float)) for each in names.values() for name in each])
+    values = auc(pairs)
     rows: list[dict[str, float]] = []
-    for count, values in drawn.items():
-        spread = {"auc": values.mean(), "auc_low": values.min(), "auc_high": values.max()}
-        rows.append({"persons": count, "draws": len(values), **spread})
+    for count in names:
+        of_count = values[persons == count]
+        spread = {"auc": of_count.mean(), "auc_low": of_count.min(), "auc_high": of_count.max()}
+        rows.append({"persons": count, "draws": len(of_count), **spread})
     random = np.random.default_rng(0)
     again = []
     for _ in range(CURVE_RESAMPLES):
-        again.append(_continued({count: random.choice(values, len(values)) for count, values in drawn.items()}))
-    for count, value, values in zip(FURTHER, _continued(drawn), np.array(again).T, strict=True):
-        rows.append({"persons": count, "draws": 0, **columns("auc", value, values)})
+        chosen = np.concatenate([random.choice(np.flatnonzero(persons == count), len(names[count])) for count in names])
+        again.append(_continued(persons[chosen], auc(resampled(pairs, random))[chosen]))
+    for count, value, found in zip(FURTHER, _continued(persons, values), np.array(again).T, strict=True):
+        rows.append({"persons": count, "draws": 0, **columns("auc", value, found)})
     return rows
 
 
-def _continued(drawn: dict[int, np.ndarray]) -> np.ndarray:
+def _continued(persons: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Fit ``limit - loss * persons ** -rate`` to the AUC of all draws; return it for further persons."""
-    persons = np.repeat(list(drawn), [len(values) for values in drawn.values()])
-    values = np.concatenate(list(drawn.values()))
 
     def curve(persons: np.ndarray, limit: float, loss: float, rate: float) -> np.ndarray:
         return np.asarray(limit - loss * persons**-rate)
 
-    fitted, _ = curve_fit(curve, persons.astype(float), values, (0.9, 1.0, 1.0), bounds=([0.5, 0, 0.1], [1, 10, 3]))
+    known = np.isfinite(values)  # a draw may leave no pair of two persons to a resample
+    start, bounds = (0.9, 1.0, 1.0), ([0.5, 0, 0.1], [1, 10, 3])
+    fitted, _ = curve_fit(curve, persons[known].astype(float), values[known], start, bounds=bounds)
     return curve(np.array(FURTHER, float), *fitted)
 
 
 def write_all() -> None:
     """Write all tables from the kept scores."""
     images = Images(pd.read_parquet(FOLDER / "images.parquet"))
-    area = pd.read_parquet(FOLDER / "area.parquet")["leave_one_out"].to_numpy(np.float64)
+    area = pd.read_parquet(FOLDER / "area.parquet")
     tables: dict[str, list[pd.DataFrame]] = {"persons": [], "persons_leak": [], "persons_curve": []}
     for path in sorted(FOLDER.glob("*.parquet")):
         if path.stem == "images":
             continue
         scores = pd.read_parquet(path)
-        alone = row_of_persons(images, scores["leave_one_out"].to_numpy(np.float64), area)
-        found = [alone], [row_of_leak(images, scores)], rows_of_curve(images, scores)
+        alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
+        found = [alone], [row_of_leak(images, scores, area)], rows_of_curve(images, scores)
         for table, rows in zip(tables.values(), found, strict=True):
             table.append(pd.DataFrame(rows).assign(model=path.stem))
         say(path.stem)

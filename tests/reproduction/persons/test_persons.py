@@ -62,6 +62,7 @@ def test_persons_that_train_raise_the_figure(images):
         frame[f"fold {draw}"] = frame["subject"].map(experiments.folds_of(images, draw))
         for seed in range(experiments.SEEDS):
             scores |= {f"{arm} {draw} {seed}": found for arm, found in experiments.leak(images, draw, seed).items()}
-    row = results.row_of_leak(results.Images(frame), pd.DataFrame(scores))
+    row = results.row_of_leak(results.Images(frame), pd.DataFrame(scores), pd.DataFrame(scores))
     assert row["apart"] < row["shared"] <= row["copies"]
+    assert row["over_area"] == 0
     assert row["persons_add_low"] < row["persons_add"] < row["persons_add_high"]
