@@ -13,7 +13,7 @@ images:
   images (``shared``), or the very images that test (``copies``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from datamodules.manifest.numbers import NUMBERS
 from karyocyte.common.cli import report_user_errors, say
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, read_json, write_json
+from karyocyte.common.files import atomic_path
 from karyocyte.common.revision import revision
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.evidence.keep import DIGITS
@@ -75,7 +75,11 @@ class Images:
 
 def leave_one_out(images: Images) -> np.ndarray:
     """Return the score of each image by all other persons."""
-    return _joined(images.scores(~(tested := images.of(np.array([person]))), tested) for person in images.persons.index)
+    scores = []
+    for person in images.persons.index:
+        tested = images.of(np.array([person]))
+        scores.append(images.scores(~tested, tested))
+    return _joined(scores)
 
 
 def drawn_persons(images: Images, count: int, draw: int) -> np.ndarray:
@@ -98,23 +102,19 @@ def leak(images: Images, draw: int, seed: int) -> dict[str, np.ndarray]:
     folds = folds_of(images, draw)
     found: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
     for fold in range(FOLDS):
-        parts = _parts(images, folds, fold, np.random.default_rng([draw, seed, fold]))
-        for arm, rows in zip(ARMS, parts.replaced, strict=True):
-            found[arm].append(images.scores(np.concatenate([parts.common, rows]), parts.test))
-    return {arm: _joined(iter(scores)) for arm, scores in found.items()}
+        test, training = divide(images, folds, fold, np.random.default_rng([draw, seed, fold]))
+        for arm, train in training.items():
+            found[arm].append(images.scores(train, test))
+    return {arm: _joined(scores) for arm, scores in found.items()}
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Rows of images: those that test, those that train in all arms, and those that further train in each arm."""
+def divide(
+    images: Images, folds: pd.Series, fold: int, random: np.random.Generator
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the rows of the images that test a fold, and of those that train by arm, the rows of all arms first.
 
-    test: np.ndarray
-    common: np.ndarray
-    replaced: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _parts(images: Images, folds: pd.Series, fold: int, random: np.random.Generator) -> Parts:
-    """Divide the images for a fold; the persons of the next fold take the place of those of this one."""
+    The persons of the next fold are the other persons, who train in place of those of this one.
+    """
     fold_of_image = images.frame["subject"].map(folds).to_numpy()
     other = (fold + 1) % FOLDS
     halves = _half(images.frame["subject"], random)
@@ -127,7 +127,7 @@ def _parts(images: Images, folds: pd.Series, fold: int, random: np.random.Genera
         drawn.append([random.choice(each, count, replace=False) for each in rows])
     test, apart, shared = map(np.concatenate, zip(*drawn, strict=True))
     common = np.flatnonzero(~np.isin(fold_of_image, (fold, other)))
-    return Parts(test, common, (apart, shared, test))
+    return test, {arm: np.concatenate([common, rows]) for arm, rows in zip(ARMS, (apart, shared, test), strict=True)}
 
 
 def _half(persons: pd.Series, random: np.random.Generator) -> np.ndarray:
@@ -137,10 +137,10 @@ def _half(persons: pd.Series, random: np.random.Generator) -> np.ndarray:
     return np.asarray(ranks % 2 == 1)
 
 
-def _joined(scores: Iterator[np.ndarray]) -> np.ndarray:
+def _joined(scores: Sequence[np.ndarray]) -> np.ndarray:
     """Join the scores of parts that do not overlap."""
-    joined = next(scores)
-    for each in scores:
+    joined = scores[0]
+    for each in scores[1:]:
         joined = np.where(np.isnan(joined), each, joined)
     return joined
 
@@ -173,25 +173,27 @@ def run(
         raise UserError(f"the code is not committed ({revision()}): run this from a clean clone")
     for path in sorted(folder.glob("*.parquet")):
         table = pd.read_parquet(path)
+        _keep_images(table)
         for name, values in values_of(table, path.stem).items():
             kept = FOLDER / f"{name}.parquet"
             if kept.is_file():
                 continue
             say(name)
             scores = experiments(Images(table, values.to_numpy(np.float32)))
+            scores.attrs["revision"] = revision()  # is kept in the file
             with atomic_path(kept) as temporary:
                 scores.to_parquet(temporary, compression="zstd")
-            revisions = read_json(FOLDER / "revisions.json") if (FOLDER / "revisions.json").is_file() else {}
-            write_json(FOLDER / "revisions.json", {**revisions, name: revision()})
-        _keep_images(table)
 
 
 def _keep_images(table: pd.DataFrame) -> None:
-    """Write the images, once, in the order of the scores."""
+    """Write the images, once, in the order of the scores; a ``UserError``: other ones are kept."""
+    kept = FOLDER / "images.parquet"
     facts = table[["image_id", "sha256", "label", "subject"]].assign(sha256=table["sha256"].str[:DIGITS])
     for draw in range(DRAWS):
         facts[f"fold {draw}"] = table["subject"].map(folds_of(Images(facts, np.empty(0)), draw)).astype(np.int8)
-    with atomic_path(FOLDER / "images.parquet") as temporary:
+    if kept.is_file() and list(pd.read_parquet(kept)["sha256"]) != list(facts["sha256"]):
+        raise UserError(f"{kept} has other images than the features: compute these of the same files, or move it away")
+    with atomic_path(kept) as temporary:
         facts.to_parquet(temporary, index=False, compression="zstd")
 
 

@@ -39,10 +39,9 @@ class Images:
     @cached_property
     def rows(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The rows of each patient, and of each healthy person."""
-        found: dict[str, list[np.ndarray]] = {"all": [], "hem": []}
-        for _, of_person in self.frame.groupby("subject"):
-            found[of_person["label"].iloc[0]].append(of_person.index.to_numpy())
-        return found["all"], found["hem"]
+        of_classes = (self.frame[self.frame["label"] == label].groupby("subject") for label in ("all", "hem"))
+        patients, healthy = ([person.index.to_numpy() for _, person in persons] for persons in of_classes)
+        return patients, healthy
 
     def pairs(self, scores: np.ndarray, folds: np.ndarray | None = None) -> np.ndarray:
         """Count the pairs of cells of every patient and healthy person: those in order, and all.
@@ -184,9 +183,7 @@ def write_all() -> None:
     images = Images(pd.read_parquet(FOLDER / "images.parquet"))
     area = pd.read_parquet(FOLDER / "area.parquet")
     tables: dict[str, list[pd.DataFrame]] = {"persons": [], "persons_leak": [], "persons_curve": []}
-    for path in sorted(FOLDER.glob("*.parquet")):
-        if path.stem == "images":
-            continue
+    for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
         scores = pd.read_parquet(path)
         alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
         found = [alone], [row_of_leak(images, scores, area)], rows_of_curve(images, scores)

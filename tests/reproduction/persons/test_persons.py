@@ -24,14 +24,14 @@ def images() -> Images:
 def test_the_arms_of_a_leak_train_on_equal_numbers_of_images_and_persons(images):
     folds = experiments.folds_of(images, 0)
     assert folds.groupby([images.persons, folds]).size().tolist() == [2, 2, 2, 2, 1, 1, 1, 1]
-    parts = experiments._parts(images, folds, 0, np.random.default_rng(0))
-    apart, shared, copies = (images.frame.iloc[rows] for rows in parts.replaced)
-    tested = images.frame.iloc[parts.test]
+    test, training = experiments.divide(images, folds, 0, np.random.default_rng(0))
+    (common, *_), replaced = zip(*(np.split(rows, [-len(test)]) for rows in training.values()), strict=True)
+    apart, shared, copies, tested = (images.frame.iloc[rows] for rows in (*replaced, test))
     assert copies.equals(tested)
     assert set(shared["subject"]) == set(tested["subject"])
     assert not set(shared["image_id"]) & set(tested["image_id"])
     assert not set(apart["subject"]) & set(tested["subject"])
-    assert not set(images.frame["subject"].iloc[parts.common]) & {*apart["subject"], *tested["subject"]}
+    assert not set(images.frame["subject"].iloc[common]) & {*apart["subject"], *tested["subject"]}
     for label in ("all", "hem"):
         assert len({(each["label"] == label).sum() for each in (apart, shared, tested)}) == 1
 
