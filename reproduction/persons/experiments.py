@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import typer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from datamodules.manifest.numbers import NUMBERS
@@ -65,12 +65,16 @@ class Images:
         return np.asarray(self.frame["subject"].isin(persons), bool)
 
     def scores(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Return the scores of all images, NaN but for those that test; both classes weigh equally in the training."""
-        regression = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=2000)
-        model = make_pipeline(StandardScaler(), regression).fit(self.values[train], self.positive[train])
+        """Return the scores of all images, NaN but for those that test."""
         scores = np.full(len(self.frame), np.nan)
-        scores[test] = model.decision_function(self.values[test])
+        scores[test] = fitted(self.values[train], self.positive[train]).decision_function(self.values[test])
         return scores
+
+
+def fitted(values: np.ndarray, positive: np.ndarray) -> Pipeline:
+    """Return a regression that was trained on the values of images; both classes weigh equally."""
+    regression = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=2000)
+    return make_pipeline(StandardScaler(), regression).fit(values, positive)
 
 
 def leave_one_out(images: Images) -> np.ndarray:
@@ -169,8 +173,7 @@ def run(
     folder: Annotated[Path, typer.Argument(exists=True, help="The files of reproduction.persons.features.")],
 ) -> None:
     """Keep the scores of each image by regressions on other images."""
-    if "+" in revision() or revision() == "unknown":
-        raise UserError(f"the code is not committed ({revision()}): run this from a clean clone")
+    committed = checked_revision()
     for path in sorted(folder.glob("*.parquet")):
         table = pd.read_parquet(path)
         _keep_images(table)
@@ -180,9 +183,16 @@ def run(
                 continue
             say(name)
             scores = experiments(Images(table, values.to_numpy(np.float32)))
-            scores.attrs["revision"] = revision()  # is kept in the file
+            scores.attrs["revision"] = committed  # is kept in the file
             with atomic_path(kept) as temporary:
                 scores.to_parquet(temporary, compression="zstd")
+
+
+def checked_revision() -> str:
+    """Return the revision of the code; a ``UserError``: a part of it is not committed."""
+    if "+" in revision() or revision() == "unknown":
+        raise UserError(f"the code is not committed ({revision()}): run this from a clean clone")
+    return revision()
 
 
 def _keep_images(table: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reproduction.persons import experiments, results
+from reproduction.persons import copies, copies_results, experiments, results
 from reproduction.persons.experiments import Images
 
 
@@ -66,3 +66,19 @@ def test_persons_that_train_raise_the_figure(images):
     assert row["apart"] < row["shared"] <= row["copies"]
     assert row["over_area"] == 0
     assert row["persons_add_low"] < row["persons_add"] < row["persons_add_high"]
+
+
+def test_a_regression_that_reads_the_coding_of_files_errs_on_copies(images):
+    originals = Images(images.frame, np.column_stack([images.positive + 0.0, images.values[:, :2]]))
+    coded = Images(images.frame, originals.values + [1, 0, 0])  # copies look like the positive class
+    scores = images.frame.join(copies.scores_of(originals, coded))
+    of_originals, of_both = (copies_results.row_of_copies(scores, trained) for trained in ("originals", "both"))
+    assert of_originals["specificity_copies"] < 0.5 < of_originals["specificity_originals"]
+    assert of_originals["sensitivity_originals"] <= of_originals["sensitivity_copies"] == 1
+    assert of_originals["change_hem"] > of_both["change_hem"] > 0
+
+
+def test_copies_belong_to_the_originals_of_their_names():
+    table = pd.DataFrame({"image_id": ["UID_H3_1", "UID_2_1"], "feature_0": [1.0, 2.0]})
+    copied = pd.DataFrame({"image_id": ["UID_2_1", "UID_h3_1", "UID_9_1"], "feature_0": [20.0, 10.0, 90.0]})
+    assert [each.values.tolist() for each in copies.same_images(table, copied)] == [[[1], [2]], [[10], [20]]]
