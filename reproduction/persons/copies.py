@@ -55,8 +55,9 @@ def scores_of_network(images: pd.DataFrame, tables: list[Path], persons: list[st
     scores = {}
     names = images["image_id"].str.upper()
     for coding, path in zip(CODINGS, tables, strict=True):
-        table = pd.read_csv(path)
-        probability = table.set_index(table["image_id"].str.upper())["prob_all"].clip(1e-4, 1 - 1e-4)
+        table = pd.read_parquet(path)
+        probability = table.set_index(table["file"].str.upper().str.removesuffix(".BMP"))["prob_all"]
+        probability = probability.clip(1e-4, 1 - 1e-4)
         scores[f"copies on {coding}"] = names.map(np.log(probability / (1 - probability)))
     return pd.DataFrame(scores).where(images["subject"].isin(persons)).astype(np.float16).assign(fold=0)
 
@@ -64,7 +65,7 @@ def scores_of_network(images: pd.DataFrame, tables: list[Path], persons: list[st
 def run(
     originals: Annotated[Path, typer.Argument(exists=True, help="Features of the original files.")],
     copies: Annotated[Path, typer.Argument(exists=True, help="Features of the copies.")],
-    predictions: Annotated[list[Path], typer.Option(help="Tables of predict.py: originals, then copies.")] = [],  # noqa: B006
+    predictions: Annotated[list[Path], typer.Option(help="Parquet of predict.py: originals, then copies.")] = [],  # noqa: B006
     person: Annotated[list[str], typer.Option(help="Persons that the network of --predictions has not seen.")] = [],  # noqa: B006
 ) -> None:
     """Keep the scores of images as original files and as copies."""
