@@ -58,7 +58,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     form, annotations = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
-    frame = _frame(root, pictures, used, data)
+    frame = _frame(root, pictures, used, data.subject_regex)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
     clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
     boxes = frame["boxes"].map(len).sum()
@@ -67,8 +67,6 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
         notes.append(f"{copies:,} boxes are given twice: one of each is used")
     if contradicting:
         notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
-    if turned := sum(len(one.turned) for one in used):
-        notes.append(f"{turned:,} boxes are turned, or outlines: the upright boxes around them are used")
     if len(used) < len(annotations):
         notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
     if len(pictures) > len(annotations):
@@ -92,10 +90,10 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
 
 
 def _frame(
-    root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], data: MetaphasesConfig
+    root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], subject_regex: str | None
 ) -> pd.DataFrame:
     """Return the frame of the manifest, all of one class, with a further column ``checked``, `CheckedBoxes`."""
-    subject_of = name_parser(data.subject_regex, "data.subject_regex", "subject")
+    subject_of = name_parser(subject_regex, "data.subject_regex", "subject")
     rows: dict[str, dict[str, str | None]] = {}
     boxes: list[CheckedBoxes] = []
     for annotation in annotations:
@@ -107,7 +105,7 @@ def _frame(
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
         size = _size(pictures[name], annotation)
-        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size, data.scale_boxes))
+        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
