@@ -56,7 +56,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     """
     root = data_folder(context)
     form, annotations = read_annotations(root)
-    used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
+    used = [one for one in annotations if one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
     frame = _frame(root, pictures, used, data.subject_regex)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
@@ -68,7 +68,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     if contradicting:
         notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
     if len(used) < len(annotations):
-        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
+        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out")
     if len(pictures) > len(annotations):
         notes.append(f"{counted(len(pictures) - len(annotations), 'picture')} without boxes left out")
     declared = _read_lists(root)
