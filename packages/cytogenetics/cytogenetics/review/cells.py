@@ -128,7 +128,7 @@ class CellReview(Reviewed):
         sources = {}
         for file in cell.files:
             box = cell.boxes[file.name].corners if cell.boxes else None
-            sources[file.name] = Source(Path(file.path), file.assigned, facts, box)
+            sources[file.name] = Source(Path(file.path), facts, box)
         return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:

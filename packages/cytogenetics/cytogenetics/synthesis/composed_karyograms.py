@@ -127,7 +127,8 @@ def write_karyograms(
 ) -> None:
     """Write the karyograms of cells, and of what is derived from the normal ones, to a folder.
 
-    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``. The folder is whole or absent. All of it is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
+    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``. The folder is whole or absent. All of it
+    is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
 
     What is in the folder is replaced; the caller holds its lock. ``used`` are the cells to be composed.
 

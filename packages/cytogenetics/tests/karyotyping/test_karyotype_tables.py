@@ -19,7 +19,6 @@ from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
     Tables,
     case_table,
-    cell_lines,
     overlays,
     write_karyotype_page,
 )
@@ -102,13 +101,6 @@ def test_a_cell_that_the_others_change_is_named():
     (row,) = case_table(cells, PRIORS).to_dict("records")
     assert row["changed"] == "unsure: 47,XY,+18"
     assert row["karyotype"] == "47,XY,+18"
-
-
-def test_the_terminal_names_each_cell_with_its_whole_karyotype():
-    name = "a cell with a long name, as a laboratory gives them to all of its pictures"
-    cells = [result(None, name, karyotype()), result(None, "empty", [])]
-    lines = cell_lines(Tables.of(cells, {}, PRIORS))
-    assert [line.split("  ")[-1].strip() for line in lines] == ["empty: no karyotype", f"{name[:35]}…: 46,XX"]
 
 
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():

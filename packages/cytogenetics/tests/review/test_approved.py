@@ -16,7 +16,6 @@ from karyocyte.common.files import read_csv
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 
 
-
 @pytest.fixture
 def output(tmp_path):
     write_cells(tmp_path / "out")

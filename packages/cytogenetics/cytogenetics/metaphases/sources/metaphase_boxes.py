@@ -50,7 +50,6 @@ class CheckedBoxes:
     labels: np.ndarray  # index into `CHROMOSOMES`, or `UNKNOWN`, int64, shape (n,)
     clipped: int = 0  # how many reached beyond the picture
     copies: int = 0  # how many further ones were given of a chromosome, and left out
-    contradicting: int = 0  # how many lie at the place of one of another class
 
 
 NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
@@ -101,16 +100,11 @@ def check_boxes(annotation: Annotation, size: tuple[int, int]) -> CheckedBoxes:
         corner = ", ".join(f"{value:g}" for value in corners[number])
         problem = f"is empty or reaches beyond the picture of {size[0]} x {size[1]} pixels"
         raise UserError(f"{where}: box {number + 1} ({annotation.names[number]}: {corner}) {problem}: correct it")
-    is_copy, contradicting = _same_places(inside, labels)
-    counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()), contradicting)
+    # Copies of earlier ones, as of two merged exports.
+    same = np.triu(np.abs(inside[:, None] - inside).max(axis=2) < CLIPPED, 1)
+    is_copy = (same & (labels[:, None] == labels)).any(axis=0)
+    counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()))
     return CheckedBoxes(inside[~is_copy].astype(np.float32), labels[~is_copy], *counts)
-
-
-def _same_places(corners: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Tell which boxes are copies of earlier ones, as of two merged exports, and how many have another class there."""
-    same = np.triu(np.abs(corners[:, None] - corners).max(axis=2) < CLIPPED, 1)
-    alike = labels[:, None] == labels
-    return (same & alike).any(axis=0), int((same & ~alike).sum())
 
 
 def _label(name: str, where: str) -> int:

@@ -60,13 +60,11 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     pictures = _pictures(root, context.follow_links)
     frame = _frame(root, pictures, used, data.subject_regex)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
-    clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
+    clipped, copies = np.sum([(one.clipped, one.copies) for one in checked], axis=0)
     boxes = frame["boxes"].map(len).sum()
     notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
     if copies:
         notes.append(f"{copies:,} boxes are given twice: one of each is used")
-    if contradicting:
-        notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
     if len(used) < len(annotations):
         notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out")
     if len(pictures) > len(annotations):
@@ -104,7 +102,7 @@ def _frame(
             raise UserError(f"{annotation.file}: the boxes of {name} are given twice: keep one of the two")
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
-        size = _size(pictures[name], annotation)
+        size = _size(pictures[name])
         boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
@@ -123,11 +121,11 @@ def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     return pictures
 
 
-def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
+def _size(path: Path) -> tuple[int, int] | None:
     """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so.
 
     Raises:
-        UserError: The picture is shown turned or mirrored, and nothing tells whether the boxes were drawn on it so.
+        UserError: The picture is shown turned or mirrored: its boxes may have been drawn on it otherwise.
     """
     try:
         size = read_size(path)
@@ -135,11 +133,10 @@ def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
         return None
     with Image.open(path) as image:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    # From 5 on width and height are exchanged: then the size that the annotation has tells it.
-    if orientation in (2, 3, 4) or (orientation > 4 and annotation.size is None):
+    if orientation > 1:
         raise UserError(
-            f"{path} is shown turned or mirrored (EXIF orientation {orientation}), and {annotation.file} does not say "
-            "whether its boxes were drawn so: save the picture upright, and check its boxes"
+            f"{path} is shown turned or mirrored (EXIF orientation {orientation}), and its boxes may not be: save the "
+            "picture upright, and check its boxes"
         )
     return size
 
