@@ -54,9 +54,9 @@ class Cutter(StagedModule):
         self.log("val/iou", self.val_iou, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return "index" and, in "iou" and "others", the ``agreement`` of masks, float32 (n,)."""
+        """Return "index" and, in "network_iou" and "network_others", the ``agreement`` of masks, float32 (n,)."""
         iou, others = agreement(self(batch["image"]) > 0, batch["mask"] > 0)
-        return {"index": batch["index"], "iou": iou, "others": others}
+        return {"index": batch["index"], "network_iou": iou, "network_others": others}
 
     def _loss(self, part: str, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         probabilities = logits.sigmoid()

@@ -45,8 +45,7 @@ def write_masks(found: Found, config: CutterConfig, folder: Path) -> None:
 def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
-    masks["network_contaminated"] = (masks["others"] > CONTAMINATED_ABOVE).astype(np.float64)
-    masks = masks.rename(columns={"iou": "network_iou"})
+    masks["network_contaminated"] = (masks["network_others"] > CONTAMINATED_ABOVE).astype(np.float64)
     masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
     frame = data.manifest.frame
     cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]

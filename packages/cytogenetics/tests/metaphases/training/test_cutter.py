@@ -41,8 +41,8 @@ def test_a_cutter_is_trained_and_evaluated(run):
     results = pd.read_csv(run.folder / "cutting.csv", index_col="metric")["value"]
     assert results.between(0, 1).all()
     tested = masks[(run.split["part"] == "test").to_numpy()[masks["index"]]]
-    assert results["network_iou"] == pytest.approx(tested["iou"].mean())
-    assert results["network_contaminated"] == pytest.approx((tested["others"] > 0.2).mean())
+    assert results["network_iou"] == pytest.approx(tested["network_iou"].mean())
+    assert results["network_contaminated"] == pytest.approx((tested["network_others"] > 0.2).mean())
 
 
 def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_path):
