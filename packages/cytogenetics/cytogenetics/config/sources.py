@@ -31,6 +31,11 @@ class DerivedConfig(StrictModel):
     gain: Count = 0
     sex_gain: Count = 0
     sex_loss: Count = 0
+    terminal_deletion: Count = 0
+    interstitial_deletion: Count = 0
+    duplication: Count = 0
+    translocation: Count = 0
+    inversion: Count = 0
 
 
 class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
@@ -50,6 +55,7 @@ class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
     recipes = PICTURE_RECIPES
 
     source: Literal["metaphases"]
+    marked: Literal["leave_out", "keep"] = FROM_YAML
 
 
 class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):

@@ -46,8 +46,8 @@ from karyocyte.common.text import counted
 from karyocyte.inference.failed_reader import NewImages, sentence, together, why_failed
 
 
-def karyotype_cells(request: KaryotypeRequest) -> None:
-    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
+def karyotype_cells(request: KaryotypeRequest) -> Tables:
+    """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
 
     Raises:
         UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
@@ -97,6 +97,7 @@ def karyotype_cells(request: KaryotypeRequest) -> None:
         write_bundle(folder / REVIEW, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
     warn(*new_warnings)
     say(str(request.folder / "index.html"), *lines)
+    return tables
 
 
 def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list[CellInput], dict[str, int]]:
@@ -197,6 +198,7 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
         errors = round(result.karyotype.expected_wrong, 6)
         cells.append(CellSummary(result.stem, result.cell.title, errors, result.cell.case))
     return ReviewIndex(
+        runs=list(map(str, request.named)),
         priors=request.config,
         balanced=model.naming.balanced,
         refer_below=request.config.refer_below,

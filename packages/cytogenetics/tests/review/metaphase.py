@@ -78,6 +78,6 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
         pictures[:, :5] = 0
         write_strip(output / FOLDER / f"{stem}.png", pictures)
     summaries = [CellSummary(f"m{number}", f"m{number}", 0.1) for number in range(cells)]
-    index = ReviewIndex(KaryotypePriors(), True, 0.95, summaries)
+    index = ReviewIndex(["outputs/run"], KaryotypePriors(), True, 0.95, summaries)
     write_bundle(output / FOLDER, index, named)
     return ReviewBundle(output)

@@ -56,7 +56,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     """
     root = data_folder(context)
     form, annotations = read_annotations(root)
-    used = [one for one in annotations if one.picture not in MARKED]
+    used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
     frame = _frame(root, pictures, used, data.subject_regex)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
@@ -66,7 +66,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     if copies:
         notes.append(f"{copies:,} boxes are given twice: one of each is used")
     if len(used) < len(annotations):
-        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out")
+        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
     if len(pictures) > len(annotations):
         notes.append(f"{counted(len(pictures) - len(annotations), 'picture')} without boxes left out")
     declared = _read_lists(root)

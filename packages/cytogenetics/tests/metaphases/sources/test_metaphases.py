@@ -65,7 +65,8 @@ def test_pictures_with_marks_are_left_out(tmp_path):
     root = write_metaphases(tmp_path / "data", [*PICTURES, "1050021"])
     listing = listed(root, tmp_path)
     assert "1050021" not in set(listing.frame["image_id"])
-    assert listing.notes[1] == "1 picture with marks left out"
+    assert listing.notes[1] == "1 picture with marks left out (data.marked)"
+    assert "1050021" in set(listed(root, tmp_path, marked="keep").frame["image_id"])
 
 
 def test_a_broken_picture_is_named_or_skipped_with_its_boxes(tmp_path):
