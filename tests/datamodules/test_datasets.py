@@ -37,7 +37,8 @@ DRAWN = {"images": 40, "subjects": 10, "prepare": {"size": 32}, "split": {"near_
 # Drawing and composing a karyogram takes a tenth of a second.
 FEW_KARYOGRAMS = {
     "chromosomes": {"cells": 12, "cases": 12},
-    "derived": {"gain": 4, "sex_gain": 4, "sex_loss": 2},
+    "derived": {"gain": 2, "sex_gain": 0, "sex_loss": 0, "terminal_deletion": 2, "interstitial_deletion": 0}
+    | {"duplication": 2, "translocation": 2, "inversion": 2},
 }
 
 

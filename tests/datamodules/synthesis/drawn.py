@@ -1,12 +1,13 @@
-"""Cells drawn in memory, and what is derived from them."""
+"""Cells and chromosomes drawn in memory: whole cells, what is derived from them, and bars whose bands a test knows."""
 
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
-from cytogenetics.synthesis.metaphase import Chromosome, Metaphase, to_chromosome
-from cytogenetics.synthesis.numerical import derive
+from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
+from cytogenetics.synthesis.numerical import Derived, derive
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from karyocyte.config.sources import SyntheticChromosomesConfig
 
@@ -34,20 +35,39 @@ def of_sex(sex: str) -> Metaphase:
     return next(cell for cell in drawn_cells() if cell.karyotype.iscn == f"46,{sex}")
 
 
-def derived_from(cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = ()) -> Metaphase:
+def derived_from(cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = ()) -> Derived | None:
     """Derive with a seed."""
     return derive(cell, kind, donors, np.random.default_rng(seed))
 
 
-def changed_in(cell: Metaphase, derived: Metaphase) -> list[Chromosome]:
+def changed_in(cell: Metaphase, derived: Derived) -> list[Chromosome]:
     """The chromosomes that are not those of the cell."""
     own = set(map(id, cell.chromosomes))
-    return [one for one in derived.chromosomes if id(one) not in own]
+    return [one for one in derived.cell.chromosomes if id(one) not in own]
 
 
 def texts_of(sex: str, kind: str, seeds: int = 20) -> set[str]:
     """What is derived from a cell of that sex over so many seeds."""
-    return {derived_from(of_sex(sex), kind, seed).karyotype.iscn for seed in range(seeds)}
+    derived = [derived_from(of_sex(sex), kind, seed) for seed in range(seeds)]
+    return {one.iscn for one in derived if one is not None}
+
+
+def banded(
+    label: str = "5",
+    rows: int = 80,
+    width: int = 14,
+    edges: Sequence[int] = (8, 24, 36, 52, 64),
+    lean: float = 0.0,
+    image_id: str = "a.png",
+) -> Chromosome:
+    """A bar of so many rows whose bands, light and dark by turns, end at ``edges``; ``lean`` in columns per row."""
+    grays = np.where(np.searchsorted(edges, np.arange(rows), side="right") % 2 == 0, 200.0, 80.0)
+    line = np.rint(gaussian_filter1d(grays, 2.5)).astype(np.uint8)
+    left = np.rint(lean * np.arange(rows)).astype(int)
+    left -= left.min()
+    columns = np.arange(width + left.max() + 2)[None, :] - 1 - left[:, None]
+    mask = (columns >= 0) & (columns < width)
+    return Chromosome(label, np.where(mask, line[:, None], GROUND).astype(np.uint8), mask, image_id)
 
 
 def lines(pixels: np.ndarray, mask: np.ndarray) -> list[bytes]:

@@ -3,6 +3,7 @@
 What is derived keeps its parent's cell and subject: no split by subject puts the two on different sides.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
 from karyocyte.config.sources import ChromosomesConfig, SyntheticChromosomesConfig
 
-COMPOSER_VERSION = 2  # raise it when the same settings would make other pictures
+COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"
 REAL = "real"
 DERIVED = "derived"
@@ -48,8 +49,8 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     most often lost on the slide.
 
     Raises:
-        UserError: The cells are not known; one class only is left; more is to be derived than there are normal cells;
-            the positive class does not fit; or the sheet is too small.
+        UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
+            it; the positive class does not fit; or the sheet is too small.
     """
     try:
         chromosomes = _scan_whole_cells(data.chromosomes, context)
@@ -133,7 +134,7 @@ def write_karyograms(
     What is in the folder is replaced; the caller holds its lock. ``used`` are the cells to be composed.
 
     Raises:
-        UserError: More is to be derived than there are normal cells, or the sheet is too small.
+        UserError: More is to be derived than there are fit cells, or the sheet is too small.
     """
     groups = chromosomes.frame.groupby("cell", sort=False).indices
     names = sorted(set(map(str, groups)) & set(used), key=natural_key)
@@ -144,7 +145,7 @@ def write_karyograms(
     for cell in cells:
         named = cell.karyotype
         row = {"image_id": cell.name, "label": named.label, "kind": named.kind, "iscn": named.iscn, "origin": REAL}
-        karyograms.append((cell, row))
+        karyograms.append((cell, {**row, "facts": "{}"}))
     karyograms += _derive_all(cells, data)
     with whole_folder(folder) as beside:
         _write_all(karyograms, data, beside, progress)
@@ -167,16 +168,22 @@ def _derive_all(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> I
     normal = [cell for cell in cells if cell.karyotype.label == NORMAL]
     uses = np.zeros(len(normal), np.int64)
     for kind, count in data.derived.model_dump().items():
-        if count > len(normal):
-            raise UserError(f"data.derived.{kind}={count}: there are {len(normal):,} normal cells, each is used once")
         rank = _generator(data.seed, kind).permutation(len(normal))
-        chosen = np.lexsort([rank, uses])[:count]
-        uses[chosen] += 1
-        for number in chosen:
+        made = 0
+        for number in np.lexsort([rank, uses]):
+            if made == count:
+                break
             parent = normal[number]
             derived = derive(parent, kind, cells, _generator(data.seed, kind, parent.name))
-            row = {"image_id": f"{parent.name}_{kind}", "label": ABNORMAL, "kind": kind}
-            yield derived, {**row, "iscn": derived.karyotype.iscn, "origin": DERIVED}
+            if derived is None:
+                continue
+            made += 1
+            uses[number] += 1
+            row = {"image_id": f"{parent.name}_{kind}", "label": ABNORMAL, "kind": kind, "iscn": derived.iscn}
+            yield derived.cell, {**row, "origin": DERIVED, "facts": json.dumps(derived.facts)}
+        if made < count:
+            fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
+            raise UserError(f"data.derived.{kind}={count}: {fit}, each once: ask for {made:,} at most")
 
 
 def _generator(*key: int | str) -> np.random.Generator:

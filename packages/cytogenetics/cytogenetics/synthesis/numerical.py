@@ -1,20 +1,33 @@
-"""Abnormal cells derived from real normal ones: a chromosome is gained or lost."""
+"""Abnormal cells derived from real normal ones: chromosomes gained, lost, cut and joined."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
+from cytogenetics.synthesis.structural import rearrange
 
 GAINED = ("13", "18", "21")  # autosomes of trisomies: those that are compatible with birth
 _BEND = (0.03, 0.06)  # of the height: how far the middle line is pushed aside; more than a pixel, and never a hook
 
 
-def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Metaphase:
-    """Return a changed copy of a normal cell, under its name and subject.
+class Derived(NamedTuple):
+    """An abnormal cell made from a normal one."""
+
+    cell: Metaphase  # the changed copy, under its parent's name and subject
+    iscn: str  # such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands
+    # JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a gained
+    # one that which it was made or stained after) and image_id; of a rearranged one breakpoints and segment, shares of
+    # its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale
+    facts: dict[str, Any]
+
+
+def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived | None:
+    """Make a normal cell abnormal; None where it has no chromosome that is fit for it.
 
     A gained chromosome is taken from another cell of the same subject, at this cell's scale and stain, where there is
     one, and is else a homologue's mirror image, lightly bent.
@@ -23,23 +36,33 @@ def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.rand
         cell: Of normal karyotype.
         kind: A field of `DerivedConfig`.
         donors: Cells of which those of the same subject may give a chromosome.
-        rng: Draws chromosome and donor.
+        rng: Draws chromosome, breakpoints and donor.
     """
     sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
     if kind == "gain":
-        return _gain(cell, str(rng.choice(GAINED)), donors, rng)
+        return _gain(cell, kind, str(rng.choice(GAINED)), donors, rng)
     if kind == "sex_gain":  # XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY
-        return _gain(cell, str(rng.choice(sorted(set(sex)))), donors, rng)
-    # 45,X: XX loses one X, XY the Y
-    places = _places(cell, sex[-1])
+        return _gain(cell, kind, str(rng.choice(sorted(set(sex)))), donors, rng)
+    if kind == "sex_loss":  # 45,X: XX loses one X, XY the Y
+        return _lose(cell, kind, sex[-1], rng)
+    rearranged = rearrange(cell.chromosomes, kind, rng)
+    if rearranged is None:
+        return None
+    changed, change, facts = rearranged
     chromosomes = list(cell.chromosomes)
-    del chromosomes[places[int(rng.integers(len(places)))]]
-    return replace(cell, chromosomes=tuple(chromosomes))
+    for place, chromosome in changed.items():
+        chromosomes[place] = chromosome
+    # ISCN names a changed sex chromosome in the abnormality alone: 46,Y,del(X)(q0.50).
+    for fact in facts:
+        sex = sex.replace(fact["label"], "", 1)
+    iscn = f"{len(chromosomes)},{sex},{change}"
+    return Derived(replace(cell, chromosomes=tuple(chromosomes)), iscn, {"kind": kind, "chromosomes": facts})
 
 
-def _gain(cell: Metaphase, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Metaphase:
+def _gain(cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:
     places = _places(cell, label)
-    like = cell.chromosomes[places[int(rng.integers(len(places)))]]
+    homologue = int(rng.integers(len(places)))
+    like = cell.chromosomes[places[homologue]]
     relatives = []
     for donor in donors:
         is_relative = cell.subject is not None and donor.subject == cell.subject and donor.name != cell.name
@@ -50,11 +73,28 @@ def _gain(cell: Metaphase, label: str, donors: Sequence[Metaphase], rng: np.rand
         scale = math.sqrt(_area(cell) / _area(donor))
         choices = _places(donor, label)
         gained = _take_over(donor.chromosomes[choices[int(rng.integers(len(choices)))]], scale, like)
+        origin = {"made_from": "donor", "donor_cell": donor.name, "scale": round(scale, 4)}
     else:
         gained = _bent_mirror_image(like, rng)
+        origin = {"made_from": "mirror image", "donor_cell": None, "scale": 1.0}
     # Anywhere among its homologues: the last place of the three must not give it away.
     at = int(rng.choice([*places, places[-1] + 1]))
-    return replace(cell, chromosomes=(*cell.chromosomes[:at], gained, *cell.chromosomes[at:]))
+    fact = {"label": label, "homologue": homologue, "image_id": gained.image_id, **origin}
+    return _by_counts(cell, kind, (*cell.chromosomes[:at], gained, *cell.chromosomes[at:]), fact)
+
+
+def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> Derived:
+    places = _places(cell, label)
+    homologue = int(rng.integers(len(places)))
+    chromosomes = list(cell.chromosomes)
+    lost = chromosomes.pop(places[homologue])
+    fact = {"label": label, "homologue": homologue, "image_id": lost.image_id}
+    return _by_counts(cell, kind, tuple(chromosomes), fact)
+
+
+def _by_counts(cell: Metaphase, kind: str, chromosomes: tuple[Chromosome, ...], fact: dict[str, Any]) -> Derived:
+    changed = replace(cell, chromosomes=chromosomes)
+    return Derived(changed, changed.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
 
 
 def _places(cell: Metaphase, label: str) -> list[int]:

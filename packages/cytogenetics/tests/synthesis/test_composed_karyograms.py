@@ -1,6 +1,7 @@
 """Karyograms composed from single chromosomes: what is made of which cell, once, and the same every time."""
 
 import csv
+import json
 import re
 import shutil
 
@@ -109,7 +110,7 @@ def test_pictures_and_table_fit_together(drawn):
         assert (pixels.shape, pixels.dtype) == (DATA.sheet.size, np.uint8)
         assert re.fullmatch(iscn[record.kind], row["iscn"])
         assert float(row["scale"]) == DATA.sheet.scale
-        assert row["origin"] == ("derived" if record.kind in DATA.derived.model_fields_set else "real")
+        assert json.loads(row["facts"]).get("kind") == (record.kind if row["origin"] == "derived" else None)
 
 
 def test_karyograms_are_composed_once_and_again_where_a_file_is_missing(bars, tmp_path, monkeypatch):
@@ -155,7 +156,7 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"derived": {"gain": 5}}, r"data.derived.gain=5: there are 4 normal cells"),
+        ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
         ({"sheet": {"size": (40, 40), "labels": False}}, r"data.sheet.size=\[40,40\] leaves no room"),
         ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set `data.chromosomes.cell_column="),
         (
@@ -193,13 +194,13 @@ def test_a_cell_may_have_any_name_and_no_file_leaves_the_folder(tmp_path):
 
 def test_the_embedded_default_needs_no_data(tmp_path):
     small = ["data.chromosomes.cells=4", "data.chromosomes.cases=4", "data.chromosomes.abnormal=0.3"]
-    none = [f"data.derived.{kind}=0" for kind in DerivedConfig.model_fields if kind != "sex_gain"]
-    config = check_config(composed(["data=synthetic_karyograms", *small, *none, "data.derived.sex_gain=2"]))
+    none = [f"data.derived.{kind}=0" for kind in DerivedConfig.model_fields if kind != "translocation"]
+    config = check_config(composed(["data=synthetic_karyograms", *small, *none, "data.derived.translocation=2"]))
     manifest = scan(config.data, None, tmp_path, progress=False)
     assert manifest.synthetic
     assert (read_image(manifest.file(0)) < 255).any()
     assert "synthetic: procedurally generated chromosomes, no patients" in manifest.notes
-    assert manifest.frame["kind"].value_counts()["sex_gain"] == 2
+    assert manifest.frame["kind"].value_counts()["translocation"] == 2
     assert manifest.positive_class == "abnormal"
 
 
