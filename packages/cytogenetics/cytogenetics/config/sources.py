@@ -56,6 +56,7 @@ class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
 
     source: Literal["metaphases"]
     marked: Literal["leave_out", "keep"] = FROM_YAML
+    scale_boxes: bool = FROM_YAML
 
 
 class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metaphases"):

@@ -58,13 +58,17 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     form, annotations = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
-    frame = _frame(root, pictures, used, data.subject_regex)
+    frame = _frame(root, pictures, used, data)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
-    clipped, copies = np.sum([(one.clipped, one.copies) for one in checked], axis=0)
+    clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
     boxes = frame["boxes"].map(len).sum()
     notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
     if copies:
         notes.append(f"{copies:,} boxes are given twice: one of each is used")
+    if contradicting:
+        notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
+    if turned := sum(len(one.turned) for one in used):
+        notes.append(f"{turned:,} boxes are turned, or outlines: the upright boxes around them are used")
     if len(used) < len(annotations):
         notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
     if len(pictures) > len(annotations):
@@ -88,10 +92,10 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
 
 
 def _frame(
-    root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], subject_regex: str | None
+    root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], data: MetaphasesConfig
 ) -> pd.DataFrame:
     """Return the frame of the manifest, all of one class, with a further column ``checked``, `CheckedBoxes`."""
-    subject_of = name_parser(subject_regex, "data.subject_regex", "subject")
+    subject_of = name_parser(data.subject_regex, "data.subject_regex", "subject")
     rows: dict[str, dict[str, str | None]] = {}
     boxes: list[CheckedBoxes] = []
     for annotation in annotations:
@@ -102,8 +106,8 @@ def _frame(
             raise UserError(f"{annotation.file}: the boxes of {name} are given twice: keep one of the two")
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
-        size = _size(pictures[name])
-        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size))
+        size = _size(pictures[name], annotation)
+        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size, data.scale_boxes))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
@@ -121,11 +125,11 @@ def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     return pictures
 
 
-def _size(path: Path) -> tuple[int, int] | None:
+def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
     """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so.
 
     Raises:
-        UserError: The picture is shown turned or mirrored: its boxes may have been drawn on it otherwise.
+        UserError: The picture is shown turned or mirrored, and nothing tells whether the boxes were drawn on it so.
     """
     try:
         size = read_size(path)
@@ -133,10 +137,11 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None
     with Image.open(path) as image:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation > 1:
+    # From 5 on width and height are exchanged: then the size that the annotation has tells it.
+    if orientation in (2, 3, 4) or (orientation > 4 and annotation.size is None):
         raise UserError(
-            f"{path} is shown turned or mirrored (EXIF orientation {orientation}), and its boxes may not be: save the "
-            "picture upright, and check its boxes"
+            f"{path} is shown turned or mirrored (EXIF orientation {orientation}), and {annotation.file} does not say "
+            "whether its boxes were drawn so: save the picture upright, and check its boxes"
         )
     return size
 

@@ -1,4 +1,4 @@
-"""Pascal VOC and COCO give the same boxes; what is wrong in them is named."""
+"""Pascal VOC, COCO and YOLO give the same boxes; what is wrong in them is named."""
 
 import json
 
@@ -24,6 +24,17 @@ def write_coco(root):
     (root / "boxes.json").write_text(json.dumps(COCO))
 
 
+def write_yolo(root, names=("classes.txt", "A1\nX\n")):
+    (root / "labels").mkdir()
+    width, height = SIZE
+    lines = []
+    for number, (_, (left, top, right, bottom)) in enumerate(BOXES):
+        middle = f"{(left + right) / 2 / width:.6f} {(top + bottom) / 2 / height:.6f}"
+        lines.append(f"{number} {middle} {(right - left) / width:.6f} {(bottom - top) / height:.6f}\n")
+    (root / "labels" / "p.txt").write_text("".join(lines))
+    (root / names[0]).write_text(names[1])
+
+
 def write_exported(root):
     """COCO of Windows beside settings of a program; each box comes twice, rounded."""
     twice = [{**entry, "bbox": [value + 0.1 for value in entry["bbox"]]} for entry in COCO["annotations"]]
@@ -37,6 +48,10 @@ FORMATS = {
     "Pascal VOC": lambda root: write_voc(root / "p.xml"),
     "COCO": write_coco,
     "COCO as exported": write_exported,
+    "YOLO": write_yolo,
+    "YOLO of labelImg": lambda root: write_yolo(root, ("labels/classes.txt", "A1\nX\n")),
+    "YOLO with a list": lambda root: write_yolo(root, ("data.yaml", "names: [A1, X]\n")),
+    "YOLO with numbers": lambda root: write_yolo(root, ("data.yaml", "names: {0: A1, 1: X}\n")),
 }
 
 
@@ -54,10 +69,42 @@ def test_all_formats_give_the_same_boxes(tmp_path, name):
     assert boxes.clipped == 0
 
 
-def test_boxes_of_another_size_are_refused(tmp_path):
+TURNED = {"bbox": [20, 10, 20, 10], "image_id": 7, "category_id": 3, "attributes": {"rotation": 90}}
+
+
+def write_turned_voc(root):
+    box = "<robndbox><cx>30</cx><cy>15</cy><w>20</w><h>10</h><angle>1.5707963</angle></robndbox>"
+    (root / "p.xml").write_text(f"<annotation><object><name>A1</name>{box}</object></annotation>")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda root: (root / "b.json").write_text(json.dumps({**COCO, "annotations": [TURNED]})),
+        write_turned_voc,
+        lambda root: yolo_and(
+            root, "labels/p.txt", "0 .390625 .104166 .546875 .104166 .546875 .520833 .390625 .520833\n"
+        ),
+    ],
+)
+def test_of_a_turned_box_the_upright_one_around_it_is_used(tmp_path, write):
+    write(tmp_path)
+    (annotation,) = read_annotations(tmp_path)[1]
+    assert annotation.turned == ["A1"]
+    assert check_boxes(annotation, SIZE).corners[0] == pytest.approx([25, 5, 35, 25], abs=0.01)
+
+
+def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
     annotation = Annotation(tmp_path, "p", size=(32, 24), names=["X"], boxes=[(1, 2, 10, 20)])
-    with pytest.raises(UserError, match=r"the annotation is of 32 x 24, the picture has 64 x 48"):
+    with pytest.raises(
+        UserError, match=r"the annotation is of 32 x 24, the picture has 64 x 48.*data.scale_boxes=true"
+    ):
         check_boxes(annotation, SIZE)
+    assert check_boxes(annotation, SIZE, scale=True).corners.tolist() == [[2, 4, 20, 40]]
+    with pytest.raises(UserError, match="EXIF turns it"):
+        check_boxes(annotation, (24, 32), scale=True)
+    with pytest.raises(UserError, match="bring the picture"):
+        check_boxes(annotation, (64, 40), scale=True)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +145,14 @@ def voc_with(root, text):
     file.write_text(file.read_text().replace("<annotation>", f"<annotation>{text}"))
 
 
-TURNED = {**COCO, "annotations": [{**COCO["annotations"][0], "attributes": {"rotation": 90}}]}
+def yolo_and(root, name, text):
+    write_yolo(root)
+    (root / name).write_text(text)
+
+
+def without_names(root):
+    write_yolo(root)
+    (root / "classes.txt").unlink()
 
 
 @pytest.mark.parametrize(
@@ -107,9 +161,20 @@ TURNED = {**COCO, "annotations": [{**COCO["annotations"][0], "attributes": {"rot
         (lambda root: (root / "p.xml").write_text("<annotation>"), r"p.xml is no readable Pascal VOC file"),
         (lambda root: write_voc(root / "p.xml", [("X", (1, 2, "", 4))]), r"p.xml is no readable Pascal VOC file"),
         (lambda root: (root / "b.json").write_text('{"images": []}'), r"b.json .* 'categories' is missing: correct it"),
-        (lambda root: (root / "b.json").write_text(json.dumps(TURNED)), r"b.json: a box is turned"),
-        (lambda root: voc_with(root, "<object><robndbox/></object>"), r"p.xml: a box is turned"),
+        (lambda root: (root / "b.json").write_text('{"shapes": []}'), r"in LabelMe's own format: export it as COCO"),
+        (
+            lambda root: (root / "b.json").write_text('{"_via_img_metadata": {}}'),
+            r"VIA's own format: export it as COCO",
+        ),
+        (lambda root: (root / "p.xml").write_text("<annotations/>"), r"CVAT's own format: export it as COCO 1.0"),
         (lambda root: voc_with(root, "<filename>q.png</filename>"), r"p.xml is of the picture q.png: give both"),
+        (lambda root: write_yolo(root, ("classes.txt", "A1\n")), r"p.txt: class 1 is not among the 1 of the list"),
+        (
+            lambda root: yolo_and(root, "data.yaml", "names: [X, A1]\n"),
+            r"classes.txt and .*data.yaml list other classes",
+        ),
+        (lambda root: yolo_and(root, "labels/q.txt", "0 .5 .5 .1 .1 .9\n"), r"q.txt: a line of 6 numbers"),
+        (without_names, r"labels of YOLO without their classes: add classes.txt"),
         (lambda root: None, r"no boxes in .*: bring <picture>.xml \(Pascal VOC\)"),
     ],
 )
