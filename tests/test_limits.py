@@ -8,9 +8,9 @@ LOADED_LINES = 18_507  # of a smoke training, whatever names its modules; the go
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 35_988,
-    "lines of packages/cytogenetics": 10_250,
+    "lines of packages/cytogenetics": 10_125,
     "lines of tests of the core": 26_614,
-    "lines of tests of packages/cytogenetics": 7_251,
+    "lines of tests of packages/cytogenetics": 7_180,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

@@ -13,8 +13,6 @@ from karyocyte.inference.models import RunsModel
 from karyocyte.recipes.portable import AddedFacts
 from karyocyte.runs.portable import ClassifierDescription
 
-UPRIGHT = "Chromosomes must be upright, short arm on top."
-
 
 def describe_cells(model: RunsModel) -> Any:
     """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
@@ -33,7 +31,7 @@ def limits_of_cells(model: ClassifierDescription) -> list[str]:
     facts = cell_facts(model)
     lines = list(facts.notes) if facts else []
     if not all(member.network.orientation for member in model.members):
-        lines.append(UPRIGHT)
+        lines.append("Chromosomes must be upright, short arm on top.")
     return lines
 
 

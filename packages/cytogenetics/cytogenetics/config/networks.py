@@ -19,7 +19,6 @@ class PictureCanvasConfig(StrictModel, defaults="detector:prepare.canvas"):
 class PictureConfig(StrictModel, defaults="detector:prepare"):
     """The preparation of pictures of whole metaphases for a detector."""
 
-    background: Literal["black", "detect"] = FROM_YAML
     canvas: PictureCanvasConfig = FROM_YAML
 
 

@@ -46,7 +46,6 @@ class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"
     seed: Seed = FROM_YAML
     source: Literal["composed_karyograms"]
     chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    parents: Literal["keep", "leave_out"] = FROM_YAML
     augmented: AugmentedConfig = FROM_YAML
 
 

@@ -36,7 +36,6 @@ FILE_COLUMNS = (
 )
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
-WIDTH = 78  # of a line on the terminal, which is set in by two: a longer name of a cell is cut
 YES_OR_NO = {True: "yes", False: "no"}
 CASES = (
     "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
@@ -202,10 +201,7 @@ def cell_lines(tables: Tables) -> list[str]:
     lines = []
     for cell in tables.most_doubtful_first().itertuples():
         refer = "refer" if cell.refer == "yes" else ""
-        said = f"{cell.errors:<28}{refer:<7}", f": {cell.karyotype or 'no karyotype'}"
-        room = max(WIDTH - sum(map(len, said)), 12)
-        name = cell.title if len(cell.title) <= room else f"{cell.title[: room - 1]}…"
-        lines.append(name.join(said))
+        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
     return lines
 
 
@@ -257,7 +253,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
+        details = _details(cell, files) | {"anchor": f"cell-{number}"}
         details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []

@@ -108,10 +108,8 @@ class CellReview(Reviewed):
         return str(log.path.with_suffix(f".{APPROVED}") / "index.html")
 
     def publish(self, log: DecisionLog) -> None:
-        """Write the folder of approved cells, and, where it is that of the output, the state of each on its page."""
-        folder = Path(self.result(log)).parent
-        page = self.output / "index.html"
-        publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
+        """Write the folder of approved cells."""
+        publish(self.bundle, log.states, Path(self.result(log)).parent)
 
     def complete(self, decision: Decision, before: CellDecisions) -> Decision:
         """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
@@ -130,7 +128,7 @@ class CellReview(Reviewed):
         sources = {}
         for file in cell.files:
             box = cell.boxes[file.name].corners if cell.boxes else None
-            sources[file.name] = Source(Path(file.path), file.assigned, facts, box)
+            sources[file.name] = Source(Path(file.path), facts, box)
         return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:

@@ -15,10 +15,9 @@ from karyocyte.common.text import counted
 
 @dataclass(frozen=True)
 class Source:
-    """A reviewed file: its absolute path, class by the model, further columns of an exported table, and its box."""
+    """A reviewed file: its absolute path, further columns of an exported table, and its box."""
 
     path: Path
-    predicted: str
     facts: Mapping[str, str]
     box: Box | None = None
 

@@ -72,15 +72,13 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
     folder = context.cache_dir / f"composed-{sha256_of_value(facts)[:8]}"
     make_once(folder, lambda place: write_karyograms(data, chromosomes, labels, place, context.progress), is_whole)
     table = read_karyograms(folder)
-    if data.parents == "leave_out":
-        table = _without_parents(table)
     return Manifest(
         manifest_frame(table.rename(columns={"origin": "group"})),
         folder,
         classes,
         data.positive_class,
         data.source,
-        notes=(*chromosomes.notes, *_notes(data, table, unused)),
+        notes=(*chromosomes.notes, *_notes(table, unused)),
         synthetic=chromosomes.synthetic,
         skipped=chromosomes.skipped,
     )
@@ -109,24 +107,9 @@ def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, cont
     )
 
 
-def _without_parents(table: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the real karyograms of cells that another was derived from."""
-    derived = table["origin"] == DERIVED
-    again = table[derived & table.duplicated(["cell", "origin"])]
-    rest = table[derived | ~table["cell"].isin(table.loc[derived, "cell"])]
-    if not (rest["label"] == NORMAL).any():
-        raise UserError("data.parents=leave_out leaves no normal karyogram: lower the counts of data.derived")
-    if len(again):
-        problem = f"data.parents=leave_out: cell {again['cell'].iloc[0]} would be changed more than once"
-        raise UserError(f"{problem}: lower the counts of data.derived")
-    return rest
-
-
-def _notes(data: ComposedKaryogramsConfig, table: pd.DataFrame, unused: Mapping[str, int]) -> list[str]:
+def _notes(table: pd.DataFrame, unused: Mapping[str, int]) -> list[str]:
     """How many karyograms there are of each kind, and which cells were left out."""
     notes = []
-    if data.parents == "leave_out":
-        notes.append("each cell is used once: a normal one that something was derived from is left out (data.parents)")
     for origin in (REAL, DERIVED):
         kinds = table.loc[table["origin"] == origin, "kind"]
         if len(kinds):
@@ -145,8 +128,8 @@ def write_karyograms(
 ) -> None:
     """Write the karyograms of cells, and of what is derived from the normal ones, to a folder.
 
-    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``, with facts as JSON. The folder is whole or
-    absent. All of it is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
+    In it are ``<label>/<image_id>.png`` (8-bit gray) and ``karyograms.csv``. The folder is whole or absent. All of it
+    is a pure function of ``data`` and the chromosomes; the order of their rows does not matter.
 
     What is in the folder is replaced; the caller holds its lock. ``used`` are the cells to be composed.
 

@@ -101,15 +101,6 @@ def test_derived_karyograms_keep_cell_and_subject_of_their_parents(drawn, bars, 
     assert not other[["image_id", "iscn"]].equals(table[["image_id", "iscn"]])
 
 
-def test_each_cell_may_be_used_once(bars, tmp_path):
-    once = listed(bars, tmp_path, parents="leave_out", derived={"gain": 1, "sex_loss": 2})
-    assert len({record.cell for record in rows_of(once)}) == len(rows_of(once)) == 5
-    assert [record.label for record in rows_of(once)].count("normal") == 1
-    assert any("each cell is used once" in note for note in once.notes)
-    with pytest.raises(UserError, match=r"data.parents=leave_out leaves no normal karyogram"):
-        listed(bars, tmp_path, parents="leave_out")
-
-
 def test_pictures_and_table_fit_together(drawn):
     table = read_karyograms(drawn.root).set_index("image_id")
     iscn = {"gain": r"47,XY,\+(13|18|21)", "sex_loss": "45,X", "trisomy": r"47,XY,\+21", "normal": "46,XY"}

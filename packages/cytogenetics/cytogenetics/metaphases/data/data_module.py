@@ -17,7 +17,6 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.files import sha256_of_value
 
 MULTIPLE = 32  # of pixels that height and width of a batch are padded to
-WHITE = 255
 
 
 class MetaphaseDataModule(SplitDataModule):
@@ -30,8 +29,8 @@ class MetaphaseDataModule(SplitDataModule):
     `CHROMOSOMES`, or -1 where the class is not known; "index": int64 (B,), manifest row}. Divided by
     ``prepare.canvas.scale``, a box that is not augmented is in pixels of the file.
 
-    Pictures are read when they are needed. Arguments and errors are those of `SplitDataModule`. ``prepare`` has
-    ``canvas.scale`` and ``background``: with ``detect`` chromosomes are bright on black, otherwise dark on white.
+    Pictures are read when they are needed; chromosomes are bright on black. Arguments and errors are those of
+    `SplitDataModule`. ``prepare`` has ``canvas.scale``.
     """
 
     default_source = "metaphases"
@@ -104,7 +103,7 @@ class MetaphasePictures(PictureSet):
         """Return image, boxes, labels and index."""
         scale = np.float32(self.prepare.canvas.scale)
         boxes, labels = self.manifest.frame[["boxes", "chromosomes"]].iloc[row]
-        image = network_picture(read_image(self.manifest.file(row)), float(scale))  # bright on black
+        image = network_picture(read_image(self.manifest.file(row)), float(scale))
         boxes = np.minimum(boxes * scale, np.array(image.shape[::-1] * 2, np.float32))
         if self.augmentation is not None:
             image, boxes, labels = self.augmentation(image, boxes, labels, epoch, row)
@@ -113,10 +112,7 @@ class MetaphasePictures(PictureSet):
     def batch(self, pictures: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Pad the pictures to one size."""
         batch = {name: [one[name] for one in pictures] for name in pictures[0]}
-        images = _padded(batch["image"])
-        if self.prepare.background != "detect":
-            images = WHITE - images
-        return {**batch, "image": images, "index": torch.tensor(batch["index"])}
+        return {**batch, "image": _padded(batch["image"]), "index": torch.tensor(batch["index"])}
 
 
 def _padded(images: Sequence[np.ndarray]) -> torch.Tensor:

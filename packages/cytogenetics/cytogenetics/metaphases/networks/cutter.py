@@ -14,9 +14,6 @@ from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 
 DICE_WEIGHT = 0.5
-PICTURE, BOXES, RULE = 0, 1, 2  # channels of an image; the last is the mask without a network
-OWN_BOX = 0.6  # least value of pixels of the own box in the channel of boxes
-GROUND = 0.08  # brightest pixel of the ground
 CONTAMINATED_ABOVE = 0.2  # the share of its pixels that are of other chromosomes
 
 
@@ -57,14 +54,9 @@ class Cutter(StagedModule):
         self.log("val/iou", self.val_iou, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return "index" and, of the network, the rule and the whole box, the ``agreement`` of masks, float32 (n,)."""
-        found = {"index": batch["index"]}
-        image = batch["image"]
-        box = (image[:, BOXES] > OWN_BOX) & (image[:, PICTURE] > GROUND)
-        masks = {"network": self(image) > 0, "rule": image[:, RULE] > 0.5, "box": box}
-        for name, mask in masks.items():
-            found[f"{name}_iou"], found[f"{name}_others"] = agreement(mask, batch["mask"] > 0)
-        return found
+        """Return "index" and, in "network_iou" and "network_others", the ``agreement`` of masks, float32 (n,)."""
+        iou, others = agreement(self(batch["image"]) > 0, batch["mask"] > 0)
+        return {"index": batch["index"], "network_iou": iou, "network_others": others}
 
     def _loss(self, part: str, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         probabilities = logits.sigmoid()

@@ -22,10 +22,6 @@ RESULTS = "cutting.csv"
 WORDS = {
     "network_iou": "mask of the network, IoU",
     "network_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, network",
-    "rule_iou": "mask without the network, IoU",
-    "rule_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, without",
-    "box_iou": "all of the box, IoU",
-    "box_contaminated": f"more than {CONTAMINATED_ABOVE:.0%} of others, all of the box",
 }
 
 
@@ -49,8 +45,7 @@ def write_masks(found: Found, config: CutterConfig, folder: Path) -> None:
 def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> None:
     """Evaluate the masks of a finished run on its composed test pictures, print the table and keep it."""
     masks = pd.read_parquet(folder / MASKS)
-    for name in ("network", "rule", "box"):
-        masks[f"{name}_contaminated"] = (masks[f"{name}_others"] > CONTAMINATED_ABOVE).astype(np.float64)
+    masks["network_contaminated"] = (masks["network_others"] > CONTAMINATED_ABOVE).astype(np.float64)
     masks = masks[(data.parts.to_numpy() == "test")[masks["index"]]]
     frame = data.manifest.frame
     cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]

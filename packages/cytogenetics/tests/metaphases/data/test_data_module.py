@@ -60,16 +60,6 @@ def test_a_batch_has_padded_pictures_and_boxes_in_their_pixels(root):
         assert (labels.dtype, labels.tolist()) == (torch.int64, [0, 22])
 
 
-def test_dark_chromosomes_stay_dark_without_detection(root):
-    prepare = {"background": "black", "canvas": {"scale": 1.0}}
-    bright, dark = (
-        next(iter(module(root, prepare=keys).val_dataloader()))["image"]
-        for keys in ({"canvas": {"scale": 1.0}}, prepare)
-    )
-    assert bright.shape == (4, 1, 64, 64)
-    torch.testing.assert_close(dark, 1 - bright)
-
-
 def test_no_case_is_in_two_parts_and_cases_that_share_a_picture_are_one(root, tmp_path):
     data = module(root)
     assert data.manifest.frame.groupby("subject").apply(lambda rows: data.parts[rows.index].nunique()).max() == 1

@@ -34,14 +34,14 @@ def run(tmp_path_factory):
     return Run(folder)
 
 
-def test_a_cutter_is_trained_and_compared_with_the_rule(run):
+def test_a_cutter_is_trained_and_evaluated(run):
     assert run.is_finished
     masks = pd.read_parquet(run.folder / "masks.parquet")
     assert set(run.split["part"].iloc[masks["index"].unique()]) == {"validation", "test"}
     results = pd.read_csv(run.folder / "cutting.csv", index_col="metric")["value"]
     assert results.between(0, 1).all()
     tested = masks[(run.split["part"] == "test").to_numpy()[masks["index"]]]
-    assert results["rule_iou"] == pytest.approx(tested["rule_iou"].mean())
+    assert results["network_iou"] == pytest.approx(tested["network_iou"].mean())
     assert results["network_contaminated"] == pytest.approx((tested["network_others"] > 0.2).mean())
 
 
