@@ -36,9 +36,11 @@ def row_of_copies(table: pd.DataFrame, trained: str) -> dict[str, float]:
 
 
 def pooled(name: str, values: np.ndarray, persons: list[np.ndarray]) -> dict[str, float]:
-    """Return the mean of all images of some persons, with its interval over drawn persons."""
+    """Return the mean of all images of some persons, with its interval over drawn persons; of one there is none."""
     sums, images = (np.array([count(values[rows]) for rows in persons]) for count in (np.sum, len))
     drawn = np.random.default_rng(0).integers(len(persons), size=(RESAMPLES, len(persons)))
+    if len(persons) == 1:
+        return {name: sums[0] / images[0], f"{name}_low": np.nan, f"{name}_high": np.nan}
     return columns(name, sums.sum() / images.sum(), sums[drawn].sum(axis=1) / images[drawn].sum(axis=1))
 
 
