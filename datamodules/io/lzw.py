@@ -47,14 +47,17 @@ def unpacked_length(packed: bytes, value_bits: int, is_tiff: bool) -> int | None
 def _widths(value_bits: int, early: int) -> np.ndarray:
     """Return the bits of each code after one that clears the table: each but the first makes an entry."""
     entries = (1 << value_bits) + 2 + np.maximum(np.arange(_MOST_CODES) - 1, 0)
-    return np.minimum(np.floor(np.log2(entries + early)).astype(np.int32) + 1, _WIDEST)
+    bits: np.ndarray = np.floor(np.log2(entries + early)).astype(np.int32) + 1
+    widths: np.ndarray = np.minimum(bits, _WIDEST)
+    return widths
 
 
 def _words(packed: bytes, is_tiff: bool) -> np.ndarray:
     """Return the 24 bits that begin at each byte."""
     padded = np.frombuffer(packed + bytes(2), np.uint8).astype(np.int32)
     first, last = (16, 0) if is_tiff else (0, 16)
-    return (padded[:-2] << first) | (padded[1:-1] << 8) | (padded[2:] << last)
+    words: np.ndarray = (padded[:-2] << first) | (padded[1:-1] << 8) | (padded[2:] << last)
+    return words
 
 
 def _length(codes: np.ndarray) -> int:

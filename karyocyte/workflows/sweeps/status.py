@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from karyocyte.common.cli import console
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
@@ -36,8 +37,9 @@ STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished
 class JobStatus:
     """The status of one job, by the overrides that tell it from the others.
 
-    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why
-    it failed or was lost, ``seconds`` the wall time of its latest attempt.
+    ``state`` is "waiting", "running", "finished", "unrecorded" (it has finished, but without the list of its files),
+    "failed", "preempted", "interrupted" or "lost", ``reason`` why it is none of the first three, ``seconds`` the wall
+    time of its latest attempt.
     """
 
     name: str
@@ -99,6 +101,11 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         reason = _absence(record, run)
         if reason:
             state = "lost"
+    if state == "finished" and run and run.status.state == state:
+        try:
+            run.need_checksums()
+        except UserError as error:
+            return JobStatus(name, "unrecorded", None, str(error))
     if state == "finished" and run and not run.is_finished:
         return JobStatus(name, "waiting", None, "its run's folder is gone or not finished: the sweep trains it again")
     seconds = None

@@ -184,10 +184,10 @@ def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None)
                 f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
             )
     own = [one for one in decisions if is_own is None or is_own(one)]
-    if others := len(decisions) - len(own):
-        items = ", ".join(sorted({one.cell for one in decisions} - {one.cell for one in own}))
+    if others := [one for one in decisions if is_own is not None and not is_own(one)]:
+        items = ", ".join(sorted({one.cell for one in others}))
         warnings.append(
-            f"{path}: {counted(others, 'decision')} on other pictures or predictions left out, of {items}; "
+            f"{path}: {counted(len(others), 'decision')} on other pictures or predictions left out, of {items}; "
             f"{OPTION} uses them"
         )
     return own, warnings
