@@ -101,17 +101,24 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         reason = _absence(record, run)
         if reason:
             state = "lost"
-    if state == "finished" and run and run.status.state == state:
-        try:
-            run.need_checksums()
-        except UserError as error:
-            return JobStatus(name, "unrecorded", None, str(error))
     if state == "finished" and run and not run.is_finished:
-        return JobStatus(name, "waiting", None, "its run's folder is gone or not finished: the sweep trains it again")
+        return _unfinished(name, run)
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
         seconds = max(0.0, record["updated"] - record["started"])  # the clock may have been set back
     return JobStatus(name, state, run, reason, seconds)
+
+
+def _unfinished(name: str, run: Run) -> JobStatus:
+    """The status of a finished job whose run does not count as finished; it may now, where changes are accepted."""
+    if run.status.state != "finished":
+        reason = "its run's folder is gone or not finished: the sweep trains it again"
+        return JobStatus(name, "waiting", None, reason)
+    try:
+        run.need_checksums()
+    except UserError as error:
+        return JobStatus(name, "unrecorded", None, str(error))
+    return JobStatus(name, "finished", run)
 
 
 def _absence(record: Mapping[str, Any], run: Run | None) -> str:

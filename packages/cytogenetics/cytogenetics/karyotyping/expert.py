@@ -99,7 +99,7 @@ def _listed(file: Path) -> ExpertDecisions:
 
 def _reviewed(file: Path) -> ExpertDecisions:
     """Read what the readers of a file of decisions have fixed and drawn, who must not differ."""
-    decisions, warnings = read_decisions(file, None if is_accepting() else _is_own(file))
+    decisions, warnings = read_decisions(file, _is_own(file))
     warn(*warnings)
     kinds: dict[tuple[str, str], str] = {}
     rows = []
@@ -120,8 +120,10 @@ def _reviewed(file: Path) -> ExpertDecisions:
     return ExpertDecisions(file, table, drawn=drawn)
 
 
-def _is_own(file: Path) -> Callable[[Decision], bool]:
+def _is_own(file: Path) -> Callable[[Decision], bool] | None:
     """Return what tells whether a decision is on a picture and a prediction of the output that holds the file."""
+    if is_accepting():
+        return None
     try:
         bundle = ReviewBundle(file.absolute().parent)
     except UserError as error:

@@ -208,15 +208,19 @@ def _read_coco(root: Path) -> Iterator[Annotation]:
         with _readable(file, "COCO"):
             names = {entry["id"]: entry["name"] for entry in content["categories"]}
             pictures = {}
-            for key in ("categories", "images"):
-                if len({entry["id"] for entry in content[key]}) < len(content[key]):
-                    raise UserError(f"{file}: two of its {key} have one id, as of merged exports: give each its own")
+            _check_ids(file, content)
             for entry in content["images"]:
                 name = Path(_base(entry["file_name"])).stem
                 pictures[entry["id"]] = Annotation(file, name, _size(entry.get, "width", "height"))
             for entry in content["annotations"]:
                 _add_coco(pictures[entry["image_id"]], names[entry["category_id"]], entry)
         yield from pictures.values()
+
+
+def _check_ids(file: Path, content: Mapping[str, Any]) -> None:
+    for key in ("categories", "images"):
+        if len({entry["id"] for entry in content[key]}) < len(content[key]):
+            raise UserError(f"{file}: two of its {key} have one id, as of merged exports: give each its own")
 
 
 def _add_coco(picture: Annotation, name: str, entry: Mapping[str, Any]) -> None:
