@@ -7,15 +7,13 @@ import numpy as np
 
 _MOST_CODES = 4096  # entries of the table, those of the values among them
 _WIDEST = 12  # bits of a code
+_MOST_BLOCKS = 10_000  # of codes between two that clear the table: a hostile file may have millions
 
 
 def unpacked_length(packed: bytes, value_bits: int, is_tiff: bool) -> int | None:
-    """Return how many values a stream stands for, up to its code of the end; None if that cannot be counted.
+    """Return how many values of so many bits a stream stands for, up to its end; None if that cannot be counted.
 
-    Args:
-        packed: The stream.
-        value_bits: Of the values, 8 in a TIFF file.
-        is_tiff: Codes begin with their highest bit and become wider one code early; in a GIF file neither.
+    In a TIFF file codes begin with their highest bit and become wider one code early, in a GIF file neither.
 
     Raises:
         ValueError: A code refers to one that comes later.
@@ -25,7 +23,9 @@ def unpacked_length(packed: bytes, value_bits: int, is_tiff: bool) -> int | None
     starts, highest, masks = ends - widths, 24 - widths, (1 << widths) - 1
     words = _words(packed, is_tiff)
     clear, length, start = 1 << value_bits, 0, 0
-    while start + value_bits < 8 * len(packed):
+    for _ in range(_MOST_BLOCKS):
+        if start + value_bits >= 8 * len(packed):
+            return length
         count = int(np.searchsorted(ends, 8 * len(packed) + 1 - start, side="right"))
         places = starts[:count] + start
         shifts = highest[:count] - (places & 7) if is_tiff else places & 7
@@ -41,23 +41,20 @@ def unpacked_length(packed: bytes, value_bits: int, is_tiff: bool) -> int | None
         if codes[marks[0]] == clear + 1:
             return length
         start += int(ends[marks[0]])
-    return length
+    return None
 
 
 def _widths(value_bits: int, early: int) -> np.ndarray:
     """Return the bits of each code after one that clears the table: each but the first makes an entry."""
     entries = (1 << value_bits) + 2 + np.maximum(np.arange(_MOST_CODES) - 1, 0)
-    bits: np.ndarray = np.floor(np.log2(entries + early)).astype(np.int32) + 1
-    widths: np.ndarray = np.minimum(bits, _WIDEST)
-    return widths
+    return np.asarray(np.minimum(np.floor(np.log2(entries + early)) + 1, _WIDEST), np.int32)
 
 
 def _words(packed: bytes, is_tiff: bool) -> np.ndarray:
     """Return the 24 bits that begin at each byte."""
     padded = np.frombuffer(packed + bytes(2), np.uint8).astype(np.int32)
     first, last = (16, 0) if is_tiff else (0, 16)
-    words: np.ndarray = (padded[:-2] << first) | (padded[1:-1] << 8) | (padded[2:] << last)
-    return words
+    return np.asarray((padded[:-2] << first) | (padded[1:-1] << 8) | (padded[2:] << last))
 
 
 def _length(codes: np.ndarray) -> int:

@@ -284,8 +284,7 @@ def _yolo_names(root: Path) -> dict[int, str]:
     """Return the names of the classes by their numbers; all lists of them must agree."""
     lists = {}
     for file in _files(root, CLASSES):
-        lines = map(str.strip, file.read_text(encoding="utf-8").splitlines())
-        lists[file] = dict(enumerate(filter(None, lines)))
+        lists[file] = dict(enumerate(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines()))))
     for file in _files(root, ".yaml"):
         with _readable(file, "YOLO"):
             names = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("names")
