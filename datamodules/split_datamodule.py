@@ -203,8 +203,10 @@ class SplitDataModule(LightningDataModule, ABC):
         )
 
     def _present_world(self, trainer: Trainer | None) -> World:
-        """The processes of a trainer, where it has several."""
+        """The processes of a trainer, where it has several, which must not divide the images once more."""
         if trainer is not None and trainer.world_size > 1:
+            if trainer._accelerator_connector.use_distributed_sampler:
+                raise UserError("on several devices a Trainer of these images needs use_distributed_sampler=False")
             return World(trainer.world_size, trainer.global_rank)
         return self.world
 

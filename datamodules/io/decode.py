@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, GifImagePlugin, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
 from datamodules.io.jpeg import decode_strictly
+from datamodules.io.lzw import unpacked_length
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
 
@@ -254,6 +255,8 @@ def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
         several = page is None and getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_png(image, data)
+        if isinstance(image, GifImagePlugin.GifImageFile):
+            _check_gif(image, data)
         if data.startswith(_JPEG):
             image = _strict_jpeg(image, data)  # noqa: PLW2901 (the file is read)
         image.load()
@@ -326,6 +329,19 @@ def _check_png(image: Image.Image, data: bytes) -> None:
     gamma = image.info.get("gamma", _SRGB_GAMMA)
     if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
         raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")
+
+
+def _check_gif(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuse a GIF whose data do not end where its first frame does."""
+    tile = image.tile[0]
+    left, upper, right, lower = tile.extents or (0, 0, *image.size)
+    blocks, at = [], tile.offset
+    while at < len(data) and (length := data[at]):
+        blocks.append(data[at + 1 : at + 1 + length])
+        at += 1 + length
+    length_of_all = unpacked_length(b"".join(blocks), data[tile.offset - 1], is_tiff=False)
+    if length_of_all not in (None, (right - left) * (lower - upper)):
+        raise BrokenImageError("damaged: its data do not end where the picture does")
 
 
 def _checked_jpeg2000(data: bytes) -> int:

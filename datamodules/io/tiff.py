@@ -10,6 +10,7 @@ from math import ceil, prod
 import numpy as np
 
 from datamodules.io.jpeg import BrokenImageError, decode_strictly
+from datamodules.io.lzw import unpacked_length
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {WHITE_IS_ZERO: 1, GRAY: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}  # channels of each interpretation
@@ -21,7 +22,7 @@ _TAGS = {254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 3
 _XMP = 700  # a text, which may say how to turn the picture
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}  # of integers, text and bytes
 _THUMBNAIL, _MASK = 1, 4  # bits of the tag SubfileType
-_NONE, _LZW, _OLD_JPEG, _JPEG, _DEFLATE = 1, 5, 6, 7, (8, 32946)  # of the tag Compression
+_NONE, _LZW, _OLD_JPEG, _JPEG, _DEFLATE, _PACKBITS = 1, 5, 6, 7, (8, 32946), 32773  # of the tag Compression
 _ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\0"  # of a JPEG whose colours are no YCbCr
 _LARGEST_STRIP = 1 << 30  # bytes: a small one may unpack to more than the memory holds
 _MOST_PAGES = 10_000
@@ -151,10 +152,34 @@ def _check_strips(page: TiffPage, data: bytes) -> None:
     if len(page.strips) != page.needed_strips or not all(0 < start < len(data) for start in page.strips):
         raise BrokenImageError("cut short: a strip is missing, one too many, or lies beyond the end of the file")
     for strip in _packed_strips(page, data):
-        if page.compression == _LZW and len(strip) >= 8 and strip.endswith(bytes(8)):  # they would be decoded
-            raise BrokenImageError("damaged: zeros are in place of the end of a strip")
-        if not _is_plain(page):
+        if page.compression in (_LZW, _PACKBITS):
+            _check_end(page, strip)
+        elif not _is_plain(page):
             _unpacked(page, strip)
+
+
+def _check_end(page: TiffPage, strip: bytes) -> None:
+    """Refuse a strip or tile that does not end where its part of the picture does."""
+    width, height = page.size
+    is_old = strip[:1] == b"\0"  # with the bits of a code in another order, as before 1992
+    if page.tag(266, 1) != 1 or page.colours == YCBCR or (is_old and page.compression == _LZW):
+        return
+    across, down = page.tag(322, width), page.tag(323, min(page.tag(278) or height, height))
+    row = ceil(across * (1 if page.is_planar else page.channels) * page.depth / 8)
+    last = height % down or down  # rows of the last strip, which some programs fill up
+    length = _packbits_length(strip) if page.compression == _PACKBITS else unpacked_length(strip, 8, is_tiff=True)
+    if length not in (row * down, row * last):
+        raise BrokenImageError("damaged: a strip does not end where its part of the picture does")
+
+
+def _packbits_length(strip: bytes) -> int:
+    length = at = 0
+    while at < len(strip) - 1:  # one byte alone fills up to an even number
+        code = strip[at]
+        is_copy = code < 128  # of the bytes that follow; otherwise the next one is repeated
+        length += code + 1 if is_copy else 257 - code if code > 128 else 0
+        at += code + 2 if is_copy else 2 if code > 128 else 1
+    return length
 
 
 def _packed_strips(page: TiffPage, data: bytes) -> list[bytes]:

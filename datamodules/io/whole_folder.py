@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sync
+from karyocyte.common.files import naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
 from karyocyte.runs.arguments import new_folder
 
@@ -34,7 +34,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(left_over)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        yield beside
+        with naming(folder):
+            yield beside
         beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
         for path in beside.rglob("*"):
             if path.is_file():

@@ -18,8 +18,8 @@ INTERRUPTED = 130  # the exit code after Ctrl-C
 
 # Errors that concern no file of the program's own, and what helps.
 OF_NO_FILE = {
-    errno.ENOSPC: "",
-    errno.EDQUOT: "",
+    errno.ENOSPC: ": free some space, or write elsewhere",
+    errno.EDQUOT: ": free some space, or write elsewhere",
     errno.EFBIG: ": raise the limit, ulimit -f unlimited",
     errno.EMFILE: ": raise the limit, ulimit -n 1024",
 }

@@ -91,12 +91,16 @@ class Run:
         run = cls.open(path)
         if run.status.state != "finished":
             raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
-        if is_accepting() and not run.has_checksums:
-            run.record()
-        if not run.has_checksums:
-            raise UserError(f"{run.folder} has no {CHECKSUMS}, as of an earlier version: add {OPTION} to write it")
+        run.need_checksums()
         run.checked(RunFile.STATUS)
         return run
+
+    def need_checksums(self) -> None:
+        """Record a finished run of an earlier version if changes are accepted, or raise a ``UserError``."""
+        if is_accepting() and not self.has_checksums:
+            self.record()
+        if not self.has_checksums:
+            raise UserError(f"{self.folder} has no {CHECKSUMS}, as of an earlier version: add {OPTION} to write it")
 
     @staticmethod
     def is_run(folder: Path) -> bool:

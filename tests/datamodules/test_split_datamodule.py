@@ -1,5 +1,7 @@
 """Every public method and attribute of every data module works."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pytorch_lightning import LightningDataModule
@@ -56,6 +58,14 @@ def test_every_method_and_attribute_of_a_data_module_works(module, tmp_path):
         if name.endswith("dataloader") and name != "train_dataloader":  # whose position is that of a trainer
             assert len(next(iter(value))) > 0
         assert value is not None or name in ("number_as", "prepare_data", "setup", "write_facts"), name
+
+
+def test_a_trainer_of_several_devices_may_not_divide_the_images_once_more(tmp_path):
+    data = ImageDataModule(**CELLS, cache_dir=tmp_path, progress=False)
+    connector = SimpleNamespace(use_distributed_sampler=True)
+    data.trainer = SimpleNamespace(world_size=2, global_rank=0, state=None, _accelerator_connector=connector)
+    with pytest.raises(UserError, match="needs use_distributed_sampler=False"):
+        data.val_dataloader()
 
 
 @pytest.mark.parametrize(("module", "data"), [(ImageDataModule, "synthetic_metaphases"), (MetaphaseDataModule, "cnmc")])

@@ -75,7 +75,7 @@ def heat_maps(
         float32, shape (H, W), 0 and more in units of the score; zero everywhere without support for the class.
 
     Raises:
-        UserError: The model returns NaN.
+        UserError: The output does not depend on the layer, or the model returns NaN.
     """
     model.forward.requires_grad_(False)
     remaining = iter(images)
@@ -103,6 +103,9 @@ class _ClassScores(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the scores, shape (B, K), of images."""
         logits: torch.Tensor = self.network(image)
+        if not logits.requires_grad:  # nothing before the layer takes gradients
+            listed = "explain.py summary --depth 0 lists all"
+            raise UserError(f"the output does not depend on this layer: name another; {listed}")
         if logits.shape[1] == 1:
             return torch.cat([-logits, logits], dim=1)
         return logits

@@ -14,6 +14,7 @@ from karyocyte.common.errors import UserError, close_names
 from lightning_modules.build.load import TrainedRun
 
 BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
+MOST_DISTORTED = 0.5  # of the logarithm of a proportion: small maps are of rounded sizes
 STAGES = 4  # shown stages of a network without pools
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Hardswish)
@@ -146,9 +147,10 @@ def as_maps(output: object, size: tuple[int, ...], prefix_tokens: int = 0) -> to
     if not isinstance(output, torch.Tensor):
         return None
     if output.ndim == 4:
-        if _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size):
-            return output.permute(0, 3, 1, 2)
-        return output
+        is_last = _distortion(output.shape[1:3], size) < _distortion(output.shape[2:], size)
+        maps = output.permute(0, 3, 1, 2) if is_last else output
+        # Heads of an attention have four axes, too, but not the proportions of an image.
+        return maps if _distortion(maps.shape[2:], size) < MOST_DISTORTED else None
     if output.ndim == 3:
         # The output of the patch embedding has no prefix tokens yet.
         for prefix in (prefix_tokens, 0):

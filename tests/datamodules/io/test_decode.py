@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from datamodules.io.decode import (
@@ -26,6 +25,7 @@ from datamodules.io.decode import (
     encode_png,
     read_image,
 )
+from datamodules.io.lzw import unpacked_length
 from tests.helpers.real_data import real_archive
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -116,7 +116,7 @@ def test_cmyk_that_may_be_inverted_is_refused(tmp_path):
         read_image(path)
 
 
-# Every format that can tell: WebP, BMP and TIFF without compression or as PackBits have no check.
+# Every format that can tell: WebP, BMP and TIFF without compression have no check.
 COMPRESSED = {
     "JPEG": ("JPEG", {}),
     "progressive JPEG": ("JPEG", {"progressive": True}),
@@ -150,16 +150,35 @@ def test_damage_inside_a_compressed_picture_is_seen(name, mode):
             decode_image(damaged)
 
 
-def test_zeros_in_place_of_the_end_of_a_strip_are_seen(tmp_path):
-    path = tmp_path / "a.tif"
-    noise = np.random.default_rng(1).integers(0, 256, (40, 40), dtype=np.uint8)
-    Image.fromarray(noise).save(path, compression="tiff_lzw")
-    with tifffile.TiffFile(path) as opened:
-        (start,), (length,) = opened.pages.first.dataoffsets, opened.pages.first.databytecounts
-    data = bytearray(path.read_bytes())
-    data[start + length // 2 : start + length] = bytes(length - length // 2)
-    with pytest.raises(BrokenImageError, match="zeros are in place"):
-        decode_image(bytes(data))
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("a.tif", {"compression": "tiff_lzw"}),
+        ("a.tif", {"compression": "tiff_lzw", "tiffinfo": {278: 7}}),
+        ("a.tif", {"compression": "packbits"}),
+        ("a.gif", {}),
+    ],
+    ids=["LZW", "LZW in strips", "PackBits", "GIF"],
+)
+def test_a_changed_code_gives_a_part_of_another_length(name, keys):
+    size = 120  # of enough values that the table of the codes is cleared
+    picture = np.add.outer(np.arange(size), np.arange(size)) + np.random.default_rng(1).integers(0, 9, (size, size))
+    file = io.BytesIO()
+    Image.fromarray((picture // 4 * 4).astype(np.uint8)).save(
+        file, Path(name).suffix[1:].replace("tif", "tiff"), **keys
+    )
+    data = file.getvalue()
+    decode_image(data)
+    for place in range(len(data) // 4, len(data) * 3 // 4, len(data) // 40):
+        with pytest.raises(BrokenImageError, match=r"damaged|cut short"):
+            decode_image(data[:place] + bytes(255 - value for value in data[place : place + 16]) + data[place + 16 :])
+
+
+@pytest.mark.parametrize(("values", "end"), [(253, []), (253, [257]), (253, [256, 257]), (254, [257])])
+def test_an_lzw_strip_may_lack_its_end_or_have_it_where_codes_become_wider(values, end):
+    bits = "".join(f"{code:09b}" for code in [256, *range(values), *end])  # the 255th code could have ten bits
+    stream = int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8))
+    assert unpacked_length(stream, 8, is_tiff=True) == values
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])

@@ -257,6 +257,14 @@ def test_given_validation_and_test_parts_are_used_as_they_are(protocol):
     assert unused_given_parts(manifest, protocol, config) == []
 
 
+@pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
+def test_further_copies_of_a_file_are_unused_but_by_the_paper(protocol):
+    labels, persons = ["a", "b"] * 12, [str(number // 2) for number in range(24)]
+    manifest = make_manifest(labels, persons, sha256=["copied", *map(str, range(1, 22)), "copied", "23"])
+    parts = split(manifest, protocol, SplitConfig(), PAPER if protocol == "paper" else None)
+    assert [parts[row] == "unused" for row in (0, 22)] == [False, protocol != "paper"]
+
+
 def test_a_second_test_part_trains_only_by_its_name():
     manifest = official()
     manifest = replace(manifest, frame=manifest.frame.replace({"part": {"val": "TestB", "test": "TestA"}}))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from karyocyte.common.errors import UserError
 from karyocyte.runs.predicted import Predicted, to_predictions
 from karyocyte.runs.predictions import COLUMNS
 from karyocyte.runs.uncertainty import summarise
@@ -32,6 +33,14 @@ def test_passes_are_those_of_mc_dropout_beside_what_is_predicted_without(tmp_pat
     assert predictions.passes[..., 1] == pytest.approx(
         torch.sigmoid(logits)[..., 0].numpy()[:, predictions.rows], abs=1e-5
     )
+
+
+def test_predictions_that_are_no_numbers_are_refused(tmp_path):
+    config = sampled_config(tmp_path, "inference.mc_passes=0")
+    model = build(config)
+    torch.nn.init.constant_(next(model.parameters()), float("nan"))
+    with pytest.raises(UserError, match=r"no numbers \(NaN\)"):
+        predict(model, MemoryData(count=3), config)
 
 
 def test_a_pass_sees_an_image_and_its_mirror_image_with_the_same_masks(tmp_path):

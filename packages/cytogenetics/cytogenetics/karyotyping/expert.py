@@ -1,6 +1,6 @@
 """What an expert has decided (``--fixed``): classes of files in a table, or the decisions of a review, read once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,9 +8,10 @@ import pandas as pd
 
 from cytogenetics.images.cells import Cells
 from cytogenetics.karyotypes.naming import MARKER
-from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
-from cytogenetics.review.decisions import read_decisions, replay
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box, ReviewBundle
+from cytogenetics.review.decisions import Decision, read_decisions, replay
 from datamodules.io.text_tables import read_text_table
+from karyocyte.common.checksums import OPTION, is_accepting
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import class_of
@@ -46,11 +47,11 @@ class ExpertDecisions:
         A table has a row per file: ``file``, ``cell`` and ``case`` where the name of the file alone is not enough, and
         ``fixed`` or, without such a column, ``class``: 1 to 22, X, Y, "mar" for a marker, or "none" for what is no
         chromosome. Rows that fix nothing are passed over, so that a chromosomes.csv can be given back with its column
-        ``fixed`` filled in. Decisions of a review (.jsonl) fix the classes of approved cells, and in others those that
-        a reader has given.
+        ``fixed`` filled in. Decisions of a review (.jsonl), beside the output that they are on, fix the classes of
+        approved cells, and in others those that a reader has given; those on others are left out with a warning.
 
         Raises:
-            UserError: A column is missing; nothing is fixed; or readers differ.
+            UserError: A column is missing; nothing is fixed; readers differ; or the reviewed output is not there.
         """
         if file is None:
             return cls()
@@ -98,7 +99,7 @@ def _listed(file: Path) -> ExpertDecisions:
 
 def _reviewed(file: Path) -> ExpertDecisions:
     """Read what the readers of a file of decisions have fixed and drawn, who must not differ."""
-    decisions, warnings = read_decisions(file)
+    decisions, warnings = read_decisions(file, _is_own(file))
     warn(*warnings)
     kinds: dict[tuple[str, str], str] = {}
     rows = []
@@ -117,6 +118,18 @@ def _reviewed(file: Path) -> ExpertDecisions:
                 raise UserError(f"{file}: readers have drawn different boxes in {stem}: keep the lines of one of them")
     table = pd.DataFrame(rows, columns=["reader", "stem", "file", "class"], dtype=object)
     return ExpertDecisions(file, table, drawn=drawn)
+
+
+def _is_own(file: Path) -> Callable[[Decision], bool] | None:
+    """Return what tells whether a decision is on a picture and a prediction of the output that holds the file."""
+    if is_accepting():
+        return None
+    try:
+        bundle = ReviewBundle(file.absolute().parent)
+    except UserError as error:
+        problem = f"{file} cannot be compared with the pictures and predictions that were reviewed"
+        raise UserError(f"{problem} ({error}): give it in their folder, or add {OPTION}") from error
+    return lambda decision: decision.model == bundle.identity(decision.cell)
 
 
 def _files(cells: Cells) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import filterfalse
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -183,11 +184,13 @@ def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None)
             warnings.append(
                 f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
             )
-    own = [one for one in decisions if is_own is None or is_own(one)]
-    if others := len(decisions) - len(own):
-        items = ", ".join(sorted({one.cell for one in decisions} - {one.cell for one in own}))
+    if is_own is None:
+        return decisions, warnings
+    own = list(filter(is_own, decisions))
+    if others := list(filterfalse(is_own, decisions)):
+        items = ", ".join(sorted({one.cell for one in others}))
         warnings.append(
-            f"{path}: {counted(others, 'decision')} on other pictures or predictions left out, of {items}; "
+            f"{path}: {counted(len(others), 'decision')} on other pictures or predictions left out, of {items}; "
             f"{OPTION} uses them"
         )
     return own, warnings

@@ -8,7 +8,7 @@ from cytogenetics.images.cells import Cell, Cells
 from cytogenetics.karyotyping.expert import ExpertDecisions
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
-from packages.cytogenetics.tests.review.bundles import decision
+from packages.cytogenetics.tests.review.bundles import decision, write_cells
 from tests.helpers.chromosomes import write_table
 
 
@@ -68,12 +68,29 @@ def test_unfit_tables_are_errors(tmp_path, rows, value):
         fixed(tmp_path, rows)
 
 
+def test_decisions_on_other_pictures_or_of_no_known_output_fix_nothing(tmp_path, capsys):
+    output = tmp_path / "out"
+    own = decision("move", image="a.png", to="3", model=write_cells(output).identity("c0"))
+    path = decided(output, own, decision("move", image="b.png", to="4"))
+    assert ExpertDecisions.read(path).rows["file"].tolist() == ["a.png"]
+    assert "1 decision on other pictures or predictions left out, of c0;" in capsys.readouterr().out
+    with pytest.raises(UserError, match="cannot be compared with the pictures"):
+        ExpertDecisions.read(path.rename(tmp_path / "moved.jsonl"))
+
+
+@pytest.fixture
+def accepting(monkeypatch):
+    """Decisions are used whatever they are on."""
+    monkeypatch.setattr("karyocyte.common.checksums._accepting", True)
+
+
 def decided(tmp_path, *decisions):
     path = tmp_path / "decisions.jsonl"
     path.write_bytes(b"".join(one.line + b"\n" for one in decisions))
     return path
 
 
+@pytest.mark.usefixtures("accepting")
 def test_decisions_of_a_review_as_they_are(tmp_path):
     path = decided(
         tmp_path,
@@ -83,6 +100,7 @@ def test_decisions_of_a_review_as_they_are(tmp_path):
     assert read_fixed(path) == [{"c1/a.png": "3"}, {"c2/a.png": "mar", "same.png": "none"}]
 
 
+@pytest.mark.usefixtures("accepting")
 @pytest.mark.parametrize(
     ("other", "value"),
     [
@@ -102,6 +120,7 @@ BOX = (0.0, 0.0, 20.0, 20.0)
 ADD = {"cell": "c1", "boxes": [BOX]}
 
 
+@pytest.mark.usefixtures("accepting")
 def test_boxes_that_readers_have_drawn(tmp_path):
     add = decision("add", **ADD)
     (name,) = add.drawn
@@ -114,18 +133,21 @@ def test_boxes_that_readers_have_drawn(tmp_path):
     assert read_drawn(None) == {}
 
 
+@pytest.mark.usefixtures("accepting")
 def test_decisions_that_only_draw_fix_no_class_and_are_no_error(tmp_path):
     assert read_fixed(decided(tmp_path, decision("add", **ADD))) == [{}, {}]
     with pytest.raises(UserError, match="fixes nothing"):
         read_fixed(decided(tmp_path, decision("note", cell="c1", text="good")))
 
 
+@pytest.mark.usefixtures("accepting")
 def test_what_is_drawn_and_then_no_chromosome_is_not_fixed(tmp_path):
     add = decision("add", **ADD)
     moves = [decision("move", cell="c1", image=name, to="none") for name in (*add.drawn, "c1/a.png")]
     assert read_fixed(decided(tmp_path, add, *moves)) == [{"c1/a.png": "none"}, {}]
 
 
+@pytest.mark.usefixtures("accepting")
 def test_readers_who_have_drawn_different_boxes_are_an_error(tmp_path):
     other = decision("move", cell="c1", reader="reader2", image="c1/a.png", to="3")
     note = decision("note", cell="c1", reader="reader3", text="good")
@@ -134,6 +156,7 @@ def test_readers_who_have_drawn_different_boxes_are_an_error(tmp_path):
     assert len(read_drawn(decided(tmp_path, decision("add", **ADD), note))) == 1
 
 
+@pytest.mark.usefixtures("accepting")
 def test_what_is_rejected_fixes_nothing(tmp_path):
     move = decision("move", cell="c1", image="c1/a.png", to="3", from_class="4")
     with pytest.raises(UserError, match="fixes nothing"):

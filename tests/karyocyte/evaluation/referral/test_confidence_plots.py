@@ -39,6 +39,7 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
     plots.write_reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
     upper, lower = saved_figures[0].axes
+    assert lower.get_xlim()[0] == 0.49  # of two classes one has a half at least
     filled = [row for row in result.calibration.reliability[Kind.CALIBRATED] if row.images]
     assert [bar.get_height() for bar in upper.patches] == [row.accuracy for row in filled]
     assert [bar.get_height() for bar in lower.patches if bar.get_height()] == [row.images for row in filled]

@@ -1,10 +1,13 @@
 """The cells of the tables are those that their headings name."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from rich.console import Console
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.evaluation.tables.tables import (
     calibration_table,
     limits,
@@ -95,3 +98,11 @@ def test_referral_of_many_classes_has_what_the_cut_refers():
     result = evaluate_runs([make_run(images=90, classes=tuple("abc"))], SETTINGS)
     row = rows_of(referral_table(result))["confidence"]
     assert {"referred": row["referred"], "correct": row["on test"]} == result.of(Kind.REFERRAL)
+
+
+def test_every_column_of_a_table_in_the_terminal_has_its_heading():
+    console = Console(width=80)
+    with console.capture() as printed:
+        console.print(frame_table(pd.DataFrame({"model": ["a"], "accuracy": [0.5]})))
+    heading, _, row = printed.get().split("\n")[1:4]
+    assert (heading.split(), row.split()) == (["model", "accuracy"], ["a", "0.500"])

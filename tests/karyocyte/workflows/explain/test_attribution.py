@@ -125,6 +125,20 @@ def test_the_default_layer_of_a_network_with_stages_is_a_whole_stage_or_follows_
     assert "." not in places[1]
 
 
+def test_a_layer_that_the_output_does_not_depend_on_is_an_error():
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            self.conv(x)
+            return x.mean(dim=(2, 3))
+
+    with pytest.raises(UserError, match="does not depend on this layer"):
+        maps(model_of(Unused()), "gradcam", "conv")
+
+
 def test_a_model_that_returns_nan_is_an_error():
     model = random_net()
     torch.nn.init.constant_(model.forward.dense.weight, float("nan"))

@@ -93,6 +93,7 @@ def test_the_layout_is_that_with_the_proportions_of_the_image_and_vectors_and_tu
     assert as_maps(torch.zeros(shape), size).shape == expected
     assert as_maps(torch.zeros(2, 10), (64, 64)) is None
     assert as_maps((torch.zeros(1, 3, 2, 2),), (64, 64)) is None
+    assert as_maps(torch.zeros(1, 3, 37, 64), (96, 96)) is None  # three heads of a transformer, 37 tokens
 
 
 def test_every_activation_and_pool_is_chosen_in_its_order():

@@ -22,6 +22,7 @@ from karyocyte.common.text import natural_key
 UNKNOWN = -1  # the label of a box whose class is not known
 CLASSES = "classes.txt"  # of YOLO
 UNKNOWN_NAME = "chromosome"  # and how its class is called in annotations
+SMALLEST = 1.0  # pixels of a side of a box: shares in place of pixels are below it
 CLIPPED = 1.0  # pixels by which a box may reach beyond its picture, and its copy may lie beside it
 SAME_SHAPE = 0.01  # by which width and height may be scaled otherwise: sizes are whole pixels
 _GROUPS = "AAABBCCCCCCCDDDEEEFFGG"  # of the chromosomes 1 to 22, Denver conference (1960)
@@ -116,10 +117,10 @@ def check_boxes(annotation: Annotation, size: tuple[int, int], scale: bool = Fal
     inside = corners.clip(0, np.tile(size, 2))
     beyond = np.abs(corners - inside).max(axis=1)
     # Shares are written with six digits: a hundredth of a pixel is rounding.
-    fits = (beyond <= CLIPPED + 0.01) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
+    fits = (beyond <= CLIPPED + 0.01) & (inside[:, 2:] - inside[:, :2] >= SMALLEST).all(axis=1)
     for number in np.flatnonzero(~fits):
         corner = ", ".join(f"{value:g}" for value in corners[number])
-        problem = f"is empty or reaches beyond the picture of {size[0]} x {size[1]} pixels"
+        problem = f"is smaller than a pixel or reaches beyond the picture of {size[0]} x {size[1]} pixels"
         raise UserError(f"{where}: box {number + 1} ({annotation.names[number]}: {corner}) {problem}: correct it")
     is_copy, contradicting = _same_places(inside, labels)
     counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()), contradicting)
@@ -207,12 +208,19 @@ def _read_coco(root: Path) -> Iterator[Annotation]:
         with _readable(file, "COCO"):
             names = {entry["id"]: entry["name"] for entry in content["categories"]}
             pictures = {}
+            _check_ids(file, content)
             for entry in content["images"]:
                 name = Path(_base(entry["file_name"])).stem
                 pictures[entry["id"]] = Annotation(file, name, _size(entry.get, "width", "height"))
             for entry in content["annotations"]:
                 _add_coco(pictures[entry["image_id"]], names[entry["category_id"]], entry)
         yield from pictures.values()
+
+
+def _check_ids(file: Path, content: Mapping[str, Any]) -> None:
+    for key in ("categories", "images"):
+        if len({entry["id"] for entry in content[key]}) < len(content[key]):
+            raise UserError(f"{file}: two of its {key} have one id, as of merged exports: give each its own")
 
 
 def _add_coco(picture: Annotation, name: str, entry: Mapping[str, Any]) -> None:
@@ -276,7 +284,7 @@ def _yolo_names(root: Path) -> dict[int, str]:
     """Return the names of the classes by their numbers; all lists of them must agree."""
     lists = {}
     for file in _files(root, CLASSES):
-        lists[file] = dict(enumerate(file.read_text(encoding="utf-8").split()))
+        lists[file] = dict(enumerate(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines()))))
     for file in _files(root, ".yaml"):
         with _readable(file, "YOLO"):
             names = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("names")

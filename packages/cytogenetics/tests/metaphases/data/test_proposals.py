@@ -10,6 +10,8 @@ from cytogenetics.metaphases.data.proposals import (
     SIDE,
     ProposalDataModule,
     Proposals,
+    _instructive,
+    _turned,
     aims_of,
     proposal_images,
     training_boxes,
@@ -107,6 +109,33 @@ def test_offsets_are_turned_with_their_image(data):
         moved = np.array([left, top, left + width, top + height]) + offsets * SIDE * UNIT
         # Width and height may have been exchanged.
         assert sorted(moved[2:] - moved[:2]) == pytest.approx(sorted((nearest[2:] - nearest[:2]) * SIDE / side), abs=2)
+
+
+def test_eight_turns_show_a_proposal_in_eight_orientations_and_its_offsets_with_it():
+    image = np.zeros((3, SIDE, SIDE), np.uint8)
+    box = np.array([20, 12, 40, 60])  # in no symmetric place
+    image[1, box[1] : box[3], box[0] : box[2]] = 255
+    offsets = np.array([4, -8, 12, 2]) / (SIDE * UNIT)  # of its true box
+    seen = set()
+    for turn in range(8):
+        turned, moved = _turned(image, offsets, turn)
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(turned[1]))
+        true = np.rint(np.array([left, top, left + width, top + height]) + moved * SIDE * UNIT).astype(int)
+        marked = np.zeros_like(image)
+        marked[1, 4:62, 24:52] = 255
+        again, _ = _turned(marked, offsets, turn)
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(again[1]))
+        assert true.tolist() == [left, top, left + width, top + height]
+        seen.add(turned.tobytes())
+    assert len(seen) == 8
+
+
+def test_a_box_is_instructive_that_overlaps_another_one_or_fits_badly():
+    alone, moved, wide = TRUE[2:], TRUE[2:] + np.float32([8, 0, 8, 0]), np.float32([[45, 25, 95, 115]])
+    assert _instructive(alone, TRUE).tolist() == [False]
+    assert _instructive(moved, TRUE).tolist() == [True]
+    assert _instructive(np.concatenate([alone, TRUE[1:2]]), TRUE).tolist() == [False, False]
+    assert _instructive(np.concatenate([alone, TRUE[1:2], wide]), TRUE).tolist() == [False, True, True]
 
 
 def test_validation_proposals_are_what_the_detectors_find(data):

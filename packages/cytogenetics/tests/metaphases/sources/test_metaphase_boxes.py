@@ -69,6 +69,12 @@ def test_all_formats_give_the_same_boxes(tmp_path, name):
     assert boxes.clipped == 0
 
 
+def test_each_line_of_the_list_of_classes_is_one_class(tmp_path):
+    write_yolo(tmp_path, ("classes.txt", "chr 1\n\nX\n"))
+    (annotation,) = read_annotations(tmp_path)[1]
+    assert annotation.names == ["chr 1", "X"]
+
+
 TURNED = {"bbox": [20, 10, 20, 10], "image_id": 7, "category_id": 3, "attributes": {"rotation": 90}}
 
 
@@ -129,7 +135,8 @@ def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
         ([], r"p.xml: picture p has no boxes"),
         ([("A4", (1, 2, 3, 4))], r"p.xml: picture p: unknown class 'A4': a class is A1 to G22"),
         ([("X", (1, 2, 9, 9)), ("Y", (1, 2, 66.5, 4))], r"box 2 \(Y: 1, 2, 66.5, 4\) .* picture of 64 x 48 pixels"),
-        ([("X", (5, 2, 5, 9))], r"box 1 \(X: 5, 2, 5, 9\) is empty"),
+        ([("X", (5, 2, 5, 9))], r"box 1 \(X: 5, 2, 5, 9\) is smaller than a pixel"),
+        ([("X", (0.1, 0.2, 0.4, 0.6))], r"box 1 .* is smaller than a pixel"),  # shares of the picture
         ([("X", (float("nan"), 2, 5, 9))], r"box 1 \(X: nan"),
     ],
 )
@@ -161,6 +168,10 @@ def without_names(root):
         (lambda root: (root / "p.xml").write_text("<annotation>"), r"p.xml is no readable Pascal VOC file"),
         (lambda root: write_voc(root / "p.xml", [("X", (1, 2, "", 4))]), r"p.xml is no readable Pascal VOC file"),
         (lambda root: (root / "b.json").write_text('{"images": []}'), r"b.json .* 'categories' is missing: correct it"),
+        (
+            lambda root: (root / "b.json").write_text(json.dumps({**COCO, "images": COCO["images"] * 2})),
+            r"b.json: two of its images have one id",
+        ),
         (lambda root: (root / "b.json").write_text('{"shapes": []}'), r"in LabelMe's own format: export it as COCO"),
         (
             lambda root: (root / "b.json").write_text('{"_via_img_metadata": {}}'),
