@@ -54,19 +54,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a user chooses, None and empty where papers.yaml or results/claims.csv do.
-
-    ``honest``: whether the experiments are also run on a split without leaks; ``folds`` are of that.
-    """
-
-    experiments: tuple[str, ...] = ()
-    seeds: tuple[int, ...] | None = None
-    folds: tuple[int, ...] | None = None
-    honest: bool = False
-
-
-@dataclass(frozen=True)
 class Plan:
     """What is reproduced, and with which settings."""
 
@@ -83,6 +70,13 @@ class Plan:
     def job_words(self) -> tuple[str, ...]:
         """The overrides that are not about the cluster."""
         return overrides_outside(self.words, ("cluster",))
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What tells one reproduction from another, but for where its jobs run; JSON-able."""
+        folds = {split.name: list(split.folds) for split in self.splits}
+        facts = {"paper": self.paper, "experiments": list(self.experiments), "words": sorted(self.job_words)}
+        return {**facts, "seeds": list(self.seeds), "folds": folds}
 
     @property
     def output_dir(self) -> Path:
@@ -103,29 +97,38 @@ class Plan:
         return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
 
 
-def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:
+def make_plan(
+    paper: str,
+    words: Sequence[str],
+    output: Path,
+    experiments: Sequence[str] = (),
+    seeds: tuple[int, ...] | None = None,
+    folds: tuple[int, ...] | None = None,
+    honest: bool = False,
+) -> Plan:
     """Return the plan of a paper, such as "004"; ``words`` are overrides of all jobs, and ``+cluster=...``.
 
-    A ``UserError`` names what is unknown, what the plan itself decides on, and folds without a split that has them.
+    Some ``experiments``, ``seeds`` and ``folds`` take the place of those of results/claims.csv and papers.yaml;
+    ``folds`` are of the split without leaks, on which the experiments are also run with ``honest``. A ``UserError``
+    names what is unknown, what the plan itself decides on, and folds without a split that has them.
     """
     config = read_paper(paper)
-    _check_overrides(words)
+    check_words(words)
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+    if folds and not (honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
     if config.folder_per_dataset:
         words = _per_dataset(words)
     # A paper prints several figures of an experiment, which is trained once.
     claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
     ensembles = tuple(claim for claim in claims.values() if claim.members)
-    experiments = _chosen([name for name, claim in claims.items() if not claim.members], options.experiments)
-    seeds = options.seeds or config.seeds
-    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, _splits(config, options), output)
-
-
-def _check_overrides(words: Sequence[str]) -> None:
-    """Refuse overrides that the plan decides on, and words that are none, by a ``UserError``."""
-    check_words(words)
-    for word in words:
-        if key_of(word) in OWN_KEYS:
-            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+    trained = _chosen([name for name, claim in claims.items() if not claim.members], experiments)
+    splits = [Split("paper", config.as_paper)]
+    if honest:
+        splits.append(Split("honest", config.honest, folds or config.folds or (0,)))
+    return Plan(paper, config, trained, ensembles, tuple(words), seeds or config.seeds, tuple(splits), output)
 
 
 def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
@@ -133,14 +136,6 @@ def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
     for name in set(some).difference(trained):
         raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(trained)}")
     return tuple([name for name in trained if name in some] or trained)
-
-
-def _splits(config: PaperConfig, options: Options) -> tuple[Split, ...]:
-    paper = Split("paper", config.as_paper)
-    if options.folds and not (options.honest and config.folds):
-        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
-    honest = Split("honest", config.honest, options.folds or config.folds or (0,))
-    return (paper, honest) if options.honest else (paper,)
 
 
 def _per_dataset(words: Sequence[str]) -> list[str]:
@@ -230,7 +225,8 @@ def _own_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
         if first and (own.on_each_split or split is plan.splits[0]):
             makes = plan.output / split.name / own.makes
             several = {"{runs}": first, "{as_paper}": [*split.overrides, *plan.job_words]}
-            words = chain.from_iterable(several.get(word, [word.replace("{makes}", str(makes))]) for word in own.words)
+            places = {"folder": plan.output / split.name, "makes": makes}
+            words = chain.from_iterable(several.get(word) or [word.format(**places)] for word in own.words)
             steps.append(Step(f"{name}-{split.name}", tuple(words), makes))
     return steps
 

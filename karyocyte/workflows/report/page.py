@@ -101,18 +101,18 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
         Section(
             "Right and wrong predictions",
             f"predictions{suffix}",
-            figures=plots.confusion_figures(result) + plots.roc_figures(chapter),
+            figures=plots.pictures(chapter, ("confusion_matrix", "roc")),
         ),
         Section(
             "How certain the predictions are",
             f"sure{suffix}",
             tables.confidence_tables(result),
-            plots.reliability_figures(result) + plots.risk_figures(chapter),
+            plots.pictures(chapter, ("reliability", "risk_coverage")),
         ),
         Section(
             "Training",
             f"training{suffix}",
             [tables.parts_table(result)],
-            plots.curve_figures(chapter),
+            plots.curves(chapter),
         ),
     ]

@@ -9,7 +9,6 @@ from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.results_csv import append_rows, rows_of
 from karyocyte.evaluation.tables.terminal import headline
-from karyocyte.workflows.report.plots import confusion_figures
 from karyocyte.workflows.report.summary import tiles
 from packages.cytogenetics.tests.cells.cells import make_cell_run, make_cells
 from tests.helpers.predictions import make_run
@@ -39,8 +38,6 @@ def test_the_accuracy_of_the_joint_assignment_is_seen_first():
     first = tiles(result)[1]
     assert (first.label, first.value) == ("chromosomes right, jointly", f"{accuracy.value:.3f}")
     assert first.note == "joint assignment of 6 cells"
-    titles = [figure.caption for figure in confusion_figures(result)]
-    assert titles[-1] == "Confusion matrix, joint assignment of the chromosomes of a cell"
 
 
 def test_whole_cells_turn_the_assignment_on_where_no_key_does():

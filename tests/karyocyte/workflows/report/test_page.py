@@ -14,7 +14,7 @@ from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationWarning
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.report import plots as figures
+from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
 from karyocyte.workflows.report.summary import diagnosis
 from tests.helpers.predictions import make_predictions, make_run, with_passes
@@ -46,7 +46,7 @@ def prose(html):
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
     """Draw nothing but in the fixtures of the module: drawings take most of the time."""
-    monkeypatch.setattr(figures, "as_picture", lambda draw, size: "data:,")
+    monkeypatch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
     facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
     leaks = ("No leak found", "near-duplicates across the split were not looked for")
-    titles = ("Operating points", "Triage", "Calibration", "Reliability, as trained", "Risk and coverage")
+    titles = ("Operating points", "Triage", "Calibration", "Reliability", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
     rows = table_rows(page, "Images of each part")
     assert rows[0] == ["part", "images", "subjects", "hem", "all"]
@@ -204,6 +204,7 @@ def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_pat
     ]
     for folder in folders:
         write_facts(folder)
+        (folder / "learning_curves.png").write_bytes(b"drawn")
     page = written(folders, tmp_path / "page.html")
     assert table_rows(page, "Test metrics")[0][1:] == ["value", "fold mean"]
     assert [row[0] for row in table_rows(page, "Class by class")[1:]] == list("abcd")
@@ -221,7 +222,7 @@ def sweep(tmp_path_factory):
         run = make_run(images=60, subjects=20, skill=skill, about={"name": name, "leaks": leaks})
         folders.append(write_run(folder / name, run))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "as_picture", lambda draw, size: "data:,")
+        patch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
         return written(folders, folder / "page.html")
 
 
