@@ -97,7 +97,7 @@ class Plan:
         return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 (the options of the command)
     paper: str,
     words: Sequence[str],
     output: Path,
@@ -202,7 +202,7 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
 
 
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
-    """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
+    """Return the paper's ensembles, where all members are there."""
     steps: dict[str, Step] = {}
     first_seed = f"seed={plan.seeds[0]}"  # the paper trains each network once
     for claim in plan.ensembles:
@@ -211,9 +211,6 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
             combine = ("scripts/ensemble.py", claim.method, *folders, "--common")
             name = claim.experiment.replace("_", "-")
             steps[name] = plan.making(split, name, combine, "--output", claim.experiment)
-            # The ensembles of a paper have the same members, whose errors are analysed once.
-            analyse = ("scripts/evaluate.py", *folders, "--errors")
-            steps["errors"] = plan.making(split, "errors", analyse, "--output", "errors")
     return list(steps.values())
 
 

@@ -18,8 +18,8 @@ from tests.helpers.training import SMALL, call_main, command, typed_places
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SCREEN = 48  # lines
-FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
-learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
+FILES = """config.yaml confusion_matrix.png data.json environment.json model.json identity.json leaks.json
+learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
 CUT = ["+experiment=resnet18_cut_block5", *SMALL]
 

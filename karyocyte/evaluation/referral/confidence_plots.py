@@ -1,6 +1,5 @@
 """Figures of calibration (reliability before and after scaling) and of selective prediction (risk against coverage)."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,19 +11,11 @@ from karyocyte.evaluation.referral.selective import RiskCoverage
 from karyocyte.evaluation.types.formats import number, temperature_of
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, ReliabilityBin
 
-CONFIDENCES = {
-    "probability": "probability",
-    "votes": "vote share, cuts at the dots",
-    "mean_probability": "mean probability",
-    "joint": "votes x probability",
-    "mutual_information": "minus mutual information",
-}
 AREA = "AURC: area under the curve, 0 best; excess: over the best order of the same predictions"
 MEASURES = (
     "ECE: mean distance of the dots from the dashed line, weighted by images\n"
     "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
 )
-LINES = ("-", "--", "-.", (0, (5, 1)), ":")
 
 
 def write_reliability(path: Path, result: EvaluationResult) -> None:
@@ -46,26 +37,21 @@ def write_reliability(path: Path, result: EvaluationResult) -> None:
         figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
 
 
-def write_risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the ``selective.curves`` of the same images to a PNG."""
-    areas = result.sections(Kind.RISK)
-    images = next(iter(areas.values()))["wrong"].n
+def write_risk_coverage(path: Path, result: EvaluationResult, curve: RiskCoverage) -> None:
+    """Draw the risk over the coverage of the test images to a PNG."""
+    areas = result.of(Kind.RISK)
     with canvas(path, (7.6, 5.6), result.about) as figure:
         axis = figure.subplots()
-        for place, (name, curve) in enumerate(curves.items()):
-            colour = COLOURS[place]
-            area, excess = areas[name]["aurc"].value, areas[name]["e_aurc"].value
-            label = f"{CONFIDENCES[name]}: AURC {area:.4f} (excess {excess:.4f})"
-            axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[place])
-            if curve.cuts.sum() < len(curve.cuts) / 2:
-                axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
+        label = f"AURC {areas['aurc'].value:.4f} (excess {areas['e_aurc'].value:.4f})"
+        axis.plot(curve.coverage, curve.risk, label=label, color=COLOURS[0])
         axis.set_xlim(0, 1.02)
         axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
         axis.xaxis.set_major_formatter(PercentFormatter(1))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-        axis.set_xlabel(f"coverage: share of the {images:,} test images decided alone, the most confident first")
+        images = f"{areas['wrong'].n:,} test images"
+        axis.set_xlabel(f"coverage: share of the {images} decided alone, the most confident first")
         axis.set_ylabel("risk: error rate among them")
-        figure.legend(title=AREA, loc="outside lower center", ncols=min(len(curves), 2))
+        figure.legend(title=AREA, loc="outside lower center")
 
 
 def _draw_side(upper: Axes, lower: Axes, reliability: list[ReliabilityBin], classes: int) -> None:

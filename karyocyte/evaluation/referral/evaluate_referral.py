@@ -23,7 +23,7 @@ from karyocyte.evaluation.referral.choices import (
     cut_notes,
     review_mask,
 )
-from karyocyte.evaluation.referral.selective import areas, rankings
+from karyocyte.evaluation.referral.selective import areas, risk_coverage
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
@@ -61,7 +61,9 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     releases = list(map(choose_release, runs.folds))
     chosen = [ReviewThresholds(release=release.threshold) for release in releases]
     decisions = list(map(decide, runs.folds, chosen))
-    figures = areas(runs)
+    confidence = runs.test.probabilities.max(axis=1)
+    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    figures = areas(confidence, wrong, runs)
     for name in RULES:
         figures[TEST, f"{Kind.TRIAGE}{name}"] = evaluate_rule([of_fold[name] for of_fold in decisions], runs)
     review = np.concatenate([of_fold["release"].review for of_fold in decisions])
@@ -69,9 +71,9 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     positive = f"“{runs.pooled.positive_class}”"
     warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
-    curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
     tables = {}
-    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
+    curve = risk_coverage(confidence, wrong)
+    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curve=curve)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
         tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
@@ -95,7 +97,7 @@ def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecisi
     positive = test.scored.positive_index
     assert positive is not None  # triage is of two classes
     images = replace(fold.run, frame=test.frame)
-    predicted = test.confidences()["probability"].called
+    predicted = call(test.scored.probabilities, positive)
     negative = np.full(len(predicted), 1 - positive)
     return {
         "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
@@ -145,7 +147,7 @@ def triage_warnings(
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    wrong = min(metrics["wrong"].hits for (_, section), metrics in figures.items() if section.startswith(Kind.RISK))
+    wrong = figures[TEST, Kind.RISK]["wrong"].hits
     if wrong < FEW_WRONG:
         lines.append(f"as few as {wrong} wrong predictions: areas under risk-coverage curves say little")
     if by_subject:

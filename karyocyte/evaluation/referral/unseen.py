@@ -6,7 +6,6 @@ of zero says little; its upper limit says how much.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,23 +75,14 @@ def unseen_table(counts: Mapping[str, Metrics]) -> pd.DataFrame:
 
 
 def draw_unseen(path: Path, result: EvaluationResult, table: pd.DataFrame) -> None:
-    """Draw the table of one evaluation to a PNG, see ``draw_unseen_of_runs``."""
-    draw_unseen_of_runs(path, table, result.about)
-
-
-def draw_unseen_of_runs(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw a table of ``unseen_table`` to a PNG: runs with equal counts share a line."""
-    with canvas(path, (5.2, 4.4), about) as figure:
+    """Draw a table of ``unseen_table`` of one run to a PNG."""
+    first = table.iloc[0]
+    label = f"{first['run']}: {first['unseen']} of {first['positives']} positive subjects unseen"
+    with canvas(path, (5.2, 4.4), result.about) as figure:
         axis = figure.subplots()
-        for number, ((unseen, positives), rows) in enumerate(table.groupby(["unseen", "positives"])):
-            line = rows.drop_duplicates("prevalence")
-            colour = COLOURS[number % len(COLOURS)]
-            runs = rows["run"].unique()
-            label = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
-            label = f"{label}: {unseen} of {positives} positive subjects unseen"
-            axis.plot(line["prevalence"], line["per_1000"], color=colour, marker="o", label=label)
-            axis.plot(line["prevalence"], line["per_1000_upper"], color=colour, linestyle="--", label="upper limit")
-            axis.fill_between(line["prevalence"], line["per_1000"], line["per_1000_upper"], color=colour, alpha=0.12)
+        axis.plot(table["prevalence"], table["per_1000"], color=COLOURS[0], marker="o", label=label)
+        axis.plot(table["prevalence"], table["per_1000_upper"], color=COLOURS[0], linestyle="--", label="upper limit")
+        axis.fill_between(table["prevalence"], table["per_1000"], table["per_1000_upper"], color=COLOURS[0], alpha=0.12)
         axis.set_xscale("log")
         axis.set_xticks(list(PREVALENCES), [f"{prevalence:.0%}" for prevalence in PREVALENCES])
         axis.minorticks_off()

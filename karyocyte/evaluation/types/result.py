@@ -27,13 +27,12 @@ class Kind(StrEnum):
     CHOSEN_WEIGHTS = "chosen weights"  # without dropout and augmentation
     BASELINE = "baseline "
     SUBJECTS = "subjects"
-    BY_SUBJECT = "subjects by "
-    REQUESTED = "sensitivity "
+    BY_SUBJECT = "subjects by mean"
     CALIBRATED = "calibration"
     SCALED = "calibration scaled"
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
-    RISK = "risk coverage "
+    RISK = "risk coverage probability"
     TRIAGE = "triage "
     UNSEEN = "unseen"
     REFERRAL = "referral"

@@ -30,7 +30,7 @@ PICTURES = {
     "risk_coverage.png",
     "unseen.png",
 }
-TABLES = {"metrics.csv", "wrong.csv", "unseen.csv", "by_subject.csv"}
+TABLES = {"metrics.csv", "unseen.csv", "by_subject.csv"}
 HISTORY = pd.DataFrame({"epoch": [0], "train/loss": [0.7], "val/loss": [0.6], "lr": [1e-3]})
 
 
