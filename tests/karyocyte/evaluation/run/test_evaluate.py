@@ -102,18 +102,6 @@ def test_warnings_say_what_limits_the_metrics(facts, warning):
     assert any(line.startswith(warning) for line in warnings_of(make_run(images=60, **facts)))
 
 
-def test_undefined_resamples_are_counted_in_a_warning():
-    validation = with_scores([0, 1] * 4, [0.2, 0.8] * 4, part="validation")
-    test = with_scores([0, 1, 1, 1], [0.2, 0.8, 0.4, 0.9])
-    assert any(
-        "undefined on some resamples" in line and "auc (" in line for line in warnings_of(join(validation, test))
-    )
-    runs = [make_run(fold, images=12, subjects=4) for fold in range(3)]
-    undefined = evaluate_runs(runs, SETTINGS).of(part="fold mean")["auc"].undefined
-    assert undefined > 0
-    assert any(line.startswith("fold mean: ") and f"auc ({undefined})" in line for line in warnings_of(*runs))
-
-
 def test_a_leaky_split_is_the_first_warning():
     leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
     run = make_run(about={"leaks": leaks})
