@@ -83,7 +83,6 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
         "parts": summary.part_counts_table(chapter),
-        "tiles": summary.tiles(result),
         "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
         "sections": list(filter(None, _sections(chapter, suffix))),
         "runs": runs,
