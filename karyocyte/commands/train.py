@@ -5,8 +5,7 @@ Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
 
 conf/run.yaml and conf/train.yaml explain every key, other networks have a file
 of their own, named by --config-name; docs/reference/run_folder.md explains the
-files of a run. --cfg job prints all keys, with -m the jobs and folders. Groups
-of conf/:
+files of a run. --cfg job prints all keys. Groups of conf/:
 
 Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo
@@ -15,14 +14,11 @@ Examples:
   python train.py -m +experiment=mobilenetv2_cut data_dir=cnmc seed=0,1,2
   python train.py --config-name detector data_dir=metaphases weights=random
   python train.py +experiment=mobilenetv2_cut --cfg job
-  python train.py -m +sweep=smoke_grid --cfg job
 """
 
 from karyocyte.common.errors import quiet_interrupts
 
 quiet_interrupts()  # first: the imports take seconds
-
-import sys
 
 import hydra
 from omegaconf import DictConfig
@@ -33,7 +29,7 @@ from karyocyte.composition.compose import check_config, check_override_order
 from karyocyte.composition.named_files import check_files
 from karyocyte.config.defaults import with_recipe
 from karyocyte.config.help import help_asked, print_help
-from karyocyte.config.overrides import is_multirun, primary_typed
+from karyocyte.config.overrides import primary_typed
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 
@@ -56,10 +52,4 @@ def app() -> None:
         print_help(__doc__ or "")
     else:
         with command_line():
-            if is_multirun() and any(word.partition("=")[0] in ("--cfg", "-c") for word in sys.argv):
-                from karyocyte.workflows.sweeps.planned import show_jobs
-
-                words = [word for word in sys.argv[1:] if word[0] == "~" or ("=" in word and word[0] != "-")]
-                show_jobs(words, primary_typed())
-            else:
-                main()
+            main()

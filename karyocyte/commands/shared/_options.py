@@ -31,8 +31,8 @@ EvaluatedRuns = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write metrics.json, tables and pictures into this new folder; of several experiments metrics.csv, "
-        "pairs.csv and the ROC curves."
+        help="Write metrics.json, tables and pictures into this new folder; of several experiments pairs.csv, "
+        "the ROC curves, and the persons whom nobody would look at."
     ),
 ]
 Paper = Annotated[

@@ -6,6 +6,7 @@ of zero says little; its upper limit says how much.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from karyocyte.evaluation.intervals.exact import share, upper_bound
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Metrics
+from karyocyte.evaluation.types.result import Interval, Metrics
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.10, 0.20, 0.50)
 EXAMINED = 1000
@@ -74,15 +75,19 @@ def unseen_table(counts: Mapping[str, Metrics]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_unseen(path: Path, result: EvaluationResult, table: pd.DataFrame) -> None:
-    """Draw a table of ``unseen_table`` of one run to a PNG."""
-    first = table.iloc[0]
-    label = f"{first['run']}: {first['unseen']} of {first['positives']} positive subjects unseen"
-    with canvas(path, (5.2, 4.4), result.about) as figure:
+def draw_unseen(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
+    """Draw a table of ``unseen_table`` to a PNG: runs with equal counts share a line."""
+    with canvas(path, (5.2, 4.4), about) as figure:
         axis = figure.subplots()
-        axis.plot(table["prevalence"], table["per_1000"], color=COLOURS[0], marker="o", label=label)
-        axis.plot(table["prevalence"], table["per_1000_upper"], color=COLOURS[0], linestyle="--", label="upper limit")
-        axis.fill_between(table["prevalence"], table["per_1000"], table["per_1000_upper"], color=COLOURS[0], alpha=0.12)
+        for number, ((unseen, positives), rows) in enumerate(table.groupby(["unseen", "positives"])):
+            line = rows.drop_duplicates("prevalence")
+            colour = COLOURS[number % len(COLOURS)]
+            runs = rows["run"].unique()
+            label = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
+            label = f"{label}: {unseen} of {positives} positive subjects unseen"
+            axis.plot(line["prevalence"], line["per_1000"], color=colour, marker="o", label=label)
+            axis.plot(line["prevalence"], line["per_1000_upper"], color=colour, linestyle="--", label="upper limit")
+            axis.fill_between(line["prevalence"], line["per_1000"], line["per_1000_upper"], color=colour, alpha=0.12)
         axis.set_xscale("log")
         axis.set_xticks(list(PREVALENCES), [f"{prevalence:.0%}" for prevalence in PREVALENCES])
         axis.minorticks_off()

@@ -19,10 +19,6 @@ from karyocyte.evaluation.types.result import (
 )
 from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
-RULES = {
-    "nobody": "no review: predicted at 0.5",
-    "release": "a person unless the probability of “{positive}” is below the threshold",
-}
 SUBGROUPS = ("group", "kind")  # sections of the figures begin so
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
 EACH_FOLDS = "each fold's own"
@@ -237,17 +233,16 @@ def calibration_table(result: EvaluationResult) -> Table | None:
 
 
 def triage_table(result: EvaluationResult) -> Table | None:
-    """Return what each rule of triage leaves to a person, and the release."""
+    """Return what the release leaves to a person."""
     if not result.triage:
         return None
-    rows: list[Row] = []
-    for rule, metrics in result.sections(Kind.TRIAGE).items():
-        reviewed = metrics["review_share"]
-        text = RULES[rule].format(positive=result.positive_class)
-        row: Row = {"triage rule": Named(rule, rule.replace("_", " "), text)}
-        row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
-        row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
-        rows.append(row | {"false alarms": _count(metrics["false_alarms"]), "sensitivity": metrics["sensitivity"]})
+    metrics = result.of(Kind.RELEASE)
+    reviewed = metrics["review_share"]
+    text = f"a person unless the probability of “{result.positive_class}” is below the threshold"
+    row: Row = {"triage rule": Named("release", "release", text)}
+    row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
+    row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
+    row["sensitivity"] = metrics["sensitivity"]
     explained = (
         "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
         "positive images that the machine alone predicts negative"
@@ -255,7 +250,7 @@ def triage_table(result: EvaluationResult) -> Table | None:
     lines = [explained, _release_line(result, quoted(result.positive_class or ""))]
     title = "Triage: which images a person still looks at"
     reading = "A good rule misses none and leaves much to the machine."
-    return _table(result, title, rows, reading, *lines, detail=("false alarms", "alone"))
+    return _table(result, title, [row], reading, *lines, detail=("alone",))
 
 
 def _release_line(result: EvaluationResult, positive: str) -> str:
@@ -263,7 +258,7 @@ def _release_line(result: EvaluationResult, positive: str) -> str:
     below = f"{thresholds.iloc[0]:.4g}"
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    test = result.of(f"{Kind.TRIAGE}release")["sensitivity"]
+    test = result.of(Kind.RELEASE)["sensitivity"]
     line = (
         f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
         f"{test.n:,} test images of {positive}"

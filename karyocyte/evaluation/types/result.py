@@ -33,7 +33,7 @@ class Kind(StrEnum):
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
     RISK = "risk coverage probability"
-    TRIAGE = "triage "
+    RELEASE = "triage release"
     UNSEEN = "unseen"
     REFERRAL = "referral"
     ADDED = "package "  # what sections of installed packages measure

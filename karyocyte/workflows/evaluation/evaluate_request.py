@@ -52,7 +52,7 @@ class EvaluateRequest(Request):
         if self.output:
             new_folder(self.output)
         if self.csv:
-            raise UserError("--csv is for grades (--paper): --output NEW writes metrics.csv and pairs.csv")
+            raise UserError("--csv is for grades (--paper): --output NEW writes metrics.csv, and pairs.csv of several")
 
     def _check_graded(self) -> None:
         if not entries("grades"):

@@ -67,8 +67,7 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     result = call(*(runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)), "--output", folder)
     assert "1 - 2" in result.output
     assert "Holm's correction for 1 pair" in " ".join(result.output.split())
-    assert {path.name for path in folder.iterdir()} == {"roc.png", "metrics.csv", "pairs.csv"}
-    assert set(pd.read_csv(folder / "metrics.csv")["experiment"]) == {"good", "poor"}
+    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv", "unseen.csv", "unseen.png"}
     pairs = pd.read_csv(folder / "pairs.csv").set_index("metric")
     assert {"first": "good", "second": "poor", "images": 90}.items() <= dict(pairs.loc["auc"]).items()
     assert pairs.loc["auc", "low"] < pairs.loc["auc", "value"] < pairs.loc["auc", "high"]

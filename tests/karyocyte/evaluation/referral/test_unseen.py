@@ -1,7 +1,5 @@
 """Positive subjects none of whose images is reviewed."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -50,7 +48,7 @@ def test_counts_are_scaled_to_a_thousand_subjects_of_each_prevalence(tmp_path, s
     assert table["prevalence"].tolist() == list(PREVALENCES)
     assert table["per_1000"].tolist() == pytest.approx([500 * prevalence for prevalence in PREVALENCES])
     assert (table["per_1000_upper"] > table["per_1000"]).all()
-    draw_unseen(tmp_path / "unseen.png", SimpleNamespace(about={"name": "run"}), table)
+    draw_unseen(tmp_path / "unseen.png", table, {"name": "run"})
     assert (tmp_path / "unseen.png").stat().st_size > 10_000
     counts, limit = saved_figures[0].axes[0].lines
     assert counts.get_ydata().tolist() == table["per_1000"].tolist()
