@@ -7,10 +7,10 @@ CODE = CodeBase()
 LOADED_LINES = 18_507  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 35_988,
+    "lines of the core and benchmarks": 34_604,
     "lines of packages/cytogenetics": 10_250,
-    "lines of tests of the core": 26_614,
-    "lines of tests of packages/cytogenetics": 7_251,
+    "lines of tests of the core": 25_741,
+    "lines of tests of packages/cytogenetics": 7_225,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

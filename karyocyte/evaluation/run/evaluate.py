@@ -10,7 +10,6 @@ import pandas as pd
 
 from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.breakdowns.by_part import by_part
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.intervals.bootstrap import intervals
@@ -52,7 +51,7 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
 # Those of installed packages are between the two, since per_class reads their results.
-FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
+FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
     "by_subject": by_subject,
     "subgroups": subgroups,

@@ -118,21 +118,6 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
 
 
-def parts_table(result: EvaluationResult) -> Table:
-    """Return loss and accuracy of each part."""
-    rows: list[Row] = []
-    for (part, section), metrics in result.figures.items():
-        if section == Kind.CHOSEN_WEIGHTS:
-            row: Row = {"part": part, "images": metrics["loss"].n}
-            rows.append(row | {name: metric.value for name, metric in metrics.items()})
-    title = "Loss and accuracy of each part"
-    if result.has_folds:
-        title += ", means over the folds"
-    reading = "A model that is much better on training images than on the others memorises its images."
-    notes = ("chosen weights, without dropout and augmentation",)
-    return Table.of(title, rows, reading, notes=notes)
-
-
 def baseline_table(result: EvaluationResult) -> Table | None:
     """Return the metrics of the network beside those of regressions on a few numbers of the files."""
     baselines = result.sections(Kind.BASELINE)

@@ -24,7 +24,6 @@ class Kind(StrEnum):
 
     AT_HALF = "metrics"
     AT_THRESHOLD = "metrics at threshold"
-    CHOSEN_WEIGHTS = "chosen weights"  # without dropout and augmentation
     BASELINE = "baseline "
     SUBJECTS = "subjects"
     BY_SUBJECT = "subjects by mean"

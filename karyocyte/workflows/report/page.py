@@ -111,7 +111,6 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
         Section(
             "Training",
             f"training{suffix}",
-            [tables.parts_table(result)],
-            plots.curves(chapter),
+            figures=plots.curves(chapter),
         ),
     ]

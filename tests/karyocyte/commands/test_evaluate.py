@@ -1,7 +1,5 @@
 """scripts/evaluate.py from the outside."""
 
-import re
-
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -9,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from karyocyte.commands.evaluate import app
 from karyocyte.runs.predictions import write_predictions
 from packages.cytogenetics.tests.cells.cells import make_cell_run
-from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -42,17 +40,6 @@ def test_the_folds_of_an_experiment_are_pooled(runs):
     assert "folds 0, 1, 2 of 3" in output
     assert "90 test images" in output
     assert "fold mean" in output
-
-
-def test_predictions_of_training_images_beside_a_run_are_evaluated_too(runs):
-    facts = {"about": {"name": "good"}, "part": "train"}
-    for fold, name in ((0, "good"), (1, "another")):
-        train = make_predictions(70, **facts | {"about": {"name": name}})
-        write_predictions(runs / f"good{fold}" / "predictions_train.parquet", train)
-    output = call(runs / "good0").output
-    assert re.search(r"train +70 +0\.\d{3}", output)
-    # Of another network, such as the one without context in the same folder.
-    assert not re.search(r"train +70", call(runs / "good1").output)
 
 
 def test_the_files_of_pooled_folds_are_written(runs):

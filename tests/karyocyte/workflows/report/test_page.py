@@ -12,7 +12,6 @@ from karyocyte.common.files import write_json, write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationWarning
-from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
@@ -55,6 +54,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     run = with_passes(make_run(images=60, subjects=20, about={"leaks": NO_LEAKS}))
     write_facts(write_run(folder, run, maps=("gradcam-layer4",)))
+    (folder / "learning_curves.png").write_bytes(b"drawn")
     return folder
 
 
@@ -223,16 +223,6 @@ def sweep(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
         return written(folders, folder / "page.html")
-
-
-def test_loss_and_accuracy_of_each_part_are_shown(tmp_path):
-    folder = write_run(tmp_path / "run", make_run(images=40, subjects=10))
-    train = make_predictions(30, part="train")
-    write_predictions(folder / "predictions_train.parquet", train)
-    rows = table_rows(written([folder], tmp_path / "page.html"), "Loss and accuracy of each part")
-    assert [row[:2] for row in rows[1:]] == [["train", "30"], ["validation", "40"], ["test", "40"]]
-    right = (train.probabilities[:, 1] >= 0.5) == (train.labels == 1)
-    assert rows[1][3] == f"{right.mean():.3f}"
 
 
 def test_experiments_are_beside_each_other(sweep):
