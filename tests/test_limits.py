@@ -9,7 +9,7 @@ LOADED_LINES = 17_989  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 34_553,
     "lines of packages/cytogenetics": 10_250,
-    "lines of tests of the core": 25_595,
+    "lines of tests of the core": 25_583,
     "lines of tests of packages/cytogenetics": 7_225,
 }
 # Those of complexity above 10: this list only gets shorter.

@@ -104,7 +104,7 @@ def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
     facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
     leaks = ("No leak found", "near-duplicates across the split were not looked for")
-    titles = ("Operating points", "Triage", "Calibration", "Reliability", "Risk and coverage")
+    titles = ("Triage", "Calibration", "Reliability", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
     rows = table_rows(page, "Images of each part")
     assert rows[0] == ["part", "images", "subjects", "hem", "all"]
@@ -207,7 +207,6 @@ def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_pat
     page = written(folders, tmp_path / "page.html")
     assert table_rows(page, "Test metrics")[0][1:] == ["value", "fold mean"]
     assert [row[0] for row in table_rows(page, "Class by class")[1:]] == list("abcd")
-    assert "Operating points" not in page
     assert {row[0] for row in table_rows(page, "Images of each part")} >= {"train, fold 0", "test, fold 2"}
     assert all(f"Learning curves, fold {fold}" in page for fold in range(3))
 
