@@ -113,22 +113,30 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     names what is unknown, what the plan itself decides on, and folds without a split that has them.
     """
     config = read_paper(paper)
-    check_words(words)
-    for word in words:
-        if key_of(word) in OWN_KEYS:
-            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
-    if folds and not (honest and config.folds):
-        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+    _check_overrides(words)
+    _check_folds(config, folds, honest)
     if config.folder_per_dataset:
         words = _per_dataset(words)
     # A paper prints several figures of an experiment, which is trained once.
     claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
     ensembles = tuple(claim for claim in claims.values() if claim.members)
     trained = _chosen([name for name, claim in claims.items() if not claim.members], experiments)
-    splits = [Split("paper", config.as_paper)]
-    if honest:
-        splits.append(Split("honest", config.honest, folds or config.folds or (0,)))
+    without_leaks = Split("honest", config.honest, folds or config.folds or (0,))
+    splits = [Split("paper", config.as_paper), *[without_leaks] * honest]
     return Plan(paper, config, trained, ensembles, tuple(words), seeds or config.seeds, tuple(splits), output)
+
+
+def _check_overrides(words: Sequence[str]) -> None:
+    """Refuse overrides that the plan decides on, and words that are none, by a ``UserError``."""
+    check_words(words)
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+
+
+def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: bool) -> None:
+    if folds and not (honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
 
 
 def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:

@@ -43,14 +43,19 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     left_out = sum(test.left_out for test in tests)
     if (images == 1).all() or left_out > len(images):
         return Findings()
-    validations = [_scored(runs, [subjects_of(fold.validation)]) for fold in runs.folds]
-    thresholds = [choose_threshold(validation, runs.settings).value for validation in validations]
+    thresholds = _choose(runs)
     cuts = [HALF if threshold is None else threshold for threshold in thresholds]
     metrics = intervals(_scored(runs, tests), runs.settings, np.repeat(cuts, [len(test.labels) for test in tests]))
     counts = {"subjects": Interval(len(images)), "left_out": Interval(left_out)}
     figures: Figures = {(TEST, Kind.SUBJECTS): counts, (TEST, Kind.BY_SUBJECT): metrics}
     figures |= chosen_figures(Kind.BY_SUBJECT, [{"threshold": value} for value in thresholds])
     return Findings(tables={"by_subject": by_subject_table(runs, tests, cuts)}, metrics=figures)
+
+
+def _choose(runs: LabelledRuns) -> list[float | None]:
+    """Return the threshold that the validation subjects of each fold choose."""
+    validations = [_scored(runs, [subjects_of(fold.validation)]) for fold in runs.folds]
+    return [choose_threshold(validation, runs.settings).value for validation in validations]
 
 
 def subjects_of(images: LabelledPart) -> Subjects:
