@@ -120,7 +120,7 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     # A paper prints several figures of an experiment, which is trained once.
     claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
     ensembles = tuple(claim for claim in claims.values() if claim.members)
-    trained = _chosen([name for name, claim in claims.items() if not claim.members], experiments)
+    trained = _chosen(claims, experiments)
     without_leaks = Split("honest", config.honest, folds or config.folds or (0,))
     splits = [Split("paper", config.as_paper), *[without_leaks] * honest]
     return Plan(paper, config, trained, ensembles, tuple(words), seeds or config.seeds, tuple(splits), output)
@@ -139,8 +139,9 @@ def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: boo
         raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
 
 
-def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
+def _chosen(claims: Mapping[str, Claim], some: Sequence[str]) -> tuple[str, ...]:
     """Return some of a paper's experiments, all where none is asked for; a ``UserError`` names one that it lacks."""
+    trained = [name for name, claim in claims.items() if not claim.members]
     for name in set(some).difference(trained):
         raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(trained)}")
     return tuple([name for name in trained if name in some] or trained)
