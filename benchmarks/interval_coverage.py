@@ -117,8 +117,7 @@ def measure(
 
     ``images`` is the mean of a case, ``without`` the number of cases without an interval, ``share`` that of the others
     that cover the truth (with an exact 95 % interval); it lies below or above in ``missed_low`` and ``missed_high`` of
-    them. In ``other_method`` cases another method was taken, and on ``undefined`` resamples of all the metric was
-    undefined.
+    them. In ``other_method`` cases another method was taken.
     """
     true = truth(world) | truth_of_pair(world)
     rows: list[dict[str, Any]] = []
@@ -182,7 +181,6 @@ def _count(cases: pd.DataFrame) -> dict[str, float | None]:
         "width": cases["width"].mean(),
         "median_width": cases["width"].median(),
         "other_method": int(cases["other"].sum()),
-        "undefined": int(cases["undefined"].sum()),
     }
 
 

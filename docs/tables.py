@@ -22,7 +22,6 @@ from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.pages.blocks import metric_title
-from karyocyte.evaluation.tables.results_csv import COLUMNS
 from karyocyte.evaluation.types.formats import interval
 from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary, read_figures
 
@@ -208,13 +207,13 @@ def read_tables(results: Path, csv: str) -> pd.DataFrame:
 
 
 def read_measured(path: Path) -> pd.DataFrame:
-    """Read a table of evaluate.py --csv, without single folds whose label also has a row of several folds pooled.
+    """Read a table with a row per metric of a label, without single folds of which a label also has a pooled row.
 
     The new column ``compared`` tells whether the label names a comparison of two groups.
     """
     texts = ("label", "experiment", "source", "tested_on", "synthetic", "folds", "seeds", "departures", "revision")
     rows = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
-    rows = rows.reindex(columns=list(COLUMNS))  # tables of benchmarks have fewer
+    rows = rows.reindex(columns=rows.columns.union(texts, sort=False))  # tables of benchmarks have fewer
     rows[list(texts)] = rows[list(texts)].astype(object).fillna("")
     folds = rows["folds"].str.split().str.len().clip(lower=1)
     rows = rows[folds == folds.groupby(rows["label"]).transform("max")]

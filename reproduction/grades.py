@@ -12,7 +12,7 @@ import pandas as pd
 
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.pooling.averaging import ensemble_name
-from karyocyte.evaluation.tables.results_csv import SEPARATOR
+from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS, TRAIN, Claim, printed_claims

@@ -54,19 +54,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a user chooses, None and empty where papers.yaml or results/claims.csv do.
-
-    ``honest``: whether the experiments are also run on a split without leaks; ``folds`` are of that.
-    """
-
-    experiments: tuple[str, ...] = ()
-    seeds: tuple[int, ...] | None = None
-    folds: tuple[int, ...] | None = None
-    honest: bool = False
-
-
-@dataclass(frozen=True)
 class Plan:
     """What is reproduced, and with which settings."""
 
@@ -83,6 +70,13 @@ class Plan:
     def job_words(self) -> tuple[str, ...]:
         """The overrides that are not about the cluster."""
         return overrides_outside(self.words, ("cluster",))
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What tells one reproduction from another, but for where its jobs run; JSON-able."""
+        folds = {split.name: list(split.folds) for split in self.splits}
+        facts = {"paper": self.paper, "experiments": list(self.experiments), "words": sorted(self.job_words)}
+        return {**facts, "seeds": list(self.seeds), "folds": folds}
 
     @property
     def output_dir(self) -> Path:
@@ -103,21 +97,33 @@ class Plan:
         return (f"+experiment={','.join(self.experiments)}", *split.overrides, *self.job_words)
 
 
-def make_plan(paper: str, words: Sequence[str], output: Path, options: Options = Options()) -> Plan:
+def make_plan(  # noqa: PLR0913 (the options of the command)
+    paper: str,
+    words: Sequence[str],
+    output: Path,
+    experiments: Sequence[str] = (),
+    seeds: tuple[int, ...] | None = None,
+    folds: tuple[int, ...] | None = None,
+    honest: bool = False,
+) -> Plan:
     """Return the plan of a paper, such as "004"; ``words`` are overrides of all jobs, and ``+cluster=...``.
 
-    A ``UserError`` names what is unknown, what the plan itself decides on, and folds without a split that has them.
+    Some ``experiments``, ``seeds`` and ``folds`` take the place of those of results/claims.csv and papers.yaml;
+    ``folds`` are of the split without leaks, on which the experiments are also run with ``honest``. A ``UserError``
+    names what is unknown, what the plan itself decides on, and folds without a split that has them.
     """
     config = read_paper(paper)
     _check_overrides(words)
+    _check_folds(config, folds, honest)
     if config.folder_per_dataset:
         words = _per_dataset(words)
     # A paper prints several figures of an experiment, which is trained once.
     claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
     ensembles = tuple(claim for claim in claims.values() if claim.members)
-    experiments = _chosen([name for name, claim in claims.items() if not claim.members], options.experiments)
-    seeds = options.seeds or config.seeds
-    return Plan(paper, config, experiments, ensembles, tuple(words), seeds, _splits(config, options), output)
+    trained = _chosen(claims, experiments)
+    without_leaks = Split("honest", config.honest, folds or config.folds or (0,))
+    splits = [Split("paper", config.as_paper), *[without_leaks] * honest]
+    return Plan(paper, config, trained, ensembles, tuple(words), seeds or config.seeds, tuple(splits), output)
 
 
 def _check_overrides(words: Sequence[str]) -> None:
@@ -128,19 +134,17 @@ def _check_overrides(words: Sequence[str]) -> None:
             raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
 
 
-def _chosen(trained: list[str], some: Sequence[str]) -> tuple[str, ...]:
+def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: bool) -> None:
+    if folds and not (honest and config.folds):
+        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+
+
+def _chosen(claims: Mapping[str, Claim], some: Sequence[str]) -> tuple[str, ...]:
     """Return some of a paper's experiments, all where none is asked for; a ``UserError`` names one that it lacks."""
+    trained = [name for name, claim in claims.items() if not claim.members]
     for name in set(some).difference(trained):
         raise UserError(f"--experiments: the paper has no {name}; it has {', '.join(trained)}")
     return tuple([name for name in trained if name in some] or trained)
-
-
-def _splits(config: PaperConfig, options: Options) -> tuple[Split, ...]:
-    paper = Split("paper", config.as_paper)
-    if options.folds and not (options.honest and config.folds):
-        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
-    honest = Split("honest", config.honest, options.folds or config.folds or (0,))
-    return (paper, honest) if options.honest else (paper,)
 
 
 def _per_dataset(words: Sequence[str]) -> list[str]:
@@ -207,7 +211,7 @@ def _runs_of(experiments: Iterable[str], runs: Runs) -> list[str]:
 
 
 def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
-    """Return the paper's ensembles and the analysis of the errors of their members, where all members are there."""
+    """Return the paper's ensembles, where all members are there."""
     steps: dict[str, Step] = {}
     first_seed = f"seed={plan.seeds[0]}"  # the paper trains each network once
     for claim in plan.ensembles:
@@ -216,9 +220,6 @@ def _ensemble_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
             combine = ("scripts/ensemble.py", claim.method, *folders, "--common")
             name = claim.experiment.replace("_", "-")
             steps[name] = plan.making(split, name, combine, "--output", claim.experiment)
-            # The ensembles of a paper have the same members, whose errors are analysed once.
-            analyse = ("scripts/evaluate.py", *folders, "--errors")
-            steps["errors"] = plan.making(split, "errors", analyse, "--output", "errors")
     return list(steps.values())
 
 
@@ -230,7 +231,8 @@ def _own_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
         if first and (own.on_each_split or split is plan.splits[0]):
             makes = plan.output / split.name / own.makes
             several = {"{runs}": first, "{as_paper}": [*split.overrides, *plan.job_words]}
-            words = chain.from_iterable(several.get(word, [word.replace("{makes}", str(makes))]) for word in own.words)
+            places = {"folder": plan.output / split.name, "makes": makes}
+            words = chain.from_iterable(several.get(word) or [word.format(**places)] for word in own.words)
             steps.append(Step(f"{name}-{split.name}", tuple(words), makes))
     return steps
 

@@ -13,7 +13,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.tables.renderers import terminal
-from karyocyte.evaluation.tables.results_csv import SEPARATOR
+from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Table
 from reproduction.grades import grade_summary, grade_table

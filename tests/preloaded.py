@@ -19,7 +19,6 @@ MODULES = (
     "karyocyte.workflows.sweeps.collect",
     "lightning_modules.prediction.mc_dropout",
     "pyarrow.dataset",
-    "reproduction.needs",
     "reproduction.run",
     "sklearn.covariance",
     "packages.cytogenetics.tests.review.scripted",

@@ -48,10 +48,10 @@ def test_a_run_is_trained_predicted_and_evaluated(run):
         assert (run / name).is_file(), name
 
 
-def test_evaluate_compares_two_seeds_and_their_errors(run, other_seed, home):
-    call("evaluate", run, other_seed, "--errors", "--output", home / "evaluated")
+def test_evaluate_compares_two_seeds(run, other_seed, home):
+    call("evaluate", run, other_seed, "--output", home / "evaluated")
     assert (home / "evaluated" / "roc.png").is_file()
-    assert (home / "evaluated" / "missed_counts.csv").is_file()
+    assert (home / "evaluated" / "pairs.csv").is_file()
 
 
 def test_ensemble_is_a_run_that_predict_takes(run, other_seed, home):

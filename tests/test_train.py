@@ -10,6 +10,7 @@ from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
 from karyocyte.common.paths import ROOT, without_machine
 from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.evaluation.sections.calibration import log_losses
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -18,8 +19,8 @@ from tests.helpers.training import SMALL, call_main, command, typed_places
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SCREEN = 48  # lines
-FILES = """config.yaml confusion_matrix.png data.json environment.json model.json examples.png identity.json leaks.json
-learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json wrong.csv logs"""
+FILES = """config.yaml confusion_matrix.png data.json environment.json model.json identity.json leaks.json
+learning_curves.png metrics.json predictions.parquet reliability.png roc.png split.csv status.json logs"""
 RESNET18 = [*SMALL, "model=resnet18"]
 CUT = ["+experiment=resnet18_cut_block5", *SMALL]
 
@@ -106,12 +107,9 @@ def test_training_images_are_predicted_by_the_chosen_weights(finished):
     train = run.predictions_train
     assert set(train.frame["part"]) == {"train"}
     assert sorted(train.frame["image_id"]) == sorted(run.split[run.split["part"] == "train"]["image_id"])
-    result = EvaluationResult.from_dict(run.metrics)
-    losses = {part: result.of(Kind.CHOSEN_WEIGHTS, part)["loss"] for part in ("train", "validation", "test")}
-    assert {name: loss.n for name, loss in losses.items()} == {"train": 24, "validation": 8, "test": 8}
-    best = run.history[run.history["stage"] == "finetune"]["val/loss"].min()
-    assert losses["validation"].value == pytest.approx(best, rel=1e-4)
-    assert "chosen weights" in (finished[1] / "summary.txt").read_text()
+    validation = run.predictions.part("validation")
+    loss = log_losses(validation.probabilities, validation.labels).mean()
+    assert loss == pytest.approx(run.history[run.history["stage"] == "finetune"]["val/loss"].min(), rel=1e-4)
 
 
 def test_baselines_without_a_network_are_beside_the_result(finished):

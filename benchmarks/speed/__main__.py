@@ -18,7 +18,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 
-TOPICS = ("data_path", "training", "prediction")
+TOPICS = ("training", "prediction")
 COLUMNS = ("case", "peer", "ratio", "lowest", "highest", "goal")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="TOPIC", help=f"Of {', '.join(TOPICS)}; all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of torch and OpenCV.")]

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import pandas as pd
 import typer
 
-from benchmarks.shared import show
+from benchmarks.shared import show, write_images
 from benchmarks.speed import plain
-from benchmarks.speed.data_path import write_images
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import ROOT
 from karyocyte.common.revision import revision
@@ -73,7 +72,7 @@ def main(csv: Path) -> None:
     rows = pd.read_csv(csv, dtype={"revision": str}).to_dict("records") if csv.exists() else []
     measured = {row["network"] for row in rows}
     with tempfile.TemporaryDirectory() as folder:
-        write_images(Path(folder) / "images", IMAGES, ".jpg")
+        write_images(Path(folder) / "images", IMAGES)
         for network in NETWORKS:
             if network not in measured:
                 rows.append({"network": network, **measure(Path(folder), network), "revision": revision()})

@@ -13,8 +13,8 @@ from timm.data.transforms_factory import create_transform
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.shared import write_images
 from benchmarks.speed.case import Case, Peer
-from benchmarks.speed.data_path import write_images
 from karyocyte.composition.compose import compose_config
 from karyocyte.workflows.export.export_model import export_model
 from karyocyte.workflows.export.export_request import ExportRequest
@@ -50,8 +50,8 @@ Transform = Callable[[Image.Image], torch.Tensor]
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases: 2,000 images at 96 px by a run, and by the portable model of it."""
-    write_images(folder / "images", IMAGES, ".jpg")
-    write_images(folder / "trained", TRAINED, ".jpg")
+    write_images(folder / "images", IMAGES)
+    write_images(folder / "trained", TRAINED)
     images = sorted((folder / "images").rglob("*.jpg"))
     numbers = count()
     for network in NETWORKS:

@@ -10,9 +10,9 @@ import numpy as np
 import timm
 import torch
 
+from benchmarks.shared import write_images
 from benchmarks.speed import plain
 from benchmarks.speed.case import Case, Peer
-from benchmarks.speed.data_path import write_images
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
@@ -30,7 +30,7 @@ NUMBERS = count()
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the cases; the goals are 1.03 and 1.2 of the time of the work by hand."""
     for images in {images for images, *_ in (*EPOCHS, *RUNS)}:
-        write_images(folder / str(images) / "images", images, ".jpg")
+        write_images(folder / str(images) / "images", images)
     for images, network, size, batch in EPOCHS:
         yield _epoch(folder / str(images), network, size, batch)
     for images, network, size, batch in RUNS:

@@ -33,7 +33,7 @@ def ensemble(
     images that the members share, and evaluated once on their test images.
 
     Each fold of several experiments has an ensemble of its own, OUTPUT/fold0 and so on, which scripts/evaluate.py
-    pools; its --csv writes the figures into a table. Beside the files of any run it has ensemble.json and weights.csv.
+    pools. Beside the files of any run it has ensemble.json and weights.csv.
     """
     options = locals()
     from karyocyte.workflows.ensembles.ensemble_request import EnsembleRequest

@@ -9,9 +9,7 @@ def evaluate(
     part: options.Part = "test",
     group: options.Group = None,
     csv: options.ResultsCsv = None,
-    label: options.RowLabel = "",
     output: options.Output = None,
-    errors: options.Errors = False,
     paper: options.Paper = None,
 ) -> None:
     """Evaluate finished runs by their predictions.
@@ -51,7 +49,7 @@ app = program(
     evaluate,
     "python scripts/evaluate.py chromosomes/latest",
     "python scripts/evaluate.py vgg16_features resnet50_features resamples=2000",
-    "python scripts/evaluate.py vgg16_mnist anet_c6_mnist --errors --output compared",
+    "python scripts/evaluate.py vgg16_mnist anet_c6_mnist --output compared",
     "python scripts/evaluate.py --paper 004 --csv graded.csv",
     "python scripts/evaluate.py new.parquet",
 )

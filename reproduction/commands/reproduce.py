@@ -11,13 +11,12 @@ Words = Annotated[
     list[str] | None,
     Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
 ]
-Output = Annotated[Path | None, Option(help="Folder of the page and tables.", show_default="reproduced/<paper>")]
+Output = Annotated[Path | None, Option(help="Folder of tables and pictures.", show_default="reproduced/<paper>")]
 Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="0")]
 Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="0")]
 Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Only check settings, images and weights, and list the steps.")]
-Commands = Annotated[bool, Option("--commands", help="The same, with each command in full, to be copied.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Only check all settings, and print the commands, to be copied.")]
 
 
 def reproduce(
@@ -29,9 +28,8 @@ def reproduce(
     experiments: Some = "",
     honest: Honest = False,
     dry_run: DryRun = False,
-    commands: Commands = False,
 ) -> None:
-    """Reproduce all experiments of a paper and write reproduction.html and reproduction.csv.
+    """Reproduce all experiments of a paper and grade its printed figures in reproduction.csv.
 
     The commands are those that you could type yourself; the same line again runs only what is missing.
     """
@@ -40,22 +38,19 @@ def reproduce(
     from reproduction.papers import read_paper
 
     read_paper(paper)  # an unknown one is refused before the imports
-    from reproduction.plan import Options, check_plan, make_plan
+    from reproduction.plan import check_plan, make_plan
 
     some = tuple(filter(None, experiments.split(",")))
-    options = Options(some, number_list(seeds, "--seeds"), number_list(folds, "--folds"), honest)
-    plan = make_plan(paper, words or (), output or Path("reproduced") / paper, options)
-    is_shown = dry_run or commands
-    if "+cluster=slurm" in plan.words and not is_shown:
+    numbers = number_list(seeds, "--seeds"), number_list(folds, "--folds")
+    plan = make_plan(paper, words or (), output or Path("reproduced") / paper, some, *numbers, honest)
+    if "+cluster=slurm" in plan.words and not dry_run:
         check_slurm()  # before images and weights are prepared
     with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
-        from reproduction.needs import report_needs
         from reproduction.run import run_plan, show_plan
 
         configs = check_plan(plan)
-        report_needs(configs)
-    if is_shown:
-        show_plan(plan, configs, in_full=commands)
+    if dry_run:
+        show_plan(plan, configs)
     else:
         run_plan(plan)
 

@@ -20,7 +20,6 @@ from karyocyte.commands import ensemble, evaluate, predict
 from karyocyte.common.files import write_bytes, write_csv, write_json, write_text
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.pages.thumbnails import write_pictures
-from karyocyte.evaluation.tables.results_csv import append_rows
 from karyocyte.runs.lifecycle import begin, locked, recorded
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
@@ -75,12 +74,12 @@ class Inputs:
 
 
 def evaluate_one(inputs: Inputs, folder: Path) -> None:
-    run_app(evaluate.app, inputs.folder / "good", "--output", folder / "out", "--csv", folder / "x.csv", QUICK[0])
+    run_app(evaluate.app, inputs.folder / "good", "--output", folder / "out", QUICK[0])
 
 
 def compare_two(inputs: Inputs, folder: Path) -> None:
     runs = [inputs.folder / "good", inputs.folder / "poor"]
-    run_app(evaluate.app, *runs, "--errors", "--output", folder / "out", QUICK[0])
+    run_app(evaluate.app, *runs, "--output", folder / "out", QUICK[0])
 
 
 def combine(inputs: Inputs, folder: Path) -> None:
@@ -157,11 +156,6 @@ def write_binary(inputs: Inputs, folder: Path) -> None:
     WholeFiles().save_checkpoint({"state": torch.arange(500)}, out / "last.ckpt")
 
 
-def add_rows(inputs: Inputs, folder: Path) -> None:
-    for metric in ("auc", "accuracy"):
-        append_rows(folder / "out" / "results.csv", [{"label": "a", "metric": metric, "value": 0.5}])
-
-
 COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
     "evaluate.py": evaluate_one,
     "evaluate.py, two experiments": compare_two,
@@ -177,7 +171,6 @@ COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
     "approved karyotypes": publish_review,
     "text and tables": write_plain,
     "predictions, pictures, weights": write_binary,
-    "rows of results": add_rows,
 }
 
 

@@ -17,9 +17,8 @@ Group = Annotated[
 ]
 ResultsCsv = Annotated[
     Path | None,
-    typer.Option(help="Add a row per metric to this table, or replace it; with --paper: a table of grades."),
+    typer.Option(help="With --paper: write the grades into this table."),
 ]
-RowLabel = Annotated[str, typer.Option(help="Name of the rows in the table.")]
 EvaluatedRuns = Annotated[
     list[str] | None,
     typer.Argument(
@@ -32,15 +31,8 @@ EvaluatedRuns = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Write metrics.json, tables and pictures into this new folder; of several experiments the ROC curves, and "
-        "the persons whom nobody would look at."
-    ),
-]
-Errors = Annotated[
-    bool,
-    typer.Option(
-        "--errors",
-        help="Of experiments of the same images, also which images k of them miss.",
+        help="Write metrics.json, tables and pictures into this new folder; of several experiments pairs.csv, "
+        "the ROC curves, and the persons whom nobody would look at."
     ),
 ]
 Paper = Annotated[

@@ -1,4 +1,4 @@
-"""Commands that have become options of others: for one version their names answer with the new command."""
+"""Commands that have become a part of others: for one version their names answer with the new command."""
 
 import shlex
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 MOVED = {
     "collect": "sweep_status.py --csv collected.csv",
     "compare": "evaluate.py --paper all",
-    "error_analysis": "evaluate.py --errors",
+    "error_analysis": "report.py",
 }
 
 
@@ -16,5 +16,5 @@ def app() -> None:
     """Say what the command line of an old name is now, and end with status 2."""
     name = Path(sys.argv[0]).stem
     command = f"python scripts/{MOVED[name]} {shlex.join(sys.argv[1:])}".strip()
-    print(f"error: {name} is an option of another command now: `{command}`", file=sys.stderr)
+    print(f"error: {name} is a part of another command now: `{command}`", file=sys.stderr)
     raise SystemExit(2)

@@ -4,7 +4,7 @@ Images of one subject are alike, so that they count less than as many of differe
 Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -14,14 +14,8 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
 from karyocyte.evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.leave_one_out import LeaveOneOut, batches
-from karyocyte.evaluation.metrics.resampled import (
-    CostlyStatistic,
-    Statistic,
-    WeightedMetrics,
-    defined_on_each,
-    without_each,
-)
+from karyocyte.evaluation.metrics.leave_one_out import batches
+from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined_on_each, without_each
 from karyocyte.evaluation.types.result import Interval
 
 
@@ -52,25 +46,6 @@ class Resamples:
     @cached_property
     def drawn(self) -> np.ndarray:
         """Of resamples of clusters, float64, shape (M, R)."""
-        return self._resample(self.statistic)
-
-    @cached_property
-    def undefined(self) -> np.ndarray:
-        """On how many resamples each statistic is undefined, int64, shape (M,)."""
-        cheap = isinstance(self.statistic, LeaveOneOut) or self.clusters <= self.settings.resamples
-        if cheap and self.defined_alone.all():
-            return np.zeros(len(self.point), dtype=np.int64)
-        if "drawn" in vars(self) or not isinstance(self.statistic, CostlyStatistic):
-            return np.asarray(np.isnan(self.drawn).sum(axis=1))
-        return np.asarray((~self._resample(self.statistic.defined)).sum(axis=1))
-
-    @cached_property
-    def defined_alone(self) -> np.ndarray:
-        """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
-        return defined_on_each(self.statistic, self.clusters, self.images)
-
-    def _resample(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return the statistic of resamples, shape (M, R)."""
         clusters = self.clusters
         rng = np.random.default_rng(self.settings.seed)
         values = []
@@ -79,8 +54,13 @@ class Resamples:
             # How often each cluster was drawn.
             cells = drawn + clusters * np.arange(len(drawn))[:, None]
             counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
-            values.append(statistic(counts))
+            values.append(self.statistic(counts))
         return np.concatenate(values, axis=1)
+
+    @cached_property
+    def defined_alone(self) -> np.ndarray:
+        """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
+        return defined_on_each(self.statistic, self.clusters, self.images)
 
 
 class Differences(Resamples):
@@ -104,11 +84,6 @@ class Differences(Resamples):
     def drawn(self) -> np.ndarray:
         """Of resamples of clusters, float64, shape (M, R)."""
         return np.asarray(self._first.drawn - self._second.drawn)
-
-    @cached_property
-    def undefined(self) -> np.ndarray:
-        """On how many resamples each difference is undefined, int64, shape (M,)."""
-        return np.asarray(np.isnan(self.drawn).sum(axis=1))
 
 
 def intervals(
@@ -151,8 +126,7 @@ def of_resamples(
             found[name] = Interval(value, n=clusters)
             continue
         low, high, method = _ends(row, metric, resamples, settings)
-        undefined = int(resamples.undefined[row])
-        found[name] = Interval(value, low, high, clusters, method, undefined)
+        found[name] = Interval(value, low, high, clusters, method)
     return found
 
 
@@ -165,7 +139,7 @@ def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationCo
         interval = None
         if metric.bounds == SHARE:
             interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
-        if interval is None and settings.resamples - resamples.undefined[row] > 1:
+        if interval is None:
             interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
         if interval is not None:
             return interval

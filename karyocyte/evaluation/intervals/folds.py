@@ -12,7 +12,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined, defined_on_each, without_each
+from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined_on_each, without_each
 from karyocyte.evaluation.types.result import Interval
 
 
@@ -75,13 +75,6 @@ class MeanOverFolds:
         if self._empty:
             return np.full((self._metrics, len(counts)), np.nan)
         return np.asarray(np.mean([statistic(counts[:, clusters]) for clusters, statistic in self._folds], axis=0))
-
-    def defined(self, counts: np.ndarray) -> np.ndarray:
-        """Return where the means are defined, bool, shape (M, B): where the metrics of every fold are."""
-        everywhere = np.full((self._metrics, len(counts)), not self._empty)
-        for clusters, statistic in self._folds:
-            everywhere &= defined(statistic, counts[:, clusters])
-        return everywhere
 
     def without_each(self) -> np.ndarray:
         """Return the mean metrics without each cluster, float64, shape (M, C): only the folds with it change."""

@@ -1,14 +1,12 @@
 """The labelled images of one part as arrays, and which of them belong together."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.metrics.classification import call
-from karyocyte.runs.predictions import SAMPLED_PREFIX, SAMPLED_PROBABILITY_PREFIX, Predictions
+from karyocyte.runs.predictions import SAMPLED_PROBABILITY_PREFIX, Predictions
 
 
 @dataclass(frozen=True)
@@ -106,13 +104,6 @@ def score(predictions: Predictions) -> LabelledPredictions:
     )
 
 
-class Confidence(NamedTuple):
-    """Predicted classes, int64, shape (N,), and how sure each is: float64, shape (N,), the larger the surer."""
-
-    called: np.ndarray
-    values: np.ndarray
-
-
 @dataclass(frozen=True)
 class LabelledPart:
     """Labelled images of one part."""
@@ -127,28 +118,6 @@ class LabelledPart:
         """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
         columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
         return np.asarray(self.frame[columns].to_numpy(np.float64))
-
-    def confidences(self) -> dict[str, Confidence]:
-        """Return every confidence at hand under its name.
-
-        ``probability`` is what the probabilities without sampling predict (at 0.5), and the largest of them. The others
-        are of what most passes or members predict, where ``sampled``: ``votes`` is the share of them that does, and
-        ``joint`` this share times their mean probability; or, of ``mean_probability``, of what the means predict.
-        """
-        found = {"probability": _most_probable(self.scored, self.scored.probabilities)}
-        if self.sampled:
-            called = pd.Index(self.scored.classes).get_indexer(self.frame[SAMPLED_PREFIX + "label"]).astype(np.int64)
-            names = [SAMPLED_PREFIX + name for name in ("votes", "confidence", "mutual_information")]
-            share, joint, information = self.frame[names].to_numpy(np.float64).T
-            found["votes"] = Confidence(called, share)
-            found["mean_probability"] = _most_probable(self.scored, self.mean_probabilities)
-            found["joint"] = Confidence(called, joint)
-            found["mutual_information"] = Confidence(called, -information)
-        return found
-
-
-def _most_probable(scored: LabelledPredictions, probabilities: np.ndarray) -> Confidence:
-    return Confidence(call(probabilities, scored.positive_index), probabilities.max(axis=1))
 
 
 def labelled_part(predictions: Predictions) -> LabelledPart:

@@ -5,8 +5,6 @@ A resample of subjects is a count per subject; one matrix product serves all. Th
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy import sparse
@@ -27,25 +25,6 @@ from karyocyte.evaluation.metrics.leave_one_out import LeaveOneOut, StatisticOfS
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
-@runtime_checkable
-class CostlyStatistic(Protocol):
-    """A statistic that tells at less cost than its own where it is defined.
-
-    What is defined on some clusters must be defined on these and others.
-    """
-
-    def defined(self, counts: np.ndarray, /) -> np.ndarray:
-        """Return where the values are defined, bool, shape (M, B)."""
-        ...
-
-
-def defined(statistic: Statistic, counts: np.ndarray) -> np.ndarray:
-    """Return where a statistic is defined, bool, shape (M, B), for counts of clusters, shape (B, C)."""
-    if isinstance(statistic, CostlyStatistic):
-        return statistic.defined(counts)
-    return ~np.isnan(statistic(counts))
-
-
 def without_each(statistic: Statistic, clusters: int, width: int) -> np.ndarray:
     """Return a statistic without each cluster in turn, float64, shape (M, C).
 
@@ -60,7 +39,7 @@ def defined_on_each(statistic: Statistic, clusters: int, width: int) -> np.ndarr
     """Return whether a statistic is defined on each cluster alone, bool, shape (M, C); see ``without_each``."""
     if isinstance(statistic, LeaveOneOut):
         return statistic.defined_on_each()
-    return one_by_one(partial(defined, statistic), clusters, width, without=False)
+    return np.asarray(~np.isnan(one_by_one(statistic, clusters, width, without=False)))
 
 
 class WeightedMetrics:
@@ -102,11 +81,6 @@ class WeightedMetrics:
                 values[row] = np.mean([metric.of_scores(of_class) for of_class in scores], axis=0)
         return values
 
-    def defined(self, counts: np.ndarray) -> np.ndarray:
-        """Return where the metrics are defined, bool, shape (M, B), without the cost of those of scores."""
-        counts = counts.astype(np.float64)
-        return self._with_scores_defined(~np.isnan(self._of_predictions(counts)), counts @ self._confusions)
-
     def without_each(self) -> np.ndarray:
         """Return the metrics without each cluster in turn, float64, shape (M, C)."""
         values = self._of_predictions.without_each()
@@ -117,7 +91,12 @@ class WeightedMetrics:
 
     def defined_on_each(self) -> np.ndarray:
         """Return whether the metrics are defined on each cluster alone, bool, shape (M, C)."""
-        return self._with_scores_defined(self._of_predictions.defined_on_each(), self._confusions)
+        defined = self._of_predictions.defined_on_each()
+        k = len(self._classes)
+        # Those of scores need an image of every class.
+        every_class = (self._confusions.reshape(-1, k, k).sum(axis=2) > 0).all(axis=1)
+        defined[list(self._of_scores)] = every_class
+        return defined
 
     def _metrics_of_confusions(self, confusions: np.ndarray) -> np.ndarray:
         """Compute the metrics from confusion matrices, shape (B, K * K); those of scores are NaN, shape (M, B)."""
@@ -125,13 +104,6 @@ class WeightedMetrics:
         found = of_confusions(confusions.reshape(-1, k, k), self._classes, self._positive)
         unknown = np.full(len(confusions), np.nan)
         return np.stack([found.get(name, unknown) for name in self.names])
-
-    def _with_scores_defined(self, defined: np.ndarray, confusions: np.ndarray) -> np.ndarray:
-        """Fill in the rows of the metrics of scores, which need an image of every class."""
-        k = len(self._classes)
-        every_class = (confusions.reshape(-1, k, k).sum(axis=2) > 0).all(axis=1)
-        defined[list(self._of_scores)] = every_class
-        return defined
 
     def _score_without_each(self, metric: Metric, tables: ScoreTables) -> np.ndarray:
         assert metric.of_scores is not None

@@ -1,7 +1,6 @@
 """The blocks of a page, tables and drawings; and how numbers are written."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.types.table import Table
@@ -30,15 +29,6 @@ class Section:
 
     def __bool__(self) -> bool:
         return bool(any(self.tables) or self.figures or self.intro)
-
-
-class Tile(NamedTuple):
-    """A figure that a reader sees first: its name, value, interval (or "") and what it counts."""
-
-    label: str
-    value: str
-    ends: str = ""
-    note: str = ""
 
 
 def metric_title(metric: str) -> str:

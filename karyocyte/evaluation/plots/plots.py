@@ -57,26 +57,26 @@ def learning_curves(path: Path, result: EvaluationResult) -> None:
     history = Run(path.parent).history
     if not len(history):
         return
-    with canvas(path, (8.0, 1.3 + 1.6 * len(panels_of(history))), result.about) as figure:
-        draw_curves(figure, history, result.about)
+    panels = _panels_of(history)
+    with canvas(path, (8.0, 1.3 + 1.6 * len(panels)), result.about) as figure:
+        _draw_curves(figure, history, panels, result.about.get("monitor", "val/loss"))
 
 
-def panels_of(history: pd.DataFrame) -> list[str]:
+def _panels_of(history: pd.DataFrame) -> list[str]:
     """Return what is drawn of a history, a panel each: the logged metrics in the order of ``PANELS``, others, rate."""
     logged = history.filter(regex="^(train|val)/").columns.str.split("/", n=1).str[1]
     known = [name for name in PANELS if name in set(logged)]
     return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
 
 
-def draw_curves(figure: Figure, history: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw learning curves on an empty figure, the ``panels_of`` a history (``Run.history``) below one another.
+def _draw_curves(figure: Figure, history: pd.DataFrame, panels: list[str], monitor: str) -> None:
+    """Draw a history on an empty figure, a panel below the other.
 
-    The best epoch of each stage is marked, by ``about["monitor"]``, and each in which the training was interrupted.
+    The best epoch of each stage is marked, by the monitored column, and each in which the training was interrupted.
     """
-    panels = panels_of(history)
     stages = _stages(history)
     interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
-    best = _best_rows(history, stages, about.get("monitor", "val/loss"))
+    best = _best_rows(history, stages, monitor)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, name in zip(axes, panels, strict=True):
         _curves(axis, history, stages, name)
@@ -154,18 +154,11 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
 
 def confusion_matrix(path: Path, result: EvaluationResult) -> None:
     """Draw the test confusion matrix: counts and per cent of the row; two classes also at the chosen threshold."""
-    draw_confusions(path, result, confusion_matrices(result))
-
-
-def confusion_matrices(result: EvaluationResult) -> dict[str, Matrix]:
-    """Return the confusion matrices of the test images by title; those of two classes also at the chosen threshold."""
     test = result.test
-    if result.positive_class is None:
-        return {"most probable class": test.confusion}
-    matrices = {"at 0.5": test.confusion}
+    matrices = {"at 0.5" if result.positive_class else "most probable class": test.confusion}
     if test.confusion_at_threshold is not None:
         matrices[f"at {threshold_of(result)}, chosen on validation"] = test.confusion_at_threshold
-    return matrices
+    draw_confusions(path, result, matrices)
 
 
 def draw_confusions(path: Path, result: EvaluationResult, matrices: dict[str, Matrix]) -> None:
@@ -176,13 +169,13 @@ def draw_confusions(path: Path, result: EvaluationResult, matrices: dict[str, Ma
     with canvas(path, size, result.about, layout="compressed") as figure:
         axes = figure.subplots(1, len(matrices), squeeze=False)[0]
         for axis, (title, counts) in zip(axes, matrices.items(), strict=True):
-            image = matrix(axis, np.array(counts), classes)
+            image = _matrix(axis, np.array(counts), classes)
             axis.set_title(title)
         axes[0].set_ylabel("true")
         figure.colorbar(image, ax=axes, label="share of the true class", pad=0.02, aspect=30)
 
 
-def matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
+def _matrix(axis: Axes, counts: np.ndarray, classes: list[str]) -> mpl.image.AxesImage:
     """Draw a confusion matrix of counts, shape (K, K), rows the truth, on given axes."""
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -220,7 +213,10 @@ def _per_cent(share: float, exact: bool) -> str:
 def roc(
     path: Path, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
 ) -> None:
-    """Draw the test ROC, see ``draw_roc``."""
+    """Draw the test ROC with its AUC (defined) and operating points; of more classes each against the rest.
+
+    The curve of training images is dashed, of more than two classes the mean of theirs.
+    """
     with canvas(path, (6.2, 5.8), result.about) as figure:
         draw_roc(figure.subplots(), result, test, train)
 
@@ -228,10 +224,7 @@ def roc(
 def draw_roc(
     axis: Axes, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
 ) -> None:
-    """Draw the ROC with its AUC (defined) and operating points; of more than two classes each against the rest.
-
-    The curve of training images is dashed, of more than two classes the mean of theirs.
-    """
+    """Draw it on given axes, see ``roc``."""
     auc = result.metrics["auc"]
     axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     if test.positive_index is None:

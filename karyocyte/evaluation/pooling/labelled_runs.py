@@ -112,11 +112,6 @@ def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
         raise UserError(f"settings of an evaluation: {first_fault(error)}: evaluate the run again") from error
 
 
-def pooled_training_images(runs: Sequence[Predictions | None]) -> LabelledPredictions | None:
-    """Return the labelled training images of all folds; None where those of a fold were not predicted."""
-    return _pooled(list(map(_scored, runs)))
-
-
 def _scored(predictions: Predictions | None) -> LabelledPredictions | None:
     if predictions is None:
         return None

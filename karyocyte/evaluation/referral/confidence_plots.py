@@ -1,8 +1,6 @@
 """Figures of calibration (reliability before and after scaling) and of selective prediction (risk against coverage)."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,82 +9,52 @@ from matplotlib.ticker import PercentFormatter
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.referral.selective import RiskCoverage
 from karyocyte.evaluation.types.formats import number, temperature_of
-from karyocyte.evaluation.types.result import EvaluationResult, Kind, Metrics, ReliabilityBin
+from karyocyte.evaluation.types.result import EvaluationResult, Kind, ReliabilityBin
 
-CONFIDENCES = {
-    "probability": "probability",
-    "votes": "vote share, cuts at the dots",
-    "mean_probability": "mean probability",
-    "joint": "votes x probability",
-    "mutual_information": "minus mutual information",
-}
 AREA = "AURC: area under the curve, 0 best; excess: over the best order of the same predictions"
 MEASURES = (
     "ECE: mean distance of the dots from the dashed line, weighted by images\n"
     "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
 )
-LINES = ("-", "--", "-.", (0, (5, 1)), ":")
 
 
 def write_reliability(path: Path, result: EvaluationResult) -> None:
     """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
-    drawn = sides(result)
-    with canvas(path, (5.2 * len(drawn), 6.2), result.about) as figure:
-        grid = figure.subplots(2, len(drawn), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
-        for (title, side), (upper, lower) in zip(drawn.items(), grid.T, strict=True):
-            draw_side(upper, lower, side.bins, len(result.classes))
-            ece, brier, nll = (number(side.metrics[name].value) for name in ("ece", "brier", "nll"))
-            upper.set_title(f"{title}\nECE {ece}   Brier {brier}   NLL {nll}")
+    assert result.calibration is not None
+    titles = {Kind.CALIBRATED: "as trained"}
+    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperatures)}"
+    reliability = result.calibration.reliability
+    sections = [section for section in titles if section in reliability]
+    with canvas(path, (5.2 * len(sections), 6.2), result.about) as figure:
+        grid = figure.subplots(2, len(sections), squeeze=False, height_ratios=(3, 1), sharex=True, sharey="row")
+        for section, (upper, lower) in zip(sections, grid.T, strict=True):
+            _draw_side(upper, lower, reliability[section], len(result.classes))
+            ece, brier, nll = (number(result.of(section)[name].value) for name in ("ece", "brier", "nll"))
+            upper.set_title(f"{titles[section]}\nECE {ece}   Brier {brier}   NLL {nll}")
         grid[0, 0].set_ylabel("accuracy")
         grid[1, 0].set_ylabel("test images")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
 
 
-class Side(NamedTuple):
-    """The calibration of probabilities: the figures, and the accuracy by probability."""
-
-    metrics: Metrics
-    bins: list[ReliabilityBin]
-
-
-def sides(result: EvaluationResult) -> dict[str, Side]:
-    """Return the calibration as trained and, where there is a temperature, after scaling, by title."""
-    assert result.calibration is not None
-    titles = {Kind.CALIBRATED: "as trained"}
-    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperatures)}"
-    bins = result.calibration.reliability
-    return {title: Side(result.of(section), bins[section]) for section, title in titles.items() if section in bins}
-
-
-def write_risk_coverage(path: Path, result: EvaluationResult, curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the ``selective.curves`` of the same images to a PNG."""
-    areas = result.sections(Kind.RISK)
-    images = next(iter(areas.values()))["wrong"].n
+def write_risk_coverage(path: Path, result: EvaluationResult, curve: RiskCoverage) -> None:
+    """Draw the risk over the coverage of the test images to a PNG."""
+    areas = result.of(Kind.RISK)
     with canvas(path, (7.6, 5.6), result.about) as figure:
         axis = figure.subplots()
-        draw_risk_coverage(axis, areas, curves)
-        axis.set_xlabel(f"coverage: share of the {images:,} test images decided alone, the most confident first")
+        label = f"AURC {areas['aurc'].value:.4f} (excess {areas['e_aurc'].value:.4f})"
+        axis.plot(curve.coverage, curve.risk, label=label, color=COLOURS[0])
+        axis.set_xlim(0, 1.02)
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        axis.xaxis.set_major_formatter(PercentFormatter(1))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        images = f"{areas['wrong'].n:,} test images"
+        axis.set_xlabel(f"coverage: share of the {images} decided alone, the most confident first")
         axis.set_ylabel("risk: error rate among them")
-        figure.legend(title=AREA, loc="outside lower center", ncols=min(len(curves), 2))
+        figure.legend(title=AREA, loc="outside lower center")
 
 
-def draw_risk_coverage(axis: Axes, areas: Mapping[str, Metrics], curves: Mapping[str, RiskCoverage]) -> None:
-    """Draw the curves on given axes; see ``write_risk_coverage``."""
-    for place, (name, curve) in enumerate(curves.items()):
-        colour = COLOURS[place]
-        area, excess = areas[name]["aurc"].value, areas[name]["e_aurc"].value
-        label = f"{CONFIDENCES[name]}: AURC {area:.4f} (excess {excess:.4f})"
-        axis.plot(curve.coverage, curve.risk, label=label, color=colour, linestyle=LINES[place])
-        if curve.cuts.sum() < len(curve.cuts) / 2:
-            axis.plot(curve.coverage[curve.cuts], curve.risk[curve.cuts], ".", color=colour, markersize=6)
-    axis.set_xlim(0, 1.02)
-    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-
-
-def draw_side(upper: Axes, lower: Axes, reliability: list[ReliabilityBin], classes: int) -> None:
+def _draw_side(upper: Axes, lower: Axes, reliability: list[ReliabilityBin], classes: int) -> None:
     """Draw the accuracy of each bin, and below it the number of its images, on given axes."""
     lowest = 0.0
     if classes == 2:

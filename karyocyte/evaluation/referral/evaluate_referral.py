@@ -6,7 +6,6 @@ negatives, any number of classes the referral by confidence.
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from karyocyte.evaluation.referral.choices import (
     cut_notes,
     review_mask,
 )
-from karyocyte.evaluation.referral.selective import areas, rankings
+from karyocyte.evaluation.referral.selective import areas, risk_coverage
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
@@ -39,18 +38,10 @@ from karyocyte.evaluation.types.result import (
 
 FEW_POSITIVES = 100
 FEW_WRONG = 10
-RULES = ("nobody", "release")  # in words: evaluation.tables.tables
-
-
-class RuleDecision(NamedTuple):
-    """The decisions of a rule on N test images: predicted class indices, and whether a person reviews, shape (N,)."""
-
-    predicted: np.ndarray
-    review: np.ndarray
 
 
 def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
-    """Return the section: the rules of triage of two classes on test, each fold with its own choices, and their limits.
+    """Return the section: the release of negatives of two classes on test, each fold with its own, and its limits.
 
     Without an image of each class in every part a warning says so.
     """
@@ -59,23 +50,22 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     if absence := _missing_classes(runs):
         return Findings(warnings=warnings_about("triage", [absence]))
     releases = list(map(choose_release, runs.folds))
-    chosen = [ReviewThresholds(release=release.threshold) for release in releases]
-    decisions = list(map(decide, runs.folds, chosen))
-    figures = areas(runs)
-    for name in RULES:
-        figures[TEST, f"{Kind.TRIAGE}{name}"] = evaluate_rule([of_fold[name] for of_fold in decisions], runs)
-    review = np.concatenate([of_fold["release"].review for of_fold in decisions])
+    review = np.concatenate(list(map(_reviewed, runs.folds, releases)))
+    confidence = runs.test.probabilities.max(axis=1)
+    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    figures = areas(confidence, wrong, runs)
+    figures[TEST, Kind.RELEASE] = evaluate_release(review, runs)
     unseen = count_unseen(runs.test, review, runs.settings.confidence)
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     positive = f"“{runs.pooled.positive_class}”"
     warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
-    curves = {name: ranking.curve for name, ranking in rankings(runs.tests).items()}
     tables = {}
-    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curves=curves)}
+    curve = risk_coverage(confidence, wrong)
+    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curve=curve)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
         tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
-        drawn["unseen"] = partial(draw_unseen, table=tables["unseen"])
+        drawn["unseen"] = lambda path, result: draw_unseen(path, tables["unseen"], result.about)
     return Findings(releases, warnings, figures, tables, drawn)
 
 
@@ -89,39 +79,27 @@ def _missing_classes(runs: LabelledRuns) -> str | None:
     return None
 
 
-def decide(fold: LabelledFold, chosen: ReviewThresholds) -> dict[str, RuleDecision]:
-    """Apply the RULES to the test images; their labels are not used."""
-    test = fold.test
-    positive = test.scored.positive_index
-    assert positive is not None  # triage is of two classes
-    images = replace(fold.run, frame=test.frame)
-    predicted = test.confidences()["probability"].called
-    negative = np.full(len(predicted), 1 - positive)
-    return {
-        "nobody": RuleDecision(predicted, np.zeros(len(predicted), dtype=bool)),
-        "release": RuleDecision(negative, review_mask("release", images, chosen)),
-    }
+def _reviewed(fold: LabelledFold, release: Release) -> np.ndarray:
+    """Return which test images a person reviews, bool; their labels are not used."""
+    images = replace(fold.run, frame=fold.test.frame)
+    return review_mask("release", images, ReviewThresholds(release=release.threshold))
 
 
-def evaluate_rule(decisions: list[RuleDecision], runs: LabelledRuns) -> Metrics:
-    """Measure what the decisions of a rule, one per fold, do to the test images of all folds.
+def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
+    """Measure what the release does to the test images of all folds, of which a person reviews some, bool, shape (N,).
 
-    A person is right on every image of ``review``. The ``accuracy`` is that of images decided ``alone``, with
-    ``missed`` positives and ``false_alarms``, the ``sensitivity`` that of person and machine together.
+    A person is right on every image of ``review``. The ``accuracy`` is that of images released ``alone``, as negative,
+    with ``missed`` positives; the ``sensitivity`` is that of person and machine together.
     """
     confidence = runs.settings.confidence
-    predicted, review = map(np.concatenate, zip(*decisions, strict=True))
-    labels = runs.test.labels
     alone = ~review
-    true = labels == runs.positive_index
-    positive = predicted == runs.positive_index
-    missed = int((alone & true & ~positive).sum())
+    true = runs.test.labels == runs.positive_index
+    missed = int((alone & true).sum())
     return {
-        "review_share": Interval(float(review.mean()), n=len(labels)),
+        "review_share": Interval(float(review.mean()), n=len(true)),
         "alone": Interval(int(alone.sum())),
-        "accuracy": share((alone & (predicted == labels)).sum(), alone.sum(), confidence),
+        "accuracy": share((alone & ~true).sum(), alone.sum(), confidence),
         "missed": Interval(missed),
-        "false_alarms": Interval(int((alone & ~true & positive).sum())),
         "sensitivity": share(true.sum() - missed, true.sum(), confidence),
     }
 
@@ -131,7 +109,7 @@ def triage_warnings(
 ) -> list[EvaluationWarning]:
     """Return what limits the figures of ``triage``; ``positive`` is the class in quotes."""
     lines = []
-    positives = figures[TEST, f"{Kind.TRIAGE}release"]["sensitivity"].n
+    positives = figures[TEST, Kind.RELEASE]["sensitivity"].n
     # Without a positive image there is no triage, so every release has a bound.
     low = min(releases, key=lambda release: release.lower_bound or 0.0)
     bound = low.lower_bound or 0.0
@@ -145,7 +123,7 @@ def triage_warnings(
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    wrong = min(metrics["wrong"].hits for (_, section), metrics in figures.items() if section.startswith(Kind.RISK))
+    wrong = figures[TEST, Kind.RISK]["wrong"].hits
     if wrong < FEW_WRONG:
         lines.append(f"as few as {wrong} wrong predictions: areas under risk-coverage curves say little")
     if by_subject:

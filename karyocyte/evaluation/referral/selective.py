@@ -4,8 +4,6 @@ Risk-coverage curves and their area: Geifman, Uziel and El-Yaniv, Bias-Reduced U
 Classifiers, 2019.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +11,6 @@ from scipy import sparse, special
 
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric
-from karyocyte.evaluation.metrics.labelled import LabelledPart
 from karyocyte.evaluation.metrics.leave_one_out import batches
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.types.result import TEST, Figures, Interval, Kind
@@ -53,47 +50,19 @@ def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> RiskCoverage:
     return RiskCoverage(taken / len(wrong), risk, cuts)
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """How sure the predictions of N images are, float64, shape (N,), and which of them are wrong, bool."""
+def areas(confidence: np.ndarray, wrong: np.ndarray, runs: LabelledRuns) -> Figures:
+    """Return the area of the test images of all folds and its excess over the best order of the images.
 
-    confidence: np.ndarray
-    wrong: np.ndarray
-
-    @property
-    def curve(self) -> RiskCoverage:
-        """Risk against coverage."""
-        return risk_coverage(self.confidence, self.wrong)
-
-
-def rankings(tests: Sequence[LabelledPart]) -> dict[str, Ranking]:
-    """Return the test images of all folds by each kind of confidence that all folds have."""
-    labels = np.concatenate([test.labels for test in tests])
-    folds = [test.confidences() for test in tests]
-    found = {}
-    for name in folds[0]:
-        if all(name in fold for fold in folds):
-            predicted, values = map(np.concatenate, zip(*(fold[name] for fold in folds), strict=True))
-            found[name] = Ranking(values, predicted != labels)
-    return found
-
-
-def areas(runs: LabelledRuns) -> Figures:
-    """Return of each kind of confidence that all folds have the area and its excess over the best order of the images.
-
-    Beside them is the share of the images that is ``wrong``.
+    Beside them is the share of the images that is ``wrong``. Arguments as ``risk_coverage``.
     """
-    figures: Figures = {}
-    for name, ranking in rankings(runs.tests).items():
-        area = ranking.curve.area
-        best = risk_coverage(-ranking.wrong.astype(float), ranking.wrong).area
-        statistic = WeightedArea(ranking.confidence, ranking.wrong, runs.test.clusters)
-        figures[TEST, f"{Kind.RISK}{name}"] = {
-            **around(statistic, {"aurc": AREA}, runs.test, runs.settings),
-            "e_aurc": Interval(area - best),
-            "wrong": Interval(float(ranking.wrong.mean()), n=len(ranking.wrong)),
-        }
-    return figures
+    area = risk_coverage(confidence, wrong).area
+    best = risk_coverage(-wrong.astype(float), wrong).area
+    figures = {
+        **around(WeightedArea(confidence, wrong, runs.test.clusters), {"aurc": AREA}, runs.test, runs.settings),
+        "e_aurc": Interval(area - best),
+        "wrong": Interval(float(wrong.mean()), n=len(wrong)),
+    }
+    return {(TEST, Kind.RISK): figures}
 
 
 class WeightedArea:

@@ -14,7 +14,7 @@ import pandas as pd
 from karyocyte.evaluation.intervals.exact import share, upper_bound
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Metrics
+from karyocyte.evaluation.types.result import Interval, Metrics
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.10, 0.20, 0.50)
 EXAMINED = 1000
@@ -75,12 +75,7 @@ def unseen_table(counts: Mapping[str, Metrics]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_unseen(path: Path, result: EvaluationResult, table: pd.DataFrame) -> None:
-    """Draw the table of one evaluation to a PNG, see ``draw_unseen_of_runs``."""
-    draw_unseen_of_runs(path, table, result.about)
-
-
-def draw_unseen_of_runs(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
+def draw_unseen(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
     """Draw a table of ``unseen_table`` to a PNG: runs with equal counts share a line."""
     with canvas(path, (5.2, 4.4), about) as figure:
         axis = figure.subplots()

@@ -10,9 +10,7 @@ import pandas as pd
 
 from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.breakdowns.by_part import by_part
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
-from karyocyte.evaluation.breakdowns.operating_points import operating_points
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.intervals.folds import fold_mean_intervals
@@ -25,7 +23,6 @@ from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue,
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
-from karyocyte.evaluation.sections.examples import wrong
 from karyocyte.evaluation.types.result import (
     FOLD_MEAN,
     TEST,
@@ -54,15 +51,13 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValu
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
 # Those of installed packages are between the two, since per_class reads their results.
-FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "by_part": by_part, "baseline": baseline}
+FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
     "by_subject": by_subject,
     "subgroups": subgroups,
-    "operating_points": operating_points,
     "calibration": calibration,
     "triage": triage,
     "referral": referral,
-    "wrong": wrong,
 }
 
 

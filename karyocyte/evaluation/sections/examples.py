@@ -1,4 +1,4 @@
-"""Example images with their predictions: the most certain correct and wrong ones, and the most uncertain."""
+"""Which test images are shown: the most certain correct and wrong ones, and the most uncertain."""
 
 from collections.abc import Sequence
 from itertools import chain, product
@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.text import quoted
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import labelled_part
 from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, write_pictures
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.pooling.sections import FindingsWithoutValue
-from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.predictions import Predictions
 
 # An image, and the lines of text below it with their colours.
 Example = tuple[np.ndarray, Sequence[tuple[str, str]]]
-COLUMNS = 8
 DPI = 100  # photographs make large files
 RIGHT = "#009E73"
 WRONG = "#D55E00"
@@ -34,34 +28,6 @@ SUREST_RIGHT = "right"
 SUREST_WRONG = "wrong"
 DOUBTFUL = "doubtful"
 WORDS = {SUREST_RIGHT: "surest right", SUREST_WRONG: "surest wrong", DOUBTFUL: "most doubtful"}
-
-
-def wrong(runs: LabelledRuns, _: EvaluationResult) -> FindingsWithoutValue:
-    """Return the section: the table of the wrong predictions.
-
-    With several passes or members the prediction is that of the majority, as in the paper; else the one at 0.5. A row
-    per wrong prediction, the most confident first: ``image_id``, ``predicted``, ``actual``, ``probability`` of the
-    predicted class (without dropout), ``mean_probability`` of it (over the passes), ``vote_share``,
-    ``joint_confidence`` (the three None without passes), ``kind`` and ``subject``.
-    """
-    if not len(runs.test.labels):
-        return FindingsWithoutValue()
-    test = labelled_part(runs.pooled)
-    confidences = test.confidences()
-    best = confidences["joint" if test.sampled else "probability"]
-    images = np.arange(len(test.labels))
-    table = test.frame[["image_id"]].assign(predicted=np.array(test.scored.classes, dtype=object)[best.called])
-    table["actual"] = test.frame["label"]
-    table["probability"] = test.scored.probabilities[images, best.called]
-    table[["mean_probability", "vote_share", "joint_confidence"]] = None
-    if test.sampled:
-        table["mean_probability"] = test.mean_probabilities[images, best.called]
-        table["vote_share"] = confidences["votes"].values
-        table["joint_confidence"] = best.values
-    table[["kind", "subject"]] = test.frame[["kind", "subject"]]
-    surest_first = np.argsort(-best.values, kind="stable")
-    mistaken = (best.called != test.labels)[surest_first]
-    return FindingsWithoutValue(tables={"wrong": table.iloc[surest_first[mistaken]].reset_index(drop=True)})
 
 
 def draw_sheet(
@@ -111,38 +77,6 @@ def end_of(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
-def write_examples(folder: Path, predictions: Predictions, images: Any, rows: np.ndarray) -> None:
-    """Draw ``examples.png``: up to eight images each, the surest right, the surest wrong and the most uncertain ones.
-
-    Nothing is drawn without a label, and only the drawn images are read.
-
-    Args:
-        folder: The run's folder.
-        predictions: Of the test part.
-        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
-        rows: Index into ``images`` of each row of ``predictions``, int64, shape (N,).
-    """
-    if not (predictions.labels >= 0).any():
-        return
-    predicted = call(predictions.probabilities, predictions.positive_index)
-    right = ranked_rows(predictions, SUREST_RIGHT)
-    wrong = ranked_rows(predictions, SUREST_WRONG)
-    selected = {
-        f"correct, the most certain of {len(right)}": right,
-        f"wrong, the most certain of {len(wrong)}": wrong,
-        "most uncertain": ranked_rows(predictions, DOUBTFUL),
-    }
-    strips: dict[str, list[Example]] = {}
-    for title, strip in selected.items():
-        for row in strip[:COLUMNS]:
-            name = predictions.classes[predicted[row]]
-            truth = predictions.frame["label"].iloc[row]
-            line = f"{name} {predictions.probabilities[row, predicted[row]]:.2f}"
-            caption = [(line, RIGHT if name == truth else WRONG), (f"is {quoted(truth)}", PLAIN)]
-            strips.setdefault(title, []).append((images[rows[row]], caption))
-    draw_sheet(folder / "examples.png", predictions.about, list(strips.items()), COLUMNS, 1.35)
-
-
 def showcase(test: Predictions) -> list[tuple[int, str]]:
     """Choose, of each class, the most certain correct and wrong prediction and the most uncertain one.
 
@@ -186,7 +120,15 @@ def ranked_rows(test: Predictions, which: str) -> list[int]:
 
 
 def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
-    """Write ``thumbnails.parquet``, which reports show, into a run's folder; arguments as of `write_examples`."""
+    """Write ``thumbnails.parquet``, which reports show, into a run's folder.
+
+    Args:
+        folder: The run's folder.
+        test: Predictions of the test part.
+        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
+        rows: Index into ``images`` of each row of ``test``, int64, shape (N,).
+        settings: Whose ``thumbnails`` is the longest side of a picture; 0: none is written.
+    """
     if settings.thumbnails:
         pictures = (images[row] for row in rows)
         write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)

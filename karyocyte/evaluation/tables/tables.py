@@ -19,16 +19,7 @@ from karyocyte.evaluation.types.result import (
 )
 from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
-THRESHOLDS = {
-    "youden": "the largest sum of sensitivity and specificity",
-    "f1": "the largest F1 of the positive class",
-    "sensitivity": "the requested sensitivity",
-}
-RULES = {
-    "nobody": "no review: predicted at 0.5",
-    "release": "a person unless the probability of “{positive}” is below the threshold",
-}
-SUBGROUPS = ("fold", "group", "size", "kind")  # sections of the figures begin so
+SUBGROUPS = ("group", "kind")  # sections of the figures begin so
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
@@ -56,7 +47,7 @@ def _rows(result: EvaluationResult, corner: str, columns: Mapping[str, Metrics],
 
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
     """Return the tables of how good a model is; ``short``: with few subgroups."""
-    tables = [metrics_table(result), baseline_table(result), operating_points_table(result), subjects_table(result)]
+    tables = [metrics_table(result), baseline_table(result), subjects_table(result)]
     return list(filter(None, [*tables, classes_table(result), *shown(result).tables, subgroups_table(result, short)]))
 
 
@@ -127,21 +118,6 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
 
 
-def parts_table(result: EvaluationResult) -> Table:
-    """Return loss and accuracy of each part."""
-    rows: list[Row] = []
-    for (part, section), metrics in result.figures.items():
-        if section == Kind.CHOSEN_WEIGHTS:
-            row: Row = {"part": part, "images": metrics["loss"].n}
-            rows.append(row | {name: metric.value for name, metric in metrics.items()})
-    title = "Loss and accuracy of each part"
-    if result.has_folds:
-        title += ", means over the folds"
-    reading = "A model that is much better on training images than on the others memorises its images."
-    notes = ("chosen weights, without dropout and augmentation",)
-    return Table.of(title, rows, reading, notes=notes)
-
-
 def baseline_table(result: EvaluationResult) -> Table | None:
     """Return the metrics of the network beside those of regressions on a few numbers of the files."""
     baselines = result.sections(Kind.BASELINE)
@@ -157,54 +133,20 @@ def baseline_table(result: EvaluationResult) -> Table | None:
     return _table(result, "What a few numbers of the files tell without a network", rows, reading, note)
 
 
-def operating_points_table(result: EvaluationResult) -> Table | None:
-    """Return what thresholds reach: 0.5, the chosen one, and those of requested sensitivities."""
-    positive = result.positive_class
-    if positive is None or not result.test.images:
-        return None
-    method = result.thresholds[0].method
-    rows = [_point(result, Named("0.5", note="fixed beforehand"), result.metrics)]
-    if result.of(Kind.AT_THRESHOLD):
-        name = Named(_threshold(result), note=f"{THRESHOLDS.get(method, method)} on validation")
-        rows.append(_point(result, name, result.of(Kind.AT_THRESHOLD)))
-    for requested, metrics in result.sections(Kind.REQUESTED).items():
-        words = limits(result.chosen(f"{Kind.REQUESTED}{requested}", "threshold"))
-        note = f"sensitivity of {requested} requested, on validation"
-        rows.append(_point(result, Named(f"{words} (for {float(requested):.2f})", words, note), metrics))
-    reading = (
-        f"An image is predicted “{positive}” where its probability is at least the threshold. A lower one finds more "
-        f"of the “{positive}” images and raises more false alarms."
-    )
-    if reason := _reason(result):
-        reading += f" No threshold was chosen: {reason}."
-    line = f"for: the threshold on the probability of {quoted(positive)} keeps this sensitivity on validation"
-    detail = tuple(rows[0])[3:]
-    return _table(result, "Operating points", rows, reading, line, detail=detail)
-
-
-def _point(result: EvaluationResult, name: Named, metrics: Metrics) -> Row:
-    row: Row = {"threshold": name, "sensitivity": metrics["sensitivity"], "specificity": metrics["specificity"]}
-    positive_first = sorted(result.classes, key=lambda name: name != result.positive_class)
-    for of_class, kind in zip(positive_first, ("PPV", "NPV"), strict=True):
-        row[f"right among predicted “{of_class}” ({kind})"] = metrics.get(f"precision/{of_class}")
-    return row
-
-
 def subjects_table(result: EvaluationResult) -> Table | None:
-    """Return the metrics of predictions of subjects, by the mean of their images and by the share of a class."""
+    """Return the metrics of predictions of subjects, by the mean of their images."""
     counts = result.of(Kind.SUBJECTS)
     if not counts:
         return None
-    by_rule = result.sections(Kind.BY_SUBJECT)
-    rows = _rows(result, "metric", {f"by {rule}": metrics for rule, metrics in by_rule.items()}, METRICS)
+    rows = _rows(result, "metric", {"by mean": result.of(Kind.BY_SUBJECT)}, METRICS)
     for row in rows:
         name = row["metric"]
         assert isinstance(name, Named)
         row["metric"] = replace(name, note=name.note.replace("images", "subjects"))
-    lines = ["a subject is predicted by the mean probability of its images, or by the share predicted as a class"]
+    lines = ["a subject is predicted by the mean probability of its images"]
     if result.positive_class:
-        cuts = ", ".join(f"{rule} {limits(result.chosen(f'{Kind.BY_SUBJECT}{rule}', 'threshold'))}" for rule in by_rule)
-        lines.append(f"positive from (chosen on validation subjects, else 0.5): {cuts}")
+        cut = limits(result.chosen(Kind.BY_SUBJECT, "threshold"))
+        lines.append(f"positive from {cut} (chosen on validation subjects, else 0.5)")
     if counts["left_out"].value:
         lines.append(f"{counts['left_out'].value:,.0f} subjects with images of several classes are left out")
     title = f"One prediction for each of {counts['subjects'].value:,.0f} subjects"
@@ -276,17 +218,16 @@ def calibration_table(result: EvaluationResult) -> Table | None:
 
 
 def triage_table(result: EvaluationResult) -> Table | None:
-    """Return what each rule of triage leaves to a person, and the release."""
+    """Return what the release leaves to a person."""
     if not result.triage:
         return None
-    rows: list[Row] = []
-    for rule, metrics in result.sections(Kind.TRIAGE).items():
-        reviewed = metrics["review_share"]
-        text = RULES[rule].format(positive=result.positive_class)
-        row: Row = {"triage rule": Named(rule, rule.replace("_", " "), text)}
-        row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
-        row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
-        rows.append(row | {"false alarms": _count(metrics["false_alarms"]), "sensitivity": metrics["sensitivity"]})
+    metrics = result.of(Kind.RELEASE)
+    reviewed = metrics["review_share"]
+    text = f"a person unless the probability of “{result.positive_class}” is below the threshold"
+    row: Row = {"triage rule": Named("release", "release", text)}
+    row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
+    row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
+    row["sensitivity"] = metrics["sensitivity"]
     explained = (
         "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
         "positive images that the machine alone predicts negative"
@@ -294,7 +235,7 @@ def triage_table(result: EvaluationResult) -> Table | None:
     lines = [explained, _release_line(result, quoted(result.positive_class or ""))]
     title = "Triage: which images a person still looks at"
     reading = "A good rule misses none and leaves much to the machine."
-    return _table(result, title, rows, reading, *lines, detail=("false alarms", "alone"))
+    return _table(result, title, [row], reading, *lines, detail=("alone",))
 
 
 def _release_line(result: EvaluationResult, positive: str) -> str:
@@ -302,7 +243,7 @@ def _release_line(result: EvaluationResult, positive: str) -> str:
     below = f"{thresholds.iloc[0]:.4g}"
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    test = result.of(f"{Kind.TRIAGE}release")["sensitivity"]
+    test = result.of(Kind.RELEASE)["sensitivity"]
     line = (
         f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
         f"{test.n:,} test images of {positive}"
@@ -336,9 +277,9 @@ def confidence(result: EvaluationResult) -> str:
     return f"{100 * result.confidence:.4g} %"
 
 
-def limits(threshold: float | Sequence[float | None] | None) -> str:
-    """Write a threshold, or the ends of the folds'; 0.5 for one that validation does not choose."""
-    values = pd.Series(0.5 if threshold is None else threshold, dtype=float).fillna(0.5)
+def limits(thresholds: Sequence[float | None]) -> str:
+    """Write the ends of the folds' thresholds; 0.5 for one that validation does not choose."""
+    values = pd.Series(thresholds, dtype=float).fillna(0.5)
     if values.nunique() == 1:
         return f"{values.iloc[0]:.3f}"
     return f"{values.min():.2f}-{values.max():.2f}"

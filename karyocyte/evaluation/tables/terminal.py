@@ -7,7 +7,7 @@ from rich.text import Text
 
 from karyocyte.common.installed import entries
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.tables.tables import confidence_tables, metrics_table, parts_table, result_tables
+from karyocyte.evaluation.tables.tables import confidence_tables, metrics_table, result_tables
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import heading
 from karyocyte.evaluation.types.result import EvaluationResult
@@ -40,8 +40,7 @@ def overview(result: EvaluationResult) -> Group:
 
 def whole(result: EvaluationResult) -> Group:
     """Draw all tables and warnings, but for the warnings of the validation part, which are in metrics.json only."""
-    metrics, *others = result_tables(result, short=True)
-    tables = [metrics, parts_table(result), *others, *confidence_tables(result)]
+    tables = [*result_tables(result, short=True), *confidence_tables(result)]
     return _drawn(result, tables, result.warnings_except("validation"))
 
 

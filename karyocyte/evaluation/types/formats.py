@@ -6,6 +6,8 @@ import pandas as pd
 
 from karyocyte.runs.predictions import VALIDATION
 
+SEPARATOR = "; "  # between the texts of a cell
+
 
 def heading(about: dict[str, Any]) -> str:
     """Name run, protocol and fold, where ``about`` has them (or lists of them); mark synthetic images as SYNTHETIC."""

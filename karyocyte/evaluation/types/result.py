@@ -24,17 +24,15 @@ class Kind(StrEnum):
 
     AT_HALF = "metrics"
     AT_THRESHOLD = "metrics at threshold"
-    CHOSEN_WEIGHTS = "chosen weights"  # without dropout and augmentation
     BASELINE = "baseline "
     SUBJECTS = "subjects"
-    BY_SUBJECT = "subjects by "
-    REQUESTED = "sensitivity "
+    BY_SUBJECT = "subjects by mean"
     CALIBRATED = "calibration"
     SCALED = "calibration scaled"
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
-    RISK = "risk coverage "
-    TRIAGE = "triage "
+    RISK = "risk coverage probability"
+    RELEASE = "triage release"
     UNSEEN = "unseen"
     REFERRAL = "referral"
     ADDED = "package "  # what sections of installed packages measure
@@ -59,7 +57,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Interval(Estimate):
-    """A figure, how far it may be off, and on how many resamples it is undefined.
+    """A figure, and how far it may be off.
 
     ``n`` counts what may differ: what is drawn (subjects, cells or images), or all of which the value is a share.
     ``method`` is one of ``intervals.methods``, "exact", "binomial", or None without interval.
@@ -67,7 +65,6 @@ class Interval(Estimate):
 
     n: int = 0
     method: str | None = None
-    undefined: int = 0
 
     @property
     def hits(self) -> int:
@@ -106,7 +103,7 @@ def _figures_of_rows(value: object) -> object:
     figures: Figures = {}
     for row in _ROWS.validate_python(value):
         name = row.name if row.of_class is None else f"{row.name}/{row.of_class}"
-        metric = Interval(row.value, row.low, row.high, row.n, row.method, row.undefined)
+        metric = Interval(row.value, row.low, row.high, row.n, row.method)
         figures.setdefault((row.part, row.section), {})[name] = metric
     return figures
 

@@ -12,8 +12,6 @@ from karyocyte.evaluation.types.result import EvaluationWarning, Metrics, PartRe
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
 # cases instead of 95, those of logit_t in 93 to 99, and in 83 to 95 where two models differ: results/coverage.csv.
 FEW_CLUSTERS = 20
-# A rule of thumb for regressions, which also fits the other searches: 10 cases for each number.
-IMAGES_PER_NUMBER = 10
 LEAKS = {
     "subjects": "subjects in more than one part",
     "identical_pairs": "pairs of identical files in more than one part",
@@ -65,35 +63,22 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
     facts = list(filter(None, _as_list(about.get("fitted"))))  # of a plain member: None
     if not facts:
         return []
-    table = pd.DataFrame(facts, columns=["images", "parameters"]).fillna(0).astype(int)
-    images = " and ".join(f"{count:,}" for count in table["images"])
-    lines = [
+    images = " and ".join(f"{fact['images']:,}" for fact in facts)
+    return [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
         "temperature or a release chosen on them are likely too optimistic"
     ]
-    few = table[table["images"] < IMAGES_PER_NUMBER * table["parameters"]]
-    if len(few):
-        worst = few.loc[(few["parameters"] / few["images"].clip(lower=1)).idxmax()]
-        lines.append(
-            f"the ensemble fitted {worst['parameters']:,} numbers on {worst['images']:,} images, fewer than "
-            f"{IMAGES_PER_NUMBER} images for each: much of its gain there may be chance"
-        )
-    return lines
 
 
 def interval_warnings(topic: str, metrics: Metrics) -> list[EvaluationWarning]:
-    """Say which metrics are undefined on some resamples (few subjects, or cells, easily lack a class), or the same."""
-    undefined, constant, exact = [], [], []
+    """Say which metrics are the same on every resample, and which are exactly 0 or 1."""
+    constant, exact = [], []
     for name, metric in metrics.items():
-        if metric.undefined:
-            undefined.append(f"{name} ({metric.undefined})")
         if metric.low is not None and metric.high is not None and isclose(metric.low, metric.high):
             constant.append(name)
         if metric.method == "exact":
             exact.append(name)
     lines = []
-    if undefined:
-        lines.append(f"these metrics are undefined on some resamples, which lack a class: {', '.join(undefined)}")
     if constant:
         same = "these metrics are the same on every resample, so that their intervals have no width"
         lines.append(f"{same}: {', '.join(constant)}")

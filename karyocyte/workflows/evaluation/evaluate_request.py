@@ -21,9 +21,7 @@ class EvaluateRequest(Request):
     part: Literal["test", "validation"] = "test"
     group: str | None = None
     csv: Path | None = None
-    label: str = ""
     output: Path | None = None
-    errors: bool = False
     paper: list[str] | None = None
 
     @property
@@ -53,8 +51,8 @@ class EvaluateRequest(Request):
         existing_predictions(self.paths)
         if self.output:
             new_folder(self.output)
-        elif self.errors:
-            raise UserError("--errors writes tables and pictures: add --output errors")
+        if self.csv:
+            raise UserError("--csv is for grades (--paper): --output NEW writes metrics.csv, and pairs.csv of several")
 
     def _check_graded(self) -> None:
         if not entries("grades"):

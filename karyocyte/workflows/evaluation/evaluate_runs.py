@@ -1,13 +1,15 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
+from dataclasses import asdict
 from pathlib import Path
+
+import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.evaluation.comparison.departures import departures
-from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.comparison.pairwise import PairwiseComparison, compare_groups
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -15,7 +17,6 @@ from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import Evaluation, evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
-from karyocyte.evaluation.tables.results_csv import append_rows, read_rows, rows_of, rows_of_matrix
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.arguments import existing_predictions
@@ -30,10 +31,8 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
-        UserError: ``csv`` is no table of results, or runs cannot be pooled.
+        UserError: Runs cannot be pooled.
     """
-    if request.csv:
-        read_rows(request.csv)
     if request.output:
         with new_whole_folder(request.output) as folder:
             _evaluate_all(request, folder)
@@ -42,13 +41,9 @@ def evaluate_runs(request: EvaluateRequest) -> None:
 
 
 def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
-    """Evaluate runs, and write files into a folder, if there is one, and rows."""
+    """Evaluate runs, and write files into a folder, if there is one."""
     files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
-    if request.errors and output:
-        from karyocyte.workflows.evaluation.error_analysis import analyse_errors  # here: matplotlib costs seconds
-
-        analyse_errors(groups, output)
     evaluations = [_evaluate(group, request=request) for group in groups]
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:
@@ -57,18 +52,6 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
         console.print(whole(results[0]))
         if output:
             write_files(output, evaluations[0])
-    if request.csv:
-        _append(request.csv, groups, results, request.label)
-
-
-def _append(csv: Path, groups: list[Group], results: list[EvaluationResult], label: str) -> None:
-    """Add the rows of the results to a table, those of several groups with their labels."""
-    rows = []
-    for group, result in zip(groups, results, strict=True):
-        named = f"{label}: {group.label}".removeprefix(": ") if len(groups) > 1 else label
-        runs = [Run(Path(name)) for name in group.names if Path(name).is_dir()]
-        rows += rows_of(result, named, list(departures(runs)))
-    append_rows(csv, rows)
 
 
 def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
@@ -79,13 +62,13 @@ def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
 def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
-    """Compare all pairs of groups on the same images."""
+    """Compare all pairs of groups on the same images, and write these, the ROC curves and unseen subjects."""
     labels = [group.label for group in groups]
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(labels, results, matrix))
-    if request.csv:
-        append_rows(request.csv, rows_of_matrix(matrix, request.label))
     if output:
+        if matrix.pairs:
+            write_csv(output / "pairs.csv", _pair_rows(matrix), "%.6g")
         curves = {}
         for group, result in zip(groups, results, strict=True):
             if result.metrics["auc"].value is not None:
@@ -103,11 +86,21 @@ def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Pa
     counts = {label: unseen for label, unseen in found.items() if unseen}
     if counts:
         # Here, since matplotlib costs seconds.
-        from karyocyte.evaluation.referral.unseen import draw_unseen_of_runs, unseen_table
+        from karyocyte.evaluation.referral.unseen import draw_unseen, unseen_table
 
         table = unseen_table(counts)
         write_csv(output / "unseen.csv", table, "%.6f")
-        draw_unseen_of_runs(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
+        draw_unseen(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
+
+
+def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:
+    """Return a row per pair and metric: its difference, first minus second; the p-values are of the pair."""
+    rows = []
+    for pair in comparison.pairs:
+        facts: dict[str, object] = {"first": pair.first, "second": pair.second, "images": pair.images}
+        facts |= {"subjects": pair.subjects, "mcnemar_p": pair.mcnemar.p_value, "mcnemar_p_holm": pair.p_corrected}
+        rows += [{**facts, "metric": name, **asdict(difference)} for name, difference in pair.differences.items()]
+    return pd.DataFrame(rows)
 
 
 def _name_of(file: Path) -> str:

@@ -83,7 +83,6 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
         "name": f"experiment-{place}",
         "about": summary.about_rows(chapter),
         "parts": summary.part_counts_table(chapter),
-        "tiles": summary.tiles(result),
         "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
         "sections": list(filter(None, _sections(chapter, suffix))),
         "runs": runs,
@@ -101,18 +100,17 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
         Section(
             "Right and wrong predictions",
             f"predictions{suffix}",
-            figures=plots.confusion_figures(result) + plots.roc_figures(chapter),
+            figures=plots.pictures(chapter, ("confusion_matrix", "roc")),
         ),
         Section(
             "How certain the predictions are",
             f"sure{suffix}",
             tables.confidence_tables(result),
-            plots.reliability_figures(result) + plots.risk_figures(chapter),
+            plots.pictures(chapter, ("reliability", "risk_coverage")),
         ),
         Section(
             "Training",
             f"training{suffix}",
-            [tables.parts_table(result)],
-            plots.curve_figures(chapter),
+            figures=plots.curves(chapter),
         ),
     ]

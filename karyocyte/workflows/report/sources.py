@@ -1,16 +1,14 @@
 """The experiments of a report: runs, gathered by experiment, with their evaluation. No model is loaded."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.config.task import check_same_classes
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings, pooled_training_images
-from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, evaluation_settings
+from karyocyte.evaluation.run.evaluate import draw_figures, evaluate_labelled
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -22,23 +20,13 @@ class Chapter:
 
     group: Group
     runs: tuple[Run, ...]
-    settings: EvaluationConfig
     result: EvaluationResult
-
-    @cached_property
-    def train(self) -> LabelledPredictions | None:
-        """The training images of all runs; None where those of a run were not predicted."""
-        return pooled_training_images([run.predictions_train for run in self.runs])
+    pictures: dict[str, bytes]  # PNG files by name: those of a run that is evaluated, else drawn now
 
     @property
     def label(self) -> str:
         """Its short name, unlike every other chapter's."""
         return self.group.label
-
-    @property
-    def sampled(self) -> bool:
-        """Whether any run has passes or members, so that there are votes."""
-        return any(run.sampled for run in self.group.runs)
 
     @property
     def heatmaps(self) -> dict[str, list[Path]]:
@@ -89,8 +77,13 @@ def _check_one_task(groups: list[Group]) -> None:
 
 def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
     if len(runs) == 1 and runs[0].has(RunFile.METRICS):
-        result = EvaluationResult.from_dict(runs[0].metrics)
-        return Chapter(group, runs, evaluation_settings(result.settings), result)
+        return Chapter(group, runs, EvaluationResult.from_dict(runs[0].metrics), _pictures(runs[0].folder))
     settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
-    result = evaluate_runs(list(group.runs), settings, [run.predictions_train for run in runs])
-    return Chapter(group, runs, settings, result)
+    evaluation = evaluate_labelled(LabelledRuns.of(group.runs, settings, [run.predictions_train for run in runs]))
+    with TemporaryDirectory() as folder:
+        draw_figures(Path(folder), evaluation)
+        return Chapter(group, runs, evaluation.result, _pictures(Path(folder)))
+
+
+def _pictures(folder: Path) -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}

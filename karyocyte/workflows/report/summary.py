@@ -10,9 +10,8 @@ import pandas as pd
 
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.pages.blocks import Tile, count_words
+from karyocyte.evaluation.pages.blocks import count_words
 from karyocyte.evaluation.tables.tables import metric_name
-from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Cell, Table
@@ -40,22 +39,6 @@ class Notice:
     title: str
     lines: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
-
-
-def tiles(result: EvaluationResult) -> list[Tile]:
-    """Summarise in a few figures what the test images show, predicted at 0.5 or by the most probable class."""
-    test = result.test
-    if not test.images:
-        return [Tile("labelled test images", "0", note="nothing can be said of how good the model is")]
-    metrics = ["accuracy", "f1_macro"]
-    if result.positive_class is not None:
-        metrics = ["accuracy", "sensitivity", "specificity", "auc"]
-    figures = shown(result).figures | {metric_name(metric, result): result.metrics[metric] for metric in metrics}
-    drawn = [Tile("test images", count_words(test.images), note=f"of {count_words(test.subjects)} subjects")]
-    for name, measured in figures.items():
-        interval = ends(measured.low, measured.high).strip("-")
-        drawn.append(Tile(name.words, number(measured.value, undefined="undefined"), interval, name.note))
-    return drawn
 
 
 def diagnosis(result: EvaluationResult) -> str:

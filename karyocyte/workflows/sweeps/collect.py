@@ -14,7 +14,7 @@ from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.tables.renderers import terminal
-from karyocyte.evaluation.tables.results_csv import SEPARATOR
+from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run

@@ -23,7 +23,7 @@ from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.pooling.sections import own_sections
 from karyocyte.evaluation.run.evaluate import write_evaluation
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
-from karyocyte.evaluation.sections.examples import thumbnails, write_examples
+from karyocyte.evaluation.sections.examples import thumbnails
 from karyocyte.evaluation.tables.terminal import headline, overview, whole
 from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.runs import usage
@@ -194,7 +194,6 @@ def write_results(
         save_distances(run, distances, predicted.out_of_distribution[parts == "validation"])
     images: Any = data.images  # an array, or images that are indexed like one
     test, rows = predictions.part("test"), predicted.rows[parts == "test"]
-    write_examples(run.folder, test, images, rows)
     thumbnails(run.folder, test, images, rows, config.evaluation)
     run.write_status("finished", best=evaluated.best, **training)
 

@@ -96,17 +96,6 @@ def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
     assert "96 test images" in pooled.output
 
 
-def test_few_images_for_the_numbers_fitted_are_a_warning(tmp_path):
-    members = []
-    for noise in range(7):
-        run = make_run(images=50, subjects=50, seed=noise, skill=0.0, about={"name": f"n{noise:02d}"})
-        members.append(tmp_path / f"n{noise}")
-        write_predictions(members[-1] / "predictions.parquet", run)
-    call(*members, *QUICK, "--output", tmp_path / "e", method="genetic")
-    warning = "the ensemble fitted 6 numbers on 50 images, fewer than 10 images for each"
-    assert warning in (tmp_path / "e" / "metrics.json").read_text(encoding="utf-8")
-
-
 def test_members_with_other_validation_images(tmp_path):
     first = write_experiment(tmp_path, "a")
     second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])

@@ -1,7 +1,5 @@
 """scripts/evaluate.py from the outside."""
 
-import re
-
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -9,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from karyocyte.commands.evaluate import app
 from karyocyte.runs.predictions import write_predictions
 from packages.cytogenetics.tests.cells.cells import make_cell_run
-from tests.helpers.predictions import make_predictions, make_run
+from tests.helpers.predictions import make_run
 from tests.helpers.terminal import error_of, run_app
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -44,47 +42,37 @@ def test_the_folds_of_an_experiment_are_pooled(runs):
     assert "fold mean" in output
 
 
-def test_predictions_of_training_images_beside_a_run_are_evaluated_too(runs):
-    facts = {"about": {"name": "good"}, "part": "train"}
-    for fold, name in ((0, "good"), (1, "another")):
-        train = make_predictions(70, **facts | {"about": {"name": name}})
-        write_predictions(runs / f"good{fold}" / "predictions_train.parquet", train)
-    output = call(runs / "good0").output
-    assert re.search(r"train +70 +0\.\d{3}", output)
-    # Of another network, such as the one without context in the same folder.
-    assert not re.search(r"train +70", call(runs / "good1").output)
-
-
-def test_rows_and_files_are_written(runs):
-    folder, csv = runs / "pooled", runs / "results" / "x.csv"
-    call(runs / "good0", runs / "good1", "--csv", csv, "--label", "mine", "--output", folder)
+def test_the_files_of_pooled_folds_are_written(runs):
+    call(runs / "good0", runs / "good1", "--output", runs / "pooled")
     pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png", "unseen.png"}
-    tables = {f"{name}.csv" for name in ("metrics", "unseen", "wrong", "by_subject")}
-    assert {path.name for path in folder.iterdir()} == {"metrics.json", *tables, *pictures}
-    assert pd.read_csv(csv)[["label", "folds"]].drop_duplicates().to_numpy().tolist() == [["mine", "0 1"]]
+    tables = {f"{name}.csv" for name in ("metrics", "unseen", "by_subject")}
+    assert {path.name for path in (runs / "pooled").iterdir()} == {"metrics.json", *tables, *pictures}
 
 
 def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
-    folder, csv = runs / "both", runs / "x.csv"
-    names = [runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)]
-    result = call(*names, "--output", folder, "--csv", csv, "--label", "mine")
+    folder = runs / "both"
+    result = call(*(runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)), "--output", folder)
     assert "1 - 2" in result.output
     assert "Holm's correction for 1 pair" in " ".join(result.output.split())
-    assert {path.name for path in folder.iterdir()} == {"roc.png", "unseen.csv", "unseen.png"}
-    rows = pd.read_csv(csv).set_index("label")
-    assert set(rows.index) == {"mine: good", "mine: poor", "mine"}
-    assert {"auc", "ece", "nll_scaled"} <= set(rows.loc["mine: good", "metric"])
-    assert {"difference/auc", "mcnemar_p", "mcnemar_p_holm"} <= set(rows.loc["mine", "metric"])
+    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv", "unseen.csv", "unseen.png"}
+    pairs = pd.read_csv(folder / "pairs.csv").set_index("metric")
+    assert {"first": "good", "second": "poor", "images": 90}.items() <= dict(pairs.loc["auc"]).items()
+    assert pairs.loc["auc", "low"] < pairs.loc["auc", "value"] < pairs.loc["auc", "high"]
+
+
+def metrics_in(folder):
+    """The metrics of the test part at 0.5, by name, in the files of an evaluation."""
+    return pd.read_csv(folder / "metrics.csv").query("part == 'test' and section == 'metrics'").set_index("name")
 
 
 def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
-    csv = runs / "validation.csv"
-    call(runs / "good0", runs / "good1", "--part", "validation", "--csv", csv)
+    output = call(runs / "good0", runs / "good1", "--part", "validation", "--output", runs / "validation").output
     parts = [make_run(fold, images=30, subjects=10, skill=2.0).part("validation").frame for fold in (0, 1)]
     pooled = pd.concat(parts)
-    row = pd.read_csv(csv).set_index("metric").loc["auc"]
-    assert (row["tested_on"], row["images"]) == ("validation", len(pooled))
-    assert row["value"] == pytest.approx(roc_auc_score(pooled["label"] == "all", pooled["prob_all"]), abs=1e-6)
+    assert f"{len(pooled)} validation images" in output
+    assert metrics_in(runs / "validation").loc["auc", "value"] == pytest.approx(
+        roc_auc_score(pooled["label"] == "all", pooled["prob_all"]), abs=1e-6
+    )
     again = make_run(1, images=30, subjects=10, skill=2.0, about={"name": "good"})
     again.frame.loc[again.frame["part"] == "validation", "image_id"] = parts[0]["image_id"].to_numpy()
     write_predictions(runs / "again1" / "predictions.parquet", again)
@@ -98,18 +86,18 @@ def test_one_of_several_groups_is_evaluated_by_itself(cells):
     groups = run.part("test").frame.groupby("group")
     write_predictions(cells / "grouped" / "predictions.parquet", run)
     for name, frame in groups:
-        call(cells / "grouped", "--group", name, "--csv", cells / f"{name}.csv")
-        row = pd.read_csv(cells / f"{name}.csv").set_index("metric").loc["accuracy"]
+        output = call(cells / "grouped", "--group", name, "--output", cells / name).output
         probabilities = frame[[f"prob_{label}" for label in run.classes]]
         right = probabilities.idxmax(axis=1) == "prob_" + frame["label"]
-        assert (row["images"], row["value"]) == (len(frame), pytest.approx(right.mean(), abs=1e-6))
+        assert f"{len(frame)} test images" in output
+        assert metrics_in(cells / name).loc["accuracy", "value"] == pytest.approx(right.mean(), abs=1e-6)
     error = error_of(call(cells / "grouped", "--group", "elsewhere", code=1))
     assert f"no test image is of this group (groups: {', '.join(groups.groups)})" in error
 
 
 def test_karyotypes_of_validation_cells(cells):
     arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
-    output = " ".join(call(*arguments, "--csv", cells / "x.csv").output.split())
+    output = " ".join(call(*arguments).output.split())
     assert "Whole cells (8)" in output
     assert "joint assignment" in output
     assert "each cell has its most probable karyotype" in output
@@ -117,7 +105,4 @@ def test_karyotypes_of_validation_cells(cells):
     assert "368 validation images" in output
     assert "no validation image" not in output
     assert "test images" not in output
-    metrics = pd.read_csv(cells / "x.csv")["metric"]
-    assert not metrics.str.endswith("_scaled").any()
-    assert "f1_macro_assigned" in set(metrics)
     assert "fitted on these same cells" not in call(*arguments[:2]).output

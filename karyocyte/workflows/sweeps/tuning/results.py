@@ -6,25 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
-from matplotlib.ticker import LogFormatter
 from omegaconf import DictConfig, OmegaConf
 from optuna import Study
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
+from optuna.visualization.matplotlib import plot_slice
 
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_csv, write_text
+from karyocyte.common.files import atomic_path, write_csv, write_text
 from karyocyte.config.overrides import composition_flags, key_of
-from karyocyte.evaluation.plots.plots import NAMES, canvas
 from karyocyte.evaluation.tables.renderers import frame_table
-from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value
+from karyocyte.evaluation.types.formats import heading
+from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, Value
 
 STATES = {"COMPLETE": "finished", "FAIL": "failed"}
-MARKS = {"finished": "o", "pruned": "v"}
-MARK_SIZE = 64  # square points
 OWN_KEYS = ("search", "cluster", "hydra")  # say nothing of a single training
 _ABSENT = object()
 
@@ -52,7 +54,7 @@ class SearchReport:
         """
         table = study.trials_dataframe(("number", "state", "value", "params", "user_attrs", "duration"))
         table.columns = [re.sub("^(params|user_attrs)_", "", name) for name in table.columns]
-        columns = ["number", "state", "value", *self.search.space, "val_loss", "val_acc", "duration", "run", "message"]
+        columns = ["number", "state", "value", *self.search.space, "duration", "run", "message"]
         table = table.reindex(columns=columns).rename(columns={"value": self.monitor, "duration": "seconds"})
         table = table[table["state"] != "WAITING"]
         table["state"] = table["state"].replace(STATES).str.lower()
@@ -65,13 +67,13 @@ class SearchReport:
         """Write and print all; a ``UserError`` says that no trial ended well."""
         table = self.write_table(study)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
-        for key, dimension in self.search.space.items():
-            scatter(self.folder / f"loss_by_{key}.png", table, key, dimension, facts)
-        console.print(frame_table(table.drop(columns=["val_loss", "run", "message"])))
+        console.print(frame_table(table.drop(columns=["run", "message"])))
         for row in table[table["state"] == "failed"].to_dict("records"):
             warn(f"trial {row['number']} failed: {row['message']}")
         if not study.get_trials(False, (TrialState.COMPLETE,)):
             raise UserError(f"none of {len(table)} trials ended well, see {self.folder / 'trials.csv'}")
+        for key in self.search.space:
+            draw_slice(self.folder / f"loss_by_{key}.png", study, key, facts)
         best = study.best_trial
         overrides = overrides_of(best.params, self.composed)
         own = []
@@ -102,31 +104,11 @@ def overrides_of(values: Mapping[str, Value], composed: DictConfig) -> list[str]
     return overrides
 
 
-def scatter(path: Path, trials: pd.DataFrame, key: str, dimension: DimensionConfig, facts: Mapping[str, Any]) -> None:
-    """Draw the validation loss of each trial over the value of one key (paper 001, figures 3.3 and 3.4).
-
-    Finished trials are discs and pruned ones triangles, at their best epoch and coloured by the validation accuracy.
-    ``trials`` are those of ``SearchReport.write_table``, ``dimension`` the values that were tried.
-    """
-    measured = trials[trials["val_loss"].notna() & trials["state"].isin(MARKS)]
-    values = measured[key]
-    choices = list(dimension.choices or ())
-    if choices:  # side by side
-        values = values.map(choices.index)
-    accuracy = measured["val_acc"].astype(float)
-    with canvas(path, (7.4, 5.2), dict(facts)) as figure:
-        axis = figure.subplots()
-        last = key.split(".")[-1]
-        axis.set(xlabel=f"{NAMES.get(last, last)} ({key})", ylabel="validation loss at the best epoch")
-        if choices:
-            axis.set_xticks(range(len(choices)), list(map(str, choices)))
-        elif dimension.log:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_formatter(LogFormatter())  # that of "log" writes TeX
-            axis.xaxis.set_minor_formatter(LogFormatter())
-        for state, mark in MARKS.items():
-            rows = measured["state"] == state
-            style: dict[str, Any] = {"marker": mark, "label": state, "vmin": accuracy.min(), "vmax": accuracy.max()}
-            drawn = axis.scatter(values[rows], measured["val_loss"][rows], MARK_SIZE, accuracy[rows], **style)
-        figure.colorbar(drawn, ax=axis).set_label("validation accuracy")
-        axis.legend()
+def draw_slice(path: Path, study: Study, key: str, facts: Mapping[str, Any]) -> None:
+    """Draw the monitored value of each finished trial over the value of one key (paper 001, figures 3.3 and 3.4)."""
+    with atomic_path(path) as temporary, mpl.rc_context(), catch_warnings():
+        simplefilter("ignore", ExperimentalWarning)
+        plot_slice(study, params=[key])
+        plt.suptitle(heading(dict(facts)))
+        plt.savefig(temporary, bbox_inches="tight")
+        plt.close()

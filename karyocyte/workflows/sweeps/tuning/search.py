@@ -19,10 +19,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import TrainingConfig
-from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.address import run_facts, run_identity
 from karyocyte.runs.lifecycle import Pruned
-from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import draw, ended_trials, open_study
@@ -94,11 +92,9 @@ def _score(trial: optuna.Trial, report: SearchReport) -> float:
         with silenced():
             folder = train.run(with_values(report.composed, values), watch)
         trial.set_user_attr("run", str(folder))
-        _note_best_epoch(trial, report)
         return read_score(folder)
     except Pruned as reason:
         trial.set_user_attr("message", str(reason))
-        _note_best_epoch(trial, report)
         raise optuna.TrialPruned from reason
     except BaseException as error:
         if is_of_the_trial(error):
@@ -158,14 +154,6 @@ class Reporter(Callback):
         self.trial.report(value, stage * STAGE + epoch)
         if self.trial.should_prune():
             raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
-
-
-def _note_best_epoch(trial: optuna.Trial, report: SearchReport) -> None:
-    """Note the validation loss and accuracy of a run at its best epoch, of the last stage that it reached."""
-    row = Run(Path(trial.user_attrs["run"])).best_epoch(report.monitor, lower_is_better(report.monitor))
-    for name in ("loss", "acc"):
-        if f"val/{name}" in row:
-            trial.set_user_attr(f"val_{name}", float(row[f"val/{name}"]))
 
 
 def _error_message(error: BaseException) -> str:

@@ -34,51 +34,28 @@ def evaluated(*runs):
     return evaluation.result, None if table is None else table.set_index("subject")
 
 
-def metrics_of(result, rule):
-    return result.of(f"{Kind.BY_SUBJECT}{rule}")
-
-
-def thresholds_of(result, rule):
-    return result.chosen(f"{Kind.BY_SUBJECT}{rule}", "threshold")
-
-
-def test_a_subject_is_predicted_by_mean_and_by_share():
-    """p1 has one very sure image among three: the mean says all, most images say hem."""
+def test_a_subject_is_predicted_by_the_mean_of_its_images():
+    """p1 has one very sure image among three."""
     run = run_of([("p1", True, [0.99, 0.45, 0.4]), ("p2", False, [0.1, 0.2]), ("p3", False, [0.6, 0.7, 0.1])])
     result, table = evaluated(run)
     assert [count.value for count in result.of(Kind.SUBJECTS).values()] == [3, 0]
-    assert metrics_of(result, "mean")["accuracy"].value == 1.0
-    assert metrics_of(result, "share")["accuracy"].value == pytest.approx(1 / 3)
-    assert thresholds_of(result, "mean") == [None]
-    facts = table.loc["p1", ["images", "truth", "called_by_mean", "called_by_share"]]
-    assert facts.tolist() == [3, "all", "all", "hem"]
-    assert table.loc["p1", ["probability", "share"]].tolist() == pytest.approx([1.84 / 3, 1 / 3], abs=1e-6)
-    # Half of the images are a majority only where the mean agrees.
-    _, table = evaluated(run_of([("p1", True, [0.9, 0.4]), ("p2", False, [0.55, 0.1])]))
-    assert table["called_by_share"].tolist() == ["all", "hem"]
+    assert result.of(Kind.BY_SUBJECT)["accuracy"].value == 1.0
+    assert result.chosen(Kind.BY_SUBJECT, "threshold") == [None]
+    assert table.loc["p1", ["images", "truth", "predicted"]].tolist() == [3, "all", "all"]
+    assert table.loc["p1", "probability"] == pytest.approx(1.84 / 3, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("validation", "test", "rule", "threshold"),
-    [
-        # That of the validation subjects' means.
-        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.36, 0.36], [0.3, 0.1]], "mean", 0.35),
-        # A share of images, whatever the means: p1 has half of its images, and a mean below 0.5.
-        ([("v1", True, [0.9, 0.1]), ("v2", False, [0.45, 0.1])], [[0.8, 0.05], [0.49, 0.49]], "share", 0.5),
-        # No validation image is predicted all: a share of 0, which everybody has, is no threshold.
-        ([("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])], [[0.9, 0.9], [0.36, 0.36]], "share", None),
-    ],
-)
-def test_the_threshold_is_that_of_the_validation_subjects(validation, test, rule, threshold):
-    result, table = evaluated(run_of([("p1", True, test[0]), ("p2", False, test[1])], validation))
-    assert thresholds_of(result, rule) == [threshold and pytest.approx(threshold)]
-    assert metrics_of(result, rule)["accuracy"].value == 1.0
-    assert table[f"called_by_{rule}"].tolist() == ["all", "hem"]
+def test_the_threshold_is_that_of_the_means_of_validation_subjects():
+    validation = [("v1", True, [0.3, 0.4]), ("v2", False, [0.1, 0.2])]
+    result, table = evaluated(run_of([("p1", True, [0.36, 0.36]), ("p2", False, [0.3, 0.1])], validation))
+    assert result.chosen(Kind.BY_SUBJECT, "threshold") == [pytest.approx(0.35)]
+    assert result.of(Kind.BY_SUBJECT)["accuracy"].value == 1.0
+    assert table["predicted"].tolist() == ["all", "hem"]
 
 
 def test_metrics_are_those_of_one_score_per_subject():
     run = make_run(images=90, subjects=18, skill=0.4)
-    auc = metrics_of(evaluated(run)[0], "mean")["auc"]
+    auc = evaluated(run)[0].of(Kind.BY_SUBJECT)["auc"]
     subjects = run.part("test").frame.groupby("subject")
     assert auc.value == pytest.approx(roc_auc_score(subjects["label"].first() == "all", subjects["prob_all"].mean()))
     assert auc.n == 18
@@ -96,29 +73,24 @@ def test_images_of_unknown_subject_or_label_and_subjects_of_both_classes_are_lef
     run = run_of([("p1", True, [0.9, 0.8]), (None, True, [0.1]), ("p1", None, [0.0])]).part("test")
     subjects = subjects_of(labelled_part(run))
     assert subjects.frame["images"].tolist() == [2]
-    assert subjects.scores["mean"][0, 1] == pytest.approx(0.85)
+    assert subjects.means[0, 1] == pytest.approx(0.85)
     parts = [("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4]), ("p3", False, [0.4])]
     result, _ = evaluated(run_of(parts))
     assert [count.value for count in result.of(Kind.SUBJECTS).values()] == [2, 1]
-
-
-def test_of_more_classes_the_most_frequent_one_is_predicted():
-    run = make_run(classes=("a", "b", "c"), images=45, subjects=9, skill=1.0)
-    result, table = evaluated(run)
-    test = run.part("test")
-    shares = pd.DataFrame(np.eye(3)[test.probabilities.argmax(1)]).groupby(test.frame["subject"]).mean()
-    clear = shares.eq(shares.max(axis=1), axis=0).sum(axis=1) == 1
-    expected = np.array(["a", "b", "c"])[shares.to_numpy().argmax(axis=1)]
-    assert table["called_by_share"][clear].tolist() == expected[clear].tolist()
-    assert table["truth"].tolist() == test.frame.groupby("subject")["label"].first().tolist()
-    assert thresholds_of(result, "share") == [None]
 
 
 def test_each_fold_has_its_own_threshold():
     runs = [make_run(fold, images=60, subjects=12, skill=0.5) for fold in range(2)]
     pooled, table = evaluated(*runs)
     single = [evaluated(run)[0] for run in runs]
-    assert thresholds_of(pooled, "mean") == [thresholds_of(each, "mean")[0] for each in single]
-    accuracies = [metrics_of(each, "mean")["accuracy"].value for each in single]
-    assert metrics_of(pooled, "mean")["accuracy"].value == pytest.approx(np.mean(accuracies))
+    thresholds = [each.chosen(Kind.BY_SUBJECT, "threshold")[0] for each in single]
+    assert pooled.chosen(Kind.BY_SUBJECT, "threshold") == thresholds
+    accuracies = [each.of(Kind.BY_SUBJECT)["accuracy"].value for each in single]
+    assert pooled.of(Kind.BY_SUBJECT)["accuracy"].value == pytest.approx(np.mean(accuracies))
     assert table["fold"].tolist() == [0] * 12 + [1] * 12
+
+
+def test_of_more_classes_the_one_with_the_highest_mean_is_predicted():
+    run = make_run(classes=("a", "b", "c"), images=45, subjects=9, skill=1.0)
+    means = pd.DataFrame(run.part("test").probabilities).groupby(run.part("test").frame["subject"]).mean()
+    assert evaluated(run)[1]["predicted"].tolist() == np.array(["a", "b", "c"])[means.to_numpy().argmax(1)].tolist()

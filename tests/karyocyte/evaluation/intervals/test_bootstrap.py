@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, around, intervals
+from karyocyte.evaluation.intervals.bootstrap import around, intervals
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from karyocyte.evaluation.metrics.labelled import score
 from tests.helpers.predictions import make_predictions, with_scores
@@ -34,7 +34,7 @@ def test_without_subjects_it_is_scipys_percentiles_over_images(name):
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
     actual = intervals(scored, PERCENTILE)[name]
-    assert (actual.method, actual.n, actual.undefined) == ("percentile", 40, 0)
+    assert (actual.method, actual.n) == ("percentile", 40)
     assert (actual.low, actual.high) == pytest.approx(tuple(expected))
 
 
@@ -77,30 +77,6 @@ def test_the_seed_decides_on_resamples_and_not_on_the_default():
     assert actual.method == "logit_t"
     assert (actual.low, actual.high) == (other.low, other.high)
     assert actual.low < actual.value < actual.high
-
-
-def test_resamples_on_which_a_metric_is_undefined_are_counted():
-    # Two subjects have the only negatives: (1 - 2/6)^6, about 9 % of the resamples, hold none.
-    labels = [0, 0, 1, 1, 1, 1]
-    actual = intervals(score(with_scores(labels, [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef")), SETTINGS)
-    assert actual["accuracy"].undefined == 0
-    assert 15 < actual["auc"].undefined < 60
-    # The AUC needs positives too.
-    assert 15 < actual["specificity"].undefined <= actual["auc"].undefined
-    assert actual["auc"].low is not None
-
-
-def test_a_difference_is_undefined_where_one_of_both_is():
-    scored = score(with_scores([0, 0, 1, 1, 1, 1], [0.1, 0.6, 0.4, 0.7, 0.8, 0.9], "abcdef"))
-
-    def without(cluster):
-        """Return a statistic that is undefined where a cluster was not drawn."""
-        return Resamples(lambda counts: np.where(counts[None, :, cluster] > 0, 1.0, np.nan), scored, SETTINGS)
-
-    first, second = without(0), without(1)
-    expected = np.isnan(first.drawn + second.drawn).sum()
-    assert np.isnan(first.drawn).sum() < expected < SETTINGS.resamples
-    assert Differences(first, second).undefined.tolist() == [expected]
 
 
 def test_percentile_where_the_jackknife_is_undefined():
@@ -166,7 +142,6 @@ def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subje
     assert tuple(actual) == metric_names(classes)
     for interval in actual.values():
         assert (interval.low is None) == (interval.method is None)
-        assert 0 <= interval.undefined <= 50
         if interval.low is not None:
             assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
 

@@ -15,23 +15,23 @@ from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnin
 from karyocyte.evaluation.types.table import Named
 from tests.helpers.predictions import make_run
 
-WRONG = "karyocyte.evaluation.sections.examples.wrong"  # which gives no value
+FITTING = "karyocyte.evaluation.run.evaluate.figures"  # which gives no value
 OFF = EvaluationConfig(resamples=20)
 ON = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-PARTS = "karyocyte.evaluation.breakdowns.by_part.by_part"  # which gives one
+VALUED = "karyocyte.evaluation.sections.baseline.baseline"  # which may give one
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"_target_": WRONG, "names": 3}, "unexpected keyword argument 'names'; correct"),
+        ({"_target_": FITTING, "names": 3}, "unexpected keyword argument 'names'; correct"),
         ({"_target_": "math.pi"}, "Expected a callable target"),
-        ({"_target_": PARTS}, "no field for its value"),
+        ({"_target_": VALUED}, "no field for its value"),
         ({"_target_": "absent.module.function"}, "No module named 'absent.*; correct"),
     ],
 )
 def test_a_function_that_does_not_fit_is_one_error(entry, message):
-    assert list(own_sections(EvaluationConfig(extra={"own": {"_target_": WRONG}}))) == ["own"]
+    assert list(own_sections(EvaluationConfig(extra={"own": {"_target_": FITTING}}))) == ["own"]
     with pytest.raises(UserError, match=rf"evaluation\.extra\.own: .*{message}"):
         own_sections(EvaluationConfig(extra={"own": entry}))
 

@@ -11,9 +11,8 @@ from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.referral.choices import choose_release
-from karyocyte.evaluation.referral.selective import WeightedArea, areas, rankings, risk_coverage
-from karyocyte.evaluation.types.result import Kind
-from tests.helpers.predictions import make_predictions, with_passes, with_scores
+from karyocyte.evaluation.referral.selective import WeightedArea, areas, risk_coverage
+from tests.helpers.predictions import make_predictions, with_scores
 
 few_cases = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6)
 
@@ -56,33 +55,16 @@ def test_an_image_that_is_drawn_twice_is_two_images(rows, seed):
             assert np.isnan(area)
 
 
-def test_every_area_has_an_interval_by_subject():
-    run = with_passes(make_predictions(images=80, subjects=20, skill=0.6), noise=3.0)
-    runs = LabelledRuns.of([run], EvaluationConfig(resamples=50))
-    curves = rankings(runs.tests)
-    for (_, section), metrics in areas(runs).items():
-        area = curves[section.removeprefix(Kind.RISK)].curve.area
-        assert metrics["aurc"].value == pytest.approx(area)
-        assert metrics["aurc"].low < area < metrics["aurc"].high
-        assert metrics["aurc"].n == 20
-
-
-def test_each_confidence_counts_the_errors_of_its_own_predictions():
-    run = make_predictions(images=80, skill=0.6)
-    plain = areas(LabelledRuns.of([run], EvaluationConfig(resamples=10)))
-    assert set(plain) == {("test", f"{Kind.RISK}probability")}
-    with_votes = LabelledRuns.of([with_passes(run, noise=3.0)], EvaluationConfig(resamples=10))
-    sampled = with_votes.folds[0].test
-    actual = {section.removeprefix(Kind.RISK): metrics for (_, section), metrics in areas(with_votes).items()}
-    assert set(actual) == {"probability", "votes", "mean_probability", "joint", "mutual_information"}
-    plain = run.probabilities.argmax(1) != run.labels
-    assert actual["probability"]["wrong"].hits == plain.sum()
-    voted = sampled.frame["sampled_label"].to_numpy() != sampled.frame["label"].to_numpy()
-    assert actual["votes"]["wrong"].hits == actual["joint"]["wrong"].hits == voted.sum()
-    curve = rankings([sampled])["votes"].curve
-    assert curve.cuts.sum() == sampled.frame["sampled_votes"].nunique()
-    assert curve.risk[-1] == pytest.approx(voted.mean())
-    assert all(metrics["e_aurc"].value >= 0 for metrics in actual.values())
+def test_the_area_has_an_interval_by_subject():
+    run = make_predictions(images=80, subjects=20, skill=0.6)
+    wrong = run.probabilities.argmax(1) != run.labels
+    confidence = run.probabilities.max(axis=1)
+    (found,) = areas(confidence, wrong, LabelledRuns.of([run], EvaluationConfig(resamples=50))).values()
+    area = risk_coverage(confidence, wrong).area
+    assert found["aurc"].value == pytest.approx(area)
+    assert found["aurc"].low < area < found["aurc"].high
+    assert (found["aurc"].n, found["wrong"].hits) == (20, wrong.sum())
+    assert found["e_aurc"].value >= 0
 
 
 def release_of(labels, scores, config):

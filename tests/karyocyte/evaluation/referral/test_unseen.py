@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from karyocyte.evaluation.metrics.labelled import score
-from karyocyte.evaluation.referral.unseen import PREVALENCES, count_unseen, draw_unseen_of_runs, unseen_table
+from karyocyte.evaluation.referral.unseen import PREVALENCES, count_unseen, draw_unseen, unseen_table
 from tests.helpers.predictions import with_scores
 
 SUBJECTS = ["ill", "ill", "missed", "missed", "well", "well", "spared"]
@@ -48,7 +48,7 @@ def test_counts_are_scaled_to_a_thousand_subjects_of_each_prevalence(tmp_path, s
     assert table["prevalence"].tolist() == list(PREVALENCES)
     assert table["per_1000"].tolist() == pytest.approx([500 * prevalence for prevalence in PREVALENCES])
     assert (table["per_1000_upper"] > table["per_1000"]).all()
-    draw_unseen_of_runs(tmp_path / "unseen.png", table, {"name": "run"})
+    draw_unseen(tmp_path / "unseen.png", table, {"name": "run"})
     assert (tmp_path / "unseen.png").stat().st_size > 10_000
     counts, limit = saved_figures[0].axes[0].lines
     assert counts.get_ydata().tolist() == table["per_1000"].tolist()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from karyocyte.workflows.report import plots as figures
+from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
 from tests.browser import find_browser, recording_tab
 from tests.helpers.predictions import make_run, with_passes
@@ -13,7 +13,6 @@ from tests.karyocyte.workflows.report.reports import write_facts, write_run
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on this machine")
 SHOWN = "#cards li"
-BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 4 3'/%3E"
 LONG = "a_class_with_a_very_long_name_that_no_phone_can_hold_in_one_line"
 
 
@@ -37,7 +36,7 @@ def sweep(tmp_path_factory):
         run = make_run(images=40, subjects=10, skill=skill, classes=("a", "b", "c", LONG), about=about)
         folders.append(write_run(folder / str(skill), run))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "as_picture", lambda draw, size: BLANK)
+        patch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
         write_report(folders, folder / "report.html")
     return (folder / "report.html").as_uri()
 

@@ -21,13 +21,14 @@ from tests.karyocyte.workflows.report.reports import write_run
 def make(monkeypatch):
     """Make a gallery, without an evaluation: of a result it takes the classes alone."""
 
-    def classes_of(runs, *_):
-        return SimpleNamespace(classes=list(runs[0].classes), positive_class=runs[0].positive_class)
+    def classes_of(runs):
+        result = SimpleNamespace(classes=list(runs.classes), positive_class=runs.pooled.positive_class)
+        return SimpleNamespace(result=result, figures={})
 
     def make(*folders, images=1000):
         return gallery(read_chapters(list(folders)), images)
 
-    monkeypatch.setattr(sources, "evaluate_runs", classes_of)
+    monkeypatch.setattr(sources, "evaluate_labelled", classes_of)
     return make
 
 

@@ -18,7 +18,7 @@ from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
 
 def chapter_of(run):
     settings = EvaluationConfig(resamples=20)
-    return Chapter(Group("run", (run,), ("run",)), (), settings, evaluate_runs([run], settings))
+    return Chapter(Group("run", (run,), ("run",)), (), evaluate_runs([run], settings), {})
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,7 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
     run.write_raw_config({"evaluation": evil})
     if is_evaluated:
         run.write_json(RunFile.METRICS, {"settings": evil})
-    (chapter,) = read_chapters([run.folder, other])
-    assert "evil" not in chapter.settings.extra
+    read_chapters([run.folder, other])
 
 
 def test_a_run_is_named_by_its_fold_where_there_are_several(tmp_path):

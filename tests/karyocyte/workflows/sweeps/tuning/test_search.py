@@ -6,7 +6,6 @@ import os
 import signal
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -27,7 +26,7 @@ def _formulas(monkeypatch):
     monkeypatch.setattr(train, "prepare", lambda config: (NoData(), None, {"weights": "random"}))
     # Both take a second, and are not what is tested here.
     monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
-    monkeypatch.setattr(results, "scatter", lambda path, *_: path.touch())
+    monkeypatch.setattr(results, "draw_slice", lambda path, *_: path.touch())
 
 
 def run_first(monkeypatch, first, others=formula_run):
@@ -111,34 +110,13 @@ def test_an_error_of_a_trial_is_its_message(tmp_path, monkeypatch, error, words)
     assert words in trials["message"][0]
 
 
-def test_a_bad_trial_is_pruned_and_keeps_its_best_epoch(tmp_path):
+def test_a_bad_trial_is_pruned(tmp_path):
     prune = ["search.pruner.name=median", "search.pruner.startup_trials=2", "search.pruner.warmup_epochs=1"]
     trials = tune(tmp_path, *prune, "search.trials=12", ONE_SIZE)
     pruned = trials[trials["state"] == "pruned"]
     assert 0 < len(pruned) < 10
     assert not set(pruned["number"]) & {0, 1}
     assert pruned["message"].str.contains("median of earlier trials at epoch [23] of stage 1").all()
-    assert pruned["val_loss"].notna().all()
-    assert pruned["val_loss"].min() > trials["val_loss"].min()
-
-
-@pytest.mark.parametrize(
-    ("monitor", "values"),
-    [
-        ("val/auc", {"val_loss": 0.3, "val_acc": 0.7}), ("val/loss", {"val_loss": 0.2}),
-        ("val/ece", {"val_loss": 0.3, "val_acc": 0.7}), ("val/f1_weighted", {}),
-    ],
-)  # fmt: skip
-def test_facts_of_a_trial_are_of_the_best_epoch_of_its_last_stage(tmp_path, monkeypatch, monitor, values):
-    history = pd.DataFrame({"stage": ["head", "all", "all", "all"], "val/loss": [0.1, 0.2, 0.3, 0.9]})
-    history["val/auc"] = [0.99, 0.6, 0.8, math.nan]
-    history["val/acc"] = [0.9, math.nan, 0.7, 0.1]
-    history["val/ece"] = [0.01, 0.3, 0.1, 0.2]
-    monkeypatch.setattr(tuning.Run, "history", history)
-    noted = {}
-    trial = SimpleNamespace(user_attrs={"run": tmp_path}, set_user_attr=noted.__setitem__)
-    tuning._note_best_epoch(trial, SimpleNamespace(monitor=monitor))
-    assert noted == values
 
 
 def test_a_trial_whose_run_was_finished_before_names_it(tmp_path, monkeypatch):
