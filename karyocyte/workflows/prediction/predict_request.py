@@ -14,7 +14,6 @@ from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
-from karyocyte.runs.files import RunFolder
 from karyocyte.runs.run import close_run
 
 Rule = Literal["release", "confidence"]
@@ -26,7 +25,6 @@ class PredictConfig(StrictModel, defaults="predict"):
     passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
-    runtime: Literal["torch", "onnx"] | None = FROM_YAML
     columns: Literal["reader", "all"] = FROM_YAML
     follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
@@ -45,12 +43,8 @@ class PredictRequest(Request):
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
-        """What is named as a model; with ``runtime=onnx`` the export in the folder of a run in its place."""
-        named = self.model_paths
-        export = named[0] / RunFolder.PORTABLE
-        if self.settings.runtime == "onnx" and len(named) == 1 and is_model(export):
-            named = [export]
-        return open_model(named)
+        """What is named as a model."""
+        return open_model(self.model_paths)
 
     @property
     def places(self) -> list[Path]:
@@ -64,7 +58,7 @@ class PredictRequest(Request):
         passes: int | None = 0
         if isinstance(self.model, RunsModel) and len(self.model.members) == 1:
             passes = settings.passes
-        return LoadOptions(batchnorm=settings.batchnorm, runtime=settings.runtime, passes=passes)
+        return LoadOptions(batchnorm=settings.batchnorm, passes=passes)
 
     @property
     def parquet(self) -> Path:
@@ -99,7 +93,7 @@ class PredictRequest(Request):
             if not place.exists():
                 near = close_words(self.places) or close_path(place)
                 raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
-        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+        self.model.check(LoadOptions(passes=self.settings.passes))
 
     def check_output(self) -> None:
         """Check that nothing is where the tables are to be written."""

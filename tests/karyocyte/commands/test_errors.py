@@ -58,7 +58,6 @@ ERRORS = [
     ("predict net0 images --output taken.csv", "taken.parquet exists already"),
     ("predict portable images passes=3 --output p.csv", "passes=3"),
     ("predict portable net0 images --output p.csv", "it predicts alone"),
-    ("predict net0 images runtime=onnx --output p.csv", "runtime=onnx is for portable models"),
     ("report nowhere", "nowhere"),
     ("report good0 good0", "good0"),
     ("evaluate --paper 007", "no claims of paper 007: choose from 001"),

@@ -95,7 +95,7 @@ class KaryotypeRequest(Request):
     def options(self) -> LoadOptions:
         """How the networks are loaded."""
         asked = self.config
-        return LoadOptions(batchnorm=asked.batchnorm, runtime=asked.runtime, out_of_distribution=asked.share_of_files)
+        return LoadOptions(batchnorm=asked.batchnorm, out_of_distribution=asked.share_of_files)
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
