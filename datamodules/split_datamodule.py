@@ -29,6 +29,7 @@ from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes
+from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -196,7 +197,7 @@ class SplitDataModule(LightningDataModule, ABC):
             # A trainer that is running completes batches on its device.
             collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),
             num_workers=workers,
-            timeout=loader.timeout if workers else 0,
+            timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,

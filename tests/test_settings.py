@@ -29,7 +29,6 @@ WITHOUT = {
     "trainer.matmul_precision": "products of a GPU",
     "trainer.enable_progress_bar": "what is shown",
     "loader.workers": "how many processes read",
-    "loader.timeout": "how long a batch may take",
 }
 CLAHE = ["prepare.clahe=true"]
 CUT = ["prepare.crop_threshold=80"]
@@ -45,14 +44,12 @@ BY_CELL = [*CANVAS, "prepare.canvas.scale_by=cell", "prepare.canvas.unknown_cell
 CHANGES = {
     "trainer.devices": ("2", []),
     "trainer.num_nodes": ("2", []),
-    "trainer.sync_batchnorm": ("true", []),
     "trainer.precision": ("64-true", []),
     "trainer.max_epochs": ("2", []),
     "trainer.max_images": ("4", []),
     "trainer.accumulate_grad_batches": ("2", []),
     "trainer.gradient_clip_val": ("1e-3", ["optimizer=sgd"]),
     "trainer.limit_train_batches": ("1", []),
-    "trainer.limit_val_batches": ("1", []),
     "prepare.size": ("40", []),
     "prepare.background": ("detect", []),
     "prepare.augment_at": ("48", []),
@@ -63,7 +60,6 @@ CHANGES = {
     "prepare.clahe": ("true", []),
     "prepare.clahe_clip_limit": ("9.0", [*CLAHE, "prepare.clahe_tiles=2"]),
     "prepare.clahe_tiles": ("2", CLAHE),
-    "prepare.interpolation": ("nearest", []),
     "prepare.canvas.scale_by": ("width", CANVAS),
     "prepare.canvas.scale": ("0.5", CANVAS),
     "prepare.canvas.area": ("200", BY_CELL),

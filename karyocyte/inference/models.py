@@ -15,7 +15,7 @@ from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
-from karyocyte.runs.run import Run, close_run
+from karyocyte.runs.run import Run
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -184,9 +184,7 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            raise UserError(
-                f"{path} is not a run of Karyocyte, nor a portable model: {close_run(path)}name a finished run's folder"
-            )
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
     return RunsModel(list(map(Run, paths)))
 
 

@@ -139,9 +139,7 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
     return networks
 
 
-def _open_network(
-    model: PortableModel, position: int, options: LoadOptions
-) -> tuple["PredictionNetwork", str | None]:
+def _open_network(model: PortableModel, position: int, options: LoadOptions) -> tuple["PredictionNetwork", str | None]:
     """Return the network of a member, and where its share is too small, why no image is marked."""
     member = model.description.members[position]
     from karyocyte.inference.torch_network import PredictionNetwork, load_network

@@ -90,7 +90,6 @@ def test_schedules_rise_and_fall_as_named():
     [
         ("one_cycle", {"warmup": 0.0}, "scheduler.warmup above 0"),
         ("cosine", {"warmup": 1.5}, "warmup=1.5"),
-        ("cosine", {"warmup": 0.1, "interval": "epoch"}, "scheduler.interval=epoch"),
         ("cosine", {"warmup": 0.1, "gamma": 0.5}, "~scheduler.gamma"),
     ],
 )

@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.runs.arguments import new_folder
@@ -39,5 +39,4 @@ class ExportRequest(Request):
         self.model.check(LoadOptions())
         new_folder(self.output)
         if self.notes is not None and not self.notes.is_file():
-            near = close_path(self.notes)
-            raise UserError(f"--notes {self.notes} is missing: {near}name a Markdown file on the data and their terms")
+            raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")

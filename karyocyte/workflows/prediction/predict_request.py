@@ -8,13 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from karyocyte.common.errors import UserError, close_path, close_words
+from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
-from karyocyte.runs.run import close_run
 
 Rule = Literal["release", "confidence"]
 
@@ -91,8 +90,7 @@ class PredictRequest(Request):
         self.check_output()
         for place in self.places:
             if not place.exists():
-                near = close_words(self.places) or close_path(place)
-                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
+                raise UserError(f"{place} is missing: name a folder, a zip or files of images")
         self.model.check(LoadOptions(passes=self.settings.passes))
 
     def check_output(self) -> None:
@@ -110,5 +108,5 @@ def _why_no_model(paths: Sequence[Path]) -> str:
     first = ", ".join(map(str, paths[:1])) or "nothing"
     if other := portable_kind(Path(first)):
         return f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it"
-    remedy = f"{close_run(Path(first))}name a finished run's folder first, then the images"
+    remedy = "name a finished run's folder first, then the images"
     return f"{first} is not a run of Karyocyte, nor a portable model: {remedy}"

@@ -71,8 +71,8 @@ ERRORS = [
     ("sweep_status --output-dir . cnmc_gird", "nor a sweep; the sweeps below"),
     ("sweep_status cnmc_grid other", "add --csv collected.csv"),
     ("sweep_status --output-dir nowhere", "no sweep below nowhere/sweeps"),
-    ("prepare_data data=mnst data_dir=none", "there is no data=mnst: did you mean `data=mnist`?"),
-    ("prepare_data data=mnist data_dir=none data.downlod=true", "unknown key data.downlod"),
+    ("prepare_data data=mnst data_dir=none", "there is no data=mnst: did you mean mnist?"),
+    ("prepare_data data=mnist data_dir=none data.downlod=true", "did you mean `data.download`"),
     ("prepare_data data=folder data_dir=none", "none does not exist"),
     ("prepare_data data=folder data_dir=evil.zip", "member '../../evil.txt' points outside the folder"),
 ]

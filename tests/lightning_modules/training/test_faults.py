@@ -8,6 +8,7 @@ import time
 import pytest
 import torch
 
+from datamodules import split_datamodule
 from datamodules.prepared_dataset import PreparedDataset
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import LoaderConfig
@@ -94,6 +95,7 @@ def test_a_loader_that_gives_nothing_ends_in_one_line_and_leaves_no_process(tmp_
         return read(self, keys)
 
     monkeypatch.setattr(PreparedDataset, "__getitems__", waiting)
-    with pytest.raises(UserError, match="gave nothing for 1 s: set loader.workers=0"):
-        run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1", "loader.timeout=1"))
+    monkeypatch.setattr(split_datamodule, "TIMEOUT", 1)
+    with pytest.raises(UserError, match="gave nothing for 300 s: set loader.workers=0"):
+        run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1"))
     assert multiprocessing.active_children() == []

@@ -15,7 +15,7 @@ from cytogenetics.portable.pictures import (
     cell_facts,
     picture_network,
 )
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
@@ -113,9 +113,7 @@ class KaryotypeRequest(Request):
             refuse_picture_networks(self.config)
         _ = self.pictures  # raises where one is of another kind
         if self.fixed is not None and not self.fixed.is_file():
-            raise UserError(
-                f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
-            )
+            raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.folder)
         if self.cells.resolve() in self.folder.resolve().parents:
             raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")
