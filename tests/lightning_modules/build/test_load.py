@@ -38,8 +38,9 @@ def test_the_loaded_model_computes_what_the_trained_one_did(run):
 def test_a_run_of_strangers_builds_nothing_that_it_names(run, tmp_path):
     folder = run[0]
     values = Run(folder).raw_config
-    evil = {"evil": {"_target_": "os.mkdir", "path": str(tmp_path / "evil")}}
-    values["callbacks"]["extra"] = values["logger"]["extra"] = evil
+    evil = {"_target_": "os.mkdir", "path": str(tmp_path / "evil")}
+    values["callbacks"]["extra"] = {"evil": {**evil, "enabled": True, "changes_result": True}}
+    values["logger"]["extra"] = {"evil": evil}
     Run(folder).write_raw_config(values)
     loaded = load_run(folder)
     PredictionNetwork.of_run(loaded, 0, None).arrays(np.zeros((1, 3, 32, 32), np.uint8))
