@@ -4,13 +4,13 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 18_507  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 18_067  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 35_988,
-    "lines of packages/cytogenetics": 10_250,
-    "lines of tests of the core": 26_614,
-    "lines of tests of packages/cytogenetics": 7_251,
+    "lines of the core and benchmarks": 35_300,
+    "lines of packages/cytogenetics": 10_245,
+    "lines of tests of the core": 26_027,
+    "lines of tests of packages/cytogenetics": 7_231,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"
