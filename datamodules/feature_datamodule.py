@@ -66,10 +66,6 @@ class FeatureDataModule(LightningDataModule):
             return batch
         return self.data.on_after_batch_transfer(batch, dataloader_idx)
 
-    def image_names(self, rows: Sequence[int]) -> list[str]:
-        """Return the paths of images, below the data's folder, by their manifest rows."""
-        return self.data.image_names(rows)
-
     def batch(self, places: np.ndarray) -> dict[str, torch.Tensor]:
         """Return a batch of some of the images."""
         rows = self._rows[places]

@@ -1,7 +1,7 @@
 """What all data modules of a run have in common: the scanned images, their split and its leaks, and the loaders."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,11 +24,12 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
+from datamodules.workers import number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes
+from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -152,11 +153,6 @@ class SplitDataModule(LightningDataModule, ABC):
         """The manifest rows of the validation and, after them, of the test part, int64."""
         return np.concatenate([self.rows("validation"), self.rows("test")])
 
-    def image_names(self, rows: Sequence[int]) -> list[str]:
-        """Return the paths of images, below the data's folder, by their manifest rows."""
-        names: list[str] = self.manifest.frame["path"].iloc[list(rows)].tolist()
-        return names
-
     # Loaders. Within a trainer a batch is completed on its device, outside by the loader.
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -189,14 +185,13 @@ class SplitDataModule(LightningDataModule, ABC):
 
     def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
-        loader = self.config.loader
-        workers = number_of_workers(loader, dataset)
-        return WatchedLoader(
+        workers = number_of_workers(self.config.loader)
+        return DataLoader(
             dataset,
             # A trainer that is running completes batches on its device.
             collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),
             num_workers=workers,
-            timeout=loader.timeout if workers else 0,
+            timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,

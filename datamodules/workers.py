@@ -1,82 +1,16 @@
-"""The processes that load images: how they are set up, and the memory that they share with the training."""
-
-import shutil
-import time
-from pathlib import Path
-from typing import Any
+"""How many processes load images, and how they are set up."""
 
 import cv2
 import torch
-from torch._utils import ExceptionWrapper
-from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from datamodules.io.progress import processors
-from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import ignore_in_worker
 from karyocyte.config.data import LoaderConfig
 
-SHARED = Path("/dev/shm")  # noqa: S108 (where Linux shares memory between processes)
-PREFETCHED = 2  # batches that torch lets each process load beforehand
 
-
-def number_of_workers(loader: LoaderConfig, dataset: Dataset[Any]) -> int:
-    """Return how many processes load the batches of a data set.
-
-    Raises:
-        UserError: Their batches do not fit the shared memory: the training would wait for them.
-    """
-    workers = processors() - 1 if loader.workers == "cores" else loader.workers
-    if not workers or not SHARED.is_dir() or not len(dataset):  # type: ignore[arg-type]
-        return workers
-    size = loader.batch_size * _bytes_of_one(dataset)
-    free = shutil.disk_usage(SHARED).free
-    fitting = max(free // size - 1, 0) // PREFETCHED
-    if workers > fitting:
-        remedy = f"set loader.workers={fitting}, or give it more room (docker run --shm-size)"
-        needed = (PREFETCHED * workers + 1) * size
-        sizes = f"{needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free"
-        raise UserError(f"the batches of {workers} processes need {sizes} in {SHARED}: {remedy}")
-    return workers
-
-
-class WatchedLoader(DataLoader[Any]):
-    """Notices within seconds that a process that loads images was killed, whatever its ``timeout``."""
-
-    def _get_iterator(self) -> _BaseDataLoaderIter:
-        if not self.num_workers:
-            return super()._get_iterator()
-        self.check_worker_number_rationality()
-        return _WatchedIterator(self)
-
-
-class _WatchedIterator(_MultiProcessingDataLoaderIter):
-    """Looks after its processes every few seconds.
-
-    With a timeout, torch looks after them at its end alone and else relies on SIGCHLD. That signal says nothing of a
-    process that is killed before the last one of its loader has started, and what it raises is lost where Python
-    happens to end another loader.
-    """
-
-    def _get_data(self) -> Any:
-        end = time.monotonic() + self._timeout
-        while time.monotonic() < end:
-            # It waits for 5 s, and raises where a process has ended.
-            try:
-                success, data = self._try_get_data()  # type: ignore[no-untyped-call]
-            except (ConnectionError, EOFError, FileNotFoundError) as error:  # it ended before its batch was taken
-                raise RuntimeError("DataLoader worker (of this batch) exited unexpectedly") from error
-            if success:
-                _raise_for_user(data[1])
-                return data
-        raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
-
-
-def _raise_for_user(batch: Any) -> None:
-    """Raise a ``UserError`` of a process that loads images; torch would add the traceback to its message."""
-    if isinstance(batch, ExceptionWrapper) and issubclass(batch.exc_type, UserError):
-        # The last line of a traceback is the type of the error and its message, which is one line.
-        raise UserError(batch.exc_msg.splitlines()[-1].partition(": ")[2])
+def number_of_workers(loader: LoaderConfig) -> int:
+    """Return how many processes load batches."""
+    return processors() - 1 if loader.workers == "cores" else loader.workers
 
 
 def set_up_worker(worker: int) -> None:
@@ -84,10 +18,3 @@ def set_up_worker(worker: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     ignore_in_worker()
-
-
-def _bytes_of_one(dataset: Any) -> int:
-    """The bytes of the first item of a data set as a batch."""
-    batch = dataset.__getitems__([(0, 0)])
-    parts = batch.values() if isinstance(batch, dict) else batch
-    return sum(part.nbytes for part in parts if isinstance(part, torch.Tensor))

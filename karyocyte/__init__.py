@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from karyocyte.loaded import LoadedModel
 
 
-def load(model: str | PathLike[str], *more: str | PathLike[str], runtime: str | None = None) -> "LoadedModel":
+def load(model: str | PathLike[str], *more: str | PathLike[str]) -> "LoadedModel":
     """Load a trained model that predicts images in memory.
 
         model = karyocyte.load("outputs/<run>/seed=0")
@@ -17,7 +17,6 @@ def load(model: str | PathLike[str], *more: str | PathLike[str], runtime: str | 
     Args:
         model: A finished run or an ensemble (folder, or a name such as ``cnmc/latest``), or a portable model.
         more: Further runs, which are averaged with it.
-        runtime: Of a portable model, ``torch`` or ``onnx``; None: torch where it is installed.
 
     Raises:
         UserError: It is no model, or cannot be read.
@@ -25,4 +24,4 @@ def load(model: str | PathLike[str], *more: str | PathLike[str], runtime: str | 
     from karyocyte.loaded import LoadedModel
     from karyocyte.runs.names import resolve_run
 
-    return LoadedModel([resolve_run(Path(each)) for each in (model, *more)], runtime)
+    return LoadedModel([resolve_run(Path(each)) for each in (model, *more)])

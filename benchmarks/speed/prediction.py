@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import onnxruntime
 import pandas as pd
 import timm
 import torch
@@ -16,8 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.shared import write_images
 from benchmarks.speed.case import Case, Peer
 from karyocyte.composition.compose import compose_config
-from karyocyte.workflows.export.export_model import export_model
-from karyocyte.workflows.export.export_request import ExportRequest
 from karyocyte.workflows.prediction.predict_images import predict_images
 from karyocyte.workflows.prediction.predict_request import PredictRequest
 from karyocyte.workflows.training import train
@@ -43,31 +40,25 @@ SETTINGS = (
     "logger.tensorboard=false",
     "split.near_duplicates=off",
 )
-ONNX_PEER = "ONNX Runtime, DataLoader"
 NETWORKS = ("mobilenetv2_100", "resnet18")
 Transform = Callable[[Image.Image], torch.Tensor]
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield the cases: 2,000 images at 96 px by a run, and by the portable model of it."""
+    """Yield the cases: 2,000 images at 96 px by a run."""
     write_images(folder / "images", IMAGES)
     write_images(folder / "trained", TRAINED)
     images = sorted((folder / "images").rglob("*.jpg"))
     numbers = count()
     for network in NETWORKS:
         run = _train(folder, network)
-        portable = folder / f"{network}.portable"
-        export_model(ExportRequest.read(folder=run, output=portable))
-        peers = _peers(network, images, folder)
-        networks = {"torch": (run, None, peers), "ONNX Runtime": (portable, "onnx", {ONNX_PEER: peers[ONNX_PEER]})}
-        for words, (model, runtime, beside) in networks.items():
 
-            def ours(model: Path = model, runtime: str | None = runtime) -> None:
-                """Predict all images into a new table."""
-                predict_images(_request(model, folder / "images", folder / f"{next(numbers)}.csv", runtime))
+        def ours(run: Path = run) -> None:
+            """Predict all images into a new table."""
+            words = [str(run), str(folder / "images")]
+            predict_images(PredictRequest.read(words, output=folder / f"{next(numbers)}.csv"))
 
-            name = f"{network}, by {words}"
-            yield Case(name, ours, beside, IMAGES, rounds=3, warm_up=False)
+        yield Case(network, ours, _peers(network, images, folder), IMAGES, rounds=3, warm_up=False)
 
 
 def _train(folder: Path, network: str) -> Path:
@@ -76,29 +67,12 @@ def _train(folder: Path, network: str) -> Path:
     return train.run(compose_config([*SETTINGS, *places, f"model.name={network}"]))
 
 
-def _request(model: Path, images: Path, output: Path, runtime: str | None) -> PredictRequest:
-    words = [str(model), str(images)]
-    if runtime:
-        words.append(f"runtime={runtime}")
-    return PredictRequest.read(words, output=output)
-
-
 def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:
     network = timm.create_model(name, num_classes=CLASSES).eval()
     transform: Transform = create_transform((3, SIZE, SIZE), is_training=False)
     loader = DataLoader(JpegFiles(files, transform), BATCH)
     output = folder / "peer.csv"
-    graph = folder / f"{name}.onnx"
-    axes = {"image": {0: "batch"}}
-    image = torch.zeros(2, 3, SIZE, SIZE)
-    torch.onnx.export(network, (image,), graph, input_names=["image"], dynamic_axes=axes, dynamo=False)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return {
-        "timm, DataLoader": Peer(lambda: _predict_by_torch(network, loader, output), 1.5, ("timm",)),
-        ONNX_PEER: Peer(lambda: _predict_by_onnx(session, loader, output), 0.95, ("onnxruntime",)),
-    }
+    return {"timm, DataLoader": Peer(lambda: _predict_by_torch(network, loader, output), 1.5, ("timm",))}
 
 
 class JpegFiles(Dataset[torch.Tensor]):
@@ -120,8 +94,3 @@ class JpegFiles(Dataset[torch.Tensor]):
 def _predict_by_torch(network: nn.Module, loader: DataLoader[torch.Tensor], output: Path) -> None:
     logits = torch.cat(list(map(network, loader)))
     pd.DataFrame(torch.softmax(logits, 1).numpy()).to_csv(output)
-
-
-def _predict_by_onnx(session: onnxruntime.InferenceSession, loader: DataLoader[torch.Tensor], output: Path) -> None:
-    logits = [torch.from_numpy(session.run(None, {"image": images.numpy()})[0]) for images in loader]
-    pd.DataFrame(torch.softmax(torch.cat(logits), 1).numpy()).to_csv(output)

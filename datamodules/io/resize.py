@@ -3,14 +3,6 @@
 import cv2
 import numpy as np
 
-# For "area" on a canvas, which knows no area averaging: linear serves, since scales stay near 1.
-INTERPOLATIONS = {
-    "area": cv2.INTER_LINEAR,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "nearest": cv2.INTER_NEAREST,
-}
-
 
 class TooLargeError(ValueError):
     """A chromosome that is larger than the canvas; ``remedy`` says which settings would help."""
@@ -20,18 +12,12 @@ class TooLargeError(ValueError):
         self.remedy = remedy
 
 
-def resize(image: np.ndarray, shape: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Resize an image (H, W, 3) to the height and width of ``shape``.
-
-    The interpolation is "bilinear", "bicubic", "nearest" or "area", which averages a side that shrinks and is bilinear
-    for one that grows.
-    """
+def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize an image (H, W, 3) to a height and width: averaged where it shrinks, bilinear where it grows."""
     image = np.ascontiguousarray(image)
-    if interpolation == "area":
-        # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
-        image = resized_by(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
-        return resized_by(image, shape, cv2.INTER_LINEAR)
-    return resized_by(image, shape, INTERPOLATIONS[interpolation])
+    # OpenCV's own area enlargement repeats pixels in blocks: a side that shrinks is averaged first.
+    image = resized_by(image, (min(image.shape[0], shape[0]), min(image.shape[1], shape[1])), cv2.INTER_AREA)
+    return resized_by(image, shape, cv2.INTER_LINEAR)
 
 
 def resized_by(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:

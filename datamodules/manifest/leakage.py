@@ -18,6 +18,7 @@ from karyocyte.config.data import SplitConfig
 from karyocyte.runs.run import Run
 
 LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
+NEAR_BITS = 32  # largest Hamming distance of near-duplicates, of 256 hash bits; unrelated cells: over 45
 _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of a processor
 
 
@@ -97,9 +98,7 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
-    bits: int | None = split.near_duplicate_bits
-    if split.near_duplicates == "off":
-        bits = None
+    bits = None if split.near_duplicates == "off" else NEAR_BITS
     near, count = near_pairs(used, bits)
     sides = used.groupby("subject")["part"].nunique()
     labelled = frame.dropna(subset=["label"])

@@ -86,7 +86,7 @@ def perceptual_hash(gray: np.ndarray, ground: float) -> str:
     """
     if ground > _NEAR_WHITE:
         gray = 255 - gray
-    small = resize(gray[bounding_box(gray > _NEAR_BLACK)], (_SIDE, _SIDE), "area")
+    small = resize(gray[bounding_box(gray > _NEAR_BLACK)], (_SIDE, _SIDE))
     frequencies = _WAVES @ small @ _WAVES.T
     return np.packbits(frequencies > _median(frequencies)).tobytes().hex()
 

@@ -45,7 +45,7 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
     # Where a cell's chromosomes are scaled together, each image depends on which others are there.
     rows = manifest.rows("image_id", "label", "sha256", *["cell"] * config.scales_by_cell)
     # What is stored does not depend on what it becomes later.
-    stored = config.model_dump()
+    stored = {**config.former, **config.model_dump()}
     if config.augment_at is not None:
         stored |= {"size": config.augment_at, "augment_at": None}
     content = {"config": stored, "version": [DECODE_VERSION, PREPARE_VERSION], "rows": rows}

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from datamodules.io.resize import INTERPOLATIONS, TooLargeError
+from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import is_light, on_black, to_gray
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
@@ -117,8 +117,7 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.
     shift = np.array([(width - 1) / 2, (height - 1) / 2]) - turn @ np.array(extent.center)
     matrix = np.hstack([turn, shift[:, None]])
-    method = INTERPOLATIONS[config.interpolation]
-    return cv2.warpAffine(image, matrix, (width, height), flags=method)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
 
 
 def _remedy(image: np.ndarray, config: PrepareConfig) -> str:

@@ -41,7 +41,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
         from datamodules.preprocessing.chromosome_canvas import lay_on_canvas  # of chromosomes alone
 
         return lay_on_canvas(image, config, scale)
-    return resize(image, config.stored_shape, config.interpolation)
+    return resize(image, config.stored_shape)
 
 
 def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tuple[str, np.ndarray]]:
@@ -98,7 +98,7 @@ def to_shape(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
     """Return an image of ``config.stored_shape``, which may be augmented, at the network's ``config.shape``."""
     if config.augment_at is None:
         return image
-    return resize(image, config.shape, "area")
+    return resize(image, config.shape)
 
 
 def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:

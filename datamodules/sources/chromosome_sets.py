@@ -13,6 +13,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import ChromosomesConfig, ChromosomeSetsConfig, ChromosomeTableConfig, SourceConfig
 
+NEW_WEIGHT = 20.0  # of the new set in place of its own: its few images are drawn so often
+
 
 @source(ChromosomeSetsConfig)
 def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> Manifest:
@@ -42,7 +44,7 @@ def list_chromosome_sets(data: ChromosomeSetsConfig, context: SourceContext) -> 
     for name, entry in data.sets.items():
         sets[name] = ImageSet(entry.weight, entry.upright)
         if name == data.new_set:
-            sets[name] = ImageSet(data.new_weight, entry.upright, data.new_cells)
+            sets[name] = ImageSet(NEW_WEIGHT, entry.upright, data.new_cells)
             if data.new_cells >= listings[name].frame["cell"].nunique():
                 notes.append(f"{name}: no cell of it tests, all train; data.new_cells={data.new_cells} says how many")
     return Manifest(pd.concat(frames, ignore_index=True), root, CHROMOSOMES, None, data.source, tuple(notes), sets=sets)

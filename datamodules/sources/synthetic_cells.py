@@ -18,6 +18,7 @@ from karyocyte.config.sources import SyntheticConfig
 CLASSES = ("all", "hem")
 NOTE = "synthetic: procedurally generated cells, not patients"
 SYNTHETIC_VERSION = 2  # raise it when the same settings would draw other pictures
+_AMBIGUOUS = 0.15  # share of cells whose appearance lies between the two classes
 _SUBJECT_STREAM = 1
 _IMAGE_STREAM = 2
 
@@ -34,7 +35,7 @@ def list_synthetic(data: SyntheticConfig, context: SourceContext) -> Manifest:
     if data.images < data.subjects:
         raise UserError(f"data.images={data.images} is less than data.subjects={data.subjects}: ask for more images")
     classes = order_classes(set(CLASSES), data.positive_class)
-    facts = data.model_dump(include={"images", "subjects", "size", "ambiguous", "seed"})
+    facts = data.model_dump(include={"images", "subjects", "size", "seed"}) | data.former
     folder = context.cache_dir / f"synthetic-{sha256_of_value({**facts, 'version': SYNTHETIC_VERSION})[:8]}"
     rows = []
     for number in range(data.images):
@@ -55,7 +56,7 @@ def draw_image(data: SyntheticConfig, number: int) -> np.ndarray:
     rng = np.random.default_rng([data.seed, _IMAGE_STREAM, number])
     of_subject = np.random.default_rng([data.seed, _SUBJECT_STREAM, subject])
     # How much a cell looks like a blast, 0 to 1; an ambiguous one is near the middle whatever its class.
-    middle, spread = (0.06, 0.14) if rng.uniform() < data.ambiguous else (0.33, 0.13)
+    middle, spread = (0.06, 0.14) if rng.uniform() < _AMBIGUOUS else (0.33, 0.13)
     side = 1.0 if CLASSES[subject % 2] == "all" else -1.0
     blast = float(np.clip(0.5 + side * middle + rng.normal(0.0, spread), 0.0, 1.0))
     return draw_cell(_traits(blast, rng, of_subject), data.size, rng)

@@ -14,10 +14,9 @@ Words = Annotated[
 ]
 Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default in the folder of the first run.")]
 Csv = Annotated[Path | None, Option(help="summary: table to write.")]
-Depth = Annotated[int, Option(min=0, help="summary: 1 the backbone in one row; 2, 3, ...: its parts; 0: all.")]
 
 
-def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: Depth = 1) -> None:
+def explain(what: What, words: Words, out: Out = None, csv: Csv = None) -> None:
     """Explain trained models.
 
     [bold]heatmaps[/bold] show which places of an image support a class: pictures for the report, a table and a figure
@@ -31,11 +30,11 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None, depth: D
     [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
     Keras counts them.
     """
-    check_options(what, {"--out": out, "--csv": csv, "--depth": depth != 1})
+    check_options(what, {"--out": out, "--csv": csv})
     if what == "summary":
         from karyocyte.workflows.explain.summary import summarise_networks
 
-        summarise_networks(words, depth, csv)
+        summarise_networks(words, csv)
         return
     request = ExplainRequest.read(words, out=out)
     # Only now: the imports take seconds.

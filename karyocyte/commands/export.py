@@ -1,4 +1,4 @@
-"""Write a trained model as a folder that needs neither its run nor torch."""
+"""Write a trained model as a folder that does not need its run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +11,12 @@ from karyocyte.runs.names import run_path
 Folder = Annotated[
     Path, Argument(parser=run_path, metavar="RUN", help="Folder or name of a finished run, or of an ensemble.")
 ]
-Output = Annotated[Path, Option(help="New folder for weights, graph, description and model card.")]
+Output = Annotated[Path, Option(help="New folder for weights, description and model card.")]
 DataDir = Annotated[str | None, Option(help="Where the images of the run are now.", show_default="where they were")]
 LicenceText = Annotated[
     str | None, Option(help="Licence of the weights, as the model card states it.", show_default="not stated")
 ]
 Half = Annotated[bool, Option("--half", help="Weights in 16 bits, about half as large; they are computed in 32.")]
-Onnx = Annotated[bool, Option(help="Write ONNX graphs, or only what torch needs.")]
 Notes = Annotated[
     Path | None,
     Option(help="Markdown file on the data and their terms, for the model card.", show_default="none"),
@@ -30,15 +29,13 @@ def export(
     licence: LicenceText = None,
     data_dir: DataDir = None,
     half: Half = False,
-    onnx: Onnx = True,
     notes: Notes = None,
 ) -> None:
-    """Write a trained model as a folder that needs neither its run nor torch.
+    """Write a trained model as a folder that does not need its run.
 
-    The folder holds, of each member, weights (safetensors) and an ONNX graph from the prepared image to the
-    probabilities; model.json with classes, preparation, metrics, thresholds and versions; and README.md, a model card.
-    The graph is compared with the run's network on images of its test part: where a probability differs by more than
-    0.0001 (weights in 16 bits: 0.01), nothing is written.
+    The folder holds the weights of each member (safetensors); model.json with classes, preparation, metrics, thresholds
+    and versions; and README.md, a model card. The weights are compared with the run's network on images of its test
+    part: where a probability differs by more than 0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
     with heavy_imports():

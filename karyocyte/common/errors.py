@@ -3,10 +3,8 @@
 import difflib
 import os
 import select
-import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -32,7 +30,6 @@ class RepeatedError(UserError):
     """An error that another process of the same run reports: this one ends as well, and prints nothing."""
 
 
-NEAREST = 5  # paths that are looked for
 LISTED = 36  # names in an error message: room for the 32 of VGG16
 
 
@@ -52,41 +49,11 @@ def first_fault(error: "ValidationError") -> str:
 
 
 def close_names(name: str, names: Sequence[str]) -> str:
-    """Say in one line which names of modules could be meant: the closest first, then the upper modules."""
-    close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    upper = sorted(set(names).difference(close), key=lambda other: (other.count("."), names.index(other)))
-    if len(upper) > LISTED:
-        upper[LISTED:] = ["..."]
-    text = ", ".join(upper)
-    if close:
-        return f"close to it: {', '.join(close)}; others: {text}"
-    return f"the names are: {text}"
-
-
-def close_path(path: Path, key: str = "", folder: Path = Path()) -> str:
-    """Return ``did you mean `<path>`? `` for a path that is missing in a folder, "" if nothing is called alike.
-
-    ``key``, such as ``data_dir=``, is what is typed before it.
-    """
-    missing = path
-    while not (folder / missing.parent).is_dir() and missing.parent != missing:
-        missing = missing.parent
-    with suppress(OSError):
-        names = [entry.name for entry in (folder / missing.parent).iterdir()]
-        for name in difflib.get_close_matches(missing.name, names, n=NEAREST):
-            meant = missing.with_name(name) / path.relative_to(missing)
-            if (folder / meant).exists() and meant != path:
-                return f"did you mean `{shlex.quote(f'{key}{meant}')}`? "
-    return ""
-
-
-def close_words(paths: Sequence[Path]) -> str:
-    """Return ``did you mean `'<path>'`? `` where the last words are one path with blanks; "" elsewhere."""
-    for first in range(len(paths) - 1):
-        whole = Path(" ".join(map(str, paths[first:])))
-        if whole.exists():
-            return f"did you mean `{shlex.quote(str(whole))}`? "
-    return ""
+    """Say in one line which names of modules could be meant: the closest, or else the upper modules."""
+    if close := difflib.get_close_matches(name, names, n=4, cutoff=0.5):
+        return f"close to it: {', '.join(close)}"
+    upper = sorted(names, key=lambda other: (other.count("."), names.index(other)))
+    return f"the names are: {', '.join(upper[:LISTED])}{', ...' * (len(upper) > LISTED)}"
 
 
 def quiet_interrupts() -> None:

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,10 +21,10 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
+from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition, primaries
-from karyocyte.config.explain import ADDED_GROUPS, NEAREST, known_keys, resolved_values, unknown_key, validated
-from karyocyte.config.overrides import check_words, key_of, quote_remedy, quote_text, several_values
+from karyocyte.config.explain import NEAREST, known_keys, nearest, resolved_values, validated
+from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.names import resolve_run
@@ -98,91 +97,44 @@ def explain_composition(primary: str = "train") -> Iterator[None]:
     """
     try:
         yield
-    except OverrideParseException as error:
-        raise UserError(f"cannot read the override {error.override!r}: {quote_remedy(error.override or '')}") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(_explain_hydra(error, primary)) from error
     except (ValueError, AssertionError) as error:
         # Hydra's own checks of overrides such as data=1 and +=; those of any other code are mistakes of ours.
         if Path(extract_tb(error.__traceback__)[-1].filename).parent.name not in ("_internal", "core"):
             raise
-        if str(error).startswith("Only one of --"):
-            raise UserError(f"{error}: --cfg job shows one training, without -m") from error
-        raise UserError(f"an override cannot be read ({error}): a group takes the name of a file, data=cnmc") from error
+        raise UserError(f"an override cannot be read: {error}") from error
 
 
 def _explain_hydra(error: Exception, primary: str) -> str:
     if isinstance(error, YAMLError) or isinstance(error.__cause__, YAMLError):
         return f"a YAML file cannot be read: {error.__cause__ or error}"
-    first = str(error).strip().splitlines()[0]
-    # A message of ours, which needs no words of others around it.
-    if first.startswith(_FROM_RESOLVER):
-        return first.removeprefix(_FROM_RESOLVER)
+    text = " ".join(str(error).split())
+    if text.startswith(_FROM_RESOLVER):  # a message of ours, which needs no words of others around it
+        return str(error).splitlines()[0].removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _explain_missing(error.missing_cfg_file, list(error.options or ()))
-    return _explain_words(first, str(error), primary) or " ".join(str(error).split())
+    added = re.match(r"Could not override '([^']+)'.* use (\+\S+=.*?)( Key |$)", text)
+    return _not_composed(added[1], added[2], primary) if added else text
 
 
 def _explain_missing(file: str, options: Sequence[str]) -> str:
     group, _, option = file.rpartition("/")
     if not group:
         return f"--config-name {option}: choose one of {', '.join(primaries())}"
-    if group.partition("/")[0] in ADDED_GROUPS:  # the path of a file in place of its name
-        group, option = group.partition("/")[0], Path(option).stem
     near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
     others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
-    listed = f"conf/{group}/ has {', '.join(options)}{others}"
-    if near:
-        typed = f"+{group}" if group in ADDED_GROUPS else group
-        listed = f"did you mean `{typed}={f'` or `{typed}='.join(near)}`? (conf/{group}/ has them all{others})"
-    return f"there is no {group}={option}: {listed}"
-
-
-def _explain_words(first: str, whole: str, primary: str) -> str | None:
-    """Explain the ``first`` line of the ``whole`` message of Hydra; None where that is to be shown."""
-    of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", first)
-    if of_task and primary != "train":
-        chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"
-        return f"{chosen} is for a classifier, not for a {primary}: leave it out, or leave out --config-name"
-    name = re.search(r"'([^']+)'", first)
-    if name and first.startswith("Ambiguous value"):
-        return several_values(name[1])
-    group = re.match(r"Multiple values for (\S+)\. To override a value use '[^:]*: (\S+)'", first)
-    if group:
-        return f"{group[1]} is chosen already: leave out the +, type `{group[1]}={group[2]}`"
-    if name and first.startswith("Could not override"):
-        return _not_composed(name[1], whole.rpartition(" use ")[2].strip(), primary)
-    return None
+    return f"there is no {group}={option}: {meant}conf/{group}/ has {', '.join(options)}{others}"
 
 
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
-    if key == "recipe":
-        return f"recipe: name the network by --config-name, one of {', '.join(primaries())}"
     model = Config if primary == "train" else configuration_of(primary)
-    known = known_keys(model)
-    if key not in known and key in known_keys(Config):
-        return f"{key} is a key of a classifier, not of a {primary}: leave it out"
-    for kind, cluster in (("slurm", SlurmConfig), ("local", LocalConfig)):
-        keys = known_keys(cluster, "cluster")
-        if key in keys:
-            same = SHARED.get(key.removeprefix("cluster."))
-            return f"{key} is a key of +cluster={kind}: add that" + (f", or set trainer.{same}" if same else "")
-        known += keys
-    if key in known or _is_of_mapping(key, model):
-        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
-    return unknown_key(key, known)
-
-
-def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:
-    """Whether the key is in a mapping that takes any keys, such as model.args."""
-    annotation: Any = model
-    for name in key.split(".")[:-1]:
-        fields = getattr(annotation, "model_fields", {})
-        if name not in fields:
-            return False
-        annotation = fields[name].annotation
-    return str(annotation).startswith("dict")
+    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    near = [] if key in known else nearest(key, known)
+    meant = f"did you mean `{'` or `'.join(near)}`? If not, " if near else ""
+    return f"{key} is in no file of conf/ that this run uses: {meant}add it as `{shlex.quote(added)}`"
 
 
 def all_folds(*, _root_: DictConfig) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import settings_of
@@ -23,20 +23,12 @@ def check_data_dir(composed: DictConfig, elsewhere: bool = False) -> None:
     data_dir = Path(str(composed.data_dir)).expanduser()
     if not downloaded and not data_dir.exists():
         if not elsewhere:
-            raise UserError(
-                f"data_dir={composed.data_dir} does not exist: {close_path(data_dir, 'data_dir=')}{DATA_DIR_HINT}"
-            )
+            raise UserError(f"data_dir={composed.data_dir} does not exist: {DATA_DIR_HINT}")
         warn_once(f"data_dir={composed.data_dir} does not exist on this machine: the jobs need it on theirs")
 
 
 def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
-    """Check that what ``weights``, ``data_dir`` (`check_data_dir`) and the keys of runs name exists."""
-    weights = str(composed.weights)
-    if weights.endswith((".safetensors", ".pth", ".pt")) and not Path(weights).is_file():
-        raise UserError(f"weights={weights} does not exist: name the file, a timm tag, or `weights=random`")
-    folder = weights.removeprefix("local-dir:")
-    if folder != weights and not Path(folder).expanduser().is_dir():
-        raise UserError(f"weights={weights}: there is no such folder: bring config.json and model.safetensors there")
+    """Check that what ``data_dir`` (`check_data_dir`) and the keys of runs name exists."""
     check_data_dir(composed, elsewhere)
     for key in run_keys():
         run = Path(composed.get(key) or "")

@@ -47,17 +47,26 @@ class StrictModel(BaseModel):
     """Frozen; an unknown key is an error; a key that is left out has its value in conf/.
 
     A subclass names the section of its defaults: ``class LoaderConfig(StrictModel, defaults="train:loader")``. Only a
-    key that no file of conf/ has may have a default in the schema.
+    key that no file of conf/ has may have a default in the schema. ``former`` are keys of earlier versions
+    with the value that is a constant now: a file may have them, at this value.
     """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), coerce_numbers_to_str=True, allow_inf_nan=False
     )
     defaults_section: ClassVar[str | None] = None
+    former: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, defaults: str | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.defaults_section = defaults
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_former(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {key: value for key, value in values.items() if key not in cls.former or value != cls.former[key]}
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from pydantic import (
 
 from karyocyte.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
 
+TIMEOUT = 300  # seconds without a batch from the processes that load images after which a run ends with an error
 MOST_WORKERS = 1000  # a mistyped number would start as many processes
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -27,7 +28,8 @@ class SplitConfig(StrictModel, defaults="train:split"):
     seed: Seed = FROM_YAML
     link_subjects: bool = FROM_YAML
     near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=255)] = FROM_YAML
+
+    former = {"near_duplicate_bits": 32}
 
 
 class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
@@ -55,7 +57,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     clahe: bool = FROM_YAML
     clahe_clip_limit: PositiveFloat = FROM_YAML
     clahe_tiles: PositiveInt = FROM_YAML
-    interpolation: Literal["area", "bilinear", "bicubic", "nearest"] = FROM_YAML
+
+    former = {"interpolation": "area"}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,10 +86,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     def _fits_together(self) -> "PrepareConfig":
         if self.fit in ("square", "frame") and self.shape[0] != self.shape[1]:
             raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
-        if self.fit != "frame" and self.frame is not None:
-            raise ValueError(f"frame={self.frame} has no effect with fit={self.fit}: set prepare.fit=frame, or null")
-        if self.fit == "frame" and self.frame is None:
-            raise ValueError("frame: fit=frame needs the side of the frame in pixels of the image files: give a number")
+        if (self.fit == "frame") != (self.frame is not None):
+            raise ValueError("frame: fit=frame needs its side in pixels of the image files, and no other fit has one")
         if self.fit == "canvas":
             self._check_canvas()
         if self.augment_at is not None and self.augment_at < max(self.shape):
@@ -132,4 +133,5 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
 
     batch_size: PositiveInt = FROM_YAML
     workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["cores"] = FROM_YAML
-    timeout: PositiveInt = FROM_YAML
+
+    former = {"timeout": 300}

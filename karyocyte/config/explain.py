@@ -17,7 +17,6 @@ from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import SOURCES, SourceConfig
 
 Model = TypeVar("Model", bound=StrictModel)
-ADDED_GROUPS = ("experiment", "profile", "sweep", "search", "cluster")
 NEAREST = 5  # names in a message, at most
 _UNION_MEMBER = re.compile(r"constrained-|tuple\[|function-")  # what pydantic adds to the place of a fault
 
@@ -55,13 +54,6 @@ def _explain(
     if fault["type"] == "extra_forbidden":
         known = list(chain.from_iterable(map(known_keys, (schema, *others.values()), (section, *others))))
         text = unknown_key(key, known)
-    elif fault["type"] == "union_tag_invalid":
-        text = f"{key}.source: {fault['ctx']['tag']!r} is none of {fault['ctx']['expected_tags']}"
-    elif fault["type"] == "missing":
-        text = f"{key} is missing: add {key}=..."
-    elif key == "name" and fault["type"] == "string_pattern_mismatch":
-        plain = re.sub(r"[^\w.-]+", "_", fault["input"]).lstrip(".-")
-        text = f"name={fault['input']}: letters, digits, _, . and - alone, such as `name={plain or 'mine'}`"
     else:
         text = f"{key or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}"
         # A whole section would bury the message.
@@ -72,15 +64,9 @@ def _explain(
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """Return the message for an unknown dotted key, with the nearest of those that are ``known``."""
-    if key in ADDED_GROUPS:
-        return f"unknown key {key}: groups are added with a +, such as +{key}=..."
     if key in known:
-        owner = "it is a key of other data or kinds of network"
-        return f"{key} has no effect here, {owner}: leave it out, or the +profile that sets it"
-    choices = list(known)
-    if "." not in key:
-        choices += [f"+{group}" for group in ADDED_GROUPS]
-    near = nearest(key, choices)
+        return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
+    near = nearest(key, known)
     if not near:
         return f"unknown key {key}: docs/reference/configuration.md lists the keys"
     return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
@@ -92,9 +78,7 @@ def nearest(name: str, choices: Sequence[str]) -> list[str]:
     # A right word below a wrong section is likelier than a word that is misspelt, so it comes first.
     same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
-    similar = difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)
-    same_end = [choice for choice in choices if choice.endswith(f"_{word}") or name.endswith(choice.split(".")[-1])]
-    return (same_word or similar or same_end)[:NEAREST]
+    return list(dict.fromkeys(same_word or difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)))[:NEAREST]
 
 
 def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:

@@ -6,12 +6,10 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Sequence
-from itertools import takewhile
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
-from karyocyte.common.paths import CONF
 
 FOLDER_KEYS = (*run_keys(), "data_dir", "weights_dir", "output_dir", "cache_dir")
 PATH_KEYS = (*FOLDER_KEYS, "weights", "data.file", "search.out")
@@ -29,33 +27,11 @@ FLAGS_WITH_VALUE = (
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` corrects it."""
-    for position, (before, word, after) in enumerate(zip(("", *words), words, (*words[1:], ""), strict=False)):
-        if word.startswith(("-", "~")) or before in FLAGS_WITH_VALUE:
-            continue
-        # The shell has made several words of `key = value`, `key= value` or `key =value`.
-        if word == "=" or after.startswith("=") or (word.endswith("=") and after and "=" not in after):
-            parts = words[position : position + 2 + (after == "=")]
-            raise UserError(f"{word!r}: no blanks around =, type `{shlex.quote(''.join(parts))}`")
-        if "=" not in word:
-            raise UserError(f"{word!r} is not key=value: {_instead(word, before, words[position:])}")
-
-
-def _instead(word: str, before: str, rest: Sequence[str]) -> str:
-    """Say what to type in place of a word that is not key=value; ``before`` is "" of the first."""
-    if (CONF / "experiment" / f"{word}.yaml").is_file():
-        return f"type `+experiment={word}`"
-    if _is_text_key(key_of(before)) or re.search(r"=[\[{][^\]}]*$", before):
-        parts = [before, *takewhile(lambda part: "=" not in part and not part.startswith("-"), rest)]
-        override = " ".join(parts)
-        if key_of(override) == "name":
-            return f"a run's name has no blanks, type `{'_'.join(parts)}`"
-        if "={" in override and not override.startswith("+"):
-            override = f"++{override}"  # a mapping may be one that no file of conf/ has
-        return f"a value with blanks needs quotes, type `{shlex.quote(override)}`"
-    if before.startswith("--"):  # an option of other programs
-        return f"keys are typed with =, such as `{before.removeprefix('--')}={word}`"
-    return "type such as +experiment=<name> or seed=1"
+    """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` names another."""
+    for before, word in zip(("", *words), words, strict=False):
+        if "=" not in word and not word.startswith(("-", "~")) and before not in FLAGS_WITH_VALUE:
+            right = "type such as +experiment=<name> or seed=1, without blanks around =, and text with blanks in quotes"
+            raise UserError(f"{word!r} is not key=value: {right}")
 
 
 def is_multirun() -> bool:
@@ -150,42 +126,20 @@ def _read(value: str) -> tuple[bool, object]:
     return True, read
 
 
-def several_values(override: str) -> str:
-    """Say what may be meant by an override with commas in a single run."""
-    key, _, value = override.partition("=")
-    remedy = f"where one list is meant, type `{shlex.quote(f'{key}=[{value}]')}`"
-    if _is_text_key(key_of(key)):
-        remedy = f"where it is one name, type `{shlex.quote(f'{key}={_as_text(value)}')}`"
-    return f"{override} names several values: {remedy}, or add `-m` to train one run for each"
-
-
-def quote_remedy(override: str) -> str:
-    """Say what may be meant by an override that Hydra's grammar does not read."""
-    key, _, value = override.lstrip("+~-").partition("=")
-    if override.startswith("-"):
-        return f"keys are typed without -, such as `{shlex.quote(f'{key}={value}')}`"
-    if re.match(r"\{\s*[\w.]+=", value):
-        pairs = re.sub(r"([{,]\s*[\w.]+)=", r"\1: ", value)
-        return f"in braces a colon and a blank follow a name, type `{shlex.quote(f'++{key}={pairs}')}`"
-    return f"its value needs quotes within those of the shell, such as `{shlex.quote(f'{key}={_in_quotes(value)}')}`"
-
-
 def typed_text(key: str, value: str) -> str:
     """Return the override that gives a key a text, as it is typed in a shell: a class may be called null, or a,b."""
-    if _is_quoted(value):
-        value = _as_text(value)
-    return shlex.quote(f"{key}={value}")
+    return shlex.quote(f"{key}={value if _is_plain(value) else _as_text(value)}")
 
 
 def typed_names(key: str, names: Sequence[str]) -> str:
     """Return the override that gives a key a list of names, as it is typed in a shell."""
-    if any(_is_quoted(name) or not re.fullmatch(r"[\w.-]+", name) for name in names):
+    if not all(map(_is_plain, names)):
         names = [_as_text(name) for name in names]  # where one has quotes, Hydra reads the others as values
     return shlex.quote(f"{key}=[{','.join(names)}]")
 
 
-def _is_quoted(value: str) -> bool:
-    return value.lower() == "null" or value != value.strip() or bool(re.search("[,'\"$\\\\]", value))
+def _is_plain(name: str) -> bool:
+    return name.lower() != "null" and re.fullmatch(r"[\w.-]+", name) is not None
 
 
 def _as_text(value: str) -> str:

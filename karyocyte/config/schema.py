@@ -25,14 +25,6 @@ class ModelConfig(StrictModel):
     weights: str
 
 
-class PretrainedConfig(StrictModel, defaults="train:pretrained"):
-    """How a weights file is used, and which scale of the images it takes."""
-
-    missing: Literal["stop", "random"] = FROM_YAML
-    mean: tuple[float, float, float] | None = FROM_YAML
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = FROM_YAML
-
-
 class ClassConfig(StrictModel):
     """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
 
@@ -75,15 +67,13 @@ class OptimizerConfig(ClassConfig, defaults="optimizer/adam"):
 
 
 class SchedulerConfig(ClassConfig, defaults="scheduler/none"):
-    """The learning rate within a stage: a schedule, or with ``_target_: null`` none."""
+    """The learning rate within a stage, by its optimiser steps: a schedule, or with ``_target_: null`` none."""
 
-    no_arguments = frozenset({"interval"})
-
-    interval: Literal["step", "epoch"] = FROM_YAML
+    former = {"interval": "step"}
 
     @model_validator(mode="after")
     def _names_a_class(self) -> "SchedulerConfig":
-        if self.target is None and (len(self.entry) > 1 or self.interval == "epoch"):
+        if self.target is None and len(self.entry) > 1:
             raise ValueError("a constant rate has no arguments: choose scheduler=cosine, or name scheduler._target_")
         return self
 
@@ -106,7 +96,8 @@ class StageConfig(StrictModel):
     scheduler: SchedulerConfig | None = None
     batchnorm: Literal["train", "frozen"] = "train"
     max_epochs: PositiveInt | None = None
-    patience: PositiveInt | None = None
+
+    former = {"patience": None}
 
     @model_validator(mode="after")
     def _head_has_a_rate_of_its_own_beside_others(self) -> "StageConfig":
@@ -130,7 +121,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = FROM_YAML
     devices: PositiveInt = FROM_YAML
     num_nodes: PositiveInt = FROM_YAML
-    sync_batchnorm: bool = FROM_YAML
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = FROM_YAML
     max_epochs: PositiveInt = FROM_YAML
     max_images: PositiveInt | None = FROM_YAML
@@ -138,11 +128,12 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     accumulate_grad_batches: PositiveInt = FROM_YAML
     gradient_clip_val: PositiveFloat | None = FROM_YAML
     limit_train_batches: PositiveInt | Share | None = FROM_YAML
-    limit_val_batches: PositiveInt | Share | None = FROM_YAML
     deterministic: bool | Literal["warn"] = FROM_YAML
     benchmark: bool = FROM_YAML
     matmul_precision: Literal["highest", "high", "medium"] = FROM_YAML
     enable_progress_bar: bool = FROM_YAML
+
+    former = {"sync_batchnorm": False, "limit_val_batches": None}
 
     @property
     def processes(self) -> int:
@@ -280,10 +271,8 @@ class TrainingConfig(StrictModel):
     cache_dir: Folder = FROM_YAML
     protocol: Literal["subject", "image", "paper"] = FROM_YAML
     seed: Seed = FROM_YAML
-    resume: Literal["auto", "never"] = FROM_YAML
     init_from: Folder | None = FROM_YAML
     weights: str
-    pretrained: PretrainedConfig = FROM_YAML
     data: DataConfig
     split: SplitConfig = FROM_YAML
     transform: TransformConfig = FROM_YAML
@@ -295,6 +284,8 @@ class TrainingConfig(StrictModel):
     trainer: TrainerConfig = FROM_YAML
     callbacks: CallbacksConfig = FROM_YAML
     logger: LoggerConfig = FROM_YAML
+
+    former = {"resume": "auto", "pretrained": {"missing": "stop", "mean": None, "std": None}}
 
     @property
     def backbone_size(self) -> int | tuple[int, int]:

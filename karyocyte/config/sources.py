@@ -60,13 +60,10 @@ class ChallengeConfig(SourceConfig):
 class CnmcConfig(ChallengeConfig, defaults="data/cnmc"):
     """C-NMC 2019 in the challenge's own folders."""
 
-    source: Literal["cnmc"]
-
 
 class HemAllConfig(ChallengeConfig, defaults="data/hem_all"):
     """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
 
-    source: Literal["hem_all"]
     images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = FROM_YAML
 
 
@@ -79,21 +76,18 @@ class NamedImagesConfig(SourceConfig):
 class FolderConfig(NamedImagesConfig, defaults="data/folder"):
     """One sub-folder per class."""
 
-    source: Literal["folder"]
     classes: tuple[str, ...] | None = FROM_YAML
 
 
 class KaryogramsConfig(NamedImagesConfig, defaults="data/karyograms"):
     """Whole karyograms in two folders, normal and abnormal."""
 
-    source: Literal["karyograms"]
     augmented: AugmentedConfig = FROM_YAML
 
 
 class TableConfig(SourceConfig, defaults="data/table"):
     """A CSV file, one row per image."""
 
-    source: Literal["table"]
     file: str = FROM_YAML
     path_column: str = FROM_YAML
     label_column: str = FROM_YAML
@@ -105,14 +99,12 @@ class TableConfig(SourceConfig, defaults="data/table"):
 class MnistConfig(SourceConfig, defaults="data/mnist"):
     """MNIST: torchvision's IDX files."""
 
-    source: Literal["mnist"]
     download: bool = FROM_YAML
 
 
 class Cifar10Config(SourceConfig, defaults="data/cifar10"):
     """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
 
-    source: Literal["cifar10"]
     download: bool = FROM_YAML
 
 
@@ -121,12 +113,12 @@ class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
 
     drawn = True
 
-    source: Literal["synthetic"]
     images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
     subjects: Annotated[int, Field(ge=2)] = FROM_YAML
     size: Annotated[int, Field(ge=32)] = FROM_YAML
-    ambiguous: Probability = FROM_YAML
     seed: Seed = FROM_YAML
+
+    former = {"ambiguous": 0.15}
 
 
 class ChromosomeTableConfig(SourceConfig):
@@ -158,11 +150,11 @@ class ChromosomeSetConfig(StrictModel):
 class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets"):
     """Several sets of single chromosomes; the keys of their tables are those of all sets."""
 
-    source: Literal["chromosome_sets"]
     sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
     new_set: str | None = FROM_YAML
     new_cells: Count = FROM_YAML
-    new_weight: PositiveFloat = FROM_YAML
+
+    former = {"new_weight": 20.0}
 
 
 class DrawnCellsConfig(SourceConfig):

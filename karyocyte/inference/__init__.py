@@ -1,1 +1,1 @@
-"""Trained models that predict new images: runs, ensembles and portable models, by torch or ONNX Runtime."""
+"""Trained models that predict new images: runs, ensembles and portable models."""

@@ -12,10 +12,10 @@ from karyocyte.config.defaults import section_defaults
 from karyocyte.config.task import check_same_classes
 from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.facts import DataFacts
-from karyocyte.runs.files import RunFile, RunFolder
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
-from karyocyte.runs.run import Run, close_run
+from karyocyte.runs.run import Run
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -31,7 +31,6 @@ class LoadOptions:
     """How networks are loaded."""
 
     batchnorm: str | None = None  # "trained" or "images"; None: as each was trained
-    runtime: str | None = None  # of a portable model, "torch" or "onnx"; None: torch where it is installed
     passes: int | None = 0  # of Monte Carlo dropout; None: as many as the run has
     # the share of validation images that would be marked; None: that of each run
     out_of_distribution: float | None = None
@@ -114,11 +113,6 @@ class RunsModel:
             UserError: A member is named twice, is not finished or has other classes than the first; an ensemble with
                 fitted weights is named together with other runs; or options do not fit.
         """
-        if options.runtime:
-            raise UserError(
-                f"runtime={options.runtime} is for portable models; runs are computed by torch: leave it out, or "
-                f"let scripts/export.py write {self.runs[0].folder / RunFolder.PORTABLE} for predict.py runtime=onnx"
-            )
         for run in self.runs:
             if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
                 raise UserError(
@@ -174,8 +168,6 @@ class PortableNetworks:
     def check(self, options: LoadOptions) -> None:
         """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
         _ = self.facts
-        if options.runtime and options.runtime not in self.model.description.runtimes:
-            raise UserError(f"runtime={options.runtime}: {self.named} was exported without ONNX graphs: leave it out")
         if options.passes:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
 
@@ -192,9 +184,7 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            raise UserError(
-                f"{path} is not a run of Karyocyte, nor a portable model: {close_run(path)}name a finished run's folder"
-            )
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
     return RunsModel(list(map(Run, paths)))
 
 

@@ -1,45 +1,30 @@
-"""Trained networks that are loaded to predict new images: by torch, or by ONNX Runtime where torch is not installed."""
+"""Trained networks that are loaded to predict new images."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
-from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import PortableModel
-from karyocyte.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS
+from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
 
-INSTALL = "pip install --group predict --constraint constraints.txt"
-PACKAGES = {"torch": "torch", "onnx": "onnxruntime"}
-NAMES = {"torch": "torch", "onnx": "ONNX Runtime"}
+if TYPE_CHECKING:
+    from karyocyte.inference.torch_network import PredictionNetwork
+
 PORTABLE_BATCH = 32
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
 SAMPLE = 256
 # Fewer are hardly of all classes, and weigh little beside those of training.
 LEAST = 10
-
-
-class Network(Protocol):
-    """From prepared images to probabilities."""
-
-    def arrays(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Return "probability", float32 (B, classes), and more by name, of images uint8 RGB (B, 3, H, W)."""
-
-    def adapt_to(self, images: np.ndarray) -> int:
-        """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return the number of layers that were adapted."""
-
-    def make_fast(self, size: int | tuple[int, int]) -> None:
-        """Let a CPU compute images of a size sooner, where that is possible; afterwards it cannot be adapted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +33,7 @@ class LoadedNetwork:
 
     name: str  # of the training
     source: str  # the images that it learned from, in words
-    network: Network  # computes prepared images
+    network: "PredictionNetwork"  # computes prepared images
     prepare: PrepareConfig  # how they are prepared
     batch_size: int  # images that are predicted at once
     classes: tuple[str, ...]  # in the order of its probabilities
@@ -78,16 +63,16 @@ class LoadedNetwork:
 
 
 def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> list[LoadedNetwork]:
-    """Load the members of a model: those of runs by torch, those of a portable model also by ONNX Runtime.
+    """Load the members of a model.
 
     Raises:
         UserError: A run cannot be loaded, or passes are asked for and it has no dropout; or see ``_load_portable``.
     """
-    if isinstance(model, PortableNetworks):
-        return _load_portable(model.model, options)
     from lightning_modules.training.process import set_up_torch
 
     set_up_torch()
+    if isinstance(model, PortableNetworks):
+        return _load_portable(model.model, options)
     return [_load_member(member, options=options) for member in model.members]
 
 
@@ -123,11 +108,10 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 
 
 def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
-    """Load the networks of a portable model, and say what computes them.
+    """Load the networks of a portable model.
 
     Raises:
-        UserError: A file is missing or damaged; the code prepares images otherwise than when the model was exported; or
-            neither torch nor ONNX Runtime is installed, or not the one that is asked for.
+        UserError: A file is missing or damaged, or the code prepares images otherwise than when the model was exported.
     """
     description = model.description
     if description.prepare_version != PREPARE_VERSION:
@@ -135,11 +119,10 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
             f"{model.folder} was exported by code that prepares images otherwise (version "
             f"{description.prepare_version}, here {PREPARE_VERSION}): use revision {description.revision}"
         )
-    runtime = _choose_runtime(model, options)
     networks = []
     for position, member in enumerate(description.members):
         training = member.training
-        network, unmarked = _open_network(model, position, runtime, options)
+        network, unmarked = _open_network(model, position, options)
         networks.append(
             LoadedNetwork(
                 name=training.name,
@@ -156,28 +139,9 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
     return networks
 
 
-def _choose_runtime(model: PortableModel, options: LoadOptions) -> str:
-    """Return "torch" or "onnx", and say which."""
-    for runtime in (options.runtime,) if options.runtime else model.description.runtimes:
-        if find_spec(PACKAGES[runtime]):
-            break
-    else:
-        raise UserError(f"{NAMES[options.runtime or model.description.runtimes[-1]]} is not installed: {INSTALL}")
-    say(f"{model.folder}: computed by {NAMES[runtime]}")
-    if runtime == "onnx" and options.batchnorm == "images":
-        raise UserError("batchnorm=images needs torch: ONNX graphs keep the statistics of training, leave it out")
-    return runtime
-
-
-def _open_network(
-    model: PortableModel, position: int, runtime: str, options: LoadOptions
-) -> tuple[Network, str | None]:
+def _open_network(model: PortableModel, position: int, options: LoadOptions) -> tuple["PredictionNetwork", str | None]:
     """Return the network of a member, and where its share is too small, why no image is marked."""
     member = model.description.members[position]
-    if runtime == "onnx":
-        from karyocyte.inference.onnx_network import OnnxNetwork
-
-        return OnnxNetwork(model.checked_file(position, GRAPH)), None
     from karyocyte.inference.torch_network import PredictionNetwork, load_network
     from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
@@ -209,7 +173,7 @@ def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> str:
     if len(images) < LEAST:
         return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
     if not adapt(images):
-        return "BatchNorm keeps the statistics of training: the network has none, or is an ONNX graph"
+        return "BatchNorm keeps the statistics of training: the network has none"
     return (
         f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
         "for images of all classes: else use batchnorm=trained)"

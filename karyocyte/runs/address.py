@@ -36,12 +36,25 @@ def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> d
 
     ``contents`` has the hashes by name ("data", "weights" and those of `run_keys`), None where there is none.
     """
-    settings = config.model_dump(mode="json", exclude=UNHASHED)
+    settings = _with_former(config, config.model_dump(mode="json"))
+    for section, names in UNHASHED.items():
+        whole = settings.pop(section, {})
+        if names is not True and whole:
+            settings[section] = {key: value for key, value in whole.items() if key not in names}
     settings["callbacks"]["extra"] = dict(config.callbacks.changing_entries)
     for section, unset in LATER.items():
         if section in settings:
             settings[section] = {key: value for key, value in settings[section].items() if (key, value) not in unset}
     return {"config": _with_short_names(settings), "contents": contents, "processes": config.trainer.processes}
+
+
+def _with_former(value: Any, dumped: Any) -> Any:
+    """Return plain settings with the ``former`` keys of earlier versions: those runs stay where they are."""
+    if isinstance(value, dict):
+        return {key: _with_former(each, dumped[key]) for key, each in value.items()}
+    if not hasattr(value, "former"):
+        return dumped
+    return {**value.former, **{key: _with_former(each, dumped[key]) for key, each in value}}
 
 
 def _with_short_names(value: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from karyocyte.common.errors import UserError
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.run import EXAMPLE, check_different, close_run
+from karyocyte.runs.run import EXAMPLE, check_different
 
 
 def existing_predictions(paths: Sequence[Path]) -> list[Path]:
@@ -15,8 +15,7 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         file = path / RunFile.PREDICTIONS if path.is_dir() else path
         if not file.is_file():
-            hint = "" if path.exists() else close_run(path)
-            raise UserError(f"no predictions at {path}: {hint}{EXAMPLE}, or its {RunFile.PREDICTIONS}")
+            raise UserError(f"no predictions at {path}: {EXAMPLE}, or its {RunFile.PREDICTIONS}")
         if file.suffix != ".parquet":
             raise UserError(f"{path} is not a {RunFile.PREDICTIONS}: {EXAMPLE}")
         files.append(file)

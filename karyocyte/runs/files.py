@@ -44,11 +44,10 @@ class RunFolder(StrEnum):
     LOGS = "logs"
     TENSORBOARD = "tensorboard"
     HEATMAPS = "heatmaps"
-    PORTABLE = "portable"  # an export of the run, where there is one
 
 
 class PortableFile(StrEnum):
-    """A file in the folder of a portable model, beside the weights and the graph of each member."""
+    """A file in the folder of a portable model, beside the weights of each member."""
 
     MODEL = "model.json"
     CARD = "README.md"

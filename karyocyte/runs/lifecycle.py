@@ -35,8 +35,6 @@ def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) ->
         # One that is not whole, as after a power failure, is written anew: the folder has its hash in the name.
         if read_whole_json(run.path(RunFile.IDENTITY)) not in ({}, identity):
             raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
-        if config.resume == "never":
-            raise UserError(f"{folder} holds a run already and resume=never: use resume=auto, another seed, or move it")
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
 

@@ -1,7 +1,5 @@
 """Names in place of a run's folder on a command line: an experiment, ``latest`` or ``<experiment>/latest``."""
 
-import difflib
-import os
 import sys
 from pathlib import Path
 
@@ -35,19 +33,11 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     if not finished and word.exists():
         return word
     if not finished:
-        near = _similar_name(folder, outputs)
-        raise UserError(f"{word}: no run below {folder} is finished: {near}name the folder of a finished run")
+        raise UserError(f"{word}: no run below {folder} is finished: name the folder of a finished run")
     if len(finished) > 1 and not newest:
         names = ", ".join(str(run.folder) for run in finished[:LISTED])
         raise UserError(f"{word} has {len(finished)} runs: name one or more, such as {names}, or {word}/{LATEST}")
     return max(finished, key=lambda run: run.last_change() or 0.0).folder
-
-
-def _similar_name(folder: Path, outputs: Path) -> str:
-    if folder.is_dir() or not outputs.is_dir():
-        return ""
-    similar = difflib.get_close_matches(os.path.relpath(folder, outputs), os.listdir(outputs), n=1)  # noqa: PTH208
-    return f"did you mean `{similar[0]}/{LATEST}`? " if similar else ""
 
 
 def run_word(word: str) -> str:

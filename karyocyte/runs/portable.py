@@ -52,11 +52,10 @@ class TrainingFacts:
 class Parity:
     """The largest difference of a probability from the run's own network in torch, over so many prepared images.
 
-    ``onnx`` is None without a graph, ``tolerance`` the most that is allowed of ``weights``.
+    ``tolerance`` is the most that is allowed.
     """
 
     images: int
-    onnx: float | None
     weights: float
     tolerance: float = TOLERANCE
 
@@ -114,16 +113,10 @@ class ClassifierDescription(PortableDescription):
     # has them; empty where the run was not evaluated
     evaluation: dict[str, Any]
     prepare_version: int  # of the code that prepares the images
-    opset: int | None  # of the ONNX graphs; None without them
     versions: dict[str, str]  # of the packages that made the folder
     notes: tuple[str, ...] = ()  # what differs from the run
     # what installed packages say of the model, by the name of their entry point; in model.json beside the other keys
     more: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def runtimes(self) -> tuple[str, ...]:
-        """What can compute it, in the order of preference."""
-        return ("torch",) if self.opset is None else ("torch", "onnx")
 
 
 def read_description(folder: Path, kind: type[Description]) -> Description:
@@ -142,7 +135,7 @@ def read_description(folder: Path, kind: type[Description]) -> Description:
 
 
 def write_description(folder: Path, description: PortableDescription) -> None:
-    """Write model.json, and record it with the weights, distances and graphs that are there already."""
+    """Write model.json, and record it with the weights and distances that are there already."""
     content = TypeAdapter(type(description)).dump_python(description, mode="json")
     write_json(folder / PortableFile.MODEL, content | content.pop("more", {}))
     PortableFolder(folder).checksums.write(path.name for path in folder.iterdir())

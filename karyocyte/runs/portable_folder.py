@@ -1,4 +1,4 @@
-"""The folder of a portable model: description, weights, distances and ONNX graph of each member; never a pickle."""
+"""The folder of a portable model: description, weights and distances of each member; never a pickle."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from karyocyte.runs.files import PortableFile
 FORMAT = 2
 # What ends the names of the files of a member.
 WEIGHTS = ".safetensors"
-GRAPH = ".onnx"
 DISTANCES = ".out_of_distribution.safetensors"
 REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 
@@ -79,7 +78,7 @@ class PortableFolder:
             ) from error
 
     def file(self, member: int, suffix: str) -> Path:
-        """Return the path of a member's WEIGHTS, GRAPH or DISTANCES, whether it exists or not."""
+        """Return the path of a member's WEIGHTS or DISTANCES, whether it exists or not."""
         return self.folder / f"member{member + 1}{suffix}"
 
     def checked_file(self, member: int, suffix: str) -> Path:

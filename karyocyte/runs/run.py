@@ -1,6 +1,5 @@
 """The folder of a run: the one place that reads and writes its files."""
 
-import difflib
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from karyocyte.common.checksums import FILE as CHECKSUMS
 from karyocyte.common.checksums import OPTION, Checksums, is_accepting
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import UserError, close_path, first_fault
+from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import (
     read_csv,
     read_json,
@@ -32,7 +31,7 @@ from karyocyte.common.files import (
 )
 from karyocyte.config.defaults import section_defaults
 from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
-from karyocyte.runs.files import LATEST, NOT_RECORDED, OUTPUTS, RunFile, RunFolder
+from karyocyte.runs.files import NOT_RECORDED, RunFile, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +47,6 @@ DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the termina
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
-
-
-def close_run(path: Path) -> str:
-    """Return ``did you mean `<run>`? `` for a run or an experiment that is missing, or for ``latest``, misspelt."""
-    is_like_latest = difflib.get_close_matches(path.name, [LATEST], cutoff=0.7)
-    if is_like_latest and any(run.is_finished for run in Run.find(OUTPUTS / path.parent)):
-        return f"did you mean `{path.with_name(LATEST)}`? "
-    return close_path(path, folder=OUTPUTS) or close_path(path)
 
 
 Facts = TypeVar("Facts")
@@ -81,7 +72,7 @@ class Run:
         folder = path.parent if path.is_file() else path
         if not cls.is_run(folder):
             if not folder.exists():
-                raise UserError(f"{path} does not exist: {close_run(path)}{EXAMPLE}")
+                raise UserError(f"{path} does not exist: {EXAMPLE}")
             raise UserError(f"{path} is not a run of Karyocyte: {EXAMPLE}")
         return cls(folder)
 

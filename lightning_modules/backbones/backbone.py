@@ -1,7 +1,7 @@
 """Backbones: any timm network, whole or cut at a named module, and which of its modules train."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ OTHER_KEYS = {
     "features_only": "model.cut",
     "in_chans": "nothing: images reach the network as RGB",
 }
+# Arguments of the classifier of a timm network, in whose place is our head.
+OF_CLASSIFIER = ("num_classes", "global_pool", "drop_rate")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,18 @@ def check_model_name(name: str) -> None:
     meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
     own = "a network of your own is a file of its name in lightning_modules/networks with @register_model"
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}; {own}")
+
+
+def check_model_args(args: Mapping[str, Any]) -> None:
+    """Refuse arguments that act on the classifier of timm's network.
+
+    Raises:
+        UserError: It names ``head.layers``, which replaces the classifier.
+    """
+    for key in OF_CLASSIFIER:
+        if key in args:
+            layer = f", with {{dropout: {args[key]}}}" if key == "drop_rate" else ""
+            raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
 
 
 def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **timm_args: Any) -> nn.Module:

@@ -205,10 +205,8 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
         raise UserError(f"{missing}, and {url} was not downloaded: {first_line(error)}; {remedy}") from error
 
 
-def load_file(backbone: Backbone, path: Path, may_lack: bool = False) -> None:
+def load_file(backbone: Backbone, path: Path) -> None:
     """Load a weights file into a backbone; it may hold more below what the cut removed.
-
-    Where it ``may_lack`` whole children of the network, these keep their random weights.
 
     Raises:
         UserError: The file is not readable; a key is missing, surplus, of another shape, or not finite.
@@ -219,13 +217,9 @@ def load_file(backbone: Backbone, path: Path, may_lack: bool = False) -> None:
     except RuntimeError as error:
         remedy = "compare model.args and prepare.size with what the weights were trained with"
         raise UserError(f"weights={path}: {str(error).splitlines()[-1].strip()} {remedy}") from error
-    # Whole modules may be drawn at random, but none in part: that would be a damaged file.
-    if may_lack:
-        children = set(map(_child, state))
-        missing = [key for key in missing if _child(key) in children]
     if missing:
-        covered = ", ".join(dict.fromkeys(map(_child, state))) or "nothing of the network"
-        remedy = "set model.cut where the file ends, or pretrained.missing=random"
+        covered = ", ".join(dict.fromkeys(key.partition(".")[0] for key in state)) or "nothing of the network"
+        remedy = "set model.cut where the file ends"
         raise UserError(f"weights={path}: no values for {_some(missing)}; it covers {covered}: {remedy}")
     below_removed = tuple(f"{name}." for name in backbone.removed)
     surplus = [key for key in surplus if not key.startswith(below_removed)]
@@ -254,10 +248,6 @@ def _unwrapped(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, 
         if wrapper[:-1] not in children and any(key.startswith(wrapper) for key in state):
             state = {key.removeprefix(wrapper): value for key, value in state.items() if key.startswith(wrapper)}
     return state
-
-
-def _child(key: str) -> str:
-    return key.partition(".")[0]
 
 
 def _some(keys: list[str]) -> str:

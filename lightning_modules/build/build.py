@@ -11,10 +11,10 @@ from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config, StageConfig, TrainingConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
-from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits
+from lightning_modules.backbones.backbone import Backbone, check_model_args, check_modules, count_logits
+from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
-from lightning_modules.backbones.without_effect import check_model_args, check_size
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
@@ -43,11 +43,11 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
         build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
-    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
+    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):
         check_size(backbone.module, config.prepare.size)
-        check_model_args(config.model, config.head.layers, config.prepare.size)
+        check_model_args(config.model.args)
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")

@@ -1,5 +1,6 @@
 """The layers of a classifier with shapes and parameters, and its parameters as Keras counts them."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,7 @@ from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
 from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
-from lightning_modules.backbones.truncation import Removed
 from lightning_modules.modules.classifier import Classifier
-
-PARTS = ("backbone", "head")  # of a classifier; its metrics are no layers
 
 
 @dataclass(frozen=True)
@@ -23,12 +21,10 @@ class ParameterCounts:
     trainable: int
 
 
-def layers_of(classifier: Classifier, size: tuple[int, int], depth: int) -> pd.DataFrame:
-    """Return the layers of a classifier for images of (height, width), in columns layer, kind, output, parameters, ...
+def layers_of(classifier: Classifier, size: tuple[int, int]) -> pd.DataFrame:
+    """Return the backbone and the layers of the head for images of (height, width), a row each.
 
-    Depth 1 is the backbone as one row, 2 its parts, and so on, with what has no parts above it; 0 are all modules that
-    have none in them. The head's are its layers. Modules that do nothing are left out: what a cut removed, and what has
-    no parameters and is never called. Outputs are those of one image, ``trainable`` the parameters that train.
+    Columns are layer, kind, output (of one image), parameters and trainable, those that train.
     """
     image = torch.zeros(1, 3, *size)
     with torch.no_grad():
@@ -37,24 +33,13 @@ def layers_of(classifier: Classifier, size: tuple[int, int], depth: int) -> pd.D
     summary = ModelSummary(classifier, max_depth=-1)
     rows = []
     for name, kind, given in zip(summary.layer_names, summary.layer_types, summary.out_sizes, strict=True):
-        module = classifier.get_submodule(name)
-        # Features are taken without a call of the backbone itself.
-        sizes: Any = features if name == "backbone" else given
-        is_map = isinstance(sizes, list) and set(map(type, sizes)) == {int}
-        counts = count_parameters(module)
-        if _is_row(name, module, depth) and (is_map or counts.total) and not isinstance(module, Removed):
-            row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:])) if is_map else "-"}
-            rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
+        if name != "backbone" and not re.fullmatch(r"head\.\w+", name):
+            continue
+        sizes: Any = features if name == "backbone" else given  # features are taken without a call of the backbone
+        counts = count_parameters(classifier.get_submodule(name))
+        row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:]))}
+        rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
     return pd.DataFrame(rows)
-
-
-def _is_row(name: str, module: nn.Module, depth: int) -> bool:
-    """Whether a module has a row in a table of this depth."""
-    part, *inner = name.split(".")
-    wanted = min(2 * depth, 2) if part == "head" else depth
-    own = len(inner) + 1
-    is_leaf = not list(module.children())
-    return part in PARTS and (own == wanted or (is_leaf and (not wanted or own < wanted)))
 
 
 def count_parameters(module: nn.Module) -> ParameterCounts:

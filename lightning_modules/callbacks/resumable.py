@@ -5,20 +5,17 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from karyocyte.common.cli import say
 from karyocyte.common.text import counted
-from karyocyte.runs.stages import Stage
 
 
 class ResumableEarlyStopping(EarlyStopping):
     """Lightning's early stopping, which forgets on a resume that it had stopped already.
 
-    It checks after the validation, so that the checkpoint at the epoch's end holds its newest state. A stage may have a
-    patience of its own.
+    It checks after the validation, so that the checkpoint at the epoch's end holds its newest state.
     """
 
-    def __init__(self, patience: int, min_delta: float, monitor: str, mode: str, stage: Stage) -> None:
+    def __init__(self, patience: int, min_delta: float, monitor: str, mode: str) -> None:
         if patience < 1 or min_delta < 0:
             raise ValueError("patience is a number of epochs from 1, min_delta is not negative")
-        patience = stage.config.patience or patience
         # A loss that is no number ends the stage at once; another metric may be undefined in some epoch.
         is_loss = monitor == "val/loss"
         super().__init__(monitor, min_delta, patience, mode=mode, check_finite=is_loss, check_on_train_epoch_end=False)

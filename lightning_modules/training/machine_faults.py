@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.data import LoaderConfig
+from karyocyte.config.data import TIMEOUT, LoaderConfig
 
 _WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
 _TIMEOUT = re.compile(r"DataLoader timed out after (\d+) seconds")
@@ -25,7 +25,7 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
 
     Raises:
         OutOfMemoryError: The memory of the GPU, or of the machine, is too small.
-        UserError: A process that loads images was killed, or none of them gives anything for ``loader.timeout``.
+        UserError: A process that loads images was killed, or none of them gives anything for `TIMEOUT`.
     """
     try:
         yield
@@ -37,9 +37,8 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
             ) from error
         if _TIMEOUT.search(str(error)):
             raise UserError(
-                f"the processes that load images gave nothing for {loader.timeout} s: set loader.workers=0 where "
-                "/dev/shm is full (df /dev/shm), or a larger loader.timeout; the same command goes on from the last "
-                "checkpoint"
+                f"the processes that load images gave nothing for {TIMEOUT} s: set loader.workers=0, as where /dev/shm "
+                "is full (df /dev/shm); the same command goes on from the last checkpoint"
             ) from error
         if not is_oom_error(error) and "can't allocate memory" not in str(error):
             raise

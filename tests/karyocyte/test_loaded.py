@@ -11,17 +11,8 @@ from karyocyte.commands.predict import app as predict
 from karyocyte.common.errors import UserError
 from karyocyte.loaded import OF_FILES
 from tests.helpers.images import cell_image, write_class_folders, write_image
-from tests.helpers.portable import UNNEEDED, run_without, train_on_cells
+from tests.helpers.portable import train_on_cells
 from tests.helpers.terminal import run_app
-
-WITHOUT_TORCH = """
-import sys
-import karyocyte
-from datamodules.io.decode import read_image
-model, images, table = sys.argv[1:]
-names = sorted(__import__("pathlib").Path(images).iterdir())
-karyocyte.load(model).predict([read_image(name) for name in names]).to_parquet(table)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +69,6 @@ def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_do
         assert table["status"].tolist() == ["predicted"] * 7 + ["broken"]
         assert capsys.readouterr().out == ""
     assert model.classes == ("hem", "all")
-
-
-def test_onnx_runtime_alone_suffices(portable, folder, tmp_path):
-    (tmp_path / "images").mkdir()
-    for path in sorted(folder.iterdir())[:6]:
-        (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
-    expected = of_command(tmp_path, portable, tmp_path / "images", "runtime=onnx")
-    assert_equal(karyocyte.load(portable, runtime="onnx").predict(arrays(folder)[:6]), expected)
-    (tmp_path / "script.py").write_text(WITHOUT_TORCH)
-    done = run_without(UNNEEDED, str(tmp_path / "script.py"), portable, tmp_path / "images", tmp_path / "other.parquet")
-    assert done.returncode == 0, done.stderr
-    assert_equal(pd.read_parquet(tmp_path / "other.parquet"), expected)
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,11 @@ def test_optimizers_and_schedules_of_any_package():
     optimizer = build_optimizer(OptimizerConfig(_target_="timm.optim.Lamb", betas=[0.8, 0.9]), parameters(), 0.1)
     assert optimizer.param_groups[0]["betas"] == [0.8, 0.9]  # no list of OmegaConf's, which would be in checkpoints
     step = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "gamma": 0.5}
-    schedule = SchedulerConfig(**step, interval="epoch")
+    schedule = SchedulerConfig(**step)
     entry = build_scheduler(schedule, optimizer, 10)
     optimizer.step()
     entry["scheduler"].step()
-    assert (entry["interval"], entry["scheduler"].get_last_lr()) == ("epoch", [0.05])
+    assert (entry["interval"], entry["scheduler"].get_last_lr()) == ("step", [0.05])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,6 @@ def test_wrong_names_and_arguments_are_user_errors(entry, words):
     [
         (OptimizerConfig, "torch.optim.SGD"), (OptimizerConfig, {"_target_": None}),
         (SchedulerConfig, {"_target_": None, "warmup": 0.1}),
-        (SchedulerConfig, {"_target_": None, "interval": "epoch"}),
         (StageConfig, {"lr": 0.1, "optimizer": "Adam"}), (StageConfig, {"lr": 0.1, "head_lr": 0.2}),
     ],
 )  # fmt: skip
@@ -90,7 +89,6 @@ def test_schedules_rise_and_fall_as_named():
     [
         ("one_cycle", {"warmup": 0.0}, "scheduler.warmup above 0"),
         ("cosine", {"warmup": 1.5}, "warmup=1.5"),
-        ("cosine", {"warmup": 0.1, "interval": "epoch"}, "scheduler.interval=epoch"),
         ("cosine", {"warmup": 0.1, "gamma": 0.5}, "~scheduler.gamma"),
     ],
 )

@@ -12,19 +12,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.config.schema import Config, PretrainedConfig
+from karyocyte.config.schema import Config
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from lightning_modules.build.build import build_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import FinishedStage, train_stages
 
-SCALE = PretrainedConfig(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
 
-
-def save_weights(folder: Path, state: dict[str, torch.Tensor]) -> str:
-    """Write a weights file; return its path as a user would type it."""
-    path = folder / "own.safetensors"
-    safetensors.torch.save_file(state, path)
+def save_weights(folder: Path, state: dict[str, torch.Tensor], name: str = "own.safetensors") -> str:
+    """Write a weights file, and the scale of its images; return its path as a user would type it."""
+    path = folder / name
+    torch.save(state, path) if path.suffix == ".pth" else safetensors.torch.save_file(state, path)
+    Path(f"{path}.json").write_text('{"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}')
     return str(path)
 
 

@@ -15,7 +15,7 @@ from karyocyte.runs.run import Run
 
 PREDICTED = "predicted"
 TRUE = "true"
-OPTIONS = {"heatmaps": ["--out"], "layers": ["--out"], "summary": ["--csv", "--depth"]}
+OPTIONS = {"heatmaps": ["--out"], "layers": ["--out"], "summary": ["--csv"]}
 MethodName = Literal["gradcam", "gradcam++", "hirescam"]
 
 

@@ -24,14 +24,14 @@ from lightning_modules.modules.classifier import Classifier
 CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}
 
 
-def summarise_networks(words: Sequence[str], depth: int, csv: Path | None) -> None:
+def summarise_networks(words: Sequence[str], csv: Path | None) -> None:
     """Print the table of layers of each run, or of the network that overrides describe, and write the table.
 
     Raises:
         UserError: There is neither a run nor an experiment, or the number of classes is not known.
     """
     networks = _networks(words)
-    tables = [_summarise(config, classes, depth).assign(network=config.name) for config, classes in networks]
+    tables = [_summarise(config, classes).assign(network=config.name) for config, classes in networks]
     if csv:
         write_csv(csv, pd.concat(tables, ignore_index=True))
         say(str(csv))
@@ -61,7 +61,7 @@ def build_untrained(config: Config, classes: int) -> Classifier:
     return assemble(config, backbone, ModelFacts([0.5] * 3, [0.5] * 3, config.model.args), classes)
 
 
-def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
+def _summarise(config: Config, classes: int) -> pd.DataFrame:
     """Print the layers of a network as they are in the last stage, and its counts in each stage; return the layers."""
     classifier = build_untrained(config, classes)
     rows = []
@@ -71,7 +71,7 @@ def _summarise(config: Config, classes: int, depth: int) -> pd.DataFrame:
         keras = count_as_keras(classifier, config.model.name)
         row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
         rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})
-    table = layers_of(classifier, config.prepare.shape, depth)
+    table = layers_of(classifier, config.prepare.shape)
     height, width = config.prepare.shape
     network = " to ".join(filter(None, [config.model.name, config.model.cut]))
     title = f"{config.name}: {network}, images of {width} x {height}"

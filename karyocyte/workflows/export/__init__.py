@@ -1,1 +1,1 @@
-"""Trained models as folders that need neither their runs nor torch."""
+"""Trained models as folders that do not need their runs."""

@@ -12,7 +12,7 @@ from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import learned_from, source_warnings
 from karyocyte.recipes.portable import added_facts
-from karyocyte.runs.portable import TOLERANCE, ClassifierDescription, PortableMember
+from karyocyte.runs.portable import ClassifierDescription, PortableMember
 
 PROTOCOLS = {
     "subject": "no subject is in two parts",
@@ -37,7 +37,6 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
         members=len(model.members),
         first=training[0],
         parity=model.members[0].parity,
-        tolerance=TOLERANCE,
         protocol=PROTOCOLS[training[0].protocol],
         sources=sources,
         added=added_facts(model),
@@ -91,7 +90,6 @@ def _member(number: int, member: PortableMember) -> dict[str, str | int]:
         "pixels": f"{height} x {width}",
         "views": _views(member),
         "weights differ": f"{member.parity.weights:.1e}",
-        "graph differs": "none" if member.parity.onnx is None else f"{member.parity.onnx:.1e}",
     }
 
 

@@ -1,6 +1,5 @@
-"""A run or an ensemble as a portable model: weights, graphs, description and card."""
+"""A run or an ensemble as a portable model: weights, description and card."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from karyocyte.common.installed import loaded
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.types.result import TEST, EvaluationResult
-from karyocyte.inference.networks import Network
 from karyocyte.inference.thresholds import review_thresholds
 from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
 from karyocyte.recipes.portable import added_facts
@@ -36,23 +34,21 @@ from karyocyte.runs.portable import (
     training_command,
     write_description,
 )
-from karyocyte.runs.portable_folder import DISTANCES, GRAPH, WEIGHTS, NetworkFacts
+from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS, NetworkFacts
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
-from karyocyte.workflows.export.export_request import NEEDED, OPSET, ExportRequest
+from karyocyte.workflows.export.export_request import ExportRequest
 from lightning_modules.build.load import TrainedRun, load_run
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
 HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
 COMPARED = 32  # images
-VERSIONED = (*PACKAGES, *NEEDED, "safetensors")
+VERSIONED = (*PACKAGES, "safetensors")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
-TORCH_MARKS = "Torch marks images that are out of distribution; the ONNX graphs do not."
-TORCH_ADAPTS = "Torch adapts BatchNorm to new images (inference.batchnorm=images); the ONNX graphs do not."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
 SCALED_ALONE = (
     "scripts/predict.py scales a chromosome by its own width, since the cells of single images are unknown; "
@@ -78,8 +74,8 @@ def export_model(request: ExportRequest) -> None:
         write_text(folder / PortableFile.CARD, model_card(description, result))
     lines = []
     for position, member in enumerate(members):
-        largest = max(member.parity.onnx or 0.0, member.parity.weights)
-        compared = f"of {member.parity.images} images no probability differs by more than {largest:.1e}"
+        parity = member.parity
+        compared = f"of {parity.images} images no probability differs by more than {parity.weights:.1e}"
         lines.append(f"member{position + 1}: {compared}")
     say(str(request.output), *lines, *description.notes)
     say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
@@ -89,7 +85,7 @@ def export_model(request: ExportRequest) -> None:
 
 
 def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
-    """Write weights, graph and distances of one member, and compare weights and graph with its run."""
+    """Write weights and distances of one member, and compare the weights with its run."""
     run = request.model.members[position]
     trained = load_run(run.folder)
     config = trained.config
@@ -102,7 +98,6 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     images = _images_to_compare(run, request)
     parity = Parity(
         len(images),
-        onnx=_write_graph(trained, reference, model.file(position, GRAPH), images) if request.onnx else None,
         weights=_difference(reference, PredictionNetwork(loaded, inference), images),
         tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
     )
@@ -114,32 +109,12 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
 
 
-def _write_graph(trained: TrainedRun, reference: PredictionNetwork, path: Path, images: np.ndarray) -> float:
-    """Write the graph of a network; return by how much its probabilities differ."""
-    from karyocyte.inference.onnx_network import OnnxNetwork
-    from karyocyte.workflows.export.graph import export_graph  # here: a model without graphs needs no onnx
-
-    prepare = trained.config.prepare
-    properties = {
-        "classes": json.dumps(trained.classes, ensure_ascii=False),
-        "prepare": prepare.model_dump_json(),
-        "prepare_version": str(PREPARE_VERSION),
-    }
-    export_graph(reference, prepare.shape, path, properties)
-    return _difference(reference, OnnxNetwork(path), images)
-
-
 def _check_parity(run: Run, parity: Parity) -> None:
-    differences = {
-        "the ONNX graph": (parity.onnx or 0.0, TOLERANCE),
-        "the network from safetensors": (parity.weights, parity.tolerance),
-    }
-    for name, (difference, tolerance) in differences.items():
-        if not difference <= tolerance:  # also where it is no number
-            raise UserError(
-                f"{run.folder}: {name} gives probabilities that differ by {difference:.1e} from those of the run, more "
-                f"than {tolerance:g}: nothing is written"
-            )
+    if not parity.weights <= parity.tolerance:  # also where it is no number
+        raise UserError(
+            f"{run.folder}: the network from safetensors gives probabilities that differ by {parity.weights:.1e} from "
+            f"those of the run, more than {parity.tolerance:g}: nothing is written"
+        )
 
 
 def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
@@ -189,7 +164,7 @@ def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
     return samples.images.transpose(0, 3, 1, 2).copy()
 
 
-def _difference(reference: PredictionNetwork, other: Network, images: np.ndarray) -> float:
+def _difference(reference: PredictionNetwork, other: PredictionNetwork, images: np.ndarray) -> float:
     """Return the largest difference of an output, for all images at once and for the first alone; NaN of any NaN."""
     largest = np.float64(0.0)
     for batch in (images, images[:1]):
@@ -214,8 +189,7 @@ def _describe(
         evaluation={} if result is None else _evaluation(result),
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,
-        opset=OPSET if request.onnx else None,
-        versions={name: version(name) for name in VERSIONED if request.onnx or name not in NEEDED},
+        versions={name: version(name) for name in VERSIONED},
         revision=revision(),
         notes=_notes(request),
         data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
@@ -250,10 +224,6 @@ def _notes(request: ExportRequest) -> tuple[str, ...]:
             notes.append(NO_PASSES)
         if not member.has(RunFile.OUT_OF_DISTRIBUTION):
             notes.append(NO_DISTANCES)
-        elif request.onnx:
-            notes.append(TORCH_MARKS)
-        if config.inference.batchnorm == "images" and request.onnx:
-            notes.append(TORCH_ADAPTS)
         if str(config.trainer.precision) not in EXACT:
             notes.append(MORE_EXACT)
         if config.prepare.scales_by_cell:

@@ -1,17 +1,13 @@
 """The options of scripts/export.py and their check, without the imports of models and images."""
 
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.run import Run
-
-NEEDED = ("onnx", "onnxruntime")
-OPSET = 18  # of the graphs; ONNX Runtime 1.14 and later read it
 
 
 class ExportRequest(Request):
@@ -22,7 +18,6 @@ class ExportRequest(Request):
     licence: str | None = None
     data_dir: str | None = None
     half: bool = False
-    onnx: bool = True
     notes: Path | None = None
 
     @cached_property
@@ -39,16 +34,9 @@ class ExportRequest(Request):
         """Check the options as far as this is possible without a model and without the images.
 
         Raises:
-            UserError: The run is not finished; the output exists; a package or the file of notes is missing.
+            UserError: The run is not finished; the output exists; or the file of notes is missing.
         """
         self.model.check(LoadOptions())
         new_folder(self.output)
         if self.notes is not None and not self.notes.is_file():
-            near = close_path(self.notes)
-            raise UserError(f"--notes {self.notes} is missing: {near}name a Markdown file on the data and their terms")
-        missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing and self.onnx:
-            raise UserError(
-                f"{' and '.join(missing)} is not installed: pip install --constraint constraints.txt "
-                f"{' '.join(NEEDED)}, or leave the graphs out (--no-onnx)"
-            )
+            raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")

@@ -8,14 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from karyocyte.common.errors import UserError, close_path, close_words
+from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
-from karyocyte.runs.files import RunFolder
-from karyocyte.runs.run import close_run
 
 Rule = Literal["release", "confidence"]
 
@@ -26,7 +24,6 @@ class PredictConfig(StrictModel, defaults="predict"):
     passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
-    runtime: Literal["torch", "onnx"] | None = FROM_YAML
     columns: Literal["reader", "all"] = FROM_YAML
     follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
@@ -45,12 +42,8 @@ class PredictRequest(Request):
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
-        """What is named as a model; with ``runtime=onnx`` the export in the folder of a run in its place."""
-        named = self.model_paths
-        export = named[0] / RunFolder.PORTABLE
-        if self.settings.runtime == "onnx" and len(named) == 1 and is_model(export):
-            named = [export]
-        return open_model(named)
+        """What is named as a model."""
+        return open_model(self.model_paths)
 
     @property
     def places(self) -> list[Path]:
@@ -64,7 +57,7 @@ class PredictRequest(Request):
         passes: int | None = 0
         if isinstance(self.model, RunsModel) and len(self.model.members) == 1:
             passes = settings.passes
-        return LoadOptions(batchnorm=settings.batchnorm, runtime=settings.runtime, passes=passes)
+        return LoadOptions(batchnorm=settings.batchnorm, passes=passes)
 
     @property
     def parquet(self) -> Path:
@@ -97,9 +90,8 @@ class PredictRequest(Request):
         self.check_output()
         for place in self.places:
             if not place.exists():
-                near = close_words(self.places) or close_path(place)
-                raise UserError(f"{place} is missing: {near}name a folder, a zip or files of images")
-        self.model.check(LoadOptions(runtime=self.settings.runtime, passes=self.settings.passes))
+                raise UserError(f"{place} is missing: name a folder, a zip or files of images")
+        self.model.check(LoadOptions(passes=self.settings.passes))
 
     def check_output(self) -> None:
         """Check that nothing is where the tables are to be written."""
@@ -116,5 +108,5 @@ def _why_no_model(paths: Sequence[Path]) -> str:
     first = ", ".join(map(str, paths[:1])) or "nothing"
     if other := portable_kind(Path(first)):
         return f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it"
-    remedy = f"{close_run(Path(first))}name a finished run's folder first, then the images"
+    remedy = "name a finished run's folder first, then the images"
     return f"{first} is not a run of Karyocyte, nor a portable model: {remedy}"

@@ -59,7 +59,7 @@ def test_the_same_bytes_on_two_sides_stop(protocol):
 
 def test_under_paper_everything_is_a_warning():
     manifest = five(subjects=["s"] * 5, sha256=["x", "y", "x", "y", "z"], phash=["0" * 64] * 5)
-    report = check_leaks(manifest, SIDES, "paper", SplitConfig(near_duplicates="stop", near_duplicate_bits=8))
+    report = check_leaks(manifest, SIDES, "paper", SplitConfig(near_duplicates="stop"))
     assert report.subjects == ("s",)
     assert listed(report.identical_pairs) == [(0, 2, 0), (1, 3, 0)]
     assert report.near_count == 3  # 0-3, 1-2, 2-3: not 0-2 and 1-3, whose bytes are the same
@@ -67,7 +67,7 @@ def test_under_paper_everything_is_a_warning():
     assert [line.split(":")[0] for line in lines] == [
         "subjects in more than one part",
         "pairs of identical files across parts",
-        "near-duplicate pairs across parts (within 8 of 256 bits)",
+        "near-duplicate pairs across parts (within 32 of 256 bits)",
     ]
     json.dumps(report.as_dict(), allow_nan=False)
 
@@ -94,18 +94,18 @@ def test_identical_files_with_different_labels_stop_and_are_both_named(protocol)
 
 
 @pytest.mark.parametrize("first", [0, 60, 124, 200])  # the halves of a hash are compared one after the other
-@pytest.mark.parametrize(("distance", "found"), [(7, 1), (8, 1), (9, 0)])
+@pytest.mark.parametrize(("distance", "found"), [(31, 1), (32, 1), (33, 0)])
 def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found, first):
     base = five().frame["phash"][0]
     hashes = [base, *five().frame["phash"][1:3], with_bits(base, distance, first), five().frame["phash"][4]]
     manifest = five(phash=hashes)
-    report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8))
+    report = check_leaks(manifest, SIDES, "subject", SplitConfig())
     assert report.near_count == found
     assert listed(report.near_pairs) == [(0, 3, distance)] * found
     assert check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="off")).as_dict()["near_pairs"] is None
     if found:
         with pytest.raises(UserError, match=rf"i00000 \(train\) and i00003 \(test\), {distance} of 256 bits apart"):
-            check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicate_bits=8, near_duplicates="stop"))
+            check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="stop"))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(90, 140))
@@ -114,7 +114,9 @@ def test_near_pairs_are_those_of_a_plain_loop(seed, bits):
     hashes = [row.tobytes().hex() for row in rng.integers(0, 256, (30, 32), dtype=np.uint8)]
     sides = rng.choice(["train", "validation", "test", "unused"], 30)
     manifest = make_manifest(["a", "b"] * 15, phash=hashes)
-    report = check_leaks(manifest, pd.Series(sides, dtype=object), "image", SplitConfig(near_duplicate_bits=bits))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leakage, "NEAR_BITS", bits)
+        report = check_leaks(manifest, pd.Series(sides, dtype=object), "image", SplitConfig())
     wanted = set()
     for one in range(30):
         for other in range(one):
@@ -132,7 +134,7 @@ def test_of_very_many_pairs_the_closest_are_kept_and_all_are_counted(monkeypatch
     hashes = [with_bits("0" * 64, number) for number in range(20)]
     manifest = make_manifest(["a", "b"] * 10, phash=hashes)
     parts = pd.Series(["train"] * 10 + ["test"] * 10, dtype=object)
-    report = check_leaks(manifest, parts, "image", SplitConfig(near_duplicate_bits=30))
+    report = check_leaks(manifest, parts, "image", SplitConfig())
     assert report.near_count == 100
     assert report.near_pairs["distance"].tolist() == [1, 2, 2, 3, 3]
 
@@ -159,7 +161,7 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
     """C-NMC's healthy subjects H2 and H6, H3 and H10 have cells in common, in other colours and in other folds."""
     manifest = scan_cnmc(real_data("cnmc_sample"), tmp_path)
     parts = manifest.frame["part"].map({"fold_0": "train", "fold_1": "validation", "fold_2": "test"})
-    report = check_leaks(manifest, parts, "subject", SplitConfig(near_duplicate_bits=32))
+    report = check_leaks(manifest, parts, "subject", SplitConfig())
     pairs = set(map(frozenset, report.near_pairs[["image_id_left", "image_id_right"]].to_numpy()))
     assert pairs == {
         frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),

@@ -49,7 +49,7 @@ def test_clahe_comes_after_the_crop_and_before_the_padding():
     """CLAHE lifts black: the crop must not see it, and the padding must stay black."""
     image = field(h=20, w=40)
     image[18:20, 20:60] = 0  # a black band within the cell
-    config = PrepareConfig(size=40, clahe=True, clahe_clip_limit=3.5, clahe_tiles=2, interpolation="nearest")
+    config = PrepareConfig(size=40, clahe=True, clahe_clip_limit=3.5, clahe_tiles=2)
     prepared = prepare_image(image, config)
     assert (prepared[:10] == 0).all()
     assert (prepared[30:] == 0).all()
@@ -60,19 +60,16 @@ def test_clahe_comes_after_the_crop_and_before_the_padding():
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "method"),
+    ("size", "method"),
     [
-        ("area", (20, 45), cv2.INTER_AREA),
-        ("area", (60, 90), cv2.INTER_LINEAR),  # nothing to do
-        ("area", (90, 120), cv2.INTER_LINEAR),  # smooth where it enlarges
-        ("bilinear", (20, 45), cv2.INTER_LINEAR),
-        ("bicubic", (20, 45), cv2.INTER_CUBIC),
-        ("nearest", (20, 45), cv2.INTER_NEAREST),
+        ((20, 45), cv2.INTER_AREA),
+        ((60, 90), cv2.INTER_LINEAR),  # nothing to do
+        ((90, 120), cv2.INTER_LINEAR),  # smooth where it enlarges
     ],
 )
-def test_each_interpolation_is_opencvs(name, size, method):
+def test_images_are_resized_by_opencv(size, method):
     image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    config = PrepareConfig(size=size, fit="stretch", crop=False, interpolation=name)
+    config = PrepareConfig(size=size, fit="stretch", crop=False)
     assert np.array_equal(prepare_image(image, config), cv2.resize(image, size[::-1], interpolation=method))
 
 

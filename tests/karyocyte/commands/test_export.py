@@ -18,10 +18,8 @@ from karyocyte.evaluation.types.result import EvaluationResult, Interval
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
-from karyocyte.workflows.export import graph
 from karyocyte.workflows.export.card import model_card
 from tests.faults.artefacts import rewrite
-from tests.helpers.portable import UNNEEDED, run_without
 from tests.helpers.terminal import error_of, run_app
 
 
@@ -79,29 +77,11 @@ def assert_same(table, other):
     pd.testing.assert_frame_equal(table[rows], other[rows], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnx"])
-def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, predicted, runtime):
+def test_an_exported_run_predicts_as_the_run(cell_runs, portable, cell_images, predicted):
     of_run = predicted("run", cell_runs[0], cell_images)
-    of_folder = predicted("folder", portable, cell_images, f"runtime={runtime}")
     assert of_run["prediction_at_threshold"].notna().all()
     assert of_run["prob_all"].nunique() > 20
-    assert_same(of_folder, of_run)
-
-
-def test_a_run_is_predicted_by_the_export_in_its_folder(cell_runs, portable, cell_images, predicted, tmp_path):
-    run = shutil.copytree(cell_runs[0], tmp_path / "run")
-    shutil.copytree(portable, run / "portable")
-    of_run = predicted("run", run, cell_images, "runtime=onnx")
-    pd.testing.assert_frame_equal(of_run, predicted("folder", portable, cell_images, "runtime=onnx"))
-    assert of_run["prob_all"].ne(predicted("by torch", run, cell_images)["prob_all"]).any()
-
-
-def test_a_portable_model_predicts_without_torch(cell_runs, portable, cell_images, predicted, tmp_path):
-    output = tmp_path / "without.csv"
-    done = run_without(UNNEEDED, "scripts/predict.py", portable, cell_images, "--output", output)
-    assert done.returncode == 0, done.stderr
-    assert "computed by ONNX Runtime" in done.stdout
-    assert_same(read(output), predicted("run", cell_runs[0], cell_images))
+    assert_same(predicted("folder", portable, cell_images), of_run)
 
 
 def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
@@ -109,7 +89,6 @@ def test_the_model_card_has_the_figures_of_the_run(cell_runs, portable):
     assert f"| auc | {EvaluationResult.from_dict(Run(cell_runs[0]).metrics).metrics['auc']} |" in card
     assert "a subject may be in two parts" in card
     assert "Weights: CC-BY-4.0" in card
-    assert exporting.TORCH_MARKS in card
     assert exporting.NO_DISTANCES not in card
     assert re.findall("^## (.*)", card, re.MULTILINE)[:3] == ["Intended use", "Limits", "How it was evaluated"]
 
@@ -127,15 +106,13 @@ def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicte
     run_app(export, fitted, "--output", tmp_path / "model")
     assert len(PortableModel(tmp_path / "model").description.members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
-    table = predicted("folder", tmp_path / "model", cell_images, "runtime=onnx")
+    table = predicted("folder", tmp_path / "model", cell_images)
     assert table["sampled_votes"].isin([0.5, 1.0]).all()
     assert_same(table, predicted("runs", fitted, cell_images))
 
 
-@pytest.mark.parametrize("writer", ["save_weights", "export_graph"])
-def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, monkeypatch, writer):
-    module = {"save_weights": exporting, "export_graph": graph}[writer]
-    write = getattr(module, writer)
+def test_nothing_is_written_where_weights_differ(cell_runs, tmp_path, monkeypatch):
+    write = exporting.save_weights
 
     def of_another(network, *arguments):
         other = copy.deepcopy(network)
@@ -144,10 +121,9 @@ def test_nothing_is_written_where_weights_or_graph_differ(cell_runs, tmp_path, m
                 parameter.mul_(1.1)
         write(other, *arguments)
 
-    monkeypatch.setattr(module, writer, of_another)
+    monkeypatch.setattr(exporting, "save_weights", of_another)
     error = error_of(run_app(export, cell_runs[0], "--output", tmp_path / "model", code=1))
-    what = {"save_weights": "the network from safetensors", "export_graph": "the ONNX graph"}[writer]
-    assert f"{what} gives probabilities that differ by" in error
+    assert "the network from safetensors gives probabilities that differ by" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,13 +133,12 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
 
     for module, name in ((torch, "load"), (pickle, "load"), (pickle, "loads"), (pickle, "Unpickler")):
         monkeypatch.setattr(module, name, refused)
-    for runtime in ("torch", "onnx"):
-        assert len(predicted(runtime, portable, cell_images, f"runtime={runtime}")) == 48
+    assert len(predicted("new", portable, cell_images)) == 48
 
 
-@pytest.mark.parametrize("file", ["member1.onnx", "member1.safetensors"])
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage):
+def test_damaged_files_are_refused(portable, cell_images, tmp_path, damage):
+    file = "member1.safetensors"
     folder = shutil.copytree(portable, tmp_path / "copy")
     if damage == "missing":
         (folder / file).unlink()
@@ -171,8 +146,7 @@ def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage
         content = bytearray((folder / file).read_bytes())
         content[-1] ^= 1
         (folder / file).write_bytes(content)
-    runtime = {".onnx": "onnx", ".safetensors": "torch"}[(folder / file).suffix]
-    message = failed(tmp_path, folder, cell_images, f"runtime={runtime}")
+    message = failed(tmp_path, folder, cell_images)
     assert f"{file} " in message
     assert ("is missing" if damage == "missing" else "was changed") in message
 
@@ -191,21 +165,17 @@ def test_damaged_files_are_refused(portable, cell_images, tmp_path, file, damage
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_path, change, expected):
-    assert expected in failed(tmp_path, changed(change), cell_images, "runtime=torch")
+    assert expected in failed(tmp_path, changed(change), cell_images)
 
 
 def test_a_portable_model_takes_the_statistics_of_the_images_as_its_run_does(
     portable, cell_runs, cell_images, predicted
 ):
     ours = predicted("ours", cell_runs[0], cell_images, "batchnorm=images")["prob_all"]
-    theirs = predicted("theirs", portable, cell_images, "batchnorm=images", "runtime=torch")["prob_all"]
-    trained = predicted("trained", portable, cell_images, "runtime=torch")["prob_all"]
+    theirs = predicted("theirs", portable, cell_images, "batchnorm=images")["prob_all"]
+    trained = predicted("trained", portable, cell_images)["prob_all"]
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
     assert not np.allclose(theirs, trained, atol=1e-4)
-
-
-def test_graphs_cannot_take_the_statistics_of_the_images(portable, cell_images, tmp_path):
-    assert "batchnorm=images" in failed(tmp_path, portable, cell_images, "batchnorm=images", "runtime=onnx")
 
 
 def test_a_run_whose_images_are_gone_asks_for_their_folder(cell_runs, tmp_path):

@@ -78,7 +78,7 @@ def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
 
 ERRORS = {
     "no search": ([*SMALL], "add +search=<name>, such as +search=lr_batch"),
-    "a search that is not there": (["+search=lr_bach"], "did you mean `+search=lr_batch"),
+    "a search that is not there": (["+search=lr_bach"], "did you mean lr_batch"),
     "a sampler that is not there": (["search.sampler=tpee"], "search.sampler: Input should be 'tpe' or 'gp'"),
     "an unknown key of the search": (["+search.trails=3"], "search.trails: did you mean `search.trials"),
     "an empty space": (["search.space=null"], "search.space: name a key"),
@@ -92,7 +92,6 @@ ERRORS = {
     "a misspelt end": (["+search.space.head.logits={low: 1, hihg: 2}"], "search.space.head.logits.hihg: did you mean"),
     "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
     "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
-    "resume=never": (["resume=never"], "leave resume=auto"),
 }
 
 

@@ -31,8 +31,8 @@ def error_of(config) -> str:
         ("prepare.size=1e5", "prepare.size"),
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare={size: [64, 32], fit: frame}", "fit=frame"),
-        ("prepare.frame=300", "frame=300 has no effect"),
-        ("prepare.fit=frame", "give a number"),
+        ("prepare.frame=300", "no other fit has one"),
+        ("prepare.fit=frame", "fit=frame needs its side"),
         ("prepare={fit: frame, frame: 0}", "frame"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
@@ -57,9 +57,8 @@ def test_the_name_of_the_primary_configuration_says_the_network():
     assert compose_config([]).recipe == "classifier"
     with pytest.raises(UserError, match="--config-name sorter: choose one of train"):
         compose_config([], "sorter")
-    for word in ("recipe=sorter", "+recipe=sorter"):
-        with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
-            compose_config([word])
+    with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
+        compose_config(["+recipe=sorter"])
 
 
 UPRIGHT = ["data=chromosomes", "head.orientation=true"]
@@ -89,7 +88,6 @@ def test_what_goes_together_is_valid():
     [
         (["data_dir=null"], "data_dir=<folder or zip>"),
         (["data_dir=absent"], "data_dir=absent"),
-        (["data_dir=.", "weights=absent.safetensors"], "weights=absent.safetensors"),
         (["data_dir=.", "init_from=absent"], "absent"),
         (["data=mnist", "data_dir=absent", "weights=random"], "absent"),
         (["data=composed_karyograms", "data_dir=null"], "data_dir"),

@@ -16,13 +16,12 @@ from karyocyte.composition.compose import compose_config
         (["+cluster=slurm", "cluster.partion=gpu"], "cluster.partition"),
         (["lr=1e-3"], "unfreeze.lr"),
         (["batch_size=4"], "loader.batch_size"),
-        (["epochs=3"], "trainer.max_epochs"),
         (["datadir=x"], "data_dir"),
         (["model=efficientnet_b0"], "any other network of timm: model.name=<name>"),
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
-        (["seed=0,1,2"], "-m"),
-        (["data_dir=", "images"], "no blanks around ="),
+        (["seed=0,1,2"], "--multirun"),
+        (["data_dir=", "images"], "without blanks around ="),
     ],
 )
 def test_the_answer_is_one_line_that_names_the_correction(overrides, answer):

@@ -44,8 +44,6 @@ def test_the_same_run_may_be_opened_again_and_no_other(opened, config):
     assert opened.environment["packages"]["timm"]
     with pytest.raises(UserError, match="another configuration"):
         check_run(opened.folder, config, run_identity(config, {**CONTENTS, "data": "x"}))
-    with pytest.raises(UserError, match="resume=never"):
-        check_run(opened.folder, config.model_copy(update={"resume": "never"}), identity)
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, config):

@@ -13,12 +13,11 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
-from karyocyte.config.schema import PretrainedConfig
 from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.networks import register_network
-from tests.lightning_modules.tiny import SCALE, save_weights
+from tests.lightning_modules.tiny import save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
 
@@ -45,7 +44,7 @@ def assert_filled(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> N
 def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60) -> str:
     """Check that the weights are refused with these words in one line; return the line."""
     with pytest.raises(UserError, match=words) as caught:
-        build_pretrained(choice, weights, size, SCALE)
+        build_pretrained(choice, weights, size)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -56,12 +55,12 @@ def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60) -> 
 def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     state = trained()
     weights = save_weights(tmp_path, state)
-    backbone, info = build_pretrained(model(), weights, 60, SCALE)
+    backbone, info = build_pretrained(model(), weights, 60)
     assert_filled(backbone.module, state)
     assert (info.mean, info.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert info.sha256 == sha256_of_file(Path(weights))
-    with pytest.raises(UserError, match=r"add pretrained.mean=\[R,G,B\] and pretrained.std"):
-        build_pretrained(model(), weights, 60)
+    Path(f"{weights}.json").unlink()
+    assert f"to {weights}.json" in fails("nothing says the scale", model(), weights)
 
 
 @pytest.mark.parametrize("wrapper", ["", "module.", "model.", "module.backbone."])
@@ -71,9 +70,8 @@ def test_names_lose_the_module_that_was_around_the_network(tmp_path, wrapper, en
     named = {f"{wrapper}{key}": value for key, value in state.items()}
     if wrapper.endswith("backbone."):
         named["module.head.weight"] = torch.ones(2)
-    path = tmp_path / f"own.{ending}"
-    torch.save({"epoch": 3, "state_dict": named}, path) if ending == "pth" else safetensors.torch.save_file(named, path)
-    backbone, _ = build_pretrained(model("test_resnet"), str(path), 64, SCALE)
+    saved = {"epoch": 3, "state_dict": named} if ending == "pth" else named
+    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, saved, f"own.{ending}"), 64)
     assert_filled(backbone.module, state)
 
 
@@ -83,14 +81,12 @@ def test_a_file_of_folded_batchnorm_is_recognised(tmp_path, folded):
     for key in state:
         if folded and key.endswith("running_mean"):
             state[key] = torch.zeros_like(state[key])
-    assert (
-        build_pretrained(model("test_resnet"), save_weights(tmp_path, state), 64, SCALE)[1].freeze_batchnorm is folded
-    )
+    assert build_pretrained(model("test_resnet"), save_weights(tmp_path, state), 64)[1].freeze_batchnorm is folded
 
 
 def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
     state = trained()
-    backbone, _ = build_pretrained(model(cut="pool2"), save_weights(tmp_path, state), 60, SCALE)
+    backbone, _ = build_pretrained(model(cut="pool2"), save_weights(tmp_path, state), 60)
     assert set(backbone.module.state_dict()) == {f"conv{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
     assert torch.equal(backbone.module.conv2.weight, state["conv2.weight"])
 
@@ -108,24 +104,12 @@ def test_wrong_values_are_refused(tmp_path, cut, key, value, words):
     assert weights in fails(words, model(cut=cut), weights)
 
 
-def test_a_trunk_leaves_the_rest_random_where_that_is_wanted(tmp_path):
-    whole = trained("mobilenetv3_small_050", num_classes=0)
-    trunk = {key: value for key, value in whole.items() if not key.startswith("blocks")}
-    weights = save_weights(tmp_path, trunk)
-    choice = model("mobilenetv3_small_050")
-    assert "pretrained.missing=random" in fails("no values for blocks", choice, weights)
-    backbone, _ = build_pretrained(choice, weights, 60, SCALE.model_copy(update={"missing": "random"}))
-    for key, value in backbone.module.state_dict().items():
-        if key in trunk:
-            assert torch.equal(value, trunk[key])
-
-
 def test_missing_keys_name_what_the_file_covers(tmp_path):
     state = {key: value for key, value in trained().items() if key.startswith(("conv1", "conv2"))}
     weights = save_weights(tmp_path, state)
     text = fails("no values for conv3.weight, conv3.bias, conv4.weight and 1 more", model(), weights)
     assert "it covers conv1, conv2" in text
-    build_pretrained(model(cut="pool2"), weights, 60, SCALE)
+    build_pretrained(model(cut="pool2"), weights, 60)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -148,10 +132,10 @@ def test_a_damaged_file_is_refused(tmp_path):
 
 def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
     state = trained()
-    path = Path(save_weights(tmp_path, state)).rename(tmp_path / "scratch_cnn.own.safetensors")
-    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, SCALE, WeightsFolders(tmp_path))
+    path = save_weights(tmp_path, state, "scratch_cnn.own.safetensors")
+    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)
-    _, by_path = build_pretrained(model(), str(path), 60, SCALE)
+    _, by_path = build_pretrained(model(), path, 60)
     assert info.content_hash() == by_path.content_hash()
 
 
@@ -167,7 +151,7 @@ def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_pa
 
 def test_weights_with_a_classifier_lose_it(tmp_path):
     state = {key: value.half() if value.is_floating_point() else value for key, value in trained("test_vit").items()}
-    backbone, _ = build_pretrained(model("test_vit"), save_weights(tmp_path, state), 160, SCALE)
+    backbone, _ = build_pretrained(model("test_vit"), save_weights(tmp_path, state), 160)
     assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
     assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
 
@@ -254,9 +238,6 @@ def folder() -> Path:
     return Path(place)
 
 
-IMAGENET = PretrainedConfig(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-
-
 def resnet50_v1_by_hand() -> torch.nn.Module:
     """Build torch's ResNet-50 with its classifier, and move the strides by hand."""
     network = timm.create_model("resnet50")
@@ -268,7 +249,7 @@ def resnet50_v1_by_hand() -> torch.nn.Module:
 
 def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
     backbone, info = build_pretrained(
-        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, IMAGENET, WeightsFolders(folder)
+        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, WeightsFolders(folder)
     )
     assert backbone.out_shape == (1024, 6, 6)
     assert not info.freeze_batchnorm

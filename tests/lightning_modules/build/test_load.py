@@ -38,8 +38,9 @@ def test_the_loaded_model_computes_what_the_trained_one_did(run):
 def test_a_run_of_strangers_builds_nothing_that_it_names(run, tmp_path):
     folder = run[0]
     values = Run(folder).raw_config
-    evil = {"evil": {"_target_": "os.mkdir", "path": str(tmp_path / "evil")}}
-    values["callbacks"]["extra"] = values["logger"]["extra"] = evil
+    evil = {"_target_": "os.mkdir", "path": str(tmp_path / "evil")}
+    values["callbacks"]["extra"] = {"evil": {**evil, "enabled": True, "changes_result": True}}
+    values["logger"]["extra"] = {"evil": evil}
     Run(folder).write_raw_config(values)
     loaded = load_run(folder)
     PredictionNetwork.of_run(loaded, 0, None).arrays(np.zeros((1, 3, 32, 32), np.uint8))
@@ -54,8 +55,8 @@ def test_the_arguments_of_a_network_are_saved_with_the_run(tmp_path):
     # Padding of another kind changes every output, and no key or shape of the weights tells of it.
     args = {"num_classes": 0, "pad_type": "same", "bn_eps": 0.1}
     weights = save_weights(tmp_path, timm.create_model("mobilenetv2_035", **args).state_dict())
-    scale = ("pretrained.mean=[0,0,0]", "pretrained.std=[1,1,1]", "+model.args={pad_type: same, bn_eps: 0.1}")
-    chosen = ("model=mobilenetv2", "model.name=mobilenetv2_035", f"weights={weights}", "unfreeze=head_only", *scale)
+    given = ("+model.args={pad_type: same, bn_eps: 0.1}", f"weights={weights}")
+    chosen = ("model=mobilenetv2", "model.name=mobilenetv2_035", "unfreeze=head_only", *given)
     model = write_untrained_run(tmp_path / "run", small_config(tmp_path, *chosen))
     Path(weights).unlink()
     with torch.no_grad():

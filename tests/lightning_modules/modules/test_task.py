@@ -96,7 +96,7 @@ def untrained(model):
         ("two", lambda home: folder(home, "two", positive_class="b"), r"b, c \(positive c\) .* c, b \(positive b\)"),
         ("three", lambda home: folder(home, size=40), "trained with size=32, these images have size=40"),
         ("three", lambda home: folder(home, clahe=True, crop=False), "crop=True, clahe=False, these .*clahe=True"),
-        ("three", lambda home: features(home, interpolation="nearest"), "interpolation=area, these .*=nearest"),
+        ("three", lambda home: features(home, clahe=True), "clahe=False, these .*=True"),
     ],
     ids=["class more", "other names", "other number", "other positive class", "size", "CLAHE", "features"],
 )  # fmt: skip

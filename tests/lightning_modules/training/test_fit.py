@@ -124,7 +124,7 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, capsys):
 
 
 def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume(tmp_path, capsys):
-    patient = ["callbacks.early_stopping.enabled=true", "unfreeze.stages.head.patience=2", "trainer.max_epochs=20"]
+    patient = ["callbacks.early_stopping.enabled=true", "callbacks.early_stopping.patience=2", "trainer.max_epochs=20"]
     never_better = ["unfreeze.stages.head.lr=1e-12", "callbacks.early_stopping.min_delta=0.1"]
     config = small_config(tmp_path, *HEAD_ONLY, *patient, *never_better)
     with killed_after_the_last_epoch():
@@ -138,7 +138,7 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
 @pytest.mark.parametrize(("mode", "epochs"), [("min", 4), ("max", 2)])
 def test_patience_is_with_what_the_metric_should_become(tmp_path, mode, epochs):
     """The loss falls: where the least is best each epoch is better, where the largest is, none after the first."""
-    patient = ["callbacks.early_stopping.enabled=true", "unfreeze.stages.head.patience=1", "trainer.max_epochs=4"]
+    patient = ["callbacks.early_stopping.enabled=true", "callbacks.early_stopping.patience=1", "trainer.max_epochs=4"]
     config = small_config(tmp_path, *HEAD_ONLY, *patient, "unfreeze.stages.head.lr=0.01")
     (stage,) = train_stages(build(config), MemoryData(), config, tmp_path / "run", mode=mode)
     assert stage.epochs == epochs

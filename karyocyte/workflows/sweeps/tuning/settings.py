@@ -21,7 +21,7 @@ _OWN_KEYS = {"low", "high", "log", "choices"}
 # What a search rests on: it cannot be searched. The last line decides on the validation images, and trials that are
 # evaluated on different images cannot be compared.
 FIXED = (
-    *("name.", "output_dir.", "cache_dir.", "resume.", "callbacks.monitor.", "logger.", "evaluation."),
+    *("name.", "output_dir.", "cache_dir.", "callbacks.monitor.", "logger.", "evaluation."),
     *("data.", "data_dir.", "protocol.", "split.", "trainer.limit_val_batches."),
 )
 
@@ -93,8 +93,6 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
 def check_space(search: SearchConfig, composed: DictConfig) -> TrainingConfig:
     """Return the configuration as it is, once it is checked with each value at the ends of the space, too."""
     config = check_config(composed)
-    if config.resume == "never":
-        raise UserError("resume=never: a search continues what it finds, leave resume=auto")
     for key, dimension in search.space.items():
         if f"{key}.".startswith(FIXED):
             raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.cli import heavy_imports
-from karyocyte.common.errors import UserError, close_path, close_words
+from karyocyte.common.errors import UserError
 from karyocyte.config.command import split_words
 from karyocyte.runs.names import run_word
 
@@ -54,11 +54,9 @@ def _check_cells(words: Sequence[str]) -> None:
     if not paths:
         raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
     cells = paths[-1]
-    missing = [path for path in paths if not path.exists()]
-    near = close_words(paths) if missing else ""
-    if near or not cells.exists():
-        remedy = f"{near or close_path(cells)}name a folder, a zip or a table (.csv) of single chromosomes, or pictures"
-        raise UserError(f"{missing[-1]} is missing: {remedy} of metaphases")
+    if not cells.exists():
+        remedy = "name a folder, a zip or a table (.csv) of single chromosomes, or pictures of metaphases"
+        raise UserError(f"{cells} is missing: {remedy}")
 
 
 app = program(

@@ -31,7 +31,7 @@ def karyotype(model: LoadedModel, cells: Mapping[str, Images] | Images, **settin
     """
     named = dict(cells) if isinstance(cells, Mapping) else {"cell": cells}
     pictures = all(is_one(images) for images in named.values())
-    given = {"input": "metaphases" if pictures else "chromosomes", "runtime": model.options.runtime, **settings}
+    given = {"input": "metaphases" if pictures else "chromosomes", **settings}
     with quiet(), TemporaryDirectory() as temporary:
         folder = Path(temporary) / "cells"
         for name, images in named.items():

@@ -15,7 +15,7 @@ from cytogenetics.portable.pictures import (
     cell_facts,
     picture_network,
 )
-from karyocyte.common.errors import UserError, close_path
+from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
@@ -95,7 +95,7 @@ class KaryotypeRequest(Request):
     def options(self) -> LoadOptions:
         """How the networks are loaded."""
         asked = self.config
-        return LoadOptions(batchnorm=asked.batchnorm, runtime=asked.runtime, out_of_distribution=asked.share_of_files)
+        return LoadOptions(batchnorm=asked.batchnorm, out_of_distribution=asked.share_of_files)
 
     @cached_property
     def model(self) -> RunsModel | PortableNetworks:
@@ -113,9 +113,7 @@ class KaryotypeRequest(Request):
             refuse_picture_networks(self.config)
         _ = self.pictures  # raises where one is of another kind
         if self.fixed is not None and not self.fixed.is_file():
-            raise UserError(
-                f"--fixed {self.fixed} is missing: {close_path(self.fixed)}name a table with the columns file and class"
-            )
+            raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.folder)
         if self.cells.resolve() in self.folder.resolve().parents:
             raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")

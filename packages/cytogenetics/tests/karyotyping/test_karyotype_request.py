@@ -46,7 +46,7 @@ def test_a_network_of_another_kind_or_without_effect_is_refused(tmp_path, words,
 
 
 def test_a_wrong_command_line_is_refused_without_torch(tmp_path):
-    words = ["runtime=onnx", str(BUILT_IN), str(tmp_path)]
+    words = ["batchnorm=both", str(BUILT_IN), str(tmp_path)]
     code = "import sys; from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest as request\n"
     code += f"try: request.read({words})\n"
     code += "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"

@@ -20,7 +20,7 @@ from lightning_modules.build.build import build_classifier
 from lightning_modules.support.checkpoint_io import exported_parts
 from tests.faults.artefacts import rewrite
 from tests.helpers.chromosomes import write_chromosomes, write_table
-from tests.helpers.portable import UNNEEDED, run_without, train_on_chromosomes
+from tests.helpers.portable import train_on_chromosomes
 from tests.helpers.terminal import error_of, run_app
 
 
@@ -73,25 +73,12 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     cells = data / "two.csv"
     of_run = tables("run", run, cells)
     assert of_run[0]["karyotype"].notna().all()
-    assert_same(tables("torch", portable, cells, "runtime=torch"), of_run)
+    assert_same(tables("portable", portable, cells), of_run)
     trained = ["batchnorm=trained"]
-    of_training = tables("trained", portable, cells, "runtime=onnx", *trained)
+    of_training = tables("trained", portable, cells, *trained)
     assert_same(of_training, tables("run_trained", run, cells, *trained))
     differences = of_run[1]["alone_probability"] - of_training[1]["alone_probability"]
     assert differences.abs().max() > 0.003
-
-
-def test_karyotypes_without_torch(portable, data, tables, tmp_path):
-    cells = data / "two.csv"
-    done = run_without(UNNEEDED, "scripts/karyotype.py", portable, cells, "--output", tmp_path / "without")
-    assert done.returncode == 0, done.stderr
-    assert "computed by ONNX Runtime" in done.stdout
-    assert "BatchNorm keeps the statistics of training" in done.stdout
-    trained = ["batchnorm=trained"]
-    assert_same(read(tmp_path / "without"), tables("with", portable, cells, "runtime=torch", *trained))
-    assert (tmp_path / "without" / "index.html").is_file()
-    assert len(list((tmp_path / "without" / "karyograms").iterdir())) == 2
-    assert (tmp_path / "without" / "review").is_dir()
 
 
 def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(run, portable):
@@ -129,10 +116,10 @@ def test_wrong_options(portable, data, tmp_path):
 
 @pytest.fixture(scope="module")
 def small(run, tmp_path_factory):
-    """The run without graphs and with weights in 16 bits."""
+    """The run with weights in 16 bits."""
     folder = tmp_path_factory.mktemp("small") / "model"
     (folder.parent / "notes.md").write_text("The cells are synthetic.")
-    run_app(export, run, "--output", folder, "--half", "--no-onnx", "--notes", folder.parent / "notes.md")
+    run_app(export, run, "--output", folder, "--half", "--notes", folder.parent / "notes.md")
     return folder
 
 
@@ -145,7 +132,7 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
     assert (of_run["out_of_distribution"] > 1).any()
     for column, tolerance in (("alone_probability", 0.01), ("out_of_distribution", 0.05)):
         assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
-    assert "runtime=onnx: " in error_of(run_app(karyotype, data, "runtime=onnx", "--output", tmp_path / "new", code=1))
+    assert "runtime=onnx: " in error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
     monkeypatch.setattr(karyotype_request, "BUILT_IN", tmp_path / "none")
     error = error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
     assert f"{tmp_path / 'none' / 'model.json'} is missing or damaged, and no run is named" in error
@@ -158,16 +145,9 @@ def test_a_small_model_says_what_it_is(small, portable):
     for name in (weights, distances):
         assert (small / name).stat().st_size < 0.6 * (portable / name).stat().st_size
     content = json.loads((small / "model.json").read_text())
-    assert content["opset"] is None
-    assert content["members"][0]["parity"]["onnx"] is None
     assert content["members"][0]["parity"]["tolerance"] == 0.01
     card = (small / "README.md").read_text()
-    for text in (
-        "Research use only",
-        "The cells are synthetic.",
-        "at most 0.01 is allowed",
-        "there are no ONNX graphs",
-    ):
+    for text in ("Research use only", "The cells are synthetic.", "at most 0.01 is allowed"):
         assert text in card
 
 

@@ -3,7 +3,7 @@
 What it gives of chromosome.png is written by
 
     python scripts/predict.py models/chromosomes tests/karyocyte/workflows/export/chromosome.png \\
-        runtime=torch batchnorm=trained columns=all --output new.csv
+        batchnorm=trained columns=all --output new.csv
     python -c "import pandas as pd; pd.read_csv('new.csv').filter(like='prob_').iloc[0].to_json(
         'tests/karyocyte/workflows/export/chromosome.json')"
 """
@@ -41,7 +41,7 @@ def test_the_files_are_those_of_the_description_and_small():
 
 
 def test_a_stored_image_has_the_stored_probabilities(tmp_path):
-    as_trained = ["runtime=torch", "batchnorm=trained", "columns=all"]
+    as_trained = ["batchnorm=trained", "columns=all"]
     run_app(predict, BUILT_IN, IMAGE, *as_trained, "--output", tmp_path / "p.csv")
     predicted = pd.read_csv(tmp_path / "p.csv").filter(like="prob_").iloc[0].to_dict()
     expected = json.loads(IMAGE.with_suffix(".json").read_text())

@@ -118,7 +118,7 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=[folds,hem_all_grid]"], "+experiment may change the number"),
         (["+sweep=folds", "data=table", "data.part_column=part"], "only the table knows its folds"),
         (["+sweep=folds", "+experiment=anet_c6_mnist"], "split.test=test"),
-        (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean `+sweep=cnmc_grid"),
+        (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
         (["sweep=cnmc_grid"], "unknown key sweep"),
     ],
 )
