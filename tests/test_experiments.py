@@ -71,6 +71,7 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory, monk
         "trainer.max_epochs=1",
         "trainer.limit_train_batches=1",
         "trainer.accumulate_grad_batches=1",
+        "trainer.limit_val_batches=1",
     ]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
@@ -100,7 +101,8 @@ def test_paper_004_takes_the_real_weights(name):
     folder = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere")
     if not list(folder.glob("resnet50_v1.*.safetensors")):
         pytest.skip("KARYOCYTE_WEIGHTS_DIR has no weights of resnet50_v1")
-    words = [f"+experiment={name}", f"weights_dir={folder}"]
+    scale = ["pretrained.mean=[0.485,0.456,0.406]", "pretrained.std=[0.229,0.224,0.225]"]
+    words = [f"+experiment={name}", f"weights_dir={folder}", *scale]
     if "cut_block5" not in name:
         words += ["weights=resnet50_v1.pruned_in1k"]
     if "finetune" in name:

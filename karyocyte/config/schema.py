@@ -25,6 +25,15 @@ class ModelConfig(StrictModel):
     weights: str
 
 
+class PretrainedConfig(StrictModel, defaults="train:pretrained"):
+    """The scale of the images that a weights file takes."""
+
+    mean: tuple[float, float, float] | None = FROM_YAML
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = FROM_YAML
+
+    former = {"missing": "stop"}
+
+
 class ClassConfig(StrictModel):
     """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
 
@@ -121,6 +130,7 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = FROM_YAML
     devices: PositiveInt = FROM_YAML
     num_nodes: PositiveInt = FROM_YAML
+    sync_batchnorm: bool = FROM_YAML
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = FROM_YAML
     max_epochs: PositiveInt = FROM_YAML
     max_images: PositiveInt | None = FROM_YAML
@@ -128,12 +138,11 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     accumulate_grad_batches: PositiveInt = FROM_YAML
     gradient_clip_val: PositiveFloat | None = FROM_YAML
     limit_train_batches: PositiveInt | Share | None = FROM_YAML
+    limit_val_batches: PositiveInt | Share | None = FROM_YAML
     deterministic: bool | Literal["warn"] = FROM_YAML
     benchmark: bool = FROM_YAML
     matmul_precision: Literal["highest", "high", "medium"] = FROM_YAML
     enable_progress_bar: bool = FROM_YAML
-
-    former = {"sync_batchnorm": False, "limit_val_batches": None}
 
     @property
     def processes(self) -> int:
@@ -273,6 +282,7 @@ class TrainingConfig(StrictModel):
     seed: Seed = FROM_YAML
     init_from: Folder | None = FROM_YAML
     weights: str
+    pretrained: PretrainedConfig = FROM_YAML
     data: DataConfig
     split: SplitConfig = FROM_YAML
     transform: TransformConfig = FROM_YAML
@@ -285,7 +295,7 @@ class TrainingConfig(StrictModel):
     callbacks: CallbacksConfig = FROM_YAML
     logger: LoggerConfig = FROM_YAML
 
-    former = {"resume": "auto", "pretrained": {"missing": "stop", "mean": None, "std": None}}
+    former = {"resume": "auto"}
 
     @property
     def backbone_size(self) -> int | tuple[int, int]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, sha256_of_value
-from karyocyte.config.schema import ModelConfig
+from karyocyte.config.schema import ModelConfig, PretrainedConfig
 from lightning_modules.backbones.backbone import (
     Backbone,
     build_backbone,
@@ -44,6 +44,7 @@ def build_pretrained(
     model: ModelConfig,
     weights: str,
     input_size: ImageSize,
+    pretrained: PretrainedConfig = PretrainedConfig(),  # noqa: B008 (frozen)
     folders: WeightsFolders = WeightsFolders(),  # noqa: B008 (frozen)
 ) -> tuple[Backbone, WeightsInfo]:
     """Build the backbone that ``model`` describes, with its weights.
@@ -55,6 +56,7 @@ def build_pretrained(
             ``.safetensors`` or ``.pth`` file; or timm's forms ``hf-hub:<owner>/<repository>`` and
             ``local-dir:<folder>``, whose config.json says what the weights are.
         input_size: Of the images, in pixels.
+        pretrained: The scale of the images, where it is another one.
         folders: A name is looked for there before it is downloaded.
 
     Raises:
@@ -62,7 +64,9 @@ def build_pretrained(
     """
     if weights == "random":
         backbone = build_backbone(model.name, model.args, model.cut, input_size)
-        return backbone, WeightsInfo(*image_scale(backbone.module), None, False, model.args)
+        usual_mean, usual_std = image_scale(backbone.module)
+        scale = pretrained.mean or usual_mean, pretrained.std or usual_std
+        return backbone, WeightsInfo(*scale, None, False, model.args)
     from lightning_modules.backbones.find_weights import find_weights, load_file  # here: it needs the hub's client
 
     found = find_weights(model, weights, folders)
@@ -75,10 +79,12 @@ def build_pretrained(
         with _complete_loading(weights):
             network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.config)
         backbone = finish_backbone(network, model.cut, input_size)
-    if found.scale is None:
-        remedy = f'write {{"mean": [R, G, B], "std": [R, G, B]}}, of images in [0, 1], to {found.path}.json'
+    known = found.scale or (None, None)
+    mean, std = pretrained.mean or known[0], pretrained.std or known[1]
+    if mean is None or std is None:
+        remedy = "add pretrained.mean=[R,G,B] and pretrained.std=[R,G,B], of images in [0, 1]"
         raise UserError(f"weights={weights}: nothing says the scale of the images that it was trained with: {remedy}")
-    return backbone, WeightsInfo(*found.scale, sha256_of_file(found.path), _is_folded(backbone.module), args)
+    return backbone, WeightsInfo(mean, std, sha256_of_file(found.path), _is_folded(backbone.module), args)
 
 
 def _is_folded(backbone: nn.Module) -> bool:

@@ -43,7 +43,7 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
         build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
-    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, folders)
+    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):
         check_size(backbone.module, config.prepare.size)

@@ -72,7 +72,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     if config.loss.class_weights == "balanced":
         raise UserError("loss.class_weights=balanced counts training images: list a weight per class in the experiment")
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
-    network, info = build_pretrained(config.model, config.weights, config.backbone_size, folders)
+    network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     if backbone and head is None and cut is None:
         _check_usual_head(backbone, network)
     facts = ModelFacts(list(info.mean), list(info.std), info.args)

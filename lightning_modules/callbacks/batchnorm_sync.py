@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.support.distributed import all_reduce, current_world
@@ -15,7 +16,7 @@ class BatchNormSync(Callback):
     DDP alone would hand out those of the first process, and lose what the others have seen.
 
     Each process normalises by its share of the global batch: there a run of several processes differs from one of a
-    single process. ``batchnorm: frozen`` has no such difference.
+    single process. ``batchnorm: frozen`` has no such difference, and ``trainer.sync_batchnorm`` (on GPUs) removes it.
     """
 
     def on_train_batch_end(
@@ -24,7 +25,8 @@ class BatchNormSync(Callback):
         """Bring the statistics together, in one message for each number format."""
         by_type: dict[torch.dtype, list[torch.Tensor]] = {}
         for module in pl_module.modules():
-            if module.training and has_running_statistics(module):  # frozen statistics do not move
+            # Frozen statistics do not move, and SyncBatchNorm's are those of all processes already.
+            if module.training and has_running_statistics(module) and not isinstance(module, nn.SyncBatchNorm):
                 for buffer in module.buffers(recurse=False):
                     if buffer.is_floating_point():
                         by_type.setdefault(buffer.dtype, []).append(buffer)

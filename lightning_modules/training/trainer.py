@@ -50,7 +50,7 @@ def build_trainer(
     settings: dict[str, Any] = config.trainer.model_dump(exclude=NOT_LIGHTNINGS)
     world = current_world()
     if world.size == 1:  # also where one process alone loads a run of several
-        settings.update(devices=1, num_nodes=1)
+        settings.update(devices=1, num_nodes=1, sync_batchnorm=False)
     else:
         settings.update(strategy=UnevenDDPStrategy())
     all_callbacks = [EndsWorkers(), *callbacks]
@@ -93,6 +93,10 @@ def check_trainer(config: TrainingConfig) -> None:
         raise UserError(
             f"trainer.accelerator={trainer.accelerator}, but torch {torch.__version__} sees no such device here: "
             "use trainer.accelerator=cpu or auto"
+        )
+    if trainer.sync_batchnorm and not (available["cuda"] and trainer.accelerator in ("auto", "gpu", "cuda")):
+        raise UserError(
+            "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
     if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not available["gpu"]):
         _warn_of_bfloat16(trainer.precision)

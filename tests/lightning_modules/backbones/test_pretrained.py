@@ -13,6 +13,7 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
+from karyocyte.config.schema import PretrainedConfig
 from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
@@ -60,7 +61,9 @@ def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     assert (info.mean, info.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     assert info.sha256 == sha256_of_file(Path(weights))
     Path(f"{weights}.json").unlink()
-    assert f"to {weights}.json" in fails("nothing says the scale", model(), weights)
+    assert "add pretrained.mean=[R,G,B]" in fails("nothing says the scale", model(), weights)
+    given = PretrainedConfig(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert build_pretrained(model(), weights, 60, given)[1].std == given.std
 
 
 @pytest.mark.parametrize("wrapper", ["", "module.", "model.", "module.backbone."])
@@ -133,7 +136,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
     state = trained()
     path = save_weights(tmp_path, state, "scratch_cnn.own.safetensors")
-    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, WeightsFolders(tmp_path))
+    backbone, info = build_pretrained(model(), "scratch_cnn.own", 60, folders=WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)
     _, by_path = build_pretrained(model(), path, 60)
     assert info.content_hash() == by_path.content_hash()
@@ -249,7 +252,7 @@ def resnet50_v1_by_hand() -> torch.nn.Module:
 
 def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
     backbone, info = build_pretrained(
-        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, WeightsFolders(folder)
+        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, folders=WeightsFolders(folder)
     )
     assert backbone.out_shape == (1024, 6, 6)
     assert not info.freeze_batchnorm

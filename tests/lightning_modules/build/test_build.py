@@ -1,8 +1,6 @@
 """A classifier from a configuration, and what of it makes a run the run it is."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import timm
@@ -27,13 +25,13 @@ def test_another_scale_of_the_images_is_another_run(tmp_path):
     weights = save_weights(tmp_path, timm.create_model("scratch_cnn", num_classes=0).state_dict())
 
     def address(mean):
-        Path(f"{weights}.json").write_text(json.dumps({"mean": mean, "std": [1, 1, 1]}))
-        more = [f"weights={weights}", "prepare.size=60", "unfreeze=head_only"]
+        scale = [f"pretrained.mean={mean}", "pretrained.std=[1,1,1]"]
+        more = [f"weights={weights}", "prepare.size=60", "unfreeze=head_only", *scale]
         config = small_config(tmp_path, "model=scratch_cnn", *more)
         _, contents = build_classifier(config, ("hem", "all"))
         return run_folder(config, run_identity(config, {"data": "d", **contents}))
 
-    assert address([0, 0, 0]) != address([0.5, 0.5, 0.5])
+    assert address("[0,0,0]") != address("[0.5,0.5,0.5]")
 
 
 def test_the_number_of_logits_fits_the_classes(tmp_path):
@@ -45,6 +43,7 @@ def test_the_number_of_logits_fits_the_classes(tmp_path):
 def test_folded_batchnorm_does_not_train(tmp_path):
     state = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
     words = ["model.name=mobilenetv3_small_050", f"weights={save_weights(tmp_path, state)}", "unfreeze=whole"]
+    words += ["pretrained.mean=[0,0,0]", "pretrained.std=[1,1,1]"]
     with pytest.raises(UserError, match=r"unfreeze\.stages\.all\.batchnorm=frozen"):
         build_classifier(small_config(tmp_path, *words), ("hem", "all"))
     build_classifier(small_config(tmp_path, *words, "unfreeze.stages.all.batchnorm=frozen"), ("hem", "all"))
