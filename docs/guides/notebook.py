@@ -15,12 +15,12 @@ trainer = Trainer(max_epochs=2)
 trainer.fit(model, data)
 print(trainer.test(model, data))
 
-data = CNMCDataModule(cnmc, clahe=True)
+cells = CNMCDataModule(cnmc, clahe=True)
 model = create_classifier(experiment="resnet50_cut_block5", weights="resnet50_v1.msra_in1k")
-stages = {"head": 2, "finetune": Stage(epochs=2, train=["layer3"], lr=1e-5, batchnorm="frozen")}
-trainer = Trainer(callbacks=[StagedUnfreezing(stages, start_from="best")])
-trainer.fit(model, data)
+finetune = Stage(epochs=2, train=["layer3"], lr=1e-5, batchnorm="frozen")
+trainer = Trainer(callbacks=[StagedUnfreezing({"head": 2, "finetune": finetune}, start_from="best")])
+trainer.fit(model, cells)
 trainer.save_checkpoint("cells.ckpt")
 model = Classifier.load_from_checkpoint("cells.ckpt")
-print(trainer.test(model, data))
-print(trainer.predict(model, data))  # of each batch: "index", the row of data.manifest, and "probability"
+print(trainer.test(model, cells))
+print(trainer.predict(model, cells))  # of each batch: "index", the row of cells.manifest, and "probability"
