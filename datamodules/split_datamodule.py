@@ -24,7 +24,7 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import number_of_workers, set_up_worker
+from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
@@ -186,7 +186,7 @@ class SplitDataModule(LightningDataModule, ABC):
     def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         workers = number_of_workers(self.config.loader)
-        return DataLoader(
+        return WatchedLoader(
             dataset,
             # A trainer that is running completes batches on its device.
             collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),

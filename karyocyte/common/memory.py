@@ -3,6 +3,7 @@
 import ctypes
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 
 # Parameters of glibc's mallopt (malloc.h).
 M_TRIM_THRESHOLD = -1
@@ -24,3 +25,9 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     except NO_GLIBC:
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def return_freed_memory() -> None:
+    """Return the freed memory that was kept to the system, once."""
+    with suppress(*NO_GLIBC):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -36,7 +36,7 @@ def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> d
 
     ``contents`` has the hashes by name ("data", "weights" and those of `run_keys`), None where there is none.
     """
-    settings = _with_former(config, config.model_dump(mode="json"))
+    settings = with_former(config, config.model_dump(mode="json"))
     for section, names in UNHASHED.items():
         whole = settings.pop(section, {})
         if names is not True and whole:
@@ -48,13 +48,13 @@ def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> d
     return {"config": _with_short_names(settings), "contents": contents, "processes": config.trainer.processes}
 
 
-def _with_former(value: Any, dumped: Any) -> Any:
+def with_former(value: Any, dumped: Any) -> Any:
     """Return plain settings with the ``former`` keys of earlier versions: those runs stay where they are."""
     if isinstance(value, dict):
-        return {key: _with_former(each, dumped[key]) for key, each in value.items()}
+        return {key: with_former(each, dumped[key]) for key, each in value.items()}
     if not hasattr(value, "former"):
         return dumped
-    return {**value.former, **{key: _with_former(each, dumped[key]) for key, each in value}}
+    return {**value.former, **{key: with_former(each, dumped[key]) for key, each in value}}
 
 
 def _with_short_names(value: Any) -> Any:

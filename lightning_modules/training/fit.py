@@ -22,6 +22,7 @@ from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_leng
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
+from lightning_modules.callbacks.freed_memory import FirstStepsMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.modules.classifier import Classifier
@@ -200,7 +201,7 @@ class _Training:
         BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
         anything saves it, and the state for a resume is saved last, when all others have changed.
         """
-        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage)]
+        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage), FirstStepsMemory()]
         if current_world().size > 1:
             callbacks.append(BatchNormSync())
         best = BestCheckpoint(

@@ -12,12 +12,13 @@ from karyocyte.common.keras import weights_name
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
+from karyocyte.runs.address import with_former
 from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.run import Run
 
 NOT_KNOWN = "configuration not known"  # of runs without config.yaml
 # Sections and keys that say where and how a run is computed, not what, and those that a grade has its own words for.
-IGNORED = """name recipe protocol split seed resume evaluation logger loader data_dir weights_dir output_dir
+IGNORED = """name recipe protocol split seed evaluation logger loader data_dir weights_dir output_dir
     cache_dir cache_features follow_links alike_names data.on_broken data.file data.group_column model.weights
     callbacks.checkpoint trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
     trainer.channels_last trainer.accumulate_grad_batches trainer.enable_progress_bar trainer.deterministic
@@ -68,7 +69,8 @@ def of_experiment(name: str, source: str) -> dict[str, Any]:
     """
     claims = read_claims(ROOT / "results")
     of_paper = source in set(claims.loc[claims["experiment"] == name, "dataset"])
-    return flat(compose_config([f"+experiment={name}", *[f"data={source}"] * of_paper]).model_dump(mode="json"))
+    config = compose_config([f"+experiment={name}", *[f"data={source}"] * of_paper])
+    return flat(with_former(config, config.model_dump(mode="json")))
 
 
 @cache

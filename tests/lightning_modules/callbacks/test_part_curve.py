@@ -3,7 +3,6 @@
 import pytest
 from sklearn.metrics import log_loss
 
-from karyocyte.evaluation.plots.plots import panels_of
 from karyocyte.runs.run import Run
 from tests.helpers.training import run_undrawn, small_config
 
@@ -35,7 +34,6 @@ def test_the_last_epochs_figures_are_those_of_the_weights_that_were_tested(runs)
     train = watched.predictions_train  # of all training images, by the weights of the same epoch
     accuracy = (train.probabilities.argmax(axis=1) == train.labels).mean()
     assert curve.loc[best, "train_curve/acc"] == pytest.approx(accuracy)
-    assert panels_of(watched.history) == panels_of(plain.history)
 
 
 def test_the_training_is_the_same_without_it(runs):
