@@ -253,7 +253,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}"}
+        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
         details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
         shown.append({**cell, **details})
     cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []

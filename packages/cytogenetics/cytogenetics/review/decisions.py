@@ -199,7 +199,8 @@ def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None)
 class DecisionLog:
     """A file of decisions that is only appended to; each is on the disk when ``append`` returns.
 
-    What a crash leaves of a line stays in the file, as a line that is not whole.
+    What a crash leaves of a line stays in the file, as a line that is not whole. Of a file that another program has
+    changed or replaced, ``refresh`` reads the decisions that are in it now.
 
     Raises:
         UserError: Another process appends to the file.
@@ -207,16 +208,41 @@ class DecisionLog:
 
     def __init__(self, path: Path, is_own: Callable[[Decision], bool] | None = None) -> None:
         self.path = path
+        self._is_own = is_own
         self._lock = file_lock(Path(f"{path}.lock"))
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise UserError(f"{path} is open in another review: end it, or name another file (--decisions)") from error
         path.touch()
-        decisions, self.warnings = read_decisions(path, is_own)
+        self._open()
+
+    def _open(self) -> None:
+        # Without a buffer: what could not be written to a full disk must not come with a later decision.
+        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (until `close`)
+        self._known = self._identity(os.fstat(self._file.fileno()))
+        decisions, self.warnings = read_decisions(self.path, self._is_own)
         self.states = replay(decisions)
         # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
         self.blind = {one.reader: one.blind for one in decisions}
+        self._whole = self.path.read_bytes()[-1:] in (b"", b"\n")
+
+    def _identity(self, facts: os.stat_result) -> tuple[int, int, int]:
+        return facts.st_dev, facts.st_ino, facts.st_size
+
+    def refresh(self) -> None:
+        """Read the file again where it is no longer the one that was written: ``states`` are new then.
+
+        Raises:
+            OSError: It is gone.
+        """
+        try:
+            changed = self._identity(self.path.stat()) != self._known
+        except FileNotFoundError as error:
+            raise OSError(error.errno, f"{self.path} is gone: put it back, or begin the review again") from error
+        if changed:
+            self._file.close()
+            self._open()
 
     def append(self, decision: Decision) -> None:
         """Write a decision through to the disk, and take it into account.
@@ -224,15 +250,22 @@ class DecisionLog:
         Raises:
             OSError: It cannot be written, as on a full disk or where the file is gone, and is not taken into account.
         """
-        is_whole = self.path.read_bytes()[-1:] in (b"", b"\n")
-        line = decision.line + b"\n" if is_whole else b"\n" + decision.line + b"\n"
-        # Without a buffer: what could not be written to a full disk must not come with a later decision.
-        with open(self.path, "ab", buffering=0) as file:
-            if file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file.fileno())
+        self.refresh()
+        self._write(decision.line + b"\n")
         self.states.setdefault((decision.reader, decision.cell), CellDecisions()).add(decision)
 
     def close(self) -> None:
-        """Let another review append to the file."""
+        """Close the file."""
+        self._file.close()
         self._lock.release()
+
+    def _write(self, line: bytes) -> None:
+        content = line if self._whole else b"\n" + line
+        self._whole = False
+        try:
+            if self._file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+            self._whole = True
+        finally:
+            self._known = self._identity(os.fstat(self._file.fileno()))

@@ -85,6 +85,8 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
                 uvicorn.Server(config).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has ended well
                 console.print()
+        log.refresh()
+        reviewed.publish(log)
     except OSError as error:
         raise UserError(f"{error}: what is approved may not be written; begin the review again") from error
     finally:

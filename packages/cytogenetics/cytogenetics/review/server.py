@@ -27,7 +27,7 @@ LONGEST_TEXT = 500  # letters of a note or reason
 # What an action on the picture of a metaphase has: images of the cell, left out ones, boxes, points of a line (2: all).
 DRAWINGS = {"add": [(0, 0, 1, 0), (0, 1, 0, 0)], "cut": [(1, 0, 0, 2)], "join": [(2, 0, 0, 0)]}
 Coordinate = Annotated[float, Field(ge=0, le=MAX_SIDE)]  # in pixels of a picture
-CHANGED = "changed in another window: this is what is there now; decide again"
+CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -64,6 +64,7 @@ class ReviewServer:
         self._reader = reader
         self._blind = blind
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
+        self._states = log.states
         self._cases: dict[str, list[str]] = {}  # the items of each case of several
         for line in reviewed.queue(blind):
             if line.get("case"):
@@ -75,6 +76,7 @@ class ReviewServer:
 
     async def queue(self, _: Request) -> Response:
         """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
+        self._refresh()
         lines = self.reviewed.queue(self._blind)
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
@@ -84,6 +86,7 @@ class ReviewServer:
 
     async def item(self, request: Request) -> Response:
         """Return the state of an item."""
+        self._refresh()
         return JSONResponse(self._show(self._stem(request)))
 
     async def picture(self, request: Request) -> Response:
@@ -106,6 +109,7 @@ class ReviewServer:
             asked = _ASKED.validate_json(await request.body())
         except ValidationError as error:
             raise HTTPException(400, "no decision") from error
+        self._refresh()
         _require(asked.lines in (None, self._decisions(stem).lines), 409, CHANGED)
         decision = Decision(
             action=asked.action,
@@ -131,6 +135,16 @@ class ReviewServer:
             self.reviewed.publish(self._log)
         except OSError as error:
             raise HTTPException(507, f"kept, but the result is not written: {error.strerror or error}") from error
+
+    def _refresh(self) -> None:
+        """Forget what was shown where another program has changed the decisions."""
+        try:
+            self._log.refresh()
+        except OSError as error:
+            raise HTTPException(500, str(error.strerror)) from error
+        if self._states is not self._log.states:
+            self._states = self._log.states
+            self._shown.clear()
 
     def _groups(self) -> dict[str, str]:
         titles = {}

@@ -148,11 +148,42 @@ def test_a_full_disk_is_said_on_the_page(review, monkeypatch):
     assert (answer.status_code, answer.text) == (507, "not kept: No space left on device")
 
 
+def actions(path):
+    return [one.action for one in read_decisions(path)[0]]
+
+
+def test_decisions_go_to_the_file_that_is_there_now(review, tmp_path):
+    """An editor or a program that synchronises folders replaces files."""
+    client = review()
+    path = tmp_path / "out" / "decisions.jsonl"
+    for cell in ("c0", "c1"):
+        assert decide(client, "turn", cell=cell, image=f"{cell}/00.png").status_code == 200
+    lines = path.read_bytes().splitlines(keepends=True)
+    (tmp_path / "edited").write_bytes(lines[1])  # without the decision on c0
+    (tmp_path / "edited").replace(path)
+    assert decide(client, "turn", image="c1/01.png", lines=1).status_code == 200
+    answer = decide(client, "approve", cell="c0", lines=1)
+    assert (answer.status_code, actions(path)) == (409, ["turn", "turn"])
+    assert client.get("items/c0").json()["lines"] == 0
+    path.write_bytes(path.read_bytes() + lines[0])  # in place
+    assert client.get("items/c0").json()["lines"] == 1
+    assert decide(client, "approve", cell="c0", lines=1).status_code == 200
+    assert actions(path) == ["turn", "turn", "turn", "approve"]
+
+
 def test_a_lost_file_of_decisions_is_an_error(review, tmp_path):
     client = review()
-    (tmp_path / "out" / "decisions.jsonl").unlink()
-    assert decide(client, "approve").status_code == 507
-    assert not (tmp_path / "out" / "decisions.jsonl").exists()
+    decide(client, "turn", image="c1/00.png")
+    path = tmp_path / "out" / "decisions.jsonl"
+    content = path.read_bytes()
+    path.unlink()
+    for answer in (decide(client, "approve"), client.get("queue"), client.get("items/c1")):
+        assert answer.status_code == 500
+        assert "decisions.jsonl is gone: put it back" in answer.text
+    assert not path.exists()
+    path.write_bytes(content)
+    assert decide(client, "approve").status_code == 200
+    assert actions(path) == ["turn", "approve"]
 
 
 def test_two_readers_of_one_server_lose_nothing(tmp_path):
