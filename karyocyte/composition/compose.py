@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,10 +21,11 @@ from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
+from karyocyte.common.paths import CONF
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
 from karyocyte.config.defaults import composition, primaries
-from karyocyte.config.explain import NEAREST, known_keys, nearest, resolved_values, validated
+from karyocyte.config.explain import NEAREST, known_keys, resolved_values, unknown_key, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
@@ -140,10 +142,24 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
     model = Config if primary == "train" else configuration_of(primary)
-    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    near = [] if key in known else nearest(key, known)
-    meant = f"did you mean `{'` or `'.join(near)}`? If not, " if near else ""
-    return f"{key} is in no file of conf/ that this run uses: {meant}add it as `{shlex.quote(added)}`"
+    known = known_keys(model)
+    if key not in known and key in known_keys(Config):
+        return f"{key} is a key of a classifier, not of a {primary}: leave it out"
+    known += [*known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    if key in known or (CONF / key).is_dir() or _is_of_mapping(key, model):
+        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
+    return unknown_key(key, known)
+
+
+def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:
+    """Whether the key is in a mapping that takes any keys, such as model.args."""
+    annotation: Any = model
+    for name in key.split(".")[:-1]:
+        fields = getattr(annotation, "model_fields", {})
+        if name not in fields:
+            return False
+        annotation = fields[name].annotation
+    return str(annotation).startswith("dict")
 
 
 def all_folds(*, _root_: DictConfig) -> int:

@@ -104,8 +104,7 @@ class _ClassScores(nn.Module):
         """Return the scores, shape (B, K), of images."""
         logits: torch.Tensor = self.network(image)
         if not logits.requires_grad:  # nothing before the layer takes gradients
-            listed = "explain.py summary --depth 0 lists all"
-            raise UserError(f"the output does not depend on this layer: name another; {listed}")
+            raise UserError("the output does not depend on this layer: name one between the image and the output")
         if logits.shape[1] == 1:
             return torch.cat([-logits, logits], dim=1)
         return logits

@@ -19,6 +19,7 @@ from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cel
 STATE = '<span class="state" data-stem="c{}">prediction</span>'
 PAGE = STATE.format(0) + STATE.format(1)
 
+
 @pytest.fixture
 def output(tmp_path):
     write_cells(tmp_path / "out")

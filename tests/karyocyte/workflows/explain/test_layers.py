@@ -56,7 +56,7 @@ def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
     _, model = small_net()
     with pytest.raises(UserError, match=f"layer {name}: no module whose output is a map") as caught:
         layer_maps(model, IMAGES, [name])
-    assert "pool3" in str(caught.value)
+    assert ("conv1" if name == "conv7" else "pool3") in str(caught.value)  # those close to it, or all
     assert "flatten" not in str(caught.value)
 
 
