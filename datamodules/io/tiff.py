@@ -168,7 +168,7 @@ def _check_end(page: TiffPage, strip: bytes) -> None:
     row = ceil(across * (1 if page.is_planar else page.channels) * page.depth / 8)
     last = height % down or down  # rows of the last strip, which some programs fill up
     length = _packbits_length(strip) if page.compression == _PACKBITS else unpacked_length(strip, 8, is_tiff=True)
-    if length not in (row * down, row * last):
+    if length not in (None, row * down, row * last):
         raise BrokenImageError("damaged: a strip does not end where its part of the picture does")
 
 

@@ -38,7 +38,7 @@ PICTURES = {
         PagePicture("demo/report.png", f"{RUN}/report.html", size=(900, 810)),
         *(
             PagePicture(f"demo/{name}.png", f"{RUN}/{name}.png")
-            for name in ("confusion_matrix", "examples", "learning_curves", "roc")
+            for name in ("confusion_matrix", "learning_curves", "roc")
         ),
     ),
     "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/gradcam-*.png"),),

@@ -1,5 +1,7 @@
 """Groups typed beside ``+experiment``: what is chosen on the command line wins whole, or is refused."""
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,22 +21,20 @@ def check_chosen_groups(overrides: Sequence[str]) -> None:
     """Refuse groups typed beside ``+experiment`` where the experiment sets keys of them that no other override sets.
 
     Hydra puts the keys of an experiment on top of whatever option is chosen: ``unfreeze=head_only`` would keep the
-    experiment's stage of fine-tuning. The ``UserError`` names these keys.
+    experiment's stage of fine-tuning. The ``UserError`` says what to add.
     """
     experiment = next((word for word in overrides if key_of(word) == "experiment"), None)
     for word in overrides if experiment else ():
         if key_of(word) not in GROUPS or word.startswith("~"):
             continue
-        mixed = [key for key in _keys_in_the_way(str(experiment), word) if not _is_typed(key, overrides)]
+        mixed = [each for each in _keys_in_the_way(str(experiment), word) if not _is_typed(key_of(each), overrides)]
         if mixed:
-            keys = ", ".join(mixed)
-            raise UserError(
-                f"{word} would be mixed with {keys} of {experiment}: set them, too, or delete them (~<key>)"
-            )
+            keys = f"add {shlex.join(mixed)}, or give these keys the values that you want"
+            raise UserError(f"{word} would be mixed with keys of {experiment}: {keys}")
 
 
 def _keys_in_the_way(experiment: str, word: str) -> Iterator[str]:
-    """Yield each key of a group that an experiment sets otherwise than the chosen option."""
+    """Yield what undoes each key of a group that an experiment sets otherwise than the chosen option."""
     group = key_of(word)
     try:
         both = OmegaConf.to_container(composition(experiment, word)[group])
@@ -45,13 +45,13 @@ def _keys_in_the_way(experiment: str, word: str) -> Iterator[str]:
 
 
 def _differences(key: str, both: Any, alone: Any) -> Iterator[str]:
-    """Yield the keys from ``key`` on in which ``both`` differs from ``alone``."""
+    """Yield the overrides that undo in what ``both`` differs from ``alone``, from ``key`` on."""
     if not isinstance(both, Mapping) or not isinstance(alone, Mapping):
         if both != alone:
-            yield key
+            yield f"{key}={json.dumps(alone)}"
         return
     for name, value in both.items():
-        yield from _differences(f"{key}.{name}", value, alone[name]) if name in alone else (f"{key}.{name}",)
+        yield from _differences(f"{key}.{name}", value, alone[name]) if name in alone else (f"~{key}.{name}",)
 
 
 def _is_typed(key: str, overrides: Sequence[str]) -> bool:

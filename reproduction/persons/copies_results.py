@@ -19,10 +19,10 @@ def row_of_copies(table: pd.DataFrame, trained: str) -> dict[str, float]:
     """Return how well images are told apart as originals and as copies; pairs of images count within a fold."""
     images = Images(table)
     folds = table["fold"].to_numpy()
-    random = np.random.default_rng(0)
     row: dict[str, float] = {}
     probabilities = []
     for coding in CODINGS:
+        random = np.random.default_rng(0)  # the same persons for both
         scores = table[f"{trained} on {coding}"].to_numpy(float)
         pairs = images.pairs(scores, folds)
         again = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])

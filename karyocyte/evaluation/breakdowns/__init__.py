@@ -1,1 +1,1 @@
-"""Metrics by class, by subject, by subgroup and by operating point."""
+"""Metrics by class, by subject and by subgroup."""

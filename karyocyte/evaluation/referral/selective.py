@@ -15,7 +15,7 @@ from karyocyte.evaluation.metrics.leave_one_out import batches
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.types.result import TEST, Figures, Interval, Kind
 
-# Mutual informations of equal passes differ in their last bits; such images are tied.
+# Equal probabilities may differ in their last bits; such images are tied.
 DECIMALS = 12
 AREA = Metric(higher_is_better=False)
 

@@ -14,11 +14,11 @@ from karyocyte.evaluation.types.result import EvaluationResult, Kind, Metrics
 from karyocyte.evaluation.types.table import Cell, Named, Table
 from karyocyte.evaluation.types.warnings import leakage
 
-# Columns of the two tables; --csv writes every metric.
+# Columns of the two tables; metrics.csv of --output has every metric.
 FIRST = ("f1_weighted", "auc", "accuracy")
 OF_TWO = ("sensitivity", "specificity")
 OF_MORE = ("f1_macro", "balanced_accuracy")
-DIFFERENCES = ("f1_weighted", "auc")  # of pairs; --csv writes that of the accuracy, too
+DIFFERENCES = ("f1_weighted", "auc")  # of pairs; pairs.csv has that of the accuracy, too
 
 
 def compared_metrics(result: EvaluationResult) -> Metrics:

@@ -1,6 +1,7 @@
 """A group typed beside an experiment wins whole, or is refused with the keys that are in the way."""
 
 import re
+import shlex
 
 import pytest
 
@@ -11,11 +12,11 @@ from karyocyte.composition.grid import job_configs
 
 
 def in_the_way(*words: str) -> list[str]:
-    """Return the keys of an experiment that words would be mixed with; none where they are accepted."""
+    """Return the words that the message says to add; none where the given ones are accepted."""
     try:
         check_chosen_groups(words)
     except UserError as error:
-        return re.search("would be mixed with (.*) of ", str(error))[1].split(", ")
+        return shlex.split(re.search(": add (.*), or give ", str(error))[1])
     return []
 
 
@@ -28,11 +29,11 @@ def test_the_experiments_of_a_sweep_are_not_mixed_with_a_typed_group(grid):
 def test_keys_that_are_typed_are_not_in_the_way():
     experiment = "+experiment=resnet50_cut_block5"
     assert not in_the_way(experiment, "unfreeze=head_then_finetune")  # its own rates are those of the experiment
-    assert in_the_way(experiment, "model=resnet18") == ["model.cut"]
+    assert in_the_way(experiment, "model=resnet18") == ["model.cut=null"]
     assert not in_the_way(experiment, "model=resnet18", "model.cut=layer3")
-    assert in_the_way(experiment, "unfreeze=head_only") == ["unfreeze.stages.finetune"]
     assert not in_the_way(experiment, "unfreeze=head_only", "unfreeze.stages.finetune.lr=1e-4")
-    words = [experiment, "unfreeze=head_only", "~unfreeze.stages.finetune"]
+    words = [experiment, "unfreeze=head_only"]
+    words += in_the_way(*words)
     assert list(compose_overrides(words).unfreeze.stages) == ["head"]
     assert not in_the_way("unfreeze=head_only")
 
