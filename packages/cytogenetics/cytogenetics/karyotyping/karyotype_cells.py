@@ -16,6 +16,7 @@ from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_
 from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
     Tables,
+    case_titles,
     cell_lines,
     data_warnings,
     summary,
@@ -93,7 +94,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         lines = [*cell_lines(tables), *lines]
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]
-        index = review_index(shown, request, model)
+        index = replace(review_index(shown, request, model), cases=case_titles(tables.cases))
         write_bundle(folder / REVIEW, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
     warn(*new_warnings)
     say(str(request.folder / "index.html"), *lines)

@@ -38,8 +38,8 @@ FILE_COLUMNS = (
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
 CASES = (
-    "Cases of several cells, which decide together on the constitution. A gain counts in two cells, a loss in three "
-    "(or in all of a case with fewer); other changes are those of single cells."
+    "The cells of a case decide together on its constitution. A gain counts in two cells, a loss in three (or in all "
+    "of a case with fewer); other changes are those of single cells. Cells whose karyotype differs then are named."
 )
 DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
 
@@ -121,6 +121,16 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "refer": YES_OR_NO[bool(reasons)],
         "reason": "; ".join(reasons) or None,
     }
+
+
+def case_titles(cases: pd.DataFrame) -> dict[str, str]:
+    """Return the karyotype of each case of cases.csv with its doubt, in words."""
+    titles = {}
+    for case in cases.itertuples():
+        referred = f"referred: {case.reason}" if case.reason else "not referred"
+        named = f"{case.karyotype}, probability {_probability(case.probability)}; {referred}"
+        titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
+    return titles
 
 
 def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
@@ -256,14 +266,14 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
         details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
         shown.append({**cell, **details})
-    cases = [Table.of_frame("Cases", tables.cases, reading=CASES)] if len(tables.cases) else []
     page = render(
         "cytogenetics.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=shown,
         groups=_by_case(shown),
-        cases=cases,
+        cases=case_titles(tables.cases),
+        case_rule=CASES,
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)

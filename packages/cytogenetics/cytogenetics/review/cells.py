@@ -90,15 +90,16 @@ class CellReview(Reviewed):
             **shown,
         }
 
-    def group_title(self, members: list[CellDecisions]) -> str:
-        """Return the karyotype of a case by its approved cells."""
+    def group_title(self, case: str, members: list[CellDecisions], blind: bool) -> str:
+        """Return the karyotype of a case by its approved cells; without one, what is predicted."""
         approved = []
         for one in members:
             if one.approval and one.approval.classes:
                 before = {MARKER: self.bundle.cell(one.approval.cell).markers}
                 approved.append(Counter(one.approval.classes.values()) + Counter(before))
         if not approved:
-            return "no cell approved"
+            none = "no cell approved"
+            return none if blind else self.bundle.index.cases.get(case, none)
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
 
     def result(self, log: DecisionLog) -> str:

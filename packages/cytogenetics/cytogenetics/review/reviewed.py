@@ -56,7 +56,7 @@ class Reviewed(ABC):
         Items of the same ``case`` belong together.
         """
 
-    def group_title(self, members: list[CellDecisions]) -> str:
+    def group_title(self, case: str, members: list[CellDecisions], blind: bool) -> str:
         """Return what is said of the items of a case."""
         return counted(len(members), self.noun)
 

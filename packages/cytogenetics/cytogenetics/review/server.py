@@ -149,7 +149,7 @@ class ReviewServer:
     def _groups(self) -> dict[str, str]:
         titles = {}
         for case, stems in self._cases.items():
-            titles[case] = self.reviewed.group_title(list(map(self._decisions, stems)))
+            titles[case] = self.reviewed.group_title(case, list(map(self._decisions, stems)), self._blind)
         return titles
 
     def _show(self, stem: str) -> dict[str, Any]:

@@ -202,9 +202,10 @@ def test_doubts_and_files_that_are_not_used_are_listed(page):
     assert "no background" in text
 
 
-def test_cases_of_several_cells_are_listed(page):
-    assert "Cases of several cells" in page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
-    assert "Cases of several cells" not in page(entry("a", karyotype()))
+def test_the_karyotype_of_a_case_comes_before_its_cells(page):
+    text = page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
+    assert text.index("Case p1") < text.index("47,XY,+21, probability") < text.index("p1 / a")
+    assert "Case p1" in page(entry("a", karyotype(), case="p1"))
 
 
 def test_a_reader_is_told_what_to_do():

@@ -95,7 +95,9 @@ def test_bad_decisions_are_not_kept(review, tmp_path, body, code):
 
 def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     client = review()
-    assert [line["stem"] for line in client.get("queue").json()["items"]] == ["c1", "c0"]  # most expected errors first
+    queue = client.get("queue").json()
+    assert [line["stem"] for line in queue["items"]] == ["c1", "c0"]  # most expected errors first
+    assert queue["groups"] == {"case": "46,XY, predicted"}
     state = decide(client, "move", image="c1/06.png", to="5").json()
     # A 4 that is said to be a 5 pushes the 5 that resembles a 4 to class 4.
     assert state["files"][8]["class"] == "4"

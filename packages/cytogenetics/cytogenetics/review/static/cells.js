@@ -345,6 +345,8 @@ function drawView() {
 }
 
 function drawCell() {
+  const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
+  element("case").textContent = name ? `Case ${name}: ${review.session.groups[name]}` : "";
   const { item } = review;
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
