@@ -25,6 +25,7 @@ PROTOCOLS = {
     "paper": "paper: a publication's own procedure is repeated, with the leaks that it has",
 }
 PARTS = ("train", "validation", "test", "unused")
+RULES = {"area alone": "a simple rule on size", "all numbers": "a simple rule on brightness and size"}
 FEW_CLASSES = 6
 ANOTHER_SET = "another set"  # topic of the notes of an external validation
 FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
@@ -50,10 +51,13 @@ def diagnosis(result: EvaluationResult) -> str:
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
     by, least = _rival(result, name)
-    # The value alone may be higher by chance.
-    verdict = "better than" if (measured.low or 0.0) > least else "not surely better than"
+    verdict = "a tie with"  # the value alone may be higher or lower by chance
+    if (measured.low or 0.0) > least:
+        verdict = "better than"
+    elif (measured.high or 1.0) < least:
+        verdict = "worse than"
     interval = ends(measured.low, measured.high)
-    lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {by} ({number(least)})"]
+    lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {RULES.get(by, by)} ({number(least)})"]
     recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
         least_known = quoted(str(recalls.idxmin()))
