@@ -8,7 +8,7 @@ import pandas as pd
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.exact import share, upper_bound
 
 RESULTS = ROOT / "results"
 TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
@@ -56,11 +56,24 @@ def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
 
 
 def counted(pictures: pd.DataFrame) -> pd.DataFrame:
-    """Return how many cases of a numerical abnormality would go unseen, and how many corrections a reader makes."""
+    """Return the cases that are released with an error or unseen, and how many corrections a reader makes.
+
+    A case is released with an error where a cell that is not referred is not wholly right. Its upper limit is exact and
+    one-sided.
+    """
+    left = pictures[~pictures["referred"] & pictures["named"].notna()]
+    wrong = (~left["wholly_right"]).groupby(left["case"]).any()
+    limit = upper_bound(wrong.sum(), len(wrong), CONFIDENCE)
+    found = share(wrong.sum(), len(wrong), CONFIDENCE)
+    rows: list[tuple[str, float | None, float | None, float | None]] = []
+    rows += [("cases with a cell that is not referred", len(wrong), None, None)]
+    rows += [("of these cases, with an error", found.value, found.low, found.high)]
+    rows += [("of these cases, with an error, at most", limit, None, None)]
     abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
-    unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
-    found = share(unseen.sum(), len(unseen), CONFIDENCE)
-    rows = [(f"abnormal cases named normal, not referred, of {found.n}", found.value, found.low, found.high)]
+    if len(abnormal):
+        unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
+        found = share(unseen.sum(), len(unseen), CONFIDENCE)
+        rows += [(f"abnormal cases named normal, not referred, of {found.n}", found.value, found.low, found.high)]
     # A box is added, removed, or given another class.
     corrections = pictures["chromosomes"].astype(int) - pictures["right"] + pictures["invented"]
     for name, quantile in (("median", 0.5), ("90 %", 0.9)):
