@@ -40,7 +40,7 @@ MARKS = {
 }
 # The programs, experiments and sweeps that a command names.
 PROGRAM = re.compile(
-    r"(?P<module>\b(?:benchmarks|cytogenetics)(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
+    r"(?P<module>\b(?:benchmarks|cytogenetics|reproduction)(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
 )
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
