@@ -28,7 +28,7 @@ from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import write_bytes
 from karyocyte.common.keras import KERAS, KerasWeights
 from karyocyte.common.locks import one_at_a_time
-from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.networks import register_network
 
 STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -47,7 +47,6 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
 
     Raises:
         UserError: They are not to be had, or not to be converted; nothing is left behind.
-        NotAtHandError: They would have to be downloaded, and ``folders`` forbid it.
     """
     facts = KERAS[network]
     weights = f"weights={facts.name}"
@@ -60,8 +59,6 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
     source = f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{facts.path}"
     if folders.own and (folders.own / file).is_file():
         source = str(folders.own / file)
-    elif not folders.download:
-        raise NotAtHandError(f"to be downloaded, {facts.size / 1e6:.0f} MB (needs internet)")
     try:
         with one_at_a_time(target.with_suffix(".lock"), f"brings {target}"):
             # Another process may have brought it in the meantime.

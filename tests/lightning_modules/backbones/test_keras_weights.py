@@ -31,7 +31,7 @@ from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.find_weights import find_weights
 from lightning_modules.backbones.keras_weights import MIRROR, read_layers, timm_state
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import build_classifier
 from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed
@@ -158,14 +158,9 @@ def test_a_trunk_of_the_users_own_folder_comes_first(store, folders):
     assert find_weights(model("resnet50_v1", "layer3"), "keras", folders).path == path
 
 
-def test_whether_they_are_at_hand_is_told_without_the_network(keras, store, folders, publish):
+def test_a_file_that_was_brought_is_checked_and_converted_without_the_network(keras, store, folders, publish):
     path = keras / f"{NETWORK}.h5"
     publish(path)
-    folders = replace(folders, download=False)
-    with pytest.raises(NotAtHandError, match="to be downloaded, 9 MB .needs internet"):
-        find_weights(model(NETWORK), "keras", folders)
-    with pytest.raises(NotAtHandError, match="of unknown size"):
-        find_weights(model(NETWORK), f"{NETWORK}.ra_in1k", folders)
     brought = folders.own / FILE
     brought.write_bytes(b"damaged")
     with pytest.raises(UserError, match=rf"{brought} was not brought .*it has 7 bytes, not [\d,]+: the download broke"):
