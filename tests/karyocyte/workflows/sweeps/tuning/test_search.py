@@ -1,7 +1,6 @@
 """A search over many runs, on formulas instead of trainings: what it tries, what it writes, what may break."""
 
 import errno
-import math
 import os
 import signal
 from functools import cache
@@ -56,13 +55,6 @@ def test_a_search_continues_up_to_its_total_and_interruptions_change_nothing(tmp
     assert len(list((tmp_path / "parts" / "studies").iterdir())) == 1
     again = tune(tmp_path / "parts", *chosen, "search.trials=6")
     pd.testing.assert_frame_equal(second, again)
-
-
-def test_a_sampler_learns_from_earlier_trials(tmp_path):
-    trials = tune(tmp_path, ONE_SIZE, "search.trials=16", "search.startup_trials=5")
-    off = (trials["unfreeze.lr"].map(math.log10) + 3).abs()
-    assert off[5:].median() < off[:5].median()
-    assert off.min() < 0.3
 
 
 SAME = ("search.trials=9", "loader.batch_size=2")
