@@ -4,7 +4,7 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 17_840  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 17_796  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 33_851,
