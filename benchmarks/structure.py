@@ -19,11 +19,15 @@ from typing import Annotated
 
 import pandas as pd
 import typer
+from pydantic import BaseModel
 from radon.complexity import cc_visit
 
 from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.paths import ROOT
+from karyocyte.config.base import StrictModel
+from karyocyte.config.explain import models_in
+from karyocyte.config.schema import Config
 
 Before = Annotated[
     Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
@@ -48,8 +52,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 PACKAGES = "packages"  # the folder of packages that use this one
 COMPLEX = 10  # the largest cyclomatic complexity that is read at once, by radon
-SETTINGS = "Config"  # the schema of conf/train.yaml
-SOURCE_SETTINGS = "SourceConfig"  # each data source has a subclass, which the schema names nowhere
 
 
 @dataclass(frozen=True)
@@ -186,53 +188,18 @@ def count_lines(modules: Iterable[Module]) -> int:
     return sum(module.lines for module in modules)
 
 
-def count_keys(modules: Iterable[Module]) -> dict[str, int]:
-    """Count the fields of the configuration: those of conf/train.yaml with all data sources, and of other schemas.
-
-    A field is an annotated name in a subclass of ``StrictModel``; a section counts once, beside the keys in it.
-    """
-    bases: dict[str, set[str]] = {}
-    fields: dict[str, list[set[str]]] = defaultdict(list)  # the words in the annotation of each field
-    for module in modules:
-        for node in module.tree.body:
-            if not isinstance(node, ast.ClassDef):
-                continue
-            bases[node.name] = _words(*node.bases)
-            for each in node.body:
-                if isinstance(each, ast.AnnAssign) and "ClassVar" not in (words := _words(each.annotation)):
-                    fields[node.name].append(words)
-    models = _descendants("StrictModel", bases)
-    waiting = {SETTINGS} | (_descendants(SOURCE_SETTINGS, bases) & models)
-    reached: set[str] = set()
+def count_keys() -> int:
+    """Count the fields of conf/train.yaml with all data sources; a section counts once, beside the keys in it."""
+    models: set[type[BaseModel]] = set()
+    waiting: list[type] = [Config]
     while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        waiting |= (bases[name].union(*fields[name]) & models) - reached
-    counts = pd.Series({name: len(fields[name]) for name in models})
-    inside = counts.index.isin(reached)
-    return {"keys of conf/train.yaml": int(counts[inside].sum()), "keys of other schemas": int(counts[~inside].sum())}
-
-
-def _descendants(ancestor: str, bases: Mapping[str, set[str]]) -> set[str]:
-    """Return the classes that descend from one, itself included, of the names of the bases of each class."""
-    found = {ancestor}
-    while True:
-        more = {name for name in bases if bases[name] & found} - found
-        if not more:
-            return found & bases.keys()
-        found |= more
-
-
-def _words(*expressions: ast.AST) -> set[str]:
-    """Return the names in expressions, those in quotes too."""
-    names: set[str] = set()
-    for expression in expressions:
-        for node in ast.walk(expression):
-            if isinstance(node, ast.Name):
-                names.add(node.id)
-            elif isinstance(node, ast.Constant):
-                names.add(str(node.value))
-    return names
+        model = waiting.pop()
+        if model not in models and issubclass(model, StrictModel):
+            models.add(model)
+            waiting += model.__bases__
+            for field in model.model_fields.values():
+                waiting += models_in(field.annotation)
+    return sum(len(model.__annotations__.keys() & model.model_fields.keys()) for model in models)
 
 
 def count_code(code: CodeBase) -> dict[str, int]:
@@ -248,7 +215,7 @@ def count_code(code: CodeBase) -> dict[str, int]:
         "lines of packages/cytogenetics": count_lines(code_of_package),
         "lines of tests of the core": count_lines(tests),
         "lines of tests of packages/cytogenetics": count_lines(tests_of_package),
-        **count_keys(inside),
+        **({"keys of conf/train.yaml": count_keys()} if code.root == ROOT else {}),
         "files in import circles": len(code.circles()),
         "folders in import circles": len(code.folder_circles()),
         "functions of complexity above 10": len(code.complex_functions()),

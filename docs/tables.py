@@ -40,7 +40,7 @@ MARKS = {
 }
 # The programs, experiments and sweeps that a command names.
 PROGRAM = re.compile(
-    r"(?P<module>\b(?:benchmarks|cytogenetics)(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
+    r"(?P<module>\b(?:benchmarks|cytogenetics|reproduction)(?:\.\w+)*)|(?P<script>scripts/\w+\.py)|\+(?P<option>(?:experiment|sweep)=\w+)"
 )
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is out of date.")]
@@ -227,12 +227,10 @@ def measurements(results: Path, csv: str) -> pd.DataFrame:
 
 
 def comparisons(results: Path, csv: str) -> pd.DataFrame:
-    """Read the paired differences of weighted F1 and AUC, and McNemar's p as text."""
+    """Read the paired differences of weighted F1 and AUC."""
     rows = read_measured(results / csv)
-    p_values = rows[rows["metric"] == "mcnemar_p"].set_index("label")["value"]
-    text = p_values.map(lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}")
     rows = rows[rows["metric"].isin(["difference/f1_weighted", "difference/auc"])]
-    return rows.assign(metric=rows["metric"].str.removeprefix("difference/"), p=rows["label"].map(text))
+    return rows.assign(metric=rows["metric"].str.removeprefix("difference/"))
 
 
 def candidates(results: Path, csv: str) -> pd.DataFrame:

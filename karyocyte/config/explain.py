@@ -93,18 +93,18 @@ def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:
             keys |= {f"{key}.{below}": None for below in defaults[name]}
         if str(field.annotation).startswith(("dict", "tuple")):
             key += ".<name>"
-        for model in _models(field.annotation):
+        for model in models_in(field.annotation):
             keys |= dict.fromkeys(known_keys(model, key))
     if schema.model_config.get("extra") == "allow":  # the arguments of a class, as conf/ has them
         keys |= {f"{node}.{name}": None for name in defaults}
     return list(keys)
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The models named anywhere in an annotation, such as a union or a dict; for a source, those of all sources."""
     if annotation is SourceConfig:
         found = [*SOURCES.values(), *loaded("data").values(), *SourceConfig.__subclasses__()]
         return list(dict.fromkeys(found))  # also those of a user's own
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return list(chain.from_iterable(map(_models, get_args(annotation))))
+    return list(chain.from_iterable(map(models_in, get_args(annotation))))

@@ -1,11 +1,9 @@
 """How a kind of network is trained: what the key ``recipe`` names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pytorch_lightning import Callback
 
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.runs.run import Run
@@ -20,5 +18,5 @@ class Recipe:
 
     data: Callable[..., SplitDataModule]
     build: Callable[[Any, Any, InitialisedBackbone], Built]
-    fit: Callable[[Any, Any, Any, Run, Sequence[Callback]], None]  # and marks the run as finished
+    fit: Callable[[Any, Any, Any, Run], None]  # and marks the run as finished
     report: Callable[[Path, Any, Any], None]  # evaluates the predictions of a finished run

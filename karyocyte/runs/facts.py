@@ -9,12 +9,11 @@ from typing import Any
 class RunStatus:
     """The content of status.json."""
 
-    state: str | None = None  # running, finished, failed, pruned, preempted or interrupted; None without the file
+    state: str | None = None  # running, finished, failed, preempted or interrupted; None without the file
     best: str | None = None  # path of the best checkpoint, relative to the run's folder
     images_seen: int | None = None  # of all stages, an image of each epoch counted
     wall_seconds: float | None = None
     error: str | None = None
-    reason: str | None = None  # why a run was pruned
     signal: str | None = None
 
 

@@ -1,7 +1,7 @@
 """A run from its start to its end: the check of its folder, its lock and its status."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,6 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 
 STRETCH = ("revision", "python", "platform", "packages")  # what is kept of the environment of each stretch
-# Called with a run's folder when its training begins; returns callbacks for the Trainer.
-Watch = Callable[[Path], list[Any]]
-
-
-class Pruned(Exception):  # noqa: N818 - not an error: the search ends an unpromising training
-    """Raised by a callback to end a training early; the same run can be continued later."""
 
 
 def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) -> None:
@@ -105,9 +99,6 @@ def recorded(folder: Path) -> Iterator[None]:
     run.write_status("running")
     try:
         yield
-    except Pruned as reason:
-        run.write_status("pruned", reason=str(reason))
-        raise
     except Preempted as preempted:
         with suppress(OSError):
             run.write_status(preempted.status, signal=str(preempted))

@@ -27,7 +27,7 @@ from karyocyte.common.files import read_whole_json
 from karyocyte.common.keras import KERAS, check_keras, weights_name
 from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import Backbone, check_model_name
-from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.support.checkpoint_io import is_whole
 from lightning_modules.support.compat import timm_folder_config
 
@@ -67,7 +67,6 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
 
     Raises:
         UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.
-        NotAtHandError: It would have to be downloaded, and ``folders`` forbid it.
     """
     check_model_name(model.name)
     if weights.startswith(LOCAL):
@@ -188,8 +187,6 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
         if isinstance(cached, str):
             return Path(cached)
     url = hf_hub_url(repository, names[0], revision=revision)
-    if not folders.download:
-        raise NotAtHandError("to be downloaded, of unknown size (needs internet)")
     looked = " nor in ".join(str(home) for home in (folder, constants.HF_HUB_CACHE) if home is not None)
     missing = f"weights={weights}: {repository} is not in {looked}"
     if constants.HF_HUB_OFFLINE:

@@ -18,8 +18,6 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
-from rich.console import Console
-from rich.progress import wrap_file
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -28,7 +26,7 @@ from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import write_bytes
 from karyocyte.common.keras import KERAS, KerasWeights
 from karyocyte.common.locks import one_at_a_time
-from lightning_modules.backbones.weights_folders import NotAtHandError, WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.networks import register_network
 
 STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -47,7 +45,6 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
 
     Raises:
         UserError: They are not to be had, or not to be converted; nothing is left behind.
-        NotAtHandError: They would have to be downloaded, and ``folders`` forbid it.
     """
     facts = KERAS[network]
     weights = f"weights={facts.name}"
@@ -60,8 +57,6 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
     source = f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{facts.path}"
     if folders.own and (folders.own / file).is_file():
         source = str(folders.own / file)
-    elif not folders.download:
-        raise NotAtHandError(f"to be downloaded, {facts.size / 1e6:.0f} MB (needs internet)")
     try:
         with one_at_a_time(target.with_suffix(".lock"), f"brings {target}"):
             # Another process may have brought it in the meantime.
@@ -106,26 +101,17 @@ def _make(source: str, network: str, target: Path) -> None:
 
 def _download(url: str, size: int, target: Path) -> None:
     say(f"downloading {size / 1e6:.1f} MB", url)
-    terminal = Console(stderr=True)
-    hidden = not terminal.is_terminal
-    with (
-        urlopen(url, timeout=TIMEOUT_SECONDS) as response,
-        wrap_file(response, size, description=target.name, console=terminal, disable=hidden) as body,
-        open(target, "wb") as copy,
-    ):
-        copyfileobj(body, copy)
+    with urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(target, "wb") as copy:
+        copyfileobj(response, copy)
 
 
 def _check(path: Path, facts: KerasWeights) -> None:
     """Compare a file with what is known of it."""
-    size = path.stat().st_size
-    if size != facts.size:
-        raise ValueError(f"it has {size:,} bytes, not {facts.size:,}: the download broke off, or it is another file")
     algorithm, _, expected = facts.digest.partition(":")
     with open(path, "rb") as content:
         digest = hashlib.file_digest(content, partial(hashlib.new, algorithm, usedforsecurity=False)).hexdigest()
     if digest != expected:
-        raise ValueError(f"its {algorithm} is {digest}, not {expected}: it is damaged, or another file")
+        raise ValueError(f"its {algorithm} is {digest}, not {expected}: it is damaged, cut short or another file")
 
 
 def read_layers(path: Path) -> Layers:

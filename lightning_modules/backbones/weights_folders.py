@@ -10,14 +10,9 @@ class WeightsFolders:
 
     own: Path | None = None  # the user's folder, ``weights_dir``
     cache: Path | None = None  # what is downloaded from Keras' store is kept here
-    download: bool = True  # false where nothing may be downloaded: a ``NotAtHandError`` says what would be
 
     @classmethod
-    def from_config(cls, weights_dir: str | None, cache_dir: str, download: bool = True) -> "WeightsFolders":
+    def from_config(cls, weights_dir: str | None, cache_dir: str) -> "WeightsFolders":
         """Return those of the two keys of the configuration."""
         own = Path(weights_dir).expanduser() if weights_dir else None
-        return cls(own, Path(cache_dir).expanduser() / "weights", download)
-
-
-class NotAtHandError(Exception):
-    """Weights that are to be had by a download only."""
+        return cls(own, Path(cache_dir).expanduser() / "weights")

@@ -13,7 +13,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import Progress
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage
-from lightning_modules.support.compat import callbacks_of
 
 EVERY = 5.0  # seconds between two writes
 
@@ -144,8 +143,3 @@ class Heartbeat(Callback):
             updated=time.time(),
             processes=trainer.world_size,
         )
-
-
-def stage_of(trainer: Trainer) -> Stage:
-    """Return the stage of a fit of train.py."""
-    return next(each.stage for each in callbacks_of(trainer) if isinstance(each, Heartbeat))

@@ -1,8 +1,13 @@
 """Recompute original files against copies from the kept scores: ``python -m reproduction.persons.copies_results``.
 
-It reads ``results/evidence/copies`` (see `reproduction.persons.copies`) and writes ``recomputed/persons_copies.csv``:
-for each model, and what trained it, the AUC, the specificity and the sensitivity at a probability of 0.5 on original
-files and on copies of the same cells, and the mean change of the probability. Intervals are over drawn persons.
+``results/evidence/copies`` holds the score of each image as original file and as copy that was compressed again (AVIF,
+45 dB), by regressions on other persons that trained on originals, on copies or on both: column ``<trained> on
+<tested>``, of the first division into four folds. ``network`` was trained on copies. Revision 698a9ffa computed them
+(``reproduction.persons.copies``).
+
+Written is ``recomputed/persons_copies.csv``: for each model, and what trained it, the AUC, the specificity and the
+sensitivity at a probability of 0.5 on original files and on copies of the same cells, and the mean change of the
+probability. Intervals are over drawn persons.
 """
 
 import numpy as np
@@ -10,9 +15,11 @@ import pandas as pd
 from scipy.special import expit
 
 from karyocyte.common.files import write_csv
-from reproduction.claims import RESULTS
-from reproduction.persons.copies import CODINGS, FOLDER
+from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.persons.results import DIGITS, RESAMPLES, Images, auc, columns, resampled
+
+FOLDER = RESULTS / EVIDENCE / "copies"
+CODINGS = ("originals", "copies")
 
 
 def row_of_copies(table: pd.DataFrame, trained: str) -> dict[str, float]:

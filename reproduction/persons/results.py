@@ -1,6 +1,17 @@
 """Recompute what persons are worth from the kept scores: ``python -m reproduction.persons.results``.
 
-It reads ``results/evidence/persons`` (see `reproduction.persons.experiments`) and writes to ``results/recomputed``:
+``results/evidence/persons`` holds the scores (log-odds of leukaemia, float16) of each image by logistic regressions on
+other images, which revision 698a9ffa computed (``reproduction.persons.features`` and ``.experiments``):
+
+- ``leave_one_out``: of all other persons
+- ``persons <n> <draw>``: of n persons drawn at random, a quarter of them healthy
+- ``<arm> <draw> <seed>``: what a leak is worth. The persons are divided into four folds with equal shares of both
+  classes; half of the images of each person of a fold, drawn by the seed, test. For each fold three regressions train
+  on equal numbers of images of each class and of persons, up to one patient. Two thirds of the persons are the same;
+  half of the images of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
+  images (``shared``), or the very images that test (``copies``).
+
+Written to ``results/recomputed`` are:
 
 - ``persons.csv``: each regression on persons that it does not know, by leaving one person out
 - ``persons_leak.csv``: its AUC where the persons of the test, or the very images, train or not
@@ -19,9 +30,12 @@ from scipy.optimize import curve_fit
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
-from reproduction.claims import RESULTS
-from reproduction.persons.experiments import ARMS, DRAWS, FOLDER, PERSON_DRAWS, PERSONS, SEEDS
+from reproduction.claims import EVIDENCE, RESULTS
 
+FOLDER = RESULTS / EVIDENCE / "persons"
+ARMS = ("apart", "shared", "copies")
+DRAWS, SEEDS = 3, 3
+PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
 RESAMPLES = 1000
 CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95

@@ -184,15 +184,6 @@ def test_setup_says_which_stages_there_are_and_plans_an_epoch_for_a_fit_alone(tm
         data.setup("predic")
 
 
-def test_a_plain_trainer_fits_and_tests(tmp_path):
-    data = drawn_cells(tmp_path, batch_size=4)
-    model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.01)
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
-    trainer.fit(model, data)
-    assert trainer.global_step == 1
-    assert "test/loss" in trainer.test(model, data, verbose=False)[0]
-
-
 def test_the_packages_are_imported_without_torch():
     code = "import sys, datamodules, lightning_modules; print('torch' in sys.modules, datamodules.__all__[0])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,12 +1,9 @@
-"""All pairs of several experiments on the same images, their p-values corrected for being many."""
+"""All pairs of several experiments on the same images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
-
-import numpy as np
-from scipy import stats
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
@@ -26,28 +23,14 @@ COMPARED = ("f1_weighted", "auc", "accuracy")
 
 
 @dataclass(frozen=True)
-class McNemar:
-    """McNemar's exact test: images that only the one side predicts right, and the two-sided p-value (1 without any)."""
-
-    only_first: int
-    only_second: int
-    p_value: float
-
-
-@dataclass(frozen=True)
 class Pair:
-    """Two groups, by their labels, on the same images: differences of metrics, first minus second, not corrected.
-
-    ``mcnemar`` is of the predictions at 0.5, ``p_corrected`` its p-value corrected for the number of pairs.
-    """
+    """Two groups, by their labels, on the same images: differences of metrics, first minus second."""
 
     first: str
     second: str
     images: int
     subjects: int | None
     differences: dict[str, Interval]
-    mcnemar: McNemar
-    p_corrected: float
 
 
 class PairLeftOut(NamedTuple):
@@ -80,6 +63,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     pairs = []
     left_out = []
     warnings: dict[str, None] = {}
+    few = 0
     for one, two in combinations(range(len(groups)), 2):
         labels = (groups[one].label, groups[two].label)
         try:
@@ -88,18 +72,15 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         except UserError as reason:
             left_out.append(PairLeftOut(*labels, reason))
             continue
-        test = mcnemar(first, second)
         both = Differences(resamples[one], resamples[two])
         differences = of_resamples(dict.fromkeys(COMPARED, DIFFERENCE), both, settings)
-        pairs.append(Pair(*labels, len(first.labels), first.subjects, differences, test, test.p_value))
+        pairs.append(Pair(*labels, len(first.labels), first.subjects, differences))
+        few += _discordant(first, second) < FEW_DISCORDANT
         warnings |= dict.fromkeys(few_clusters(first.count_clusters(), first.by_subject))
-    p_values = np.array([pair.mcnemar.p_value for pair in pairs])
-    pairs = [replace(pair, p_corrected=float(p)) for pair, p in zip(pairs, holm(p_values), strict=True)]
-    few = sum(pair.mcnemar.only_first + pair.mcnemar.only_second < FEW_DISCORDANT for pair in pairs)
     if few:
         line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
-            "alone: go by McNemar's p there, not by intervals of calls"
+            "alone: intervals of calls say little there, go by that of the AUC"
         )
         warnings[line] = None
     names = [group.label for group in groups]
@@ -112,31 +93,10 @@ def _resamples(predictions: Predictions, settings: EvaluationConfig) -> Resample
     return Resamples(WeightedMetrics(scored, names=COMPARED), scored, settings)
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p-values, shape (N,), corrected after Holm (Scandinavian Journal of Statistics, 1979).
-
-    The k-th smallest is multiplied by N + 1 - k, and none falls: 0.05 bounds the chance of any false difference.
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return corrected
-
-
-def mcnemar(first: LabelledPredictions, second: LabelledPredictions) -> McNemar:
-    """Test the images, in the same order, that only one of the two predicts right (at 0.5).
-
-    It treats images as independent: where a subject has several, the p-value is too small, and the interval of the
-    difference is the one to trust.
-    """
-    right = call(first.probabilities, first.positive_index) == first.labels
-    other_right = call(second.probabilities, second.positive_index) == second.labels
-    only_first = int((right & ~other_right).sum())
-    only_second = int((other_right & ~right).sum())
-    if only_first == only_second:
-        return McNemar(only_first, only_second, 1.0)
-    return McNemar(only_first, only_second, float(stats.binomtest(only_first, only_first + only_second).pvalue))
+def _discordant(first: LabelledPredictions, second: LabelledPredictions) -> int:
+    """Count the images, in the same order, that only one of the two predicts right (at 0.5)."""
+    right, other = (call(each.probabilities, each.positive_index) == each.labels for each in (first, second))
+    return int((right != other).sum())
 
 
 def aligned_pair(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:

@@ -54,18 +54,16 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], int
 
 
 def pairs_table(comparison: PairwiseComparison) -> Table | None:
-    """Return the pairs that are compared, those with the smallest p-values first; groups go by their numbers."""
+    """Return the pairs that are compared; groups go by their numbers."""
     if not comparison.pairs:
         return None
     rows = []
-    for pair in sorted(comparison.pairs, key=lambda pair: pair.mcnemar.p_value):
+    for pair in comparison.pairs:
         row: dict[str, Cell] = {"pair": _numbers(comparison, pair), "images": pair.images}
-        row |= {name: pair.differences[name] for name in DIFFERENCES}
-        rows.append(row | {"McNemar p": f"{pair.mcnemar.p_value:.3g}", "corrected": f"{pair.p_corrected:.3g}"})
+        rows.append(row | {name: pair.differences[name] for name in DIFFERENCES})
     line = (
-        f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected; "
-        "McNemar's exact test, of the images that only one of the two predicts right, treats images as independent; "
-        f"Holm's correction for {counted(len(rows), 'pair')}"
+        f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected "
+        f"for {counted(len(rows), 'pair')}"
     )
     return Table.of(
         "All pairs, first minus second",

@@ -94,11 +94,10 @@ def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Pa
 
 
 def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:
-    """Return a row per pair and metric: its difference, first minus second; the p-values are of the pair."""
+    """Return a row per pair and metric: its difference, first minus second."""
     rows = []
     for pair in comparison.pairs:
-        facts: dict[str, object] = {"first": pair.first, "second": pair.second, "images": pair.images}
-        facts |= {"subjects": pair.subjects, "mcnemar_p": pair.mcnemar.p_value, "mcnemar_p_holm": pair.p_corrected}
+        facts = {name: getattr(pair, name) for name in ("first", "second", "images", "subjects")}
         rows += [{**facts, "metric": name, **asdict(difference)} for name, difference in pair.differences.items()]
     return pd.DataFrame(rows)
 

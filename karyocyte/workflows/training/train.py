@@ -1,12 +1,11 @@
 """Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback
 from rich.text import Text
 
 from datamodules.feature_datamodule import FeatureDataModule
@@ -29,7 +28,7 @@ from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.runs import usage
 from karyocyte.runs.address import run_facts, run_folder, run_identity
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.lifecycle import Watch, begin, check_run, locked, recorded
+from karyocyte.runs.lifecycle import begin, check_run, locked, recorded
 from karyocyte.runs.predicted import Predicted, to_predictions
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import warnings_of_stages
@@ -52,12 +51,12 @@ from lightning_modules.training.predict import predict
 from lightning_modules.training.process import set_up_torch
 
 
-def run(config: TrainingConfig, callbacks_of: Watch | None = None) -> Path:
+def run(config: TrainingConfig, begun: Callable[[Path], None] | None = None) -> Path:
     """Check everything, train what is not trained yet and evaluate it.
 
     Args:
         config: The typed configuration.
-        callbacks_of: Returns further callbacks for the folder of a run whose training begins.
+        begun: Called with the folder of the run when its training begins.
 
     Returns:
         The run's folder.
@@ -73,8 +72,9 @@ def run(config: TrainingConfig, callbacks_of: Watch | None = None) -> Path:
         with opened_run(config, data, contents) as (run, is_to_train):
             if is_to_train:
                 with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
-                    callbacks = callbacks_of(run.folder) if callbacks_of else []
-                    recipe.fit(model, data, config, run, callbacks)
+                    if begun:
+                        begun(run.folder)
+                    recipe.fit(model, data, config, run)
             on_rank_zero(recipe.report, run.folder, config, data)
     return run.folder
 
@@ -118,15 +118,13 @@ def opened_run(
         yield Run(folder), on_rank_zero(begin, folder, data.config, identity, description, warnings)
 
 
-def fit_and_predict(
-    model: Classifier, data: ImageDataModule, config: Config, run: Run, callbacks: Sequence[Callback]
-) -> None:
+def fit_and_predict(model: Classifier, data: ImageDataModule, config: Config, run: Run) -> None:
     """Prepare the images, train the stages, write predictions.parquet and mark the run as finished."""
     with raised_on_all_ranks():
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    stages = train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data), _mode(config))
+    stages = train_stages(model, data, config, run.folder, features=FeatureDataModule(data), mode=_mode(config))
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)

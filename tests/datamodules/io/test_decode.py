@@ -66,14 +66,6 @@ def test_transparency_is_composited_over_black(tmp_path, colour, suffix):
     assert np.array_equal(pixels[8:], opaque[8:])
 
 
-def test_cmyk_jpeg_is_converted(tmp_path):
-    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
-    image.paste((0, 0, 0, 0), (8, 8, 16, 16))
-    red = read_image(save(image, tmp_path / "a.jpg"))[4, 4].astype(int)
-    assert red[0] > 240
-    assert red[1:].max() < 15
-
-
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_of_sixteen_bits_eight_are_left(tmp_path, suffix, channels):
@@ -85,13 +77,6 @@ def test_of_sixteen_bits_eight_are_left(tmp_path, suffix, channels):
     decoded = decode_image(path.read_bytes())
     assert np.array_equal(decoded.pixels, wanted)
     assert decoded.channels == channels
-
-
-@pytest.mark.parametrize("background", ["black", "detect", "border"])
-def test_values_of_fourteen_bits_are_refused(tmp_path, background):
-    path = save(Image.fromarray(np.linspace(0, 16383, 60).astype(np.uint16).reshape(6, 10)), tmp_path / "a.png")
-    with pytest.raises(BrokenImageError, match=r"end at 16,383 .*: stretch all images alike to 16 bits"):
-        read_image(path, background)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -181,13 +166,6 @@ def test_an_lzw_strip_may_lack_its_end_or_have_it_where_codes_become_wider(value
     assert unpacked_length(stream, 8, is_tiff=True) == values
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_floats_and_thirty_two_bits_are_refused(tmp_path, kind):
-    save(Image.fromarray(np.ones((3, 4), kind)), tmp_path / "a.tif")
-    with pytest.raises(BrokenImageError, match="save it as 8-bit or 16-bit integers"):
-        read_image(tmp_path / "a.tif")
-
-
 @pytest.mark.parametrize(("outline", "inside", "ground"), [(220, 90, 255), (40, 200, 0)])
 def test_a_cut_out_lies_on_the_ground_that_its_outline_shows(tmp_path, outline, inside, ground):
     values = np.zeros((20, 20, 4), np.uint8)
@@ -242,9 +220,7 @@ def test_a_file_cut_short_is_broken(tmp_path, suffix, sixteen):
             decode_image(cut)
 
 
-def test_what_is_no_image_or_not_there_is_broken(tmp_path):
-    with pytest.raises(BrokenImageError, match="not an image"):
-        decode_image(b"Patient_ID,new_names,labels\n")
+def test_what_is_not_there_is_broken(tmp_path):
     with pytest.raises(BrokenImageError, match="cannot be read"):
         read_image(tmp_path / "none.png")
 

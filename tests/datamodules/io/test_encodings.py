@@ -182,7 +182,9 @@ REFUSED = {
         png(np.dstack([deep(RGB) >> 6, np.full_like(deep(RAMP), 65535)]), 16, 6), "stretch all images alike",
     ),
     "two of 8 bits": (png(RAMP >> 6, 8, 0), "black: no value above 3"),
-    "floating-point in [0, 1]": (tif(RAMP.astype(np.float32) / 255), "floating-point"),
+    "floating-point in [0, 1]": (
+        tif(RAMP.astype(np.float32) / 255), "floating-point.*save it as 8-bit or 16-bit integers"
+    ),
     "half floats": (tif((RAMP / 255).astype(np.float16)), "floating-point"),
     "floating-point colours": (tif((RGB / 255).astype(np.float32), "rgb"), "floating-point"),
     "signed of 8 bits": (tif(RAMP.view(np.int8)), "signed"),

@@ -1,7 +1,5 @@
 """scripts/tune.py as a user types it, on real trainings of a tiny network."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import yaml
@@ -9,10 +7,8 @@ from PIL import Image
 
 from karyocyte.commands import tune
 from karyocyte.composition.compose import check_config
-from karyocyte.runs.facts import RunStatus
-from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train
-from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings, typed_places
+from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings
 from tests.karyocyte.workflows.sweeps.tuning.searches import table
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
@@ -58,22 +54,6 @@ def test_a_search_of_real_trainings(tmp_path, call):
     pd.testing.assert_frame_equal(table(tmp_path / "out=1")[:3], trials)
     assert len(table(tmp_path / "out=1")) == 4
     assert {path.name for path in (tmp_path / "out=1").iterdir()} > {"best.yaml", "loss_by_unfreeze.lr.png"}
-
-
-def test_a_pruned_run_says_so_and_can_be_finished(tmp_path, call):
-    prune = ["search.pruner.startup_trials=1", "search.pruner.warmup_epochs=0", "search.seed=3"]
-    space = ["search.space.loader.batch_size.choices=[4]", "search.trials=5", "trainer.max_epochs=2"]
-    code, _, error = call(*SMALL, *NET, *SEARCH, *prune, *space)
-    assert code == 0, error
-    trials = table(next((tmp_path / "outputs" / "studies").iterdir()))
-    pruned = trials[trials["state"] == "pruned"].iloc[0]
-    assert Run(Path(pruned["run"])).status == RunStatus("pruned", reason=pruned["message"])
-    assert not list((tmp_path / "outputs").glob("*/*/predictions.parquet"))
-
-    typed = [f"unfreeze.lr={pruned['unfreeze.lr']}", "loader.batch_size=4", "trainer.max_epochs=2"]
-    folder = train.run(check_config(composed([*SMALL, *NET, *typed, *typed_places(tmp_path)])))
-    assert str(folder) == pruned["run"]
-    assert Run(folder).status.state == "finished"
 
 
 ERRORS = {

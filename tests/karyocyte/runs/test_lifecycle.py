@@ -11,7 +11,6 @@ from karyocyte.common.preemption import Preempted
 from karyocyte.runs.address import run_identity
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import (
-    Pruned,
     begin,
     check_run,
     locked,
@@ -110,8 +109,7 @@ def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(ope
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (Pruned("below the median"), "pruned"), (Preempted(15), "preempted"), (ValueError("nan"), "failed"),
-        (KeyboardInterrupt(), "interrupted"),
+        (Preempted(15), "preempted"), (ValueError("nan"), "failed"), (KeyboardInterrupt(), "interrupted"),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip

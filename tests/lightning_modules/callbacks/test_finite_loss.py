@@ -26,10 +26,11 @@ def test_a_loss_that_is_no_number_names_the_stage_and_nothing_is_saved_after_it(
         add = FiniteLoss.on_before_backward
         elsewhere = lambda self, trainer, module, loss: add(self, trainer, module, Elsewhere(loss))  # noqa: E731
         monkeypatch.setattr(FiniteLoss, "on_before_backward", elsewhere)
-    with pytest.raises(UserError, match="stage head, epoch 2: the loss is nan: lower unfreeze.stages.head.lr"):
+    with pytest.raises(UserError, match="stage head, epoch 2: the loss is nan: lower unfreeze.stages.head.lr") as error:
         train(small_config(tmp_path, *TINY), tmp_path / "run", Spoiling())
     checkpoints = list((tmp_path / "run").rglob("*.ckpt"))
     assert checkpoints
+    assert str(checkpoints[0].parent) in str(error.value)
     for checkpoint in checkpoints:
         weights = torch.load(checkpoint, weights_only=True)["state_dict"]
         assert all(values.isfinite().all() for values in weights.values())

@@ -11,7 +11,6 @@ from typing import Any
 import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, say, warn
@@ -20,19 +19,12 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.address import run_facts, run_identity
-from karyocyte.runs.lifecycle import Pruned
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import draw, ended_trials, open_study
 from karyocyte.workflows.training import train
-from lightning_modules.callbacks.heartbeat import stage_of
-from lightning_modules.support.distributed import on_rank_zero
 from lightning_modules.training.fit import read_score
 from lightning_modules.training.process import set_up_torch
-
-# Steps of Optuna from one stage to the next, so that an epoch is compared with the same epoch of the same stage,
-# however early the stage before had ended.
-STAGE = 100_000
 
 
 def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Path:
@@ -67,7 +59,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
 def study_name(search: SearchConfig, config: TrainingConfig, identity: Mapping[str, Any]) -> str:
     """Return ``<experiment>-<8 hex>``: the hex over space, sampler, seed and all that makes a run, searched keys aside.
 
-    The number of trials and the pruner may change when a search is continued.
+    The number of trials may change when a search is continued.
     """
     settings = OmegaConf.create(identity["config"])
     # These three are part of a run's address in words of their own.
@@ -83,19 +75,14 @@ def _score(trial: optuna.Trial, report: SearchReport) -> float:
     values = draw(trial, report.search)
     say(f"trial {trial.number}: {' '.join(overrides_of(values, report.composed))}")
 
-    def watch(folder: Path) -> list[Callback]:
-        """Note the folder of the run, and report its epochs."""
+    def note(folder: Path) -> None:
         trial.set_user_attr("run", str(folder))
-        return [Reporter(report.monitor, trial)]
 
     try:
         with silenced():
-            folder = train.run(with_values(report.composed, values), watch)
-        trial.set_user_attr("run", str(folder))
+            folder = train.run(with_values(report.composed, values), note)
+        note(folder)  # it was finished before
         return read_score(folder)
-    except Pruned as reason:
-        trial.set_user_attr("message", str(reason))
-        raise optuna.TrialPruned from reason
     except BaseException as error:
         if is_of_the_trial(error):
             trial.set_user_attr("message", _error_message(error))
@@ -119,8 +106,8 @@ def _after_trial(study: optuna.Study, trial: FrozenTrial, report: SearchReport) 
     message = trial.user_attrs.get("message")
     if trial.state == TrialState.COMPLETE:
         message = f"{report.monitor} {trial.value:.4f}: {trial.user_attrs['run']}"
-    state = {TrialState.PRUNED: "pruned: ", TrialState.FAIL: "failed: "}.get(trial.state, "")
-    console.print(f"  {state}{message}", markup=False, soft_wrap=True)
+    failed = "failed: " * (trial.state == TrialState.FAIL)
+    console.print(f"  {failed}{message}", markup=False, soft_wrap=True)
     report.write_table(study)
     garbage_collection_cuda()
     if ended_trials(study) >= report.search.trials:
@@ -135,25 +122,6 @@ def silenced() -> Iterator[None]:
         yield
     finally:
         console.quiet = False
-
-
-class Reporter(Callback):
-    """Reports the monitored metric of each epoch to the study, and ends the run where the pruner says so."""
-
-    def __init__(self, monitor: str, trial: optuna.Trial) -> None:
-        self.monitor = monitor
-        self.trial = trial
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report the validation of the epoch."""
-        value = float(trainer.callback_metrics[self.monitor])
-        if math.isfinite(value):  # a run may come back from it
-            on_rank_zero(self._report, stage_of(trainer).number, trainer.current_epoch, value)
-
-    def _report(self, stage: int, epoch: int, value: float) -> None:
-        self.trial.report(value, stage * STAGE + epoch)
-        if self.trial.should_prune():
-            raise Pruned(f"worse than the median of earlier trials at epoch {epoch + 1} of stage {stage + 1}")
 
 
 def _error_message(error: BaseException) -> str:

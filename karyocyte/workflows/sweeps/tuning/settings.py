@@ -51,14 +51,6 @@ class DimensionConfig(StrictModel):
         return self
 
 
-class PrunerConfig(StrictModel):
-    """Which trials are ended early."""
-
-    name: Literal["median", "none"] = "median"
-    startup_trials: Annotated[int, Field(ge=0)] = 5
-    warmup_epochs: Annotated[int, Field(ge=0)] = 3
-
-
 class SearchConfig(StrictModel):
     """A search over some keys of the configuration; its metric is the experiment's ``callbacks.monitor``."""
 
@@ -66,7 +58,6 @@ class SearchConfig(StrictModel):
     seed: Annotated[int, Field(ge=0)] = 0
     trials: PositiveInt = 20
     startup_trials: PositiveInt = 8
-    pruner: PrunerConfig = PrunerConfig()
     worker: Annotated[int, Field(ge=0)] = 0
     out: str | None = None
     space: dict[str, DimensionConfig]

@@ -16,22 +16,18 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 def open_study(folder: Path, search: SearchConfig, monitor: str) -> optuna.Study:
     """Open the study of a folder, which is made where it is missing; ``draw`` chooses the sampler of each trial."""
-    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if search.pruner.name != "none":
-        pruner = optuna.pruners.MedianPruner(search.pruner.startup_trials, search.pruner.warmup_epochs)
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         study_name=folder.name,
         direction="minimize" if lower_is_better(monitor) else "maximize",
-        pruner=pruner,
         load_if_exists=True,
     )
 
 
 def ended_trials(study: optuna.Study) -> int:
     """Count the trials that are done: an interrupted one, which is repeated, has failed without a message."""
-    ended = study.get_trials(False, (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    ended = study.get_trials(False, (TrialState.COMPLETE, TrialState.FAIL))
     return sum(trial.state != TrialState.FAIL or "message" in trial.user_attrs for trial in ended)
 
 

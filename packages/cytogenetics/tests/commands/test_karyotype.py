@@ -212,7 +212,6 @@ def test_several_runs_are_an_ensemble(run, second, cells, plain, karyotype):
         ("{run} {cells}/nowhere", "{cells}/nowhere is missing"),
         ("{run} {cells} --fixed {cells}/f.csv", "{cells}/f.csv is missing"),
         ("{run} {cells} --fixed {fixed}", "nobody.png"),
-        ("{run} {cells} los=0.1", "loss"),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
         ("{run} {cells} --output {cells}/out", "is in {cells}"),
         ("{run} {cells} --output {unfinished}", "{unfinished} exists already"),
@@ -290,11 +289,3 @@ def test_all_cells_are_referred_where_a_reader_seems_to_have_failed(run, given, 
     assert (table["refer"] == "yes").all()
     assert table["reason"].str.contains("one mean").all()
     assert "read wrongly" in " ".join(output.split())
-
-
-def test_blank_pictures_are_told(run, karyotype, tmp_path):
-    for number in range(8):
-        write_image(tmp_path / "black" / f"{number}.png", np.zeros((40, 20, 3), np.uint8))
-    table, _, output = karyotype(run.folder, tmp_path / "black")
-    assert (table["refer"] == "yes").all()
-    assert "blank" in " ".join(output.split())

@@ -1,4 +1,4 @@
-"""All pairs of several experiments: paired differences, McNemar's test, its corrected p-values."""
+"""All pairs of several experiments: paired differences."""
 
 from dataclasses import replace
 
@@ -8,11 +8,11 @@ from scipy import stats
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.comparison.pairwise import McNemar, aligned_pair, compare_groups, holm, mcnemar
+from karyocyte.evaluation.comparison.pairwise import aligned_pair, compare_groups
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
-from tests.helpers.predictions import make_predictions, make_run, with_scores
+from tests.helpers.predictions import make_predictions, make_run
 from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=40)
@@ -40,7 +40,6 @@ def test_a_run_differs_from_itself_by_nothing():
     pair, comparison = pair_of([run], [shuffled])
     for interval in pair.differences.values():
         assert (interval.value, interval.low, interval.high) == (0.0, 0.0, 0.0)
-    assert pair.mcnemar == McNemar(0, 0, 1.0)
     assert comparison.warnings[-1].startswith("in 1 of 1 pairs fewer than 10 images are classified correctly by one")
 
 
@@ -71,13 +70,6 @@ def test_folds_are_pooled():
     assert "fewer than 20 subjects in “hem” (18), “all” (18)" in comparison.warnings[0]
 
 
-def test_mcnemar_counts_the_images_that_one_alone_calls_rightly():
-    first = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1])
-    second = with_scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1])
-    # Two-sided, 5 against 1 of 6: 2 * (6 + 1) / 64.
-    assert mcnemar(*aligned_pair(first, second)) == McNemar(5, 1, pytest.approx(14 / 64))
-
-
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -92,12 +84,6 @@ def test_what_cannot_be_paired_is_refused(other, message):
         aligned_pair(make_predictions(subjects=12), other)
 
 
-def test_holm_is_that_of_a_known_table():
-    """R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
-
-
 def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
     other_task = make_run(classes=("a", "b", "c"), about={"name": "other task"})
     comparison = compare_groups(groups_of(ELSEWHERE, other_task), SETTINGS)
@@ -106,8 +92,6 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
     assert len(reasons) == 7
     assert reasons["good", "elsewhere"].startswith("the images differ")
     assert reasons["good", "other task"].startswith("the classes differ")
-    raw = np.array([pair.mcnemar.p_value for pair in comparison.pairs])
-    assert [pair.p_corrected for pair in comparison.pairs] == holm(raw).tolist()
 
 
 def test_tables_fit_the_terminal():
@@ -117,6 +101,6 @@ def test_tables_fit_the_terminal():
     for width in (80, 120):
         text = printed(comparison_of_groups(labels, results, comparison), width)
         assert "…" not in text
-        assert "Holm's correction for 3 pairs" in " ".join(text.split())
+        assert "not corrected for 3 pairs" in " ".join(text.split())
         assert "left out 1 - 4, 2 - 4, 3 - 4: the images differ" in text
         assert "1 - 3" in text

@@ -76,8 +76,3 @@ def test_without_a_hub_all_that_is_missing_is_named_and_where_to_bring_it(folder
     assert [line.split(":")[1].strip() for line in warnings] == [f"weights={tag}" for tag in TAGS]
     assert all("HF_HUB_OFFLINE is set" in line for line in warnings)
     assert all(str(folder) in line for line in warnings)
-
-
-def test_random_weights_need_nothing(folder, capsys):
-    bring_weights(job_configs([*DRAWN[:1], "weights=random", f"weights_dir={folder}"]))
-    assert "0 files of weights" in capsys.readouterr().out

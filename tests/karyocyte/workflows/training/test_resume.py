@@ -16,7 +16,6 @@ from karyocyte.config.schema import Config
 from karyocyte.runs.facts import RunStatus
 from karyocyte.runs.predictions import read_predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.training import train as training
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, run_unevaluated, small_config
 from tests.karyocyte.workflows.full_disk import small_disk
@@ -193,12 +192,6 @@ def test_the_seed_changes_the_weights_and_the_number_of_workers_does_not(undistu
     other = weights(run)
     assert all(torch.equal(one[name], other[name]) for name in one) == (override != "seed=1")
     assert run.parent.name == undisturbed("staged").parent.name
-
-
-def test_a_finished_run_is_not_trained_again(undisturbed, monkeypatch):
-    run = undisturbed("staged")
-    monkeypatch.setattr(training, "train_stages", lambda *_: pytest.fail("trained again"))
-    assert run_unevaluated(small_config(run.parents[3], *KINDS["staged"])) == run
 
 
 def test_in_the_preparation_it_leaves_at_once_and_nothing_is_half_done(tmp_path, monkeypatch):

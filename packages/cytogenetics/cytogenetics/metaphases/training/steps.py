@@ -1,6 +1,6 @@
 """The steps that the trainings of a detector, of a refiner and of a cutter share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import Callback
 
 from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig
 from cytogenetics.metaphases.networks.cutter import Cutter
@@ -85,14 +84,13 @@ def fit_and_predict(
     data: SplitDataModule,
     config: MetaphaseConfig,
     run: Run,
-    callbacks: Sequence[Callback],
     write: Callable[[Found, Any, Path], None],
 ) -> None:
     """Train the stages, ``write`` the predictions of validation and test pictures, and mark the run as finished."""
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
     mode: Mode = "min" if config.callbacks.monitor == "val/loss" else "max"
-    stages = train_stages(model, data, config, run.folder, callbacks, mode=mode)
+    stages = train_stages(model, data, config, run.folder, mode=mode)
     found = predicted_arrays(model, data, config)
     if found is not None:
         write(found, config, run.folder)
