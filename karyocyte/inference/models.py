@@ -1,10 +1,10 @@
-"""The models that predict new images: runs, an ensemble of them, or a portable model."""
+"""The models that predict new images: runs, an ensemble of them, a portable model, or a checkpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
@@ -17,6 +17,11 @@ from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
 from karyocyte.runs.run import Run
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightning_modules.modules.classifier import Classifier
+
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
 COMPOSED_WARNING = (
@@ -24,6 +29,10 @@ COMPOSED_WARNING = (
     "other sources differ in layout, background and marks, and the run's figures do not hold for them"
 )
 SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of real ones mean nothing"
+CHECKPOINT_WARNING = (
+    "a checkpoint has no predictions of validation images: there is no temperature, no threshold but 0.5 and no mark "
+    "of images out of distribution, and every image is to be reviewed"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +181,52 @@ class PortableNetworks:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
 
 
+class CheckpointModel:
+    """A checkpoint of a `Classifier`, saved by any Trainer; what it has is that of `RunsModel`.
+
+    Args:
+        path: The file.
+        network: The network of a classifier that was made of one of the user's own.
+    """
+
+    def __init__(self, path: Path, network: "nn.Module | None" = None) -> None:
+        self.path = path
+        self.network = network
+        self.named = str(path)
+        self.seen: dict[str, str] = {}  # the images of the training are unknown
+
+    @cached_property
+    def classifier(self) -> "Classifier":
+        """The classifier, in eval mode; a ``UserError`` says that the file is of none."""
+        from lightning_modules.modules.classifier import Classifier  # brings Lightning, which runs do without
+
+        return Classifier.load_from_checkpoint(self.path, network=self.network).eval()
+
+    @cached_property
+    def facts(self) -> ModelSummary:
+        """What the checkpoint says of its images; a ``UserError`` says that it does not."""
+        task = self.classifier.task
+        if task is None:
+            remedy = "fit its classifier with a data module of Karyocyte and save it again"
+            raise UserError(f"{self.path} does not know its classes, nor how its images are prepared: {remedy}")
+        return ModelSummary(
+            folders=(self.named,),
+            classes=task.classes,
+            positive_class=task.positive_class,
+            combiner=None,
+            cache_dir=Path(section_defaults("train")["cache_dir"]),
+            preparations=((self.named, task.prepare),),
+            warnings=(CHECKPOINT_WARNING,),
+        )
+
+    def check(self, options: LoadOptions) -> None:
+        """Check that it can be read, and knows its images; a ``UserError`` says what it lacks."""
+        _ = self.facts
+
+
+Model = RunsModel | PortableNetworks | CheckpointModel
+
+
 def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
     """Open what is named as a model: runs and ensembles, or one portable model.
 
@@ -184,7 +239,8 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
+            remedy = "name a finished run's folder; karyocyte.load takes one checkpoint, too"
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")
     return RunsModel(list(map(Run, paths)))
 
 

@@ -10,7 +10,7 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableNetworks, learned_from
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
@@ -62,7 +62,7 @@ class LoadedNetwork:
         return whole
 
 
-def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> list[LoadedNetwork]:
+def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     """Load the members of a model.
 
     Raises:
@@ -73,6 +73,8 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     set_up_torch()
     if isinstance(model, PortableNetworks):
         return _load_portable(model.model, options)
+    if isinstance(model, CheckpointModel):
+        return [_of_checkpoint(model)]
     return [_load_member(member, options=options) for member in model.members]
 
 
@@ -104,6 +106,23 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
         adapts=adapts(config.inference, options.batchnorm),
         passes=passes,
         notes=tuple(filter(None, [unmarked])),
+    )
+
+
+def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
+    from karyocyte.inference.torch_network import PredictionNetwork
+
+    facts = model.facts
+    network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
+    return LoadedNetwork(
+        name=model.path.stem,
+        source="images that the checkpoint does not name",
+        network=network,
+        prepare=facts.preparations[0][1],
+        batch_size=PORTABLE_BATCH,
+        classes=facts.classes,
+        turns=network.turns,
+        adapts=False,
     )
 
 

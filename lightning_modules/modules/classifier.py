@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from torchmetrics import MetricCollection
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import UserError, close_names
+from karyocyte.common.errors import UserError, close_names, first_fault
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
@@ -25,6 +25,7 @@ from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
 from lightning_modules.modules.image_network import ClassifierNetwork
+from lightning_modules.modules.own_network import own_backbone
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkpoint
@@ -34,11 +35,11 @@ from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkp
 class Hyperparameters:
     """A classifier in plain values, which are ``model.hparams`` and in every checkpoint of it."""
 
-    backbone: str  # timm's name, or one of lightning_modules.networks
+    backbone: str | None  # timm's name, or one of lightning_modules.networks; None: a network of the user's own
     args: dict[str, Any]  # further arguments of the network
     cut: str | None  # the module whose output are the features; None for the whole network
     image_size: ImageSize
-    head: Sequence[str | dict[str, Any]]  # as ``head.layers`` of conf/train.yaml
+    head: Sequence[str | dict[str, Any]] | None  # as ``head.layers`` of conf/train.yaml; None: the network has its own
     logits: int  # outputs of the head: with orientation two per class, else one per class, or one for two classes
     orientation: bool
     num_classes: int
@@ -116,12 +117,14 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     @classmethod
     def from_parameters(cls, given: Hyperparameters, backbone: Backbone) -> Self:
-        """Put the head that hyperparameters describe on the backbone that they describe, which may have weights.
+        """Put the head that hyperparameters describe on their backbone, which may have weights.
 
         Raises:
             UserError: The head does not fit the backbone's features.
         """
-        head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
+        head: nn.Module = nn.Identity()
+        if given.head is not None:
+            head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
         model = cls(backbone.module, head, given.num_classes, given.facts, given.settings, given.orientation)
         # A run has its whole configuration on disk: its loggers need no copy.
         model.save_hyperparameters(to_jsonable_python(asdict(given)), logger=False)
@@ -129,22 +132,41 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # the other arguments of Lightning's are of no use here
-        cls, checkpoint_path: str | Path, map_location: str | torch.device = "cpu", **changes: Any
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device = "cpu",
+        network: nn.Module | None = None,
+        **changes: Any,
     ) -> Self:
         """Build the classifier of a checkpoint, also of one that a run has left, with its weights, on a device.
 
-        No file but the checkpoint is read. ``changes`` replace its hyperparameters (`Hyperparameters`), such as ``lr``.
+        No file but the checkpoint is read. A ``network`` of the user's own is given again, as it was given to
+        ``create_classifier``. ``changes`` replace hyperparameters (`Hyperparameters`), such as ``lr``.
 
         Raises:
-            UserError: The file is missing, damaged or of no classifier, or there is no such hyperparameter.
+            UserError: The file is missing, damaged, of no classifier or of a network of the user's own that is not
+                given, or there is no such hyperparameter.
         """
         saved = read_checkpoint(Path(checkpoint_path)).get("hyper_parameters")
-        if not saved or "backbone" not in saved:
+        known = {field.name for field in fields(Hyperparameters)}
+        if not saved or not known - {"task"} <= saved.keys():
             raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
         for name in changes.keys() - saved.keys():
             raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
-        given = Hyperparameters(**{**saved, **changes})
-        model = cls.from_parameters(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
+        # A subclass may have saved further ones.
+        given = Hyperparameters(**{name: value for name, value in {**saved, **changes}.items() if name in known})
+        if network is not None:
+            backbone = own_backbone(network, given.image_size)
+        elif given.backbone is None:
+            raise UserError(f"{checkpoint_path} is of a network of your own: add network=<the module>, built as before")
+        else:
+            backbone = build_backbone(given.backbone, given.args, given.cut, given.image_size)
+        try:
+            model = cls.from_parameters(given, backbone)
+            _ = model.task
+        except ValidationError as error:
+            fault = f"{first_fault(error)}: it was saved by another version of Karyocyte, load it by that one"
+            raise UserError(f"{checkpoint_path}: {fault}") from error
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)
 
