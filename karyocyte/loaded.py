@@ -62,7 +62,8 @@ class LoadedModel:
         if places:
             files = list(find_image_files(places, self.model.facts.cache_dir, progress=False).files)
         else:
-            files = [ImageFile(Path(), f"{row:06}", (), image) for row, image in enumerate(checked(images))]
+            arrays = checked(images)  # type: ignore[arg-type]  # what is neither is refused
+            files = [ImageFile(Path(), f"{row:06}", (), array) for row, array in enumerate(arrays)]
         with quiet():
             networks, self._networks = self._networks or load_networks(self.model, self.options), None
             predictions, table, failed = predict_files(self.model, networks, files, lambda count: None)

@@ -40,7 +40,6 @@ def own_backbone(network: nn.Module, size: ImageSize) -> Backbone:
         raise UserError(f"the network refuses images ({shape}), see image_size: {first_line(error)}") from error
     if not isinstance(features, torch.Tensor) or features.ndim - 1 not in LAYOUTS:
         given = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
-        raise UserError(
-            f"the network gives {given} for an image, not a tensor such as (1, classes): wrap it in one that does"
-        )
+        wanted = "not a tensor such as (1, classes): wrap it in a module that does"
+        raise UserError(f"the network gives {given} for an image, {wanted}")
     return Backbone(module, tuple(features.shape[1:]), LAYOUTS[features.ndim - 1], prefix_tokens=0, removed=())
