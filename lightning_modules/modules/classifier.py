@@ -217,6 +217,7 @@ class Classifier(ClassifierNetwork, StagedModule):
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
         image, label = batch["image"], batch["label"]
+        self._check_labels(label, batch_idx)
         target = label
         if self.orientation:
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
@@ -254,6 +255,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the validation loss and metrics of the epoch."""
+        self._check_labels(batch["label"], batch_idx)
         self._evaluate(batch, self.val_metrics)
 
     def on_validation_epoch_end(self) -> None:
@@ -264,6 +266,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the loss and metrics of the test part, ``test/...``; train.py does not call it."""
+        self._check_labels(batch["label"], batch_idx)
         self._evaluate(batch, self.test_metrics)
 
     def on_test_epoch_end(self) -> None:
@@ -273,6 +276,12 @@ class Classifier(ClassifierNetwork, StagedModule):
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
         return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+
+    def _check_labels(self, label: torch.Tensor, batch_idx: int) -> None:
+        """Refuse labels without a class; on a GPU, which would have to be waited for, those of the first batch."""
+        if (label.is_cpu or batch_idx == 0) and (most := int(label.max())) >= self.num_classes:
+            remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
+            raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
     def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
         logits = self(batch["image"])
