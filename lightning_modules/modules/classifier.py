@@ -279,7 +279,8 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def _check_labels(self, label: torch.Tensor, batch_idx: int) -> None:
         """Refuse labels without a class; on a GPU, which would have to be waited for, those of the first batch."""
-        if (label.is_cpu or batch_idx == 0) and (most := int(label.max())) >= self.num_classes:
+        most = int(label.max()) if len(label) and (label.is_cpu or batch_idx == 0) else 0
+        if most >= self.num_classes:
             remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
             raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
