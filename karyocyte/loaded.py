@@ -38,10 +38,13 @@ class LoadedModel:
 
     def __init__(self, paths: Sequence[Path], network: "nn.Module | None" = None) -> None:
         self.paths = list(paths)
-        is_checkpoint = len(paths) == 1 and paths[0].is_file()
-        self.model: Model = CheckpointModel(paths[0], network) if is_checkpoint else open_model(paths)
         self.options = LoadOptions()
-        self.model.check(self.options)
+        self.model: Model
+        if len(paths) == 1 and paths[0].is_file():
+            self.model = CheckpointModel(paths[0], network)
+        else:
+            self.model = open_model(paths)
+            self.model.check(self.options)
         self.classes = self.model.facts.classes
         self.warnings = self.model.facts.warnings
         self._networks: list[LoadedNetwork] | None = None

@@ -8,6 +8,7 @@ from karyocyte.common.errors import UserError
 
 CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+WORD = re.compile(r"\"[^\"]*\"|[^\[\],]+")  # of a list, or the whole value
 VALUE = r"=(\[[^\]]*\]|\"[^\"]*\"|[\w./+-]*\w)"
 
 
@@ -28,14 +29,11 @@ def python_words(text: str, arguments: Mapping[str, str]) -> str:
         argument, value = arguments[match[2]], match[3]
         if value is None:  # a key of one word is an ordinary word without a value
             return match[1] + argument if "." in match[2] else match[0]
-        return f"{argument}={_as_python(value)}"
+        return f"{argument}={WORD.sub(_as_python, value)}"
 
     return re.sub(rf"('?)(?<![\w.+-])({keys})(?![\w.])(?:{VALUE}\1)?", replaced, text) if arguments else text
 
 
-def _as_python(value: str) -> str:
-    if value.startswith("["):
-        return "[" + ", ".join(_as_python(each.strip()) for each in value[1:-1].split(",")) + "]"
-    if value.startswith('"') or NUMBER.fullmatch(value):
-        return value
-    return CONSTANTS.get(value, f'"{value}"')
+def _as_python(word: re.Match[str]) -> str:
+    is_python = word[0].startswith('"') or NUMBER.fullmatch(word[0])
+    return word[0] if is_python else CONSTANTS.get(word[0], f'"{word[0]}"')

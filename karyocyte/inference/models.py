@@ -1,7 +1,7 @@
 """The models that predict new images: runs, an ensemble of them, a portable model, or a checkpoint."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,6 @@ from karyocyte.runs.run import Run
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from lightning_modules.modules.classifier import Classifier
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -45,15 +43,16 @@ class LoadOptions:
     out_of_distribution: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSummary:
     """What is known of a model before it is loaded."""
 
     folders: tuple[str, ...]  # of the members, or of the portable model
     classes: tuple[str, ...]  # in the order of the probabilities
     positive_class: str | None  # none where there are more than two classes
-    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
-    cache_dir: Path  # where zip files are unpacked
+    combiner: dict[str, Any] | None = None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    # where zip files are unpacked
+    cache_dir: Path = field(default_factory=lambda: Path(section_defaults("train")["cache_dir"]))
     # how the images of each member are prepared, with the folder that it is of
     preparations: tuple[tuple[str, PrepareConfig], ...]
     warnings: tuple[str, ...]  # what the user should know of the networks
@@ -169,7 +168,6 @@ class PortableNetworks:
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
-            cache_dir=Path(section_defaults("train")["cache_dir"]),
             preparations=tuple((self.named, member.prepare) for member in description.members),
             warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
@@ -187,41 +185,28 @@ class CheckpointModel:
     Args:
         path: The file.
         network: The network of a classifier that was made of one of the user's own.
+
+    Raises:
+        UserError: It is no checkpoint of a classifier, or does not know its images.
     """
 
     def __init__(self, path: Path, network: "nn.Module | None" = None) -> None:
-        self.path = path
-        self.network = network
-        self.named = str(path)
-        self.seen: dict[str, str] = {}  # the images of the training are unknown
-
-    @cached_property
-    def classifier(self) -> "Classifier":
-        """The classifier, in eval mode; a ``UserError`` says that the file is of none."""
         from lightning_modules.modules.classifier import Classifier  # brings Lightning, which runs do without
 
-        return Classifier.load_from_checkpoint(self.path, network=self.network).eval()
-
-    @cached_property
-    def facts(self) -> ModelSummary:
-        """What the checkpoint says of its images; a ``UserError`` says that it does not."""
+        self.named = str(path)
+        self.seen: dict[str, str] = {}  # the images of the training are unknown
+        self.classifier = Classifier.load_from_checkpoint(path, network=network).eval()
         task = self.classifier.task
         if task is None:
             remedy = "fit its classifier with a data module of Karyocyte and save it again"
-            raise UserError(f"{self.path} does not know its classes, nor how its images are prepared: {remedy}")
-        return ModelSummary(
+            raise UserError(f"{path} does not know its classes, nor how its images are prepared: {remedy}")
+        self.facts = ModelSummary(
             folders=(self.named,),
             classes=task.classes,
             positive_class=task.positive_class,
-            combiner=None,
-            cache_dir=Path(section_defaults("train")["cache_dir"]),
             preparations=((self.named, task.prepare),),
             warnings=(CHECKPOINT_WARNING,),
         )
-
-    def check(self, options: LoadOptions) -> None:
-        """Check that it can be read, and knows its images; a ``UserError`` says what it lacks."""
-        _ = self.facts
 
 
 Model = RunsModel | PortableNetworks | CheckpointModel

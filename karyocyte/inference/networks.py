@@ -1,6 +1,6 @@
 """Trained networks that are loaded to predict new images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,14 @@ class LoadedNetwork:
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-        return adapt_to(self.network.adapt_to, images)
+        if len(images) < LEAST:
+            return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
+        if not self.network.adapt_to(images):
+            return "BatchNorm keeps the statistics of training: the network has none"
+        return (
+            f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
+            "for images of all classes: else use batchnorm=trained)"
+        )
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.
@@ -112,15 +119,14 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
     from karyocyte.inference.torch_network import PredictionNetwork
 
-    facts = model.facts
     network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
     return LoadedNetwork(
-        name=model.path.stem,
+        name=model.named,
         source="images that the checkpoint does not name",
         network=network,
-        prepare=facts.preparations[0][1],
+        prepare=model.facts.preparations[0][1],
         batch_size=PORTABLE_BATCH,
-        classes=facts.classes,
+        classes=model.facts.classes,
         turns=network.turns,
         adapts=False,
     )
@@ -182,18 +188,3 @@ def adapts(inference: InferenceConfig, option: str | None) -> bool:
 def sample_rows(count: int) -> np.ndarray:
     """Return the positions of at most SAMPLE of ``count`` images, drawn without the order of files, ascending."""
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
-
-
-def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> str:
-    """Adapt a network to prepared images, uint8, shape (N, H, W, 3), and return a sentence for the user.
-
-    ``adapt`` returns how many layers it adapted.
-    """
-    if len(images) < LEAST:
-        return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
-    if not adapt(images):
-        return "BatchNorm keeps the statistics of training: the network has none"
-    return (
-        f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
-        "for images of all classes: else use batchnorm=trained)"
-    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
+import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
@@ -44,6 +45,18 @@ class Backbone:
     layout: Layout
     prefix_tokens: int  # number of class and register tokens before the patch tokens
     removed: tuple[str, ...]  # names of the modules that are no part of it: what the cut took, and the classifier
+
+
+class OwnNetwork(nn.Module):
+    """A module of the user's as a network of timm: what its ``forward`` gives are the features."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward_features(self, image: torch.Tensor) -> Any:
+        """Return what the module gives for images (B, 3, H, W)."""
+        return self.network(image)
 
 
 def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size: ImageSize) -> Backbone:

@@ -15,16 +15,15 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.config.python_words import in_python_words
-from karyocyte.config.schema import Config, StageConfig, as_classifier
+from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
-from lightning_modules.backbones.backbone import Backbone, image_scale
+from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import parameters_of
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
-from lightning_modules.modules.own_network import own_backbone
 from lightning_modules.optimizers import TrainingSettings
 
 # The number of classes of the sources whose experiments have an output for each.
@@ -80,30 +79,28 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
             ``head`` is None.
     """
-    counted = backbone is None or num_classes is not None
-    if (backbone is None) == (experiment is None) or not counted or isinstance(backbone, type):
+    if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
-        either = "name either a network, or give a module, and the number of classes, or an experiment"
-        raise UserError(f"{either}: {usage}")
-    module = backbone if isinstance(backbone, nn.Module) else None
-    if module is not None and (cut or weights):
-        raise UserError("cut and weights are of a network by its name: cut a module, or load its weights, beforehand")
-    name = None if isinstance(backbone, nn.Module) else backbone
+        raise UserError(f"name (or give) either a network and the number of classes or an experiment: {usage}")
+    name = backbone if isinstance(backbone, str) else None
+    module = None if isinstance(backbone, str) else backbone
+    if module is not None and (cut or weights or not isinstance(module, nn.Module)):
+        raise UserError("give a module as it is to train, not its class, without cut and weights")
     groups = {"experiment": experiment, "optimizer": optimizer, "scheduler": scheduler}
     keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     with in_python_words(ARGUMENTS):
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
         if config.loss.class_weights == "balanced":
-            raise UserError(
-                "loss.class_weights=balanced counts training images: list a weight per class in the experiment"
-            )
+            raise UserError("loss.class_weights=balanced counts training images: list a weight per class there")
         classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
-        if module is None:
-            given, network = _of_names(config, classes)
-        else:
-            given, network = _of_module(module, config, classes, has_head=head is not None)
+        network, facts = _with_first_weights(config, module)
         if name and head is None and cut is None:
             _check_usual_head(name, network)
+        stage = list(stages_of(config).values())[-1]
+        settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
+        given = parameters_of(config, facts, classes, settings)
+        if module is not None:
+            given = _of_module(given, network.out_shape, has_head=head is not None)
         model = cls.from_parameters(given, network)
     model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
     if config.init_from:
@@ -111,43 +108,30 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
 
         load_start(model, config, ROOT / config.init_from, CHROMOSOMES)
     if experiment:
-        model.configure_stage(_last_stage(config))
+        model.configure_stage(stage)
     return model
 
 
-def _of_names(config: Config, num_classes: int) -> tuple[Hyperparameters, Backbone]:
-    """Return what a configuration describes, with its first weights."""
+def _with_first_weights(config: Config, module: nn.Module | None) -> tuple[Backbone, ModelFacts]:
+    """Return the network of a configuration, or a module in place of it, which keeps its weights."""
+    if module is not None:
+        mean, std = image_scale(module)
+        backbone = finish_backbone(OwnNetwork(module), None, config.backbone_size)
+        return backbone, ModelFacts(list(mean), list(std), {})
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
-    facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    return parameters_of(config, facts, num_classes, _settings(config)), backbone
+    return backbone, ModelFacts(list(info.mean), list(info.std), info.args)
 
 
-def _of_module(module: nn.Module, config: Config, num_classes: int, has_head: bool) -> tuple[Hyperparameters, Backbone]:
-    """Return a module as a backbone, below the head of a configuration, or with one of its own.
-
-    Raises:
-        UserError: It has no head, and gives other than a number for each class, or for two classes one.
-    """
-    backbone = own_backbone(module, config.backbone_size)
-    mean, std = image_scale(module)
-    given = parameters_of(config, ModelFacts(list(mean), list(std), {}), num_classes, _settings(config))
-    given = replace(given, backbone=None)
+def _of_module(given: Hyperparameters, shape: tuple[int, ...], has_head: bool) -> Hyperparameters:
+    """Return the parameters of a module that gives a shape for an image: features of a head, or else the logits."""
+    classes = given.num_classes
     if has_head:
-        return given, backbone
-    shape = backbone.out_shape
-    if shape != (num_classes,) and (shape, num_classes) != ((1,), 2):
+        return replace(given, backbone=None)
+    if shape != (classes,) and (shape, classes) != ((1,), 2):
         remedy = f"set num_classes={shape[0]}, or name a head, such as ['gap'], where these are features"
-        raise UserError(f"the network gives {shape} for an image, with num_classes={num_classes}: {remedy}")
-    return replace(given, head=None, logits=backbone.out_shape[0]), backbone
-
-
-def _settings(config: Config) -> TrainingSettings:
-    return TrainingSettings(config.loss, config.optimizer, config.scheduler, _last_stage(config).lr)
-
-
-def _last_stage(config: Config) -> StageConfig:
-    return list(stages_of(config).values())[-1]
+        raise UserError(f"the network gives {shape} for an image, with num_classes={classes}: {remedy}")
+    return replace(given, backbone=None, head=None, logits=shape[0])
 
 
 def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], num_classes: int | None) -> Config:

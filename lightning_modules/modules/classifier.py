@@ -18,14 +18,13 @@ from karyocyte.common.errors import UserError, close_names, first_fault
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
-from lightning_modules.backbones.backbone import Backbone, build_backbone
+from lightning_modules.backbones.backbone import Backbone, OwnNetwork, build_backbone, finish_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
 from lightning_modules.modules.image_network import ClassifierNetwork
-from lightning_modules.modules.own_network import own_backbone
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkpoint
@@ -156,7 +155,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         # A subclass may have saved further ones.
         given = Hyperparameters(**{name: value for name, value in {**saved, **changes}.items() if name in known})
         if network is not None:
-            backbone = own_backbone(network, given.image_size)
+            backbone = finish_backbone(OwnNetwork(network), None, given.image_size)
         elif given.backbone is None:
             raise UserError(f"{checkpoint_path} is of a network of your own: add network=<the module>, built as before")
         else:

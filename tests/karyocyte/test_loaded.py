@@ -109,13 +109,9 @@ def test_an_incomplete_checkpoint_is_refused(checkpoint, change, problem, tmp_pa
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match=problem):
         karyocyte.load(tmp_path / "other.ckpt")
-
-
-@pytest.mark.parametrize("length", [0, 5000])
-def test_a_file_that_is_no_whole_checkpoint_is_refused(checkpoint, length, tmp_path):
-    (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:length])
+    (tmp_path / "other.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(UserError, match="damaged, or no checkpoint"):
-        karyocyte.load(tmp_path / "cut.ckpt")
+        karyocyte.load(tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize(
