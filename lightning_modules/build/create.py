@@ -129,7 +129,7 @@ def _of_module(given: Hyperparameters, shape: tuple[int, ...], has_head: bool) -
     if has_head:
         return replace(given, backbone=None)
     if shape != (classes,) and (shape, classes) != ((1,), 2):
-        remedy = f"set num_classes={shape[0]}, or name a head, such as ['gap'], where these are features"
+        remedy = f"set num_classes={shape[0]}, or of features name a head, such as head=['gap'] or head=[]"
         raise UserError(f"the network gives {shape} for an image, with num_classes={classes}: {remedy}")
     return replace(given, backbone=None, head=None, logits=shape[0])
 
