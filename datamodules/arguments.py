@@ -9,16 +9,19 @@ from pydantic_core import to_jsonable_python
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.config.explain import unknown_key
+from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
 
 SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their last names
 
 
-def compose_data(data: str | SourceConfig, keys: Mapping[str, Any], primary: str = "train") -> TrainingConfig:
+def compose_data(
+    data: str | SourceConfig, keys: Mapping[str, Any], primary: str = "train"
+) -> tuple[TrainingConfig, dict[str, str]]:
     """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
 
-    ``primary`` is its ``--config-name``.
+    ``primary`` is its ``--config-name``. The second value is the argument of each dotted key.
 
     Raises:
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
@@ -36,12 +39,24 @@ def compose_data(data: str | SourceConfig, keys: Mapping[str, Any], primary: str
     composed = compose_overrides([f"{group}={name}" for group, name in options.items()], primary)
     places = argument_places(composed)
     for key, value in given.items():
-        if key not in places:
-            raise UserError(unknown_key(key, list(places)))
-        changes[places[key]] = value
-    for place, value in changes.items():
-        OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
-    return check_config(composed)
+        changes |= _placed(key, value, places)
+    arguments = {place: key for key, place in places.items()}
+    with in_python_words(arguments):
+        for place, value in changes.items():
+            OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
+        return check_config(composed), arguments
+
+
+def _placed(key: str, value: Any, places: Mapping[str, str]) -> dict[str, Any]:
+    """Return the dotted key of an argument with its value; ``clahe={"clip_limit": 3}`` has two."""
+    if key not in places:
+        raise UserError(unknown_key(key, list(places)))
+    if not isinstance(value, Mapping) or not any(name.startswith(f"{key}_") for name in places):
+        return {places[key]: value}
+    placed = {places[key]: True}  # settings switch it on
+    for name, setting in value.items():
+        placed |= _placed(f"{key}_{name}", setting, places)
+    return placed
 
 
 def argument_places(composed: DictConfig) -> dict[str, str]:

@@ -6,6 +6,7 @@ further keys by their names: those of the data set's file in conf/data/, of the 
 sources, such as synthetic ones, are an `ImageDataModule`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ class CNMCDataModule(ImageDataModule):
         data_dir: The folder or zip file; None: KARYOCYTE_DATA_DIR.
         size: Side of the images in pixels.
         crop: Whether images are cropped to the cell.
-        clahe: Whether the luminance is equalised (CLAHE).
+        clahe: Whether the luminance is equalised (CLAHE), or how: ``{"clip_limit": 3}``.
         balance: How the classes of the train part are evened out.
         protocol: No subject in two parts, a split of images, or the paper's random 60/20/20 with its leaks.
         fold: The test fold, of three; under ``paper`` the number of the random draw.
@@ -40,7 +41,7 @@ class CNMCDataModule(ImageDataModule):
         *,
         size: int = 224,
         crop: bool = True,
-        clahe: bool = False,
+        clahe: bool | Mapping[str, float] = False,
         balance: Balance = "paper",
         protocol: Protocol = "subject",
         fold: int = 0,

@@ -31,6 +31,7 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes
 from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
+from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
 from karyocyte.runs.facts import DataFacts
@@ -74,11 +75,13 @@ class SplitDataModule(LightningDataModule, ABC):
         **keys: Any,
     ) -> None:
         super().__init__()
+        arguments: dict[str, str] = {}  # of each dotted key, where they are arguments
         if not isinstance(data, TrainingConfig):
-            data = compose_data(data or self.default_source, keys, self.primary)
+            data, arguments = compose_data(data or self.default_source, keys, self.primary)
         if not isinstance(data, self._takes):
             raise UserError(f"data={data.data.source} is for a {data.recipe}: {type(self).__name__} does not read it")
         self.config = data
+        self.arguments = arguments
         self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
         self.world = world
@@ -96,7 +99,8 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def scanned(self) -> Manifest:
         """All images of the source; subjects that share identical files are one person."""
-        return scan_persons(self.config, self.progress)
+        with in_python_words(self.arguments):
+            return scan_persons(self.config, self.progress)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -106,7 +110,8 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
-        return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
+        with in_python_words(self.arguments):
+            return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
 
     @cached_property
     def leaks(self) -> LeakReport:

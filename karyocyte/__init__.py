@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from karyocyte.loaded import LoadedModel
 
 
-def load(model: str | PathLike[str], *more: str | PathLike[str]) -> "LoadedModel":
-    """Load a trained model that predicts images in memory.
+def load(model: str | PathLike[str], *more: str | PathLike[str], network: "nn.Module | None" = None) -> "LoadedModel":
+    """Load a trained model that predicts images.
 
         model = karyocyte.load("outputs/<run>/seed=0")
-        table = model.predict(images)
+        table = model.predict(images)  # uint8 arrays, or paths
 
     Args:
-        model: A finished run or an ensemble (folder, or a name such as ``cnmc/latest``), or a portable model.
+        model: A finished run or an ensemble (folder, or a name such as ``cnmc/latest``), a portable model, or a
+            checkpoint that a Trainer has saved of a classifier.
         more: Further runs, which are averaged with it.
+        network: Of a checkpoint of a network of your own: the module, as `create_classifier` was given it.
 
     Raises:
         UserError: It is no model, or cannot be read.
@@ -24,4 +28,4 @@ def load(model: str | PathLike[str], *more: str | PathLike[str]) -> "LoadedModel
     from karyocyte.loaded import LoadedModel
     from karyocyte.runs.names import resolve_run
 
-    return LoadedModel([resolve_run(Path(each)) for each in (model, *more)])
+    return LoadedModel([resolve_run(Path(each)) for each in (model, *more)], network)

@@ -1,64 +1,86 @@
-"""A trained model that predicts images in memory: what ``karyocyte.load`` returns."""
+"""A trained model that predicts images in memory and in files: what ``karyocyte.load`` returns."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from datamodules.inference.image_files import ImageFile
+from datamodules.inference.image_files import ImageFile, find_image_files
 from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
-from karyocyte.inference.models import LoadOptions, open_model
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, open_model
 from karyocyte.inference.networks import LoadedNetwork, load_networks
 from karyocyte.workflows.prediction.files import predict_files, reviewed
 from karyocyte.workflows.prediction.predict_images import thresholds_of_model
 
+if TYPE_CHECKING:
+    from torch import nn
+
+Place = str | PathLike[str]  # a file, a folder or a zip file
 Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
 OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
 
 
 class LoadedModel:
-    """A run, an ensemble or a portable model that predicts images as ``predict.py`` does.
+    """A run, an ensemble, a portable model or a checkpoint that predicts images as ``predict.py`` does.
 
-    Results are equal to those of the same images in files.
+    Results are equal to those of the same images in files. ``network`` is that of `CheckpointModel`.
 
     Attributes:
         classes: Names of the classes.
         warnings: What limits the model, in sentences.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], network: "nn.Module | None" = None) -> None:
         self.paths = list(paths)
-        self.model = open_model(paths)
         self.options = LoadOptions()
-        self.model.check(self.options)
+        self.model: Model
+        if len(paths) == 1 and paths[0].is_file():
+            self.model = CheckpointModel(paths[0], network)
+        else:
+            self.model = open_model(paths)
+            self.model.check(self.options)
         self.classes = self.model.facts.classes
         self.warnings = self.model.facts.warnings
         self._networks: list[LoadedNetwork] | None = None
 
-    def predict(self, images: Images) -> pd.DataFrame:
-        """Return a row per image, in their order: the table of ``predict.py``, without what is known of files.
+    def predict(self, images: Images | Place | Sequence[Place]) -> pd.DataFrame:
+        """Return a row per image, in their order: the table of ``predict.py``.
 
-        Among its columns are ``prediction``, ``probability``, ``prob_<class>``, ``review`` (whether a person should
-        look) and ``reason``; an image that shows nothing has the ``status`` "broken" and no prediction.
+        Images are arrays, whose table lacks what is known of files, or paths of files, folders and zip files. Among its
+        columns are ``prediction``, ``probability``, ``prob_<class>``, ``review`` (whether a person should look) and
+        ``reason``; an image that shows nothing has the ``status`` "broken" and no prediction.
 
         Raises:
-            UserError: There is no image, or one is not uint8 or has another shape.
+            UserError: There is no image, or an array is not uint8 or has another shape.
         """
+        places = places_of(images)
         thresholds = thresholds_of_model(self.model)
         rules = select_rules(thresholds, self.model.facts.positive_class, None)
-        files = []
-        for number, image in enumerate(checked(images)):
-            files.append(ImageFile(Path(), f"{number:06}", (), image))
+        if places:
+            files = list(find_image_files(places, self.model.facts.cache_dir, progress=False).files)
+        else:
+            arrays = checked(images)  # type: ignore[arg-type]  # what is neither is refused
+            files = [ImageFile(Path(), f"{row:06}", (), array) for row, array in enumerate(arrays)]
         with quiet():
             networks, self._networks = self._networks or load_networks(self.model, self.options), None
             predictions, table, failed = predict_files(self.model, networks, files, lambda count: None)
         if not any(network.adapts for network in networks):  # an adapted one is that of these images
             self._networks = networks
-        return reviewed(predictions, table, thresholds, rules, failed).drop(columns=OF_FILES)
+        whole = reviewed(predictions, table, thresholds, rules, failed)
+        return whole if places else whole.drop(columns=OF_FILES)
+
+
+def places_of(images: Images | Place | Sequence[Place]) -> list[Path]:
+    """Return images that are named by paths; none where any is an array."""
+    several = [images] if isinstance(images, str | PathLike) else list(images)
+    places = [Path(each) for each in several if isinstance(each, str | PathLike)]
+    return places if len(places) == len(several) else []
 
 
 def is_one(images: Images) -> bool:
@@ -68,7 +90,7 @@ def is_one(images: Images) -> bool:
 
 def checked(images: Images) -> list[np.ndarray]:
     """Return images as several; a ``UserError`` says which of them is none."""
-    several = [np.asarray(images)] if is_one(images) else list(images)
+    several = [np.asarray(images)] if is_one(images) else list(map(np.asarray, images))
     if not several:
         raise UserError("there is no image: give one array, or a list of them")
     for number, image in enumerate(several, start=1):

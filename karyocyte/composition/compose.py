@@ -33,6 +33,12 @@ from karyocyte.runs.names import resolve_run
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
+# What else there is than the files of a group.
+OTHER_WAYS = {
+    "model": "; any other network of timm: model.name=<name>",
+    "hydra/launcher": "; jobs of Slurm: `python train.py -m ... +cluster=slurm`, of this machine: +cluster=local",
+    "hydra/sweeper": "; a search by Optuna: `python scripts/tune.py +search=... +experiment=...`",
+}
 _DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the number of folds depends on these
 _REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
@@ -135,7 +141,7 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
         return f"--config-name {option}: choose one of {', '.join(primaries())}"
     near = difflib.get_close_matches(option, options, n=NEAREST, cutoff=0.5)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
-    others = {"model": "; any other network of timm: model.name=<name>"}.get(group, "")
+    others = OTHER_WAYS.get(group, "")
     return f"there is no {group}={option}: {meant}conf/{group}/ has {', '.join(options)}{others}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import CheckpointModel, Model, RunsModel
 
 FEWEST = 8  # images that tell something: fewer are often alike
 SAME_MEAN = 1.0  # of 255
@@ -28,7 +28,7 @@ def together(parts: Sequence[NewImages]) -> NewImages:
     return NewImages(sum(part.blank for part in parts), means, probabilities)
 
 
-def why_failed(images: NewImages, model: RunsModel | PortableNetworks) -> str | None:
+def why_failed(images: NewImages, model: Model) -> str | None:
     """Return why the new images of a model, or its predictions, look as if they were read wrongly; None if not so."""
     means, probabilities = images.means, images.probabilities
     if len(means) == 0 and images.blank >= FEWEST:
@@ -51,11 +51,13 @@ def is_one_certain_class(probabilities: np.ndarray) -> bool:
     return bool((classes == classes[0]).all() and (probabilities.max(axis=1) >= CERTAIN).all())
 
 
-def validation_differs(model: RunsModel | PortableNetworks) -> bool:
+def validation_differs(model: Model) -> bool:
     """Return whether it is known that the predictions of validation were not all of one class, and certain."""
     if isinstance(model, RunsModel):
         parts = [member.predictions.part("validation").probabilities for member in model.members]
         return any(len(part) >= FEWEST and not is_one_certain_class(part) for part in parts)
+    if isinstance(model, CheckpointModel):
+        return False
     chosen = model.model.description.thresholds.get("confidence") or {}
     # Validation images with a lower confidence than the cut are referred.
     return bool(chosen.get("cut") is not None and chosen["cut"] < CERTAIN and chosen["kept"] < chosen["images"])

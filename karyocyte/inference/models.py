@@ -1,10 +1,10 @@
-"""The models that predict new images: runs, an ensemble of them, or a portable model."""
+"""The models that predict new images: runs, an ensemble of them, a portable model, or a checkpoint."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
@@ -17,6 +17,9 @@ from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
 from karyocyte.runs.run import Run
 
+if TYPE_CHECKING:
+    from torch import nn
+
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
 COMPOSED_WARNING = (
@@ -24,6 +27,10 @@ COMPOSED_WARNING = (
     "other sources differ in layout, background and marks, and the run's figures do not hold for them"
 )
 SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of real ones mean nothing"
+CHECKPOINT_WARNING = (
+    "a checkpoint has no predictions of validation images: there is no temperature, no threshold but 0.5 and no mark "
+    "of images out of distribution, and every image is to be reviewed"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +43,16 @@ class LoadOptions:
     out_of_distribution: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSummary:
     """What is known of a model before it is loaded."""
 
     folders: tuple[str, ...]  # of the members, or of the portable model
     classes: tuple[str, ...]  # in the order of the probabilities
     positive_class: str | None  # none where there are more than two classes
-    combiner: dict[str, Any] | None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
-    cache_dir: Path  # where zip files are unpacked
+    combiner: dict[str, Any] | None = None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
+    # where zip files are unpacked
+    cache_dir: Path = field(default_factory=lambda: Path(section_defaults("train")["cache_dir"]))
     # how the images of each member are prepared, with the folder that it is of
     preparations: tuple[tuple[str, PrepareConfig], ...]
     warnings: tuple[str, ...]  # what the user should know of the networks
@@ -160,7 +168,6 @@ class PortableNetworks:
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
-            cache_dir=Path(section_defaults("train")["cache_dir"]),
             preparations=tuple((self.named, member.prepare) for member in description.members),
             warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
@@ -170,6 +177,39 @@ class PortableNetworks:
         _ = self.facts
         if options.passes:
             raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
+
+
+class CheckpointModel:
+    """A checkpoint of a `Classifier`, saved by any Trainer; what it has is that of `RunsModel`.
+
+    Args:
+        path: The file.
+        network: The network of a classifier that was made of one of the user's own.
+
+    Raises:
+        UserError: It is no checkpoint of a classifier, or does not know its images.
+    """
+
+    def __init__(self, path: Path, network: "nn.Module | None" = None) -> None:
+        from lightning_modules.modules.classifier import Classifier  # brings Lightning, which runs do without
+
+        self.named = str(path)
+        self.seen: dict[str, str] = {}  # the images of the training are unknown
+        self.classifier = Classifier.load_from_checkpoint(path, network=network).eval()
+        task = self.classifier.task
+        if task is None:
+            remedy = "fit its classifier with a data module of Karyocyte and save it again"
+            raise UserError(f"{path} does not know its classes, nor how its images are prepared: {remedy}")
+        self.facts = ModelSummary(
+            folders=(self.named,),
+            classes=task.classes,
+            positive_class=task.positive_class,
+            preparations=((self.named, task.prepare),),
+            warnings=(CHECKPOINT_WARNING,),
+        )
+
+
+Model = RunsModel | PortableNetworks | CheckpointModel
 
 
 def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
@@ -184,7 +224,8 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: name a finished run's folder")
+            remedy = "name a finished run's folder; karyocyte.load takes one checkpoint, too"
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")
     return RunsModel(list(map(Run, paths)))
 
 

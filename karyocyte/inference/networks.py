@@ -1,6 +1,6 @@
 """Trained networks that are loaded to predict new images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, learned_from
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableNetworks, learned_from
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
@@ -44,7 +44,14 @@ class LoadedNetwork:
 
     def adapt(self, images: np.ndarray) -> str:
         """Adapt it to prepared images, uint8 RGB, shape (N, H, W, 3); return a sentence for the user."""
-        return adapt_to(self.network.adapt_to, images)
+        if len(images) < LEAST:
+            return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
+        if not self.network.adapt_to(images):
+            return "BatchNorm keeps the statistics of training: the network has none"
+        return (
+            f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
+            "for images of all classes: else use batchnorm=trained)"
+        )
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name of batches of images, uint8 RGB (B, 3, H, W); empty without any batch.
@@ -62,7 +69,7 @@ class LoadedNetwork:
         return whole
 
 
-def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> list[LoadedNetwork]:
+def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     """Load the members of a model.
 
     Raises:
@@ -73,6 +80,8 @@ def load_networks(model: RunsModel | PortableNetworks, options: LoadOptions) -> 
     set_up_torch()
     if isinstance(model, PortableNetworks):
         return _load_portable(model.model, options)
+    if isinstance(model, CheckpointModel):
+        return [_of_checkpoint(model)]
     return [_load_member(member, options=options) for member in model.members]
 
 
@@ -104,6 +113,22 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
         adapts=adapts(config.inference, options.batchnorm),
         passes=passes,
         notes=tuple(filter(None, [unmarked])),
+    )
+
+
+def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
+    from karyocyte.inference.torch_network import PredictionNetwork
+
+    network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
+    return LoadedNetwork(
+        name=model.named,
+        source="images that the checkpoint does not name",
+        network=network,
+        prepare=model.facts.preparations[0][1],
+        batch_size=PORTABLE_BATCH,
+        classes=model.facts.classes,
+        turns=network.turns,
+        adapts=False,
     )
 
 
@@ -163,18 +188,3 @@ def adapts(inference: InferenceConfig, option: str | None) -> bool:
 def sample_rows(count: int) -> np.ndarray:
     """Return the positions of at most SAMPLE of ``count`` images, drawn without the order of files, ascending."""
     return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
-
-
-def adapt_to(adapt: Callable[[np.ndarray], int], images: np.ndarray) -> str:
-    """Adapt a network to prepared images, uint8, shape (N, H, W, 3), and return a sentence for the user.
-
-    ``adapt`` returns how many layers it adapted.
-    """
-    if len(images) < LEAST:
-        return f"BatchNorm keeps the statistics of training: fewer than {LEAST} images can be read"
-    if not adapt(images):
-        return "BatchNorm keeps the statistics of training: the network has none"
-    return (
-        f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
-        "for images of all classes: else use batchnorm=trained)"
-    )

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
+import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from karyocyte.common.errors import UserError, close_names, first_line
 from karyocyte.config.schema import HeadConfig
-from lightning_modules.backbones.heads import Layout, build_head
+from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, cut_backbone, has_parameters
 from lightning_modules.networks import network_names, register_network
 
@@ -46,6 +47,18 @@ class Backbone:
     removed: tuple[str, ...]  # names of the modules that are no part of it: what the cut took, and the classifier
 
 
+class OwnNetwork(nn.Module):
+    """A module of the user's as a network of timm: what its ``forward`` gives are the features."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward_features(self, image: torch.Tensor) -> Any:
+        """Return what the module gives for images (B, 3, H, W)."""
+        return self.network(image)
+
+
 def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size: ImageSize) -> Backbone:
     """Build a timm network with random weights, without classifier, cut where asked.
 
@@ -59,16 +72,6 @@ def build_backbone(name: str, args: dict[str, Any], cut: str | None, input_size:
         UserError: An unknown name or argument, a wrong cut, or a size that the network refuses.
     """
     return finish_backbone(create_network(name, args, input_size, num_classes=0), cut, input_size)
-
-
-def head_for(backbone: Backbone, config: HeadConfig, num_classes: int) -> nn.Sequential:
-    """Build the head of a classifier: features of a backbone -> logits.
-
-    Raises:
-        UserError: Its layers do not fit the features.
-    """
-    logits = count_logits(config, num_classes)
-    return build_head(config.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
 
 
 def count_logits(config: HeadConfig, num_classes: int) -> int:

@@ -136,7 +136,8 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
         reason = "the feature extractor does not call it" if cut in modules else "the network has no such module"
         raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.entered))}")
     if not isinstance(trace.output, torch.Tensor):
-        raise UserError(f"{place} gives a {type(trace.output).__name__}, not one tensor: cut the network elsewhere")
+        given = f"{place} gives a {type(trace.output).__name__}, not one tensor"
+        raise UserError(f"{given}: cut the network elsewhere, or wrap a module of your own")
     return trace
 
 

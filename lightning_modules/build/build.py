@@ -86,7 +86,7 @@ def build_classifier(
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
     settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     torch.set_rng_state(first.random_state)
-    model = assemble(config, backbone, facts, len(classes), settings)
+    model = Classifier.from_parameters(parameters_of(config, facts, len(classes), settings), backbone)
     if isinstance(model.training_loss, OwnLoss):
         check_loss(model.training_loss, logits or len(classes))
     if config.inference.mc_passes:
@@ -104,19 +104,14 @@ def build_classifier(
     return model, contents
 
 
-def assemble(
+def parameters_of(
     config: Config,
-    backbone: Backbone,
     facts: ModelFacts,
     num_classes: int,
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
-) -> Classifier:
-    """Put a head on a backbone by ``config.head``; the other arguments are those of ``Classifier``.
-
-    Raises:
-        UserError: The head does not fit the backbone's features.
-    """
-    given = Hyperparameters(
+) -> Hyperparameters:
+    """Return a classifier of a configuration in plain values; the other arguments are those of ``Classifier``."""
+    return Hyperparameters(
         backbone=config.model.name,
         args=facts.args,
         cut=config.model.cut,
@@ -132,4 +127,3 @@ def assemble(
         scheduler=settings.scheduler.model_dump(),
         lr=settings.lr,
     )
-    return Classifier.from_parameters(given, backbone)

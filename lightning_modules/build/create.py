@@ -1,33 +1,43 @@
-"""A classifier in Python, by names: that of an experiment, or any network of timm."""
+"""A classifier in Python: that of an experiment, any network of timm, or one of the user's own."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
+from torch import nn
+from typing_extensions import TypeVar
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
+from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
-from lightning_modules.backbones.backbone import Backbone
+from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights_folders import WeightsFolders
-from lightning_modules.build.build import assemble
-from lightning_modules.modules.classifier import Classifier
+from lightning_modules.build.build import parameters_of
+from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import TrainingSettings
 
 # The number of classes of the sources whose experiments have an output for each.
 CLASSES = {"chromosomes": len(CHROMOSOMES), "chromosome_sets": len(CHROMOSOMES), "mnist": 10, "cifar10": 10}
+# The argument of each key that an error may name.
+ARGUMENTS = {"model.name": "backbone", "model.cut": "cut", "head.layers": "head", "unfreeze.lr": "lr"}
+ARGUMENTS |= {"prepare.size": "image_size", "head.logits": "num_classes"}
+ARGUMENTS |= {name: name for name in ("experiment", "weights", "optimizer", "scheduler")}
+
+AnyClassifier = TypeVar("AnyClassifier", bound=Classifier, default=Classifier)
 
 
 def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
-    backbone: str | None = None,
+    backbone: str | nn.Module | None = None,
     num_classes: int | None = None,
     *,
     experiment: str | None = None,
@@ -38,48 +48,60 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     optimizer: str | None = None,
     scheduler: str | None = None,
     lr: float | None = None,
-) -> Classifier:
-    """Build a classifier for any Trainer: that of an experiment, or a timm network with a head.
+    cls: type[AnyClassifier] = Classifier,  # type: ignore[assignment]  # the default of the type variable
+) -> AnyClassifier:
+    """Build a classifier for any Trainer: that of an experiment, a timm network with a head, or one of your own.
 
         create_classifier(experiment="anet_c6_chromosomes")
         create_classifier("resnet50", num_classes=3, cut="layer3", weights="resnet50.tv_in1k", optimizer="adamw")
+        create_classifier(torchvision.models.resnet18(num_classes=3), num_classes=3)
 
     Of an experiment all other arguments have its values where they are None; a plain fit then trains what its last
     stage trains, at its rate. Otherwise all layers train. First weights are drawn from torch's present random state.
 
     Args:
-        backbone: timm's name of the network, or one of `lightning_modules.networks`.
+        backbone: timm's name of the network, or one of `lightning_modules.networks`; or a module that maps images, (n,
+            3, h, w) and normalised as those of ImageNet, to logits (n, classes), or with a ``head`` to features. Its
+            checkpoints hold its weights alone: ``Classifier.load_from_checkpoint(path, network=module)``.
         num_classes: Number of classes; two share one logit.
         experiment: The name of a file of conf/experiment/.
         cut: Name of the module whose output are the features; None: the whole network.
         weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
         image_size: Side of the images in pixels, or height and width; None: 224.
-        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows.
+        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows. None for
+            a module: it gives the logits.
         optimizer: The name of a file of conf/optimizer/; None: adam.
         scheduler: The name of a file of conf/scheduler/; None: a constant rate.
         lr: Learning rate; None: 1e-3.
+        cls: The class of the classifier, `Classifier` or one below it.
 
     Raises:
         UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
             ``head`` is None.
     """
-    if (backbone is None) == (experiment is None) or (backbone and num_classes is None):
+    if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
-        raise UserError(f"name either a network and the number of classes or an experiment: {usage}")
+        raise UserError(f"name (or give) either a network and the number of classes or an experiment: {usage}")
+    name = backbone if isinstance(backbone, str) else None
+    module = None if isinstance(backbone, str) else backbone
+    if module is not None and (cut or weights or not isinstance(module, nn.Module)):
+        raise UserError("give a module as it is to train, not its class, without cut and weights")
     groups = {"experiment": experiment, "optimizer": optimizer, "scheduler": scheduler}
-    keys = {"model.name": backbone, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
-    config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-    if config.loss.class_weights == "balanced":
-        raise UserError("loss.class_weights=balanced counts training images: list a weight per class in the experiment")
-    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
-    network, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
-    if backbone and head is None and cut is None:
-        _check_usual_head(backbone, network)
-    facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    stage = list(stages_of(config).values())[-1]
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
-    classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
-    model = assemble(config, network, facts, classes, settings)
+    keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
+    with in_python_words(ARGUMENTS):
+        config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
+        if config.loss.class_weights == "balanced":
+            raise UserError("loss.class_weights=balanced counts training images: list a weight per class there")
+        classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
+        network, facts = _with_first_weights(config, module)
+        if name and head is None and cut is None:
+            _check_usual_head(name, network)
+        stage = list(stages_of(config).values())[-1]
+        settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
+        given = parameters_of(config, facts, classes, settings)
+        if module is not None:
+            given = _of_module(given, network.out_shape, has_head=head is not None)
+        model = cls.from_parameters(given, network)
     model.save_hyperparameters(dict(model.hparams))  # once more: these are for the loggers, too
     if config.init_from:
         from lightning_modules.build.start import load_start
@@ -88,6 +110,28 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     if experiment:
         model.configure_stage(stage)
     return model
+
+
+def _with_first_weights(config: Config, module: nn.Module | None) -> tuple[Backbone, ModelFacts]:
+    """Return the network of a configuration, or a module in place of it, which keeps its weights."""
+    if module is not None:
+        mean, std = image_scale(module)
+        backbone = finish_backbone(OwnNetwork(module), None, config.backbone_size)
+        return backbone, ModelFacts(list(mean), list(std), {})
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
+    backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
+    return backbone, ModelFacts(list(info.mean), list(info.std), info.args)
+
+
+def _of_module(given: Hyperparameters, shape: tuple[int, ...], has_head: bool) -> Hyperparameters:
+    """Return the parameters of a module that gives a shape for an image: features of a head, or else the logits."""
+    classes = given.num_classes
+    if has_head:
+        return replace(given, backbone=None)
+    if shape != (classes,) and (shape, classes) != ((1,), 2):
+        remedy = f"set num_classes={shape[0]}, or of features name a head, such as head=['gap'] or head=[]"
+        raise UserError(f"the network gives {shape} for an image, with num_classes={classes}: {remedy}")
+    return replace(given, backbone=None, head=None, logits=shape[0])
 
 
 def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], num_classes: int | None) -> Config:

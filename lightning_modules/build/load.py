@@ -7,7 +7,8 @@ from torch import nn
 
 from karyocyte.config.schema import Config
 from karyocyte.runs.run import Run
-from lightning_modules.backbones.backbone import build_backbone, head_for
+from lightning_modules.backbones.backbone import build_backbone, count_logits
+from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import Removed
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.support.checkpoint_io import load_checkpoint
@@ -50,7 +51,8 @@ def load_run(folder: Path) -> TrainedRun:
     classes = run.data.classes
     # The network has random weights at first: those of the checkpoint replace every one of them.
     backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
-    head = head_for(backbone, config.head, len(classes))
+    logits = count_logits(config.head, len(classes))
+    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
     classifier = ClassifierNetwork(backbone.module, head, len(classes), run.model, config.head.orientation)
     load_checkpoint(classifier, run.best_checkpoint)
     return TrainedRun(run.folder, config, classifier.eval(), classes, run.data.positive_class)

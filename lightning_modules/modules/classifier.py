@@ -2,23 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from torchmetrics import MetricCollection
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import UserError, close_names
+from karyocyte.common.errors import UserError, close_names, first_fault
 from karyocyte.config.schema import LossConfig, OptimizerConfig, SchedulerConfig
 from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
-from lightning_modules.backbones.backbone import Backbone, build_backbone
+from lightning_modules.backbones.backbone import Backbone, OwnNetwork, build_backbone, finish_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
 from lightning_modules.backbones.truncation import ImageSize
@@ -34,11 +34,11 @@ from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkp
 class Hyperparameters:
     """A classifier in plain values, which are ``model.hparams`` and in every checkpoint of it."""
 
-    backbone: str  # timm's name, or one of lightning_modules.networks
+    backbone: str | None  # timm's name, or one of lightning_modules.networks; None: a network of the user's own
     args: dict[str, Any]  # further arguments of the network
     cut: str | None  # the module whose output are the features; None for the whole network
     image_size: ImageSize
-    head: Sequence[str | dict[str, Any]]  # as ``head.layers`` of conf/train.yaml
+    head: Sequence[str | dict[str, Any]] | None  # as ``head.layers`` of conf/train.yaml; None: the network has its own
     logits: int  # outputs of the head: with orientation two per class, else one per class, or one for two classes
     orientation: bool
     num_classes: int
@@ -116,12 +116,14 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     @classmethod
     def from_parameters(cls, given: Hyperparameters, backbone: Backbone) -> Self:
-        """Put the head that hyperparameters describe on the backbone that they describe, which may have weights.
+        """Put the head that hyperparameters describe on their backbone, which may have weights.
 
         Raises:
             UserError: The head does not fit the backbone's features.
         """
-        head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
+        head: nn.Module = nn.Identity()
+        if given.head is not None:
+            head = build_head(given.head, backbone.out_shape, given.logits, backbone.layout, backbone.prefix_tokens)
         model = cls(backbone.module, head, given.num_classes, given.facts, given.settings, given.orientation)
         # A run has its whole configuration on disk: its loggers need no copy.
         model.save_hyperparameters(to_jsonable_python(asdict(given)), logger=False)
@@ -129,22 +131,41 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # the other arguments of Lightning's are of no use here
-        cls, checkpoint_path: str | Path, map_location: str | torch.device = "cpu", **changes: Any
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device = "cpu",
+        network: nn.Module | None = None,
+        **changes: Any,
     ) -> Self:
         """Build the classifier of a checkpoint, also of one that a run has left, with its weights, on a device.
 
-        No file but the checkpoint is read. ``changes`` replace its hyperparameters (`Hyperparameters`), such as ``lr``.
+        No file but the checkpoint is read. A ``network`` of the user's own is given again, as it was given to
+        ``create_classifier``. ``changes`` replace hyperparameters (`Hyperparameters`), such as ``lr``.
 
         Raises:
-            UserError: The file is missing, damaged or of no classifier, or there is no such hyperparameter.
+            UserError: The file is missing, damaged, of no classifier or of a network of the user's own that is not
+                given, or there is no such hyperparameter.
         """
         saved = read_checkpoint(Path(checkpoint_path)).get("hyper_parameters")
-        if not saved or "backbone" not in saved:
+        known = {field.name for field in fields(Hyperparameters)}
+        if not saved or not known - {"task"} <= saved.keys():
             raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
         for name in changes.keys() - saved.keys():
             raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
-        given = Hyperparameters(**{**saved, **changes})
-        model = cls.from_parameters(given, build_backbone(given.backbone, given.args, given.cut, given.image_size))
+        # A subclass may have saved further ones.
+        given = Hyperparameters(**{name: value for name, value in {**saved, **changes}.items() if name in known})
+        if network is not None:
+            backbone = finish_backbone(OwnNetwork(network), None, given.image_size)
+        elif given.backbone is None:
+            raise UserError(f"{checkpoint_path} is of a network of your own: add network=<the module>, built as before")
+        else:
+            backbone = build_backbone(given.backbone, given.args, given.cut, given.image_size)
+        try:
+            model = cls.from_parameters(given, backbone)
+            _ = model.task
+        except ValidationError as error:
+            fault = f"{first_fault(error)}: it was saved by another version of Karyocyte, load it by that one"
+            raise UserError(f"{checkpoint_path}: {fault}") from error
         load_checkpoint(model, checkpoint_path)
         return model.to(map_location)
 
@@ -195,6 +216,7 @@ class Classifier(ClassifierNetwork, StagedModule):
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
         image, label = batch["image"], batch["label"]
+        self._check_labels(label, batch_idx)
         target = label
         if self.orientation:
             image, target = turned_batch(batch, self.num_classes, self.current_epoch)
@@ -232,6 +254,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the validation loss and metrics of the epoch."""
+        self._check_labels(batch["label"], batch_idx)
         self._evaluate(batch, self.val_metrics)
 
     def on_validation_epoch_end(self) -> None:
@@ -242,6 +265,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the loss and metrics of the test part, ``test/...``; train.py does not call it."""
+        self._check_labels(batch["label"], batch_idx)
         self._evaluate(batch, self.test_metrics)
 
     def on_test_epoch_end(self) -> None:
@@ -251,6 +275,13 @@ class Classifier(ClassifierNetwork, StagedModule):
     def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
         return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
+
+    def _check_labels(self, label: torch.Tensor, batch_idx: int) -> None:
+        """Refuse labels without a class; on a GPU, which would have to be waited for, those of the first batch."""
+        most = int(label.max()) if len(label) and (label.is_cpu or batch_idx == 0) else 0
+        if most >= self.num_classes:
+            remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
+            raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
     def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
         logits = self(batch["image"])

@@ -99,6 +99,7 @@ def test_each_default_in_a_signature_is_that_of_the_configuration(source):
         ({"batch_size": 7}, "loader.batch_size", 7),
         ({"workers": 1}, "loader.workers", 1),
         ({"prepare": {"clahe_tiles": 4}}, "prepare.clahe_tiles", 4),
+        ({"clahe": {"clip_limit": 3}}, "prepare.clahe_clip_limit", 3),
         ({"on_broken": "skip"}, "data.on_broken", "skip"),
         ({"seed": 3}, "seed", 3),
     ],
@@ -110,7 +111,7 @@ def test_every_key_of_the_images_is_an_argument(keys, place, value):
 
 @pytest.mark.parametrize(
     ("wrong", "near"),
-    [({"clah": True}, "clahe"), ({"batchsize": 8}, "batch_size"), ({"prepare": {"clah": True}}, "prepare.clahe")],
+    [({"clah": True}, "clahe"), ({"batchsize": 8}, "batch_size"), ({"prepare": {"clah": True}}, "clahe")],
 )
 def test_an_unknown_argument_is_an_error_that_names_the_near_one(wrong, near):
     with pytest.raises(UserError, match=near):

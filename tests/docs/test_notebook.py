@@ -1,13 +1,14 @@
-"""The program for notebooks runs outside the checkout, is that of its page, and is short."""
+"""The program for notebooks is that of its page, and short; it and that of the front page run outside the checkout."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from karyocyte.common.paths import ROOT
 from tests import processes
 from tests.helpers.chromosomes import write_chromosomes
-from tests.helpers.images import write_cnmc
+from tests.helpers.images import write_class_folders, write_cnmc
 
 PROGRAM = ROOT / "docs" / "guides" / "notebook.py"
 LINES = 25
@@ -20,6 +21,8 @@ SMALL = {
     "Trainer(": "Trainer(enable_checkpointing=False, limit_train_batches=1, limit_val_batches=1, "
     "limit_test_batches=1, limit_predict_batches=1, ",
 }
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FEW = {"Trainer(max_epochs=5)": "Trainer(max_epochs=1, limit_train_batches=1)", '"blast")': '"blast", batch_size=4)'}
 
 
 def test_the_page_shows_the_program_of_few_lines():
@@ -31,22 +34,35 @@ def test_the_page_shows_the_program_of_few_lines():
 
 
 def test_the_program_runs_in_a_folder_without_the_checkout(tmp_path):
-    text = PROGRAM.read_text(encoding="utf-8")
-    for words, small in SMALL.items():
-        assert words in text
-        text = text.replace(words, small)
     folder = tmp_path / "notebooks"
     folder.mkdir()
     images = [
         write_chromosomes(tmp_path / "set", cases=5, copies=1),
         write_cnmc(tmp_path / "cnmc", subjects_per_fold=4),
     ]
-    environment = {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
-    output = tmp_path / "printed.txt"
-    process = processes.start(output, environment, _run, folder, text, [str(path) for path in images])
-    assert processes.exit_code(process) == 0, output.read_text()
-    assert output.read_text().count("test/f1_weighted") >= 2
+    printed = printed_by(PROGRAM.read_text(encoding="utf-8"), SMALL, folder, [str(path) for path in images])
+    assert printed.count("test/f1_weighted") >= 2
     assert {path.name for path in folder.iterdir()} == {"cells.ckpt", "lightning_logs"}
+
+
+def test_the_program_of_the_front_page_goes_from_folders_to_predictions(tmp_path):
+    write_class_folders(tmp_path / "cells", {"blast": 12, "normal": 12})
+    write_class_folders(tmp_path / "new_cells", {"": 2})
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    printed = printed_by(program, FEW, tmp_path, [])
+    assert re.search(r"file prediction +probability\n0 +\S+.png +(blast|normal) +0", printed)
+
+
+def printed_by(program: str, changes: dict[str, str], folder: Path, arguments: list[str]) -> str:
+    """Run a program with some words changed in a folder; return what it has printed."""
+    for words, small in changes.items():
+        assert words in program
+        program = program.replace(words, small)
+    environment = {"HOME": str(folder.parent), "CUDA_VISIBLE_DEVICES": ""}
+    output = folder.parent / f"{folder.name}.txt"
+    process = processes.start(output, environment, _run, folder, program, arguments)
+    assert processes.exit_code(process) == 0, output.read_text()
+    return output.read_text()
 
 
 def _run(folder: Path, program: str, arguments: list[str]) -> None:

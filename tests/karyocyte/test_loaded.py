@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import karyocyte
 from datamodules.io.decode import read_image
@@ -10,6 +11,7 @@ from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.common.errors import UserError
 from karyocyte.loaded import OF_FILES
+from karyocyte.runs.run import Run
 from tests.helpers.images import cell_image, write_class_folders, write_image
 from tests.helpers.portable import train_on_cells
 from tests.helpers.terminal import run_app
@@ -45,10 +47,9 @@ def arrays(folder):
 
 
 def of_command(tmp_path, *words):
-    """The table of predict.py in the order of the files, without what is known of files."""
+    """The table of predict.py in the order of the files."""
     run_app(predict, *words, "--output", tmp_path / "table.csv")
-    table = pd.read_parquet(tmp_path / "table.parquet").sort_values("file", ignore_index=True)
-    return table.drop(columns=OF_FILES)
+    return pd.read_parquet(tmp_path / "table.parquet").sort_values("file", ignore_index=True)
 
 
 def assert_equal(table, other):
@@ -65,10 +66,52 @@ def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_do
         capsys.readouterr()
         for _ in range(2):
             table = model.predict(arrays(folder))
-            assert_equal(table, expected)
+            assert_equal(table, expected.drop(columns=OF_FILES))
         assert table["status"].tolist() == ["predicted"] * 7 + ["broken"]
         assert capsys.readouterr().out == ""
     assert model.classes == ("hem", "all")
+    of_files = model.predict(sorted(folder.iterdir()))
+    assert of_files["sha256"].tolist() == expected["sha256"].tolist()
+    assert_equal(of_files.drop(columns=OF_FILES), model.predict(str(folder)).drop(columns=OF_FILES))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(runs):
+    return Run(runs[0]).best_checkpoint
+
+
+def test_a_checkpoint_predicts_without_what_validation_chooses(checkpoint, portable, folder):
+    model = karyocyte.load(checkpoint)
+    image = arrays(folder)[0]
+    mirrored = karyocyte.load(portable).predict(image)  # the mean of an image and its mirror image
+    table = model.predict([image, np.fliplr(image)])
+    assert mirrored["prob_all"][0] == pytest.approx(table["prob_all"].mean(), abs=1e-5)
+    assert model.classes == ("hem", "all")
+    assert "no temperature" in model.warnings[0]
+    assert table["review"].all()
+    assert table["prediction_at_threshold"].isna().all()
+    assert not table.columns.str.contains("calibrated|out_of_distribution").any()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda content: content["hyper_parameters"].pop("task"), "does not know its classes"),
+        (lambda content: content["hyper_parameters"].pop("head"), "does not say which classifier"),
+        (lambda content: content["hyper_parameters"]["task"]["prepare"].update(old=1), "another version"),
+        (lambda content: content["hyper_parameters"].update(backbone=None), "add network="),
+    ],
+    ids=["no task", "no classifier", "another version", "network of the user's own"],
+)
+def test_an_incomplete_checkpoint_is_refused(checkpoint, change, problem, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match=problem):
+        karyocyte.load(tmp_path / "other.ckpt")
+    (tmp_path / "other.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(UserError, match="damaged, or no checkpoint"):
+        karyocyte.load(tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +120,8 @@ def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_do
         ([], "no image"),
         (np.zeros((8, 8)), "float64"),
         ([np.ones((8, 8, 3), np.uint8), np.ones((8, 8, 4), np.uint8)], r"image 2 is uint8 of shape \(8, 8, 4\)"),
+        ([np.ones((8, 8, 3), np.uint8), "new.png"], "image 2 is <U7"),
+        ("absent.png", "absent.png is missing"),
     ],
 )
 def test_what_is_no_image_is_refused(portable, images, problem):

@@ -16,7 +16,7 @@ from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.build.build import assemble
+from lightning_modules.build.build import parameters_of
 from lightning_modules.build.layer_table import count_as_keras, count_parameters, layers_of
 from lightning_modules.modules.classifier import Classifier
 
@@ -58,7 +58,8 @@ def _classes_of(config: Config) -> int:
 def build_untrained(config: Config, classes: int) -> Classifier:
     """Build the network of a configuration with random weights; no weights file is read."""
     backbone = build_backbone(config.model.name, config.model.args, config.model.cut, config.prepare.size)
-    return assemble(config, backbone, ModelFacts([0.5] * 3, [0.5] * 3, config.model.args), classes)
+    facts = ModelFacts([0.5] * 3, [0.5] * 3, config.model.args)
+    return Classifier.from_parameters(parameters_of(config, facts, classes), backbone)
 
 
 def _summarise(config: Config, classes: int) -> pd.DataFrame:

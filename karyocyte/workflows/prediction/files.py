@@ -13,7 +13,7 @@ from karyocyte.evaluation.pooling.averaging import Combiner, align, average, com
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.referral.new_images import BROKEN, review_table
 from karyocyte.inference.failed_reader import NewImages, why_failed
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import Model
 from karyocyte.inference.networks import LoadedNetwork, sample_rows
 from karyocyte.runs.predicted import Predicted, to_predictions
 from karyocyte.runs.predictions import FACTS, Predictions
@@ -25,7 +25,7 @@ Advance = Callable[[int], None]  # takes the number of files that were read, for
 
 
 def predict_files(
-    model: RunsModel | PortableNetworks, networks: Sequence[LoadedNetwork], files: Sequence[ImageFile], advance: Advance
+    model: Model, networks: Sequence[LoadedNetwork], files: Sequence[ImageFile], advance: Advance
 ) -> tuple[Predictions, pd.DataFrame, str | None]:
     """Predict files, which have different names, by all networks of a model.
 

@@ -18,7 +18,7 @@ from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_p
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import CheckpointModel, Model, RunsModel
 from karyocyte.inference.networks import load_networks
 from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
@@ -87,8 +87,10 @@ def next_steps(parquet: Path, table: pd.DataFrame) -> list[str]:
     return [*evaluate, f"review them: python scripts/review.py {parquet}"]
 
 
-def thresholds_of_model(model: RunsModel | PortableNetworks) -> ReviewThresholds:
-    """Return the thresholds of runs, or those that a portable model was exported with."""
+def thresholds_of_model(model: Model) -> ReviewThresholds:
+    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none."""
+    if isinstance(model, CheckpointModel):
+        return ReviewThresholds()
     if isinstance(model, RunsModel):
         return review_thresholds(model.runs, model.members)
     return portable_thresholds(model.model)
@@ -100,7 +102,7 @@ def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str
     return []
 
 
-def _scale_warnings(model: RunsModel | PortableNetworks) -> list[str]:
+def _scale_warnings(model: Model) -> list[str]:
     """Return a warning where the scale of a chromosome should come from its cell."""
     for folder, prepare in model.facts.preparations:
         if prepare.scales_by_cell and isinstance(model, RunsModel):

@@ -18,6 +18,8 @@ from karyocyte.composition.compose import compose_config
         (["batch_size=4"], "loader.batch_size"),
         (["datadir=x"], "data_dir"),
         (["model=efficientnet_b0"], "any other network of timm: model.name=<name>"),
+        (["hydra/launcher=submitit_slurm"], "train.py -m ... +cluster=slurm"),
+        (["hydra/sweeper=optuna"], "scripts/tune.py"),
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
         (["seed=0,1,2"], "--multirun"),

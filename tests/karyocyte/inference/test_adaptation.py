@@ -1,12 +1,13 @@
 """Whether and on which images trained networks are adapted."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from karyocyte.composition.compose import compose_config
-from karyocyte.inference.networks import LEAST, SAMPLE, adapt_to, adapts, sample_rows
+from karyocyte.inference.networks import LEAST, SAMPLE, LoadedNetwork, adapts, sample_rows
 from lightning_modules.build.create import create_classifier
 from lightning_modules.prediction.adaptation import adapt_to_images
 
@@ -34,4 +35,5 @@ def test_nothing_happens_without_images_or_without_batchnorm():
     classifier = create_classifier("vit_tiny_patch16_224", num_classes=2, image_size=32)
     images = np.zeros((LEAST, 32, 32, 3), np.uint8)
     for given, words in ((images, "the network has none"), (images[1:], f"fewer than {LEAST} images")):
-        assert words in adapt_to(partial(adapt_to_images, classifier), given)
+        network = SimpleNamespace(adapt_to=partial(adapt_to_images, classifier))
+        assert words in LoadedNetwork.adapt(SimpleNamespace(network=network), given)

@@ -4,6 +4,9 @@ import re
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
+from torch import nn
+from torch.utils.data import DataLoader
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -71,7 +74,12 @@ def test_an_experiment_of_features_trains_the_head_alone():
         ({"backbone": "mobilenetv3_small_050", "num_classes": 3}, r"head=\['gap'\]"),
         ({"backbone": "resnet18"}, "number of classes"),
         ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
-        ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, "adamw"),
+        ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, 'optimizer="adamx": .* adamw'),
+        ({"backbone": "resnet18", "num_classes": 3, "lr": -1}, "^lr: "),
+        ({"backbone": nn.Flatten, "num_classes": 3}, "not its class"),
+        ({"backbone": nn.Flatten(), "num_classes": 3, "cut": "layer1"}, "without cut and weights"),
+        ({"backbone": nn.Linear(3, 3), "num_classes": 3}, "image_size: .* refuses images of 64x64 px"),
+        ({"backbone": nn.Flatten(), "num_classes": 3}, r"gives \(12288,\) .* num_classes=3: .* name a head"),
         ({"experiment": "anet_c6_chromosome"}, "anet_c6_chromosomes"),
     ],
 )
@@ -96,3 +104,46 @@ def test_first_weights_follow_the_seed_of_torch():
         drawn.append(create_classifier("resnet18", 3, cut="layer1", image_size=32).head.logits.weight)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+class Colours(nn.Module):
+    """A network of a user's own: the mean colours of images, and a number for each class, or for each of two one."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(3, outputs)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.last(image.mean((2, 3)))
+
+
+class OwnClassifier(Classifier):
+    """A classifier of a user's own."""
+
+
+@pytest.mark.parametrize(
+    ("outputs", "classes", "head"), [(3, 3, None), (1, 2, None), (2, 2, None), (5, 3, [{"dropout": 0.5}])]
+)
+def test_an_own_network_and_an_own_classifier_train_and_are_loaded_with_the_network(outputs, classes, head, tmp_path):
+    model = create_classifier(Colours(outputs), classes, image_size=32, head=head, lr=0.1, cls=OwnClassifier)
+    batch = {"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4) % classes, "index": torch.arange(4)}
+    loader = DataLoader([batch], batch_size=None)
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(model, loader, loader)
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    loaded = OwnClassifier.load_from_checkpoint(tmp_path / "own.ckpt", network=Colours(outputs))
+    assert type(model) is type(loaded) is OwnClassifier
+    assert torch.equal(loaded.eval()(batch["image"]), model.eval()(batch["image"]))
+    with pytest.raises(UserError, match="network of your own: add network="):
+        OwnClassifier.load_from_checkpoint(tmp_path / "own.ckpt")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_label_without_a_class_is_refused_with_the_number_of_classes(classes):
+    model = create_classifier(Colours(classes), classes, image_size=32)
+    loader = DataLoader([{"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4)}], batch_size=None)
+    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    with pytest.raises(UserError, match=f"label 3, .* num_classes={classes}: .* num_classes=4"):
+        trainer.fit(model, loader)
+    with pytest.raises(UserError, match="num_classes=4"):
+        trainer.test(model, loader)

@@ -1,0 +1,39 @@
+"""Errors in the words of a program: of ``data.positive_class=blast`` a command line, ``positive_class="blast"``."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from karyocyte.common.errors import UserError
+
+CONSTANTS = {"true": "True", "false": "False", "null": "None"}
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+WORD = re.compile(r"\"[^\"]*\"|[^\[\],]+")  # of a list, or the whole value
+VALUE = r"=(\[[^\]]*\]|\"[^\"]*\"|[\w./+-]*\w)"
+
+
+@contextmanager
+def in_python_words(arguments: Mapping[str, str]) -> Iterator[None]:
+    """Let a ``UserError`` name arguments as a program gives them; ``arguments`` has that of each dotted key."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(python_words(str(error), arguments)) from error.__cause__
+
+
+def python_words(text: str, arguments: Mapping[str, str]) -> str:
+    """Return a message with Python's arguments in place of the keys of a command line; quotes of a shell go."""
+    keys = "|".join(sorted(map(re.escape, arguments), key=len, reverse=True))
+
+    def replaced(match: re.Match[str]) -> str:
+        argument, value = arguments[match[2]], match[3]
+        if value is None:  # a key of one word is an ordinary word without a value
+            return match[1] + argument if "." in match[2] else match[0]
+        return f"{argument}={WORD.sub(_as_python, value)}"
+
+    return re.sub(rf"('?)(?<![\w.+-])({keys})(?![\w.])(?:{VALUE}\1)?", replaced, text) if arguments else text
+
+
+def _as_python(word: re.Match[str]) -> str:
+    is_python = word[0].startswith('"') or NUMBER.fullmatch(word[0])
+    return word[0] if is_python else CONSTANTS.get(word[0], f'"{word[0]}"')
