@@ -1,6 +1,8 @@
 """The arguments of a data module as the configuration of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,10 +20,10 @@ SECTIONS = ("split", "loader", "prepare")  # whose keys are arguments by their l
 
 def compose_data(
     data: str | SourceConfig, keys: Mapping[str, Any], primary: str = "train"
-) -> tuple[TrainingConfig, dict[str, str]]:
+) -> tuple[TrainingConfig, Callable[[], AbstractContextManager[None]]]:
     """Return the configuration that ``python train.py data=<data>`` would train with, but for the given keys.
 
-    ``primary`` is its ``--config-name``. The second value is the argument of each dotted key.
+    ``primary`` is its ``--config-name``. The second value is a context whose errors name the arguments.
 
     Raises:
         UserError: A key is unknown, a value does not fit, or two of them contradict one another.
@@ -40,11 +42,11 @@ def compose_data(
     places = argument_places(composed)
     for key, value in given.items():
         changes |= _placed(key, value, places)
-    arguments = {place: key for key, place in places.items()}
-    with in_python_words(arguments):
+    in_words = partial(in_python_words, {place: key for key, place in places.items()})
+    with in_words():
         for place, value in changes.items():
             OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
-        return check_config(composed), arguments
+        return check_config(composed), in_words
 
 
 def _placed(key: str, value: Any, places: Mapping[str, str]) -> dict[str, Any]:

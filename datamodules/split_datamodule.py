@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +15,6 @@ from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.arguments import compose_data
 from datamodules.manifest.balancing import BalancePlan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
@@ -31,7 +31,6 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes
 from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
-from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
 from karyocyte.runs.facts import DataFacts
@@ -75,13 +74,14 @@ class SplitDataModule(LightningDataModule, ABC):
         **keys: Any,
     ) -> None:
         super().__init__()
-        arguments: dict[str, str] = {}  # of each dotted key, where they are arguments
+        self._in_words: Callable[[], AbstractContextManager[None]] = nullcontext  # what says errors as arguments
         if not isinstance(data, TrainingConfig):
-            data, arguments = compose_data(data or self.default_source, keys, self.primary)
+            from datamodules.arguments import compose_data  # here: the commands have composed it already
+
+            data, self._in_words = compose_data(data or self.default_source, keys, self.primary)
         if not isinstance(data, self._takes):
             raise UserError(f"data={data.data.source} is for a {data.recipe}: {type(self).__name__} does not read it")
         self.config = data
-        self.arguments = arguments
         self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
         self.world = world
@@ -99,7 +99,7 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def scanned(self) -> Manifest:
         """All images of the source; subjects that share identical files are one person."""
-        with in_python_words(self.arguments):
+        with self._in_words():
             return scan_persons(self.config, self.progress)
 
     @cached_property
@@ -110,7 +110,7 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def parts(self) -> pd.Series:
         """The part of each manifest row: "train", "validation", "test" or "unused"."""
-        with in_python_words(self.arguments):
+        with self._in_words():
             return split(self.manifest, self.config.protocol, self.config.split, self.config.data.paper_split)
 
     @cached_property

@@ -13,7 +13,7 @@ from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.pages.blocks import count_words
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.formats import ends, number
-from karyocyte.evaluation.types.result import EvaluationResult, Kind
+from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -51,13 +51,8 @@ def diagnosis(result: EvaluationResult) -> str:
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
     by, least = _rival(result, name)
-    verdict = "a tie with"  # the value alone may be higher or lower by chance
-    if (measured.low or 0.0) > least:
-        verdict = "better than"
-    elif (measured.high or 1.0) < least:
-        verdict = "worse than"
-    interval = ends(measured.low, measured.high)
-    lines = [f"The {words} is {number(measured.value)} ({interval}), {verdict} {RULES.get(by, by)} ({number(least)})"]
+    interval, rival = ends(measured.low, measured.high), f"{RULES.get(by, by)} ({number(least)})"
+    lines = [f"The {words} is {number(measured.value)} ({interval}), {_verdict(measured, least)} {rival}"]
     recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
         least_known = quoted(str(recalls.idxmin()))
@@ -65,6 +60,13 @@ def diagnosis(result: EvaluationResult) -> str:
     if any(warning.topic == "training" for warning in result.warnings):
         lines.append("a later stage of the training is worse than an earlier one")
     return "; ".join(lines) + "."
+
+
+def _verdict(measured: Interval, least: float) -> str:
+    """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance."""
+    if (measured.low or 0.0) > least:
+        return "better than"
+    return "worse than" if (measured.high or 1.0) < least else "a tie with"
 
 
 def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:

@@ -1,8 +1,7 @@
 """The results of cells in an evaluation, and how they are shown."""
 
 from karyocyte.evaluation.types.added import Shown
-from karyocyte.evaluation.types.formats import number
-from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Kind
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Named, Row, Table
 from karyocyte.runs.predictions import VALIDATION
 
@@ -27,19 +26,12 @@ def cells_table(result: EvaluationResult) -> Table:
     for name, words in CELL_METRICS.items():
         of_name = (metrics[name], metrics[f"{name}_assigned"])
         rows.append({"": Named(name, words), "one by one": of_name[0], "joint assignment": of_name[1]})
-    lines = []
-    if of_cells := result.of(ASSIGNED, FOLD_MEAN):
-        means = result.of(Kind.AT_HALF, FOLD_MEAN) | of_cells
-        pairs = []
-        for name in ("accuracy", "f1_macro", "cells_right"):
-            pairs.append(f"{name} {number(means[name].value)}, {number(means[f'{name}_assigned'].value)}")
-        lines.append(f"fold means, one by one and by the joint assignment: {'; '.join(pairs)}")
-    lines.append(
+    lines = [
         f"counts of {cells['abnormal']} cells that are not 46,XX or 46,XY: exact in {cells['recovered']} "
         f"(one by one in {cells['recovered_before']}); of {cells['normal']:,} that are, {cells['alarmed']} "
-        f"(one by one {cells['alarmed_before']:,}) come out abnormal"
-    )
-    lines.append("each cell has its most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml")
+        f"(one by one {cells['alarmed_before']:,}) come out abnormal",
+        "each cell has its most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml",
+    ]
     if shares := result.of(REFERRED):
         referred, right = shares.values()
         lines.append(

@@ -13,7 +13,6 @@ from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.intervals.folds import MeanOverFolds
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
@@ -21,7 +20,6 @@ from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import (
-    FOLD_MEAN,
     TEST,
     EvaluationResult,
     Figures,
@@ -152,15 +150,6 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     for name in _class_metric_names(runs.classes):
         described[name + SUFFIX] = metric_of(name)
     figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
-    if len(runs.folds) > 1:
-
-        def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> CellMetrics:
-            """Return the metrics of the cells of a fold."""
-            numbers, cells = np.unique(metrics.cells[rows], return_inverse=True)
-            return CellMetrics(fold, metrics.assigned[rows], cells, metrics.complete[numbers])
-
-        statistic = MeanOverFolds(runs.test, runs.sizes, len(names), of_fold)
-        figures[FOLD_MEAN, ASSIGNED] = around(statistic, described, runs.test, settings)
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
     counts = {"cells": len(metrics.complete), "unplaceable": unassignable(*(run.part("test") for run in runs.runs))}

@@ -37,10 +37,6 @@ FILE_COLUMNS = (
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
-CASES = (
-    "The cells of a case decide together on its constitution. A gain counts in two cells, a loss in three (or in all "
-    "of a case with fewer); other changes are those of single cells. Cells whose karyotype differs then are named."
-)
 DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
 
 
@@ -273,7 +269,6 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         cells=shown,
         groups=_by_case(shown),
         cases=case_titles(tables.cases),
-        case_rule=CASES,
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)

@@ -98,8 +98,7 @@ class CellReview(Reviewed):
                 before = {MARKER: self.bundle.cell(one.approval.cell).markers}
                 approved.append(Counter(one.approval.classes.values()) + Counter(before))
         if not approved:
-            none = "no cell approved"
-            return none if blind else self.bundle.index.cases.get(case, none)
+            return "no cell approved" if blind else self.bundle.index.cases.get(case, "no cell approved")
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
 
     def result(self, log: DecisionLog) -> str:
