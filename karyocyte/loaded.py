@@ -42,6 +42,8 @@ class LoadedModel:
         self.model: Model
         if len(paths) == 1 and paths[0].is_file():
             self.model = CheckpointModel(paths[0], network)
+        elif network is not None:
+            raise UserError("network is of a single checkpoint: a run and an export have their own")
         else:
             self.model = open_model(paths)
             self.model.check(self.options)

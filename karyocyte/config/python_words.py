@@ -18,7 +18,7 @@ def in_python_words(arguments: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(python_words(str(error), arguments)) from error.__cause__
+        raise type(error)(python_words(str(error), arguments)) from error.__cause__
 
 
 def python_words(text: str, arguments: Mapping[str, str]) -> str:

@@ -29,7 +29,8 @@ COMPOSED_WARNING = (
 SYNTHETIC_WARNING = "this run learned from SYNTHETIC images: its predictions of real ones mean nothing"
 CHECKPOINT_WARNING = (
     "a checkpoint has no predictions of validation images: there is no temperature, no threshold but 0.5 and no mark "
-    "of images out of distribution, and every image is to be reviewed"
+    "of images out of distribution, and every image is to be reviewed; no mirror image is averaged, and what it was "
+    "trained on is not known: of a run, name the folder"
 )
 
 
@@ -224,7 +225,7 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
         if not Run.is_run(path):
-            remedy = "name a finished run's folder; karyocyte.load takes one checkpoint, too"
+            remedy = "name a finished run's folder; of a checkpoint, only karyocyte.load(...).predict works"
             raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")
     return RunsModel(list(map(Run, paths)))
 

@@ -137,7 +137,7 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
         raise UserError(f"model.cut={cut}: {reason}; {close_names(cut, list(trace.entered))}")
     if not isinstance(trace.output, torch.Tensor):
         given = f"{place} gives a {type(trace.output).__name__}, not one tensor"
-        raise UserError(f"{given}: cut the network elsewhere, or wrap a module of your own")
+        raise UserError(f"{given}: cut the network elsewhere")
     return trace
 
 

@@ -61,8 +61,9 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
 
     Args:
         backbone: timm's name of the network, or one of `lightning_modules.networks`; or a module that maps images, (n,
-            3, h, w) and normalised as those of ImageNet, to logits (n, classes), or with a ``head`` to features. Its
-            checkpoints hold its weights alone: ``Classifier.load_from_checkpoint(path, network=module)``.
+            3, h, w) and normalised as those of ImageNet or as its ``pretrained_cfg`` says, to logits (n, classes), or
+            with a ``head`` to features. Its checkpoints hold its weights alone:
+            ``Classifier.load_from_checkpoint(path, network=module)``.
         num_classes: Number of classes; two share one logit.
         experiment: The name of a file of conf/experiment/.
         cut: Name of the module whose output are the features; None: the whole network.
@@ -129,7 +130,8 @@ def _of_module(given: Hyperparameters, shape: tuple[int, ...], has_head: bool) -
     if has_head:
         return replace(given, backbone=None)
     if shape != (classes,) and (shape, classes) != ((1,), 2):
-        remedy = f"set num_classes={shape[0]}, or of features name a head, such as head=['gap'] or head=[]"
+        remedy = f"set num_classes={shape[0]}" if len(shape) == 1 else "let it give logits (n, classes)"
+        remedy += ", or of features name a head, such as head=['gap'] or head=[]"
         raise UserError(f"the network gives {shape} for an image, with num_classes={classes}: {remedy}")
     return replace(given, backbone=None, head=None, logits=shape[0])
 

@@ -150,8 +150,8 @@ class Classifier(ClassifierNetwork, StagedModule):
         known = {field.name for field in fields(Hyperparameters)}
         if not saved or not known - {"task"} <= saved.keys():
             raise UserError(f"{checkpoint_path} does not say which classifier it is of: name a checkpoint of one")
-        for name in changes.keys() - saved.keys():
-            raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, list(saved))}")
+        for name in changes.keys() - known:
+            raise UserError(f"load_from_checkpoint has no argument {name}: {close_names(name, sorted(known))}")
         # A subclass may have saved further ones.
         given = Hyperparameters(**{name: value for name, value in {**saved, **changes}.items() if name in known})
         if network is not None:

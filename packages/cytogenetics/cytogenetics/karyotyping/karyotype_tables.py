@@ -122,7 +122,7 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
 def case_titles(cases: pd.DataFrame) -> dict[str, str]:
     """Return the karyotype of each case of cases.csv with its doubt, in words."""
     titles = {}
-    for case in cases.itertuples():
+    for case in cases.astype(object).where(cases.notna(), None).itertuples():
         referred = f"referred: {case.reason}" if case.reason else "not referred"
         named = f"{case.karyotype}, probability {_probability(case.probability)}; {referred}"
         titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named

@@ -98,7 +98,8 @@ class CellReview(Reviewed):
                 before = {MARKER: self.bundle.cell(one.approval.cell).markers}
                 approved.append(Counter(one.approval.classes.values()) + Counter(before))
         if not approved:
-            return "no cell approved" if blind else self.bundle.index.cases.get(case, "no cell approved")
+            predicted = None if blind else self.bundle.index.cases.get(case)
+            return f"predicted: {predicted}" if predicted else "no cell approved"
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
 
     def result(self, log: DecisionLog) -> str:

@@ -19,6 +19,7 @@ from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
     Tables,
     case_table,
+    case_titles,
     overlays,
     write_karyotype_page,
 )
@@ -205,7 +206,10 @@ def test_doubts_and_files_that_are_not_used_are_listed(page):
 def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     text = page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
     assert text.index("Case p1") < text.index("47,XY,+21, probability") < text.index("p1 / a")
-    assert "Case p1" in page(entry("a", karyotype(), case="p1"))
+    sure_cells = [result("p", name, karyotype()) for name in "ab"]
+    cases = case_table([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], PRIORS)
+    titles = [title.partition("; ")[2] for title in case_titles(cases).values()]
+    assert titles == ["not referred", "referred: 2 of 2 cells referred"]
 
 
 def test_a_reader_is_told_what_to_do():
