@@ -95,7 +95,6 @@ def test_karyotypes_of_validation_cells(cells):
     arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
     output = " ".join(call(*arguments).output.split())
     assert "Whole cells (8)" in output
-    assert "joint assignment" in output
     assert "each cell has its most probable karyotype" in output
     assert "fitted on these same cells" in output
     assert "368 validation images" in output
