@@ -27,6 +27,7 @@ def measure(cells: pd.DataFrame) -> dict[str, float]:
         "cells wholly right": cells["wholly_right"].mean(),
         "referred": cells["referred"].mean(),
         "not referred, wholly right": cells["wholly_right"][named].mean(),
+        "not referred, karyotype exact": (cells["named"] == cells["true"])[named].mean(),
         "karyotype exact": (cells["named"] == cells["true"]).mean(),
         "probability of the karyotype, mean": cells["probability"].astype(float).mean(),
     }
@@ -56,9 +57,9 @@ def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
 
 
 def counted(pictures: pd.DataFrame) -> pd.DataFrame:
-    """Return the cases that are released with an error or unseen, and how many corrections a reader makes.
+    """Return in how many cases errors or abnormalities are not referred, and how many corrections a reader makes.
 
-    A case is released with an error where a cell that is not referred is not wholly right. Its upper limit is exact and
+    A case has an error where one of its cells that are not referred is not wholly right; its upper limit is exact and
     one-sided.
     """
     left = pictures[~pictures["referred"] & pictures["named"].notna()]
