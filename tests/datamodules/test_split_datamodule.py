@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pytorch_lightning import LightningDataModule
 
 from cytogenetics.metaphases.data.composed import ComposedDataModule
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
@@ -72,9 +71,3 @@ def test_a_trainer_of_several_devices_may_not_divide_the_images_once_more(tmp_pa
 def test_a_data_module_refuses_the_data_of_another_network(module, data, tmp_path):
     with pytest.raises(UserError, match=f'{data}"? is for a'):
         module(data, cache_dir=tmp_path)
-
-
-def test_a_data_module_of_pictures_has_no_method_for_prepared_images():
-    for name in ("images", "prepared", "of_training_images", "labels", "expansion"):
-        assert not hasattr(MetaphaseDataModule, name)
-    assert MetaphaseDataModule.prepare_data is LightningDataModule.prepare_data

@@ -22,7 +22,11 @@ SMALL = {
     "limit_test_batches=1, limit_predict_batches=1, ",
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FEW = {"Trainer(max_epochs=5)": "Trainer(max_epochs=1, limit_train_batches=1)", '"blast")': '"blast", batch_size=4)'}
+FEW = {
+    "max_epochs=15": "max_epochs=1, limit_train_batches=1",
+    '"blast")': '"blast", batch_size=4)',
+    '"resnet18.tv_in1k"': "None",
+}
 
 
 def test_the_page_shows_the_program_of_few_lines():

@@ -64,11 +64,10 @@ def counted(pictures: pd.DataFrame) -> pd.DataFrame:
     """
     left = pictures[~pictures["referred"] & pictures["named"].notna()]
     wrong = (~left["wholly_right"]).groupby(left["case"]).any()
-    limit = upper_bound(wrong.sum(), len(wrong), CONFIDENCE)
     rows: list[tuple[str, float | None, float | None, float | None]] = []
     rows += [("cases with a cell that is not referred", len(wrong), None, None)]
     rows += [("of these cases, with an error", wrong.mean(), None, None)]
-    rows += [("of these cases, with an error, at most", limit, None, None)]
+    rows += [("of these cases, with an error, at most", upper_bound(wrong.sum(), len(wrong), CONFIDENCE), None, None)]
     abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
     if len(abnormal):
         unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()

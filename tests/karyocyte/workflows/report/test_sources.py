@@ -43,8 +43,7 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
     run.write_raw_config({"evaluation": evil})
     if is_evaluated:
         run.write_json(RunFile.METRICS, {"settings": evil})
-    (chapter,) = read_chapters([run.folder, other])
-    assert [each.folder for each in chapter.runs] == [run.folder, other]
+    assert len(read_chapters([run.folder, other])) == 1
 
 
 def test_a_run_is_named_by_its_fold_where_there_are_several(tmp_path):
