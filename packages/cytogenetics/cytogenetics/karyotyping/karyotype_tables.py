@@ -123,8 +123,7 @@ def case_titles(cases: pd.DataFrame) -> dict[str, str]:
     """Return the karyotype of each case of cases.csv with its doubt, in words."""
     titles = {}
     for case in cases.astype(object).where(cases.notna(), None).itertuples():
-        referred = f"referred: {case.reason}" if case.reason else "not referred"
-        named = f"{case.karyotype}, probability {_probability(case.probability)}; {referred}"
+        named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
         titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
     return titles
 
