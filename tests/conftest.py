@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-from karyocyte.common import compat
+from karyocyte.common import checksums, compat
 
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.
 # No example has a deadline, which a loaded machine misses.
@@ -58,12 +58,13 @@ def quick_compositions():
 
 
 @pytest.fixture(autouse=True)
-def settings_of_torch():
-    """Undo what a training before has set for the whole process, but for what makes networks faster to build.
+def settings_of_process():
+    """Undo what a command before has set for the whole process, but for what makes networks faster to build.
 
     Hypothesis draws no subnormal floats where they are flushed. With deterministic algorithms, which every check of a
     configuration asks for, torch would fill new tensors, hundreds of megabytes of a VGG16; our commands forbid it too.
     """
+    checksums.accept_changes(False)
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
         sys.modules["torch"].utils.deterministic.fill_uninitialized_memory = False

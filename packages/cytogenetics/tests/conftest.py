@@ -9,6 +9,6 @@ from tests.conftest import (  # noqa: F401
     pytest_configure,
     quick_compositions,
     saved_figures,
-    settings_of_torch,
+    settings_of_process,
     undrawn_layers,
 )

@@ -47,9 +47,7 @@ def test_the_list_of_another_artefact_does_not_fit_and_a_new_file_is_none_of_it(
 def test_a_change_is_accepted_once_and_recorded(artefact, capsys):
     (artefact.folder / "table.csv").write_text("edited\n")
     accept_changes(True)
-    try:
-        artefact.checked("table.csv")
-    finally:
-        accept_changes(False)
+    artefact.checked("table.csv")
+    accept_changes(False)
     assert "table.csv was changed" in capsys.readouterr().out
     assert artefact.checked("table.csv").read_text() == "edited\n"
