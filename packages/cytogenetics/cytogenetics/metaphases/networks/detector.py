@@ -57,20 +57,6 @@ class Detector(StagedModule):
         centres = (straight.centres.sigmoid() + mirrored.centres.sigmoid()) / 2
         return decode(Maps(torch.logit(centres), (straight.sides + mirrored.sides) / 2))
 
-    def find_in_all_orientations(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what ``find`` does, by the means over the eight orientations of the pictures."""
-        centres, sides = [], []
-        for transposed in (False, True):
-            for turns in range(4):
-                view = torch.rot90(image.transpose(-1, -2) if transposed else image, turns, (-1, -2))
-                maps = self(view)
-                for _ in range(turns):  # a quarter of a turn back: transposed, then mirrored
-                    maps = maps.mirrored().transposed()
-                maps = maps.transposed() if transposed else maps
-                centres.append(maps.centres.sigmoid())
-                sides.append(maps.sides)
-        return decode(Maps(torch.logit(torch.stack(centres).mean(0)), torch.stack(sides).mean(0)))
-
     @torch.inference_mode()
     def find_in_picture(self, picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Find the chromosomes of a picture, bright on black, uint8 gray, (H, W), that is scaled by ``scale``.
@@ -81,7 +67,7 @@ class Detector(StagedModule):
         height, width = picture.shape
         padded = np.pad(picture, ((0, -height % MULTIPLE), (0, -width % MULTIPLE)))
         batch = torch.from_numpy(padded)[None, None].to(self.device).float() / 255
-        boxes, scores = (one[0].cpu().numpy() for one in self.find_in_all_orientations(batch))
+        boxes, scores = (one[0].cpu().numpy() for one in self.find(batch))
         kept = scores > 0
         limits = np.array([width, height] * 2, np.float32)
         return boxes[kept].clip(0, limits) / np.float32(scale), scores[kept]

@@ -33,12 +33,6 @@ class Maps(NamedTuple):
         left, top, right, bottom = self.sides.flip(-1)[:, kinds].unbind(2)
         return Maps(self.centres.flip(-1)[:, kinds], torch.stack([right, top, left, bottom], dim=2))
 
-    def transposed(self) -> "Maps":
-        """Return the maps of pictures with rows and columns exchanged: wide boxes are tall, and left is top."""
-        kinds = [1, 0, 2, 3]
-        left, top, right, bottom = self.sides.transpose(-1, -2)[:, kinds].unbind(2)
-        return Maps(self.centres.transpose(-1, -2)[:, kinds], torch.stack([top, left, bottom, right], dim=2))
-
 
 def decode(maps: Maps) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the boxes of each picture, the most certain first.
