@@ -15,7 +15,8 @@ Written to ``results/recomputed`` are:
 
 - ``persons.csv``: each regression on persons that it does not know, by leaving one person out
 - ``persons_leak.csv``: its AUC where the persons of the test, or the very images, train or not
-- ``persons_curve.csv``: its AUC by the number of training persons, and what 100 and 300 would give
+- ``persons_curve.csv``: the AUC of the area and of two networks by the number of training persons, and what 100 and 300
+  would give
 
 The AUC is that of pairs of a leukaemic and a normal cell, which are of two persons each. So they are counted once, for
 every two persons, and all intervals are over drawn persons (and over draws and seeds, where there are some).
@@ -36,6 +37,7 @@ FOLDER = RESULTS / EVIDENCE / "persons"
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
+IN_CURVE = "persons 5 0"  # a column of the scores of a network in the curve
 RESAMPLES = 1000
 CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95
@@ -200,9 +202,11 @@ def write_all() -> None:
     for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
         scores = pd.read_parquet(path)
         alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
-        found = [alone], [row_of_leak(images, scores, area)], rows_of_curve(images, scores)
+        curve = rows_of_curve(images, scores) if IN_CURVE in scores else []
+        found = [alone], [row_of_leak(images, scores, area)], curve
         for table, rows in zip(tables.values(), found, strict=True):
-            table.append(pd.DataFrame(rows).assign(model=path.stem))
+            if rows:
+                table.append(pd.DataFrame(rows).assign(model=path.stem))
         say(path.stem)
     for file, parts in tables.items():
         write_csv(RESULTS / "recomputed" / f"{file}.csv", pd.concat(parts, ignore_index=True), DIGITS)
