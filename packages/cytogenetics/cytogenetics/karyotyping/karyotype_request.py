@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.portable.pictures import (
     BUILT_IN,
-    BUILT_IN_DETECTOR,
+    BUILT_IN_CUTTER,
     BUILT_IN_DETECTORS,
     BUILT_IN_REFINER,
     PictureNetworks,
@@ -24,7 +24,6 @@ from karyocyte.runs.files import PortableFile
 from karyocyte.runs.names import resolve_run
 from karyocyte.runs.portable_folder import REMEDY
 
-BUILT_IN_CUTTER = BUILT_IN_DETECTOR.with_name("cutter")  # what cuts chromosomes out of boxes, in the repository
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 
 

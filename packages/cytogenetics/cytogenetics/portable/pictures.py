@@ -16,6 +16,7 @@ PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of met
 BUILT_IN = ROOT / "models" / "chromosomes"  # what names karyotypes where no model is named
 BUILT_IN_DETECTOR = ROOT / "models" / "metaphases"  # and what finds chromosomes in pictures
 BUILT_IN_DETECTORS = (BUILT_IN_DETECTOR, ROOT / "models" / "metaphases_turned")  # together
+BUILT_IN_CUTTER = ROOT / "models" / "cutter"  # what cuts chromosomes out of boxes
 BUILT_IN_REFINER = ROOT / "models" / "refiner"  # and what scores and moves the boxes that both find
 CELLS = "cells"  # the key of the model.json of a classifier: what it knows of whole cells
 DETECTOR_FACTS = "detector.json"  # in the run of a detector, cutter or refiner: its calibration and evaluation

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.karyotyping.karyotype_request import BUILT_IN_CUTTER, KaryotypeRequest, PictureFolders
-from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_DETECTOR, BUILT_IN_REFINER
+from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, PictureFolders
+from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_CUTTER, BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
 

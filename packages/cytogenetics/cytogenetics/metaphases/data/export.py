@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 
 from cytogenetics.config.networks import MetaphaseConfig
-from cytogenetics.metaphases.data.cut_out import cut_out, network_picture
+from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
+from cytogenetics.metaphases.networks.cutter import Cutter
+from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN
+from cytogenetics.portable.pictures import BUILT_IN_CUTTER
 from datamodules.export import LABELS
 from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar
@@ -22,8 +25,9 @@ from karyocyte.runs.arguments import new_folder
 def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> int:
     """Cut the chromosomes of known class out of all pictures but those of the test part, and write them.
 
-    They become ``<case>/<picture>/<number>.png``, with labels.csv: the layout of ``data=chromosomes``. Pictures of
-    unknown case are a case of their own.
+    The cutter of models/ cuts them out, as it does where karyotypes are named. They become
+    ``<case>/<picture>/<number>.png``, with labels.csv: the layout of ``data=chromosomes``. Pictures of unknown case
+    are a case of their own.
 
     Returns:
         The number of chromosomes.
@@ -33,6 +37,7 @@ def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> in
     """
     new_folder(folder, "--export")
     data = MetaphaseDataModule(config)
+    cutter = load(BUILT_IN_CUTTER, Cutter).module
     frame = data.manifest.frame
     chosen = np.flatnonzero(data.parts.isin(["train", "validation"]))
     rows: list[tuple[str, str, str, str]] = []
@@ -44,8 +49,9 @@ def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> in
             name, subject, boxes, labels = frame[["image_id", "subject", "boxes", "chromosomes"]].iloc[row]
             case = subject if isinstance(subject, str) else name
             picture = network_picture(read_image(data.manifest.file(row)), 1.0)
+            cuts = cut_out_by(cutter.probabilities, picture, boxes)
             (beside / case / name).mkdir(parents=True)
-            for number, (cut, label) in enumerate(zip(cut_out(picture, boxes), labels, strict=True), start=1):
+            for number, (cut, label) in enumerate(zip(cuts, labels, strict=True), start=1):
                 if label != UNKNOWN and cut.mask.any():
                     path = f"{case}/{name}/{number:02}.png"
                     (beside / path).write_bytes(encode_png(cut.pixels))
