@@ -11,16 +11,17 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from karyocyte.common.cli import say, warn
-from karyocyte.common.compat import expand_sweep
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.keras import KERAS, weights_name
 from karyocyte.common.text import counted
-from karyocyte.config.overrides import composition_flags, key_of, quote_text
+from karyocyte.config.overrides import composition_flags, key_of
 from karyocyte.config.schema import TrainingConfig
 from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, config_of_tag, find_weights
 from lightning_modules.backbones.keras_weights import address_of
 from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
+
+HUB_CACHE = "HF_HUB_CACHE"  # the variable of the hub's client
 
 
 @dataclass(frozen=True)
@@ -34,38 +35,35 @@ class NeededFile:
     path: Path | None = None  # where it is there
     fault: str = ""  # why it cannot even be downloaded
 
-    def lines(self) -> list[str]:
-        """Say what is known of the file."""
-        size = f"{self.size / 1e6:.1f} MB" if self.size else "unknown"
-        there = f"there: {self.path}" if self.path else f"not there{self.fault and ': '}{self.fault}"
-        return [
-            there,
-            f"size: {size}",
-            f"licence: {self.licence or 'not stated'}",
-            f"source: {self.source or 'unknown'}",
-        ]
-
 
 def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
     """List the weights of configurations, composed of ``words``; ``download`` those that are missing.
 
     The line at the end trains with them. A ``UserError`` says that some are not to be had or damaged; all are named.
     """
-    needed = _needed(configs)
+    needed: dict[NeededFile, list[TrainingConfig]] = defaultdict(list)
+    for config in configs:
+        if config.weights != "random":
+            needed[_look_for(config)].append(config)
     say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
     for file, users in needed.items():
-        say(file.name, *file.lines(), f"for: {', '.join(dict.fromkeys(config.name for config in users))}")
+        _show(file, users)
     found: dict[Path, TrainingConfig] = {}
     failed: list[str] = []
-    for file, (config, *_) in needed.items():
+    for file, users in needed.items():
         try:
-            if path := file.path or _download(file, config, download):
+            if path := file.path or _bring(file, users[0], download):
                 say(f"{file.name}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {_checked(path)}", str(path))
-                found[path] = config
+                found[path] = users[0]
         except UserError as error:
             failed.append(str(error))
     if found:
         say("this trains with what is there, without the internet:", _line(words, found))
+    _report(failed)
+
+
+def _report(failed: Sequence[str]) -> None:
+    """Raise the errors of all files in one."""
     if len(failed) > 1:
         warn(*failed)
         raise UserError(f"{len(failed)} files of weights are missing: the warnings name them, and what to bring")
@@ -73,13 +71,12 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
         raise UserError(*failed)
 
 
-def _needed(configs: Sequence[TrainingConfig]) -> dict[NeededFile, list[TrainingConfig]]:
-    """Return the files that configurations need, each with the configurations."""
-    needed = defaultdict(list)
-    for config in configs:
-        if config.weights != "random":
-            needed[_look_for(config)].append(config)
-    return dict(needed)
+def _show(file: NeededFile, users: Sequence[TrainingConfig]) -> None:
+    there = f"there: {file.path}" if file.path else f"not there {file.fault}"
+    size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
+    licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
+    experiments = ", ".join(dict.fromkeys(config.name for config in users))
+    say(file.name, there.strip(), f"size: {size}", licence, source, f"for: {experiments}")
 
 
 def _look_for(config: TrainingConfig) -> NeededFile:
@@ -107,12 +104,13 @@ def _published(network: str, weights: str) -> NeededFile:
         facts = KERAS[network]
         return NeededFile(name, address_of(facts), facts.licence, facts.size)
     config = config_of_tag(network, name)
-    source = f"{constants.ENDPOINT}/{config.hf_hub_id}" if config and config.hf_hub_id else None
-    return NeededFile(name, source, config and config.license)
+    if config is None or not config.hf_hub_id:
+        return NeededFile(name)
+    return NeededFile(name, f"{constants.ENDPOINT}/{config.hf_hub_id}", config.license)
 
 
-def _download(file: NeededFile, config: TrainingConfig, download: bool) -> Path | None:
-    """Bring a file that is not there, to ``weights_dir`` if that may be written to; None: it is not to be brought."""
+def _bring(file: NeededFile, config: TrainingConfig, download: bool) -> Path | None:
+    """Download a file to ``weights_dir`` if that may be written to, or else to a cache."""
     if not download:
         if file.fault:
             raise UserError(file.fault)
@@ -135,19 +133,22 @@ def _checked(path: Path) -> str:
 
 def _line(words: Sequence[str], found: Mapping[Path, TrainingConfig]) -> str:
     """Return the line that trains with files where they lie: that of one experiment, where several were named."""
-    places = dict(place for path, config in found.items() for place in _place(path, config))
-    kept = [quote_text(word) for word in words if key_of(word) not in places]
-    names = {f"+experiment={config.name}" for config in found.values()}
-    job = next((job for job in expand_sweep(kept) if names & {*job}), ("-m", *kept))
-    given = [quote_text(f"{key}={folder}") for key, folder in places.items()]
-    variables = [word for word in given if word.startswith("HF_")]
-    keys = [word for word in given if word not in variables]
-    program = [*(["env", *variables] if variables else []), "python", "train.py"]
-    return shlex.join([*program, *composition_flags(), *job, *keys])
+    places = dict(filter(None, map(_place, found, found.values())))
+    kept = [word for word in words if key_of(word) not in places]
+    first = next(iter(found.values())).name
+    for place, word in enumerate(kept):
+        if key_of(word) == "experiment" and first in word.partition("=")[2].split(","):
+            kept[place] = f"+experiment={first}"
+    before = ["env", f"{HUB_CACHE}={places.pop(HUB_CACHE)}"] if HUB_CACHE in places else []
+    multirun = ["-m"] * any("," in word for word in kept)
+    keys = [f"{key}={folder}" for key, folder in places.items()]
+    return shlex.join([*before, "python", "train.py", *composition_flags(), *multirun, *kept, *keys])
 
 
-def _place(path: Path, config: TrainingConfig) -> list[tuple[str, str]]:
-    """Return the key and the folder that a file is found by; none where ``weights`` itself is the path."""
-    places = {"weights_dir": config.weights_dir, "HF_HUB_CACHE": constants.HF_HUB_CACHE, "cache_dir": config.cache_dir}
-    folders = {key: Path(folder).expanduser().absolute() for key, folder in places.items() if folder}
-    return [(key, str(folder)) for key, folder in folders.items() if path.absolute().is_relative_to(folder)][:1]
+def _place(path: Path, config: TrainingConfig) -> tuple[str, str] | None:
+    """Return the key and the folder that a file is found by; None where ``weights`` itself is its path."""
+    places = {"weights_dir": config.weights_dir, HUB_CACHE: constants.HF_HUB_CACHE, "cache_dir": config.cache_dir}
+    folders = {key: Path(place).expanduser().absolute() for key, place in places.items() if place}
+    inside = (key for key, folder in folders.items() if path.absolute().is_relative_to(folder))
+    key = next(inside, None)
+    return (key, str(folders[key])) if key else None
