@@ -5,12 +5,16 @@ from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.errors import UserError
+from karyocyte.common.paths import CONF
 
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 Overrides = Annotated[
-    list[str],
+    list[str] | None,
     Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
 ]
-Weights = Annotated[bool, Option("--weights", help="Bring the pretrained weights instead, and no data.")]
+Weights = Annotated[bool, Option("--weights", help="List and bring the pretrained weights instead, and no data.")]
+All = Annotated[bool, Option("--all", help="With --weights: those of every experiment.")]
+ListOnly = Annotated[bool, Option("--list", help="With --weights: only list them; it needs no internet.")]
 Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
 BeforeAfter = Annotated[
     Path | None,
@@ -24,10 +28,12 @@ Export = Annotated[
 
 
 def prepare_data(
-    overrides: Overrides,
+    overrides: Overrides = None,
     images: Images = True,
     before_after: BeforeAfter = None,
     weights: Weights = False,
+    every: All = False,
+    list_only: ListOnly = False,
     export: Export = None,
     primary: Primary = "train",
 ) -> None:
@@ -35,17 +41,21 @@ def prepare_data(
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
 
-    --weights brings the pretrained weights of the run or sweep, for machines without internet, and says where they lie:
-    those of Keras in cache_dir, others in weights_dir (KARYOCYTE_WEIGHTS_DIR) or the cache of the Hugging Face hub.
+    --weights lists the pretrained weights of the run or sweep, brings those that are missing, for machines without
+    internet, and prints the line that trains with them: they lie in weights_dir (KARYOCYTE_WEIGHTS_DIR) if it is set,
+    otherwise those of Keras in cache_dir, others in the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from karyocyte.composition.grid import job_configs
 
-    configs = job_configs(overrides, needs_data=not weights, primary=primary)
+    words = [*(overrides or ()), *[f"+experiment={','.join(EXPERIMENTS)}"] * every]
+    if (every or list_only) and not weights:
+        raise UserError("--all and --list are of weights: add --weights")
+    configs = job_configs(words, needs_data=not weights, primary=primary)
     if weights:
         from karyocyte.workflows.sweeps.weights import bring_weights
 
-        bring_weights(configs)
+        bring_weights(configs, words, not list_only)
         return
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 
@@ -63,5 +73,6 @@ app = program(
     "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
     "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
     "python scripts/prepare_data.py --config-name detector data_dir=metaphases --export cut_outs",
-    "python scripts/prepare_data.py +sweep=cnmc_grid --weights",
+    "python scripts/prepare_data.py +sweep=cnmc_grid --weights weights_dir=weights",
+    "python scripts/prepare_data.py --weights --all --list",
 )

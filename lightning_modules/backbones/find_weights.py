@@ -27,7 +27,7 @@ from karyocyte.common.files import read_whole_json
 from karyocyte.common.keras import KERAS, check_keras, weights_name
 from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import Backbone, check_model_name
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
 from lightning_modules.support.checkpoint_io import is_whole
 from lightning_modules.support.compat import timm_folder_config
 
@@ -99,13 +99,18 @@ def check_tag(name: str, weights: str) -> PretrainedCfg:
         UserError: The tag is another network's, or there is no such tag; this network's tags are listed.
     """
     check_keras(weights, name)
-    tags = timm.list_models(f"{name}.*", pretrained=True)
-    if weights in tags and (config := timm.get_pretrained_cfg(weights)):
+    if config := config_of_tag(name, weights):
         return config
+    tags = timm.list_models(f"{name}.*", pretrained=True)
     listed = f"the tags of {name}: {', '.join(tags)}" if tags else f"timm has no weights of {name}"
     own = f"bring {weights}.safetensors to weights_dir (KARYOCYTE_WEIGHTS_DIR)"
     others = "keras, random" if name in KERAS else "random"
     raise UserError(f"weights={weights}: no such tag; {listed}; {own}; or {others}, or a file of weights")
+
+
+def config_of_tag(network: str, name: str) -> PretrainedCfg | None:
+    """Return timm's facts about a tag of a network; None: it has no such tag."""
+    return timm.get_pretrained_cfg(name) if name in timm.list_models(f"{network}.*", pretrained=True) else None
 
 
 def _own_file(network: str, path: Path) -> FoundWeights:
@@ -116,7 +121,7 @@ def _own_file(network: str, path: Path) -> FoundWeights:
     if not path.is_file():
         raise UserError(f"weights={path}: no such file; give the path of a file of weights, or say weights=random")
     name = path.stem.partition(".trunk_to_")[0]
-    config = timm.get_pretrained_cfg(name) if name in timm.list_models(f"{network}.*", pretrained=True) else None
+    config = config_of_tag(network, name)
     args = KERAS[network].args if network in KERAS and name == KERAS[network].name else {}
     if config:
         return FoundWeights(path, (tuple(config.mean), tuple(config.std)), args)
@@ -189,8 +194,8 @@ def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFo
     url = hf_hub_url(repository, names[0], revision=revision)
     looked = " nor in ".join(str(home) for home in (folder, constants.HF_HUB_CACHE) if home is not None)
     missing = f"weights={weights}: {repository} is not in {looked}"
-    if constants.HF_HUB_OFFLINE:
-        raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")
+    if constants.HF_HUB_OFFLINE or not folders.downloads:
+        raise NotDownloadedError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")
     target = folder if folder is not None and os.access(folder, os.W_OK) else None
     try:
         get_session().head(url, timeout=TIMEOUT_SECONDS)

@@ -26,7 +26,7 @@ from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import write_bytes
 from karyocyte.common.keras import KERAS, KerasWeights
 from karyocyte.common.locks import one_at_a_time
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
 from lightning_modules.networks import register_network
 
 STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -54,9 +54,11 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
     if _is_kept(target):
         return target
     file = Path(facts.path).name
-    source = f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{facts.path}"
+    source = address_of(facts)
     if folders.own and (folders.own / file).is_file():
         source = str(folders.own / file)
+    elif not folders.downloads:
+        raise NotDownloadedError(f"{weights}: {source} was not brought yet")
     try:
         with one_at_a_time(target.with_suffix(".lock"), f"brings {target}"):
             # Another process may have brought it in the meantime.
@@ -69,6 +71,11 @@ def keras_weights(network: str, folders: WeightsFolders) -> Path:
             f"{facts.size:,} bytes, to {place} (KARYOCYTE_WEIGHTS_DIR), or take others, such as weights=random"
         ) from error
     return target
+
+
+def address_of(facts: KerasWeights) -> str:
+    """Return where a file of Keras' store is downloaded from."""
+    return f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{facts.path}"
 
 
 def _is_kept(target: Path) -> bool:

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from karyocyte.common.errors import UserError
+
+
+class NotDownloadedError(UserError):
+    """Weights are in no folder, and nothing is to be downloaded."""
+
 
 @dataclass(frozen=True)
 class WeightsFolders:
@@ -10,6 +16,7 @@ class WeightsFolders:
 
     own: Path | None = None  # the user's folder, ``weights_dir``
     cache: Path | None = None  # what is downloaded from Keras' store is kept here
+    downloads: bool = True  # whether what is missing is downloaded
 
     @classmethod
     def from_config(cls, weights_dir: str | None, cache_dir: str) -> "WeightsFolders":

@@ -1,38 +1,154 @@
-"""The pretrained weights of a sweep, brought before its jobs begin: their nodes may have no internet."""
+"""The pretrained weights of a sweep, listed and brought before its jobs begin: their nodes may have no internet."""
 
-from collections.abc import Sequence
+import os
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from huggingface_hub import constants
 
 from karyocyte.common.cli import say, warn
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import read_whole_json, sha256_of_file
+from karyocyte.common.keras import KERAS, weights_name
 from karyocyte.common.text import counted
+from karyocyte.config.overrides import composition_flags, key_of
 from karyocyte.config.schema import TrainingConfig
-from lightning_modules.backbones.find_weights import find_weights
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, config_of_tag, find_weights
+from lightning_modules.backbones.keras_weights import address_of
+from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
+
+HUB_CACHE = "HF_HUB_CACHE"  # the variable of the hub's client
 
 
-def bring_weights(configs: Sequence[TrainingConfig]) -> None:
-    """Find the weights of each configuration where the training looks for them, and download those that are missing.
+@dataclass(frozen=True)
+class NeededFile:
+    """A file of weights; None is what nothing says of it."""
 
-    A ``UserError`` says that some were not to be had; all of them are named.
+    name: str
+    source: str | None = None
+    licence: str | None = None
+    size: int | None = None  # in bytes, of the download where it is not there
+    path: Path | None = None  # where it is there
+    fault: str = ""  # why it cannot even be downloaded
+
+
+def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
+    """List the weights of configurations, composed of ``words``; ``download`` those that are missing.
+
+    The line at the end trains with them. A ``UserError`` says that some are not to be had or damaged; all are named.
     """
-    found: dict[Path, str] = {}
-    missing: dict[str, UserError] = {}  # by what the error says: a file may hold a network only up to its cut
+    needed: dict[NeededFile, list[TrainingConfig]] = defaultdict(list)
     for config in configs:
-        if config.weights == "random":
-            continue
-        if config.weights_dir:
-            Path(config.weights_dir).expanduser().mkdir(parents=True, exist_ok=True)
+        if config.weights != "random":
+            needed[_look_for(config)].append(config)
+    say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
+    for file, users in needed.items():
+        _show(file, users)
+    found: dict[Path, TrainingConfig] = {}
+    failed: list[str] = []
+    for file, users in needed.items():
         try:
-            folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
-            found[find_weights(config.model, config.weights, folders).path] = config.weights
+            if path := file.path or _bring(file, users[0], download):
+                say(f"{file.name}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {_checked(path)}", str(path))
+                found[path] = users[0]
         except UserError as error:
-            missing[str(error)] = error
-    lines = [f"{weights}: {path.stat().st_size / 1e6:.1f} MB, {path}" for path, weights in found.items()]
-    if found or not missing:
-        say(counted(len(found), "file") + " of weights", *lines)
-    if len(missing) > 1:
-        warn(*missing)
-        raise UserError(f"{len(missing)} files of weights are missing: the warnings name them, and what to bring")
-    if missing:
-        raise next(iter(missing.values()))
+            failed.append(str(error))
+    if found:
+        say("this trains with what is there, without the internet:", _line(words, found))
+    _report(failed)
+
+
+def _report(failed: Sequence[str]) -> None:
+    """Raise the errors of all files in one."""
+    if len(failed) > 1:
+        warn(*failed)
+        raise UserError(f"{len(failed)} files of weights are missing: the warnings name them, and what to bring")
+    if failed:
+        raise UserError(*failed)
+
+
+def _show(file: NeededFile, users: Sequence[TrainingConfig]) -> None:
+    there = f"there: {file.path}" if file.path else f"not there {file.fault}"
+    size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
+    licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
+    experiments = ", ".join(dict.fromkeys(config.name for config in users))
+    say(file.name, there.strip(), f"size: {size}", licence, source, f"for: {experiments}")
+
+
+def _look_for(config: TrainingConfig) -> NeededFile:
+    """Return what is known of a configuration's weights without the internet."""
+    file = _published(config.model.name, config.weights)
+    folders = replace(WeightsFolders.from_config(config.weights_dir, config.cache_dir), downloads=False)
+    try:
+        path = find_weights(config.model, config.weights, folders).path
+    except NotDownloadedError:
+        return file
+    except UserError as error:
+        return replace(file, fault=str(error))
+    beside = read_whole_json(path.with_name(f"{path.name}.json"))
+    licence = beside.get("licence") or beside.get("license") or file.licence
+    source = beside.get("source") or file.source
+    return replace(file, path=path, size=path.stat().st_size, source=source, licence=licence)
+
+
+def _published(network: str, weights: str) -> NeededFile:
+    """Return what the tables of Keras' and timm's weights say of a name; they know nothing of a user's own file."""
+    if weights.startswith(HUB):
+        return NeededFile(weights, f"{constants.ENDPOINT}/{weights.removeprefix(HUB)}")
+    name = Path(weights).stem if weights.endswith(OWN_SUFFIXES) else weights_name(weights, network)
+    if network in KERAS and name == KERAS[network].name:
+        facts = KERAS[network]
+        return NeededFile(name, address_of(facts), facts.licence, facts.size)
+    config = config_of_tag(network, name)
+    if config is None or not config.hf_hub_id:
+        return NeededFile(name)
+    return NeededFile(name, f"{constants.ENDPOINT}/{config.hf_hub_id}", config.license)
+
+
+def _bring(file: NeededFile, config: TrainingConfig, download: bool) -> Path | None:
+    """Download a file to ``weights_dir`` if that may be written to, or else to a cache."""
+    if not download:
+        if file.fault:
+            raise UserError(file.fault)
+        return None
+    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
+    if folders.own:
+        folders.own.mkdir(parents=True, exist_ok=True)
+        if os.access(folders.own, os.W_OK):
+            folders = WeightsFolders(folders.own, folders.own)
+    return find_weights(config.model, config.weights, folders).path
+
+
+def _checked(path: Path) -> str:
+    """Return the SHA-256 of a file; the hub's client has called what it downloads by the one that the hub gives."""
+    digest, kept = sha256_of_file(path), path.resolve()
+    if re.fullmatch("[0-9a-f]{64}", kept.name) and kept.name != digest:
+        raise UserError(f"{kept} is damaged, its SHA-256 is {digest}: delete it: it is downloaded again")
+    return digest
+
+
+def _line(words: Sequence[str], found: Mapping[Path, TrainingConfig]) -> str:
+    """Return the line that trains with files where they lie: that of one experiment, where several were named."""
+    places = dict(filter(None, map(_place, found, found.values())))
+    kept = [word for word in words if key_of(word) not in places]
+    first = next(iter(found.values())).name
+    for place, word in enumerate(kept):
+        if key_of(word) == "experiment" and first in word.partition("=")[2].split(","):
+            kept[place] = f"+experiment={first}"
+    before = ["env", f"{HUB_CACHE}={places.pop(HUB_CACHE)}"] if HUB_CACHE in places else []
+    multirun = ["-m"] * any("," in word for word in kept)
+    keys = [f"{key}={folder}" for key, folder in places.items()]
+    return shlex.join([*before, "python", "train.py", *composition_flags(), *multirun, *kept, *keys])
+
+
+def _place(path: Path, config: TrainingConfig) -> tuple[str, str] | None:
+    """Return the key and the folder that a file is found by; None where ``weights`` itself is its path."""
+    places = {"weights_dir": config.weights_dir, HUB_CACHE: constants.HF_HUB_CACHE, "cache_dir": config.cache_dir}
+    folders = {key: Path(place).expanduser().absolute() for key, place in places.items() if place}
+    inside = (key for key, folder in folders.items() if path.absolute().is_relative_to(folder))
+    key = next(inside, None)
+    return (key, str(folders[key])) if key else None

@@ -65,6 +65,7 @@ def test_of_several_jobs_each_preparation_is_made_once(call, tmp_path, monkeypat
 def test_weights_are_brought_without_any_data(call, tmp_path):
     output = call("+experiment=scratch_cnn_d128", f"data_dir={tmp_path / 'none'}", "seed=0,1", "--weights")
     assert "0 files of weights" in output
+    assert "add --weights" in call("--list", code=1)
     assert not (tmp_path / "cache").exists()
 
 

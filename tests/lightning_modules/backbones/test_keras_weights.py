@@ -24,6 +24,8 @@ from karyocyte.common.files import sha256_of_file
 from karyocyte.common.keras import KERAS
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import check_config
+from karyocyte.composition.grid import job_configs
+from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_weights
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.find_weights import find_weights
@@ -166,6 +168,18 @@ def test_a_file_that_was_brought_is_checked_and_converted_without_the_network(ke
     brought.write_bytes(path.read_bytes())
     assert find_weights(model(NETWORK), "keras", folders).path.parent == folders.cache
     assert store.asked == []
+
+
+def test_beforehand_they_are_brought_to_the_users_own_folder(keras, store, folders, publish):
+    publish(keras / f"{NETWORK}.h5")
+    places = [f"weights_dir={folders.own}", f"cache_dir={folders.cache}"]
+    configs = job_configs(["+experiment=mobilenetv2_cut", *places], needs_data=False)
+    bring_weights(configs, download=False)
+    assert store.asked == []
+    bring_weights(configs)
+    bring_weights(configs)
+    assert find_weights(model(NETWORK), "keras", folders).path.parent == folders.own
+    assert store.asked == [f"/{KERAS[NETWORK].path}"]
 
 
 FAULTS = {

@@ -1,17 +1,26 @@
 """The weights of a sweep, brought from a local stand-in for the hub; the training then needs no hub."""
 
+import json
+import shlex
+import subprocess
+import sys
+
 import pytest
 import safetensors.torch
 import timm
 import torch
 from huggingface_hub import constants
 
+from karyocyte.commands.prepare_data import app
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
+from karyocyte.common.paths import ROOT
 from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
+from tests.helpers.terminal import run_app
 
 TAGS = ("test_resnet.r160_in1k", "test_vit.r160_in1k")  # timm's tiny networks
 DRAWN = ("data=synthetic_cells", "weights=${model.name}.r160_in1k", "prepare.size=160", "unfreeze=head_only")
@@ -43,8 +52,10 @@ def test_the_weights_of_all_jobs_are_brought_once_and_found_without_the_hub(fold
         bring_weights(configs)
         assert len([request for request in requests if request.startswith("GET")]) == 2
     words = " ".join(capsys.readouterr().out.split())
-    assert "2 files of weights" in words
-    assert all(tag in words for tag in TAGS)
+    assert [f"2 files of weights, {count} of them there" in words for count in (0, 1, 2)] == [True, False, True]
+    for tag in TAGS:
+        (path,) = folder.glob(f"models--timm--{tag}/snapshots/*/model.safetensors")
+        assert f"{tag}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_of_file(path)} {path}" in words
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for config in configs:
         backbone, _ = build_pretrained(config.model, config.weights, 160, folders=WeightsFolders(folder))
@@ -52,11 +63,61 @@ def test_the_weights_of_all_jobs_are_brought_once_and_found_without_the_hub(fold
         assert all(torch.equal(value, state[key]) for key, value in backbone.module.state_dict().items())
 
 
-def test_without_a_folder_they_go_into_the_cache_of_the_hub(folder, published, monkeypatch, tmp_path):
+def test_all_are_listed_without_the_internet_and_nothing_is_brought(folder, monkeypatch):
+    with local_hub({}, monkeypatch) as requests:
+        places = [f"weights_dir={folder / 'none'}", f"cache_dir={folder / 'cache'}"]
+        output = run_app(app, "--weights", "--all", "--list", *places).output
+    assert requests == list(folder.iterdir()) == []
+    keras = ("inception_v3_keras.tf_keras_in1k", "mobilenetv2_100.tf_keras_in1k", "resnet50_v1.msra_in1k")
+    hub = (
+        "convnext_tiny.fb_in1k",
+        "vit_small_patch14_dinov2.lvd142m",
+        "tf_efficientnet_lite0.in1k",
+        "resnet18.tv_in1k",
+    )
+    lines = output.splitlines()
+    assert lines[0] == "8 files of weights, 0 of them there"
+    assert {line for line in lines[1:] if not line.startswith(" ")} == {*keras, *hub, "vgg16.tf_keras_in1k"}
+    assert f"  size: unknown\n  licence: bsd-3-clause\n  source: {constants.ENDPOINT}/timm/resnet18.tv_in1k" in output
+    assert "  size: 58.9 MB\n  licence: CC-BY-4.0\n  source: https://storage.googleapis.com/" in output
+    assert "  for: mobilenetv2_cut, mobilenetv2_features, mobilenetv2_last1, mobilenetv2_last7" in lines
+
+
+def test_the_last_line_trains_with_a_file_that_is_there(folder, tmp_path):
+    path = folder / "resnet18.tv_in1k.trunk_to_layer3.safetensors"
+    state = timm.create_model("resnet18").state_dict()
+    safetensors.torch.save_file({key: state[key] for key in state if not key.startswith(("layer4", "fc"))}, path)
+    (folder / f"{path.name}.json").write_text(json.dumps({"licence": "CC0", "source": "drawn"}))
+    words = ["+experiment=scratch_cnn_d128,resnet18_cut_block5", "data=synthetic_cells", "+profile=smoke", "seed=0"]
+    places = [f"output_dir={tmp_path / 'out'}", f"cache_dir={tmp_path / 'cache'}", f"weights_dir={folder}"]
+    output = run_app(app, *words, *places, "--weights", "--list").output
+    assert f"  there: {path}\n  size: {path.stat().st_size / 1e6:.1f} MB\n  licence: CC0\n  source: drawn" in output
+    program, *line = shlex.split(output.splitlines()[-1])
+    assert (program, line[:2], line[-1]) == ("python", ["train.py", "+experiment=resnet18_cut_block5"], places[-1])
+    subprocess.run([sys.executable, *line], cwd=ROOT, check=True)
+    assert [run.name for run in (tmp_path / "out").glob("*/*/seed=*")] == ["seed=0"]
+
+
+def test_without_a_folder_they_go_into_the_cache_of_the_hub(folder, published, monkeypatch, tmp_path, capsys):
     with local_hub(published, monkeypatch):
-        bring_weights(job_configs([*SWEEP, "weights_dir=null"]))
+        bring_weights(job_configs([*SWEEP, "weights_dir=null"]), SWEEP)
     assert len(list((tmp_path / "hub").glob("models--timm--*/snapshots/*/model.safetensors"))) == 2
     assert not list(folder.iterdir())
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(line) == ["env", f"HF_HUB_CACHE={tmp_path / 'hub'}", "python", "train.py", "-m", *SWEEP]
+
+
+def test_a_damaged_file_of_the_hub_is_named_and_brought_again(folder, published, monkeypatch):
+    configs = job_configs([*DRAWN, "model.name=test_resnet", f"weights_dir={folder}"])
+    with local_hub(published, monkeypatch):
+        bring_weights(configs)
+        (path,) = folder.glob("*/blobs/*")
+        path.write_bytes(b"damaged")
+        with pytest.raises(UserError, match=f"{path} is damaged, its SHA-256 is .*: delete it"):
+            bring_weights(configs)
+        path.unlink()
+        bring_weights(configs)
+    assert path.read_bytes() == published[f"timm/{TAGS[0]}/model.safetensors"]
 
 
 def test_what_the_hub_does_not_have_is_named_after_the_rest_is_brought(folder, published, monkeypatch):
