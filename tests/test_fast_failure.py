@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-
-import pytest
+from pathlib import Path
 
 from karyocyte.commands.shared.moved import MOVED
 from karyocyte.common.paths import ROOT
@@ -20,40 +19,51 @@ WRONG_ARGUMENTS = {
     "export": [MISSING, "--output", "no/such/output"],
 }  # fmt: skip
 NO_ARGUMENTS_ARE_FINE = ("train", "prepare_data", "sweep_status")
-# Prints the exit code and the end of the text of each case, and the large libraries that were imported.
+# Prints the exit code and the end of the text of each case of each script, and the large libraries that it was the
+# first to import: what the others import as well is imported once.
 PROBE = """
 import contextlib, io, json, runpy, sys
-script, cases, heavy = json.loads(sys.argv[1])
+asked, heavy = json.loads(sys.argv[1])
 answers = {}
-for name, arguments in cases.items():
-    sys.argv = [script, *arguments]
-    code = 0
-    with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.redirect_stderr(text):
-        try:
-            runpy.run_path(script, run_name="__main__")
-        except SystemExit as end:
-            code = end.code or 0
-    answers[name] = [code, text.getvalue()[-400:]]
-print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
+for script, cases in asked.items():
+    before = set(sys.modules)
+    answers[script] = {}
+    for name, arguments in cases.items():
+        sys.argv = [script, *arguments]
+        code = 0
+        with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.redirect_stderr(text):
+            try:
+                runpy.run_path(script, run_name="__main__")
+            except SystemExit as end:
+                code = end.code or 0
+        answers[script][name] = [code, text.getvalue()[-400:]]
+    answers[script]["imported"] = [name for name in heavy if name in sys.modules and name not in before]
+print(json.dumps(answers))
 """
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("[!_]*.py") if path.stem not in MOVED)
 COMMANDS = [ROOT / "train.py", *SCRIPTS]
 
 
-@pytest.mark.parametrize("script", COMMANDS, ids=lambda path: path.stem)
-def test_usage_errors_and_help_import_no_large_library(script):
-    cases = {"help": ["--help"], "missing": WRONG_ARGUMENTS.get(script.stem, [MISSING])}
-    if script.stem not in NO_ARGUMENTS_ARE_FINE:
-        cases["none"] = []
-    asked = json.dumps([str(script), cases, HEAVY])
+def answers_of(cases: dict[Path, dict[str, list[str]]]) -> dict[str, dict]:
+    """What the scripts answer to their cases, all in one process that has imported nothing before."""
+    asked = json.dumps([{str(script): each for script, each in cases.items()}, HEAVY])
     done = subprocess.run([sys.executable, "-c", PROBE, asked], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    answers, imported = json.loads(done.stdout.splitlines()[-1])
-    assert imported == []
-    assert answers.pop("help")[0] == 0
-    for code, text in answers.values():
-        assert code in (1, 2)
-        assert text.strip()
+    return {Path(script).stem: each for script, each in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+def test_usage_errors_and_help_import_no_large_library():
+    cases = {}
+    for script in COMMANDS:
+        cases[script] = {"help": ["--help"], "missing": WRONG_ARGUMENTS.get(script.stem, [MISSING])}
+        if script.stem not in NO_ARGUMENTS_ARE_FINE:
+            cases[script]["none"] = []
+    for script, answers in answers_of(cases).items():
+        assert answers.pop("imported") == [], script
+        assert answers.pop("help")[0] == 0, script
+        for code, text in answers.values():
+            assert code in (1, 2), (script, text)
+            assert text.strip(), script
 
 
 ANSWERS = {
@@ -66,10 +76,8 @@ ANSWERS = {
 
 def test_typos_and_wrong_values_are_named_before_absent_data(monkeypatch):
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
-    asked = json.dumps([str(ROOT / "train.py"), {word: [word] for word in ANSWERS}, HEAVY])
-    done = subprocess.run([sys.executable, "-c", PROBE, asked], cwd=ROOT, capture_output=True, text=True, check=False)
-    answers, imported = json.loads(done.stdout.splitlines()[-1])
-    assert {"torch", "pytorch_lightning", "timm", "matplotlib"}.isdisjoint(imported)
+    answers = answers_of({ROOT / "train.py": {word: [word] for word in ANSWERS}})["train"]
+    assert {"torch", "pytorch_lightning", "timm", "matplotlib"}.isdisjoint(answers.pop("imported"))
     for word, (code, text) in answers.items():
         assert code == 1
         assert ANSWERS[word] in text

@@ -9,7 +9,7 @@ LOADED_LINES = 17_807  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 34_087,
     "lines of packages/cytogenetics": 10_224,
-    "lines of tests of the core": 25_251,
+    "lines of tests of the core": 25_206,
     "lines of tests of packages/cytogenetics": 7_243,
 }
 # Those of complexity above 10: this list only gets shorter.

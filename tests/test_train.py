@@ -1,6 +1,8 @@
 """The command line, as a user types it: what it writes, what it prints, and how its errors read."""
 
-import subprocess
+import json
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -8,14 +10,14 @@ import pytest
 
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
-from karyocyte.common.paths import ROOT, without_machine
+from karyocyte.common.paths import without_machine
 from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
 from karyocyte.evaluation.sections.calibration import log_losses
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train as training
-from tests.helpers.training import SMALL, call_main, command, typed_places
+from tests.helpers.training import SMALL, call_main
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SCREEN = 48  # lines
@@ -25,19 +27,13 @@ RESNET18 = [*SMALL, "model=resnet18"]
 CUT = ["+experiment=resnet18_cut_block5", *SMALL]
 
 
-def call(tmp_path: Path, *overrides: str) -> subprocess.CompletedProcess:
-    """Run train.py in a process of its own, its outputs and cache below ``tmp_path``."""
-    arguments = command(*overrides, *typed_places(tmp_path))
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 def runs(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "outputs").glob("*/*/seed=0"))
 
 
 @pytest.fixture
 def call_here(tmp_path, capsys):
-    """The same within this process; returns exit code and stderr."""
+    """A function that calls train.py within this process and returns exit code and stderr."""
     return lambda *overrides: (call_main(train.main, tmp_path, *overrides), capsys.readouterr().err.strip())
 
 
@@ -45,9 +41,9 @@ def call_here(tmp_path, capsys):
 def finished(tmp_path_factory):
     """The output and the folder of a small run."""
     tmp_path = tmp_path_factory.mktemp("finished")
-    done = call(tmp_path, *CUT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, runs(tmp_path)[0]
+    with redirect_stdout(StringIO()) as printed:
+        assert call_main(train.main, tmp_path, *CUT) == 0
+    return printed.getvalue(), runs(tmp_path)[0]
 
 
 def test_a_run_leaves_all_that_it_promises(finished):
@@ -64,6 +60,18 @@ def test_a_run_leaves_all_that_it_promises(finished):
     assert [path.name for path in (folder / "checkpoints").rglob("*.ckpt")] == ["best.ckpt"]
 
 
+def test_progress_and_usage_are_those_of_the_whole_run(finished):
+    run = Run(finished[1])
+    progress = json.loads((run.folder / "progress.json").read_text())
+    status = json.loads((run.folder / "status.json").read_text())
+    assert (progress["stage"], progress["stages"], progress["over"]) == (2, 2, True)
+    assert progress["images_seen"] == status["images_seen"]
+    assert progress["epoch"] == progress["epochs"] == 2
+    assert run.usage["wall_seconds"] > status["wall_seconds"] > 0  # preparation and prediction count too
+    assert run.usage["cpu_seconds"] > 0
+    assert run.usage["peak_memory_bytes"] > 50 * 2**20
+
+
 def test_the_pictures_that_a_run_keeps_are_its_test_images(finished):
     run = Run(finished[1])
     data = ImageDataModule(run.config, progress=False)
@@ -76,7 +84,9 @@ def test_the_pictures_that_a_run_keeps_are_its_test_images(finished):
 
 def test_the_same_command_evaluates_a_finished_run_again_without_training(finished, monkeypatch, capsys):
     output, folder = finished
+    used = Run(folder).usage
     assert call_main(train.main, folder.parents[3], *CUT) == 0
+    assert Run(folder).usage == used  # nothing is spent
     again = capsys.readouterr().out
     closing = again.partition("finished already")[2]
     assert closing.endswith(output[output.index("test metric") :])

@@ -192,6 +192,6 @@ def contents(folder: Path) -> dict[str, bytes | int]:
     return found
 
 
-def largest(folder: Path) -> int:
-    """Return the bytes of the largest file in a folder."""
-    return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def sizes(folder: Path) -> np.ndarray:
+    """Return the bytes of each file in a folder."""
+    return np.array([path.stat().st_size for path in folder.rglob("*") if path.is_file()])

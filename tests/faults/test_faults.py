@@ -1,7 +1,4 @@
-"""After a fault the same command works once there is room again or the file is back; nothing acknowledged is lost.
-
-``KARYOCYTE_FAULTS_CSV=results/faults.csv python -m pytest tests/faults`` writes how many cases were tried.
-"""
+"""After a fault the same command works once there is room again or the file is back; nothing acknowledged is lost."""
 
 import errno
 import fcntl
@@ -28,7 +25,7 @@ from karyocyte.runs.lifecycle import check_run, locked
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.review.bundles import decision
-from tests.faults.commands import COMMANDS, Inputs, contents, largest
+from tests.faults.commands import COMMANDS, Inputs, contents, sizes
 from tests.faults.injected import Killed, full_disk, steps
 from tests.helpers.predictions import make_run
 
@@ -52,7 +49,7 @@ def inputs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(inputs, tmp_path_factory):
-    """What each command writes, the size of its largest file, and its steps towards the disk."""
+    """What each command writes, the sizes of its files, and its steps towards the disk."""
     known = {}
 
     def of(name):
@@ -60,7 +57,7 @@ def undisturbed(inputs, tmp_path_factory):
             folder = tmp_path_factory.mktemp("undisturbed")
             with steps() as taken:
                 COMMANDS[name](inputs, folder)
-            known[name] = contents(folder), largest(folder), len(taken)
+            known[name] = contents(folder), sizes(folder), len(taken)
         return known[name]
 
     return of
@@ -76,13 +73,16 @@ def assert_goes_on(name, inputs, folder, expected):
     assert contents(folder) == expected
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_full_disk(name, share, inputs, undisturbed, tmp_path):
-    expected, size, _ = undisturbed(name)
-    with full_disk(int(share * size)), pytest.raises((OSError, UserError, AssertionError)):
-        COMMANDS[name](inputs, tmp_path)
-    assert_goes_on(name, inputs, tmp_path, expected)
+def test_full_disk(name, inputs, undisturbed, tmp_path_factory):
+    expected, written, _ = undisturbed(name)
+    limits = (written.max() * np.array([0.999, 0.9, 0.5, 0.2, 0.01, 0.0])).astype(int)
+    # Of limits that leave out the same files one is tried: the smallest.
+    for limit in {(written > limit).sum(): int(limit) for limit in limits}.values():
+        folder = tmp_path_factory.mktemp("full")
+        with full_disk(limit), pytest.raises((OSError, UserError, AssertionError)):
+            COMMANDS[name](inputs, folder)
+        assert_goes_on(name, inputs, folder, expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 0.999])

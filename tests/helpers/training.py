@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from karyocyte.common.files import write_json
-from karyocyte.common.paths import CONF, ROOT
+from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config
 from karyocyte.config.defaults import with_recipe
 from karyocyte.config.schema import Config
@@ -115,11 +115,6 @@ def call_main(main: Callable[[], None], tmp_path: Path, *overrides: str) -> int 
         except SystemExit as end:
             return end.code
     return 0
-
-
-def command(*overrides: str, script: str = "train.py") -> list[str]:
-    """Return the command line of a script of the project, for a process of its own."""
-    return [sys.executable, str(ROOT / script), *overrides]
 
 
 def write_untrained_run(folder: Path, config: Config, classes: tuple[str, ...] = ("hem", "all")) -> Classifier:

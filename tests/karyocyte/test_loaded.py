@@ -7,27 +7,12 @@ import torch
 
 import karyocyte
 from datamodules.io.decode import read_image
-from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.common.errors import UserError
 from karyocyte.loaded import OF_FILES
 from karyocyte.runs.run import Run
-from tests.helpers.images import cell_image, write_class_folders, write_image
-from tests.helpers.portable import train_on_cells
+from tests.helpers.images import cell_image, write_image
 from tests.helpers.terminal import run_app
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Two runs on the same folders of cells, the second exported, too."""
-    return train_on_cells(write_class_folders(tmp_path_factory.mktemp("cells") / "cells", {"hem": 24, "all": 24}))
-
-
-@pytest.fixture(scope="module")
-def portable(runs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    run_app(export, runs[0], "--output", folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +42,9 @@ def assert_equal(table, other):
 
 
 def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_does_files(
-    runs, portable, folder, tmp_path, capsys
+    cell_runs, portable, folder, tmp_path, capsys
 ):
-    for number, words in enumerate([runs[:1], runs, [portable]]):
+    for number, words in enumerate([cell_runs[:1], cell_runs, [portable]]):
         (tmp_path / str(number)).mkdir()
         expected = of_command(tmp_path / str(number), *words, folder)
         model = karyocyte.load(*words)
@@ -76,8 +61,8 @@ def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_do
 
 
 @pytest.fixture(scope="module")
-def checkpoint(runs):
-    return Run(runs[0]).best_checkpoint
+def checkpoint(cell_runs):
+    return Run(cell_runs[0]).best_checkpoint
 
 
 def test_a_checkpoint_predicts_without_what_validation_chooses(checkpoint, portable, folder):

@@ -23,14 +23,6 @@ from tests.faults.artefacts import rewrite
 from tests.helpers.terminal import error_of, run_app
 
 
-@pytest.fixture(scope="module")
-def portable(cell_runs, tmp_path_factory):
-    """The first run, exported."""
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    run_app(export, cell_runs[0], "--output", folder, "--licence", "CC-BY-4.0")
-    return folder
-
-
 @pytest.fixture
 def changed(portable, tmp_path):
     """A function that copies the exported folder and changes the content of its model.json."""

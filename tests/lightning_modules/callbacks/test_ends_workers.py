@@ -3,40 +3,38 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+import time
+from multiprocessing.process import BaseProcess
 
 import torch
 from torch.utils.data import DataLoader
 
-from karyocyte.common.paths import ROOT
-from lightning_modules.callbacks.ends_workers import EndsWorkers
-
-STUCK = """
-import multiprocessing, signal, time
-from multiprocessing.process import BaseProcess
 from lightning_modules.callbacks import ends_workers
-
-ends_workers.SECONDS = 0.5
-BaseProcess.kill = lambda process: None
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-for _ in range(2):
-    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
-    process.start()
-    print(process.pid)
-ends_workers.EndsWorkers().on_exception(None, None, RuntimeError())
-"""
+from lightning_modules.callbacks.ends_workers import EndsWorkers
+from tests import processes
 
 
-def test_processes_that_no_signal_ends_keep_neither_the_training_nor_the_command():
-    command = subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def leave_stuck_processes():
+    """End the processes of a loader, none of which a signal ends."""
+    ends_workers.SECONDS = 0.5
+    BaseProcess.kill = lambda process: None
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+        process.start()
+        print(process.pid, flush=True)
+    EndsWorkers().on_exception(None, None, RuntimeError())
+
+
+def test_processes_that_no_signal_ends_keep_neither_the_training_nor_the_command(tmp_path):
+    process = processes.start(tmp_path / "stuck", {}, leave_stuck_processes)
     try:
-        stuck = [int(command.stdout.readline()) for _ in range(2)]
-        assert command.wait() == 0
+        assert processes.exit_code(process, seconds=60) == 0
     finally:
+        stuck = [int(line) for line in (tmp_path / "stuck").read_text().splitlines()]
         for pid in stuck:
             os.kill(pid, signal.SIGKILL)  # it would fail were there none
-        command.kill()
+    assert len(stuck) == 2
 
 
 def test_killed_processes_of_a_loader_are_no_error_and_torch_hears_of_later_ones():

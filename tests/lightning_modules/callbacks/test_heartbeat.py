@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from karyocyte.runs.run import Run
 from lightning_modules.callbacks import heartbeat
 from lightning_modules.callbacks.heartbeat import Heartbeat
-from tests.helpers.training import run_undrawn, small_config
+from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import Watch, train
 
 NET = ["model=resnet18", "model.cut=layer2"]
@@ -100,18 +100,3 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     _, records = train(small_config(tmp_path, *WHOLE), tmp_path / "run")
     assert records[0].epochs == 2
     assert not (tmp_path / "run" / "progress.json").exists()
-
-
-def test_a_real_run_leaves_both_files(tmp_path):
-    config = small_config(tmp_path, *NET, "unfreeze=head_only")
-    run = run_undrawn(config)
-    progress, used = json.loads((run / "progress.json").read_text()), Run(run).usage
-    status = json.loads((run / "status.json").read_text())
-    assert (progress["stage"], progress["stages"], progress["over"]) == (1, 1, True)
-    assert progress["images_seen"] == status["images_seen"]
-    assert progress["epoch"] == progress["epochs"] == 2
-    assert used["wall_seconds"] > status["wall_seconds"] > 0  # preparation and prediction count too
-    assert used["cpu_seconds"] > 0
-    assert used["peak_memory_bytes"] > 50 * 2**20
-    run_undrawn(config)  # finished: nothing is spent
-    assert Run(run).usage == used

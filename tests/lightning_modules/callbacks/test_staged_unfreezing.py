@@ -41,7 +41,7 @@ OVERRIDES = [
     "unfreeze.stages.finetune.optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}",
     "+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}",
 ]
-KILLS = [3, EPOCHS * STEPS, EPOCHS * STEPS + 1, 2 * EPOCHS * STEPS - 3, 3 * EPOCHS * STEPS - 1]
+KILLS = [3, EPOCHS * STEPS, EPOCHS * STEPS + 1, 3 * EPOCHS * STEPS - 1]
 # Of a module of one's own; the best, the largest loss, is not the last.
 OWN = {"head": Stage(2), "body": Stage(2, ["body", "head"], lr=0.01, batchnorm="frozen"), "all": Stage(1, ["all"])}
 FROM_BEST = {"start_from": "best", "mode": "max"}

@@ -29,6 +29,7 @@ def test_a_checkpoint_of_strangers_runs_no_code(tmp_path):
     for name in "abcd":
         with pytest.raises(UserError, match=r"\.ckpt is damaged, or no checkpoint of tensors alone"):
             read_checkpoint(tmp_path / f"{name}.ckpt")
+    assert [is_whole(tmp_path / f"{name}.ckpt") for name in "acd"] == [True, False, False]
     assert not (tmp_path / "evil").exists()
 
 
