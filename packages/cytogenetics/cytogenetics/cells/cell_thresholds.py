@@ -15,8 +15,8 @@ from karyocyte.inference.models import PortableNetworks, RunsModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
-# Of pictures of metaphases, chosen on 72 validation pictures with earlier networks, where of the 20 that are not
-# referred 19 are wholly right; with those in models/ 10 of 11 among 60 others. Doubtful and distance are quantiles of 95 %.
+# Of pictures of metaphases, chosen on 72 validation pictures with earlier networks: of the 20 that are not referred 19
+# are wholly right, and with those in models/ 10 of 11 of 60 others. Doubtful and distance are quantiles of 95 %.
 OF_METAPHASES = CellThresholds(expected_wrong=0.35, doubtful=9, distance=0.48, alone=0.03)
 OF_OTHER_NETWORKS = (
     "metaphases are referred above thresholds that were chosen with all networks in models/ together, and may not fit "
