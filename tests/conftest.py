@@ -118,6 +118,16 @@ def undrawn_layers(monkeypatch):
 
 
 @pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty Hugging Face cache, and no hub."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
 def every_epoch_saved(monkeypatch):
     """Save the state for a resume at the end of every epoch, however short: a test knows then where it goes on."""
     monkeypatch.setattr("lightning_modules.callbacks.resume.SHARE", 1e9)

@@ -10,7 +10,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.schema import LossConfig
 from lightning_modules.losses import build_losses, check_loss, with_class_weights
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import build, train
 
 
 class Focal(nn.Module):
@@ -88,12 +87,3 @@ def test_cross_entropy_of_a_single_logit_is_refused():
 def test_what_it_would_ignore_is_refused(tmp_path, overrides, message):
     with pytest.raises(UserError, match=message):
         build_losses(small_config(tmp_path, "head.logits=2", *overrides).loss)
-
-
-def test_the_loss_of_validation_is_the_one_that_is_named(tmp_path):
-    focal = ["~loss.label_smoothing", f"loss._target_={FOCAL['_target_']}", "+loss.gamma=2.0"]
-    words = ["unfreeze=whole", "head.logits=2", *focal]
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", *words)
-    model = build(config)
-    assert isinstance(model.validation_loss.loss, Focal)
-    train(config, tmp_path / "run", model=model)

@@ -17,7 +17,6 @@ from PIL import Image
 from datamodules.io.decode import (
     MAX_BYTES,
     MAX_SIDE,
-    SUFFIXES,
     BrokenImageError,
     crop_to_content,
     decode_array,
@@ -288,16 +287,6 @@ def test_real_chromosomes_of_every_mode_are_read_in_silence():
         edge = np.concatenate([image.pixels[0], image.pixels[-1]])
         assert np.median(edge) > 200  # dark on white: the fourth channel hides nothing
         assert image.pixels.min() < 120
-
-
-@pytest.mark.parametrize("suffix", [".gif", ".webp", ".jp2"])
-def test_further_formats_are_images_and_the_first_frame_is_read(tmp_path, suffix):
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ((200, 10, 20), (0, 0, 0))]
-    frames[0].paste((20, 10, 200), (4, 0, 8, 6))
-    more = {".gif": {"save_all": True, "append_images": frames[1:]}, ".webp": {"lossless": True}}
-    frames[0].save(tmp_path / f"a{suffix}", **more.get(suffix, {}))
-    assert suffix in SUFFIXES
-    assert np.abs(read_image(tmp_path / f"a{suffix}")[:, :2].astype(int) - [200, 10, 20]).max() <= 2
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3), (MAX_SIDE + 1, 1), (9, 7, "blank")])

@@ -13,12 +13,9 @@ from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies
 from datamodules.manifest.splits import split
 from karyocyte.config.data import SplitConfig
-from karyocyte.config.sources import PaperSplit
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
 from tests.helpers.real_data import real_archive
-
-PAPER = PaperSplit(train=0.6, validation=0.2)
 
 
 def with_folds():
@@ -84,12 +81,6 @@ def test_one_copy_stays_also_where_subjects_are_not_linked(protocol):
     parts = split(manifest, protocol, SplitConfig(), None)
     assert parts[parts == "unused"].index.tolist() == [98, 99, 101]
     assert check_leaks(manifest, parts, protocol, SplitConfig()).identical_pairs.empty
-
-
-def test_under_paper_all_copies_stay():
-    linked = link_subjects(with_folds())
-    parts = split(linked, "paper", SplitConfig(), PAPER)
-    assert "unused" not in set(parts)
 
 
 def test_a_run_records_persons_and_copies(tmp_path):

@@ -101,6 +101,8 @@ def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
     frame.loc[1, "label"] = None
     with pytest.raises(UserError, match=f"the class of {frame['image_id'][1]} is unknown"):
         target_classes(test, "true")
+    with pytest.raises(UserError, match="target=blast: say predicted, true, or a class: "):
+        target_classes(test, "blast")
 
 
 def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
@@ -138,10 +140,3 @@ def test_runs_of_other_images_have_no_common_figure(runs, tmp_path):
     assert "was not tested on the images of the first run" in error_of(result)
     assert not (tmp_path / "maps.png").exists()
     assert not (runs[0] / "heatmaps").exists()
-
-
-def test_an_error_is_one_line_and_leaves_nothing(trained):
-    before = sorted(trained[0].rglob("*"))
-    result = call("heatmaps", trained[0], "target=blast", code=1)
-    assert "target=blast: say predicted, true, or a class: " in error_of(result)
-    assert sorted(trained[0].rglob("*")) == before

@@ -37,13 +37,6 @@ def write_folder(folder: Path, state: dict[str, torch.Tensor] | None = None, **c
     return folder
 
 
-@pytest.fixture
-def offline(tmp_path, monkeypatch) -> None:
-    """An empty Hugging Face cache, and no hub."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-
-
 def test_a_folder_is_loaded_with_its_arguments_and_normalisation(tmp_path):
     folder = write_folder(tmp_path / "weights")
     backbone, info = build_pretrained(model(NETWORK), f"local-dir:{folder}", 42)
@@ -54,7 +47,7 @@ def test_a_folder_is_loaded_with_its_arguments_and_normalisation(tmp_path):
     assert info.sha256
 
 
-def test_wherever_the_folder_lies_the_content_is_the_same(tmp_path, offline):
+def test_wherever_the_folder_lies_the_content_is_the_same(tmp_path, hub_cache):
     first = write_folder(tmp_path / "a")
     write_folder(tmp_path / "b" / "vit_tiny.cells")
     _, info = build_pretrained(model(NETWORK), f"local-dir:{first}", 42)
@@ -62,7 +55,7 @@ def test_wherever_the_folder_lies_the_content_is_the_same(tmp_path, offline):
     assert info.content_hash() == brought.content_hash()
 
 
-def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, offline):
+def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, hub_cache):
     folder = write_folder(tmp_path / "weights")
     files = {f"{REPOSITORY}/{path.name}": path.read_bytes() for path in folder.iterdir()}
     with local_hub(files, monkeypatch) as requests:
@@ -72,7 +65,7 @@ def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, offline):
     assert requests.count(f"GET {REPOSITORY}/model.safetensors") == 1
 
 
-def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, offline):
+def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, hub_cache):
     def head(url: str, timeout: float) -> None:
         raise ConnectionError("no route")
 

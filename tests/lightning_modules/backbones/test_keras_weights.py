@@ -16,7 +16,6 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from karyocyte.common.errors import UserError
@@ -29,7 +28,7 @@ from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import keras_weights
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.find_weights import find_weights
-from lightning_modules.backbones.keras_weights import MIRROR, read_layers, timm_state
+from lightning_modules.backbones.keras_weights import MIRROR
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import build_classifier
@@ -146,17 +145,6 @@ def assert_constants(name, config, expected):
     for stage in config.unfreeze.stages.values():
         optimizer = build_optimizer(config.optimizer, [*classifier.parameters()], stage.lr)
         assert optimizer.defaults["eps"] == expected["adam"][0], name  # RMSprop's is the same
-
-
-@pytest.mark.parametrize("name", ["mobilenetv2_100.tf_keras_in1k", "resnet50_v1.msra_in1k.trunk_to_layer3"])
-def test_the_real_files_fill_the_same_network(name, keras):
-    path = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere") / f"{name}.safetensors"
-    if not path.is_file():
-        pytest.skip(f"KARYOCYTE_WEIGHTS_DIR has no {path.name}")
-    network = name.partition(".")[0]
-    state = timm_state(read_layers(keras / f"{network}.h5"), network)
-    whole = {key: values.shape for key, values in state.items() if "trunk" not in name or not key.startswith("layer4")}
-    assert whole == {key: values.shape for key, values in safetensors.torch.load_file(path).items()}
 
 
 def test_a_trunk_of_the_users_own_folder_comes_first(store, folders):

@@ -1,6 +1,5 @@
 """Weights: from files, by tag from a cache, at random; each fault is an error that names a remedy."""
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,14 +161,6 @@ def test_weights_with_a_classifier_lose_it(tmp_path):
 # --- tags ---
 
 
-@pytest.fixture
-def hub_cache(tmp_path, monkeypatch) -> Path:
-    """An empty Hugging Face cache, and no hub."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    return tmp_path / "hub"
-
-
 def fill(cache: Path, tag: str, state: dict[str, torch.Tensor]) -> Path:
     repository = cache / f"models--timm--{tag}"
     snapshot = repository / "snapshots" / "0123"
@@ -228,42 +219,3 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
     monkeypatch.setattr(find_weights, "hf_hub_download", download)
     backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
-
-
-# --- the real files ---
-
-
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    place = os.environ.get("KARYOCYTE_WEIGHTS_DIR")
-    if not place or not Path(place).is_dir():
-        pytest.skip("KARYOCYTE_WEIGHTS_DIR is not set to a folder with the real weights")
-    return Path(place)
-
-
-def resnet50_v1_by_hand() -> torch.nn.Module:
-    """Build torch's ResNet-50 with its classifier, and move the strides by hand."""
-    network = timm.create_model("resnet50")
-    for layer in (network.layer2, network.layer3, network.layer4):
-        layer[0].conv1.stride = (2, 2)
-        layer[0].conv2.stride = (1, 1)
-    return network.eval()
-
-
-def test_the_real_resnet50_trunk_computes_what_plain_torch_does(folder):
-    backbone, info = build_pretrained(
-        model("resnet50_v1", "layer3"), "resnet50_v1.msra_in1k", 96, folders=WeightsFolders(folder)
-    )
-    assert backbone.out_shape == (1024, 6, 6)
-    assert not info.freeze_batchnorm
-    path = folder / "resnet50_v1.msra_in1k.trunk_to_layer3.safetensors"
-    by_hand = resnet50_v1_by_hand()
-    missing, surplus = by_hand.load_state_dict(safetensors.torch.load_file(path), strict=False)
-    assert not surplus
-    assert all(key.startswith(("layer4", "fc")) for key in missing)
-    by_hand.layer4 = torch.nn.Identity()
-    image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        torch.testing.assert_close(
-            backbone.module.eval().forward_features(image), by_hand.forward_features(image), rtol=1e-4, atol=1e-5
-        )

@@ -16,8 +16,6 @@ from lightning_modules.build.create import create_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.training.predict import LightningPredictor
-from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import train
 
 
 class Echo(nn.Module):
@@ -139,14 +137,6 @@ def test_of_a_checkpoint_a_misspelt_hyperparameter_or_another_file_is_refused(tm
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match="does not say"):
         Classifier.load_from_checkpoint(tmp_path / "other.ckpt")
-
-
-def test_the_checkpoint_of_a_run_is_loaded_too(tmp_path):
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "unfreeze=head_only")
-    model, stages = train(config, tmp_path / "run")
-    loaded = Classifier.load_from_checkpoint(tmp_path / "run" / stages[-1].best)
-    image = torch.rand(2, 3, 32, 32)
-    assert torch.equal(loaded.eval()(image), model.eval()(image))
 
 
 def test_a_compiled_classifier_trains(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
-from karyocyte.evaluation.referral.new_images import RULES, doubtful_first, review_table, rule_lines, select_rules
+from karyocyte.evaluation.referral.new_images import RULES, review_table, rule_lines, select_rules
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from tests.helpers.predictions import make_predictions, make_run, with_passes
@@ -45,18 +45,6 @@ def test_impossible_rules_are_left_out_or_refused(thresholds):
     for name in RULES:
         with pytest.raises(UserError, match=f"rules={name}"):
             select_rules(ReviewThresholds(), None, [name])
-
-
-def test_images_that_are_out_of_distribution_are_reviewed_and_come_first(run, thresholds):
-    test = run.part("test")
-    plain = review_table(test, thresholds, ["release"])
-    outside = np.arange(len(plain)) % 5 == 0
-    test.frame["out_of_distribution"] = np.where(outside, 1.2, 1.0)
-    table = review_table(test, thresholds, ["release"])
-    assert (table["review"] == (plain["review"] | outside)).all()
-    assert (table["reason"].fillna("").str.startswith("out of distribution") == outside).all()
-    assert outside[doubtful_first(table)[: outside.sum()]].all()
-    assert (table["out_of_distribution"] > 1).tolist() == outside.tolist()
 
 
 def test_every_image_is_reviewed_without_rules():
@@ -100,12 +88,3 @@ def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(
     assert np.array_equal(table[["runner_up_probability", "probability"]], ordered[:, 1:])
     names = np.array(["a", "b", "c"])[np.argsort(calibrated, axis=1)]
     assert np.array_equal(table[["runner_up", "prediction"]], names[:, 1:])
-
-
-def test_the_most_doubtful_images_come_first(many_classes):
-    thresholds = choose_review_thresholds(many_classes, SETTINGS)
-    table = review_table(many_classes.part("test"), thresholds, ["confidence"])
-    table = table.iloc[doubtful_first(table)]
-    assert table["probability"].is_monotonic_increasing
-    reviewed = int(table["review"].sum())
-    assert table["review"].tolist() == [True] * reviewed + [False] * (len(table) - reviewed)

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import safetensors.torch
-import timm
 import torch
 from huggingface_hub import constants
 
@@ -21,6 +20,7 @@ from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
 from tests.helpers.terminal import run_app
+from tests.lightning_modules.backbones.test_pretrained import trained
 
 TAGS = ("test_resnet.r160_in1k", "test_vit.r160_in1k")  # timm's tiny networks
 DRAWN = ("data=synthetic_cells", "weights=${model.name}.r160_in1k", "prepare.size=160", "unfreeze=head_only")
@@ -28,19 +28,16 @@ SWEEP = (*DRAWN, "model.name=test_resnet,test_vit", "seed=0,1,2")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder for weights, and an empty cache of the hub."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+def folder(tmp_path, hub_cache):
+    """An empty folder for weights."""
     (tmp_path / "weights").mkdir()
     return tmp_path / "weights"
 
 
 @pytest.fixture
 def published():
-    """What the stand-in has: random weights of both networks."""
-    torch.manual_seed(5)
-    states = {tag: timm.create_model(tag.partition(".")[0]).state_dict() for tag in TAGS}
-    return {f"timm/{tag}/model.safetensors": safetensors.torch.save(state) for tag, state in states.items()}
+    """What the stand-in has: weights of both networks."""
+    return {f"timm/{tag}/model.safetensors": safetensors.torch.save(trained(tag.partition(".")[0])) for tag in TAGS}
 
 
 def test_the_weights_of_all_jobs_are_brought_once_and_found_without_the_hub(folder, published, monkeypatch, capsys):
@@ -85,7 +82,7 @@ def test_all_are_listed_without_the_internet_and_nothing_is_brought(folder, monk
 
 def test_the_last_line_trains_with_a_file_that_is_there(folder, tmp_path):
     path = folder / "resnet18.tv_in1k.trunk_to_layer3.safetensors"
-    state = timm.create_model("resnet18").state_dict()
+    state = trained("resnet18")
     safetensors.torch.save_file({key: state[key] for key in state if not key.startswith(("layer4", "fc"))}, path)
     (folder / f"{path.name}.json").write_text(json.dumps({"licence": "CC0", "source": "drawn"}))
     words = ["+experiment=scratch_cnn_d128,resnet18_cut_block5", "data=synthetic_cells", "+profile=smoke", "seed=0"]
@@ -98,20 +95,13 @@ def test_the_last_line_trains_with_a_file_that_is_there(folder, tmp_path):
     assert [run.name for run in (tmp_path / "out").glob("*/*/seed=*")] == ["seed=0"]
 
 
-def test_without_a_folder_they_go_into_the_cache_of_the_hub(folder, published, monkeypatch, tmp_path, capsys):
-    with local_hub(published, monkeypatch):
-        bring_weights(job_configs([*SWEEP, "weights_dir=null"]), SWEEP)
-    assert len(list((tmp_path / "hub").glob("models--timm--*/snapshots/*/model.safetensors"))) == 2
-    assert not list(folder.iterdir())
-    line = capsys.readouterr().out.splitlines()[-1]
-    assert shlex.split(line) == ["env", f"HF_HUB_CACHE={tmp_path / 'hub'}", "python", "train.py", "-m", *SWEEP]
-
-
-def test_a_damaged_file_of_the_hub_is_named_and_brought_again(folder, published, monkeypatch):
-    configs = job_configs([*DRAWN, "model.name=test_resnet", f"weights_dir={folder}"])
+def test_without_a_folder_they_are_in_the_cache_of_the_hub_where_a_damaged_one_is_named(
+    hub_cache, published, monkeypatch
+):
+    configs = job_configs([*DRAWN, "model.name=test_resnet", "weights_dir=null"])
     with local_hub(published, monkeypatch):
         bring_weights(configs)
-        (path,) = folder.glob("*/blobs/*")
+        (path,) = hub_cache.glob("*/blobs/*")
         path.write_bytes(b"damaged")
         with pytest.raises(UserError, match=f"{path} is damaged, its SHA-256 is .*: delete it"):
             bring_weights(configs)
@@ -129,8 +119,7 @@ def test_what_the_hub_does_not_have_is_named_after_the_rest_is_brought(folder, p
     assert len(list(folder.glob("models--timm--test_vit*/snapshots/*/model.safetensors"))) == 1
 
 
-def test_without_a_hub_all_that_is_missing_is_named_and_where_to_bring_it(folder, monkeypatch, capsys):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+def test_without_a_hub_all_that_is_missing_is_named_and_where_to_bring_it(folder, capsys):
     with pytest.raises(UserError, match="2 files of weights are missing: the warnings name them"):
         bring_weights(job_configs([*SWEEP, f"weights_dir={folder}"]))
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning:")]

@@ -40,13 +40,11 @@ def loss_of(config: Config) -> float:
 
 
 def formula_run(config: Config, begun: Callable[[Path], None], seconds: float = 0.0) -> Path:
-    """Do as train.run does, without training; a batch of 64 is too large for the memory."""
+    """Do as train.run does, without training."""
     values = [config.unfreeze.lr, config.loader.batch_size, config.optimizer.entry]
     folder = Path(config.output_dir) / config.name / sha256_of_value(values)[:8]
     begun(folder)
     time.sleep(seconds)
-    if config.loader.batch_size == 64:
-        raise RuntimeError("CUDA out of memory. Tried to allocate 512.00 GiB")
     stage = folder / "checkpoints" / "1-head"
     stage.mkdir(parents=True, exist_ok=True)
     record = {"name": "head", "best": "checkpoints/1-head/best.ckpt", "score": loss_of(config), "epochs": 1}
