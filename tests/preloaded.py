@@ -21,7 +21,6 @@ MODULES = (
     "pyarrow.dataset",
     "reproduction.run",
     "sklearn.covariance",
-    "packages.cytogenetics.tests.review.scripted",
     "tests.karyocyte.workflows.training.interrupted_run",
     "tests.lightning_modules.pair",
     "uvicorn",

@@ -9,8 +9,8 @@ LOADED_LINES = 17_807  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 34_087,
     "lines of packages/cytogenetics": 10_224,
-    "lines of tests of the core": 25_206,
-    "lines of tests of packages/cytogenetics": 7_243,
+    "lines of tests of the core": 25_092,
+    "lines of tests of packages/cytogenetics": 7_148,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

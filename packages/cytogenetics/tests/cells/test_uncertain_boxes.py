@@ -5,20 +5,16 @@ import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes, pooled_karyotype
-from karyocyte.common.karyotype import CHROMOSOMES
+from packages.cytogenetics.tests.cells.test_assignment import sure
 
 SETTINGS = NamingSettings(KaryotypePriors(), 0.95, False)
 FEMALE = np.repeat(np.arange(23), 2)
 
 
-def logs_of(classes, sure=0.99):
+def logs_of(classes, wrong=0.01):
     """Log-probabilities of images of these classes; -1 looks like any."""
-    logs = np.full((len(classes), len(CHROMOSOMES)), np.log((1 - sure) / 23))
-    for row, kind in enumerate(classes):
-        if kind < 0:
-            logs[row] = np.log(1 / 24)
-        else:
-            logs[row, kind] = np.log(sure)
+    logs = sure(classes, wrong)
+    logs[np.asarray(classes) < 0] = np.log(1 / 24)
     return logs
 
 
@@ -48,8 +44,8 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
 
 
 def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
-    sure = apart(np.append(np.full(46, 0.999), 0.05))
-    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], sure=0.999), sure, {}, SETTINGS)
+    boxes = apart(np.append(np.full(46, 0.999), 0.05))
+    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], wrong=0.001), boxes, {}, SETTINGS)
     assert {len(rows) for rows, _ in choices} == {45, 46, 47}
     assert sum(weight for _, weight in choices) == pytest.approx(1)
     names = [one.karyotype.iscn for one in cell.candidates]

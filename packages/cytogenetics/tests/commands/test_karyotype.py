@@ -20,7 +20,7 @@ from karyocyte.runs.run import Run
 from tests.helpers.chromosomes import bar, write_chromosomes, write_table
 from tests.helpers.images import break_image, cell_image, write_image
 from tests.helpers.portable import train_on_chromosomes
-from tests.helpers.terminal import error_of, run_app
+from tests.helpers.terminal import run_app
 
 OUTPUTS = ["cases.csv", "checksums.json", "chromosomes.csv", "index.html", "karyotypes.csv"]
 
@@ -154,8 +154,6 @@ def test_a_run_of_balanced_classes_has_other_probabilities(run, cells, plain, ka
     balanced.write_predictions(replace(predictions, about={**predictions.about, "balanced": True}))
     other = karyotype(balanced.folder, cells)[0]
     assert (plain[0]["probability"] != other["probability"]).all()
-    mixed = run_app(app, run.folder, balanced.folder, cells, "--output", tmp_path / "both", code=1)
-    assert "name runs of one kind" in error_of(mixed)
 
 
 def test_bad_files_are_reported_and_left_out(run, cells, plain, karyotype):
@@ -267,16 +265,6 @@ def test_odd_names(run, cells, karyotype, tmp_path):
     assert set(re.findall('href="#([^"]+)"', page)) <= set(anchors)
     for picture in table["karyogram"]:
         assert (tmp_path / "out" / picture).is_file()
-
-
-def test_batchnorm_statistics_of_the_cells(run, cells, plain, karyotype, tmp_path):
-    _, trained, output = plain
-    assert "BatchNorm" not in output
-    table, adapted, output = karyotype(run.folder, cells, "batchnorm=images", output="adapted")
-    assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "adapted" / "index.html").read_text()
-    assert "BatchNorm statistics: of 92 of these images and of training" in " ".join(output.split())
-    assert_consistent(table, adapted)
-    assert not np.allclose(adapted["alone_probability"], trained["alone_probability"], atol=1e-4)
 
 
 def test_all_cells_are_referred_where_a_reader_seems_to_have_failed(run, given, karyotype, tmp_path):

@@ -18,8 +18,6 @@ from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 
 RUNS_ORDER = sorted(CHROMOSOMES)  # 1, 10, 11, ..., X, Y
-
-
 NAMING = NamingSettings(KaryotypePriors(), 0.95, balanced=False)
 PREPARE = compose_config(["+experiment=chromosomes"]).prepare
 

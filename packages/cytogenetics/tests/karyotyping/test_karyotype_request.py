@@ -1,16 +1,13 @@
 """What is asked of scripts/karyotype.py, before a model is loaded."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, PictureFolders
-from cytogenetics.portable.pictures import BUILT_IN, BUILT_IN_CUTTER, BUILT_IN_DETECTOR, BUILT_IN_REFINER
+from cytogenetics.portable.pictures import BUILT_IN_CUTTER, BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
-from karyocyte.common.paths import ROOT
 
 
 def test_without_a_name_the_output_is_where_git_does_not_track_it(tmp_path):
@@ -43,12 +40,3 @@ def test_the_built_in_networks_are_used_unless_there_is_to_be_none_the_refiner_w
 def test_a_network_of_another_kind_or_without_effect_is_refused(tmp_path, words, error):
     with pytest.raises(UserError, match=error):
         KaryotypeRequest.read([str(tmp_path), *words])
-
-
-def test_a_wrong_command_line_is_refused_without_torch(tmp_path):
-    words = ["batchnorm=both", str(BUILT_IN), str(tmp_path)]
-    code = "import sys; from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest as request\n"
-    code += f"try: request.read({words})\n"
-    code += "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["UserError", "False"]

@@ -37,7 +37,8 @@ FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warni
 
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
-    files = tuple(CellFile(ImageFile(Path(str(row)), str(row), ()), FileStatus.USED) for row in range(len(logs)))
+    names = [f"{name}/{row}.png" for row in range(len(logs))]
+    files = tuple(CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names)
     return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, {}, NAMING))
 
 
@@ -130,29 +131,22 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
 
 
-@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["1.png"])])
+@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["c/1.png"])])
 def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes(area, pairs):
-    labels = karyotype(lost=["20"])
-    files = []
-    for row in range(len(labels)):
-        name = f"{row}.png"
-        files.append(CellFile(ImageFile(Path(name), name, ()), FileStatus.USED, area=area if row == 1 else 100))
-    calls = karyotype_of_cell(sure(labels, wrong=1e-5), {}, NAMING)
-    cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls)
+    cell = result(None, "c", karyotype(lost=["20"]))
+    files = [replace(file, area=area if row == 1 else 100) for row, file in enumerate(cell.files)]
+    cell = replace(cell, files=tuple(files))
     assert cell.pairs == pairs
-    assert ("two chromosomes in one picture? 1.png" in cell.reasons) == bool(pairs)
+    assert ("two chromosomes in one picture? c/1.png" in cell.reasons) == bool(pairs)
     whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), {}, NAMING)
     assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
 
 
 def entry(name, labels, wrong=1e-5, case=None):
     """The result of a cell, whose last file is left out."""
-    cell = karyotype_of_cell(sure(labels, wrong=wrong), {}, NAMING)
-    names = [f"{name}/{number}.png" for number in range(len(cell.calls))]
-    files = [CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names]
+    used = result(case, name, labels, sure(labels, wrong=wrong))
     photo = ImageFile(Path("photo"), f"{name}/<photo>.jpg", ())
-    files.append(CellFile(photo, FileStatus.LEFT_OUT, "no background"))
-    return CellResult(Cell(name, case, ()), name, files=tuple(files), karyotype=cell)
+    return replace(used, files=(*used.files, CellFile(photo, FileStatus.LEFT_OUT, "no background")))
 
 
 @pytest.fixture
@@ -237,7 +231,7 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         assert there.number == here.number == row + 1
 
 
-@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["0 and 1 are both called 1"])])
+@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["c/0.png and c/1.png are both called 1"])])
 def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
     cell = result(None, "c", karyotype())
     files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]

@@ -69,10 +69,11 @@ def assert_same(tables, others):
     pd.testing.assert_frame_equal(*without, atol=2e-5, rtol=1e-4)
 
 
-def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, tables):
+def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, tables, tmp_path):
     cells = data / "two.csv"
     of_run = tables("run", run, cells)
     assert of_run[0]["karyotype"].notna().all()
+    assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "run" / "index.html").read_text()
     assert_same(tables("portable", portable, cells), of_run)
     trained = ["batchnorm=trained"]
     of_training = tables("trained", portable, cells, *trained)

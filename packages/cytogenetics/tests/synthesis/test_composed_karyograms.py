@@ -48,12 +48,9 @@ def drawn(bars, tmp_path_factory):
     return listed(bars, tmp_path_factory.mktemp("cache"))
 
 
-def changed(**keys):
-    return ComposedKaryogramsConfig(**{**DATA.model_dump(), **keys})
-
-
 def listed(root, cache, **keys):
-    return list_images(changed(**keys), root, cache, progress=False)
+    config = ComposedKaryogramsConfig(**{**DATA.model_dump(), **keys})
+    return list_images(config, root, cache, progress=False)
 
 
 def replace_in_table(root, *pairs):

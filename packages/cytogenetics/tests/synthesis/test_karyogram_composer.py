@@ -12,7 +12,6 @@ from cytogenetics.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetL
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
-from tests.datamodules.synthesis.looks import changed_pictures
 
 USUAL = SheetLayout(**dict(SheetConfig()))
 PLAIN = replace(USUAL, labels=False)
@@ -147,7 +146,3 @@ def _boxes(sheet: Sheet) -> np.ndarray:
     for place in sheet.places:
         covered[box_of(place)] = True
     return covered
-
-
-def test_karyograms_look_as_they_did_when_figures_were_measured():
-    assert changed_pictures("karyograms").empty

@@ -12,7 +12,6 @@ from cytogenetics.synthesis.segments import FIT_CLASSES
 from cytogenetics.synthesis.structural import rearrange
 from datamodules.synthesis.ideogram import IDEOGRAM
 from tests.datamodules.synthesis.drawn import banded, derived_from, drawn_cells, lines, of_sex, texts_of
-from tests.datamodules.synthesis.looks import changed_pictures
 
 KINDS = ("terminal_deletion", "interstitial_deletion", "duplication", "translocation", "inversion")
 
@@ -156,7 +155,3 @@ def test_what_would_leave_a_seam_or_show_nothing_is_not_done(kind):
     """A lone band: doubled or lost it leaves a seam; turned it fits, and reads alike both ways."""
     assert rearrange([banded("5", edges=(34, 54))], kind, np.random.default_rng(0)) is None
     assert rearrange([banded("5", edges=(30, 50, 56, 62))], kind, np.random.default_rng(0), (0.1, 0.6)) is not None
-
-
-def test_aberrations_look_as_they_did_when_figures_were_measured():
-    assert changed_pictures("aberrations").empty

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cytogenetics.metaphases.data.cut_out import CutOut
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
 from karyocyte.config.sources import SyntheticChromosomesConfig
@@ -26,6 +27,24 @@ SIZE = (64, 48)  # width and height
 def drawn_metaphase() -> MetaphasePicture:
     """A composed picture of a whole metaphase."""
     return draw_metaphase(SyntheticChromosomesConfig(cells=3, cases=3), 0)
+
+
+def agreements(picture: MetaphasePicture, cuts: Sequence[CutOut]) -> list[float]:
+    """The intersection over the union of each chromosome's true mask and what is cut out of the picture."""
+    found = []
+    for cut, one in zip(cuts, picture.chromosomes, strict=True):
+        ours, true = (placed(picture, each.mask, each.corner) for each in (cut, one))
+        found.append((ours & true).sum() / (ours | true).sum())
+    return found
+
+
+def placed(picture: MetaphasePicture, mask: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
+    """A mask at its place in the picture."""
+    whole = np.zeros(picture.pixels.shape, bool)
+    x, y = corner
+    rows, columns = np.nonzero(mask)
+    whole[rows + y, columns + x] = True
+    return whole
 
 
 def write_picture(path: Path, seed: int) -> Path:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cytogenetics.metaphases.data.cut_out import SIDE, crop_boxes, cut_out, cut_out_by, network_picture
-from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
+from packages.cytogenetics.tests.metaphases.data.sets import agreements, drawn_metaphase, placed
 
 
 @pytest.fixture(scope="module")
@@ -16,23 +16,11 @@ def gray(picture):
     return network_picture(np.repeat(picture.pixels[..., None], 3, axis=2), 1.0)
 
 
-def whole(shape, mask, corner):
-    """A mask at its place in the picture."""
-    placed = np.zeros(shape, bool)
-    x, y = corner
-    rows, columns = np.nonzero(mask)
-    placed[rows + y, columns + x] = True
-    return placed
-
-
 def test_the_masks_are_near_the_true_ones_and_share_no_pixel(picture):
     boxes = np.array([one.box for one in picture.chromosomes])
-    shape = picture.pixels.shape
-    cut = [whole(shape, one.mask, one.corner) for one in cut_out(gray(picture), boxes)]
-    true = [whole(shape, one.mask, one.corner) for one in picture.chromosomes]
-    overlap = [(a & b).sum() / (a | b).sum() for a, b in zip(cut, true, strict=True)]
-    assert np.mean(overlap) > 0.6
-    assert np.sum(cut, axis=0).max() == 1
+    cuts = cut_out(gray(picture), boxes)
+    assert np.mean(agreements(picture, cuts)) > 0.6
+    assert np.sum([placed(picture, cut.mask, cut.corner) for cut in cuts], axis=0).max() == 1
 
 
 def test_a_cut_out_is_dark_on_white_and_its_outline_lies_in_its_box(picture):
@@ -60,13 +48,7 @@ def test_a_network_that_knows_the_masks_cuts_crossing_chromosomes_out_whole(pict
     known = crops.masks(masks, [one.corner for one in picture.chromosomes])
     assert crops.images.shape == (len(boxes), 3, SIDE, SIDE)
     assert crops.images[:, 0][known > 0].mean() > 2 * crops.images[:, 0][known == 0].mean()
-    shape = picture.pixels.shape
-    overlap = []
-    for cut, one in zip(
-        crops.cut_out(gray(picture), boxes, known.astype(np.float32)), picture.chromosomes, strict=True
-    ):
-        found, true = whole(shape, cut.mask, cut.corner), whole(shape, one.mask, one.corner)
-        overlap.append((found & true).sum() / (found | true).sum())
+    overlap = agreements(picture, crops.cut_out(gray(picture), boxes, known.astype(np.float32)))
     assert np.min(overlap) > 0.7
     assert np.mean(overlap) > 0.85
 

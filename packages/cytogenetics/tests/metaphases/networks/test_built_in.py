@@ -11,7 +11,7 @@ from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.portable import read_description
-from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
+from packages.cytogenetics.tests.metaphases.data.sets import agreements, drawn_metaphase
 
 MODELS = ROOT / "models"
 MOST_BYTES = 22_000_000  # of all models of karyotypes
@@ -51,13 +51,5 @@ def test_the_models_of_karyotypes_are_small():
 def test_the_cutter_gives_masks_near_the_true_ones(drawn):
     cutter = load(MODELS / "cutter", Cutter).module
     boxes = np.array([one.box for one in drawn.chromosomes])
-    agreement = []
-    for cut, one in zip(
-        cut_out_by(cutter.probabilities, picture_of(drawn, 1.0), boxes), drawn.chromosomes, strict=True
-    ):
-        found, true = (np.zeros(drawn.pixels.shape, bool) for _ in range(2))
-        for mask, (x, y), whole in ((cut.mask, cut.corner, found), (one.mask, one.corner, true)):
-            rows, columns = np.nonzero(mask)
-            whole[rows + y, columns + x] = True
-        agreement.append((found & true).sum() / (found | true).sum())
-    assert np.mean(agreement) > 0.75
+    cuts = cut_out_by(cutter.probabilities, picture_of(drawn, 1.0), boxes)
+    assert np.mean(agreements(drawn, cuts)) > 0.75

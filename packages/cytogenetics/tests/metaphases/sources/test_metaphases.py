@@ -73,12 +73,10 @@ def test_a_broken_picture_is_named_or_skipped_with_its_boxes(tmp_path):
     root = write_metaphases(tmp_path / "data")
     break_image(root / FOLDER / "JEPG" / "1050011.jpg")
     (root / FOLDER / "JEPG" / "1050012.jpg").write_bytes(b"no image")
-    for keys in ({}, {"on_broken": "skip"}):
-        config = source_config("metaphases", **keys)
-        if not keys:
-            with pytest.raises(UserError, match=r"broken image .*1050011.jpg"):
-                scan(config, str(root), tmp_path / "cache", progress=False)
-    frame = scan(config, str(root), tmp_path / "cache", progress=False).frame
+    with pytest.raises(UserError, match=r"broken image .*1050011.jpg"):
+        scan(source_config("metaphases"), str(root), tmp_path / "cache", progress=False)
+    skipping = source_config("metaphases", on_broken="skip")
+    frame = scan(skipping, str(root), tmp_path / "cache", progress=False).frame
     assert set(frame["image_id"]) == set(PICTURES) - {"1050011", "1050012"}
     assert [len(boxes) for boxes in frame["boxes"]] == [2, 2, 2]
 

@@ -23,11 +23,6 @@ def config(tmp_path, *overrides):
     return small_config(tmp_path, *DATA, *overrides, primary="cutter", data=["data=synthetic_metaphases"])
 
 
-def drawn(run):
-    """The cache of a run, whose pictures are drawn already, as an override."""
-    return f"cache_dir={run.raw_config['cache_dir']}"
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = train.run(config(tmp_path_factory.mktemp("cutter")))
@@ -71,7 +66,7 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
 )
 def test_what_does_not_fit_is_refused(tmp_path, run, override, words):
     with pytest.raises(UserError, match=words):
-        train.run(config(tmp_path, drawn(run), override))
+        train.run(config(tmp_path, f"cache_dir={run.raw_config['cache_dir']}", override))
 
 
 def test_agreement_is_intersection_over_union_and_the_share_beyond():
