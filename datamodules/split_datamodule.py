@@ -194,7 +194,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return WatchedLoader(
             dataset,
             # A trainer that is running completes batches on its device.
-            collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),
+            collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
             timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
@@ -285,7 +285,3 @@ class SplitDataModule(LightningDataModule, ABC):
 def is_running(trainer: Trainer | None) -> bool:
     """Tell whether a trainer fits, validates, tests or predicts at present."""
     return trainer is not None and trainer.state.status == TrainerStatus.RUNNING
-
-
-def _complete(data: SplitDataModule, batch: Any) -> Any:
-    return data.on_after_batch_transfer(batch, 0)

@@ -29,11 +29,11 @@ def template_file(package: str, name: str) -> Markup:
 def _environment(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(package), PackageLoader(SHARED)])
     environment = Environment(
-        loader=loader, autoescape=_is_html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=lambda template: not str(template).endswith(".md.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals["page"] = page
     return environment
-
-
-def _is_html(template: str | None) -> bool:
-    return not str(template).endswith(".md.j2")
