@@ -131,9 +131,10 @@ class RunsModel:
     def _check_members(self) -> None:
         folders = [member.folder for member in self.members]
         check_different(folders, folders)  # two names of one folder would give it two votes
+        name, data = str(folders[0]), self.members[0].data
         for folder, member in zip(folders, self.members, strict=True):
             Run.open_finished(folder)
-            check_same_classes(str(folders[0]), self.members[0].data, str(folder), member.data, "name runs of one task")
+            check_same_classes(name, data, str(folder), member.data, "name runs of one task")
 
 
 class PortableNetworks:

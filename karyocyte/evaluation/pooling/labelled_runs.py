@@ -36,14 +36,8 @@ class LabelledFold:
         """Take the labelled rows of a run, and of its predictions of training images."""
         validation = labelled_part(run.part("validation"))
         threshold = choose_threshold(validation.scored, settings)
-        return cls(
-            run,
-            settings,
-            validation,
-            labelled_part(run.part("test")),
-            None if train is None else score(train),
-            threshold,
-        )
+        trained = None if train is None else score(train)
+        return cls(run, settings, validation, labelled_part(run.part("test")), trained, threshold)
 
     def threshold_for(self, sensitivity: float) -> OperatingPoint:
         """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
