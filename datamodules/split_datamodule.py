@@ -15,20 +15,21 @@ from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
-from datamodules.manifest.persons import describe_copies, surplus_copies
+from datamodules.manifest.persons import surplus_copies
 from datamodules.manifest.splits import PARTS, UNUSED, number_of_folds, split, unused_given_parts
 from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import WatchedLoader, number_of_workers, set_up_worker
+from datamodules.workers import WatchedLoader, set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
-from karyocyte.common.text import class_sizes
+from karyocyte.common.text import class_sizes, counted
 from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
@@ -190,11 +191,13 @@ class SplitDataModule(LightningDataModule, ABC):
 
     def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
-        workers = number_of_workers(self.config.loader)
+        workers = self.config.loader.workers
+        if workers == "cores":
+            workers = processors() - 1
         return WatchedLoader(
             dataset,
             # A trainer that is running completes batches on its device.
-            collate_fn=whole_batch if is_running(trainer) else partial(_complete, self),
+            collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
             timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
@@ -224,7 +227,10 @@ class SplitDataModule(LightningDataModule, ABC):
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the images before anything is done with them, a line each."""
-        return [*self.manifest.remarks, *describe_copies(self.surplus)]
+        lines = list(self.manifest.remarks)
+        if count := len(self.surplus):
+            lines.append(f"left out as copies of identical files, of which one stays: {counted(count, 'image')}")
+        return lines
 
     @property
     def notes(self) -> list[str]:
@@ -285,7 +291,3 @@ class SplitDataModule(LightningDataModule, ABC):
 def is_running(trainer: Trainer | None) -> bool:
     """Tell whether a trainer fits, validates, tests or predicts at present."""
     return trainer is not None and trainer.state.status == TrainerStatus.RUNNING
-
-
-def _complete(data: SplitDataModule, batch: Any) -> Any:
-    return data.on_after_batch_transfer(batch, 0)

@@ -9,15 +9,8 @@ from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
-from datamodules.io.progress import processors
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import ignore_in_worker
-from karyocyte.config.data import LoaderConfig
-
-
-def number_of_workers(loader: LoaderConfig) -> int:
-    """Return how many processes load batches."""
-    return processors() - 1 if loader.workers == "cores" else loader.workers
 
 
 class WatchedLoader(DataLoader[Any]):

@@ -23,10 +23,12 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.pages.blocks import metric_title
 from karyocyte.evaluation.types.formats import interval
-from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary, read_figures
+from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
+# Columns of results/grades.csv.
+TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 WIDTH = 110  # letters that fit a page in a browser
 CNMC_SPLITS = {
     "the paper's split": ("paper", 0),
@@ -310,8 +312,9 @@ def cnmc_grid(paper: str, metric: str, results: Path) -> str:
 
 
 def _graded(paper: str, results: Path) -> pd.DataFrame:
-    """Return the grades of the printed figures of a paper."""
-    return read_figures(results / "grades.csv").query("paper == @paper")
+    """Return the grades of the printed figures of a paper; what is unknown is NaN in numbers and "" in text."""
+    figures = pd.read_csv(results / "grades.csv", dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
+    return figures.query("paper == @paper")
 
 
 def grades(paper: str, results: Path) -> str:

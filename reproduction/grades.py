@@ -24,7 +24,6 @@ COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
 WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
 NOTHING = Estimate(None, None, None)
-TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 
 
 def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
@@ -187,8 +186,3 @@ def grade_summary(figures: pd.DataFrame) -> str:
     """Return how many printed figures there are, and with which grades."""
     counts = count_grades(figures)
     return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
-
-
-def read_figures(path: Path) -> pd.DataFrame:
-    """Read a table that evaluate.py --paper wrote; what is unknown is NaN in numbers and "" in text."""
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))

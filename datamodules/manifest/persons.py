@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, Person
-from karyocyte.common.text import counted, natural_key
+from karyocyte.common.text import natural_key
 
 
 def link_subjects(manifest: Manifest) -> Manifest:
@@ -74,10 +74,3 @@ def surplus_copies(manifest: Manifest) -> pd.Series:
     ordered = copies.assign(is_moved=is_moved).sort_values(["is_moved", "path"], kind="stable")
     kept = ordered.groupby("sha256")["path"].transform("first")
     return kept[ordered["sha256"].duplicated()].sort_index()
-
-
-def describe_copies(surplus: pd.Series) -> list[str]:
-    """Return the line that says how many copies are left out; none where there are none."""
-    if surplus.empty:
-        return []
-    return [f"left out as copies of identical files, of which one stays: {counted(len(surplus), 'image')}"]

@@ -77,18 +77,16 @@ def quote_text(argument: str) -> str:
     between are those of a multirun, unless the whole text is a path that exists.
     """
     key, equals, value = argument.partition("=")
-    if not equals or not _is_text_key(key_of(key)) or value[:1] in ("'", '"'):
+    is_text = key_of(key) in (*PATH_KEYS, *PATTERN_KEYS) or _NAME_KEY.fullmatch(key_of(key))
+    is_list = _NAMES_KEY.fullmatch(key_of(key))
+    if not equals or not (is_text or is_list) or value[:1] in ("'", '"'):
         return argument
-    if _NAMES_KEY.fullmatch(key_of(key)):
+    if is_list:
         return f"{key}={_quote_items(value)}"
     exists = os.path.exists(value.removeprefix("local-dir:"))  # noqa: PTH110 (Path fails for long texts)
     if key_of(key) in PATTERN_KEYS or exists or not _LISTED.fullmatch(value):
         return f"{key}={_quote(value)}"
     return f"{key}={','.join(map(_quote, value.split(',')))}"
-
-
-def _is_text_key(key: str) -> bool:
-    return key in (*PATH_KEYS, *PATTERN_KEYS) or any(kind.fullmatch(key) for kind in (_NAME_KEY, _NAMES_KEY))
 
 
 def _quote_items(value: str) -> str:

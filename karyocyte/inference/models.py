@@ -15,7 +15,7 @@ from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.portable import PortableModel, TrainingFacts
-from karyocyte.runs.run import Run
+from karyocyte.runs.run import Run, check_different
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,13 +79,6 @@ class RunsModel:
         """The folders as they were named."""
         return ", ".join(str(run.folder) for run in self.runs)
 
-    @property
-    def combiner(self) -> dict[str, Any] | None:
-        """How the one ensemble that is named combines its members; None for runs, which are averaged."""
-        if len(self.runs) == 1 and self.runs[0].has(RunFile.ENSEMBLE):
-            return self.runs[0].ensemble.combiner
-        return None
-
     @cached_property
     def facts(self) -> ModelSummary:
         """What the runs say of themselves."""
@@ -98,7 +91,8 @@ class RunsModel:
             folders=tuple(folder for folder, _ in preparations),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
-            combiner=self.combiner,
+            # Runs, and several ensembles, are averaged.
+            combiner=self.runs[0].ensemble.combiner if len(self.runs) == 1 and self.runs[0].is_ensemble else None,
             cache_dir=Path(first.config.cache_dir),
             preparations=tuple(preparations),
             warnings=tuple(dict.fromkeys(warnings)),
@@ -123,7 +117,7 @@ class RunsModel:
                 fitted weights is named together with other runs; or options do not fit.
         """
         for run in self.runs:
-            if len(self.runs) > 1 and run.has(RunFile.ENSEMBLE) and run.ensemble.method != "average":
+            if len(self.runs) > 1 and run.is_ensemble and run.ensemble.method != "average":
                 raise UserError(
                     f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
                 )
@@ -135,16 +129,12 @@ class RunsModel:
             )
 
     def _check_members(self) -> None:
-        first = self.members[0]
-        resolved: set[Path] = set()
-        for member in self.members:
-            folder = member.folder
-            # Two names of one folder would give it two votes.
-            if folder.resolve() in resolved:
-                raise UserError(f"{folder} is named twice: name each member of the ensemble once")
-            resolved.add(folder.resolve())
+        folders = [member.folder for member in self.members]
+        check_different(folders, folders)  # two names of one folder would give it two votes
+        name, data = str(folders[0]), self.members[0].data
+        for folder, member in zip(folders, self.members, strict=True):
             Run.open_finished(folder)
-            check_same_classes(str(first.folder), first.data, str(folder), member.data, "name runs of one task")
+            check_same_classes(name, data, str(folder), member.data, "name runs of one task")
 
 
 class PortableNetworks:

@@ -75,11 +75,6 @@ def run_folder(config: "TrainingConfig", identity: dict[str, Any] | None) -> Pat
     return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
 
 
-def config_fact(identity: dict[str, Any]) -> str:
-    """Return what the runs of all folds of one experiment have in common, hashed to 8 hex digits."""
-    return sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8]
-
-
 def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
     from karyocyte.config.schema import Config  # here: most commands read no configuration
@@ -90,7 +85,8 @@ def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, A
         "protocol": config.protocol,
         "fold": config.split.fold if config.split.test == "fold" else None,
         "test": config.split.test,
-        "config": config_fact(identity),
+        # What the runs of all folds of one experiment have in common.
+        "config": sha256_of_value([identity["config"], identity["contents"]["weights"]])[:8],
         "seed": config.seed,
         "weights": config.weights,
         "monitor": config.callbacks.monitor,

@@ -55,20 +55,15 @@ def begin(
     run = Run(folder)
     if run.is_finished:
         say("finished already", str(folder), *other_revisions(folder))
-        update_evaluation(folder, config)
+        # It is used with the present settings of both.
+        updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
+        if updated != run.raw_config:
+            run.write_raw_config(updated)
         return False
     warn(*other_revisions(folder), *other_versions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)
     say(str(folder), *description)
     return True
-
-
-def update_evaluation(folder: Path, config: TrainingConfig) -> None:
-    """Bring ``evaluation`` and ``inference`` in a finished run's config.yaml up to date: it is used with them."""
-    run = Run(folder)
-    updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
-    if updated != run.raw_config:
-        run.write_raw_config(updated)
 
 
 def other_revisions(folder: Path) -> list[str]:

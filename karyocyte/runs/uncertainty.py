@@ -47,7 +47,7 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
         voted = passes[..., 1] >= 0.5
     else:
         voted = passes.argmax(axis=2)
-    votes = count_votes(voted, len(classes))
+    votes = np.asarray((voted[..., None] == np.arange(len(classes))).sum(axis=0))
     label = most_voted(votes, mean)
     of_label = passes[:, rows, label]
     share = votes[rows, label] / len(passes)
@@ -63,11 +63,6 @@ def summarise(passes: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
     }
     summary = pd.DataFrame(columns).add_prefix(SAMPLED_PREFIX)
     return summary.join(pd.DataFrame(mean, columns=list(classes)).add_prefix(SAMPLED_PROBABILITY_PREFIX))
-
-
-def count_votes(predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Count the votes for each class, int64, shape (N, K), of predicted classes (T, N), indices."""
-    return np.asarray((predicted[..., None] == np.arange(classes)).sum(axis=0))
 
 
 def most_voted(votes: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -7,12 +7,6 @@ import torch
 from torch import nn
 
 
-def turned_batch(batch: dict[str, torch.Tensor], num_classes: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the images of a training batch, some of them turned, and the indices of their outputs, int64, (B,)."""
-    image, turned = turn_half(batch["image"], batch["index"], epoch)
-    return image, batch["label"] + num_classes * turned
-
-
 def turn_half(image: torch.Tensor, index: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Turn about every second image (B, C, H, W) by 180 degrees; each is turned in every second epoch.
 

@@ -192,7 +192,9 @@ def constants_scrambled(network: nn.Module) -> Iterator[None]:
     generator = torch.Generator().manual_seed(1)
     before = {}
     for parameter in network.parameters():
-        if parameter.numel() and _is_constant(parameter.detach().flatten()):
+        values = parameter.detach().flatten()
+        # Of drawn weights the first and the last one differ already.
+        if len(values) and values[0] == values[-1] and (values == values[0]).all():
             before[parameter] = parameter.detach().clone()
     try:
         for parameter in before:
@@ -201,8 +203,3 @@ def constants_scrambled(network: nn.Module) -> Iterator[None]:
     finally:
         for parameter, value in before.items():
             parameter.copy_(value)
-
-
-def _is_constant(values: torch.Tensor) -> bool:
-    """Tell whether all values are the same; of drawn weights the first and the last one differ already."""
-    return bool(values[0] == values[-1]) and bool((values == values[0]).all())

@@ -20,7 +20,7 @@ from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, build_backbone, finish_backbone
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.orientation import loss_by_orientation, turned_batch
+from lightning_modules.backbones.orientation import loss_by_orientation, turn_half
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
@@ -219,7 +219,8 @@ class Classifier(ClassifierNetwork, StagedModule):
         self._check_labels(label, batch_idx)
         target = label
         if self.orientation:
-            image, target = turned_batch(batch, self.num_classes, self.current_epoch)
+            image, turned = turn_half(image, batch["index"], self.current_epoch)
+            target = label + self.num_classes * turned
         logits = self.head_logits(image)
         if self.orientation and "upright" in batch:
             mean_loss = loss_by_orientation(self.training_loss, logits, target, batch["upright"])

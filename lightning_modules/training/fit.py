@@ -120,11 +120,6 @@ def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
     return {"images_seen": sum(stage.images_seen for stage in stages), "wall_seconds": seconds}
 
 
-def read_score(run: Path) -> float:
-    """Return the monitored metric of the best weights of a finished run."""
-    return FinishedStage.read(Run(run).best_checkpoint.parent).score
-
-
 @dataclass(frozen=True)
 class _Training:
     """What all stages of a run are trained with; the attributes are the arguments of ``train_stages``."""

@@ -98,12 +98,6 @@ def slim(predictions: Predictions) -> Predictions:
     return sorted_predictions
 
 
-def split_path(predictions: Predictions, evidence: Path) -> Path:
-    """Return where the split of a run is kept."""
-    about = predictions.about
-    return evidence / "splits" / f"{about['source']}-{about['protocol']}-fold{about['fold']}.parquet"
-
-
 def keep_split(run: Run, evidence: Path) -> None:
     """Write the images of the run's split, once; a ``UserError`` says that another one is kept.
 
@@ -111,7 +105,8 @@ def keep_split(run: Run, evidence: Path) -> None:
     the area of the cell alone, float16; missing for training images).
     """
     predictions = run.predictions
-    path = split_path(predictions, evidence)
+    about = predictions.about
+    path = evidence / "splits" / f"{about['source']}-{about['protocol']}-fold{about['fold']}.parquet"
     split = run.split[["image_id", "subject", "label", "sha256", "part"]]
     split = split.assign(sha256=split["sha256"].str[:DIGITS])
     area = predictions.frame.set_index("image_id").get(f"baseline_area_{predictions.positive_class}")

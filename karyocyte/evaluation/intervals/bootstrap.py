@@ -159,7 +159,9 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
     if not is_share:  # at 0 there is no bound of it
         number = min(number or resamples.rarest, resamples.rarest) * round(value)
     # Where every resample gives 0 or 1, an interval of no width would claim certainty.
-    if number and _is_at_an_end(np.append(value, resamples.left_out[row])):
+    values = np.append(value, resamples.left_out[row])
+    defined = values[~np.isnan(values)]
+    if number and any(np.allclose(defined, end, rtol=0, atol=ROUNDING) for end in SHARE):
         exact = share(number * round(value), number, confidence)
         return exact.low, exact.high, "exact"
     # Images without subjects are independent, so that the number of hits is binomial.
@@ -169,9 +171,3 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
             binomial = share(hits, images, confidence)
             return binomial.low, binomial.high, "binomial"
     return None
-
-
-def _is_at_an_end(values: np.ndarray) -> bool:
-    """Tell whether all values that are defined are 0, or all are 1."""
-    defined = values[~np.isnan(values)]
-    return any(np.allclose(defined, end, rtol=0, atol=ROUNDING) for end in SHARE)

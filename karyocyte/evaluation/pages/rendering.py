@@ -28,12 +28,7 @@ def template_file(package: str, name: str) -> Markup:
 @cache
 def _environment(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(package), PackageLoader(SHARED)])
-    environment = Environment(
-        loader=loader, autoescape=_is_html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.autoescape = lambda template: not str(template).endswith(".md.j2")
     environment.globals["page"] = page
     return environment
-
-
-def _is_html(template: str | None) -> bool:
-    return not str(template).endswith(".md.j2")

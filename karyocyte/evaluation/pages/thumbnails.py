@@ -12,10 +12,7 @@ from PIL import Image
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, read_csv
-from karyocyte.runs.files import RunFile, RunFolder
 
-THUMBNAILS = RunFile.THUMBNAILS  # in a run's folder: its test images, as the network saw them
-HEATMAPS = RunFolder.HEATMAPS  # in a run's folder: one file per method and layer
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
 LARGEST = 4000  # pixels of a side

@@ -36,7 +36,8 @@ class LabelledFold:
         """Take the labelled rows of a run, and of its predictions of training images."""
         validation = labelled_part(run.part("validation"))
         threshold = choose_threshold(validation.scored, settings)
-        return cls(run, settings, validation, labelled_part(run.part("test")), _scored(train), threshold)
+        trained = None if train is None else score(train)
+        return cls(run, settings, validation, labelled_part(run.part("test")), trained, threshold)
 
     def threshold_for(self, sensitivity: float) -> OperatingPoint:
         """Return the highest threshold that keeps a sensitivity (0 to 1) on the validation images."""
@@ -110,12 +111,6 @@ def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
         return EvaluationConfig.model_validate({**values, "extra": {}})
     except ValidationError as error:
         raise UserError(f"settings of an evaluation: {first_fault(error)}: evaluate the run again") from error
-
-
-def _scored(predictions: Predictions | None) -> LabelledPredictions | None:
-    if predictions is None:
-        return None
-    return score(predictions)
 
 
 def _pooled(folds: Sequence[LabelledPredictions | None]) -> LabelledPredictions | None:

@@ -12,7 +12,7 @@ import numpy as np
 from karyocyte.config.schema import TriageConfig
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
 from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.choices import (
@@ -50,7 +50,11 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     if absence := _missing_classes(runs):
         return Findings(warnings=warnings_about("triage", [absence]))
     releases = list(map(choose_release, runs.folds))
-    review = np.concatenate(list(map(_reviewed, runs.folds, releases)))
+    reviewed = []  # by a person: the labels of the images are not used
+    for fold, release in zip(runs.folds, releases, strict=True):
+        thresholds = ReviewThresholds(release=release.threshold)
+        reviewed.append(review_mask("release", replace(fold.run, frame=fold.test.frame), thresholds))
+    review = np.concatenate(reviewed)
     confidence = runs.test.probabilities.max(axis=1)
     wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
     figures = areas(confidence, wrong, runs)
@@ -77,12 +81,6 @@ def _missing_classes(runs: LabelledRuns) -> str | None:
         if missing := [name for name in counts if not counts[name]]:
             return f"none, no {part} image of {' and '.join(missing)}"
     return None
-
-
-def _reviewed(fold: LabelledFold, release: Release) -> np.ndarray:
-    """Return which test images a person reviews, bool; their labels are not used."""
-    images = replace(fold.run, frame=fold.test.frame)
-    return review_mask("release", images, ReviewThresholds(release=release.threshold))
 
 
 def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:

@@ -122,7 +122,10 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     measured = {section: _evaluate(runs, each) for section, each in sides.items()}
     measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
     sides.pop(Kind.SAMPLED, None)
-    bins: dict[str, list[ReliabilityBin]] = {section: _bins(runs, each) for section, each in sides.items()}
+    bins: dict[str, list[ReliabilityBin]] = {}
+    for section, each in sides.items():
+        right = call(each, runs.positive_index) == runs.test.labels
+        bins[section] = reliability(each.max(axis=1), right, BINS)
     value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
     warnings = calibration_warnings(value.reason, measured)
@@ -156,11 +159,6 @@ def calibration_warnings(reason: str | None, measured: Mapping[Kind, Metrics]) -
             "probability is right"
         )
     return warnings_about("calibration", lines)
-
-
-def _bins(runs: LabelledRuns, probabilities: np.ndarray) -> list[ReliabilityBin]:
-    right = call(probabilities, runs.positive_index) == runs.test.labels
-    return reliability(probabilities.max(axis=1), right, BINS)
 
 
 def _evaluate(runs: LabelledRuns, probabilities: np.ndarray) -> Metrics:

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, write_pictures
 from karyocyte.runs.predictions import Predictions
 
 # An image, and the lines of text below it with their colours.
@@ -117,18 +115,3 @@ def ranked_rows(test: Predictions, which: str) -> list[int]:
         correct = call(test.probabilities, test.positive_index) == labels
         selected &= correct == (which == SUREST_RIGHT)
     return [int(row) for row in order if selected[row]]
-
-
-def thumbnails(folder: Path, test: Predictions, images: Any, rows: np.ndarray, settings: EvaluationConfig) -> None:
-    """Write ``thumbnails.parquet``, which reports show, into a run's folder.
-
-    Args:
-        folder: The run's folder.
-        test: Predictions of the test part.
-        images: uint8, shape (M, H, W, 3) RGB, or an object that reads them by their index.
-        rows: Index into ``images`` of each row of ``test``, int64, shape (N,).
-        settings: Whose ``thumbnails`` is the longest side of a picture; 0: none is written.
-    """
-    if settings.thumbnails:
-        pictures = (images[row] for row in rows)
-        write_pictures(folder / THUMBNAILS, test.frame["image_id"], pictures, settings.thumbnails)

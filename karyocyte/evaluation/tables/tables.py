@@ -104,7 +104,8 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     """
     column = "value" if result.positive_class is None else "at 0.5"
     columns = {column: result.metrics, "fold mean": result.of(Kind.AT_HALF, FOLD_MEAN)}
-    columns[f"at {_threshold(result)}"] = result.of(Kind.AT_THRESHOLD)
+    threshold = "own threshold" if result.has_folds else number(result.thresholds[0].value)
+    columns[f"at {threshold}"] = result.of(Kind.AT_THRESHOLD)
     names = []
     for name in result.metrics:
         of_class = "/" in name and not (result.positive_class is not None and of_classes)
@@ -283,10 +284,6 @@ def limits(thresholds: Sequence[float | None]) -> str:
     if values.nunique() == 1:
         return f"{values.iloc[0]:.3f}"
     return f"{values.min():.2f}-{values.max():.2f}"
-
-
-def _threshold(result: EvaluationResult) -> str:
-    return "own threshold" if result.has_folds else number(result.thresholds[0].value)
 
 
 def _reason(result: EvaluationResult) -> str | None:

@@ -15,7 +15,7 @@ from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
-from karyocyte.evaluation.run.evaluate import Evaluation, evaluate_labelled, write_files
+from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
@@ -44,7 +44,10 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
     """Evaluate runs, and write files into a folder, if there is one."""
     files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
-    evaluations = [_evaluate(group, request=request) for group in groups]
+    evaluations = []
+    for group in groups:
+        train = [] if request.group else _train_of(group)
+        evaluations.append(evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train)))
     results = [evaluation.result for evaluation in evaluations]
     if len(groups) > 1:
         _compare(groups, results, request, output)
@@ -52,11 +55,6 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
         console.print(whole(results[0]))
         if output:
             write_files(output, evaluations[0])
-
-
-def _evaluate(group: Group, request: EvaluateRequest) -> Evaluation:
-    train = [] if request.group else _train_of(group)
-    return evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train))
 
 
 def _compare(

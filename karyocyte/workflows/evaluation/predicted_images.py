@@ -6,7 +6,7 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
-from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_predicted
+from karyocyte.evaluation.pooling.predicted_table import read_predicted
 from karyocyte.runs.predictions import COLUMNS, PROBABILITY_PREFIX, SAMPLED_PREFIX, Predictions
 from karyocyte.runs.run import Run
 
@@ -36,7 +36,9 @@ def labelled_predictions(file: Path) -> Predictions:
     measured = frame.columns[frame.columns.str.startswith((PROBABILITY_PREFIX, SAMPLED_PREFIX))]
     frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float})
     notes = [*facts.warnings, *_left_out(predicted, labels, is_labelled)]
-    own = _own_predictions(facts)
+    own = None
+    if facts.model is not None and Run.is_run(Path(facts.model)):  # the one run or ensemble is still there
+        own = Run(Path(facts.model)).predictions
     about = {
         **(own.about if own else {"name": facts.name}),
         "on": f"{file.stem} ({counted(len(table), 'image')})",
@@ -60,13 +62,6 @@ def _left_out(predicted: pd.DataFrame, labels: pd.Series, is_labelled: pd.Series
         outcome = "are left out" if part in LEARNED else "are not new"
         notes.append(f"{number:,} of the images are of the run's {part} part: they {outcome}")
     return notes
-
-
-def _own_predictions(facts: PredictedFacts) -> Predictions | None:
-    """Return the predictions of the one run or ensemble that predicted, if it is still there."""
-    if facts.model is None or not Run.is_run(Path(facts.model)):
-        return None
-    return Run(Path(facts.model)).predictions
 
 
 def _with_validation(test: pd.DataFrame, own: Predictions) -> pd.DataFrame:

@@ -29,17 +29,13 @@ def check_options(what: str, given: Mapping[str, object]) -> None:
         raise UserError(f"--out {out}: a PNG file is written: end its name in .png")
 
 
-def _as_word(value: object) -> object:
-    """Return the word for YAML's true, as which the command line reads it."""
-    return TRUE if value is True else value
-
-
 class ExplainConfig(StrictModel, defaults="explain"):
     """All keys of conf/explain.yaml."""
 
     method: Annotated[tuple[MethodName, ...], BeforeValidator(text_items)] = FROM_YAML
     layer: Annotated[tuple[str, ...] | None, BeforeValidator(text_items)] = FROM_YAML
-    target: Annotated[str, BeforeValidator(_as_word)] = FROM_YAML
+    # The command line reads the word true as YAML's.
+    target: Annotated[str, BeforeValidator(lambda value: TRUE if value is True else value)] = FROM_YAML
     samples: PositiveInt | None = FROM_YAML
     all: bool = FROM_YAML
     channels: PositiveInt | None = FROM_YAML

@@ -101,20 +101,16 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
         weights=_difference(reference, PredictionNetwork(loaded, inference), images),
         tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
     )
-    _check_parity(run, parity)
-    share = None
-    if run.has(RunFile.OUT_OF_DISTRIBUTION):
-        export_distances(run, model.file(position, DISTANCES), request.half)
-        share = config.evaluation.out_of_distribution
-    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
-
-
-def _check_parity(run: Run, parity: Parity) -> None:
     if not parity.weights <= parity.tolerance:  # also where it is no number
         raise UserError(
             f"{run.folder}: the network from safetensors gives probabilities that differ by {parity.weights:.1e} from "
             f"those of the run, more than {parity.tolerance:g}: nothing is written"
         )
+    share = None
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        export_distances(run, model.file(position, DISTANCES), request.half)
+        share = config.evaluation.out_of_distribution
+    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
 
 
 def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
@@ -179,6 +175,7 @@ def _describe(
 ) -> ClassifierDescription:
     run = request.run
     model = request.model
+    said = {name: facts.describe(model) for name, facts in loaded(ADDED).items()}  # by installed packages
     return ClassifierDescription(
         name=str(run.predictions.about.get("name") or members[0].training.name),
         classes=model.facts.classes,
@@ -193,14 +190,8 @@ def _describe(
         revision=revision(),
         notes=_notes(request),
         data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
-        more=_added(request),
+        more={name: value for name, value in said.items() if value is not None},
     )
-
-
-def _added(request: ExportRequest) -> dict[str, Any]:
-    """Return what installed packages say of the model, by the names of their entry points."""
-    said = {name: facts.describe(request.model) for name, facts in loaded(ADDED).items()}
-    return {name: value for name, value in said.items() if value is not None}
 
 
 def _evaluation(result: EvaluationResult) -> dict[str, Any]:

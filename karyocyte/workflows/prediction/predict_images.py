@@ -77,14 +77,10 @@ def predict_images(request: PredictRequest) -> None:
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
     lines += summary_lines(table, images.others)
-    lines += next_steps(request.parquet, table)
+    if "label" in table:
+        lines.append(f"evaluate them: python scripts/evaluate.py {request.parquet}")
+    lines.append(f"review them: python scripts/review.py {request.parquet}")
     say(f"{request.output} and {request.parquet.name}", *lines)
-
-
-def next_steps(parquet: Path, table: pd.DataFrame) -> list[str]:
-    """Return the commands that go on with a table of predictions."""
-    evaluate = [f"evaluate them: python scripts/evaluate.py {parquet}"] if "label" in table else []
-    return [*evaluate, f"review them: python scripts/review.py {parquet}"]
 
 
 def thresholds_of_model(model: Model) -> ReviewThresholds:

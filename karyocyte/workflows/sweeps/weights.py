@@ -21,8 +21,6 @@ from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, config_o
 from lightning_modules.backbones.keras_weights import address_of
 from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
 
-HUB_CACHE = "HF_HUB_CACHE"  # the variable of the hub's client
-
 
 @dataclass(frozen=True)
 class NeededFile:
@@ -33,7 +31,7 @@ class NeededFile:
     licence: str | None = None
     size: int | None = None  # in bytes, of the download where it is not there
     path: Path | None = None  # where it is there
-    fault: str = ""  # why it cannot even be downloaded
+    fault: str = ""  # why it cannot be had, not even downloaded
 
 
 def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
@@ -45,38 +43,31 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
     for config in configs:
         if config.weights != "random":
             needed[_look_for(config)].append(config)
-    say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
-    for file, users in needed.items():
-        _show(file, users)
-    found: dict[Path, TrainingConfig] = {}
-    failed: list[str] = []
+    _show(needed)
+    ready: list[str] = []
+    missing = 0
     for file, users in needed.items():
         try:
-            if path := file.path or _bring(file, users[0], download):
+            if path := _bring(file, users[0], download):
                 say(f"{file.name}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {_checked(path)}", str(path))
-                found[path] = users[0]
+                ready.append(users[0].name)
         except UserError as error:
-            failed.append(str(error))
-    if found:
-        say("this trains with what is there, without the internet:", _line(words, found))
-    _report(failed)
+            warn(str(error))
+            missing += 1
+    if ready:
+        say("this trains with what is there, without the internet:", _line(words, ready[0]))
+    if missing:
+        raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
 
 
-def _report(failed: Sequence[str]) -> None:
-    """Raise the errors of all files in one."""
-    if len(failed) > 1:
-        warn(*failed)
-        raise UserError(f"{len(failed)} files of weights are missing: the warnings name them, and what to bring")
-    if failed:
-        raise UserError(*failed)
-
-
-def _show(file: NeededFile, users: Sequence[TrainingConfig]) -> None:
-    there = f"there: {file.path}" if file.path else f"not there {file.fault}"
-    size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
-    licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
-    experiments = ", ".join(dict.fromkeys(config.name for config in users))
-    say(file.name, there.strip(), f"size: {size}", licence, source, f"for: {experiments}")
+def _show(needed: Mapping[NeededFile, Sequence[TrainingConfig]]) -> None:
+    say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
+    for file, users in needed.items():
+        there = f"there: {file.path}" if file.path else f"not there {file.fault}"
+        size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
+        licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
+        experiments = ", ".join(dict.fromkeys(config.name for config in users))
+        say(file.name, there.strip(), f"size: {size}", licence, source, f"for: {experiments}")
 
 
 def _look_for(config: TrainingConfig) -> NeededFile:
@@ -110,11 +101,11 @@ def _published(network: str, weights: str) -> NeededFile:
 
 
 def _bring(file: NeededFile, config: TrainingConfig, download: bool) -> Path | None:
-    """Download a file to ``weights_dir`` if that may be written to, or else to a cache."""
-    if not download:
-        if file.fault:
-            raise UserError(file.fault)
-        return None
+    """Return where a file is; download it to ``weights_dir`` if that may be written to, or else to a cache."""
+    if file.fault:
+        raise UserError(file.fault)
+    if file.path or not download:
+        return file.path
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     if folders.own:
         folders.own.mkdir(parents=True, exist_ok=True)
@@ -131,24 +122,11 @@ def _checked(path: Path) -> str:
     return digest
 
 
-def _line(words: Sequence[str], found: Mapping[Path, TrainingConfig]) -> str:
-    """Return the line that trains with files where they lie: that of one experiment, where several were named."""
-    places = dict(filter(None, map(_place, found, found.values())))
-    kept = [word for word in words if key_of(word) not in places]
-    first = next(iter(found.values())).name
+def _line(words: Sequence[str], experiment: str) -> str:
+    """Return the line that trains with the same words: with one experiment, where several were named."""
+    kept = list(words)
     for place, word in enumerate(kept):
-        if key_of(word) == "experiment" and first in word.partition("=")[2].split(","):
-            kept[place] = f"+experiment={first}"
-    before = ["env", f"{HUB_CACHE}={places.pop(HUB_CACHE)}"] if HUB_CACHE in places else []
+        if key_of(word) == "experiment" and experiment in word.partition("=")[2].split(","):
+            kept[place] = f"+experiment={experiment}"
     multirun = ["-m"] * any("," in word for word in kept)
-    keys = [f"{key}={folder}" for key, folder in places.items()]
-    return shlex.join([*before, "python", "train.py", *composition_flags(), *multirun, *kept, *keys])
-
-
-def _place(path: Path, config: TrainingConfig) -> tuple[str, str] | None:
-    """Return the key and the folder that a file is found by; None where ``weights`` itself is its path."""
-    places = {"weights_dir": config.weights_dir, HUB_CACHE: constants.HF_HUB_CACHE, "cache_dir": config.cache_dir}
-    folders = {key: Path(place).expanduser().absolute() for key, place in places.items() if place}
-    inside = (key for key, folder in folders.items() if path.absolute().is_relative_to(folder))
-    key = next(inside, None)
-    return (key, str(folders[key])) if key else None
+    return shlex.join(["python", "train.py", *composition_flags(), *multirun, *kept])

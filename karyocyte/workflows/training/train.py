@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
@@ -19,10 +18,10 @@ from karyocyte.common.revision import revision
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import Config, TrainingConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
+from karyocyte.evaluation.pages.thumbnails import write_pictures
 from karyocyte.evaluation.pooling.sections import own_sections
 from karyocyte.evaluation.run.evaluate import write_evaluation
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
-from karyocyte.evaluation.sections.examples import thumbnails
 from karyocyte.evaluation.tables.terminal import headline, overview, whole
 from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.runs import usage
@@ -190,9 +189,9 @@ def write_results(
     if distances is not None:
         assert predicted.out_of_distribution is not None
         save_distances(run, distances, predicted.out_of_distribution[parts == "validation"])
-    images: Any = data.images  # an array, or images that are indexed like one
-    test, rows = predictions.part("test"), predicted.rows[parts == "test"]
-    thumbnails(run.folder, test, images, rows, config.evaluation)
+    if size := config.evaluation.thumbnails:
+        pictures = (data.images[row] for row in predicted.rows[parts == "test"])
+        write_pictures(run.path(RunFile.THUMBNAILS), predictions.part("test").frame["image_id"], pictures, size)
     run.write_status("finished", best=evaluated.best, **training)
 
 

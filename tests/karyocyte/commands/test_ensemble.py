@@ -9,9 +9,10 @@ import pytest
 
 from karyocyte.commands.ensemble import app
 from karyocyte.commands.evaluate import app as evaluate
-from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, read_pictures, write_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures, write_pictures
 from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.runs.ensemble import member_folders, read_ensemble
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import run_app
@@ -66,7 +67,7 @@ def test_the_new_run_is_evaluated_like_any_other(runs):
 def test_each_method(tmp_path, method):
     members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
     pictures = [np.full((4, 4, 3), 9, np.uint8)]
-    write_pictures(members[1] / THUMBNAILS, ["x"], pictures, 4)
+    write_pictures(members[1] / RunFile.THUMBNAILS, ["x"], pictures, 4)
     home = tmp_path / "home"
     keys = QUICK if method == "genetic" else []
     call(*members, *keys, "--output", home, "--name", "ours", method=method)
@@ -76,7 +77,7 @@ def test_each_method(tmp_path, method):
     assert facts.labels == ("a", "b", "c")
     assert facts.fitted_on["images"] == (0 if method == "average" else 48)
     assert (actual.about.get("fitted") is None) == (method == "average")
-    assert list(read_pictures(home / THUMBNAILS)) == ["x"]
+    assert list(read_pictures(home / RunFile.THUMBNAILS)) == ["x"]
     assert member_folders(home, facts) == members
     assert str(tmp_path) not in (home / "ensemble.json").read_text()  # it may be passed on
     assert pd.read_csv(home / "weights.csv")["weight"].sum() == pytest.approx(1, abs=1e-5)

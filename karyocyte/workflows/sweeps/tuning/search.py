@@ -19,11 +19,12 @@ from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.address import run_facts, run_identity
+from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
 from karyocyte.workflows.sweeps.tuning.study import draw, ended_trials, open_study
 from karyocyte.workflows.training import train
-from lightning_modules.training.fit import read_score
+from lightning_modules.training.fit import FinishedStage
 from lightning_modules.training.process import set_up_torch
 
 
@@ -82,7 +83,7 @@ def _score(trial: optuna.Trial, report: SearchReport) -> float:
         with silenced():
             folder = train.run(with_values(report.composed, values), note)
         note(folder)  # it was finished before
-        return read_score(folder)
+        return FinishedStage.read(Run(folder).best_checkpoint.parent).score
     except BaseException as error:
         if is_of_the_trial(error):
             trial.set_user_attr("message", _error_message(error))

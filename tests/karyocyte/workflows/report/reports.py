@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from karyocyte.common.files import write_json, write_text
-from karyocyte.evaluation.pages.thumbnails import HEATMAPS, THUMBNAILS, write_pictures
+from karyocyte.evaluation.pages.thumbnails import write_pictures
+from karyocyte.runs.files import RunFile, RunFolder
 from karyocyte.runs.predictions import Predictions, write_predictions
 
 RESAMPLES = 20
@@ -24,11 +25,11 @@ def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple
     write_text(folder / "config.yaml", CONFIG)
     names = run.part("test").frame["image_id"]
     if pictures:
-        write_pictures(folder / THUMBNAILS, names, drawn(len(names)), 24)
+        write_pictures(folder / RunFile.THUMBNAILS, names, drawn(len(names)), 24)
     for seed, name in enumerate(maps, 1):
-        write_pictures(folder / HEATMAPS / f"{name}.parquet", names, drawn(len(names), seed), 24)
+        write_pictures(folder / RunFolder.HEATMAPS / f"{name}.parquet", names, drawn(len(names), seed), 24)
         rows = [f"{image_id},{run.classes[-1]},{not number}" for number, image_id in enumerate(names)]
-        write_text(folder / HEATMAPS / f"{name}.csv", "\n".join(["image_id,target,empty", *rows, ""]))
+        write_text(folder / RunFolder.HEATMAPS / f"{name}.csv", "\n".join(["image_id,target,empty", *rows, ""]))
     return folder
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pages.thumbnails import THUMBNAILS, read_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures
+from karyocyte.runs.files import RunFile
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
 from karyocyte.workflows.report.sources import read_chapters
@@ -43,7 +44,7 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
     shown = make(write_run(tmp_path, run))
     test = run.part("test")
     items = by_name(shown)
-    pictures = read_pictures(tmp_path / THUMBNAILS)
+    pictures = read_pictures(tmp_path / RunFile.THUMBNAILS)
     subjects = pseudonyms(test.frame.set_index("image_id")["subject"])["subject"]
     assert set(items) == set(test.frame["image_id"])
     for row, predicted in enumerate(call(test.probabilities, test.positive_index)):
