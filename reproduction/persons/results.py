@@ -37,7 +37,6 @@ FOLDER = RESULTS / EVIDENCE / "persons"
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
-IN_CURVE = "persons 5 0"  # a column of the scores of a network in the curve
 RESAMPLES = 1000
 CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95
@@ -202,7 +201,7 @@ def write_all() -> None:
     for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
         scores = pd.read_parquet(path)
         alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
-        curve = rows_of_curve(images, scores) if IN_CURVE in scores else []
+        curve = rows_of_curve(images, scores) if f"persons {PERSONS[0]} 0" in scores else []
         found = [alone], [row_of_leak(images, scores, area)], curve
         for table, rows in zip(tables.values(), found, strict=True):
             if rows:

@@ -61,8 +61,8 @@ def _combined_predictions(model: RunsModel) -> Predictions | None:
     if not (aligned[0].frame["part"] == "validation").any():
         return None
     combiner = Combiner("average", np.full(len(aligned), 1 / len(aligned)))
-    if model.combiner is not None:
-        combiner = Combiner.from_dict(model.combiner)
+    if model.facts.combiner is not None:
+        combiner = Combiner.from_dict(model.facts.combiner)
     return combine(aligned, combiner.combine, combiner.method)
 
 
