@@ -61,8 +61,9 @@ def _combined_predictions(model: RunsModel) -> Predictions | None:
     if not (aligned[0].frame["part"] == "validation").any():
         return None
     combiner = Combiner("average", np.full(len(aligned), 1 / len(aligned)))
-    if model.facts.combiner is not None:
-        combiner = Combiner.from_dict(model.facts.combiner)
+    first = model.runs[0]
+    if len(model.runs) == 1 and first.is_ensemble:
+        combiner = Combiner.from_dict(first.ensemble.combiner)
     return combine(aligned, combiner.combine, combiner.method)
 
 
