@@ -9,8 +9,8 @@ LOADED_LINES = 17_619  # of a smoke training, whatever names its modules; the go
 LINES = {
     "lines of the core and benchmarks": 34_087,
     "lines of packages/cytogenetics": 10_211,
-    "lines of tests of the core": 25_100,
-    "lines of tests of packages/cytogenetics": 7_148,
+    "lines of tests of the core": 25_106,
+    "lines of tests of packages/cytogenetics": 7_157,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
             warn(str(error))
             missing += 1
     if ready:
-        say("this trains with what is there, without the internet:", _line(words, ready[0]))
+        say("this trains without the internet where all of its files are there:", _line(words, ready[0]))
     if missing:
         raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
 
@@ -63,11 +64,11 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
 def _show(needed: Mapping[NeededFile, Sequence[TrainingConfig]]) -> None:
     say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
     for file, users in needed.items():
-        there = f"there: {file.path}" if file.path else f"not there {file.fault}"
+        there = f"there: {file.path}" if file.path else file.fault or "not there"
         size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
         licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
         experiments = ", ".join(dict.fromkeys(config.name for config in users))
-        say(file.name, there.strip(), f"size: {size}", licence, source, f"for: {experiments}")
+        say(file.name, there, f"size: {size}", licence, source, f"for: {experiments}")
 
 
 def _look_for(config: TrainingConfig) -> NeededFile:
@@ -80,7 +81,7 @@ def _look_for(config: TrainingConfig) -> NeededFile:
         return file
     except UserError as error:
         return replace(file, fault=str(error))
-    beside = read_whole_json(path.with_name(f"{path.name}.json"))
+    beside = {key: str(value) for key, value in read_whole_json(path.with_name(f"{path.name}.json")).items()}
     licence = beside.get("licence") or beside.get("license") or file.licence
     source = beside.get("source") or file.source
     return replace(file, path=path, size=path.stat().st_size, source=source, licence=licence)
@@ -108,7 +109,8 @@ def _bring(file: NeededFile, config: TrainingConfig, download: bool) -> Path | N
         return file.path
     folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
     if folders.own:
-        folders.own.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # then a cache takes it
+            folders.own.mkdir(parents=True, exist_ok=True)
         if os.access(folders.own, os.W_OK):
             folders = WeightsFolders(folders.own, folders.own)
     return find_weights(config.model, config.weights, folders).path
@@ -118,15 +120,13 @@ def _checked(path: Path) -> str:
     """Return the SHA-256 of a file; the hub's client has called what it downloads by the one that the hub gives."""
     digest, kept = sha256_of_file(path), path.resolve()
     if re.fullmatch("[0-9a-f]{64}", kept.name) and kept.name != digest:
-        raise UserError(f"{kept} is damaged, its SHA-256 is {digest}: delete it: it is downloaded again")
+        raise UserError(f"{kept} is damaged, its SHA-256 is {digest}: delete it and type the same command again")
     return digest
 
 
 def _line(words: Sequence[str], experiment: str) -> str:
     """Return the line that trains with the same words: with one experiment, where several were named."""
-    kept = list(words)
-    for place, word in enumerate(kept):
-        if key_of(word) == "experiment" and experiment in word.partition("=")[2].split(","):
-            kept[place] = f"+experiment={experiment}"
+    one = f"+experiment={experiment}"
+    kept = [one if key_of(w) == "experiment" and experiment in re.split(r"[=,]\s*", w) else w for w in words]
     multirun = ["-m"] * any("," in word for word in kept)
     return shlex.join(["python", "train.py", *composition_flags(), *multirun, *kept])

@@ -19,7 +19,7 @@ from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 # are wholly right, and with those in models/ 10 of 11 of 60 others. Doubtful and distance are quantiles of 95 %.
 OF_METAPHASES = CellThresholds(expected_wrong=0.35, doubtful=9, distance=0.48, alone=0.03)
 OF_OTHER_NETWORKS = (
-    "metaphases are referred above thresholds that were chosen with all networks in models/ together, and may not fit "
+    "metaphases are referred above thresholds that were chosen with earlier networks of models/, which may not fit "
     "what is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
 )
 

@@ -1,5 +1,6 @@
 """The genetic algorithm of paper 004: its operators by hand, and properties of every run of it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.genetic import (
     average_crossover,
@@ -116,7 +118,7 @@ def test_the_best_of_all_restarts_is_returned():
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_the_combiner_has_the_fitness_that_it_was_fitted_to(classes):
+def test_the_fitted_combiner_is_that_which_is_written(classes):
     problem = make_problem(skills=SKILLS, classes=classes)
     combiner = fit(problem, QUICK, seed=3)
     combined = combiner.combine(problem.probabilities)
@@ -126,6 +128,9 @@ def test_the_combiner_has_the_fitness_that_it_was_fitted_to(classes):
     fitness = replace(problem, probabilities=combined[None]).fitness(np.ones((1, 1)))[0]
     assert combiner.facts["fitness"] == pytest.approx(fitness)
     assert (combiner.facts["seed"], combiner.facts["images"]) == (3, 200)
+    read = Combiner.from_dict(json.loads(json.dumps(combiner.as_dict(), allow_nan=False)))
+    assert (read.combine(problem.probabilities) == combined).all()
+    assert (read.method, read.parameters, read.facts) == ("genetic", combiner.parameters, combiner.facts)
 
 
 def test_the_search_is_fitter_than_each_member_and_the_average():

@@ -169,14 +169,15 @@ def left(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
-def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undisturbed, left, capsys, name):
+@pytest.mark.parametrize("size", [0.5, 1])
+def test_a_damaged_state_is_not_gone_on_from_but_the_stage_starts_again(undisturbed, left, capsys, name, size):
     config, files = left
     shutil.rmtree(config.output_dir)
     shutil.copytree(files, config.output_dir)
     (state,) = Path(config.output_dir).rglob(name)
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
-    state.write_bytes(content)
+    state.write_bytes(content[: int(size * len(content))])
     run = run_unevaluated(config)
     assert f"{state} is damaged: stage 1, together, starts again" in capsys.readouterr().out.replace("\n", "")
     assert_same(undisturbed("plain"), run)

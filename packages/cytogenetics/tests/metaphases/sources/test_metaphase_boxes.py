@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cytogenetics.metaphases.sources.metaphase_boxes import Annotation, check_boxes, read_annotations
+from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import BOXES, SIZE, write_voc
@@ -111,6 +111,15 @@ def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
         check_boxes(annotation, (24, 32), scale=True)
     with pytest.raises(UserError, match="bring the picture"):
         check_boxes(annotation, (64, 40), scale=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("A1", "1"), ("G22", "22"), ("x", "X"), ("chr7", "7"), ("24", "Y"), ("chromosome", None)]
+)
+def test_names_of_classes(tmp_path, name, label):
+    annotation = Annotation(tmp_path, "p", names=[name], boxes=[(0, 0, 5, 5)])
+    expected = UNKNOWN if label is None else CHROMOSOMES.index(label)
+    assert check_boxes(annotation, SIZE).labels.tolist() == [expected]
 
 
 def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
