@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml packages/cytogenetics/pyproject.toml constraints.txt sc
 demo: setup ## train a small network on synthetic cells, and write its report.html: two minutes of a CPU core, no data needed
 	$(RUN) train.py +experiment=demo
 	$(RUN) scripts/report.py "$$(ls -dt outputs/demo/*/seed=0 | head -n 1)"
-	@echo "shown: a network trained on 360 drawn cells names 120 cells of other subjects; report.html shows each of them"
+	@echo "shown: a network trained on 720 drawn cells names 240 cells of other subjects; report.html shows each of them"
 
 test: setup ## smoke tests: the main job and each package once, two minutes
 	$(PYTEST) tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)

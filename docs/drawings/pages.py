@@ -17,7 +17,18 @@ from docs.commands import TUTORIALS, commands
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
 
-SHOWN = (".venv", "Makefile", "constraints.txt", "docs", "models", "pyproject.toml", "scripts", "setup.py", "train.py")
+SHOWN = (
+    ".venv",
+    "Makefile",
+    "constraints.txt",
+    "docs",
+    "models",
+    "packages",
+    "pyproject.toml",
+    "scripts",
+    "setup.py",
+    "train.py",
+)
 GAP = 40  # pixels between two pictures side by side
 COLORS = 160  # of a picture, so that its file is small
 
