@@ -33,7 +33,7 @@ from karyocyte.evaluation.types.result import (
     PartResult,
     rows_of_figures,
 )
-from karyocyte.evaluation.types.warnings import interval_warnings, leakage, part_warnings
+from karyocyte.evaluation.types.warnings import leakage, part_warnings
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
@@ -117,7 +117,6 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
         figures |= _fold_figures(runs)
-        warnings += interval_warnings(FOLD_MEAN, figures[FOLD_MEAN, Kind.AT_HALF])
     return EvaluationResult(
         about=runs.about,
         classes=list(runs.classes),
