@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karyocyte.evaluation.intervals.folds import weighted_over_folds
+from karyocyte.evaluation.intervals.folds import MeanOverFolds
 from karyocyte.evaluation.metrics import leave_one_out
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import one_by_one
@@ -58,7 +58,7 @@ def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     """Clusters that are in one fold only, and in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     sizes = [images // 2, images - images // 2]
-    statistic = weighted_over_folds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
+    statistic = MeanOverFolds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
     assert _differences(statistic, labelled) < 1e-10
 
 
