@@ -17,12 +17,10 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.build.build import parameters_of
+from lightning_modules.build.create import CLASSES
 from lightning_modules.build.layer_table import count_as_keras, layers_of
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import count_parameters
-
-# Of sources whose images need not be listed to know their classes.
-CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}
 
 
 def summarise_networks(words: Sequence[str], csv: Path | None) -> None:
