@@ -15,7 +15,6 @@ import yaml
 from benchmarks.structure import CodeBase, count_code
 from docs import handbook
 from docs.audit import audit
-from karyocyte.commands.shared.moved import MOVED
 from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
@@ -114,8 +113,6 @@ def _is_here(named: re.Match[str]) -> bool:
     files = [f"{module}.py", f"{module}/__main__.py"] if module else [named["script"]]
     if named["option"]:
         files = [f"conf/{named['option'].replace('=', '/')}.yaml"]
-    if named["script"] and Path(named["script"]).stem in MOVED:
-        return False
     return any((folder / file).exists() for folder in (ROOT, ROOT / "packages/cytogenetics") for file in files)
 
 

@@ -4,7 +4,6 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from karyocyte.commands.shared.moved import MOVED
 from karyocyte.common.errors import close_names
 from karyocyte.common.installed import entries
 from karyocyte.common.paths import ROOT
@@ -15,8 +14,6 @@ COMMANDS = sorted(OWN | entries("commands").keys())
 
 def module_of(name: str) -> str:
     """Return the module of a command, whose ``app`` runs it."""
-    if name.replace("-", "_") in MOVED:
-        return "karyocyte.commands.shared.moved"
     own = name.replace("_", "-") in OWN
     return f"karyocyte.commands.{name.replace('-', '_')}" if own else entries("commands")[name].module
 
@@ -27,9 +24,9 @@ def main() -> None:
     if name in ("-h", "--help"):
         print("Usage: karyocyte COMMAND ...", *COMMANDS, "karyocyte COMMAND --help explains a command.", sep="\n  ")
         return
-    module = name.replace("-", "_")
-    if name not in COMMANDS and module not in MOVED:
+    if name not in COMMANDS:
         sys.exit(f"error: there is no command {name}; {close_names(name, COMMANDS)}")
+    module = name.replace("-", "_")
     # Lightning and the launchers of a sweep start further processes by the path of the program.
     sys.argv = [str(ROOT / "train.py" if module == "train" else ROOT / "scripts" / f"{module}.py"), *words]
     import_module(module_of(name)).app()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from karyocyte.commands.shared.moved import MOVED
 from karyocyte.common.paths import ROOT
 
 HEAVY = ("torch", "pytorch_lightning", "timm", "albumentations", "pandas", "matplotlib", "scipy", "sklearn")
@@ -41,7 +40,7 @@ for script, cases in asked.items():
     answers[script]["imported"] = [name for name in heavy if name in sys.modules and name not in before]
 print(json.dumps(answers))
 """
-SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("[!_]*.py") if path.stem not in MOVED)
+SCRIPTS = sorted((ROOT / "scripts").glob("[!_]*.py"))
 COMMANDS = [ROOT / "train.py", *SCRIPTS]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from karyocyte.__main__ import COMMANDS, OWN, module_of
-from karyocyte.commands.shared.moved import MOVED
 from karyocyte.common.paths import ROOT
 
 
@@ -58,7 +57,7 @@ def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
 
 
 def test_every_script_is_a_command():
-    named = {path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("*.py") if path.stem not in MOVED}
+    named = {path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("*.py")}
     assert set(COMMANDS) == {"train", *named}
     for name in COMMANDS:
         assert callable(import_module(module_of(name)).app)

@@ -1,6 +1,5 @@
 """The command line, as a user types it: what it writes, what it prints, and how its errors read."""
 
-import json
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -62,12 +61,10 @@ def test_a_run_leaves_all_that_it_promises(finished):
 
 def test_progress_and_usage_are_those_of_the_whole_run(finished):
     run = Run(finished[1])
-    progress = json.loads((run.folder / "progress.json").read_text())
-    status = json.loads((run.folder / "status.json").read_text())
-    assert (progress["stage"], progress["stages"], progress["over"]) == (2, 2, True)
-    assert progress["images_seen"] == status["images_seen"]
-    assert progress["epoch"] == progress["epochs"] == 2
-    assert run.usage["wall_seconds"] > status["wall_seconds"] > 0  # preparation and prediction count too
+    progress = run.progress
+    assert (progress.stage, progress.stages, progress.seconds_left) == (2, 2, 0.0)
+    assert progress.epoch == progress.epochs == 2
+    assert run.usage["wall_seconds"] > run.status.wall_seconds > 0  # preparation and prediction count too
     assert run.usage["cpu_seconds"] > 0
     assert run.usage["peak_memory_bytes"] > 50 * 2**20
 

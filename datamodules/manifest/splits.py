@@ -1,7 +1,7 @@
 """Which images train, validate and test."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
@@ -166,15 +166,7 @@ def unused_given_parts(manifest: Manifest, protocol: str, split: SplitConfig) ->
     if protocol == "paper" or not others:
         return lines
     remedy = "set split.test and split.given_validation to them, or call them fold_<n> and set protocol=subject"
-    found = [*_called(others, TEST_NAMES), *_called(others, VALIDATION_NAMES)]
-    if found:
-        keys = ("split.test", "split.given_validation")
-        remedy = " ".join(f"{key}={name}" for key, name in zip(keys, found, strict=False))
     return [*lines, f"given parts that the split passes over: {', '.join(others)}; to use them {remedy}"]
-
-
-def _called(parts: Sequence[str], part_names: Iterable[str]) -> list[str]:
-    return [name for name in parts if is_called(name, part_names)][:1]
 
 
 def _of_part(rows: pd.DataFrame, key: str, part: str) -> np.ndarray:

@@ -35,12 +35,10 @@ def check_rules(config: TrainingConfig) -> None:
         if config.scheduler.target is not None:
             raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")
         for name, stage in config.unfreeze.stages.items():
-            if stage.scheduler:
-                key = f"unfreeze.stages.{name}.scheduler"
-                raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
-            if stage.head_lr:
-                key = f"unfreeze.stages.{name}.head_lr"
-                raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{key}=null` beside it")
+            for key in ("scheduler", "head_lr"):
+                if getattr(stage, key):
+                    rate = f"unfreeze.stages.{name}.{key}=null"
+                    raise UserError(f"callbacks.check_and_adjust sets the learning rate: set `{rate}` beside it")
     # A step of the average is smaller than the last bit of such a weight.
     if config.callbacks.averaging.enabled and config.trainer.precision in ("16-true", "bf16-true"):
         raise UserError("callbacks.averaging is lost in 16-bit weights: set `trainer.precision=32-true` or a mixed one")

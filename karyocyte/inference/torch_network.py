@@ -11,7 +11,6 @@ from torch import nn
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.portable_folder import NetworkFacts
-from karyocyte.runs.predictions import UPSIDE_DOWN
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.truncation import ImageSize
@@ -73,10 +72,6 @@ class PredictionNetwork(nn.Module):
         distance: Measures how far images are from the training images; None: it is not measured.
         precision: ``trainer.precision`` of the run; only mixed precision is repeated, all else is float32.
         layout: Memory format of the weights, which convolutions pass on to their outputs.
-
-    Attributes:
-        outputs: The names of what ``forward`` returns: "probability", and "upside_down" where the orientation of the
-            images is estimated.
     """
 
     def __init__(
@@ -91,11 +86,10 @@ class PredictionNetwork(nn.Module):
         super().__init__()
         self.predictor = Predictor(classifier, inference, seed, distance)
         self.turns = classifier.orientation
-        self.outputs = ("probability", UPSIDE_DOWN)[: 1 + self.turns]
         self._autocast = AUTOCAST.get(precision)
         self._layout = layout
         _set_layout(classifier, layout)
-        self.eval()  # also the parts that have no mode of their own: an export puts all in the mode of the whole
+        self.eval()
 
     @classmethod
     def of_run(cls, trained: "TrainedRun", passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
@@ -107,11 +101,6 @@ class PredictionNetwork(nn.Module):
         inference = config.inference.model_copy(update={"mc_passes": passes})
         network = cls(trained.classifier, inference, config.seed, distance, config.trainer.precision, layout)
         return network.on_best_device()
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return float32 (B, classes) and, with orientation, (B,), of images uint8 RGB (B, 3, H, W)."""
-        predicted = self.predictor(image.float() / 255)
-        return tuple(predicted[name] for name in self.outputs)
 
     def on_best_device(self) -> "PredictionNetwork":
         """Move it to a GPU where torch sees one; return it."""
@@ -134,8 +123,8 @@ class PredictionNetwork(nn.Module):
         _set_layout(classifier, self._layout)
         return adapted
 
-    def make_fast(self, size: ImageSize) -> None:
-        """Change it so that a CPU computes images of a size sooner: the same figures within float error."""
+    def make_fast(self) -> None:
+        """Change it so that a CPU computes sooner: the same figures within float error."""
         if not torch.cuda.is_available():
             _set_layout(self.predictor.classifier, torch.channels_last)
 

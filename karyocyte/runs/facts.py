@@ -26,24 +26,11 @@ class Progress:
     stage_name: str = ""
     epoch: int | None = None  # of the stage, from 1; of ``epochs`` at most
     epochs: int | None = None
-    step: int = 0  # of the optimiser in the stage; of ``steps`` at most
-    steps: int = 0
-    over: bool = False  # whether the stage has ended
-    images_seen: int | None = None  # of all stages, an image of each epoch counted
+    step: int = 0  # of the optimiser in the stage
     monitor: str | None = None
     best: float | None = None  # value of the monitored metric so far
-    seconds: float | None = None  # spent on the training so far
     seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
     updated: float = 0.0  # seconds since the epoch
-    processes: int | None = None
-
-    @property
-    def share(self) -> float:
-        """The share of the training that is done, 0 to 1: stages count alike, each by its steps."""
-        if self.stage is None:
-            return 0.0
-        within = max(self.over, min(1.0, self.step / max(self.steps, 1)))
-        return (self.stage - 1 + within) / self.stages
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from karyocyte.runs.run import Run
 STRETCH = ("revision", "python", "platform", "packages")  # what is kept of the environment of each stretch
 
 
-def check_run(folder: Path, config: TrainingConfig, identity: dict[str, Any]) -> None:
+def check_run(folder: Path, identity: dict[str, Any]) -> None:
     """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
     run = Run(folder)
     if run.has(RunFile.IDENTITY):
@@ -50,7 +50,7 @@ def begin(
     folder: Path, config: TrainingConfig, identity: dict[str, Any], description: list[str], warnings: list[str]
 ) -> bool:
     """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
-    check_run(folder, config, identity)
+    check_run(folder, identity)
     remove_leftovers(folder)
     run = Run(folder)
     if run.is_finished:

@@ -27,7 +27,8 @@ from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import TrainingSettings
 
 # The number of classes of the sources whose experiments have an output for each.
-CLASSES = {"chromosomes": len(CHROMOSOMES), "chromosome_sets": len(CHROMOSOMES), "mnist": 10, "cifar10": 10}
+CLASSES = dict.fromkeys(("chromosomes", "chromosome_sets", "synthetic_chromosomes"), len(CHROMOSOMES))
+CLASSES |= {"mnist": 10, "cifar10": 10}
 # The argument of each key that an error may name.
 ARGUMENTS = {"model.name": "backbone", "model.cut": "cut", "head.layers": "head", "unfreeze.lr": "lr"}
 ARGUMENTS |= {"prepare.size": "image_size", "head.logits": "num_classes"}

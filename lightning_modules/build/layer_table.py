@@ -1,7 +1,6 @@
 """The layers of a classifier with shapes and parameters, and its parameters as Keras counts them."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,14 +10,7 @@ from torch import nn
 
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.modules.classifier import Classifier
-
-
-@dataclass(frozen=True)
-class ParameterCounts:
-    """The numbers of parameters of a network, and of those that train."""
-
-    total: int
-    trainable: int
+from lightning_modules.modules.staged_module import count_parameters
 
 
 def layers_of(classifier: Classifier, size: tuple[int, int]) -> pd.DataFrame:
@@ -36,30 +28,19 @@ def layers_of(classifier: Classifier, size: tuple[int, int]) -> pd.DataFrame:
         if name != "backbone" and not re.fullmatch(r"head\.\w+", name):
             continue
         sizes: Any = features if name == "backbone" else given  # features are taken without a call of the backbone
-        counts = count_parameters(classifier.get_submodule(name))
+        trainable, total = count_parameters(classifier.get_submodule(name))
         row = {"layer": name, "kind": kind, "output": " x ".join(map(str, sizes[1:]))}
-        rows.append(row | {"parameters": counts.total, "trainable": counts.trainable})
+        rows.append(row | {"parameters": total, "trainable": trainable})
     return pd.DataFrame(rows)
 
 
-def count_parameters(module: nn.Module) -> ParameterCounts:
-    """Count the parameters of a module as torch does."""
-    total = trainable = 0
-    for parameter in module.parameters():
-        total += parameter.numel()
-        trainable += parameter.numel() * parameter.requires_grad
-    return ParameterCounts(total, trainable)
-
-
-def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
-    """Count the parameters of a classifier of a ``network`` as Keras does, whose counts papers 001 and 004 print.
+def count_as_keras(classifier: Classifier, network: str) -> tuple[int, int]:
+    """Count what trains, and all, of a classifier of a ``network`` as Keras does, as papers 001 and 004 print it.
 
     Keras counts the running means and variances of BatchNorm among those that do not train. Its ResNet-50 has biases in
     its convolutions, which the BatchNorm behind them makes superfluous, and its InceptionV3 no gains in its BatchNorm.
     """
-    counts = count_parameters(classifier)
-    total = counts.total
-    trainable = counts.trainable
+    trainable, total = count_parameters(classifier)
     for name, module in classifier.named_modules():
         in_backbone = name.startswith("backbone.")
         extra = 0
@@ -74,4 +55,4 @@ def count_as_keras(classifier: Classifier, network: str) -> ParameterCounts:
             trains = module.weight.requires_grad
         total += extra
         trainable += extra * trains
-    return ParameterCounts(total, trainable)
+    return trainable, total

@@ -5,8 +5,9 @@ from itertools import chain
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from lightning_modules.support.compat import average_model, ema_update
+from lightning_modules.support.compat import average_model
 
 
 class EMA(WeightAveraging):
@@ -36,7 +37,8 @@ class EMA(WeightAveraging):
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
         if torch.is_floating_point(averages[0]):
-            ema_update(averages, current, decay_after(int(count), self.decay))
+            move = get_ema_multi_avg_fn(decay_after(int(count), self.decay))  # type: ignore[no-untyped-call]
+            move(averages, current, count)
             return
         for average, newest in zip(averages, current, strict=True):
             average.copy_(newest)

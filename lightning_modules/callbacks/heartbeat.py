@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,16 +27,14 @@ class Heartbeat(Callback):
     Args:
         stage: The stage that is trained.
         steps: Optimiser steps of it and of each later one.
-        before: "images_seen" and "wall_seconds" of the earlier ones.
         seconds: What this stretch of the stage has taken before the fit.
     """
 
     state_key = "OneStage"  # in checkpoints, as of 3.0.0
 
-    def __init__(self, stage: Stage, steps: Sequence[int], before: Mapping[str, Any], seconds: float = 0.0) -> None:
+    def __init__(self, stage: Stage, steps: Sequence[int], seconds: float = 0.0) -> None:
         self.stage = stage
         self.steps = list(steps)
-        self.before = before
         self.images_seen = 0
         self.seconds = seconds
         self.best: float | None = None
@@ -133,13 +131,8 @@ class Heartbeat(Callback):
             epoch=min(trainer.current_epoch + (not over), trainer.max_epochs or 0),
             epochs=trainer.max_epochs,
             step=step,
-            steps=self.steps[0],
-            over=over,
-            images_seen=self.before["images_seen"] + self.images_seen,
             monitor=checkpoint.monitor,
             best=self.best,
-            seconds=self.before["wall_seconds"] + self.state_dict()["seconds"],
             seconds_left=self.seconds_left(step, self._written_at - self._since, over),
             updated=time.time(),
-            processes=trainer.world_size,
         )

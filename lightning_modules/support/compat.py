@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from timm.models._hub import load_model_config_from_path
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 
 def abort_process_group() -> None:
@@ -44,11 +44,6 @@ def average_model(averaging: WeightAveraging) -> AveragedModel:
 def swap_models(averaging: WeightAveraging, model: LightningModule) -> None:
     """Swap the weights of the model and of its average."""
     averaging._swap_models(model)
-
-
-def ema_update(averages: list[torch.Tensor], currents: list[torch.Tensor], decay: float) -> None:
-    """Move averages towards the current values, in place, by ``1 - decay``."""
-    get_ema_multi_avg_fn(decay)(averages, currents, None)  # type: ignore[no-untyped-call]
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import DeviceStatsMonitor, StochasticWeightAveraging
+from pytorch_lightning.callbacks import StochasticWeightAveraging
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from karyocyte.common.errors import UserError
@@ -49,10 +47,6 @@ def build_callbacks(config: TrainingConfig, stage: Stage, mode: str) -> list[Cal
         if isinstance(callback, StochasticWeightAveraging):
             remedy = "set callbacks.averaging.enabled=true, whose average is validated and saved, in its place"
             raise UserError(f"{key}: its average comes after the last validation, which picks what is kept: {remedy}")
-        reads_cpu = entry.get("cpu_stats", not torch.cuda.is_available())
-        if isinstance(callback, DeviceStatsMonitor) and reads_cpu and find_spec("psutil") is None:
-            other = "pytorch_lightning.callbacks.LearningRateMonitor"
-            raise UserError(f"{key} needs psutil on a CPU: install it, or name another class, such as {other}")
         callbacks.append(callback)
     return callbacks
 

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
 from lightning_modules.training.frozen import features_in_place_of_images
-from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
@@ -48,12 +48,12 @@ class FinishedStage:
     images_seen: int  # training images seen, copies counted, over all epochs
     seconds: float  # wall time of the fit without interruptions
     sha256: str  # of the best checkpoint
-    best_of: str = "epochs"  # what the best was chosen from: "epochs", or "checks", the checkpoints of check and adjust
 
     @classmethod
     def read(cls, folder: Path) -> "FinishedStage":
         """Read the record in the folder of a stage."""
-        return cls(**json.loads((folder / RunFile.STAGE).read_text()))
+        values = json.loads((folder / RunFile.STAGE).read_text())
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
 
 def train_stages(  # noqa: PLR0913 (what a training is made of)
@@ -84,7 +84,7 @@ def train_stages(  # noqa: PLR0913 (what a training is made of)
         if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
             if finished:
                 _load_best(model, run, delivered(finished, config, mode)[0])
-            training.fit(stage, training_facts(finished))
+            training.fit(stage)
         else:
             on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
         finished.append(on_rank_zero(_close_stage, stage))
@@ -131,11 +131,8 @@ class _Training:
     callbacks: Sequence[Callback]
     features: Any | None
 
-    def fit(self, stage: Stage, before: Mapping[str, Any]) -> None:
-        """Fit one stage, from its start or from where it was interrupted, and record it as finished.
-
-        ``before`` are the `training_facts` of the stages before it.
-        """
+    def fit(self, stage: Stage) -> None:
+        """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
         sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
         epochs, steps = self.lengths(stage, sizes)
         of_features, seconds = features_in_place_of_images(
@@ -143,7 +140,7 @@ class _Training:
         )
         self.model.configure_stage(stage.config, steps[0])
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
-        heartbeat = Heartbeat(stage, steps, before, seconds)
+        heartbeat = Heartbeat(stage, steps, seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
         callbacks = self.own_callbacks(stage, optional, heartbeat, last)
@@ -155,10 +152,10 @@ class _Training:
         if of_features is not None:
             assert isinstance(self.model, Classifier)
             taking = self.model.on_features()
-        with in_training(), explained_faults(self.config.loader, True), explained_batchnorm(stage.name), taking:
+        with in_training(), explained_faults(self.config.loader, True), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = heartbeat.state_dict()["seconds"]
-        score, best_of = self.best(stage, trainer, optional)
+        score = self.best(stage, trainer, optional)
         best = stage.folder / "best.ckpt"
         record = FinishedStage(
             name=stage.name,
@@ -168,7 +165,6 @@ class _Training:
             images_seen=heartbeat.images_seen,
             seconds=seconds,
             sha256=on_rank_zero(sha256_of_file, best),
-            best_of=best_of,
         )
         on_rank_zero(write_json, stage.folder / RunFile.STAGE, asdict(record))
         ended = f"{counted(record.epochs, 'epoch')} in {seconds:,.0f} s, best {self.monitor} {score:.3f}"
@@ -213,24 +209,23 @@ class _Training:
         resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
         return [*callbacks, best, *optional, heartbeat, resume, *self.callbacks]
 
-    def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> tuple[float, str]:
-        """Return the metric of the best weights, which are in best.ckpt, and what they were chosen from.
+    def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> float:
+        """Return the metric of the best weights, which are in best.ckpt.
 
         Raises:
             UserError: No weights have a finite metric.
         """
         checkpoint: Any = trainer.checkpoint_callback
         score = math.nan if checkpoint.best_model_score is None else float(checkpoint.best_model_score)
-        best_of = "epochs"
         for callback in optional:
             if isinstance(callback, ChoosesBest):
                 chosen = callback.choose_best(self.score_of)
                 if chosen is not None:
-                    score, best_of = chosen, "checks"
+                    score = chosen
         with raised_on_all_ranks():
             if current_world().is_first and not math.isfinite(score):
                 raise UserError(self.why_no_best(stage, trainer))
-        return score, best_of
+        return score
 
     def score_of(self, checkpoint: Path) -> float:
         """Validate the weights of a checkpoint."""

@@ -218,10 +218,10 @@ IDENTITY = json.dumps({"config": {"seed": 0}, "contents": {"data": "0" * 64}}, i
 def test_identity_cut_by_a_power_failure(size, tmp_path, inputs):
     (tmp_path / "identity.json").write_text(IDENTITY[:size])
     (tmp_path / "config.yaml").write_text("")
-    check_run(tmp_path, inputs.config, json.loads(IDENTITY))
+    check_run(tmp_path, json.loads(IDENTITY))
     write_json(tmp_path / "identity.json", {"config": {"seed": 1}})
     with pytest.raises(UserError, match="holds another configuration"):
-        check_run(tmp_path, inputs.config, json.loads(IDENTITY))
+        check_run(tmp_path, json.loads(IDENTITY))
 
 
 def changed(frame: pd.DataFrame, values: tuple[float, float]) -> pd.DataFrame:

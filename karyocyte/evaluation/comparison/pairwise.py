@@ -12,7 +12,7 @@ from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
-from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.pooling.pooling import check_same_images, pool
 from karyocyte.evaluation.types.result import Interval
 from karyocyte.evaluation.types.warnings import few_clusters
 from karyocyte.runs.predictions import Predictions
@@ -105,25 +105,7 @@ def aligned_pair(first: Predictions, second: Predictions) -> tuple[LabelledPredi
     Raises:
         UserError: Images, labels, subjects or classes differ.
     """
-    if first.classes != second.classes or first.positive_class != second.positive_class:
-        raise UserError(
-            f"the classes differ: {', '.join(first.classes)} (positive {first.positive_class}) and "
-            f"{', '.join(second.classes)} (positive {second.positive_class}): compare runs of one task"
-        )
-    frame = first.frame.sort_values("image_id", ignore_index=True)
-    other = second.frame.sort_values("image_id", ignore_index=True)
-    only = set(frame["image_id"]) ^ set(other["image_id"])
-    if only:
-        raise UserError(
-            f"the images differ: {len(only)} are in one set only, such as {min(only)}: compare runs of the same folds"
-        )
-    for column in ("label", "subject"):
-        own, others = frame[column], other[column]
-        differs = (own != others) & (own.notna() | others.notna())
-        if differs.any():
-            image = frame["image_id"][differs].iloc[0]
-            raise UserError(
-                f"the {column} of {differs.sum()} images differs, such as {image}: both runs must come from the same "
-                "data"
-            )
-    return score(replace(first, frame=frame)), score(replace(second, frame=other))
+    remedy = "compare runs of one task and the same folds"
+    check_same_images(first, second, ("one", "the other"), ("label", "subject"), remedy)
+    one, two = (replace(each, frame=each.frame.sort_values("image_id", ignore_index=True)) for each in (first, second))
+    return score(one), score(two)

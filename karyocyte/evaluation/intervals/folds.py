@@ -4,7 +4,7 @@ Pooling puts the scores of different models on one scale; the mean over the fold
 can differ. The mean's interval comes from the same draws of subjects over all folds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined_on_each, without_each
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics, defined_on_each, without_each
 from karyocyte.evaluation.types.result import Interval
 
 
@@ -30,45 +30,29 @@ def fold_mean_intervals(
     """
     if names is None:
         names = metric_names(pooled.classes)
-    return around(weighted_over_folds(pooled, sizes, thresholds, names), metrics_of(names), pooled, settings)
-
-
-def weighted_over_folds(
-    pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], names: tuple[str, ...]
-) -> "MeanOverFolds":
-    """Return the statistic of ``fold_mean_intervals``, with the metrics ``names``."""
-
-    def of_fold(number: int, rows: slice, fold: LabelledPredictions) -> WeightedMetrics:
-        """Return the metrics of a fold at its own threshold."""
-        return WeightedMetrics(fold, thresholds[number], names)
-
-    return MeanOverFolds(pooled, sizes, len(names), of_fold)
+    return around(MeanOverFolds(pooled, sizes, thresholds, names), metrics_of(names), pooled, settings)
 
 
 class MeanOverFolds:
     """Maps counts of clusters, shape (B, C), to M mean metrics, shape (M, B); NaN where a fold's is undefined.
 
-    ``pooled`` are the labelled test images of all folds, fold after fold, ``sizes`` how many each has. ``of_fold``
-    gives the statistic of a fold by its number, its rows in the pool and its images, with clusters renumbered.
+    The arguments are those of ``fold_mean_intervals``.
     """
 
     def __init__(
-        self,
-        pooled: LabelledPredictions,
-        sizes: Sequence[int],
-        metrics: int,
-        of_fold: Callable[[int, slice, LabelledPredictions], Statistic],
+        self, pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], names: tuple[str, ...]
     ) -> None:
-        self._metrics = metrics
+        self._metrics = len(names)
         self._clusters = pooled.cluster_count
         self._images = len(pooled.labels)
         self._empty = min(sizes) == 0  # a fold without a labelled image has no metric, and so the mean has none
         self._folds = []
         ends = np.cumsum(sizes)
-        for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+        for size, end, threshold in zip(sizes, ends, thresholds, strict=True):
             if size:
                 rows = slice(end - size, end)
-                self._folds.append((np.unique(pooled.clusters[rows]), of_fold(number, rows, pooled.subset(rows))))
+                statistic = WeightedMetrics(pooled.subset(rows), threshold, names)
+                self._folds.append((np.unique(pooled.clusters[rows]), statistic))
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         """Return the mean metrics for counts of clusters."""

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.task import check_same_classes
-from karyocyte.evaluation.pooling.pooling import merge_facts
+from karyocyte.evaluation.pooling.pooling import check_same_images, merge_facts
 from karyocyte.runs.predictions import (
     BASELINE_PREFIX,
     COLUMNS,
@@ -158,36 +157,12 @@ def ensemble_name(method: str, members: int, names: list[str]) -> str:
 
 
 def _check_same_data(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
-    check_same_classes(name, first, other_name, other, "combine runs of one task")
-    _check_images(first, other, name, other_name)
-    _check_images(other, first, other_name, name)
-    rows = first.frame.set_index("image_id")
-    other_rows = other.frame.set_index("image_id").loc[rows.index]
-    for column in ("part", "label"):
-        values = rows[column]
-        other_values = other_rows[column]
-        differs = (values != other_values) & (values.notna() | other_values.notna())
-        if differs.any():
-            image = differs.idxmax()
-            raise UserError(
-                f"the {column} of {differs.sum()} images differs, {image} first: {values[image]} in {name}, "
-                f"{other_values[image]} in {other_name}: combine runs of one data set and fold"
-            )
+    remedy = "combine runs of one data set and fold"
+    if set(first.frame["image_id"]) != set(other.frame["image_id"]):
+        if set(first.part("test").frame["image_id"]) == set(other.part("test").frame["image_id"]):
+            remedy += "; --common keeps the validation images that all members have"
+        elif first.about.get("fold") != other.about.get("fold"):
+            remedy += "; different folds cannot form one ensemble, scripts/evaluate.py pools them"
+    check_same_images(first, other, (name, other_name), ("part", "label"), remedy)
     if bool(first.about.get("synthetic")) != bool(other.about.get("synthetic")):
         raise UserError(f"one of {name} and {other_name} is synthetic: combine runs of one data set")
-
-
-def _check_images(first: Predictions, other: Predictions, name: str, other_name: str) -> None:
-    """Check that every image of the first is one of the other's."""
-    missing = first.frame.loc[~first.frame["image_id"].isin(other.frame["image_id"]), "image_id"]
-    if missing.empty:
-        return
-    hint = ""
-    if set(first.part("test").frame["image_id"]) == set(other.part("test").frame["image_id"]):
-        hint = "; --common keeps the validation images that all members have"
-    elif first.about.get("fold") != other.about.get("fold"):
-        hint = "; different folds cannot form one ensemble, scripts/evaluate.py pools them"
-    raise UserError(
-        f"{len(missing)} images of {name} are not in {other_name}, {missing.iloc[0]} first: combine runs of one data "
-        f"set and fold{hint}"
-    )

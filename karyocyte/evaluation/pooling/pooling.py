@@ -54,6 +54,26 @@ def _check_alike(first: Predictions, run: Predictions) -> None:
         raise UserError("synthetic and real images cannot be pooled: evaluate these runs apart")
 
 
+def check_same_images(
+    first: Predictions, other: Predictions, names: Sequence[str], facts: Sequence[str], remedy: str
+) -> None:
+    """Refuse predictions of other classes or images, or ones with other ``facts`` of an image, such as its label.
+
+    Raises:
+        UserError: It says what differs, by the ``names`` of both.
+    """
+    check_same_classes(names[0], first, names[1], other, remedy)
+    one, two = (each.frame.set_index("image_id").sort_index() for each in (first, other))
+    if only := set(one.index) ^ set(two.index):
+        raise UserError(f"{len(only)} images, {min(only)} first, are in {names[0]} or {names[1]} alone: {remedy}")
+    for fact in facts:
+        differs = (one[fact] != two[fact]) & (one[fact].notna() | two[fact].notna())
+        if differs.any():
+            image = differs.idxmax()
+            values = f"{one[fact][image]} in {names[0]}, {two[fact][image]} in {names[1]}"
+            raise UserError(f"the {fact} of {differs.sum()} images differs, {image} first: {values}: {remedy}")
+
+
 def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Join the facts of several runs: those that differ as sorted lists, what the runs cost (COSTS) added up."""
     merged: dict[str, Any] = {}

@@ -14,12 +14,13 @@ from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
-from karyocyte.evaluation.referral.selective import risk_coverage
 from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
 from karyocyte.runs.predictions import Predictions
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
 CERTAINTY = 0.9
+# Equal probabilities may differ in their last bits: no cut is between them.
+DECIMALS = 12
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,15 @@ def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = No
 
 
 def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
-    curve = risk_coverage(certain, wrong)
-    taken = np.arange(1, len(wrong) + 1)
-    bounds = lower_bounds(np.rint((1 - curve.risk) * taken), taken, CERTAINTY)
-    possible = np.flatnonzero(curve.cuts & (bounds >= target))
+    order = np.argsort(-certain, kind="stable")
+    rounded = np.round(certain[order], DECIMALS)
+    is_end = np.append(rounded[1:] < rounded[:-1], True)  # of equal probabilities
+    bounds = lower_bounds(np.cumsum(~wrong[order]), np.arange(1, len(wrong) + 1), CERTAINTY)
+    possible = np.flatnonzero(is_end & (bounds >= target))
     if not len(possible):
         return ConfidenceCut(None, len(wrong), 0, None, None)
     last = possible[-1]
-    kept = certain >= np.sort(certain)[::-1][last]
+    kept = certain >= certain[order][last]
     right = int((kept & ~wrong).sum())
     total = int(kept.sum())
     return ConfidenceCut(float(certain[kept].min()), len(wrong), total, right / total, float(bounds[last]))

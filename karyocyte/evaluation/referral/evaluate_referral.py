@@ -14,7 +14,6 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
-from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
     choose_referral,
@@ -22,7 +21,7 @@ from karyocyte.evaluation.referral.choices import (
     cut_notes,
     review_mask,
 )
-from karyocyte.evaluation.referral.selective import areas, risk_coverage
+from karyocyte.evaluation.referral.risk_coverage import write_risk_coverage
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
@@ -37,7 +36,6 @@ from karyocyte.evaluation.types.result import (
 )
 
 FEW_POSITIVES = 100
-FEW_WRONG = 10
 
 
 def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
@@ -55,17 +53,15 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         thresholds = ReviewThresholds(release=release.threshold)
         reviewed.append(review_mask("release", replace(fold.run, frame=fold.test.frame), thresholds))
     review = np.concatenate(reviewed)
-    confidence = runs.test.probabilities.max(axis=1)
-    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
-    figures = areas(confidence, wrong, runs)
-    figures[TEST, Kind.RELEASE] = evaluate_release(review, runs)
+    figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
     unseen = count_unseen(runs.test, review, runs.settings.confidence)
     by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
     positive = f"“{runs.pooled.positive_class}”"
     warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
     tables = {}
-    curve = risk_coverage(confidence, wrong)
-    drawn: dict[str, Drawing] = {"risk_coverage": partial(confidence_plots.write_risk_coverage, curve=curve)}
+    confidence = runs.test.probabilities.max(axis=1)
+    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
         tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
@@ -121,9 +117,6 @@ def triage_warnings(
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    wrong = figures[TEST, Kind.RISK]["wrong"].hits
-    if wrong < FEW_WRONG:
-        lines.append(f"as few as {wrong} wrong predictions: areas under risk-coverage curves say little")
     if by_subject:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     return warnings_about("triage", lines)

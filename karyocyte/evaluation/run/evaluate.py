@@ -19,7 +19,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
+from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -33,20 +33,20 @@ from karyocyte.evaluation.types.result import (
     PartResult,
     rows_of_figures,
 )
-from karyocyte.evaluation.types.warnings import interval_warnings, leakage, part_warnings
+from karyocyte.evaluation.types.warnings import leakage, part_warnings
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
 
 
-def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
+def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the figures of any evaluation; curves are those of the logs in the folder."""
     drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
         drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
-    return FindingsWithoutValue(figures=drawn)
+    return Findings(figures=drawn)
 
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
@@ -117,7 +117,6 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
         warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
         figures |= _fold_figures(runs)
-        warnings += interval_warnings(FOLD_MEAN, figures[FOLD_MEAN, Kind.AT_HALF])
     return EvaluationResult(
         about=runs.about,
         classes=list(runs.classes),

@@ -15,9 +15,9 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import Statistic
 from karyocyte.evaluation.metrics.temperature import clip, fit_temperature, rescale
+from karyocyte.evaluation.plots.reliability import write_reliability
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.referral import confidence_plots
 from karyocyte.evaluation.types.result import (
     TEST,
     CalibrationResult,
@@ -129,7 +129,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
     warnings = calibration_warnings(value.reason, measured)
-    return Findings(value, warnings, figures, figures={"reliability": confidence_plots.write_reliability})
+    return Findings(value, warnings, figures, figures={"reliability": write_reliability})
 
 
 def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:

@@ -27,7 +27,7 @@ def headline(result: EvaluationResult) -> str:
 
 def overview(result: EvaluationResult) -> Group:
     """Draw what fits a screen: the test metrics but for single classes, what packages add, the first warnings."""
-    topics = (*IMPORTANCE, *entries("results"), "cells")
+    topics = (*IMPORTANCE, *entries("results"))
     warnings = [warning for warning in result.warnings_except("validation") if warning.topic in topics]
     warnings.sort(key=lambda warning: topics.index(warning.topic))
     others = len(result.warnings_except("validation")) - len(warnings)

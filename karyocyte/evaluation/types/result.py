@@ -31,7 +31,6 @@ class Kind(StrEnum):
     SCALED = "calibration scaled"
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
-    RISK = "risk coverage probability"
     RELEASE = "triage release"
     UNSEEN = "unseen"
     REFERRAL = "referral"

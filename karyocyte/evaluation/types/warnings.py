@@ -1,7 +1,6 @@
 """What a reader of metrics must know before believing them."""
 
 from itertools import chain
-from math import isclose
 from typing import Any
 
 import pandas as pd
@@ -35,7 +34,7 @@ def part_warnings(name: str, part: PartResult, metrics: Metrics) -> list[Evaluat
         lines.append("AUC is undefined: a class has no image")
     elif auc.low is not None and auc.high is not None and auc.low <= 0.5 <= auc.high:
         lines.append("the interval of the AUC contains 0.5: the model may be no better than chance")
-    return warnings_about(name, lines) + interval_warnings(name, metrics)
+    return warnings_about(name, lines)
 
 
 def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
@@ -68,23 +67,6 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
         "temperature or a release chosen on them are likely too optimistic"
     ]
-
-
-def interval_warnings(topic: str, metrics: Metrics) -> list[EvaluationWarning]:
-    """Say which metrics are the same on every resample, and which are exactly 0 or 1."""
-    constant, exact = [], []
-    for name, metric in metrics.items():
-        if metric.low is not None and metric.high is not None and isclose(metric.low, metric.high):
-            constant.append(name)
-        if metric.method == "exact":
-            exact.append(name)
-    lines = []
-    if constant:
-        same = "these metrics are the same on every resample, so that their intervals have no width"
-        lines.append(f"{same}: {', '.join(constant)}")
-    if exact:
-        lines.append(f"these metrics are exactly 0 or 1 and have an exact binomial interval: {', '.join(exact)}")
-    return warnings_about(topic, lines)
 
 
 def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:

@@ -17,11 +17,10 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.build.build import parameters_of
-from lightning_modules.build.layer_table import count_as_keras, count_parameters, layers_of
+from lightning_modules.build.create import CLASSES
+from lightning_modules.build.layer_table import count_as_keras, layers_of
 from lightning_modules.modules.classifier import Classifier
-
-# Of sources whose images need not be listed to know their classes.
-CLASSES = {"chromosomes": 24, "synthetic_chromosomes": 24, "mnist": 10, "cifar10": 10}
+from lightning_modules.modules.staged_module import count_parameters
 
 
 def summarise_networks(words: Sequence[str], csv: Path | None) -> None:
@@ -68,10 +67,10 @@ def _summarise(config: Config, classes: int) -> pd.DataFrame:
     rows = []
     for name, stage in stages_of(config).items():
         classifier.configure_stage(stage)
-        counts = count_parameters(classifier)
-        keras = count_as_keras(classifier, config.model.name)
-        row = {"stage": name, "parameters": counts.total, "trainable": counts.trainable}
-        rows.append(row | {"as Keras counts": keras.total, "trainable (Keras)": keras.trainable})
+        trainable, total = count_parameters(classifier)
+        of_keras, total_of_keras = count_as_keras(classifier, config.model.name)
+        row = {"stage": name, "parameters": total, "trainable": trainable}
+        rows.append(row | {"as Keras counts": total_of_keras, "trainable (Keras)": of_keras})
     table = layers_of(classifier, config.prepare.shape)
     height, width = config.prepare.shape
     network = " to ".join(filter(None, [config.model.name, config.model.cut]))

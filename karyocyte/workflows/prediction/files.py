@@ -76,7 +76,7 @@ def _predict_by(
     batches = ImageFileBatches(files, network.prepare, network.batch_size, advance)
     if network.adapts:
         say(network.adapt(batches.prepared_files(sample_rows(len(files)))))
-    network.network.make_fast(network.prepare.size)
+    network.network.make_fast()
     arrays = network.predict(batches)
     predicted = Predicted.of_arrays(batches.usable_positions, arrays, len(network.classes), network.passes)
     about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}

@@ -36,7 +36,7 @@ WORDS = {
     "risk_coverage": Words(
         "Risk and coverage",
         "If the least sure images go to a person (to the left), how many of the others are predicted wrong? A curve "
-        "that falls far to the left says that the model knows when it does not know. AURC is the area below it.",
+        "that falls far to the left says that the model knows when it does not know.",
     ),
     "learning_curves": Words(
         "Learning curves",

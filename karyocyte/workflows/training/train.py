@@ -110,7 +110,7 @@ def opened_run(
     folder = run_folder(config, identity)
     check_equal((str(folder), identity), "their configuration, images or weights")
     note_run(folder)
-    on_rank_zero(check_run, folder, config, identity)
+    on_rank_zero(check_run, folder, identity)
     with rank_zero_context(locked(folder)):
         description = [] if in_sweep() else data.describe()
         warnings = [*data.warnings(), *warnings_of_stages(config)]

@@ -5,7 +5,6 @@ import re
 import shlex
 import sys
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +12,6 @@ from typer.testing import CliRunner
 
 from datamodules.sources import list_configured
 from karyocyte.__main__ import module_of
-from karyocyte.commands.shared import moved
-from karyocyte.common import installed
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
@@ -155,16 +152,3 @@ def test_the_remedy_of_a_refusal_works_when_typed(home, monkeypatch, typed):
     with pytest.raises(UserError) as refused:
         call(name, words)
     call(name, mended(words, str(refused.value)))
-
-
-@pytest.mark.parametrize(
-    "typed", ["collect run0", "compare run0 --csv 'new file.csv'", "error_analysis run0 run1 --output new"]
-)
-def test_an_old_name_answers_with_the_command_that_it_is_now(home, monkeypatch, capsys, typed):
-    monkeypatch.chdir(home)
-    monkeypatch.setattr(sys, "argv", shlex.split(typed))
-    monkeypatch.setattr(installed, "loaded", lambda kind: {kind: lambda *_: None})
-    with pytest.raises(SystemExit, match="2"):
-        moved.app()
-    _, script, *words = shlex.split(re.search("`(.+)`", capsys.readouterr().err)[1])
-    call_app(Path(script).stem, words)

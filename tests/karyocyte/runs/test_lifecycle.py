@@ -39,16 +39,16 @@ def opened(tmp_path, config):
 
 def test_the_same_run_may_be_opened_again_and_no_other(opened, config):
     identity = run_identity(config, CONTENTS)
-    check_run(opened.folder, config, identity)
+    check_run(opened.folder, identity)
     assert opened.environment["packages"]["timm"]
     with pytest.raises(UserError, match="another configuration"):
-        check_run(opened.folder, config, run_identity(config, {**CONTENTS, "data": "x"}))
+        check_run(opened.folder, run_identity(config, {**CONTENTS, "data": "x"}))
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path, config):
     (tmp_path / "thesis.docx").write_text("precious")
     with pytest.raises(UserError, match=str(tmp_path)):
-        check_run(tmp_path, config, run_identity(config, CONTENTS))
+        check_run(tmp_path, run_identity(config, CONTENTS))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
 
 
@@ -87,7 +87,7 @@ def test_a_run_that_begins_is_open_and_said_with_what_it_is_of(tmp_path, config,
     identity = run_identity(config, CONTENTS)
     for description in (["40 cells"], ["again"]):
         assert begin(tmp_path / "run", config, identity, description, [])
-        check_run(tmp_path / "run", config, identity)
+        check_run(tmp_path / "run", identity)
         assert len(Run(tmp_path / "run").stretches) == 1
         printed = capsys.readouterr().out
         assert str(tmp_path / "run") in printed.replace("\n", "")

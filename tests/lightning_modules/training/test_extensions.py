@@ -11,7 +11,6 @@ from tests.helpers.training import small_config
 
 RATE = "+callbacks.extra.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor, logging_interval: step}"
 SWA = "{_target_: pytorch_lightning.callbacks.StochasticWeightAveraging, swa_lrs: 0.01}"
-STATS = "{_target_: pytorch_lightning.callbacks.DeviceStatsMonitor, cpu_stats: true}"
 
 
 def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
@@ -34,7 +33,6 @@ def test_extra_callbacks_and_loggers_are_built_for_a_stage(tmp_path):
         ("+logger.extra.x={_target_: no_such_package.Logger}", "No module named"),
         ("+callbacks.early_stopping.changes_result=false", "callbacks.early_stopping.changes_result"),
         (f"+callbacks.extra.x={SWA}", "its average comes after the last validation"),
-        (f"+callbacks.extra.x={STATS}", "needs psutil on a CPU: .* name another class"),
     ],
 )
 def test_a_wrong_extension_is_a_user_error(tmp_path, override, words):

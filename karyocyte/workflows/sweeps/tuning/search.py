@@ -43,7 +43,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     monitor = config.callbacks.monitor
     facts = {**run_facts(config, identity), **data.facts()}
     report = SearchReport(Path(search.out or folder), search, monitor, facts, typed, composed)
-    study = open_study(folder, search, monitor)
+    study = open_study(folder, monitor)
     goal = f"{search.sampler}, {search.trials} trials in all, {study.direction.name.lower()} {monitor}"
     space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
     warn(*data.warnings())

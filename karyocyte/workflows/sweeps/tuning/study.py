@@ -14,7 +14,7 @@ from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchCo
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def open_study(folder: Path, search: SearchConfig, monitor: str) -> optuna.Study:
+def open_study(folder: Path, monitor: str) -> optuna.Study:
     """Open the study of a folder, which is made where it is missing; ``draw`` chooses the sampler of each trial."""
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(

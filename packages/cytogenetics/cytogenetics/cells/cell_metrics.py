@@ -27,7 +27,6 @@ from karyocyte.evaluation.types.result import (
     Matrix,
     warnings_about,
 )
-from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import Predictions
 
 SUFFIX = "_assigned"
@@ -182,11 +181,7 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     if unplaceable := measured[TEST, CELLS]["unplaceable"].value:
         sizes = f"fewer than {SMALLEST} or more than {LARGEST} chromosomes"
         texts.append(f"{counted(int(unplaceable), 'cell')} of {sizes} keep their most probable classes")
-    shown = {}
-    for name, metric in measured[TEST, ASSIGNED].items():
-        if metric.value is not None and not name.startswith("recall/"):
-            shown[name] = metric
-    warnings = warnings_about("assignment", texts) + interval_warnings("cells", shown)
+    warnings = warnings_about("assignment", texts)
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion

@@ -19,7 +19,6 @@ from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRun
 from karyocyte.evaluation.pooling.pooling import is_balanced
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import TEST, EvaluationResult, warnings_about
-from karyocyte.evaluation.types.warnings import interval_warnings
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predictions
 
 RIGHT = 0.95  # share of the cells that are not referred without a wrong chromosome, at least
@@ -98,7 +97,7 @@ def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 
     metrics = around(shares, dict.fromkeys(SHARES, Metric(is_share=True)), runs.test, runs.settings)
     warnings = warnings_about("assignment", dict.fromkeys(filter(None, notes)))
-    return Findings(warnings=warnings + interval_warnings("cells", metrics), metrics={(TEST, REFERRED): metrics})
+    return Findings(warnings=warnings, metrics={(TEST, REFERRED): metrics})
 
 
 def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karyocyte.evaluation.intervals.folds import weighted_over_folds
+from karyocyte.evaluation.intervals.folds import MeanOverFolds
 from karyocyte.evaluation.metrics import leave_one_out
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import one_by_one
 from karyocyte.evaluation.metrics.resampled import LeaveOneOut, WeightedMetrics
-from karyocyte.evaluation.referral.selective import WeightedArea
 from karyocyte.evaluation.sections.calibration import weighted_calibration
 
 
@@ -48,12 +47,10 @@ draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.
 @draws
 @settings(max_examples=60)
 def test_statistics_without_each_cluster(seed, images, classes, share):
-    """Every registered metric, calibration and the area under the risk-coverage curve."""
+    """Every registered metric, and calibration."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     assert _differences(WeightedMetrics(labelled), labelled) < 1e-10
     assert _differences(weighted_calibration(labelled, bins=5), labelled) < 1e-10
-    wrong = labelled.probabilities.argmax(axis=1) != labelled.labels
-    assert _differences(WeightedArea(labelled.probabilities.max(axis=1), wrong, labelled.clusters), labelled) < 1e-10
 
 
 @draws
@@ -61,7 +58,7 @@ def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     """Clusters that are in one fold only, and in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     sizes = [images // 2, images - images // 2]
-    statistic = weighted_over_folds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
+    statistic = MeanOverFolds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names)
     assert _differences(statistic, labelled) < 1e-10
 
 

@@ -1,4 +1,4 @@
-"""What validation images choose: the cut of the confidence."""
+"""What validation images choose: the cut of the confidence, and the threshold of release."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from karyocyte.evaluation.pooling.labelled_runs import LabelledFold
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
     choose_referral,
+    choose_release,
     confidences,
     cut_notes,
     review_mask,
@@ -97,3 +98,19 @@ def test_images_of_a_poor_model_are_all_referred():
     (note,) = cut_notes(cut, 0.95)
     assert "all images are referred" in note
     assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
+
+
+def release_of(labels, scores, config):
+    return choose_release(LabelledFold.from_run(with_scores(labels, scores, part="validation"), config))
+
+
+def test_the_release_counts_the_positives_that_its_threshold_keeps():
+    actual = release_of(
+        [1, 1, 1, 0, 0], [0.9, 0.6, 0.2, 0.7, 0.1], EvaluationConfig(triage=TriageConfig(sensitivity=0.6))
+    )
+    assert (actual.threshold, actual.kept, actual.positives) == (0.6, 2, 3)
+    assert (actual.sensitivity, actual.lower_bound) == (2 / 3, lower_bounds(np.array([2]), np.array([3]), 0.95))
+
+
+def test_a_class_without_validation_images_leaves_no_release():
+    assert release_of([1, 1], [0.2, 0.8], EvaluationConfig()).threshold is None

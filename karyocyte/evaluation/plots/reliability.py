@@ -1,17 +1,14 @@
-"""Figures of calibration (reliability before and after scaling) and of selective prediction (risk against coverage)."""
+"""The figure of calibration: reliability before and after scaling."""
 
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
-from karyocyte.evaluation.referral.selective import RiskCoverage
 from karyocyte.evaluation.types.formats import number, temperature_of
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, ReliabilityBin
 
-AREA = "AURC: area under the curve, 0 best; excess: over the best order of the same predictions"
 MEASURES = (
     "ECE: mean distance of the dots from the dashed line, weighted by images\n"
     "Brier, NLL: errors of the probabilities themselves; 0 is the best of all three"
@@ -35,23 +32,6 @@ def write_reliability(path: Path, result: EvaluationResult) -> None:
         grid[1, 0].set_ylabel("test images")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, title=MEASURES, loc="outside lower center", ncols=len(labels))
-
-
-def write_risk_coverage(path: Path, result: EvaluationResult, curve: RiskCoverage) -> None:
-    """Draw the risk over the coverage of the test images to a PNG."""
-    areas = result.of(Kind.RISK)
-    with canvas(path, (7.6, 5.6), result.about) as figure:
-        axis = figure.subplots()
-        label = f"AURC {areas['aurc'].value:.4f} (excess {areas['e_aurc'].value:.4f})"
-        axis.plot(curve.coverage, curve.risk, label=label, color=COLOURS[0])
-        axis.set_xlim(0, 1.02)
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-        axis.xaxis.set_major_formatter(PercentFormatter(1))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-        images = f"{areas['wrong'].n:,} test images"
-        axis.set_xlabel(f"coverage: share of the {images} decided alone, the most confident first")
-        axis.set_ylabel("risk: error rate among them")
-        figure.legend(title=AREA, loc="outside lower center")
 
 
 def _draw_side(upper: Axes, lower: Axes, reliability: list[ReliabilityBin], classes: int) -> None:

@@ -1,12 +1,12 @@
-"""Plots of calibration and triage."""
+"""The figure of calibration."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.plots.reliability import write_reliability
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
-from karyocyte.evaluation.referral import confidence_plots as plots
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, evaluate_runs, write_files
 from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import make_run, with_passes
@@ -24,11 +24,9 @@ def is_drawn(path):
     [[make_run()], [with_passes(make_run(fold)) for fold in range(2)], [make_run(classes=tuple("abcdefgh"))]],
     ids=["one", "folds with passes", "many classes"],
 )
-def test_both_are_drawn_but_for_many_classes_no_curve(tmp_path, runs):
+def test_it_is_drawn_of_runs_and_folds(tmp_path, runs):
     write_files(tmp_path, evaluate_labelled(LabelledRuns.of(runs, SETTINGS)))
     assert is_drawn(tmp_path / "reliability.png")
-    curve = tmp_path / "risk_coverage.png"
-    assert is_drawn(curve) if len(runs[0].classes) == 2 else not curve.exists()
 
 
 def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
@@ -36,7 +34,7 @@ def test_without_a_temperature_one_side_is_drawn(tmp_path, saved_figures):
     run.frame.loc[run.frame["part"] == "validation", "label"] = "all"
     result = evaluate_runs([run], SETTINGS)
     assert list(result.calibration.reliability) == [Kind.CALIBRATED]
-    plots.write_reliability(tmp_path / "reliability.png", result)
+    write_reliability(tmp_path / "reliability.png", result)
     assert is_drawn(tmp_path / "reliability.png")
     upper, lower = saved_figures[0].axes
     assert lower.get_xlim()[0] == 0.49  # of two classes one has a half at least
