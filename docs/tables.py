@@ -192,10 +192,16 @@ def with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
         if name in rows:
             cells = []
             for value, start, end in zip(rows[name], rows[low], rows[f"{prefix}high"], strict=True):
-                signs = ("", "+")
-                cells.append(["-" if pd.isna(value) else interval(value, start, end, sign) for sign in signs])
+                cells.append([_with_interval(value, start, end, sign) for sign in ("", "+")])
             rows[[f"{name}_ci", f"{name}_gap"]] = cells
     return rows
+
+
+def _with_interval(value: float, start: float, end: float, sign: str) -> str:
+    if pd.isna(value):
+        return "-"
+    is_count = pd.isna(start) and value > 1
+    return f"{value:g}" if is_count else interval(value, start, end, sign)
 
 
 def read_tables(results: Path, csv: str) -> pd.DataFrame:
