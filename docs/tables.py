@@ -29,6 +29,7 @@ PAPERS = ("001", "002", "003", "004")
 # Columns of results/grades.csv.
 TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
 WIDTH = 110  # letters that fit a page in a browser
+COUNTS = ("cases with a cell", "corrections of a picture")  # metrics that are numbers of cases or of corrections
 CNMC_SPLITS = {
     "the paper's split": ("paper", 0),
     "apart, fold 0": ("subject", 0),
@@ -192,16 +193,13 @@ def with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
         if name in rows:
             cells = []
             for value, start, end in zip(rows[name], rows[low], rows[f"{prefix}high"], strict=True):
-                cells.append([_with_interval(value, start, end, sign) for sign in ("", "+")])
+                signs = ("", "+")
+                cells.append(["-" if pd.isna(value) else interval(value, start, end, sign) for sign in signs])
             rows[[f"{name}_ci", f"{name}_gap"]] = cells
+    if "metric" in rows and "value_ci" in rows:
+        counts = rows["metric"].str.startswith(COUNTS)
+        rows.loc[counts, "value_ci"] = rows.loc[counts, "value"].map("{:g}".format)
     return rows
-
-
-def _with_interval(value: float, start: float, end: float, sign: str) -> str:
-    if pd.isna(value):
-        return "-"
-    is_count = pd.isna(start) and value > 1
-    return f"{value:g}" if is_count else interval(value, start, end, sign)
 
 
 def read_tables(results: Path, csv: str) -> pd.DataFrame:

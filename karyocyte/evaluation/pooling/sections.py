@@ -34,6 +34,13 @@ class Findings:
     confusions: dict[str, Matrix] = field(default_factory=dict)  # of the test images, by section of the metrics
 
 
+@dataclass(frozen=True)
+class FindingsWithoutValue(Findings):
+    """What a section returns that has no field in ``EvaluationResult``."""
+
+    value: None = field(default=None, init=False)
+
+
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.
 Section = Callable[[LabelledRuns, EvaluationResult], Findings]
 
@@ -75,7 +82,7 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
     """Return the functions that ``evaluation.extra`` names, bound to their arguments, by their names there.
 
     Raises:
-        UserError: One cannot be imported or called.
+        UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
     """
     check_switches(settings)
     sections: dict[str, Section] = {}
@@ -86,5 +93,9 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
             signature(section.func).bind(*range(2), **section.keywords)
         except (TypeError, ValueError) as error:
             raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
+        returns = section.func.__annotations__.get("return")
+        if returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
+            remedy = "annotate its function with -> FindingsWithoutValue, and return tables, figures and warnings"
+            raise UserError(f"{key}: {extra.target}: EvaluationResult has no field for its value: {remedy}")
         sections[name] = section
     return sections

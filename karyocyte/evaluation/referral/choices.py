@@ -130,8 +130,7 @@ def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = No
 
 def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> ConfidenceCut:
     order = np.argsort(-certain, kind="stable")
-    rounded = np.round(certain[order], DECIMALS)
-    is_end = np.append(rounded[1:] < rounded[:-1], True)  # of equal probabilities
+    is_end = ends_of_ties(certain[order])
     bounds = lower_bounds(np.cumsum(~wrong[order]), np.arange(1, len(wrong) + 1), CERTAINTY)
     possible = np.flatnonzero(is_end & (bounds >= target))
     if not len(possible):
@@ -141,6 +140,12 @@ def _choose_cut(certain: np.ndarray, wrong: np.ndarray, target: float) -> Confid
     right = int((kept & ~wrong).sum())
     total = int(kept.sum())
     return ConfidenceCut(float(certain[kept].min()), len(wrong), total, right / total, float(bounds[last]))
+
+
+def ends_of_ties(certain: np.ndarray) -> np.ndarray:
+    """Tell which of falling probabilities, shape (N,), are the last of equal ones, bool, shape (N,)."""
+    rounded = np.round(certain, DECIMALS)
+    return np.append(rounded[1:] < rounded[:-1], True)
 
 
 def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndarray:

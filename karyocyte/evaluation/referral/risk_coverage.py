@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
+from karyocyte.evaluation.referral.choices import ends_of_ties
 from karyocyte.evaluation.types.result import EvaluationResult
 
 
@@ -17,11 +18,12 @@ def write_risk_coverage(path: Path, result: EvaluationResult, confidence: np.nda
 
     Arguments are the confidence of each test image, float, shape (N,), and whether its prediction is wrong, bool.
     """
-    taken = np.arange(1, len(wrong) + 1)
-    risk = wrong[np.argsort(-confidence, kind="stable")].cumsum() / taken
+    order = np.argsort(-confidence, kind="stable")
+    ends = np.flatnonzero(ends_of_ties(confidence[order]))  # equal probabilities have no order
+    risk = wrong[order].cumsum()[ends] / (ends + 1)
     with canvas(path, (7.6, 5.0), result.about) as figure:
         axis = figure.subplots()
-        axis.plot(taken / len(wrong), risk, color=COLOURS[0])
+        axis.plot((ends + 1) / len(wrong), risk, color=COLOURS[0])
         axis.set_xlim(0, 1.02)
         axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
         axis.xaxis.set_major_formatter(PercentFormatter(1))

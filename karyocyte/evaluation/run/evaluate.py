@@ -19,7 +19,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
+from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -39,14 +39,14 @@ from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
 
 
-def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
     """Return the figures of any evaluation; curves are those of the logs in the folder."""
     drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
         drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
-    return Findings(figures=drawn)
+    return FindingsWithoutValue(figures=drawn)
 
 
 # What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.

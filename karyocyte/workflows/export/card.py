@@ -19,7 +19,7 @@ PROTOCOLS = {
     "image": "images are divided at random, by class; a subject may be in two parts",
     "paper": "as the paper did it, its leaks included",
 }
-NOT_OF_THE_MODEL = ("leak", "validation", "subgroups")  # topics of warnings that the card leaves out
+NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 
 def model_card(model: ClassifierDescription, result: EvaluationResult | None) -> str:
@@ -64,8 +64,9 @@ def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> li
     lines += [*model.notes, *model.thresholds.get("notes", [])]
     if result is not None:
         for warning in result.warnings:
-            # Images that are left out are of that evaluation, and no limit of the model.
-            if warning.topic not in NOT_OF_THE_MODEL and "left out" not in warning.text:
+            # What is said of intervals is of that evaluation, and no limit of the model.
+            of_intervals = "resample" in warning.text or "left out" in warning.text
+            if warning.topic not in NOT_OF_THE_MODEL and not of_intervals:
                 lines.append(str(warning))
     # The members of an ensemble have many of them in common.
     return list(dict.fromkeys(lines))

@@ -41,7 +41,7 @@ def test_the_folds_of_an_experiment_are_pooled_and_their_files_written(runs):
     assert "folds 0, 1, 2 of 3" in output
     assert "90 test images" in output
     assert "fold mean" in output
-    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "unseen.png"}
+    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png", "unseen.png"}
     tables = {f"{name}.csv" for name in ("metrics", "unseen", "by_subject")}
     assert {path.name for path in (runs / "pooled").iterdir()} == {"metrics.json", *tables, *pictures}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.pooling.averaging import align, average, combine, stacked_probabilities
+from karyocyte.evaluation.pooling.averaging import Combiner, align, average, combine, stacked_probabilities
 from karyocyte.runs.predictions import uncertainty_of
 from tests.helpers.predictions import make_run, with_passes
 
@@ -24,6 +24,12 @@ def changed(run, **columns):
 
 def without(run, *rows):
     return replace(run, frame=run.frame.drop(list(rows)))
+
+
+def test_images_of_equal_probabilities_stay_equal():
+    probabilities = np.tile(np.random.default_rng(0).random((7, 1, 2)), (1, 1000, 1))
+    combined = Combiner("average", np.full(7, 1 / 7)).combine(probabilities)
+    assert len(np.unique(combined, axis=0)) == 1
 
 
 def test_probabilities_are_averaged_and_votes_counted():

@@ -15,6 +15,7 @@ from karyocyte.evaluation.referral.choices import (
     choose_release,
     confidences,
     cut_notes,
+    ends_of_ties,
     review_mask,
 )
 from karyocyte.evaluation.run.evaluate import evaluate_runs
@@ -114,3 +115,7 @@ def test_the_release_counts_the_positives_that_its_threshold_keeps():
 
 def test_a_class_without_validation_images_leaves_no_release():
     assert release_of([1, 1], [0.2, 0.8], EvaluationConfig()).threshold is None
+
+
+def test_the_last_of_equal_confidences_ends_them():
+    assert ends_of_ties(np.array([0.9, 0.8, 0.8 - 1e-15, 0.6])).tolist() == [True, False, True, True]
