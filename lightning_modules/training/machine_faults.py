@@ -46,6 +46,21 @@ def explained_faults(loader: LoaderConfig, training: bool = False) -> Iterator[N
         raise OutOfMemoryError(_memory_message(loader, training)) from error
 
 
+@contextmanager
+def explained_batchnorm(stage: str) -> Iterator[None]:
+    """Turn torch's refusal of a BatchNorm that would train on one value per channel into a ``UserError``."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            f"stage {stage}: BatchNorm trains on one value per channel, a batch of one image with features of one "
+            "pixel: set loader.batch_size=2 or more, or, where it is in the backbone, a larger prepare.size or "
+            f"unfreeze.stages.{stage}.batchnorm=frozen"
+        ) from error
+
+
 def _memory_message(loader: LoaderConfig, training: bool) -> str:
     size = loader.batch_size
     begin = f"out of memory with loader.batch_size={size}: "
