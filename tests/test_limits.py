@@ -8,9 +8,9 @@ LOADED_LINES = 17_457  # of a smoke training, whatever names its modules; the go
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 33_814,
-    "lines of packages/cytogenetics": 10_205,
+    "lines of packages/cytogenetics": 10_175,
     "lines of tests of the core": 25_017,
-    "lines of tests of packages/cytogenetics": 7_157,
+    "lines of tests of packages/cytogenetics": 7_156,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

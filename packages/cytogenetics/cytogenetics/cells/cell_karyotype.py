@@ -16,7 +16,7 @@ from karyocyte.common.text import counted
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
-MOST_WRONG_BOXES = 1.2  # expected, of a cell that is not referred for its boxes; chosen on 72 validation pictures
+LEAST_SAID = 0.05  # expected wrong boxes that a reason names
 MOST_LISTED = 4  # other classes of a chromosome
 LEAST_LISTED = 0.001  # probability of another class that is listed
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
@@ -78,34 +78,15 @@ class CellKaryotype:
         """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
         return sum(1 - call.probability for call in self.calls if not call.fixed) + self.boxes_wrong
 
-    @cached_property
-    def least_alone(self) -> float:
-        """The least probability that an image alone gives to its assigned class; without those that are fixed.
-
-        Where a box is wrong, some chromosome mostly has to take a class that does not fit its image.
-        """
-        return min((call.assigned_alone for call in self.calls if not call.fixed), default=1.0)
-
-    @cached_property
-    def doubt_of_boxes(self) -> str | None:
-        """Why an expert should look at the boxes; None where it is hardly in doubt which are chromosomes."""
-        if self.boxes_wrong <= MOST_WRONG_BOXES:
-            return None
-        return f"{self.boxes_wrong:.2g} boxes are expected to be wrong: no chromosome, or one that is left out"
-
     def doubts(self, distance: float, thresholds: CellThresholds) -> list[str]:
         """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
-        of_all = f"of {len(self.calls)}"
-        values = (
-            (f"expected wrong: {self.expected_wrong:.3g} {of_all}", self.expected_wrong, thresholds.expected_wrong),
-            (f"in doubt: {self.doubtful} {of_all}", self.doubtful, thresholds.doubtful),
-            (f"mean distance from the training images {distance:.3g}", distance, thresholds.distance),
-        )
-        reasons = [f"{text}, above {limit:.3g}" for text, value, limit in values if limit is not None and value > limit]
-        if thresholds.alone is not None and self.least_alone < thresholds.alone:
-            reasons.append(
-                f"a class has the probability {self.least_alone:.2g} by its image alone, below {thresholds.alone}"
-            )
+        reasons = []
+        if self.expected_wrong > thresholds.expected_wrong:
+            boxes = f" ({self.boxes_wrong:.2g} by wrong or missing boxes)" if self.boxes_wrong >= LEAST_SAID else ""
+            wrong = f"{self.expected_wrong:.3g} of {len(self.calls)}{boxes}"
+            reasons.append(f"expected wrong: {wrong}, above {thresholds.expected_wrong:.3g}")
+        if thresholds.distance is not None and distance > thresholds.distance:
+            reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")
         return reasons
 
     @cached_property

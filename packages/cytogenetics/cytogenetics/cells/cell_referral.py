@@ -23,7 +23,7 @@ from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, VALIDATION, Predicti
 
 RIGHT = 0.95  # share of the cells that are not referred without a wrong chromosome, at least
 FEW = 20  # so many validation cells, or fewer, choose no reliable threshold
-MEASURED = ["expected_wrong", "doubtful", "distance"]
+MEASURED = ["expected_wrong", "distance"]
 # Of the test cells whose labels are all known: those that are referred; of the others those without a wrong chromosome.
 SHARES = ("cells_referred", "cells_right_unreferred")
 
@@ -44,20 +44,19 @@ def assess_cells(predictions: Predictions, temperature: float, settings: NamingS
         images, labels, distances = frame.iloc[rows].to_numpy(object).T
         right = None if pd.isna(labels).any() else [call.assigned for call in cell.calls] == labels.tolist()
         referred = bool(cell.reasons or implausible(logs[rows]).any())
-        cells.append((images[0], cell.expected_wrong, cell.doubtful, distances.mean(), referred, right))
+        cells.append((images[0], cell.expected_wrong, distances.mean(), referred, right))
     return pd.DataFrame(cells, columns=["image_id", *MEASURED, "referred", "right"]).set_index("image_id")
 
 
 def choose_cell_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
     """Choose thresholds on validation cells, see ``assess_cells``.
 
-    Those of doubtful chromosomes and of the distance are quantiles: RIGHT of the cells, and all but a ``share`` (0 to
-    1), are not above. That of expected errors is the largest with which RIGHT of the labelled cells that are not
-    referred have no wrong chromosome; 0 where none is so. FEW cells choose none, and where FEW of more cells are below
-    it, it is the default at most.
+    That of the distance is a quantile: all cells but a ``share`` (0 to 1) are not above. That of expected errors is the
+    largest with which RIGHT of the labelled cells that are not referred have no wrong chromosome; 0 where none is so.
+    FEW cells choose none, and where FEW of more cells are below it, it is the default at most.
     """
     default = CellThresholds()
-    others = CellThresholds(np.inf, _quantile(cells["doubtful"], RIGHT), _quantile(cells["distance"], 1 - share))
+    others = CellThresholds(np.inf, _quantile(cells["distance"], 1 - share))
     labelled = cells[cells["right"].notna()]
     left = labelled[~are_referred(labelled, others)].astype({"right": bool})
     right = left.groupby("expected_wrong")["right"].agg(["sum", "size"]).cumsum()

@@ -36,7 +36,6 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     cutter: Literal["none"] | Folder | None = FROM_YAML
     refer_below: Share = FROM_YAML
     refer_expected_wrong: NonNegativeFloat | None = FROM_YAML
-    refer_doubtful: NonNegativeFloat | None = FROM_YAML
     refer_distance: NonNegativeFloat | None = FROM_YAML
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML

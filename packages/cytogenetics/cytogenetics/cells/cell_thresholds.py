@@ -16,11 +16,11 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 # Of pictures of metaphases, chosen on 72 validation pictures with earlier networks: of the 20 that are not referred 19
-# are wholly right, and with those in models/ 10 of 11 of 60 others. Doubtful and distance are quantiles of 95 %.
-OF_METAPHASES = CellThresholds(expected_wrong=0.35, doubtful=9, distance=0.48, alone=0.03)
+# are wholly right, and with those in models/ 10 of 11 of 60 others. The distance is a quantile of 95 %.
+OF_METAPHASES = CellThresholds(expected_wrong=0.35, distance=0.48)
 OF_OTHER_NETWORKS = (
     "metaphases are referred above thresholds that were chosen with earlier networks of models/, which may not fit "
-    "what is named: refer_expected_wrong, refer_doubtful and refer_distance set others"
+    "what is named: refer_expected_wrong and refer_distance set others"
 )
 
 
@@ -32,9 +32,7 @@ def referral_thresholds(
     if config.refer_expected_wrong is not None:
         note = chosen.note if of_metaphases else None  # that of metaphases is on all thresholds
         chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=note)
-    doubtful = chosen.doubtful if config.refer_doubtful is None else config.refer_doubtful
-    distance = chosen.distance if config.refer_distance is None else config.refer_distance
-    return replace(chosen, doubtful=doubtful, distance=distance)
+    return chosen if config.refer_distance is None else replace(chosen, distance=config.refer_distance)
 
 
 def _chosen_thresholds(

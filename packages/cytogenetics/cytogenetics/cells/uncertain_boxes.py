@@ -248,10 +248,7 @@ def pooled_karyotype(
         _fixed_in(kept, fixed),
         settings.refer_below,
     )
-    named = replace(named, boxes_wrong=wrong)
-    if named.doubt_of_boxes:
-        named = replace(named, reasons=(named.doubt_of_boxes, *named.reasons))
-    return named, kept
+    return replace(named, boxes_wrong=wrong), kept
 
 
 def _fixed_in(kept: np.ndarray, fixed: Mapping[int, int]) -> dict[int, int]:

@@ -222,11 +222,9 @@ def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
         *note_lines(chromosomes["note"].dropna()),
         f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
     ]
-    limits = zip(("expected errors", "chromosomes in doubt", "mean distance"), astuple(thresholds), strict=False)
+    limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
     above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
     lines.append(f"a cell is referred above one of: {', '.join(above)}")
-    if thresholds.alone is not None:
-        lines.append(f"and where the image of a chromosome alone gives its class less than {thresholds.alone:.3g}")
     if len(cases):
         lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
     return lines

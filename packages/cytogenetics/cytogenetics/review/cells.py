@@ -166,7 +166,7 @@ class CellReview(Reviewed):
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
         failed = [index.failed] if index.failed else []
-        reasons = [solved.doubt_of_boxes, *solved.reasons, *solved.doubts(distance, index.thresholds)]
+        reasons = [*solved.reasons, *solved.doubts(distance, index.thresholds)]
         if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
             reasons += cell.copies
         return {
@@ -174,7 +174,7 @@ class CellReview(Reviewed):
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
             "doubt": solved.expected_wrong,
-            "reasons": list(dict.fromkeys([*failed, *filter(None, reasons)])),
+            "reasons": list(dict.fromkeys([*failed, *reasons])),
             "left_out": cell.left_out,
         }
 

@@ -1,5 +1,7 @@
 """Which cells are referred: reasons, and thresholds chosen on validation cells."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,9 +24,9 @@ from tests.helpers.terminal import printed
 NAMING = NamingSettings(KaryotypePriors(), 0.95, False)
 
 
-def assessed(expected, right, doubtful=0, distance=np.nan, referred=False):
+def assessed(expected, right, distance=np.nan, referred=False):
     """Return a table as ``assess_cells`` does."""
-    table = {"expected_wrong": expected, "doubtful": doubtful, "distance": distance, "referred": referred}
+    table = {"expected_wrong": expected, "distance": distance, "referred": referred}
     return pd.DataFrame({**table, "right": pd.Series(right, dtype=object)})
 
 
@@ -45,10 +47,10 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     share = 0.45**2 / (0.45**2 + 0.55**2)
     assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
     assert cell.doubts(np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
-    assert cell.doubts(np.nan, CellThresholds(0.9, 1)) == ["in doubt: 2 of 46, above 1"]
-    assert cell.doubts(1.5, CellThresholds(0.9, 2, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
-    assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.5)) == []
-    assert cell.doubts(np.nan, CellThresholds(0.9, alone=0.6)) != []  # the images alone give 0.55
+    assert cell.doubts(np.nan, CellThresholds(0.9)) == []
+    assert cell.doubts(1.5, CellThresholds(0.9, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
+    (of_boxes,) = replace(cell, boxes_wrong=0.4).doubts(np.nan, CellThresholds())
+    assert of_boxes == "expected wrong: 1.2 of 46 (0.4 by wrong or missing boxes), above 0.5"
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
     assert karyotype_of_cell(exchangeable(), rows, NAMING).expected_wrong == 0
 
@@ -58,17 +60,16 @@ def test_the_threshold_is_the_largest_that_leaves_enough_cells_without_an_error(
     right = np.ones(40, bool)
     right[[25, 36, 39]] = False
     # 35 of 36 cells are right below the second error, 37 of 39 (0.949) below the third.
-    assert choose_cell_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35, 0.0)
+    assert choose_cell_thresholds(assessed(expected, right), 0.05) == CellThresholds(0.35)
     right[36] = True
     assert choose_cell_thresholds(assessed(expected, right), 0.05).expected_wrong == 0.39
     # What is referred for another reason does not count.
     assert choose_cell_thresholds(assessed(expected, right, referred=~right), 0.05).expected_wrong == 0.38
 
 
-def test_the_other_thresholds_are_quantiles_of_all_cells():
-    numbers = np.arange(101)
-    chosen = choose_cell_thresholds(assessed(0.0, [True] * 101, doubtful=numbers, distance=numbers / 100), 0.1)
-    assert (chosen.doubtful, chosen.distance) == (95, 0.9)
+def test_the_threshold_of_the_distance_is_a_quantile_of_all_cells():
+    chosen = choose_cell_thresholds(assessed(0.0, [True] * 101, distance=np.arange(101) / 100), 0.1)
+    assert chosen.distance == 0.9
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_the_share_holds_on_the_validation_cells(skill):
     wrong = (1 - part.probabilities.max(axis=1)).sum()
     assert 0 < cells["expected_wrong"].sum() < wrong  # the other chromosomes of a cell help
     chosen = choose_cell_thresholds(cells, 0.05)
-    limits = [chosen.expected_wrong, chosen.doubtful, np.inf]
+    limits = [chosen.expected_wrong, np.inf]
     left = cells[~cells["referred"] & (cells[MEASURED].fillna(0).to_numpy() <= limits).all(axis=1)]
     assert left["right"].mean() >= RIGHT
     assert len(left) > 0
@@ -110,7 +111,7 @@ def referral_by_hand(run):
     cells = assess_cells(run.part("test"), temperature, NAMING)
     left = []
     for cell in cells.itertuples():
-        if not cell.referred and cell.expected_wrong <= chosen.expected_wrong and cell.doubtful <= chosen.doubtful:
+        if not cell.referred and cell.expected_wrong <= chosen.expected_wrong:
             left.append(cell.right)
     return np.array([len(cells), len(left), sum(left)])
 

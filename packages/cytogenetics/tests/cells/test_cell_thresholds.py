@@ -28,8 +28,7 @@ def test_validation_cells_are_those_in_common_or_each_members_own(tmp_path, firs
     assert few.expected_wrong == 0.5
     assert f"of {4 * len(set(firsts))} validation cells" in few.note
     chosen = choose_on_validation(model(tmp_path / "many", 24, *firsts), KaryotypeConfig())
-    assert chosen.doubtful is not None
-    assert chosen.distance is None
+    assert (chosen.note, chosen.distance) == (None, None)
 
 
 def test_distances_of_validation_images_choose_a_threshold(tmp_path):
@@ -44,11 +43,9 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
     run = model(tmp_path, 24, 1000)
     of_cells = referral_thresholds(run, KaryotypeConfig(), of_metaphases=False)
     of_metaphases = referral_thresholds(run, KaryotypeConfig(), of_metaphases=True)
-    assert of_cells.alone is None
     assert of_cells.expected_wrong < of_metaphases.expected_wrong
-    config = KaryotypeConfig(refer_expected_wrong=0.2)
-    assert referral_thresholds(run, config, of_metaphases=True).expected_wrong == 0.2
-    assert referral_thresholds(run, config, of_metaphases=True).alone == of_metaphases.alone
+    of_user = referral_thresholds(run, KaryotypeConfig(refer_expected_wrong=0.2), of_metaphases=True)
+    assert (of_user.expected_wrong, of_user.distance) == (0.2, of_metaphases.distance)
 
 
 def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):

@@ -112,16 +112,16 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
     named = "2 of 3 files out of distribution, unlike the training images: c, a"
     assert named in cell.reasons
-    assert named in replace(cell, thresholds=CellThresholds(3.0, None, 2.0)).reasons  # it has no karyotype
+    assert named in replace(cell, thresholds=CellThresholds(3.0, 2.0)).reasons  # it has no karyotype
     whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), {}, NAMING)
     for mean, reasons in ((None, 1), (2.0, 0)):
-        known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, None, mean))
+        known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, mean))
         assert len(known.reasons) == reasons
     cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
     assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
     assert cells["out_of_distribution"].tolist() == [2]
     assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
-    far = replace(cell, thresholds=CellThresholds(3.0, None, 1.4))
+    far = replace(cell, thresholds=CellThresholds(3.0, 1.4))
     assert "mean distance from the training images 1.47, above 1.4" in far.reasons
     unknown = replace(far, distances={})
     used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
