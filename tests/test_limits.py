@@ -4,10 +4,10 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 17_364  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 17_359  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 33_671,
+    "lines of the core and benchmarks": 33_664,
     "lines of packages/cytogenetics": 10_205,
     "lines of tests of the core": 25_003,
     "lines of tests of packages/cytogenetics": 7_157,

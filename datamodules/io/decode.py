@@ -200,7 +200,9 @@ def _decoded_picture(data: bytes, background: Background) -> Decoded:
     image, *notes = _by_tifffile(data) if data.startswith(_TIFF) else _by_pillow(data)
     channels = len(image.getbands())
     if image.mode.startswith("I;16"):
-        image = _gray_of_eight_bits(image)
+        values = np.asarray(image)
+        _check_used_bits(values)
+        image = Image.fromarray((values // 257).astype(np.uint8))  # images of one cell, or of one set, in the same way
     image, of_alpha = _without_alpha(image, background)
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     notes = [note for note in (*notes, of_alpha) if note]
@@ -394,13 +396,6 @@ def _check_used_bits(values: np.ndarray) -> None:
         but = "" if dark.size == colours.size else ", but for a few,"
         message = f"values of 16 bits that{but} end at {dark.max():,} of 65,535, so that the picture is dark"
         raise BrokenImageError(f"{message}: stretch all images alike to 16 bits, or save them as 8-bit")
-
-
-def _gray_of_eight_bits(image: Image.Image) -> Image.Image:
-    """Map gray of 16 bits to 8: images of one cell, or of one set, in the same way."""
-    values = np.asarray(image)
-    _check_used_bits(values)
-    return Image.fromarray((values // 257).astype(np.uint8))
 
 
 def _without_alpha(image: Image.Image, background: Background) -> tuple[Image.Image, str]:

@@ -17,7 +17,6 @@ from datamodules.io.jpeg import BrokenImageError, decode_strictly
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _MODES = {WHITE_IS_ZERO: "L", GRAY: "L", RGB: "RGB", PALETTE: "P", CMYK: "CMYK", YCBCR: "YCbCr"}  # Pillow's
-_OTHER_COLOURS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw camera", 34892: "raw camera"}
 _GRAY_DEPTHS = (1, 2, 4, 8, 10, 12, 14, 16)
 _DEPTHS = {WHITE_IS_ZERO: _GRAY_DEPTHS, GRAY: _GRAY_DEPTHS, RGB: (8, 10, 12, 14, 16), PALETTE: (1, 2, 4, 8)}
 _NONE, _LZW, _JPEG, _PACKBITS = 1, 5, 7, 32773  # of the tag Compression
@@ -90,8 +89,7 @@ def _check_page(page: TiffPage) -> None:
 def _why_no_colours(page: TiffPage) -> str | None:
     kind, channels, depth = page.photometric, page.samplesperpixel, page.bitspersample
     if kind not in _MODES or channels < colour_count(page):
-        name = _OTHER_COLOURS.get(kind, f"unknown ({kind:d})")
-        return f"{channels} channels, colours of kind {name}: save it as RGB or gray"
+        return f"{channels} channels, colours of kind {getattr(kind, 'name', kind)}: save it as RGB or gray"
     # 4: undefined, which programs write of unsigned integers, too.
     if page.sampleformat not in (1, 4):
         return f"signed or floating-point values are not defined here: {_SAVE}"
