@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,12 +16,8 @@ from PIL import ExifTags, GifImagePlugin, Image, ImageFile, ImageOps, Unidentifi
 
 from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
 from datamodules.io.jpeg import decode_strictly
-from datamodules.io.lzw import unpacked_length
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
-
-if TYPE_CHECKING:
-    from datamodules.io.tiff import TiffPage  # at run time it is loaded where a TIFF file is read
 
 SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
 # Of images that cannot be read: such a file is named as broken.
@@ -30,10 +26,10 @@ UNREAD_SUFFIXES = frozenset(
     + (".lsm", ".nd2", ".ndpi", ".nef", ".oib", ".psd", ".svg", ".svs", ".vsi", ".xcf")
 )
 
-_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"})
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _MODES |= {"I;16", "I;16B", "I;16L", "I;16N"}  # of 16 bits
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
-FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
 MAX_BYTES = 1 << 30  # of a file: the largest image in three 16-bit colours takes 600 MB
 MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes, and is padded to a square
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
@@ -52,7 +48,6 @@ Background = Literal["black", "detect", "border"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
-warnings.filterwarnings("ignore", category=UserWarning, module="PIL.TiffImagePlugin")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 
 
@@ -105,16 +100,17 @@ def read_size(path: Path) -> tuple[int, int]:
     try:
         data = read_plain_file(path)
         if data.startswith(_TIFF):
-            from datamodules.io.tiff import beginning_with, select_page
+            from datamodules.io.tiff import read_header
 
-            page, _ = select_page(data)
-            data = beginning_with(page, data)
-        with _opened(data) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+            (width, height), orientation = read_header(data)
+            _check_size((width, height))
+        else:
+            with _opened(data) as image:
+                width, height = image.size
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception as error:  # as in `decode_image`
         raise BrokenImageError(first_line(error)) from error
-    return (height, width) if turned else (width, height)
+    return (height, width) if orientation > 4 else (width, height)
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
@@ -126,8 +122,8 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     the largest. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
     white where the outline is lighter than the inside; one that is the same everywhere is left out.
 
-    Pillow reads the file, and OpenCV what of TIFF and JPEG 2000 Pillow does not read, or reads in a wrong way; never
-    what Pillow calls damaged. docs/guides/images.md lists what is read and what is refused.
+    tifffile reads TIFF, Pillow the others, and OpenCV what of JPEG 2000 Pillow reads in a wrong way; never what Pillow
+    calls damaged. docs/guides/images.md lists what is read and what is refused.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, have a side above MAX_SIDE by their header (nothing is
@@ -201,58 +197,43 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def _decoded_picture(data: bytes, background: Background) -> Decoded:
-    page = None
-    notes = []
-    if data.startswith(_TIFF):
-        from datamodules.io.tiff import beginning_with, check_page, select_page
-
-        page, note = select_page(data)
-        _check_size(page.size)
-        check_page(page, data)
-        if note:
-            data = beginning_with(page, data)
-        notes = [note, page.note]
-    image, note = _read(data, page)
+    image, *notes = _by_tifffile(data) if data.startswith(_TIFF) else _by_pillow(data)
     channels = len(image.getbands())
     if image.mode.startswith("I;16"):
-        image = _gray_of_eight_bits(image, page)
+        values = np.asarray(image)
+        _check_used_bits(values)
+        image = Image.fromarray((values // 257).astype(np.uint8))  # images of one cell, or of one set, in the same way
     image, of_alpha = _without_alpha(image, background)
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
-    notes = [note for note in (*notes, note, of_alpha) if note]
+    notes = [note for note in (*notes, of_alpha) if note]
     if cause := _why_blank(pixels):
         raise BlankImageError("; ".join([cause, *notes]))
     return Decoded(pixels, channels, "; ".join(notes))
 
 
-def _read(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
-    """Read an image by Pillow or OpenCV, upright, and say what was chosen."""
-    if page is None:
-        return _by_pillow(data, page)
-    from datamodules.io.tiff import plain_values
+def _by_tifffile(data: bytes) -> tuple[Image.Image, str, str]:
+    """Read a page of a TIFF file, upright, and say what was chosen and what was left out."""
+    from datamodules.io.tiff import colour_count, picture, read_values, select_page
 
-    values = plain_values(page, data)
-    if values is not None:
-        return Image.fromarray(values), ""
-    if page.is_for_opencv:
-        return _by_opencv(data, page), ""
-    try:
-        return _by_pillow(data, page)
-    except UnidentifiedImageError as error:
-        if page.extra == 0:  # OpenCV passes over channels beyond the colours
-            return _by_opencv(data, page), "read by OpenCV, since Pillow cannot read it"
-        kind = f"{page.channels} channels of {page.depth} bits, compression {page.compression}"
-        raise BrokenImageError(f"packed in a way that is not read ({kind}): save it as PNG") from error
+    page, chosen = select_page(data)
+    _check_size((page.imagewidth, page.imagelength))
+    values = read_values(page, data)
+    if page.bitspersample == 16:
+        _check_used_bits(values[..., : colour_count(page)])
+    image, left_out = picture(page, values)
+    _turn(image)
+    return image, chosen, left_out
 
 
-def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
-    """Read an image by Pillow, upright, and say whether others are in the file."""
+def _by_pillow(data: bytes) -> tuple[Image.Image, str]:
+    """Read an image of another format by Pillow, upright, and say whether others are in the file."""
     with _opened(data) as image:
-        depth = _depth(image, data, page)
+        depth = _depth(image, data)
         if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):
-            return _by_opencv(data, None), ""  # Pillow rounds values of 65,408 and more to 0
+            return _by_opencv(data), ""  # Pillow rounds values of 65,408 and more to 0
         if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
             raise BrokenImageError("CMYK that does not say whether it is inverted (no Adobe marker): save it as RGB")
-        several = page is None and getattr(image, "n_frames", 1) > 1
+        several = getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_png(image, data)
         if isinstance(image, GifImagePlugin.GifImageFile):
@@ -271,16 +252,13 @@ def _by_pillow(data: bytes, page: "TiffPage | None") -> tuple[Image.Image, str]:
         return image, "several frames, of which the first was read" if several else ""
 
 
-def _by_opencv(data: bytes, page: "TiffPage | None") -> Image.Image:
-    """Read an image by OpenCV, which turns a TIFF as its camera noted."""
-    if page is not None and page.depth <= 8 and page.compression != 1:
-        _opened(data).load()  # OpenCV does not say that such a page is damaged
+def _by_opencv(data: bytes) -> Image.Image:
+    """Read a JPEG 2000 by OpenCV."""
     values = _values(data)
     if values.ndim == 3:
         values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     if values.ndim == 3 and values.dtype == np.uint16:
-        if page is None or page.depth == 16:
-            _check_used_bits(values)
+        _check_used_bits(values)
         values = (values >> 8).astype(np.uint8)
     return Image.fromarray(values)
 
@@ -339,9 +317,34 @@ def _check_gif(image: ImageFile.ImageFile, data: bytes) -> None:
     while at < len(data) and (length := data[at]):
         blocks.append(data[at + 1 : at + 1 + length])
         at += 1 + length
-    length_of_all = unpacked_length(b"".join(blocks), data[tile.offset - 1], is_tiff=False)
-    if length_of_all not in (None, (right - left) * (lower - upper)):
+    if _unpacked_length(b"".join(blocks), data[tile.offset - 1]) != (right - left) * (lower - upper):
         raise BrokenImageError("damaged: its data do not end where the picture does")
+
+
+def _unpacked_length(packed: bytes, value_bits: int) -> int:
+    """Return how many values the LZW codes of a GIF stand for, up to their end: Pillow passes over surplus ones."""
+    clear = 1 << value_bits
+    lengths, total, before = [1] * clear + [0, 0], 0, 0  # of the string of each code; of all; of the last one
+    width, bits, count = value_bits + 1, 0, 0  # of a code; those that are not yet used, and their number
+    for byte in packed:
+        bits |= byte << count
+        count += 8
+        while count >= width:
+            code = bits & ((1 << width) - 1)
+            bits >>= width
+            count -= width
+            if code == clear:
+                lengths, before, width = lengths[: clear + 2], 0, value_bits + 1
+                continue
+            if code == clear + 1:  # the end
+                return total
+            if before and len(lengths) < 4096:
+                lengths.append(before + 1)
+            before = lengths[code]
+            total += before
+            if len(lengths) == 1 << width and width < 12:
+                width += 1
+    return total
 
 
 def _checked_jpeg2000(data: bytes) -> int:
@@ -361,10 +364,8 @@ def _checked_jpeg2000(data: bytes) -> int:
     return kind
 
 
-def _depth(image: Image.Image, data: bytes, page: "TiffPage | None") -> int:
+def _depth(image: Image.Image, data: bytes) -> int:
     """Return the bits per channel of the file, which Pillow does not tell."""
-    if page is not None:
-        return page.depth
     if image.format == "PNG":
         return data[24]
     if image.format == "JPEG2000":
@@ -395,16 +396,6 @@ def _check_used_bits(values: np.ndarray) -> None:
         but = "" if dark.size == colours.size else ", but for a few,"
         message = f"values of 16 bits that{but} end at {dark.max():,} of 65,535, so that the picture is dark"
         raise BrokenImageError(f"{message}: stretch all images alike to 16 bits, or save them as 8-bit")
-
-
-def _gray_of_eight_bits(image: Image.Image, page: "TiffPage | None") -> Image.Image:
-    """Map gray of 16 bits to 8: images of one cell, or of one set, in the same way."""
-    values = np.asarray(image)
-    if page is None or page.depth == 16:
-        _check_used_bits(values)
-    if page is not None and page.colours == 0:  # white; neither reader inverts 16 bits
-        values = 65535 - values
-    return Image.fromarray((values // 257).astype(np.uint8))
 
 
 def _without_alpha(image: Image.Image, background: Background) -> tuple[Image.Image, str]:

@@ -24,7 +24,6 @@ from datamodules.io.decode import (
     encode_png,
     read_image,
 )
-from datamodules.io.lzw import unpacked_length
 from tests.helpers.real_data import real_archive
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
@@ -156,13 +155,6 @@ def test_a_changed_code_gives_a_part_of_another_length(name, keys):
     for place in range(len(data) // 4, len(data) * 3 // 4, len(data) // 40):
         with pytest.raises(BrokenImageError, match=r"damaged|cut short"):
             decode_image(data[:place] + bytes(255 - value for value in data[place : place + 16]) + data[place + 16 :])
-
-
-@pytest.mark.parametrize(("values", "end"), [(253, []), (253, [257]), (253, [256, 257]), (254, [257])])
-def test_an_lzw_strip_may_lack_its_end_or_have_it_where_codes_become_wider(values, end):
-    bits = "".join(f"{code:09b}" for code in [256, *range(values), *end])  # the 255th code could have ten bits
-    stream = int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8))
-    assert unpacked_length(stream, 8, is_tiff=True) == values
 
 
 @pytest.mark.parametrize(("outline", "inside", "ground"), [(220, 90, 255), (40, 200, 0)])
