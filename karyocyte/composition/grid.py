@@ -38,7 +38,7 @@ class Grid:
             composed = self.loader.load_sweep_config(self.composed, list(job))
         with open_dict(composed):
             del composed["hydra"]
-        config = check_config(with_recipe(composed, self.primary), job)
+        config = check_config(with_recipe(composed, self.primary))
         if needs_data:
             check_data_dir(composed)
         return config
