@@ -31,8 +31,8 @@ def sweep_status(
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone, or collect results.
 
-    Of a running job: stage and epoch, the best validation result so far, and the time that it may still take at most.
-    Of a finished one: its test metric with its interval. Of a failed one: the last line of its error. A job is
+    Of a running job: stage and epoch, and the best validation result so far. Of a finished one: its test metric with
+    its interval. Of a failed one: the last line of its error. The time is that since its start. A job is
     [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
     lost.
 

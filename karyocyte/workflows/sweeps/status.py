@@ -70,17 +70,6 @@ class JobStatus:
             text += f", {progress.monitor or 'best'} {progress.best:.3f}"
         return text
 
-    @property
-    def time(self) -> str:
-        """Wall time of a job that has ended; what is left of a running one at the present pace, at most."""
-        if self.state != "running" or self.run is None:
-            return _duration(self.seconds)
-        left = self.run.progress.seconds_left
-        if left is None:
-            return ""
-        since = max(0.0, time.time() - self.run.progress.updated)
-        return f"< {_duration(max(0.0, left - since))} left"
-
 
 def sweep_statuses(folder: Path) -> list[JobStatus]:
     """Return the status of each job of a sweep, in its order.
@@ -105,7 +94,8 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         return _unfinished(name, run)
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
-        seconds = max(0.0, record["updated"] - record["started"])  # the clock may have been set back
+        end = time.time() if state == "running" else record["updated"]
+        seconds = max(0.0, end - record["started"])  # the clock may have been set back
     return JobStatus(name, state, run, reason, seconds)
 
 
@@ -166,7 +156,7 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
     for status in statuses:
         if status.is_bad or not failed:
             state = Text(status.state, style=STYLES.get(status.state, "yellow"))
-            table.add_row(Text(status.name), state, Text(status.progress), status.time)
+            table.add_row(Text(status.name), state, Text(status.progress), _duration(status.seconds))
     parts.append(table)
     for status in statuses:
         if status.reason:
