@@ -2,7 +2,7 @@
 
 import errno
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,10 @@ from lightning_modules.training.fit import FinishedStage
 from lightning_modules.training.process import set_up_torch
 
 
-def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Path:
+def tune(search: SearchConfig, composed: DictConfig) -> Path:
     """Search, or continue the search that is there, up to its number of trials; return the study's folder.
 
-    ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
+    ``composed`` is the composition of all but the search.
     """
     config = check_space(search, composed)
     # Data, weights and network are read before the first trial: an error there is no trial's fault.
@@ -42,7 +42,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     folder = Path(config.output_dir) / "studies" / study_name(search, config, identity)
     monitor = config.callbacks.monitor
     facts = {**run_facts(config, identity), **data.facts()}
-    report = SearchReport(Path(search.out or folder), search, monitor, facts, typed, composed)
+    report = SearchReport(Path(search.out or folder), search, monitor, facts, composed)
     study = open_study(folder, monitor)
     goal = f"{search.sampler}, {search.trials} trials in all, {study.direction.name.lower()} {monitor}"
     space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
