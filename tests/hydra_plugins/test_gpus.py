@@ -2,7 +2,7 @@
 
 import pytest
 
-from karyocyte.workflows.sweeps.devices import find_gpus
+from hydra_plugins.karyocyte._local import find_gpus
 from tests.helpers.gpus import pretend_gpus
 
 
