@@ -55,7 +55,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch):
     machine = Machine()
-    monkeypatch.setattr(_local, "subprocess", SimpleNamespace(Popen=machine.start))  # not of nvidia-smi
+    monkeypatch.setattr(_local, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": machine.start}))
     monkeypatch.setattr(_local, "POLL_SECONDS", 0)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
