@@ -24,10 +24,7 @@ def error_of(cluster: Cluster, *overrides: str, folder: Path) -> str:
     ("overrides", "words"),
     [
         (["cluster.partition=nowhere"], ["keys of cluster", "invalid partition"]),
-        (
-            ["trainer.accelerator=auto", "trainer.devices=3", "cluster.gpus_per_node=3"],
-            ["keys of cluster", "node configuration"],
-        ),
+        (["trainer.accelerator=auto", "trainer.devices=3", "cluster.gpus_per_node=3"], ["node configuration"]),
     ],
 )
 def test_what_the_cluster_lacks_is_named_with_the_remedy(cluster, tmp_path, overrides, words):
