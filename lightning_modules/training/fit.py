@@ -31,7 +31,7 @@ from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
 from lightning_modules.training.frozen import features_in_place_of_images
-from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
@@ -153,7 +153,7 @@ class _Training:
         if of_features is not None:
             assert isinstance(self.model, Classifier)
             taking = self.model.on_features()
-        with in_training(), explained_faults(self.config.loader, True), explained_batchnorm(stage.name), taking:
+        with in_training(), explained_faults(self.config.loader, stage.name), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = heartbeat.state_dict()["seconds"]
         score = self.best(stage, trainer, optional)
