@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-from karyocyte.common import checksums, compat
+from karyocyte.common import checksums
+from tests import compositions
 
 # A fault that one example of ten shows is found with a probability of 0.93; the default of 100 takes a minute longer.
 # No example has a deadline, which a loaded machine misses.
@@ -53,7 +54,7 @@ def heed_ctrl_c():
 @pytest.fixture(scope="session", autouse=True)
 def quick_compositions():
     """Parse each file of conf/ once a process: a thousand compositions read the same files."""
-    with compat.quick_compositions():
+    with compositions.quick_compositions():
         yield
 
 

@@ -3,7 +3,7 @@
 import gc
 from importlib import import_module
 
-from karyocyte.common import compat
+from tests.compositions import quick_compositions
 from tests.helpers.training import SMALL, composed
 
 # What commands import when they are called; for some an extra may be missing.
@@ -33,7 +33,7 @@ for name in MODULES:
     except ModuleNotFoundError as error:  # of an extra
         if str(error.name).split(".")[0] in OURS:
             raise
-QUICK = compat.quick_compositions()  # for as long as this name exists
+QUICK = quick_compositions()  # for as long as this name exists
 QUICK.__enter__()
 composed(SMALL)
 gc.freeze()  # no collection of a fork goes through all that is imported

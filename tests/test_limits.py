@@ -4,12 +4,12 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 17_378  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 17_229  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 33_666,
+    "lines of the core and benchmarks": 33_450,
     "lines of packages/cytogenetics": 10_175,
-    "lines of tests of the core": 25_003,
+    "lines of tests of the core": 24_993,
     "lines of tests of packages/cytogenetics": 7_156,
 }
 # Those of complexity above 10: this list only gets shorter.

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from karyocyte.common.text import counted
 from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs import sweeps
 from karyocyte.runs.files import RunFile
-from karyocyte.workflows.sweeps.devices import VARIABLE, find_gpus
 from karyocyte.workflows.sweeps.tasks import Task
 
 POLL_SECONDS = 0.1
 JOBS_ON_CORES = 2  # at a time, on a machine without a GPU
+VARIABLE = "CUDA_VISIBLE_DEVICES"
+NO_DEVICE = ("", "-1", "NoDevFiles")  # what schedulers write for none
+PATIENCE = 60  # seconds to wait for nvidia-smi, which may have to load the driver
 
 
 class LocalJobs:
@@ -109,6 +111,19 @@ class LocalJobs:
         if self.gpus:
             environment[VARIABLE] = ",".join(gpus)
         return environment
+
+
+def find_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, else all, by their numbers."""
+    try:
+        listed = subprocess.run(("nvidia-smi", "-L"), capture_output=True, text=True, timeout=PATIENCE, check=True)
+    except (OSError, subprocess.SubprocessError):  # no driver, or one that does not answer
+        return ()
+    count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    named = environment.get(VARIABLE)
+    if named is None or not count:
+        return tuple(map(str, range(count)))
+    return tuple(name for name in map(str.strip, named.split(",")) if name not in NO_DEVICE)
 
 
 def _end_with_launcher() -> None:

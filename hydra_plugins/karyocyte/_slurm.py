@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from itertools import filterfalse, groupby
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
@@ -27,24 +26,24 @@ class SlurmJobs:
     def run(self, tasks: Sequence[Task], needs: Sequence[SlurmConfig]) -> None:
         """Submit the tasks that are not in the queue, each with its needs, and wait for all; Ctrl-C leaves them."""
         queue = slurm.answered_queue()
-        for task in tasks:
+        arrays: dict[str, list[Task]] = {}  # by what their jobs need, which is the same for all of an array
+        for task, need in zip(tasks, needs, strict=True):
             slurm_id = sweeps.read_record(self.folder, task.key).get("slurm_job")
             if slurm_id in queue and not sweeps.has_ended(self.folder, task.key):
                 self.ids[task] = slurm_id
+            else:
+                arrays.setdefault(need.model_dump_json(), []).append(task)
         if self.ids:
             say(f"{len(self.ids)} jobs are in the queue already: waiting for them")
         try:
-            left = filterfalse(lambda pair: pair[1] in self.ids, zip(needs, tasks, strict=True))
-            # Slurm has one set of needs for all jobs of an array.
-            for _, pairs in groupby(sorted(left, key=_need), key=_need):
-                own_needs, batch = zip(*pairs, strict=True)
-                self._submit(own_needs[0], batch)
+            for asked, batch in arrays.items():
+                self._submit(SlurmConfig.model_validate_json(asked), batch)
             self._wait()
         except KeyboardInterrupt:
             if not self.ids:
                 raise
-            arrays = sorted({slurm_id.partition("_")[0] for slurm_id in self.ids.values()})
-            end = f"`scancel {' '.join(arrays)}` ends them, the same command waits for them again"
+            ids = sorted({slurm_id.partition("_")[0] for slurm_id in self.ids.values()})
+            end = f"`scancel {' '.join(ids)}` ends them, the same command waits for them again"
             warn(f"the jobs go on without this command: {end}")
             raise SystemExit(INTERRUPTED) from None
 
@@ -86,17 +85,11 @@ class SlurmJobs:
     def _conclude(self, task: Task, slurm_id: str) -> None:
         """Record the end of a job that has left the queue, where its process could not."""
         record = sweeps.read_record(self.folder, task.key)
-        status = record["status"]
-        if status in ("waiting", "lost") or (status == "failed" and not record.get("error")):
+        unexplained = record["status"] == "failed" and not record.get("error")
+        if unexplained or record["status"] in ("waiting", "lost", "preempted", "interrupted"):
             log = self.folder / "slurm" / f"{slurm_id}.log"
-            self._record(task, "failed", f"it left the queue before it began: cancelled, or not started, see {log}")
-        elif status in ("preempted", "interrupted"):  # else it would be in the queue again
-            self._record(task, "failed", "cancelled, or cluster.timeout_min is too short: the same command goes on")
+            reason = f"not started, cancelled, or cluster.timeout_min is too short, see {log}"
+            self._record(task, "failed", f"{reason}: the same command goes on")
         if sweeps.has_ended(self.folder, task.key):  # the launcher reports the others
             status = sweeps.read_record(self.folder, task.key)["status"]
             console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)
-
-
-def _need(pair: tuple[SlurmConfig, Task]) -> str:
-    """What a job asks for: an array has one set of resources."""
-    return pair[0].model_dump_json()

@@ -18,7 +18,6 @@ OutputDir = Annotated[Path, Option(help="Where train.py writes; its sweeps are l
 Watch = Annotated[
     float | None, Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
 ]
-Failed = Annotated[bool, Option("--failed", help="Only what failed or was lost, with the whole error.")]
 Csv = Annotated[Path | None, Option(help="Collect the results of finished runs in this table instead.")]
 
 
@@ -26,13 +25,12 @@ def sweep_status(
     places: Places = None,
     output_dir: OutputDir = Path("outputs"),
     watch: Watch = None,
-    failed: Failed = False,
     csv: Csv = None,
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone, or collect results.
 
-    Of a running job: stage and epoch, the best validation result so far, and the time that it may still take at most.
-    Of a finished one: its test metric with its interval. Of a failed one: the last line of its error. A job is
+    Of a running job: stage and epoch, and the best validation result so far. Of a finished one: its test metric with
+    its interval. Of a failed one: the last line of its error. The time is that since its start. A job is
     [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
     lost.
 
@@ -58,12 +56,12 @@ def sweep_status(
         folder = find_sweep(next(iter(named), None), output_dir)
         from karyocyte.workflows.sweeps.status import show_status
 
-        show_status(folder, watch, failed)
+        show_status(folder, watch)
 
 
 app = program(
     sweep_status,
     "python scripts/sweep_status.py --watch 5",
-    "python scripts/sweep_status.py cnmc_grid --failed",
+    "python scripts/sweep_status.py cnmc_grid",
     "python scripts/sweep_status.py outputs/resnet50_cut_block5 outputs/vgg16_features --csv table.csv",
 )

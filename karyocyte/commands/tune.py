@@ -6,7 +6,7 @@ Every trial is a run of train.py. The same command again goes on up to
 search.trials; several processes may run it at once and share the work. The
 objective is callbacks.monitor, on the validation part. In the study's folder,
 which is printed: trials.csv, a picture per searched key, and best.yaml with the
-command that trains the best.
+best settings.
 
 Several workers may be jobs of a cluster, on one study; its folder must be on a
 file system that all of them see. A trial that was interrupted is tried again; in
@@ -50,7 +50,7 @@ def main(composed: DictConfig) -> None:
         # Imported here, so that --help and a mistyped key do not wait for torch.
         from karyocyte.workflows.sweeps.tuning.search import tune
 
-        tune(search, rest, overrides)
+        tune(search, rest)
 
 
 def app() -> None:

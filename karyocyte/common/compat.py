@@ -3,12 +3,8 @@
 Libraries are imported within the functions, so that importing this module costs nothing.
 """
 
-import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
-from io import StringIO
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -36,36 +32,6 @@ def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     (jobs,) = BasicSweeper.split_arguments(parsed, None)
     return [tuple(job) for job in jobs]
-
-
-@contextmanager
-def quick_compositions() -> Iterator[None]:
-    """Let Hydra compose in three quarters of the time within: the jobs of a grid read the same files.
-
-    A YAML text is parsed once. What a defaults list has chosen is collected only where one of its entries refers to it.
-    """
-    from hydra._internal import defaults_list
-    from omegaconf import OmegaConf
-
-    load, collect = OmegaConf.load, defaults_list._create_interpolation_map
-    parsed = cache(lambda text: pickle.dumps(load(StringIO(text))))
-
-    def load_copy(file: Any) -> Any:
-        """Return a copy of what the text of a file was parsed to; pickle makes one in a fifth of deepcopy's time."""
-        return pickle.loads(parsed(file.read())) if hasattr(file, "read") else load(file)  # noqa: S301 (pickled here)
-
-    def collect_where_needed(overrides: Any, entries: Any, self_added: bool) -> Any:
-        """Collect what a defaults list has chosen, as Hydra does, if an entry refers to it."""
-        needed = any(entry.is_interpolation() for entry in entries)
-        return collect(overrides, entries, self_added) if needed else None
-
-    OmegaConf.load = load_copy  # type: ignore[method-assign, assignment]
-    defaults_list._create_interpolation_map = collect_where_needed  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        OmegaConf.load = load  # type: ignore[method-assign]
-        defaults_list._create_interpolation_map = collect
 
 
 def position_in_epoch(trainer: "Trainer | None") -> tuple[int, int]:

@@ -23,7 +23,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.common.paths import CONF
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, set_trainer
+from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.defaults import composition, primaries
 from karyocyte.config.explain import NEAREST, known_keys, resolved_values, unknown_key, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
@@ -59,13 +59,13 @@ def compose_overrides(overrides: Sequence[str], primary: str = "train") -> DictC
         return composition(*map(quote_text, overrides), primary=primary)
 
 
-def check_config(composed: DictConfig, overrides: Sequence[str] = ()) -> TrainingConfig:
+def check_config(composed: DictConfig) -> TrainingConfig:
     """Return the typed configuration, frozen from here on, of what Hydra composed, its recipe noted by `with_recipe`.
 
     A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
-    that contradicts another or ``overrides``.
+    that contradicts another.
     """
-    set_trainer(composed, overrides)
+    check_devices(composed)
     for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))

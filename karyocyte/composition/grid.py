@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from karyocyte.common.compat import expand_sweep, quick_compositions
+from karyocyte.common.compat import expand_sweep
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config, check_override_order, explain_composition
 from karyocyte.composition.named_files import check_data_dir
@@ -38,7 +38,7 @@ class Grid:
             composed = self.loader.load_sweep_config(self.composed, list(job))
         with open_dict(composed):
             del composed["hydra"]
-        config = check_config(with_recipe(composed, self.primary), job)
+        config = check_config(with_recipe(composed, self.primary))
         if needs_data:
             check_data_dir(composed)
         return config
@@ -62,6 +62,6 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str 
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
     check_words(overrides)
-    with quick_compositions(), grid(list(map(quote_text, overrides)), primary) as expanded:
+    with grid(list(map(quote_text, overrides)), primary) as expanded:
         jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         return [expanded.job_config(job, needs_data) for job in jobs]

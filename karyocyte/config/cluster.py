@@ -1,20 +1,19 @@
 """The typed schema of conf/cluster/: where the jobs of a multirun run. Taken off before a run's configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import Line, StrictModel
 from karyocyte.config.explain import resolved_values, validated
-from karyocyte.config.overrides import key_of
 
 SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
 
-# Keys of the cluster that the training reads from the trainer, and their names there.
-SHARED = {
+# Keys of the cluster that follow the trainer, and their names there.
+OF_TRAINER = {
     "nodes": "num_nodes",
     "gpus_per_node": "devices",
     "tasks_per_node": "devices",
@@ -82,35 +81,15 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     return validated(_MODELS[values["name"]], values, "cluster")
 
 
-def set_trainer(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
-    """Give ``trainer`` the nodes and devices that are set for ``cluster``, in place; those not set follow the trainer.
-
-    A ``UserError`` refuses what contradicts the typed ``overrides``, and devices that such a training does not use.
-    """
+def check_devices(composed: DictConfig) -> None:
+    """Reserve no GPUs for a training on CPUs, in place, and refuse nodes and devices other than the trainer's."""
     cluster, trainer = composed.get("cluster"), composed.trainer
     if cluster is None:
         return
-    typed = {key_of(word).removeprefix("trainer."): word for word in overrides}
-    own = [key for key in SHARED if cluster.get(key) is not None and not OmegaConf.is_interpolation(cluster, key)]
-    check_cluster(OmegaConf.masked_copy(cluster, ["name", *own]))
-    for key in own:
-        name = SHARED[key]
-        asked = f"cluster.{key}={cluster[key]}"
-        if name in typed and trainer[name] != cluster[key]:
-            right = typed[name] if typed[name].startswith("cluster") else asked
-            raise UserError(f"{asked} contradicts {typed[name]}: type {right} alone, which sets both")
-        trainer[name] = cluster[key]
-        typed[name] = asked
-    # There trainer.devices, which the number of GPUs follows, are processes.
-    if trainer.accelerator == "cpu" and "gpus_per_node" in set(cluster).difference(own):
+    if trainer.accelerator == "cpu" and "gpus_per_node" in cluster:
         cluster.gpus_per_node = None
-    _check_devices(cluster, trainer)
-
-
-def _check_devices(cluster: DictConfig, trainer: DictConfig) -> None:
-    """Refuse GPUs for a training on CPUs, and several nodes where there is one machine."""
-    if trainer.accelerator == "cpu" and cluster.get("gpus_per_node"):
-        asked = f"cluster.gpus_per_node={cluster.gpus_per_node} reserves GPUs that trainer.accelerator=cpu does not use"
-        raise UserError(f"{asked}: type cluster.gpus_per_node=null cluster.tasks_per_node={trainer.devices}")
+    for key, name in OF_TRAINER.items():
+        if cluster.get(key) not in (None, trainer[name]):
+            raise UserError(f"cluster.{key}={cluster[key]} is not trainer.{name}={trainer[name]}: set that alone")
     if cluster.get("name") == "local" and trainer.num_nodes != 1:
         raise UserError(f"trainer.num_nodes={trainer.num_nodes}: +cluster=local is one machine: type +cluster=slurm")

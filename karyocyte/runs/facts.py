@@ -29,7 +29,6 @@ class Progress:
     step: int = 0  # of the optimiser in the stage
     monitor: str | None = None
     best: float | None = None  # value of the monitored metric so far
-    seconds_left: float | None = None  # until the last stage ends, at most; None where unknown
     updated: float = 0.0  # seconds since the epoch
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_json, read_typed, sha256_of_value, write_json
 from karyocyte.common.preemption import slurm_job
-from karyocyte.config.cluster import SHARED, SWEEP_VARIABLE
+from karyocyte.config.cluster import SWEEP_VARIABLE
 from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.runs.run import Run
 
@@ -50,17 +50,8 @@ class Sweep:
 
 
 def job_of(overrides: Sequence[str]) -> Job:
-    """Return the job that the overrides of one run describe; their order does not matter for its key.
-
-    What a key of the cluster sets of the training, such as ``cluster.nodes``, counts as if typed for the trainer.
-    """
-    words: dict[str, None] = {}
-    for word in overrides:
-        group, _, setting = word.lstrip("+").partition(".")
-        key, _, value = setting.partition("=")
-        is_shared = group == "cluster" and key in SHARED and value != "null"
-        words[f"trainer.{SHARED[key]}={value}" if is_shared else word] = None
-    own = overrides_outside(words, ("cluster", "sweep", "hydra"))  # where jobs run, which others are
+    """Return the job that the overrides of one run describe; their order does not matter for its key."""
+    own = overrides_outside(dict.fromkeys(overrides), ("cluster", "sweep", "hydra"))  # where jobs run, which others are
     return Job(sha256_of_value(sorted(own))[:8], own)
 
 

@@ -32,10 +32,6 @@ class FiniteLoss(Callback):
         """Check before the weights are compared."""
         self._check(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check before the next epoch."""
-        self._check(trainer)
-
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Check before the weights are saved."""
         self._check(trainer)

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,25 +20,25 @@ class Heartbeat(Callback):
     """Count the images and seconds of a stage, end it after its last step, and write progress.json.
 
     It is written at the start of a fit, every few seconds, and at each epoch's end. The device is asked for nothing
-    while batches run. ``seconds_left`` is the whole length that this stage and the later ones may still have, at the
-    pace of this stretch. A full disk does not end a training.
+    while batches run. A full disk does not end a training.
 
     Args:
-        stage: The stage that is trained.
-        steps: Optimiser steps of it and of each later one.
+        stage: The stage that is trained, one of ``stages``.
+        stages: Their number.
+        steps: Optimiser steps of the stage.
         seconds: What this stretch of the stage has taken before the fit.
     """
 
     state_key = "OneStage"  # in checkpoints, as of 3.0.0
 
-    def __init__(self, stage: Stage, steps: Sequence[int], seconds: float = 0.0) -> None:
+    def __init__(self, stage: Stage, stages: int, steps: int, seconds: float = 0.0) -> None:
         self.stage = stage
-        self.steps = list(steps)
+        self.stages = stages
+        self.steps = steps
         self.images_seen = 0
         self.seconds = seconds
         self.best: float | None = None
-        self._began = self._since = self._written_at = time.monotonic()
-        self._from_step = 0
+        self._began = self._written_at = time.monotonic()
         self._batch_sizes: list[int] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,8 +49,6 @@ class Heartbeat(Callback):
         """Begin, or say where a resume goes on."""
         if self.images_seen and trainer.is_global_zero:
             say(f"resumed in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
-        self._since = time.monotonic()
-        self._from_step = trainer.global_step
         self.on_train_epoch_end(trainer, pl_module)
 
     def on_train_batch_end(
@@ -67,7 +64,7 @@ class Heartbeat(Callback):
             loader: Any = trainer.train_dataloader
             self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()
             self.images_seen += self._batch_sizes[batch_idx]
-        if trainer.global_step >= self.steps[0]:
+        if trainer.global_step >= self.steps:
             trainer.should_stop = True
         self._write_if_due(trainer)
 
@@ -82,10 +79,6 @@ class Heartbeat(Callback):
             self.best = float(checkpoint.best_model_score)
         self._write(trainer)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write that only the later stages are left, wherever this one ended."""
-        self._write(trainer, over=True)
-
     def state_dict(self) -> dict[str, Any]:
         """Return the stage and what it has used so far, for the checkpoint."""
         stage = {"name": self.stage.name, "number": self.stage.number}
@@ -98,41 +91,26 @@ class Heartbeat(Callback):
         self.images_seen = state_dict["images_seen"]
         self.seconds += state_dict["seconds"]
 
-    def seconds_left(self, step: int, seconds: float, over: bool = False) -> float | None:
-        """Return the seconds that are left at the pace of this stretch; None before its first step.
-
-        The stage took ``step`` optimiser steps, this stretch ``seconds``; ``over`` is whether the stage has ended.
-        """
-        left = sum(self.steps[1:])
-        if not over:
-            left += max(0, self.steps[0] - step)
-        if left == 0:
-            return 0.0
-        taken = step - self._from_step
-        return left * seconds / taken if taken > 0 else None
-
     def _write_if_due(self, trainer: Trainer) -> None:
         if time.monotonic() - self._written_at >= EVERY:
             self._write(trainer)
 
-    def _write(self, trainer: Trainer, over: bool = False) -> None:
+    def _write(self, trainer: Trainer) -> None:
         self._written_at = time.monotonic()
         with suppress(OSError):
             if trainer.is_global_zero:
-                Run(self.stage.run).write_progress(self._progress(trainer, over))
+                Run(self.stage.run).write_progress(self._progress(trainer))
 
-    def _progress(self, trainer: Trainer, over: bool) -> Progress:
+    def _progress(self, trainer: Trainer) -> Progress:
         checkpoint: Any = trainer.checkpoint_callback
-        step = trainer.global_step
         return Progress(
             stage=self.stage.number + 1,
-            stages=self.stage.number + len(self.steps),
+            stages=self.stages,
             stage_name=self.stage.name,
-            epoch=min(trainer.current_epoch + (not over), trainer.max_epochs or 0),
+            epoch=min(trainer.current_epoch + 1, trainer.max_epochs or 0),
             epochs=trainer.max_epochs,
-            step=step,
+            step=trainer.global_step,
             monitor=checkpoint.monitor,
             best=self.best,
-            seconds_left=self.seconds_left(step, self._written_at - self._since, over),
             updated=time.time(),
         )

@@ -11,8 +11,7 @@ from torch.distributed import ReduceOp
 from karyocyte.common import preemption
 from karyocyte.common.cli import warn
 from karyocyte.common.seeds import derive_seed
-from lightning_modules.callbacks.best_checkpoint import averaged_weights
-from lightning_modules.support.compat import is_last_batch, mark_validation_as_begun, seed_cpu
+from lightning_modules.support.compat import is_last_batch, seed_cpu
 from lightning_modules.support.distributed import all_reduce, current_world
 
 SHARE = 0.02  # of the time of a training that saving at the ends of epochs may take
@@ -51,9 +50,7 @@ class ResumeCheckpoint(Callback):
     A training can leave, and go on to the very same weights:
 
     - after an optimiser step (no gradient is partially accumulated then), the epoch's last one aside;
-    - before any batch of the validation that follows the last step: what is saved is the state before the
-      validation, which a resume repeats. The validation that ends a stage in mid-epoch is finished;
-    - before an epoch, when the one before it is saved: its end saves also after a signal.
+    - before an epoch, when the one before it is saved: its end saves also after a signal, as in its validation.
 
     Processes that train together exchange signals and what is due at each of these moments, so that all decide alike.
 
@@ -70,7 +67,6 @@ class ResumeCheckpoint(Callback):
         self._from_step = 0
         self._saved_best: float | None = None
         self._step_before = 0
-        self._shared_batches = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
@@ -103,24 +99,6 @@ class ResumeCheckpoint(Callback):
             self._save_and_leave(trainer, signum)
         elif due:
             self.save(trainer)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find out how many batches all processes have: they can agree before those alone."""
-        fewest = all_reduce(torch.tensor(int(sum(trainer.num_val_batches))), ReduceOp.MIN)
-        self._shared_batches = int(fewest)
-
-    def on_validation_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Leave from within a validation, as if it had not begun."""
-        if batch_idx >= self._shared_batches or not is_last_batch(trainer):
-            return
-        _, signum = _on_any_rank()
-        if signum:
-            mark_validation_as_begun(trainer)
-            # A validation sees the averaged weights: swapped once more, the model holds its own.
-            with averaged_weights(trainer, pl_module):
-                self._save_and_leave(trainer, signum)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after the validation of the epoch, where it is worth its time."""

@@ -27,14 +27,6 @@ def is_last_batch(trainer: Trainer) -> bool:
     return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
 
 
-def mark_validation_as_begun(trainer: Trainer) -> None:
-    """Set the progress of the validation to that of one interrupted in its first batch, which a resume repeats."""
-    progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
-    progress.reset()
-    progress.increment_ready()
-    progress.increment_started()
-
-
 def average_model(averaging: WeightAveraging) -> AveragedModel:
     """Return the averaged model of a callback whose fit has begun."""
     assert averaging._average_model is not None

@@ -18,7 +18,7 @@ from karyocyte.common.text import counted
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length
+from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
@@ -31,7 +31,7 @@ from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
 from lightning_modules.training.frozen import features_in_place_of_images
-from lightning_modules.training.machine_faults import explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
@@ -134,13 +134,14 @@ class _Training:
     def fit(self, stage: Stage) -> None:
         """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
         sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
-        epochs, steps = self.lengths(stage, sizes)
+        trainer_config = self.config.trainer
+        epochs, steps = stage_length(sizes, stage.config.max_epochs or trainer_config.max_epochs, trainer_config)
         of_features, seconds = features_in_place_of_images(
             self.model, self.features, self.config, stage, sum(sizes) * epochs
         )
-        self.model.configure_stage(stage.config, steps[0])
+        self.model.configure_stage(stage.config, steps)
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
-        heartbeat = Heartbeat(stage, steps, seconds)
+        heartbeat = Heartbeat(stage, len(stages_of(self.config)), steps, seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
         callbacks = self.own_callbacks(stage, optional, heartbeat, last)
@@ -152,7 +153,7 @@ class _Training:
         if of_features is not None:
             assert isinstance(self.model, Classifier)
             taking = self.model.on_features()
-        with in_training(), explained_faults(self.config.loader, True), explained_batchnorm(stage.name), taking:
+        with in_training(), explained_faults(self.config.loader, stage.name), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         seconds = heartbeat.state_dict()["seconds"]
         score = self.best(stage, trainer, optional)
@@ -174,15 +175,6 @@ class _Training:
     def monitor(self) -> str:
         """The metric that picks the best epoch."""
         return self.config.callbacks.monitor
-
-    def lengths(self, stage: Stage, sizes: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-        """Return the epochs of a stage, and the optimiser steps of it and of each later one."""
-        trainer = self.config.trainer
-        lengths = []
-        for each in planned_stages(self.config, stage.run)[stage.number :]:
-            lengths.append(stage_length(sizes, each.config.max_epochs or trainer.max_epochs, trainer))
-        epochs, steps = zip(*lengths, strict=True)
-        return epochs[0], steps
 
     def own_callbacks(
         self, stage: Stage, optional: Sequence[Callback], heartbeat: Heartbeat, last: Path

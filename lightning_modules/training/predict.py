@@ -61,8 +61,7 @@ def predict(
 
     Raises:
         UserError: The model gives something else than numbers: its training went astray. Or it has no dropout, and
-            passes are asked for.
-        OutOfMemoryError: A batch does not fit the memory.
+            passes are asked for. Or a batch does not fit the memory.
     """
     predictor = LightningPredictor(model, config.inference, config.seed, distance, keep_features)
     arrays = predicted_arrays(predictor, data, config)
@@ -79,8 +78,7 @@ def predicted_arrays(
     """Return what the ``predict_step`` of a module gives for every image, by name; None but on the first process.
 
     Raises:
-        UserError: It gives something else than numbers.
-        OutOfMemoryError: A batch does not fit the memory.
+        UserError: It gives something else than numbers, or a batch does not fit the memory.
     """
     collector = PredictionCollector()
     trainer = build_trainer(config, callbacks=[collector])

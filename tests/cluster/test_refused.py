@@ -23,8 +23,8 @@ def error_of(cluster: Cluster, *overrides: str, folder: Path) -> str:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["cluster.partition=nowhere"], ["nowhere", "there are low: "]),
-        (["trainer.accelerator=auto", "cluster.gpus_per_node=3"], ["keys of cluster", "gpu:2"]),
+        (["cluster.partition=nowhere"], ["keys of cluster", "invalid partition"]),
+        (["trainer.accelerator=auto", "trainer.devices=3", "cluster.gpus_per_node=3"], ["node configuration"]),
     ],
 )
 def test_what_the_cluster_lacks_is_named_with_the_remedy(cluster, tmp_path, overrides, words):

@@ -74,11 +74,12 @@ def test_two_nodes_share_a_run_and_see_each_image_once(sweep):
 
 @pytest.mark.parametrize(
     "typed",
-    [["cluster.tasks_per_node=2"], ["cluster.gpus_per_node=2", "trainer.accelerator=auto"]],  # GPUs by name alone
+    [[], ["cluster.gpus_per_node=2", "trainer.accelerator=auto"]],  # GPUs by name alone
     ids=["tasks", "gpus"],
 )
-def test_what_is_typed_for_the_cluster_alone_is_one_training_of_four_processes(cluster, tmp_path, typed):
-    asked = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "cluster.nodes=2", *typed]
+def test_two_nodes_of_two_devices_are_one_training_of_four_processes(cluster, tmp_path, typed):
+    asked = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
+    asked += ["trainer.num_nodes=2", "trainer.devices=2", *typed]
     code, output = cluster.run(*SMALL, *asked, folder=tmp_path / "sweep")
     assert code == 0, output
     (script,) = (tmp_path / "sweep").glob("outputs/sweeps/*/slurm/*.sbatch")

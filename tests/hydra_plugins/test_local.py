@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from hydra_plugins.karyocyte import _local
-from hydra_plugins.karyocyte._local import LocalJobs
+from hydra_plugins.karyocyte._local import LocalJobs, find_gpus
 from karyocyte.common.errors import UserError
 from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs.lifecycle import locked
@@ -55,7 +55,7 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch):
     machine = Machine()
-    monkeypatch.setattr(_local, "subprocess", SimpleNamespace(Popen=machine.start))  # not of nvidia-smi
+    monkeypatch.setattr(_local, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": machine.start}))
     monkeypatch.setattr(_local, "POLL_SECONDS", 0)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -146,3 +146,19 @@ def test_ctrl_c_while_a_job_is_looked_at_does_not_wait_for_ever(tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         jobs.run([], [])
     assert not Path(f"/proc/{process.pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "visible", "gpus"),
+    [
+        (3, None, ("0", "1", "2")),
+        (4, "3, 1", ("3", "1")),
+        (4, "-1", ()),
+        (2, "GPU-00000001,GPU-00000000-aaaa-bbbb", ("GPU-00000001", "GPU-00000000-aaaa-bbbb")),
+        (2, "", ()),
+        (0, "0,1", ()),  # the variable names what is not there
+    ],
+)
+def test_the_gpus_are_those_of_the_variable_or_all(tmp_path, monkeypatch, count, visible, gpus):
+    pretend_gpus(tmp_path / "bin", monkeypatch, count, visible)
+    assert find_gpus() == gpus

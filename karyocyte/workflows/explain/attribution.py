@@ -1,7 +1,6 @@
 """Heat maps of the places in an image that support a class, for any network at any of its layers.
 
-The maps are those of the library grad-cam. Ours are: a single logit serves two classes, and no map is stretched:
-without support for the class it is zero.
+A single logit serves two classes, and no map is stretched: without support for the class it is zero.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,15 +10,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
-from pytorch_grad_cam.base_cam import BaseCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.explain.layers import Model, Shape, as_maps, check_layers, layer_shapes, to_batch
 
 FINE = 4  # rows and columns that the default layer should have
+EPSILON = 1e-6  # against a division by zero
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
 
 
@@ -93,68 +90,47 @@ def display_map(heat: np.ndarray) -> np.ndarray:
     return np.clip(heat / (heat.max() or 1), 0, 1).astype(np.float32)
 
 
-class _ClassScores(nn.Module):
-    """The score of each class: a logit each; of a single logit its negative for class 0, itself for class 1."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the scores, shape (B, K), of images."""
-        logits: torch.Tensor = self.network(image)
-        if not logits.requires_grad:  # nothing before the layer takes gradients
-            raise UserError("the output does not depend on this layer: name one between the image and the output")
-        if logits.shape[1] == 1:
-            return torch.cat([-logits, logits], dim=1)
-        return logits
+def _gradcam(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """Weigh each channel by the mean of its gradient (Selvaraju et al., 2017)."""
+    return gradients.mean(dim=(2, 3), keepdim=True)
 
 
-class _Unscaled(BaseCAM):  # type: ignore[misc]  # grad-cam has no types
-    """Unscaled maps: grad-cam would stretch each from its least value to its greatest, zeros and noise alike."""
-
-    def compute_cam_per_layer(
-        self, input_tensor: torch.Tensor, targets: list[nn.Module], eigen_smooth: bool
-    ) -> np.ndarray:
-        """Return the maps of the one layer as they are."""
-        record = self.activations_and_grads
-        # Of a module that runs more than once, the last output counts, as in karyocyte.workflows.explain.layers.
-        gradients = record.gradients[-1].numpy()
-        (layer,) = self.target_layers
-        activations = record.activations[-1].numpy()
-        return np.asarray(self.get_cam_image(input_tensor, layer, targets, activations, gradients, eigen_smooth))
-
-    def aggregate_multi_layers(self, cam_per_target_layer: np.ndarray) -> np.ndarray:
-        """Return the maps of the one layer."""
-        return cam_per_target_layer
+def _gradcam_plus_plus(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """Weigh each channel by its positive gradients, small regions as much as large ones (Chattopadhay et al., 2018)."""
+    total = activations.sum(dim=(2, 3), keepdim=True)
+    shares = gradients**2 / (2 * gradients**2 + total * gradients**3 + EPSILON)
+    return (shares * gradients.clamp(min=0)).sum(dim=(2, 3), keepdim=True)
 
 
-CAMS: dict[str, type[BaseCAM]] = {}
-for _name, _cam in (("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)):
-    CAMS[_name] = type(_cam.__name__, (_Unscaled, _cam), {})
+def _hirescam(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """Weigh each place of each channel by its own gradient (Draelos and Carin, 2020)."""
+    return gradients
+
+
+CAMS = {"gradcam": _gradcam, "gradcam++": _gradcam_plus_plus, "hirescam": _hirescam}
 
 
 def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
     """Return the heat maps of images (B, H, W, 3), float32, shape (B, H, W)."""
     height, width = images.shape[1:3]
+    outputs: list[torch.Tensor] = []
 
-    def copied_maps(output: torch.Tensor) -> torch.Tensor | None:
-        """Return a copy of the maps of an output."""
-        maps = as_maps(output, (height, width), model.prefix_tokens)
-        return None if maps is None else maps.clone()  # since the next module may work in place
+    def begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        """Let gradients flow back to the output of the layer and no farther."""
+        outputs.append(output.detach().requires_grad_())
+        return outputs[-1].clone()  # since the next module may work in place
 
-    layer = model.modules[method.layer]
-    start_of_graph = layer.register_forward_hook(_begin_graph)  # before those of grad-cam, which see what it returns
-    cam = CAMS[method.name](_ClassScores(model.forward), [layer], copied_maps)
-    try:
-        maps = cam(to_batch(images), list(map(ClassifierOutputTarget, targets)))
-    finally:
-        cam.activations_and_grads.release()
-        start_of_graph.remove()
-    maps = np.maximum(maps, 0).astype(np.float32)
+    with model.modules[method.layer].register_forward_hook(begin_graph):
+        logits = model.forward(to_batch(images))
+    if not logits.requires_grad:  # nothing before the layer takes gradients
+        raise UserError("the output does not depend on this layer: name one between the image and the output")
+    if logits.shape[1] == 1:
+        logits = torch.cat([-logits, logits], dim=1)
+    score = logits[torch.arange(len(targets)), targets].sum()
+    # Of a module that runs more than once, the last output counts, as in karyocyte.workflows.explain.layers.
+    (gradient,) = torch.autograd.grad(score, outputs[-1])
+    activations, gradients = (as_maps(each, (height, width), model.prefix_tokens) for each in (outputs[-1], gradient))
+    assert activations is not None
+    assert gradients is not None
+    maps = (CAMS[method.name](activations, gradients) * activations).sum(dim=1).clamp(min=0).detach().numpy()
     return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
-
-
-def _begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-    """Let gradients flow back to the output of a layer and no farther; the next module may work in place."""
-    return output.detach().requires_grad_().clone()

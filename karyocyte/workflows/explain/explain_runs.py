@@ -10,31 +10,23 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from datamodules.inference.run_images import RunImages, Samples, from_test_part, in_turn
+from datamodules.inference.run_images import RunImages, in_turn
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pages.thumbnails import encode, write_pictures
-from karyocyte.evaluation.sections.examples import (
-    FEW_CLASSES,
-    PLAIN,
-    RIGHT,
-    WRONG,
-    Example,
-    draw_sheet,
-    end_of,
-    showcase,
-)
+from karyocyte.evaluation.sections.examples import PLAIN, RIGHT, WRONG, Example, draw_sheet, end_of, showcase
 from karyocyte.runs.files import RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.attribution import Method, display_map, heat_maps, method_at
-from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainConfig, ExplainRequest
+from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainRequest
 from karyocyte.workflows.explain.layers import (
     Model,
+    Shape,
     activations_and_pools,
     layer_maps,
     layer_shapes,
@@ -103,7 +95,7 @@ def _selections(request: ExplainRequest) -> list[SelectedImages]:
     chosen: dict[str, str] = {}
     for run in request.runs:
         if not (chosen and request.out):
-            chosen = choose(run.predictions.part("test"), request.settings)
+            chosen = choose(run.predictions.part("test"), request.settings.samples, request.settings.all)
         selections.append(select_images(run, request, chosen))
     return selections
 
@@ -125,17 +117,17 @@ def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) 
     return SelectedImages(run, test, list(chosen.values()), images, rows, targets)
 
 
-def choose(test: Predictions, settings: ExplainConfig) -> dict[str, str]:
+def choose(test: Predictions, samples: int | None, every: bool = False) -> dict[str, str]:
     """Choose images by id with the reason to show each: all, ``samples`` of the classes in turn, or a showcase.
 
     Raises:
         UserError: No image has a label.
     """
     ids = test.frame["image_id"]
-    if settings.samples and not settings.all:
-        return dict.fromkeys(ids[in_turn(test.frame["label"], test.classes)[: settings.samples]], "")
     chosen = {ids[row]: reason for row, reason in showcase(test)}
-    if settings.all:  # the notable ones come first: a figure has no room for all
+    if samples and not every:
+        return dict.fromkeys(ids[in_turn(test.frame["label"], test.classes)[:samples]], "")
+    if every:  # the notable ones come first: a figure has no room for all
         chosen |= dict.fromkeys(ids[~ids.isin(list(chosen))], "")
     return chosen
 
@@ -241,19 +233,11 @@ def _put_beside(beside: Strips, title: Sequence[str], pairs: Pairs) -> None:
 
 
 def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) -> None:
-    """Draw images and maps in rows; each class of a showcase of a few begins a new row."""
-    test = selected.test
+    """Draw images and maps in rows."""
     note = f"{note}; {COLOURS}"
     if len(selected.rows) > len(pairs):
         note = f"{len(pairs)} of {len(selected.rows):,} images; {note}"
-    by_class = any(selected.reasons) and len(test.classes) <= FEW_CLASSES
-    strips: dict[str, list[Example]] = {}
-    for label, pair in zip(test.frame["label"], pairs, strict=False):
-        heading = ""
-        if by_class:
-            heading = f"is {label}"
-        strips.setdefault(heading, []).extend(pair)
-    _draw_strips(path, test.about, note, list(strips.items()), COLUMNS)
+    _draw_strips(path, selected.test.about, note, [("", list(chain.from_iterable(pairs)))], COLUMNS)
 
 
 def draw_layers(request: ExplainRequest) -> None:
@@ -270,35 +254,32 @@ def draw_layers(request: ExplainRequest) -> None:
 def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
     """Return of each image, with run, class and name, itself and the outputs of the layers."""
     trained = load_run(run.folder)
-    samples, maps = _layer_outputs(trained, request)
+    chosen = choose(run.predictions.part("test"), request.settings.samples or SAMPLES)
+    selected = select_images(run, request, chosen)
+    images = np.stack([selected.images[row] for row in selected.rows])
+    model = Model.of_run(trained)
+    layers = _shown_layers(model, request.settings.layer or (), layer_shapes(model, images[0]))
+    maps = layer_maps(model, images, list(layers.values()))
     strips: Strips = []
-    for number, (image, name) in enumerate(zip(samples.images, samples.names, strict=True)):
-        strip: list[Example] = [(image, [("input", PLAIN)])]
-        for (position, module), of_layer in maps.items():
-            channels = of_layer[number]
+    for number, (name, label) in enumerate(selected.test.frame[["image_id", "label"]].itertuples(index=False)):
+        strip: list[Example] = [(images[number], [("input", PLAIN)])]
+        for position, module in layers.items():
+            channels = maps[module][number]
             if request.settings.channels is not None:
-                channels = channels[most_varied(of_layer, request.settings.channels)]
-            shape = " × ".join(map(str, of_layer.shape[1:]))
+                channels = channels[most_varied(maps[module], request.settings.channels)]
+            shape = " × ".join(map(str, maps[module].shape[1:]))
             lines = dict.fromkeys((position, module, shape), PLAIN)
             strip.append((channel_picture(channels), list(lines.items())))
-        shown = f"{samples.labels[number]}: {end_of(name, LETTERS)}"
+        shown = f"{label}: {end_of(name, LETTERS)}"
         strips.append((" · ".join([trained.config.name, trained.network, _place(run), shown]), strip))
     return strips
 
 
-def _layer_outputs(run: TrainedRun, request: ExplainRequest) -> tuple[Samples, dict[tuple[str, str], np.ndarray]]:
-    """Return test images and the maps of layers by position and module, see ``layer_maps``."""
-    model = Model.of_run(run)
-    samples = from_test_part(run.folder, request.settings.samples or SAMPLES, request.settings.data_dir)
-    names = request.settings.layer or ()
-    if names == (ALL_LAYERS,):
-        layers = activations_and_pools(model, layer_shapes(model, samples.images[0]))
-    elif names:
-        layers = dict(zip(names, names, strict=True))
-    else:
-        layers = positions(model, layer_shapes(model, samples.images[0]))
-    maps = layer_maps(model, samples.images, list(layers.values()))
-    return samples, {(position, module): maps[module] for position, module in layers.items()}
+def _shown_layers(model: Model, names: Sequence[str], shapes: Mapping[str, Shape]) -> dict[str, str]:
+    """Return the modules to draw, by position: those that are named, all activations, or the default ones."""
+    if tuple(names) == (ALL_LAYERS,):
+        return activations_and_pools(model, shapes)
+    return dict(zip(names, names, strict=True)) or positions(model, shapes)
 
 
 def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:

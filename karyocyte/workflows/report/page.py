@@ -1,6 +1,7 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.pages.blocks import Section
+from karyocyte.evaluation.pages.blocks import Section, metric_title
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
+from karyocyte.evaluation.tables.comparison_tables import group_tables
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.workflows.report import plots, results, summary
+from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.workflows.report import plots, summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates
+PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
 def write_report(runs: Sequence[Path], page: Path | None = None, most: int = 2000, key: Path | None = None) -> None:
@@ -53,7 +57,7 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        sections = [results.comparison_section(chapters)]
+        sections = [_comparison(chapters)]
     of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
     return render(
         PACKAGE,
@@ -94,8 +98,7 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
     # That of the classes is at the beginning.
     of_test = [each for each in tables.result_tables(result) if each.title != tables.CLASSES]
     return [
-        results.warnings_section(result, f"limits{suffix}"),
-        results.members_section(chapter, f"ensemble{suffix}"),
+        _warnings(result, f"limits{suffix}"),
         Section("Results on the test images", f"results{suffix}", of_test),
         Section(
             "Right and wrong predictions",
@@ -114,3 +117,21 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
             figures=plots.curves(chapter),
         ),
     ]
+
+
+def _warnings(result: EvaluationResult, name: str) -> Section:
+    """The warnings, metrics named as in the tables; those of the validation images in one line."""
+    warnings = result.warnings_except("validation")
+    titles = dict(zip(result.metrics, map(metric_title, result.metrics), strict=True))
+    lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
+    others = len(result.warnings) - len(warnings)
+    if others:
+        lines.append(f"{others} more about the validation images are in metrics.json of the run")
+    return Section("What limits these figures", name, intro=lines)
+
+
+def _comparison(chapters: Sequence[Chapter]) -> Section:
+    """Compare the experiments of a page."""
+    results = [chapter.result for chapter in chapters]
+    tables_of_all = group_tables([chapter.label for chapter in chapters], results, results[0].confidence)
+    return Section("All experiments", "overview", tables_of_all, intro=[PAIRS])

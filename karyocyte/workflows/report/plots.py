@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from karyocyte.evaluation.pages.blocks import Figure
 from karyocyte.workflows.report.sources import Chapter
@@ -10,35 +9,29 @@ from karyocyte.workflows.report.sources import Chapter
 MANY_CLASSES = 8  # beyond, a confusion matrix needs the whole width
 
 
-class Words(NamedTuple):
-    """What is said above a picture."""
-
-    caption: str
-    reading: str
-
-
+# By the beginning of a file's name: the caption of the picture, and how it is read.
 WORDS = {
-    "confusion_matrix": Words(
+    "confusion_matrix": (
         "Confusion matrix",
         "Each line is a true class: how many of its images are predicted as what, and their share. Right predictions "
         "are on the diagonal from top left to bottom right.",
     ),
-    "roc": Words(
+    "roc": (
         "ROC curve",
         "The nearer a curve comes to the top left corner, the better the images of a class are told from the others. "
         "The diagonal is guessing; a dashed curve is of training images, which the model knows.",
     ),
-    "reliability": Words(
+    "reliability": (
         "Reliability",
         "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure of "
         "themselves, bars above it not sure enough.",
     ),
-    "risk_coverage": Words(
+    "risk_coverage": (
         "Risk and coverage",
         "If the least sure images go to a person (to the left), how many of the others are predicted wrong? A curve "
         "that falls far to the left says that the model knows when it does not know.",
     ),
-    "learning_curves": Words(
+    "learning_curves": (
         "Learning curves",
         "Where training goes on to improve and validation does not, the model memorises its images.",
     ),
@@ -61,6 +54,6 @@ def curves(chapter: Chapter) -> list[Figure]:
 
 
 def _figure(kind: str, fold: str, png: bytes, wide: bool = False) -> Figure:
-    words = WORDS[kind]
+    caption, reading = WORDS[kind]
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return Figure(f"{words.caption}{fold}", words.reading, f"{words.caption}{fold}", source, wide)
+    return Figure(f"{caption}{fold}", reading, f"{caption}{fold}", source, wide)

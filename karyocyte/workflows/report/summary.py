@@ -29,7 +29,7 @@ RULES = {"area alone": "a simple rule on size", "all numbers": "a simple rule on
 FEW_CLASSES = 6
 ANOTHER_SET = "another set"  # topic of the notes of an external validation
 FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
-FACTS |= {"seed": "seed", "members of the ensemble": "ensemble"}
+FACTS |= {"seed": "seed"}
 
 
 @dataclass
@@ -126,6 +126,11 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
     rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
     if rows["fold"] and isinstance(about.get("folds"), int):
         rows["fold"] += f" of {about['folds']} (counted from 0)"
+    members: dict[str, None] = {}
+    for run in chapter.runs:
+        if run.is_ensemble:
+            members |= dict.fromkeys(run.ensemble.labels)
+    rows["members"] = ", ".join(members)
     rows["classes"] = ", ".join(chapter.result.classes)
     rows["starting weights"] = ", ".join(map(last_part, map(str, _listed(about.get("weights")))))
     return _filled(rows)

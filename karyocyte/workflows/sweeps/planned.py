@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 from karyocyte.common.cli import console, say
-from karyocyte.common.compat import quick_compositions
 from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
 from karyocyte.composition.grid import UNIMPORTANT, grid
@@ -23,7 +22,7 @@ COMPARED = ("weights", "data_dir", *run_keys())  # an address has their contents
 
 def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
     """Print the state, the run's folder and the name of each job of a command line; nothing is begun or written."""
-    with quick_compositions(), grid(typed, primary) as expanded:
+    with grid(typed, primary) as expanded:
         jobs = {sweeps.job_of(words): words for words in expanded.jobs}
         output_dir = Path(expanded.composed.output_dir)
         folder = sweeps.sweep_folder(output_dir, sweeps.sweep_name(expanded.jobs[0], primary), list(jobs))

@@ -109,16 +109,9 @@ def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path)
     if done.returncode:
         script.unlink()
         jobs_file.unlink()
-        raise UserError(f"sbatch refuses the jobs, see the keys of cluster: {_reason(done.stderr)}")
+        reason = "; ".join(done.stderr.strip().splitlines()) or "no reason given"
+        raise UserError(f"sbatch refuses the jobs, see the keys of cluster, and sinfo for what there is: {reason}")
     return done.stdout.strip().partition(";")[0]  # "<id>;<cluster>" where there are several
-
-
-def _reason(message: str) -> str:
-    """What sbatch has printed, in one line, and the partitions and nodes that there are."""
-    text = message.replace("sbatch: error: ", "").replace("Batch job submission failed: ", "")
-    done = call_slurm("sinfo", "--noheader", "--format=%R: %c cores, %m MB, %G")
-    nodes = ", ".join(dict.fromkeys(map(str.strip, done.stdout.splitlines())))
-    return f"{'; '.join(text.split(chr(10))).strip('; ') or 'no reason given'}; there are {nodes or 'no partitions'}"
 
 
 def queued_jobs() -> dict[str, str] | None:

@@ -49,11 +49,6 @@ class JobStatus:
     seconds: float | None = None
 
     @property
-    def is_bad(self) -> bool:
-        """Whether it failed or was lost."""
-        return self.state in ("failed", "lost")
-
-    @property
     def progress(self) -> str:
         """The test metric of a finished job with its interval; stage, epoch and best metric so far of another one."""
         if self.run is None or self.state == "waiting":
@@ -69,17 +64,6 @@ class JobStatus:
         if progress.best is not None:
             text += f", {progress.monitor or 'best'} {progress.best:.3f}"
         return text
-
-    @property
-    def time(self) -> str:
-        """Wall time of a job that has ended; what is left of a running one at the present pace, at most."""
-        if self.state != "running" or self.run is None:
-            return _duration(self.seconds)
-        left = self.run.progress.seconds_left
-        if left is None:
-            return ""
-        since = max(0.0, time.time() - self.run.progress.updated)
-        return f"< {_duration(max(0.0, left - since))} left"
 
 
 def sweep_statuses(folder: Path) -> list[JobStatus]:
@@ -105,7 +89,8 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         return _unfinished(name, run)
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
-        seconds = max(0.0, record["updated"] - record["started"])  # the clock may have been set back
+        end = time.time() if state == "running" else record["updated"]
+        seconds = max(0.0, end - record["started"])  # the clock may have been set back
     return JobStatus(name, state, run, reason, seconds)
 
 
@@ -152,11 +137,8 @@ def _duration(seconds: float | None) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = False) -> Group:
-    """Draw the status of a sweep's jobs: the counts, a row each, and the reasons of failures.
-
-    With ``failed`` only what failed or was lost, with the whole of each error.
-    """
+def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
+    """Draw the status of a sweep's jobs: the counts, a row each, and the reasons of failures."""
     counts = Counter(status.state for status in statuses)
     texts = [Text(f"{count} {state}", style=STYLES.get(state, "yellow")) for state, count in counts.items()]
     parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{len(statuses)} jobs: ") + Text(", ").join(texts)]
@@ -164,27 +146,24 @@ def status_report(title: str, statuses: Sequence[JobStatus], failed: bool = Fals
     for heading in ("job", "state", "progress", "time"):
         table.add_column(heading, overflow="fold")
     for status in statuses:
-        if status.is_bad or not failed:
-            state = Text(status.state, style=STYLES.get(status.state, "yellow"))
-            table.add_row(Text(status.name), state, Text(status.progress), status.time)
+        state = Text(status.state, style=STYLES.get(status.state, "yellow"))
+        table.add_row(Text(status.name), state, Text(status.progress), _duration(status.seconds))
     parts.append(table)
     for status in statuses:
         if status.reason:
-            reason = status.reason.strip()
-            if not failed:
-                # The last line of a traceback says what happened.
-                reason = textwrap.shorten(reason.splitlines()[-1], ERROR_LENGTH, placeholder="...")
+            # The last line of a traceback says what happened.
+            reason = textwrap.shorten(status.reason.strip().splitlines()[-1], ERROR_LENGTH, placeholder="...")
             parts.append(Text(f"{status.state}: {status.name}: {reason}", style=STYLES.get(status.state, "")))
     return Group(*parts)
 
 
-def show_status(folder: Path, watch: float | None = None, failed: bool = False) -> None:
+def show_status(folder: Path, watch: float | None = None) -> None:
     """Print the jobs of a sweep, after watching them for as long as it is asked for; exit with 1 where one is bad."""
     if watch:
         watch_status(folder, watch)
     statuses = sweep_statuses(folder)
-    console.print(status_report(folder.name, statuses, failed))
-    if any(status.is_bad for status in statuses):
+    console.print(status_report(folder.name, statuses))
+    if any(status.state in ("failed", "lost") for status in statuses):
         raise SystemExit(1)
 
 

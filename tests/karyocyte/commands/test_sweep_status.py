@@ -44,12 +44,6 @@ def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
     assert "synthetic" not in output  # all share it
 
 
-def test_of_the_failed_the_whole_error_is_shown(sweep, tmp_path):
-    output = call("--output-dir", tmp_path, "cnmc_grid", "--failed", code=1)
-    assert "ValueError: in [red] the middle and the last line" in output
-    assert "0.900" not in output
-
-
 def test_the_newest_of_several_sweeps_is_shown(tmp_path):
     old, _ = write_jobs(tmp_path, grid(2))
     new, _ = write_jobs(tmp_path, grid(3))

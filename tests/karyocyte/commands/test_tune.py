@@ -8,7 +8,7 @@ from PIL import Image
 from karyocyte.commands import tune
 from karyocyte.composition.compose import check_config
 from karyocyte.workflows.training import train
-from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings
+from tests.helpers.training import SMALL, call_main, composed, leave_out_drawings, typed_places
 from tests.karyocyte.workflows.sweeps.tuning.searches import table
 
 NET = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", "trainer.max_epochs=1"]
@@ -42,10 +42,10 @@ def test_a_search_of_real_trainings(tmp_path, call):
     # Nothing of the test part is shown: nobody should choose by it.
     assert "accuracy" not in printed
     best = yaml.safe_load((folder / "best.yaml").read_text())
-    assert best["command"] in printed.replace("\n", " ")
+    assert " ".join(best["overrides"]) in printed.replace("\n", " ")
 
-    # The command of the best is the very run of the best.
-    command = best["command"].split(" train.py ")[1].split()
+    # With these overrides it is the very run of the best.
+    command = [*typed[: -len(SEARCH)], *typed_places(tmp_path), *best["overrides"]]
     trained = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")}
     assert str(train.run(check_config(composed(command)))) == best["run"]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs").rglob("*.ckpt")} == trained

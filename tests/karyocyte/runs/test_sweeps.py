@@ -26,8 +26,6 @@ def test_a_job_is_what_it_trains_not_where_or_in_which_order_it_is_typed():
     assert one.overrides == ("seed=0", "+experiment=a")
     assert job_of(["+experiment=a", "seed=0"]).key == one.key
     assert job_of(["+experiment=a", "seed=1"]).key != one.key
-    alone, shared = ["cluster.nodes=2", "++cluster.gpus_per_node=4"], ["trainer.num_nodes=2", "trainer.devices=4"]
-    assert job_of(["seed=0", *alone, "cluster.tasks_per_node=4"]).key == job_of(["seed=0", *shared]).key != KEY
     assert job_of(["seed=0", "cluster.gpus_per_node=null"]).key == KEY  # sets nothing of the training
     assert job_of(["~transform"]) == Job(job_of(["~transform"]).key, ("~transform",))
 

@@ -3,14 +3,10 @@
 import json
 import time
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from karyocyte.runs.run import Run
 from lightning_modules.callbacks import heartbeat
-from lightning_modules.callbacks.heartbeat import Heartbeat
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import Watch, train
 
@@ -50,25 +46,10 @@ def test_it_follows_the_training_through_its_stages(stages, tmp_path, written):
     assert {(one["stage"], one["epochs"]) for one in written} == {(1, 2), (2, 3)}
     assert {one["epoch"] for one in written if one["stage"] == 2} == {1, 2, 3}
     last = written[-1]
-    assert (last["epoch"], last["step"], last["seconds_left"]) == (3, 24, 0.0)
+    assert (last["epoch"], last["step"]) == (3, 24)
     assert last["best"] == pytest.approx(records[-1].score)
     assert last["monitor"] == "val/loss"
     assert written[0]["updated"] <= last["updated"] <= time.time()
-    assert written[0]["seconds_left"] is None  # no step yet, no pace
-    pace = max(one["seconds_left"] for one in written if one["stage"] == 1 and one["seconds_left"] is not None) / 40
-    assert 0 < pace < sum(record.seconds for record in records)
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=4), st.data())
-def test_seconds_left_are_the_steps_left_at_the_pace_of_this_stretch(steps, data):
-    first = data.draw(st.integers(0, steps[0]))  # a resume in mid-stage
-    now = data.draw(st.integers(first, steps[0]))
-    seconds = data.draw(st.floats(0.5, 1e5))
-    beat = Heartbeat(None, steps)
-    beat._from_step = first
-    for over, left in ((False, np.sum(steps) - now), (True, np.sum(steps[1:]))):
-        expected = 0.0 if left == 0 else None if now == first else pytest.approx(left * seconds / (now - first))
-        assert beat.seconds_left(now, seconds, over) == expected
 
 
 def test_a_resume_goes_on_counting(stages, tmp_path, written):

@@ -42,6 +42,3 @@ def test_the_state_of_a_trainer():
     assert last == [False, False, True]
     assert handlers == [before] * 3  # Lightning's own are disabled
     assert watch in compat.callbacks_of(trainer)
-    compat.mark_validation_as_begun(trainer)
-    state = trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict()["current"]
-    assert (state["ready"], state["started"], state["processed"]) == (1, 1, 0)

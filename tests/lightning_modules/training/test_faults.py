@@ -12,7 +12,7 @@ from datamodules import split_datamodule
 from datamodules.prepared_dataset import PreparedDataset
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import LoaderConfig
-from lightning_modules.training.machine_faults import OutOfMemoryError, explained_batchnorm, explained_faults
+from lightning_modules.training.machine_faults import explained_faults
 from tests.helpers.training import run_unevaluated, small_config
 
 TINY = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
@@ -20,25 +20,25 @@ CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB"
 
 
 @pytest.mark.parametrize(
-    ("training", "words"), [(True, "batch_size=4, with trainer.accumulate_grad_batches"), (False, "batch_size=4$")]
+    ("stage", "words"), [("all", "batch_size=4, with trainer.accumulate_grad_batches"), (None, "batch_size=4$")]
 )
-def test_too_little_memory_of_a_gpu_names_a_batch_size(training, words):
+def test_too_little_memory_of_a_gpu_names_a_batch_size(stage, words):
     loader = LoaderConfig(batch_size=8)
     message = f"with loader.batch_size=8: try loader.{words}"
-    with pytest.raises(OutOfMemoryError, match=message), explained_faults(loader, training):
+    with pytest.raises(UserError, match=message), explained_faults(loader, stage):
         raise torch.OutOfMemoryError(CUDA)
 
 
 def test_a_single_image_that_does_not_fit_the_memory_names_its_size():
-    with pytest.raises(OutOfMemoryError, match="set prepare.size lower"), explained_faults(LoaderConfig(batch_size=1)):
+    with pytest.raises(UserError, match="set prepare.size lower"), explained_faults(LoaderConfig(batch_size=1)):
         raise torch.OutOfMemoryError(CUDA)
 
 
 def test_batchnorm_of_one_value_per_channel_names_the_remedies():
     layer = torch.nn.BatchNorm2d(3)
-    with pytest.raises(UserError, match=r"unfreeze\.stages\.all\.batchnorm=frozen"), explained_batchnorm("all"):
+    with pytest.raises(UserError, match=r"all\.batchnorm=frozen"), explained_faults(LoaderConfig(), "all"):
         layer(torch.zeros(1, 3, 1, 1))
-    with explained_batchnorm("all"):
+    with explained_faults(LoaderConfig(), "all"):
         layer(torch.zeros(2, 3, 1, 1))
         layer.eval()(torch.zeros(1, 3, 1, 1))
 

@@ -1,8 +1,8 @@
-"""The output of a search: a table of its trials, a picture per searched key, and how to train the best."""
+"""The output of a search: a table of its trials, a picture per searched key, and the best settings."""
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,11 @@ from optuna.visualization.matplotlib import plot_slice
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, write_csv, write_text
-from karyocyte.config.overrides import composition_flags, key_of
 from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.evaluation.types.formats import heading
 from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, Value
 
 STATES = {"COMPLETE": "finished", "FAIL": "failed"}
-OWN_KEYS = ("search", "cluster", "hydra")  # say nothing of a single training
 _ABSENT = object()
 
 
@@ -35,15 +33,13 @@ _ABSENT = object()
 class SearchReport:
     """Writes the tables and pictures of a search into the study's folder.
 
-    ``facts`` are for the titles, see ``formats.heading``; ``composed`` is Hydra's composition of the
-    overrides that the user ``typed``, without the search.
+    ``facts`` are for the titles, see ``formats.heading``; ``composed`` is Hydra's composition without the search.
     """
 
     folder: Path
     search: SearchConfig
     monitor: str
     facts: Mapping[str, Any]
-    typed: Sequence[str]
     composed: DictConfig
 
     def write_table(self, study: Study) -> pd.DataFrame:
@@ -75,18 +71,11 @@ class SearchReport:
         for key in self.search.space:
             draw_slice(self.folder / f"loss_by_{key}.png", study, key, facts)
         best = study.best_trial
-        overrides = overrides_of(best.params, self.composed)
-        own = []
-        for word in self.typed:
-            key = key_of(word)
-            if key.split(".")[0] not in OWN_KEYS and key not in self.search.space:
-                own.append(word)
         values = {"trial": best.number, "monitor": self.monitor, "value": best.value, "run": best.user_attrs["run"]}
-        command = shlex.join(["python", "train.py", *composition_flags(), *own, *overrides])
-        values |= {"overrides": overrides, "command": command}
+        values["overrides"] = overrides_of(best.params, self.composed)
         write_text(self.folder / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
         say(f"best: trial {best.number}, {self.monitor} {best.value:.4f}", str(values["run"]))
-        say("command that trains it", str(values["command"]))
+        say("train.py with the same words, and these, trains it:", shlex.join(values["overrides"]))
         say(f"results in {self.folder}")
 
 

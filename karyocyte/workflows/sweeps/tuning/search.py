@@ -2,7 +2,7 @@
 
 import errno
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
@@ -17,21 +19,24 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
+from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import TrainingConfig
+from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.address import run_facts, run_identity
 from karyocyte.runs.run import Run
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
-from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, check_space, with_values
-from karyocyte.workflows.sweeps.tuning.study import draw, ended_trials, open_study
+from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value, check_space, with_values
 from karyocyte.workflows.training import train
 from lightning_modules.training.fit import FinishedStage
 from lightning_modules.training.process import set_up_torch
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Path:
+
+def tune(search: SearchConfig, composed: DictConfig) -> Path:
     """Search, or continue the search that is there, up to its number of trials; return the study's folder.
 
-    ``composed`` is the composition of all but the search, ``typed`` the overrides that the user typed.
+    ``composed`` is the composition of all but the search.
     """
     config = check_space(search, composed)
     # Data, weights and network are read before the first trial: an error there is no trial's fault.
@@ -42,7 +47,7 @@ def tune(search: SearchConfig, composed: DictConfig, typed: Sequence[str]) -> Pa
     folder = Path(config.output_dir) / "studies" / study_name(search, config, identity)
     monitor = config.callbacks.monitor
     facts = {**run_facts(config, identity), **data.facts()}
-    report = SearchReport(Path(search.out or folder), search, monitor, facts, typed, composed)
+    report = SearchReport(Path(search.out or folder), search, monitor, facts, composed)
     study = open_study(folder, monitor)
     goal = f"{search.sampler}, {search.trials} trials in all, {study.direction.name.lower()} {monitor}"
     space = search.model_dump(mode="json", include={"space"}, exclude_defaults=True)
@@ -131,3 +136,43 @@ def _error_message(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     return f"{type(error).__name__}: {text}"
+
+
+def open_study(folder: Path, monitor: str) -> optuna.Study:
+    """Open the study of a folder, which is made where it is missing; ``draw`` chooses the sampler of each trial."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        study_name=folder.name,
+        direction="minimize" if lower_is_better(monitor) else "maximize",
+        load_if_exists=True,
+    )
+
+
+def ended_trials(study: optuna.Study) -> int:
+    """Count the trials that are done: an interrupted one, which is repeated, has failed without a message."""
+    ended = study.get_trials(False, (TrialState.COMPLETE, TrialState.FAIL))
+    return sum(trial.state != TrialState.FAIL or "message" in trial.user_attrs for trial in ended)
+
+
+def draw(trial: optuna.Trial, search: SearchConfig) -> dict[str, Value]:
+    """Draw the values of a trial: a function of the search's seed, the trial's number and the trials before.
+
+    It does not matter how often the search was interrupted, and two processes never draw the same numbers.
+    """
+    seed = derive_seed("search", search.seed, trial.number) % 2**32  # numpy's older generator takes 32 bits
+    make = optuna.samplers.GPSampler if search.sampler == "gp" else optuna.samplers.TPESampler
+    trial.study.sampler = make(seed=seed, n_startup_trials=search.startup_trials)
+    return {key: _suggest(trial, key, dimension) for key, dimension in search.space.items()}
+
+
+def _suggest(trial: optuna.Trial, key: str, dimension: DimensionConfig) -> Value:
+    low, high = dimension.low, dimension.high
+    if low is None or high is None:
+        assert dimension.choices is not None
+        choice = trial.suggest_categorical(key, dimension.choices)
+        assert choice is not None
+        return choice
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(key, low, high, log=dimension.log)
+    return trial.suggest_float(key, low, high, log=dimension.log)

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 import timm
 import torch
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM
-from pytorch_grad_cam.utils.image import scale_cam_image
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.explain.attribution import CAMS, display_map, heat_maps, method_at
-from karyocyte.workflows.explain.layers import Model
+from karyocyte.workflows.explain.layers import Model, to_batch
 from lightning_modules.build.build import build_classifier
 from tests.helpers.training import small_config
 
@@ -90,19 +87,22 @@ def random_net(inplace: bool = False) -> Model:
     return model_of(nn.Sequential(OrderedDict([*layers, ("dense", nn.Linear(8, 3))])))
 
 
-@pytest.mark.parametrize(
-    ("name", "cam"), [("gradcam", GradCAM), ("gradcam++", GradCAMPlusPlus), ("hirescam", HiResCAM)]
-)
-def test_the_maps_are_the_library_s_but_for_its_stretching(name, cam):
-    model = random_net()
-    actual = maps(model, name, "act2", classes=[0, 1, 2, 0, 1])
-    image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
-    theirs = cam(model.forward.requires_grad_(True), [model.modules["act2"]])(
-        image, [ClassifierOutputTarget(k) for k in (0, 1, 2, 0, 1)]
-    )
-    assert actual.any(axis=(1, 2)).sum() >= 3
-    # Theirs is stretched before it is enlarged; both times from the least value, which is 0 once something is cut off.
-    np.testing.assert_allclose(scale_cam_image(actual), theirs, atol=2e-2)
+def test_where_the_head_pools_the_maps_are_the_sum_of_the_channels_by_their_weights_in_the_head():
+    torch.manual_seed(0)
+    layers = [("conv", nn.Conv2d(3, 6, 1)), ("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten())]
+    model = model_of(nn.Sequential(OrderedDict([*layers, ("dense", nn.Linear(6, 3))])))
+    weights = model.modules["dense"].weight[2, :, None, None] / 32**2
+    expected = (weights * model.modules["conv"](to_batch(IMAGES))).sum(dim=1).clamp(min=0).detach()
+    assert expected.any()
+    for name in ("gradcam", "hirescam"):  # Selvaraju et al., 2017, section 3
+        np.testing.assert_allclose(maps(model, name, "conv", classes=[2] * 5), expected, rtol=1e-4, atol=1e-9)
+
+
+def test_gradcam_plus_plus_weighs_small_regions_as_much_as_large_ones():
+    activations = torch.zeros(1, 2, 8, 8)
+    activations[0, 0, :4, :4] = activations[0, 1, 6:, 6:] = 1.0
+    weights, plain = (CAMS[name](activations, activations / 8).flatten() for name in ("gradcam++", "gradcam"))
+    assert weights[0] / weights[1] < plain[0] / plain[1] == 4
 
 
 @pytest.mark.parametrize("name", CAMS)

@@ -250,7 +250,7 @@ def test_an_ensemble_shows_its_members(tmp_path):
     write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
     Run(tmp_path).write_status("finished")
     page = written([tmp_path], tmp_path / "page.html")
-    assert table_rows(page, "Members, joined by genetic")[1:] == [["net a", "0.750"], ["net b", "0.250"]]
     text = prose(page)
+    assert "members net a, net b" in text
     assert "No leak found" in text  # its members were trained on other images than it is tested on
     assert "the ensemble was fitted on its 30 validation images" in text

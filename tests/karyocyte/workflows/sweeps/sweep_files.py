@@ -48,7 +48,7 @@ def here() -> dict:
 def write_progress(run: Path) -> Path:
     """Write progress.json of a run in the third of ten epochs of its second stage of two; return the folder."""
     progress = {"stage": 2, "stages": 2, "stage_name": "finetune", "epoch": 3, "epochs": 10, "step": 25}
-    progress |= {"monitor": "val/auc", "best": 0.9123, "seconds_left": 300.0, "updated": time.time() - 60}
+    progress |= {"monitor": "val/auc", "best": 0.9123, "updated": time.time() - 60}
     write_json(run / "progress.json", progress)
     return run
 

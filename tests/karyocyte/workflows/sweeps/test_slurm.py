@@ -58,8 +58,7 @@ def test_a_submission_keeps_the_lists_of_earlier_ones_and_a_refusal_is_one_line(
     for _ in range(2):
         assert submit(CLUSTER, [["a"], ["b"]], tmp_path / "sweep") == "12"
     slurm("sbatch", "sbatch: error: invalid partition\nsbatch: error: Batch job submission failed: Nowhere", code=1)
-    slurm("sinfo", "gpu: 64 cores\ncpu: 8 cores\ncpu: 8 cores")
-    words = "see the keys of cluster: invalid partition; Nowhere; there are gpu: 64 cores, cpu: 8 cores$"
+    words = "see the keys of cluster, .*: sbatch: error: invalid partition; sbatch: error: .*Nowhere$"
     with pytest.raises(UserError, match=words):
         submit(CLUSTER, [["a"]], tmp_path / "sweep")
     files = {path.name for path in (tmp_path / "sweep" / "slurm").iterdir()}

@@ -95,7 +95,6 @@ def undisturbed(tmp_path_factory):
         pytest.param("rich", Place("on_train_batch_start", 0, 1, 0), 3, id="while gradients are accumulated"),
         pytest.param("rich", Place("on_validation_batch_end", 0, 0, 0), 2, id="in a validation, averaged"),
         pytest.param("checks", Place("on_train_batch_end", 0, 0, 1), 1, id="right after a step, with checks"),
-        pytest.param("checks", Place("on_validation_batch_start", 0, 1, 1), 6, id="in a validation, with checks"),
         pytest.param("cached", Place("on_train_batch_start", 0, 1, 2), 9, id="in mid-epoch, on cached features"),
         pytest.param(
             "budget", Place("on_train_batch_start", 0, 1, 2), 9, id="in the last part of an epoch, by a budget"

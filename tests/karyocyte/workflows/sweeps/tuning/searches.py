@@ -64,7 +64,7 @@ def search(output: Path, *overrides: str) -> tuple:
     """Return what ``tune`` takes, for a search below ``output`` (lr_batch, few random trials)."""
     few = ["+search=lr_batch", "search.startup_trials=2", "search.trials=4"]
     typed = [*SMALL, *few, f"output_dir={output}", *overrides]
-    return (*take_search(composed(typed)), typed)
+    return take_search(composed(typed))
 
 
 def tune(output: Path, *overrides: str) -> pd.DataFrame:

@@ -65,7 +65,7 @@ OTHER = ("search.seed=1", "search.sampler=gp", "search.space.unfreeze.lr.high=1.
 @cache
 def name_of(*overrides):
     """The name of a study, of which nothing is written."""
-    settings, rest, _ = search(Path("outputs"), *overrides)
+    settings, rest = search(Path("outputs"), *overrides)
     config = tuning.check_space(settings, rest)
     return tuning.study_name(settings, config, tuning.run_identity(config, {"data": "d" * 64}))
 
