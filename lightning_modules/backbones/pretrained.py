@@ -51,10 +51,10 @@ def build_pretrained(
 
     Args:
         model: Name, timm arguments and cut of the network.
-        weights: ``random``; ``keras``, those that Keras publishes; the name of a file in ``weights_dir``
-            (``resnet50_v1.msra_in1k``); one of timm's tags for this network (``resnet50.tv_in1k``); the path of a
-            ``.safetensors`` or ``.pth`` file; or timm's forms ``hf-hub:<owner>/<repository>`` and
-            ``local-dir:<folder>``, whose config.json says what the weights are.
+        weights: ``random``; ``keras``, those that Keras publishes; ``pip``, those of an installed package; the name of
+            a file in ``weights_dir`` (``resnet50_v1.msra_in1k``); one of timm's tags for this network
+            (``resnet50.tv_in1k``); the path of a ``.safetensors`` or ``.pth`` file; or timm's forms
+            ``hf-hub:<owner>/<repository>`` and ``local-dir:<folder>``, whose config.json says what the weights are.
         input_size: Of the images, in pixels.
         pretrained: The scale of the images, where it is another one.
         folders: A name is looked for there before it is downloaded.

@@ -12,14 +12,16 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from karyocyte.common.cli import say, warn
+from karyocyte.common.compat import expand_sweep
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json, sha256_of_file
 from karyocyte.common.keras import KERAS, weights_name
 from karyocyte.common.text import counted
-from karyocyte.config.overrides import composition_flags, key_of
+from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
-from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, config_of_tag, find_weights
+from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, PIP, config_of_tag, find_weights
 from lightning_modules.backbones.keras_weights import address_of
+from lightning_modules.backbones.pip_weights import LICENCE, PACKAGES
 from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
 
 
@@ -56,7 +58,8 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
             warn(str(error))
             missing += 1
     if ready:
-        say("this trains without the internet where all of its files are there:", _line(words, ready[0]))
+        images = "" if "data_dir" in map(key_of, words) else "; add data_dir, the folder of the images"
+        say(f"this trains without the internet where all of its files are there{images}:", _line(words, ready[0]))
     if missing:
         raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
 
@@ -91,6 +94,8 @@ def _published(network: str, weights: str) -> NeededFile:
     """Return what the tables of Keras' and timm's weights say of a name; they know nothing of a user's own file."""
     if weights.startswith(HUB):
         return NeededFile(weights, f"{constants.ENDPOINT}/{weights.removeprefix(HUB)}")
+    if weights == PIP:
+        return NeededFile(f"{network}, weights=pip", f"the Python package {PACKAGES.get(network)}", LICENCE)
     name = Path(weights).stem if weights.endswith(OWN_SUFFIXES) else weights_name(weights, network)
     if network in KERAS and name == KERAS[network].name:
         facts = KERAS[network]
@@ -128,5 +133,6 @@ def _line(words: Sequence[str], experiment: str) -> str:
     """Return the line that trains with the same words: with one experiment, where several were named."""
     one = f"+experiment={experiment}"
     kept = [one if key_of(w) == "experiment" and experiment in re.split(r"[=,]\s*", w) else w for w in words]
-    multirun = ["-m"] * any("," in word for word in kept)
-    return shlex.join(["python", "train.py", *composition_flags(), *multirun, *kept])
+    jobs = expand_sweep(list(map(quote_text, kept)))
+    is_sweep = len(jobs) > 1 or any(key_of(word) == "sweep" for word in kept)
+    return shlex.join(["python", "train.py", *composition_flags(), *["-m"] * is_sweep, *kept])
