@@ -5,7 +5,6 @@ from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.common.errors import UserError
-from karyocyte.common.paths import CONF
 
 Overrides = Annotated[
     list[str] | None,
@@ -45,9 +44,9 @@ def prepare_data(
     otherwise those of Keras in cache_dir, others in the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from karyocyte.composition.grid import job_configs
+    from karyocyte.composition.grid import experiment_names, job_configs
 
-    words = [*(overrides or ()), *[f"+experiment={','.join(_experiments())}"] * every]
+    words = [*(overrides or ()), *[f"+experiment={','.join(experiment_names())}"] * every]
     if (every or list_only) and not weights:
         raise UserError("--all and --list are of weights: add --weights")
     configs = job_configs(words, needs_data=not weights, primary=primary)
@@ -64,14 +63,6 @@ def prepare_data(
         export_set(configs, export)
         return
     prepare_all(configs, images, before_after)
-
-
-def _experiments() -> list[str]:
-    """Return the names of all experiments, those in ``--config-dir`` among them."""
-    from karyocyte.config.overrides import config_dir_typed
-
-    folders = [CONF, *filter(None, [config_dir_typed()])]
-    return sorted({path.stem for folder in folders for path in (folder / "experiment").glob("*.yaml")})
 
 
 app = program(
