@@ -16,6 +16,7 @@ from karyocyte.common.text import counted
 
 DOUBTFUL = 0.9  # a chromosome whose class is less probable, given all others of its cell, is in doubt
 IMPLAUSIBLE = 0.2  # no class of a chromosome alone is so probable: of 4,732 real test chromosomes none
+CONTRADICTED = 0.03  # probability that an image alone gives its class: below, it contradicts the class
 LEAST_SAID = 0.05  # expected wrong boxes that a reason names
 MOST_LISTED = 4  # other classes of a chromosome
 LEAST_LISTED = 0.001  # probability of another class that is listed
@@ -39,6 +40,11 @@ class ChromosomeCall:
     def doubtful(self) -> bool:
         """Whether another class is possible: the probability is below DOUBTFUL, and no expert has fixed it."""
         return not self.fixed and self.probability < DOUBTFUL
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the image alone speaks against the class, and no expert has fixed it."""
+        return not self.fixed and self.assigned_alone < CONTRADICTED
 
     @cached_property
     def question(self) -> str:

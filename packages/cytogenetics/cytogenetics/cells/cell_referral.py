@@ -56,7 +56,8 @@ def choose_cell_thresholds(cells: pd.DataFrame, share: float) -> CellThresholds:
     FEW cells choose none, and where FEW of more cells are below it, it is the default at most.
     """
     default = CellThresholds()
-    others = CellThresholds(np.inf, _quantile(cells["distance"], 1 - share))
+    distances = cells["distance"].dropna().astype(float)
+    others = CellThresholds(np.inf, float(distances.quantile(1 - share, "higher")) if len(distances) > FEW else None)
     labelled = cells[cells["right"].notna()]
     left = labelled[~are_referred(labelled, others)].astype({"right": bool})
     right = left.groupby("expected_wrong")["right"].agg(["sum", "size"]).cumsum()
@@ -108,9 +109,3 @@ def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:
     chosen = choose_cell_thresholds(validation, keys["out_of_distribution"])
     cells = assess_cells(fold.run.part("test"), temperature, settings)
     return cells.assign(referred=are_referred(cells, chosen)), chosen.note
-
-
-def _quantile(values: pd.Series, share: float) -> float | None:
-    """Return the smallest value that at least a ``share`` is not above; None of FEW."""
-    known = values.dropna().astype(float)
-    return float(known.quantile(share, "higher")) if len(known) > FEW else None

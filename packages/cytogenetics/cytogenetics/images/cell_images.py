@@ -73,7 +73,7 @@ def read_cell(
         of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
             none is left out.
     """
-    kept = kept_names(fixed)
+    kept = {name for name, kind in fixed.items() if kind in CHROMOSOMES}  # an expert has given them this class
 
     def read(file: ImageFile) -> CellFile:
         """Read a file of the cell."""
@@ -97,11 +97,6 @@ def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> 
 def used_files(files: Sequence[CellFile]) -> list[CellFile]:
     """Return those that are used."""
     return [file for file in files if file.status is FileStatus.USED]
-
-
-def kept_names(fixed: Mapping[str, str]) -> set[str]:
-    """Return the names of the files to which an expert has given a class of CHROMOSOMES."""
-    return {name for name, kind in fixed.items() if kind in CHROMOSOMES}
 
 
 def prepare_files(files: Sequence[CellFile], config: PrepareConfig, pool: Executor) -> np.ndarray:

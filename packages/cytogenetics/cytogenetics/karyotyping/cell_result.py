@@ -33,7 +33,6 @@ TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal
 # Times the area of its homologue, at one scale and so of about one width: of 35 such pairs of validation pictures 26
 # have a wrong chromosome, and 2 of 22 cells without an error have one.
 UNEQUAL = 2.0
-UNLIKELY_ALONE = 0.03  # probability that an image alone gives its class: below, the class is marked as in doubt
 LEFT_OUT = {
     "broken": "that cannot be read",
     "left_out": "left out, as showing no single chromosome",
@@ -112,7 +111,7 @@ class CellResult(CellInput):
         """The names of used files whose class is in doubt, by itself, by its image alone or by the size of two."""
         names = {name for pair in self.unequal for name in pair}
         for file, call in self.calls:
-            if call is not None and (call.doubtful or call.assigned_alone < UNLIKELY_ALONE):
+            if call is not None and (call.doubtful or (call.is_contradicted and self.metaphase)):
                 names.add(file.file.name)
         return names
 

@@ -47,7 +47,6 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     share = 0.45**2 / (0.45**2 + 0.55**2)
     assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
     assert cell.doubts(np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
-    assert cell.doubts(np.nan, CellThresholds(0.9)) == []
     assert cell.doubts(1.5, CellThresholds(0.9, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
     (of_boxes,) = replace(cell, boxes_wrong=0.4).doubts(np.nan, CellThresholds())
     assert of_boxes == "expected wrong: 1.2 of 46 (0.4 by wrong or missing boxes), above 0.5"
