@@ -7,8 +7,8 @@ CODE = CodeBase()
 LOADED_LINES = 17_229  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 33_450,
-    "lines of packages/cytogenetics": 10_175,
+    "lines of the core and benchmarks": 33_447,
+    "lines of packages/cytogenetics": 10_173,
     "lines of tests of the core": 24_993,
     "lines of tests of packages/cytogenetics": 7_156,
 }
