@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from karyocyte.common.errors import UserError
@@ -86,10 +86,10 @@ def check_devices(composed: DictConfig) -> None:
     cluster, trainer = composed.get("cluster"), composed.trainer
     if cluster is None:
         return
-    if trainer.accelerator == "cpu" and "gpus_per_node" in cluster:
+    if trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
         cluster.gpus_per_node = None
     for key, name in OF_TRAINER.items():
         if cluster.get(key) not in (None, trainer[name]):
-            raise UserError(f"cluster.{key}={cluster[key]} is not trainer.{name}={trainer[name]}: set that alone")
+            raise UserError(f"cluster.{key}={cluster[key]} is not trainer.{name}={trainer[name]}: set the latter alone")
     if cluster.get("name") == "local" and trainer.num_nodes != 1:
         raise UserError(f"trainer.num_nodes={trainer.num_nodes}: +cluster=local is one machine: type +cluster=slurm")

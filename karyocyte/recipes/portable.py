@@ -18,13 +18,12 @@ KINDS = "kinds"  # the entry points of portable networks that are no classifiers
 class AddedFacts:
     """Facts beside those of every classifier: an entry point of the group ``karyocyte.portable``, a key of model.json.
 
-    ``describe`` returns what model.json says (None: nothing of this model), ``limits`` lines of the model card, and
-    ``values`` its rows of thresholds; ``command`` uses such a model: it has "{model}" in it.
+    ``describe`` returns what model.json says (None: nothing of this model), ``limits`` lines of the model card;
+    ``command`` uses such a model: it has "{model}" in it.
     """
 
     describe: Callable[[RunsModel], Any]
     limits: Callable[[ClassifierDescription], list[str]]
-    values: Callable[[ClassifierDescription], dict[str, float]]
     command: tuple[str, str]  # what it does, and the command
 
 

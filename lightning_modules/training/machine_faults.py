@@ -38,7 +38,7 @@ def _explanation(error: Exception, loader: LoaderConfig, stage: str | None) -> s
     if _TIMEOUT.search(text):
         remedy = "set loader.workers=0, as where /dev/shm is full (df /dev/shm)"
         return f"the processes that load images gave nothing for {TIMEOUT} s: {remedy}; {goes_on}"
-    if "more than 1 value per channel" in text:
+    if stage and "more than 1 value per channel" in text:
         return (
             f"stage {stage}: BatchNorm trains on one value per channel, a batch of one image with features of one "
             "pixel: set loader.batch_size=2 or more, or, where it is in the backbone, a larger prepare.size or "

@@ -122,13 +122,13 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
 
     with model.modules[method.layer].register_forward_hook(begin_graph):
         logits = model.forward(to_batch(images))
-    if not logits.requires_grad:  # nothing before the layer takes gradients
-        raise UserError("the output does not depend on this layer: name one between the image and the output")
     if logits.shape[1] == 1:
         logits = torch.cat([-logits, logits], dim=1)
     score = logits[torch.arange(len(targets)), targets].sum()
     # Of a module that runs more than once, the last output counts, as in karyocyte.workflows.explain.layers.
-    (gradient,) = torch.autograd.grad(score, outputs[-1])
+    gradient = torch.autograd.grad(score, outputs[-1], allow_unused=True)[0] if score.requires_grad else None
+    if gradient is None:
+        raise UserError("the output does not depend on this layer: name one between the image and the output")
     activations, gradients = (as_maps(each, (height, width), model.prefix_tokens) for each in (outputs[-1], gradient))
     assert activations is not None
     assert gradients is not None

@@ -103,8 +103,6 @@ def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
     }
     if thresholds.confidence is not None:
         values["least probability of a prediction that is not referred"] = thresholds.confidence.cut
-    for facts in added_facts(model):
-        values |= facts.values(model)
     return [{"what": name, "value": f"{value:.4g}"} for name, value in values.items() if value is not None]
 
 

@@ -94,8 +94,8 @@ def _published(network: str, weights: str) -> NeededFile:
     """Return what the tables of Keras' and timm's weights say of a name; they know nothing of a user's own file."""
     if weights.startswith(HUB):
         return NeededFile(weights, f"{constants.ENDPOINT}/{weights.removeprefix(HUB)}")
-    if weights == PIP:
-        return NeededFile(f"{network}, weights=pip", f"the Python package {PACKAGES.get(network)}", LICENCE)
+    if weights == PIP and network in PACKAGES:
+        return NeededFile(f"{network}, weights=pip", f"the Python package {PACKAGES[network]}", LICENCE)
     name = Path(weights).stem if weights.endswith(OWN_SUFFIXES) else weights_name(weights, network)
     if network in KERAS and name == KERAS[network].name:
         facts = KERAS[network]

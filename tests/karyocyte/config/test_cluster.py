@@ -36,9 +36,10 @@ def test_nodes_processes_and_gpus_follow_the_trainer(typed, nodes, processes, gp
 @pytest.mark.parametrize(
     ("typed", "right"),
     [
-        ("+cluster=slurm cluster.nodes=2", r"cluster\.nodes=2 is not trainer\.num_nodes=1: set that alone"),
-        ("+cluster=slurm cluster.gpus_per_node=4", r"is not trainer\.devices=1: set that alone"),
-        ("+cluster=local cluster.accelerator=cpu", r"is not trainer\.accelerator=auto: set that alone"),
+        ("+cluster=slurm cluster.nodes=2", r"cluster\.nodes=2 is not trainer\.num_nodes=1: set the latter alone"),
+        ("+cluster=slurm cluster.gpus_per_node=4", r"is not trainer\.devices=1: set the latter alone"),
+        ("+cluster=slurm cluster.gpus_per_node=4 trainer.accelerator=cpu", r"is not trainer\.devices=1"),
+        ("+cluster=local cluster.accelerator=cpu", r"is not trainer\.accelerator=auto: set the latter alone"),
         ("+cluster=local trainer.num_nodes=2", r"type \+cluster=slurm"),
         ("+cluster=local cluster.gpus_per_node=2", r"cluster\.gpus_per_node is in no file of conf/"),
         ("cluster.nodes=2", r"cluster\.nodes is in no file of conf/"),

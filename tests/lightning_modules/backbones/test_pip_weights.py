@@ -40,9 +40,6 @@ def test_weights_of_a_package_get_the_names_of_timm(installed, tmp_path):
     images = torch.rand(2, 3, 32, 32)
     assert torch.equal(backbone.module.eval().forward_features(images), installed.forward_features(images))
     assert (info.mean, info.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    # Once converted, the package is not needed.
-    (tmp_path / PACKAGES[NETWORK].replace("-", "_") / "lite0.pth").unlink()
-    assert build(tmp_path / "cache")[1] == info
 
 
 def test_values_of_another_network_are_refused(installed, tmp_path, monkeypatch):

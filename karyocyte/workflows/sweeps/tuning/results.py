@@ -75,7 +75,10 @@ class SearchReport:
         values["overrides"] = overrides_of(best.params, self.composed)
         write_text(self.folder / "best.yaml", yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
         say(f"best: trial {best.number}, {self.monitor} {best.value:.4f}", str(values["run"]))
-        say("train.py with the same words, and these, trains it:", shlex.join(values["overrides"]))
+        say(
+            "train.py with the same words but those of the search, and these, trains it:",
+            shlex.join(values["overrides"]),
+        )
         say(f"results in {self.folder}")
 
 

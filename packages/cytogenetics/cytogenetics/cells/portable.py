@@ -35,18 +35,8 @@ def limits_of_cells(model: ClassifierDescription) -> list[str]:
     return lines
 
 
-def temperatures_of_cells(model: ClassifierDescription) -> dict[str, float]:
-    """Return the rows of the model card's table of thresholds."""
-    facts = cell_facts(model)
-    if facts is None:
-        return {}
-    names = (f"temperature of member{position} for karyotypes" for position in range(1, len(facts.temperatures) + 1))
-    return dict(zip(names, facts.temperatures, strict=True)) | {"temperature of their combination": facts.combined}
-
-
 CELLS = AddedFacts(
     describe_cells,
     limits_of_cells,
-    temperatures_of_cells,
     ("name karyotypes with it", "python scripts/karyotype.py {model} <folder of cells> --output new"),
 )

@@ -43,8 +43,6 @@ TWICE = 1.7  # for a chromosome's area that is covered twice
 UNCOVERED = 2.6  # for a chromosome's area that is not covered
 CELL = 0.95  # times the score of the cell
 CLASSES = 0.7  # in that, times the log-probabilities of the classes
-# Wrong boxes for an image that alone contradicts its class: of 19 cells with one and no other doubt 10 have an error.
-HALF_WRONG = 0.5
 
 # The rows of a set of boxes, int64, ascending, and its probability among the sets that are weighed.
 BoxChoice = tuple[np.ndarray, float]
@@ -250,8 +248,7 @@ def pooled_karyotype(
         _fixed_in(kept, fixed),
         settings.refer_below,
     )
-    wrong += HALF_WRONG * sum(call.is_contradicted for call in named.calls)
-    return replace(named, boxes_wrong=wrong), kept
+    return replace(named, boxes_wrong=wrong, of_boxes=True), kept
 
 
 def _fixed_in(kept: np.ndarray, fixed: Mapping[int, int]) -> dict[int, int]:

@@ -151,8 +151,8 @@ class CellReview(Reviewed):
         before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
         fixed = {**before, **decisions.fixed}
         kept, solved = self.solve(cell, fixed)
-        if not decisions.drawn and not decisions.removed:  # no box is corrected
-            solved = replace(solved, boxes_wrong=cell.boxes_wrong)
+        is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
+        solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
         waiting = decisions.drawn.keys() - fixed.keys()
         files = []
         for name in cell.names:

@@ -50,7 +50,7 @@ def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(re
     assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
     moved_to = review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)
     (wrong,) = moved_to["reasons"]
-    assert re.match(r"expected wrong: .* \(2\.5 by wrong or missing boxes\)", wrong)
+    assert re.match(r"expected wrong: .* 2\.5 of them wrong or missing boxes", wrong)
     corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
     assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
     assert corrected["doubt"] < 2.5

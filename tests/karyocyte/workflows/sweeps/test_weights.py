@@ -120,3 +120,5 @@ def test_what_the_hub_does_not_have_is_named_after_the_rest_is_brought(folder, p
     assert warning.startswith("warning: weights=test_resnet.r160_in1k")
     assert "scripts/prepare_data.py with --weights where there is internet" in warning
     assert len(list(folder.glob("models--timm--test_vit*/snapshots/*/model.safetensors"))) == 1
+    with pytest.raises(UserError, match="2 files of weights missing or damaged"):  # without a hub
+        bring_weights(job_configs([*SWEEP, f"weights_dir={folder / 'none'}"]))
