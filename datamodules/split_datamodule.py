@@ -25,12 +25,11 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import WatchedLoader, set_up_worker
+from datamodules.workers import set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes, counted
-from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -194,12 +193,11 @@ class SplitDataModule(LightningDataModule, ABC):
         workers = self.config.loader.workers
         if workers == "cores":
             workers = processors() - 1
-        return WatchedLoader(
+        return DataLoader(
             dataset,
             # A trainer that is running completes batches on its device.
             collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
-            timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,

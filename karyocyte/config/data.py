@@ -11,7 +11,6 @@ from pydantic import (
 
 from karyocyte.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
 
-TIMEOUT = 300  # seconds without a batch from the processes that load images after which a run ends with an error
 MOST_WORKERS = 1000  # a mistyped number would start as many processes
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
