@@ -11,7 +11,7 @@ import pandas as pd
 from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
-from datamodules.io.whole_folder import check_disk_space, whole_folder
+from datamodules.io.whole_folder import check_disk_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages, digest_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
@@ -33,11 +33,12 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 
     Raises:
         UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
-            not known; or there is too little space on the disk.
+            not known; there is too little space on the disk; or the folder is damaged.
     """
     shape = (len(manifest.frame), *config.stored_shape, 3)
     folder = cache_folder(manifest, config, cache_dir)
-    return CheckedImages(folder, shape, partial(_build, manifest, config, progress=progress))
+    make_once(folder, partial(_build, manifest, config, progress=progress))
+    return CheckedImages(folder, shape)
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
