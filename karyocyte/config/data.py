@@ -48,8 +48,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     size: Pixels | tuple[Pixels, Pixels] = FROM_YAML
     background: Literal["black", "detect", "border"] = FROM_YAML
     augment_at: Pixels | None = FROM_YAML
-    fit: Literal["square", "frame", "stretch", "canvas"] = FROM_YAML
-    frame: Annotated[int, Field(ge=1, le=10_000)] | None = FROM_YAML
+    fit: Literal["square", "stretch", "canvas"] = FROM_YAML
     canvas: CanvasConfig = FROM_YAML
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
@@ -57,7 +56,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     clahe_clip_limit: PositiveFloat = FROM_YAML
     clahe_tiles: PositiveInt = FROM_YAML
 
-    former = {"interpolation": "area"}
+    former = {"interpolation": "area", "frame": None}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,10 +82,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":
-        if self.fit in ("square", "frame") and self.shape[0] != self.shape[1]:
-            raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
-        if (self.fit == "frame") != (self.frame is not None):
-            raise ValueError("frame: fit=frame needs its side in pixels of the image files, and no other fit has one")
+        if self.fit == "square" and self.shape[0] != self.shape[1]:
+            raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
         if self.fit == "canvas":
             self._check_canvas()
         if self.augment_at is not None and self.augment_at < max(self.shape):

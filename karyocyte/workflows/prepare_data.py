@@ -105,7 +105,7 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
         folder = cache_folder(scanned, data.config.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"
-        say(prepared, originals, *data.shrunk())
+        say(prepared, originals)
     return data
 
 
