@@ -104,8 +104,7 @@ class ImageDataModule(SplitDataModule):
         balance = self.config.balance.name
         if balance == "hem_all" and self.expansion.is_balanced:
             balance = "none"  # what was evened out before the split is not evened out again
-        subjects = self.manifest.frame["subject"].to_numpy()[train]
-        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed, subjects)
+        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
         weights = {entry.weight for entry in self.manifest.sets.values()}
         return planned if len(weights) < 2 else planned.weighted(self._of_sets("weight"))
 

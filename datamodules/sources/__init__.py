@@ -83,15 +83,14 @@ def find_source(data: SourceConfig) -> ListedSource:
 def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
     """List the images of a configuration, open each once and return the manifest.
 
-    The same files make subjects one person, where ``split.link_subjects`` says so.
+    The same files make subjects one person.
 
     Raises:
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
     """
     listing = list_configured(config, progress)
-    manifest = scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress)
-    return link_subjects(manifest) if config.split.link_subjects else manifest
+    return link_subjects(scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress))
 
 
 def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:

@@ -25,10 +25,9 @@ class SplitConfig(StrictModel, defaults="train:split"):
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
     seed: Seed = FROM_YAML
-    link_subjects: bool = FROM_YAML
-    near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
+    near_duplicates: Literal["report", "off"] = FROM_YAML
 
-    former = {"near_duplicate_bits": 32}
+    former = {"near_duplicate_bits": 32, "link_subjects": True}
 
 
 class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
@@ -102,7 +101,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
+    name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):
