@@ -1,6 +1,5 @@
 """C-NMC as the challenge gave it out."""
 
-import shlex
 import shutil
 
 import pytest
@@ -146,21 +145,6 @@ def test_the_preliminary_test_beside_the_final_one_is_the_one_called_so(cnmc, tm
     shutil.rmtree(cnmc / PRELIM)
     with pytest.raises(UserError, match="no folder .* holds pictures"):
         scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
-
-
-def test_of_two_copies_the_error_offers_settings_that_work(cnmc, tmp_path):
-    write_prelim(cnmc, ROWS, present=3)
-    known = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).frame
-    home = tmp_path / "both of them"
-    shutil.copytree(cnmc, home / "one")
-    shutil.copytree(cnmc, home / "other")
-    with pytest.raises(UserError, match="twice") as error:
-        scan_cnmc(home, tmp_path / "cache", parts=BOTH)
-    offered = [word.removeprefix("data_dir=") for word in shlex.split(str(error.value)) if word.startswith("data_dir=")]
-    assert len(offered) == 2
-    for folder in offered:
-        frame = scan_cnmc(folder.rstrip(","), tmp_path / "cache", parts=BOTH).frame
-        assert frame["image_id"].equals(known["image_id"])
 
 
 def test_folders_of_folds_without_the_classes_are_others(cnmc, tmp_path):
