@@ -239,9 +239,7 @@ class SplitDataModule(LightningDataModule, ABC):
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
         synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
-        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
-        # The evaluation says in which folders images are missing.
-        lines += [each.partition(" (")[0] if each in manifest.incomplete else each for each in self.remarks]
+        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}", *self.remarks]
         counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
         for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
             lines.append(f"{part}: {size} images ({class_sizes(counts.loc[part].fillna(0).astype(int).to_dict())})")

@@ -38,6 +38,7 @@ class SourceContext:
 
 
 Lister = Callable[[Any, SourceContext], Manifest]
+Expander = Callable[[Manifest, Any], Expansion]  # by the configuration of a training
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class ListedSource:
     """A data source."""
 
     list_images: Lister  # lists the images without opening them
-    home: str | None = None  # where the published set can be had
-    expand: Callable[[Manifest, TrainingConfig], Expansion] | None = None  # what its paper does before the split
+    expand: Expander | None = None  # what its paper does before the split
 
 
 _SOURCES: dict[type[SourceConfig], ListedSource] = {}
@@ -54,12 +54,12 @@ _SOURCES: dict[type[SourceConfig], ListedSource] = {}
 _MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
 
-def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Lister]:
-    """Register a function that lists the images of the source with these settings; ``facts`` as in `ListedSource`."""
+def source(config: type[SourceConfig], expand: Expander | None = None) -> Callable[[Lister], Lister]:
+    """Register a function that lists the images of the source with these settings; ``expand`` as in `ListedSource`."""
 
     def register(lister: Lister) -> Lister:
         """Register the function under the settings of the source."""
-        _SOURCES[config] = ListedSource(lister, **facts)
+        _SOURCES[config] = ListedSource(lister, expand)
         return lister
 
     return register

@@ -11,7 +11,7 @@ import pandas as pd
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._published import Notes
+from datamodules.sources._published import completeness
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
@@ -20,7 +20,6 @@ from karyocyte.config.schema import Config
 from karyocyte.config.sources import CnmcConfig, HemAllConfig
 
 CLASSES = ("all", "hem")
-HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM).
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
@@ -38,8 +37,8 @@ def _expand(manifest: Manifest, config: Config) -> Expansion:
     return turn_and_subsample(manifest, data.images, config.transform, config.split)
 
 
-@source(CnmcConfig, home=HOME)
-@source(HemAllConfig, home=HOME, expand=_expand)
+@source(CnmcConfig)
+@source(HemAllConfig, expand=_expand)
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
@@ -58,19 +57,19 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     listers = {"training": _training, "prelim": _prelim}
     paths = image_files(root, context.follow_links)
     images: list[Row] = []
-    notes = Notes()
+    notes = []
     for part in data.parts:
         of_part = listers[part](root, paths)
         # Whatever the folders are called and the files were converted to, the order is the same.
         of_part.sort(key=lambda row: natural_key(f"{row['part']} {row['label']} {row['image_id']}"))
         images += of_part
-        notes.compare(*_published(part, of_part))
+        notes.append(completeness(*_published(part, of_part)))
     classes = order_classes(set(CLASSES), data.positive_class)
     frame = manifest_frame(images)
     absent = set(CLASSES) - set(frame["label"])
     if absent:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
-    return Manifest(frame, root, classes, data.positive_class, data.source, notes.all, incomplete=notes.incomplete)
+    return Manifest(frame, root, classes, data.positive_class, data.source, tuple(notes))
 
 
 def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
