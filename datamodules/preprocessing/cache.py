@@ -1,7 +1,7 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -78,9 +78,11 @@ def _prepare_rows(
 
     def prepare(rows: np.ndarray) -> int:
         """Prepare some rows; return how many."""
-        for row, pixels, scale in _with_scales(manifest, rows, config):
+        pixels = [read_unchanged(manifest, config, row) for row in rows]
+        scales = image_scales(pixels, manifest.frame["cell"].to_numpy(object)[rows], config)
+        for row, original, scale in zip(rows, pixels, scales, strict=True):
             try:
-                image = np.ascontiguousarray(prepare_image(pixels, config, scale))
+                image = np.ascontiguousarray(prepare_image(original, config, scale))
             except TooLargeError as error:
                 raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
             array[row] = image
@@ -102,16 +104,6 @@ def _rows_together(manifest: Manifest, config: PrepareConfig) -> Iterable[np.nda
         cells = manifest.frame["cell"].fillna(cells)
     together: dict[int, np.ndarray] = rows.groupby(pd.factorize(cells)[0]).indices
     return together.values()
-
-
-def _with_scales(
-    manifest: Manifest, rows: np.ndarray, config: PrepareConfig
-) -> Iterator[tuple[int, np.ndarray, float]]:
-    """Yield images that are prepared together, each with its row and by how much it is scaled on a canvas."""
-    images = dict(zip(rows, map(partial(read_unchanged, manifest, config), rows), strict=True))
-    cells = manifest.frame["cell"].to_numpy(object)[rows]
-    for row, scale in zip(rows, image_scales(rows, images.__getitem__, cells, config), strict=True):
-        yield row, images[row], scale
 
 
 def read_unchanged(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:

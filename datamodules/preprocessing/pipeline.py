@@ -3,7 +3,7 @@
 An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -66,25 +66,22 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
         yield "padded to a square", image
 
 
-def image_scales(
-    rows: Sequence[int] | np.ndarray, read: Callable[[int], np.ndarray], cells: np.ndarray, config: PrepareConfig
-) -> list[float]:
+def image_scales(images: Sequence[np.ndarray], cells: np.ndarray, config: PrepareConfig) -> list[float]:
     """Return by how much each image is scaled on a canvas; 1 without one, nan: as the width of the chromosome says.
 
-    ``rows`` are all images of a cell where one scale fits all of them, ``read`` returns the image (H, W, 3) of a row;
-    ``cells`` are None where they are not known.
+    ``images`` (H, W, 3) are all of a cell where one scale fits all of them; ``cells`` are None where they are not
+    known.
 
     Raises:
         UserError: The cell must be known, and is not.
     """
     if config.fit != "canvas":
-        return [1.0] * len(rows)
+        return [1.0] * len(images)
     from datamodules.preprocessing.chromosome_canvas import area_in, scales
 
-    areas = np.zeros(len(rows))
+    areas = np.zeros(len(images))
     if config.scales_by_cell:
-        for position, row in enumerate(rows):
-            areas[position] = area_in(read(row), config)
+        areas = np.array([float(area_in(image, config)) for image in images])
     factors: list[float] = scales(areas, cells, config).tolist()
     return factors
 
@@ -105,7 +102,7 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
         TooLargeError: A chromosome is larger than the canvas.
     """
     config = config.for_single_images()
-    (scale,) = image_scales([0], lambda _: image, np.array([None]), config)
+    (scale,) = image_scales([image], np.array([None]), config)
     return to_shape(prepare_image(image, config, scale), config)
 
 
