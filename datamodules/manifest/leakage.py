@@ -124,8 +124,8 @@ def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:
     for group in manifest.alike_subjects:
         parts = used.loc[used["subject"].isin(group), "part"].unique()
         if len(parts) > 1:
-            keys = "alike_names=merge makes them one subject, alike_names=distinct keeps them apart"
-            raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {keys}")
+            remedy = "write them alike, or say alike_names=distinct"
+            raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {remedy}")
 
 
 def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:

@@ -10,14 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from datamodules.io.folder_content import describe_others, scan_folder
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
-from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
+from datamodules.manifest.spellings import describe_spellings, describe_unknown, spellings
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
@@ -34,7 +32,7 @@ class SourceContext:
     cache_dir: Path
     progress: bool = True
     follow_links: bool = False  # those that lead out of the data folder
-    alike_names: Literal["report", "merge", "distinct"] = "report"
+    alike_names: Literal["report", "distinct"] = "report"
 
 
 Lister = Callable[[Any, SourceContext], Manifest]
@@ -105,17 +103,11 @@ def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     if not isinstance(listing, Manifest):
         raise UserError(f"data.source={data.source}: its function returned {type(listing).__name__}, not a Manifest")
     notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
-    listing = replace(listing, frame=merged_frame(listing.frame, context))
     if context.alike_names == "report":
         subjects = spellings(listing.frame["subject"].dropna())
         listing = replace(listing, alike_subjects=tuple(subjects))
         notes += tuple(describe_spellings(listing.frame))
     return replace(listing, notes=notes, synthetic=listing.synthetic or listing.is_marked())
-
-
-def merged_frame(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
-    """Return a frame in which names that mean the same are one, where this is wanted."""
-    return merge_spellings(frame) if context.alike_names == "merge" else frame
 
 
 def _beside(listing: Manifest, context: SourceContext) -> list[str]:
