@@ -80,7 +80,7 @@ class ChromosomeDataModule(ImageDataModule):
     """Single chromosomes in 24 classes, no case in two parts, by the table ``file``, or None: in a folder per class.
 
     ``background="detect"`` inverts dark chromosomes on light ground; ``fit`` is ``square``, ``stretch`` (paper 002),
-    ``frame``, or ``canvas``, which keeps the scale. The other arguments are those of `CNMCDataModule`.
+    or ``canvas``, which keeps the scale. The other arguments are those of `CNMCDataModule`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ChromosomeDataModule(ImageDataModule):
         file: str | None = "labels.csv",
         size: int | tuple[int, int] = 224,
         background: Literal["black", "detect", "border"] = "detect",
-        fit: Literal["square", "frame", "stretch", "canvas"] = "square",
+        fit: Literal["square", "stretch", "canvas"] = "square",
         crop: bool = True,
         protocol: Protocol = "subject",
         fold: int = 0,

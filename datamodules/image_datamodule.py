@@ -79,12 +79,6 @@ class ImageDataModule(SplitDataModule):
 
     # Their preparation.
 
-    def shrunk(self) -> list[str]:
-        """Return how many images are larger than the frame, as a line; none without a frame."""
-        side, sides = self.config.prepare.frame, self.scanned.frame["side"]
-        count = f"{(sides > (side or 0)).sum():,} of {len(sides):,} images"
-        return [f"prepare.frame={side}: {count} have content larger than this and are shrunk"] * bool(side)
-
     @cached_property
     def images(self) -> CheckedImages | ExpandedImages:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
@@ -110,8 +104,7 @@ class ImageDataModule(SplitDataModule):
         balance = self.config.balance.name
         if balance == "hem_all" and self.expansion.is_balanced:
             balance = "none"  # what was evened out before the split is not evened out again
-        subjects = self.manifest.frame["subject"].to_numpy()[train]
-        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed, subjects)
+        planned = plan(self.labels[train], train, len(self.manifest.classes), balance, seed)
         weights = {entry.weight for entry in self.manifest.sets.values()}
         return planned if len(weights) < 2 else planned.weighted(self._of_sets("weight"))
 
@@ -163,16 +156,11 @@ class ImageDataModule(SplitDataModule):
 
     # What the user and the run are told.
 
-    @property
-    def notes(self) -> list[str]:
-        """What the run keeps as remarks on its images, a line each."""
-        return [*super().notes, *self.shrunk()]
-
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         copies = int((self.plan.copy > 0).sum())
         epoch = f"balance={self.config.balance.name}: {len(self.plan.rows)} per epoch, {copies} of them copies"
-        return [*super().describe(), epoch, *self.shrunk()]
+        return [*super().describe(), epoch]
 
     def warnings(self) -> list[str]:
         """Return also what leaks by copies that are made before the split."""

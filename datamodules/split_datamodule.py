@@ -25,12 +25,11 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import WatchedLoader, set_up_worker
+from datamodules.workers import set_up_worker
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError, close_names
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.text import class_sizes, counted
-from karyocyte.config.data import TIMEOUT
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
@@ -194,12 +193,11 @@ class SplitDataModule(LightningDataModule, ABC):
         workers = self.config.loader.workers
         if workers == "cores":
             workers = processors() - 1
-        return WatchedLoader(
+        return DataLoader(
             dataset,
             # A trainer that is running completes batches on its device.
             collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
-            timeout=TIMEOUT if workers else 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
             **batches,
@@ -241,9 +239,7 @@ class SplitDataModule(LightningDataModule, ABC):
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
         synthetic = " (SYNTHETIC: no patients)" if manifest.synthetic else ""
-        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}"]
-        # The evaluation says in which folders images are missing.
-        lines += [each.partition(" (")[0] if each in manifest.incomplete else each for each in self.remarks]
+        lines = [f"data: {manifest.source}{synthetic}, protocol={self.config.protocol}", *self.remarks]
         counts = pd.crosstab(self.parts, manifest.frame["label"].fillna("")).reindex(columns=manifest.classes)
         for part, size in self.parts.value_counts().reindex([*PARTS, UNUSED]).dropna().astype(int).items():
             lines.append(f"{part}: {size} images ({class_sizes(counts.loc[part].fillna(0).astype(int).to_dict())})")
@@ -266,7 +262,7 @@ class SplitDataModule(LightningDataModule, ABC):
     def warnings(self) -> list[str]:
         """Return what is missing or passed over, and what leaks between parts or by ``init_from``."""
         passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
-        lines = [*self.manifest.missing_classes(), *passed_over, *self.leaks.lines()]
+        lines = [*self.manifest.missing_classes(), *passed_over, *self.leaks.sentences().values()]
         if self.seen:
             lines.append(f"{self.starts} has seen {self.seen} of the images that evaluate this run")
         if self._from_portable:

@@ -50,7 +50,6 @@ CHANGES = {
     "prepare.background": ("detect", []),
     "prepare.augment_at": ("48", []),
     "prepare.fit": ("stretch", []),
-    "prepare.frame": ("30", ["prepare.fit=frame", "prepare.frame=25"]),
     "prepare.crop": ("false", CUT),
     "prepare.crop_threshold": ("80", []),
     "prepare.clahe": ("true", []),

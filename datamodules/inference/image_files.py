@@ -71,7 +71,7 @@ def find_image_files(
     if unread.keys() <= UNREAD_SUFFIXES:
         raise UserError(
             f"no image in {', '.join(map(str, places))} ({describe_others(others + unread)}): PNG, JPEG, TIFF, BMP, "
-            "GIF, WebP and JPEG 2000 files are read"
+            "GIF and WebP files are read"
         )
     return ImageFiles(list(files.values()), dict(others))
 

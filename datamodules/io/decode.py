@@ -19,17 +19,17 @@ from datamodules.io.jpeg import decode_strictly
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
 
-SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp", ".jp2"})
+SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp"})
 # Of images that cannot be read: such a file is named as broken.
 UNREAD_SUFFIXES = frozenset(
-    (".avif", ".cr2", ".czi", ".dcm", ".dng", ".eps", ".heic", ".heif", ".jxl", ".lif")
+    (".avif", ".cr2", ".czi", ".dcm", ".dng", ".eps", ".heic", ".heif", ".jp2", ".jxl", ".lif")
     + (".lsm", ".nd2", ".ndpi", ".nef", ".oib", ".psd", ".svg", ".svs", ".vsi", ".xcf")
 )
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _MODES |= {"I;16", "I;16B", "I;16L", "I;16N"}  # of 16 bits
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
-FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "WEBP")
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "WEBP")
 MAX_BYTES = 1 << 30  # of a file: the largest image in three 16-bit colours takes 600 MB
 MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes, and is padded to a square
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
@@ -114,7 +114,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
-    """Decode the bytes of a BMP, PNG, TIFF, JPEG, GIF, WebP or JPEG 2000 file, whatever its name, to 8-bit RGB.
+    """Decode the bytes of a BMP, PNG, TIFF, JPEG, GIF or WebP file, whatever its name, to 8-bit RGB.
 
     Gray is replicated to three channels, a palette looked up, CMYK and YCbCr are converted. Gray of 16 bits becomes
     ``value // 257``; colours of 16 bits keep their upper byte. The orientation that a camera noted (EXIF; the same tag
@@ -122,8 +122,7 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     the largest. ICC profiles are not applied. Transparency lies over black, or, with another ``background``, over
     white where the outline is lighter than the inside; one that is the same everywhere is left out.
 
-    tifffile reads TIFF, Pillow the others, and OpenCV what of JPEG 2000 Pillow reads in a wrong way; never what Pillow
-    calls damaged. docs/guides/images.md lists what is read and what is refused.
+    tifffile reads TIFF, and Pillow the others; docs/guides/images.md lists what is read and what is refused.
 
     Raises:
         BrokenImageError: The bytes are no image, are cut short, have a side above MAX_SIDE by their header (nothing is
@@ -228,9 +227,7 @@ def _by_tifffile(data: bytes) -> tuple[Image.Image, str, str]:
 def _by_pillow(data: bytes) -> tuple[Image.Image, str]:
     """Read an image of another format by Pillow, upright, and say whether others are in the file."""
     with _opened(data) as image:
-        depth = _depth(image, data)
-        if depth > 8 and image.format == "JPEG2000" and not image.mode.startswith("I;16"):
-            return _by_opencv(data), ""  # Pillow rounds values of 65,408 and more to 0
+        depth = data[24] if image.format == "PNG" else 8  # of a channel, which Pillow does not tell
         if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
             raise BrokenImageError("CMYK that does not say whether it is inverted (no Adobe marker): save it as RGB")
         several = getattr(image, "n_frames", 1) > 1
@@ -247,26 +244,15 @@ def _by_pillow(data: bytes) -> tuple[Image.Image, str]:
         if depth > 8 and "transparency" in image.info:
             raise BrokenImageError("a colour of 16 bits is transparent: save it with an alpha channel")
         if depth > 8 and not image.mode.startswith("I;16"):
-            _check_used_bits(_values(data))  # Pillow keeps eight of them
+            _check_used_bits(_all_bits(data))
         _turn(image)
         return image, "several frames, of which the first was read" if several else ""
 
 
-def _by_opencv(data: bytes) -> Image.Image:
-    """Read a JPEG 2000 by OpenCV."""
-    values = _values(data)
-    if values.ndim == 3:
-        values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-    if values.ndim == 3 and values.dtype == np.uint16:
-        _check_used_bits(values)
-        values = (values >> 8).astype(np.uint8)
-    return Image.fromarray(values)
-
-
-def _values(data: bytes) -> np.ndarray:
-    """Return what OpenCV reads, uint8 or uint16, shape (H, W) or (H, W, 3 or 4), blue first."""
+def _all_bits(data: bytes) -> np.ndarray:
+    """Return the values of a PNG in 16-bit colours, (H, W, 3 or 4), of which Pillow keeps eight bits."""
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype not in (np.uint8, np.uint16):
+    if values is None:
         raise BrokenImageError("cut short, or packed in a way that is not read: save it as PNG")
     return np.asarray(values)
 
@@ -345,32 +331,6 @@ def _unpacked_length(packed: bytes, value_bits: int) -> int:
             if len(lengths) == 1 << width and width < 12:
                 width += 1
     return total
-
-
-def _checked_jpeg2000(data: bytes) -> int:
-    """Refuse signed values, and zeros that no JPEG 2000 holds; return what tells its bits (ISO/IEC 15444-1, A.5, A.6).
-
-    A packet that holds nothing is a zero: where their number is known, more zeros are in place of something else.
-    """
-    size = data.index(b"\xff\x4f\xff\x51")
-    kind = data[size + 42]
-    if kind > 127:
-        raise BrokenImageError("signed values are not defined here: save it as 8-bit or 16-bit integers")
-    style = data.index(b"\xff\x52", size)
-    has_precincts, _, layers, _, levels = struct.unpack_from(">BBHBB", data, style + 4)
-    (components,) = struct.unpack_from(">H", data, size + 40)
-    if not has_precincts & 1 and bytes(layers * (levels + 1) * components + 64) in data[style:]:
-        raise BrokenImageError("damaged: zeros are in place of its data")
-    return kind
-
-
-def _depth(image: Image.Image, data: bytes) -> int:
-    """Return the bits per channel of the file, which Pillow does not tell."""
-    if image.format == "PNG":
-        return data[24]
-    if image.format == "JPEG2000":
-        return _checked_jpeg2000(data) + 1
-    return 8
 
 
 def _turn(image: Image.Image) -> None:

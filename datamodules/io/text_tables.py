@@ -20,8 +20,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
 
     An apostrophe before what would be a formula (`escape_formula`) is removed.
 
-    Its values may be separated by commas, semicolons, tabs or ``|`` (by blanks in tables of R), and its text be UTF-8,
-    UTF-16 or Windows-1252. The numbers of rows that R writes under no header are left out.
+    Its values may be separated by commas, semicolons, tabs or ``|``, and its text be UTF-8, UTF-16 or Windows-1252.
 
     Returns:
         Its columns, stripped, empty where there is nothing. The index counts rows as a spreadsheet does: the header is
@@ -42,8 +41,6 @@ def read_text_table(file: Path) -> pd.DataFrame:
         )
     except ValueError as error:  # pandas' parser errors
         raise UserError(f"{file} cannot be read as CSV: {str(error).splitlines()[0]}: {_FIRST_LINE}") from error
-    if list(map(str, table.index)) == list(map(str, range(1, len(table) + 1))):
-        table = table.reset_index(drop=True)
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus columns for an index
         raise UserError(f"{file}: rows have more values than the header: {_FIRST_LINE}")
     table.columns = table.columns.str.strip()
@@ -78,7 +75,7 @@ def _header(text: str) -> tuple[int, str, str]:
     """Return the number of the line of the header, the separator, and the text from the header on.
 
     Lines before it that are blank or begin with "#" are passed over; a first line "sep=;" is Excel's way to name the
-    separator. Else the separator is what the header has most of, a blank where it has quoted names alone.
+    separator. Else the separator is what the header has most of.
     """
     lines = text.splitlines(keepends=True)
     separator = None
@@ -90,8 +87,4 @@ def _header(text: str) -> tuple[int, str, str]:
             break
         first += 1
     header = re.sub('"[^"]*"', "", lines[first]) if first < len(lines) else ""
-    if separator is None:
-        separator = max(",;\t|", key=header.count)
-        if first < len(lines) and '"' in lines[first] and not header.strip():  # quoted names alone, as R writes them
-            separator = " "
-    return first + 1, separator, "".join(lines[first:])
+    return first + 1, separator or max(",;\t|", key=header.count), "".join(lines[first:])

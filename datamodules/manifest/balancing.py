@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from karyocyte.common.errors import UserError
 
@@ -24,27 +23,24 @@ class BalancePlan:
         return replace(self, sample_weights=weights)
 
 
-def plan(
-    labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: int, subjects: np.ndarray | None = None
-) -> BalancePlan:
+def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: int) -> BalancePlan:
     """Plan the train part.
 
     ``none`` takes every image once. ``paper`` (004, section 3.1) brings each of K classes to 1/K of the train part's
     size: a larger one is subsampled, a smaller one gets extra copies, drawn without replacement and round again only
     when all have been drawn. ``hem_all`` (003, section 2) gives each image of the smaller of two classes one copy, as
     far as that is needed, and subsamples the larger to the same number. ``weighted_sampling`` draws each class equally
-    often, and ``persons`` also each person of a class.
+    often.
 
     Args:
         labels: Class indices of the train images, int64, shape (n,).
         rows: Their manifest rows, int64, shape (n,).
         classes: K, the number of classes; each must be there.
-        name: "none", "paper", "hem_all", "weighted_sampling" or "persons".
+        name: "none", "paper", "hem_all" or "weighted_sampling".
         seed: Of the draws.
-        subjects: Names of the subjects of the train images, shape (n,), which "persons" needs.
 
     Raises:
-        UserError: "hem_all" meets more than two classes, or "persons" an image of an unknown subject.
+        UserError: "hem_all" meets more than two classes.
     """
     counts = np.bincount(labels, minlength=classes)
     if (counts == 0).any():
@@ -61,8 +57,6 @@ def plan(
             return _hem_all(labels, rows, np.random.default_rng(seed))
         case "weighted_sampling":
             return BalancePlan(rows, once, sample_weights=len(rows) / (classes * counts[labels]))
-        case "persons":
-            return BalancePlan(rows, once, sample_weights=_persons(labels, subjects))
     raise ValueError(f"no balance plan is called {name}")
 
 
@@ -99,17 +93,6 @@ def _hem_all(labels: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     chosen = drawn_rows(large, kept, rng)
     copy = np.concatenate([np.zeros(len(small) + kept, np.int64), np.ones(copies, np.int64)])
     return BalancePlan(np.concatenate([small, chosen, copied]), copy)
-
-
-def _persons(labels: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
-    """Return the weight of each image, float64, shape (n,), so that classes, and persons within a class, are equal."""
-    if subjects is None or pd.isna(subjects).any():
-        raise UserError("balance=persons needs the subject of each image: name subjects in data, or set balance=none")
-    images = pd.DataFrame({"label": labels, "subject": subjects})
-    of_person = images.groupby(["label", "subject"])["label"].transform("size")
-    persons = images.groupby("label")["subject"].transform("nunique")
-    shares = images["label"].nunique() * persons * of_person
-    return len(images) / np.array(shares, np.float64)
 
 
 def _to_count(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -20,6 +20,12 @@ from karyocyte.runs.run import Run
 LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
 NEAR_BITS = 32  # largest Hamming distance of near-duplicates, of 256 hash bits; unrelated cells: over 45
 _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of a processor
+# The leaks that end a training unless its protocol is one of those here, and what to do about them.
+_REMEDIES = {
+    "conflicting": (("paper",), "remove the wrong one, or both"),
+    "subjects": (("image", "paper"), "take their images out of one part, or say protocol=image"),
+    "identical": (("paper",), "keep one copy of each, or say protocol=paper, which only warns"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,36 +55,35 @@ class LeakReport:
         return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers, and the first names behind them, as plain values for JSON."""
-        columns = ["image_id_left", "image_id_right", "distance"]
+        """Return the numbers, and the first names that no pair has, as plain values for JSON."""
         return {
             "protocol": self.protocol,
             "subjects_in_several_parts": len(self.subjects),
             "subjects": list(self.subjects[:100]),
             "identical_pairs": len(self.identical_pairs),
-            "identical": self.identical_pairs[columns].head(100).to_numpy(object).tolist(),
             "near_pairs": self.counts()["near_pairs"],
             "near_bits": self.near_bits,
-            "near": self.near_pairs[columns].head(100).to_numpy(object).tolist(),
             "conflicting_labels": [list(group) for group in self.conflicting[:100]],
         }
 
-    def lines(self) -> list[str]:
-        """Return the leaks as sentences for the log; empty where there are none."""
-        lines = []
+    def sentences(self) -> dict[str, str]:
+        """Return a sentence of each kind of leak that there is: subjects, identical, near, conflicting."""
+        found = {}
         if self.subjects:
-            lines.append(f"subjects in more than one part: {len(self.subjects):,} ({_first_names(self.subjects)})")
+            names = ", ".join(self.subjects[:5]) + ", ..." * (len(self.subjects) > 5)
+            found["subjects"] = f"subjects in more than one part: {len(self.subjects):,} ({names})"
         if len(self.identical_pairs):
             first = _describe_first(self.identical_pairs)
-            lines.append(f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}")
+            found["identical"] = f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}"
         if self.near_count:
             within = f"within {self.near_bits} of 256 bits"
             closest = _describe_first(self.near_pairs)
-            lines.append(f"near-duplicate pairs across parts ({within}): {self.near_count:,}, closest {closest}")
+            found["near"] = f"near-duplicate pairs across parts ({within}): {self.near_count:,}, closest {closest}"
         if self.conflicting:
             first = " and ".join(self.conflicting[0])
-            lines.append(f"identical files with different labels: {len(self.conflicting):,} groups, first {first}")
-        return lines
+            groups = f"{len(self.conflicting):,} groups, first {first}"
+            found["conflicting"] = f"identical files with different labels: {groups}"
+        return found
 
     def write_pairs(self, path: Path) -> None:
         """Write the listed pairs as CSV, whole or not at all."""
@@ -93,8 +98,7 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
 
     Raises:
         UserError: Under the protocol "subject" a subject or the bytes of a file, under "image" the bytes, are in two
-            parts, or near-duplicates are and ``split.near_duplicates`` is "stop", or the same bytes have two labels;
-            "paper" forbids nothing.
+            parts, or the same bytes have two labels; "paper" forbids nothing.
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
@@ -108,9 +112,10 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     report = LeakReport(protocol, pairs, count, bits, tuple(sides.index[sides > 1]), tuple(conflicting))
     if protocol == "subject":
         _stop_at_spellings(manifest, used)
-    if conflicting and protocol != "paper":
-        _stop_at_conflict(frame[frame["image_id"].isin(conflicting[0])])
-    _stop(report, split)
+    sentences = report.sentences()
+    for kind, (allowing, remedy) in _REMEDIES.items():
+        if kind in sentences and protocol not in allowing:
+            raise UserError(f"{sentences[kind]}: {remedy}")
     return report
 
 
@@ -119,8 +124,8 @@ def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:
     for group in manifest.alike_subjects:
         parts = used.loc[used["subject"].isin(group), "part"].unique()
         if len(parts) > 1:
-            keys = "alike_names=merge makes them one subject, alike_names=distinct keeps them apart"
-            raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {keys}")
+            remedy = "write them alike, or say alike_names=distinct"
+            raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {remedy}")
 
 
 def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
@@ -209,34 +214,6 @@ def seen_by_start(run: Path, manifest: Manifest, parts: pd.Series, protocol: str
             "name a run of the same fold, split and protocol"
         )
     return count
-
-
-def _stop(report: LeakReport, split: SplitConfig) -> None:
-    if report.protocol == "paper":
-        return
-    if report.protocol == "subject" and report.subjects:
-        names = f"{len(report.subjects):,} ({_first_names(report.subjects)})"
-        remedy = "take their images out of one part, or say protocol=image"
-        raise UserError(f"subjects in more than one part: {names}: {remedy}")
-    if len(report.identical_pairs):
-        remedy = "keep one copy of each, or say protocol=paper, which only warns"
-        raise UserError(f"the same file is in two parts: {_describe_first(report.identical_pairs)}: {remedy}")
-    if split.near_duplicates == "stop" and report.near_count:
-        pair = f"{_describe_first(report.near_pairs)}, {report.near_pairs['distance'].iloc[0]} of 256 bits apart"
-        others = f"{report.near_count:,} pairs in all: keep one of each, or say split.near_duplicates=report"
-        raise UserError(f"near-duplicates in two parts: {pair}; {others}")
-
-
-def _stop_at_conflict(copies: pd.DataFrame) -> None:
-    one = copies.iloc[0]
-    other = copies[copies["label"] != one["label"]].iloc[0]
-    message = f"the same file has two labels: {one['path']} is {one['label']}, {other['path']} is {other['label']}"
-    raise UserError(f"{message}: remove the wrong one, or both")
-
-
-def _first_names(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5])
-    return f"{listed}, ..." if len(names) > 5 else listed
 
 
 def _describe_first(pairs: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from karyocyte.common.text import counted, natural_key
 from karyocyte.config.overrides import typed_text
 
 COLUMNS = ["image_id", "path", "label", "subject", "part", "cell", "kind", "group"]
+PARTIAL = "partial: "  # how the note begins that a part has not all images that were published
 DRAWN = "DRAWN.txt"  # in a folder of synthetic images, so that every result on them says so
 
 
@@ -58,7 +59,6 @@ class Manifest:
     notes: tuple[str, ...] = ()  # for the user, such as what was left out; they name no image and no subject
     synthetic: bool = False  # whether the images are synthetic, not taken
     skipped: tuple[str, ...] = ()  # names of the broken images and cells that were left out
-    incomplete: tuple[str, ...] = ()  # those of the notes that say that a part is not as it was published
     sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
     alike_subjects: tuple[tuple[str, ...], ...] = ()  # spellings of subjects that may be one person each
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
@@ -70,6 +70,11 @@ class Manifest:
         if self.skipped:
             remarks += (f"skipped: {', '.join(self.skipped)}",)
         return remarks
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The notes that say that a part has not all images that were published."""
+        return tuple(note for note in self.notes if note.startswith(PARTIAL))
 
     def file(self, row: int) -> Path:
         """Return the file of the image in row ``row``."""
@@ -138,8 +143,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     alike = spellings(names)
     # Two spellings of one class would leave nothing to tell apart, or hide some positive images.
     if alike and (len(classes) == 2 or positive_class is not None):
-        remedy = "`alike_names=merge` makes them one, or correct them"
-        raise UserError(f"classes {quotation(alike[0])} may be the same: {remedy}")
+        raise UserError(f"classes {quotation(alike[0])} may be the same: write them alike, or differently")
     if len(classes) < 2:
         raise UserError(
             f"two classes or more are needed, found: {', '.join(classes) or 'none'} (data_dir, data.source)"

@@ -2,14 +2,14 @@
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 
 import pandas as pd
 
 from karyocyte.common.text import natural_key
 
-MERGED = ("label", "subject", "part", "group")  # the columns of a manifest that hold names
+NAMES = {"label": "classes", "subject": "subjects", "part": "parts", "group": "groups"}  # columns of a manifest
 # Letters of Cyrillic and Greek that print as Latin ones; dashes and quotes that word processors put in.
 _LOOK_ALIKE = str.maketrans(
     "АВЕІЈКМНОРСЅТУХаеіјорсѕухΑΒΕΖΗΙΚΜΝΟΡΤΥΧαινορυı‐‒–—―−‘’`“”",  # noqa: RUF001
@@ -73,29 +73,16 @@ def quotation(group: Iterable[str]) -> str:
     return " and ".join(f'"{name}"' for name in names)
 
 
-def merge_spellings(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame in which names that mean the same are written as the most frequent of them."""
-    merged = {}
-    for column in MERGED:
-        counts = Counter(frame[column].dropna())
-        chosen = {}
-        for group in spellings(counts):
-            most = max(group, key=lambda name: counts[name])
-            chosen.update(dict.fromkeys(group, most))
-        merged[column] = frame[column].replace(chosen)
-    return frame.assign(**merged)
-
-
 def describe_spellings(frame: pd.DataFrame) -> list[str]:
     """Return a line per column whose names may mean the same."""
     lines = []
-    for column, what in zip(MERGED, ("classes", "subjects", "parts", "groups"), strict=True):
+    for column, what in NAMES.items():
         groups = spellings(frame[column].dropna())
         if groups:
             shown = "; ".join(map(quotation, groups[:3]))
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
-            remedy = "alike_names=merge makes them one, alike_names=distinct keeps them apart"
-            lines.append(f"{what} that may be the same: {shown}{more} ({remedy})")
+            remedy = "write them alike, or say alike_names=distinct"
+            lines.append(f"{what} that may be the same: {shown}{more}: {remedy}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from datamodules.io.decode import DECODE_VERSION, BrokenImageError, decode_image, read_plain_file
 from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
-from datamodules.io.whole_folder import check_disk_space, whole_folder
+from datamodules.io.whole_folder import check_disk_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages, digest_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
@@ -33,11 +33,12 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
 
     Raises:
         UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
-            not known; or there is too little space on the disk.
+            not known; there is too little space on the disk; or the folder is damaged.
     """
     shape = (len(manifest.frame), *config.stored_shape, 3)
     folder = cache_folder(manifest, config, cache_dir)
-    return CheckedImages(folder, shape, partial(_build, manifest, config, progress=progress))
+    make_once(folder, partial(_build, manifest, config, progress=progress))
+    return CheckedImages(folder, shape)
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
@@ -77,9 +78,11 @@ def _prepare_rows(
 
     def prepare(rows: np.ndarray) -> int:
         """Prepare some rows; return how many."""
-        for row, pixels, scale in _with_scales(manifest, rows, config):
+        pixels = [read_unchanged(manifest, config, row) for row in rows]
+        scales = image_scales(pixels, manifest.frame["cell"].to_numpy(object)[rows], config)
+        for row, original, scale in zip(rows, pixels, scales, strict=True):
             try:
-                image = np.ascontiguousarray(prepare_image(pixels, config, scale))
+                image = np.ascontiguousarray(prepare_image(original, config, scale))
             except TooLargeError as error:
                 raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
             array[row] = image
@@ -101,16 +104,6 @@ def _rows_together(manifest: Manifest, config: PrepareConfig) -> Iterable[np.nda
         cells = manifest.frame["cell"].fillna(cells)
     together: dict[int, np.ndarray] = rows.groupby(pd.factorize(cells)[0]).indices
     return together.values()
-
-
-def _with_scales(
-    manifest: Manifest, rows: np.ndarray, config: PrepareConfig
-) -> Iterator[tuple[int, np.ndarray, float]]:
-    """Yield images that are prepared together, each with its row and by how much it is scaled on a canvas."""
-    images = dict(zip(rows, map(partial(read_unchanged, manifest, config), rows), strict=True))
-    cells = manifest.frame["cell"].to_numpy(object)[rows]
-    for row, scale in zip(rows, image_scales(rows, images.__getitem__, cells, config), strict=True):
-        yield row, images[row], scale
 
 
 def read_unchanged(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:

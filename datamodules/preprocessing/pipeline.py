@@ -1,15 +1,15 @@
-"""The deterministic preparation of an image: crop, CLAHE, pad or frame, resize (paper 004, section 3.1), or a canvas.
+"""The deterministic preparation of an image: crop, CLAHE, pad, resize (paper 004, section 3.1), or a canvas.
 
 An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
 from datamodules.io.decode import border, crop_to_content
-from datamodules.io.resize import resize, resized_by
+from datamodules.io.resize import resize
 from karyocyte.config.data import PrepareConfig
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
@@ -20,8 +20,7 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
 
     CLAHE comes after the crop and before the padding: it lifts black to a dark gray, so before the crop it would hide
     the border of the cell, and after the padding it would colour the padding. ``fit: stretch`` does without padding:
-    the aspect ratio is not kept (paper 001, section 3.1.2). ``fit: frame`` pads all images to one side, so
-    that one scale holds for all.
+    the aspect ratio is not kept (paper 001, section 3.1.2).
 
     Args:
         image: uint8 RGB, shape (H, W, 3).
@@ -33,7 +32,6 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
 
     Raises:
         TooLargeError: A chromosome is larger than the canvas.
-        UserError: The frame is not known.
     """
     for _, changed in steps_before_resize(image, config):
         image = changed
@@ -66,30 +64,24 @@ def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tu
     if config.fit == "square":
         image = pad_to_square(image, ground)
         yield "padded to a square", image
-    if config.frame is not None:
-        image = centre_in_frame(image, config.frame, ground)
-        yield "centred in the frame", image
 
 
-def image_scales(
-    rows: Sequence[int] | np.ndarray, read: Callable[[int], np.ndarray], cells: np.ndarray, config: PrepareConfig
-) -> list[float]:
+def image_scales(images: Sequence[np.ndarray], cells: np.ndarray, config: PrepareConfig) -> list[float]:
     """Return by how much each image is scaled on a canvas; 1 without one, nan: as the width of the chromosome says.
 
-    ``rows`` are all images of a cell where one scale fits all of them, ``read`` returns the image (H, W, 3) of a row;
-    ``cells`` are None where they are not known.
+    ``images`` (H, W, 3) are all of a cell where one scale fits all of them; ``cells`` are None where they are not
+    known.
 
     Raises:
         UserError: The cell must be known, and is not.
     """
     if config.fit != "canvas":
-        return [1.0] * len(rows)
+        return [1.0] * len(images)
     from datamodules.preprocessing.chromosome_canvas import area_in, scales
 
-    areas = np.zeros(len(rows))
+    areas = np.zeros(len(images))
     if config.scales_by_cell:
-        for position, row in enumerate(rows):
-            areas[position] = area_in(read(row), config)
+        areas = np.array([float(area_in(image, config)) for image in images])
     factors: list[float] = scales(areas, cells, config).tolist()
     return factors
 
@@ -110,7 +102,7 @@ def prepare_single(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
         TooLargeError: A chromosome is larger than the canvas.
     """
     config = config.for_single_images()
-    (scale,) = image_scales([0], lambda _: image, np.array([None]), config)
+    (scale,) = image_scales([image], np.array([None]), config)
     return to_shape(prepare_image(image, config, scale), config)
 
 
@@ -124,25 +116,16 @@ def equalize_luma(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarra
     return cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
 
 
-def pad_to_square(image: np.ndarray, ground: np.ndarray | int = 0, side: int | None = None) -> np.ndarray:
+def pad_to_square(image: np.ndarray, ground: np.ndarray | int = 0) -> np.ndarray:
     """Pad the shorter side of an image (H, W, 3) or a mask (H, W), uint8, with black (paper 004, section 3.1).
 
     It is in the middle; of an odd number of padded rows or columns one more is below or on the right. ``ground`` is
-    another colour, shape (3,), or gray value; ``side`` that of the square, which is not smaller than the image.
+    another colour, shape (3,), or gray value.
     """
     height, width = image.shape[:2]
-    side = side or max(height, width)
+    side = max(height, width)
     top = (side - height) // 2
     left = (side - width) // 2
     colour = np.broadcast_to(ground, 3).tolist()
     padding = (top, side - height - top, left, side - width - left)
     return np.asarray(cv2.copyMakeBorder(image, *padding, cv2.BORDER_CONSTANT, value=colour))
-
-
-def centre_in_frame(image: np.ndarray, side: int, ground: np.ndarray | int = 0) -> np.ndarray:
-    """Pad an image (H, W, 3) to a square of ``side`` pixels, see `pad_to_square`; a larger one is shrunk to fit in."""
-    longer = max(image.shape[:2])
-    if longer > side:
-        height, width = (max(1, round(length * side / longer)) for length in image.shape[:2])
-        image = resized_by(np.ascontiguousarray(image), (height, width), cv2.INTER_AREA)
-    return pad_to_square(image, ground, side)

@@ -10,14 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from datamodules.io.folder_content import describe_others, scan_folder
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
-from datamodules.manifest.spellings import describe_spellings, describe_unknown, merge_spellings, spellings
+from datamodules.manifest.spellings import describe_spellings, describe_unknown, spellings
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
@@ -34,10 +32,11 @@ class SourceContext:
     cache_dir: Path
     progress: bool = True
     follow_links: bool = False  # those that lead out of the data folder
-    alike_names: Literal["report", "merge", "distinct"] = "report"
+    alike_names: Literal["report", "distinct"] = "report"
 
 
 Lister = Callable[[Any, SourceContext], Manifest]
+Expander = Callable[[Manifest, Any], Expansion]  # by the configuration of a training
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class ListedSource:
     """A data source."""
 
     list_images: Lister  # lists the images without opening them
-    home: str | None = None  # where the published set can be had
-    expand: Callable[[Manifest, TrainingConfig], Expansion] | None = None  # what its paper does before the split
+    expand: Expander | None = None  # what its paper does before the split
 
 
 _SOURCES: dict[type[SourceConfig], ListedSource] = {}
@@ -54,12 +52,12 @@ _SOURCES: dict[type[SourceConfig], ListedSource] = {}
 _MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
 
-def source(config: type[SourceConfig], **facts: Any) -> Callable[[Lister], Lister]:
-    """Register a function that lists the images of the source with these settings; ``facts`` as in `ListedSource`."""
+def source(config: type[SourceConfig], expand: Expander | None = None) -> Callable[[Lister], Lister]:
+    """Register a function that lists the images of the source with these settings; ``expand`` as in `ListedSource`."""
 
     def register(lister: Lister) -> Lister:
         """Register the function under the settings of the source."""
-        _SOURCES[config] = ListedSource(lister, **facts)
+        _SOURCES[config] = ListedSource(lister, expand)
         return lister
 
     return register
@@ -83,15 +81,14 @@ def find_source(data: SourceConfig) -> ListedSource:
 def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
     """List the images of a configuration, open each once and return the manifest.
 
-    The same files make subjects one person, where ``split.link_subjects`` says so.
+    The same files make subjects one person.
 
     Raises:
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
     """
     listing = list_configured(config, progress)
-    manifest = scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress)
-    return link_subjects(manifest) if config.split.link_subjects else manifest
+    return link_subjects(scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress))
 
 
 def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
@@ -106,17 +103,11 @@ def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     if not isinstance(listing, Manifest):
         raise UserError(f"data.source={data.source}: its function returned {type(listing).__name__}, not a Manifest")
     notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))
-    listing = replace(listing, frame=merged_frame(listing.frame, context))
     if context.alike_names == "report":
         subjects = spellings(listing.frame["subject"].dropna())
         listing = replace(listing, alike_subjects=tuple(subjects))
         notes += tuple(describe_spellings(listing.frame))
     return replace(listing, notes=notes, synthetic=listing.synthetic or listing.is_marked())
-
-
-def merged_frame(frame: pd.DataFrame, context: SourceContext) -> pd.DataFrame:
-    """Return a frame in which names that mean the same are one, where this is wanted."""
-    return merge_spellings(frame) if context.alike_names == "merge" else frame
 
 
 def _beside(listing: Manifest, context: SourceContext) -> list[str]:

@@ -2,20 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
-from datamodules.sources._published import GIVEN, Arrays, Notes, folder_of, list_arrays, read_arrays
+from datamodules.sources._published import GIVEN, Arrays, completeness, folder_of, list_arrays
 from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, first_line
 from karyocyte.config.sources import Cifar10Config
 
-HOME = "www.cs.toronto.edu/~kriz/cifar.html (the Python version), or data.download=true"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PUBLISHED = {"train": 50_000, "test": 10_000}
 BATCHES = "cifar-10-batches-py"
 
 
-@source(Cifar10Config, home=HOME)
+@source(Cifar10Config)
 def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
     """List the photographs; the official test set is the given part "test", the train set has no given part.
 
@@ -27,7 +28,7 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
         UserError: The folder is missing, holds neither, a batch is missing or damaged, a class folder is not known or
             missing, or the download does not succeed.
     """
-    root = folder_of(context, data.download, lambda root: _tree(root) or _read(root), "CIFAR10")
+    root = folder_of(context, data.download, "CIFAR10")
     if tree := _tree(root):
         return _list_tree(tree, context.follow_links)
     return list_arrays(_read(root), CLASSES, PUBLISHED, data.source, context)
@@ -40,14 +41,21 @@ def _tree(root: Path) -> Path | None:
 
 
 def _read(root: Path) -> Arrays:
+    from torchvision.datasets import CIFAR10
+
     place = root.parent if root.name == BATCHES else root
-    files = f"{BATCHES}, unpacked{hint_at_archives(root)}, or train/<class>/ and test/<class>/"
-    return read_arrays("CIFAR10", place, files)
+    try:
+        loaded = {part: CIFAR10(str(place), train=part == "train") for part in GIVEN}
+    except Exception as error:  # damaged bytes raise errors of many kinds
+        files = f"{BATCHES}, unpacked{hint_at_archives(root)}, or train/<class>/ and test/<class>/"
+        problem = f"no CIFAR10 in {place} ({first_line(error)})"
+        raise UserError(f"{problem}: bring {files}, or set data.download=true") from error
+    return {part: (np.asarray(each.data), np.asarray(each.targets)) for part, each in loaded.items()}
 
 
 def _list_tree(root: Path, follow_links: bool) -> Manifest:
     rows: list[dict[str, str | None]] = []
-    notes = Notes()
+    notes = []
     for part, whole in PUBLISHED.items():
         folders = sub_folders(root / part)
         names = {folder.name for folder in folders}
@@ -59,8 +67,8 @@ def _list_tree(root: Path, follow_links: bool) -> Manifest:
             for file in image_files(root / part / name, follow_links):
                 path = file.relative_to(root).as_posix()
                 rows.append({"image_id": path, "path": path, "label": name, "part": GIVEN[part]})
-        notes.compare(part, {part: len(rows) - before}, {part: whole})
+        notes.append(completeness(part, {part: len(rows) - before}, {part: whole}))
     frame = manifest_frame(rows)
     if frame["path"].str.lower().str.endswith((".jpg", ".jpeg")).any():
-        notes.all += ("JPEG: not the published bits",)
-    return Manifest(frame, root, CLASSES, None, "cifar10", notes.all, incomplete=notes.incomplete)
+        notes.append("JPEG: not the published bits")
+    return Manifest(frame, root, CLASSES, None, "cifar10", tuple(notes))

@@ -1,21 +1,17 @@
 """C-NMC 2019: leukaemic blasts (ALL) and normal cells (HEM), in the challenge's own folders."""
 
-import os
 import re
-import shlex
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from datamodules.io.decode import SUFFIXES
-from datamodules.io.folder_content import is_system
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.sources._published import Notes
+from datamodules.sources._published import completeness
 from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
@@ -24,14 +20,12 @@ from karyocyte.config.schema import Config
 from karyocyte.config.sources import CnmcConfig, HemAllConfig
 
 CLASSES = ("all", "hem")
-HOME = "doi 10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive, C-NMC 2019)"
 
 # The published numbers of images, (ALL, HEM).
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
 
 _NAME = re.compile(r"UID_(?P<subject>H?\d+)_(?P<image>\d+)_(?P<cell>\d+)_(?P<label>all|hem)", re.IGNORECASE)
 _FOLD = re.compile(r"fold_\d+", re.IGNORECASE)
-_LEVELS = 4  # of folders below data_dir: so deep the folders of all known copies lie, and one more
 Row = dict[str, str | None]  # of an image: the columns of `manifest_frame`
 _LABEL_COLUMNS = ("patient_id", "new_names", "labels")
 
@@ -43,12 +37,12 @@ def _expand(manifest: Manifest, config: Config) -> Expansion:
     return turn_and_subsample(manifest, data.images, config.transform, config.split)
 
 
-@source(CnmcConfig, home=HOME)
-@source(HemAllConfig, home=HOME, expand=_expand)
+@source(CnmcConfig)
+@source(HemAllConfig, expand=_expand)
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
-    The folders are found by what they hold, up to four levels below ``data_dir``: the training folder has folders
+    The folders are found by what they hold, wherever they lie in ``data_dir``: the training folder has folders
     ``fold_<n>`` with the classes in them, that of the preliminary test the pictures that the table of its labels names.
     So the archive's own nesting, the names of other copies (Kaggle's), other formats of the pictures and upper or lower
     case make no difference. Only the final test is known by its folder's name: its pictures have the same numbers. The
@@ -61,52 +55,67 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     """
     root = data_folder(context, searched=True)
     listers = {"training": _training, "prelim": _prelim}
+    paths = image_files(root, context.follow_links)
     images: list[Row] = []
-    notes = Notes()
+    notes = []
     for part in data.parts:
-        of_part = listers[part](root, context.follow_links)
+        of_part = listers[part](root, paths)
         # Whatever the folders are called and the files were converted to, the order is the same.
         of_part.sort(key=lambda row: natural_key(f"{row['part']} {row['label']} {row['image_id']}"))
         images += of_part
-        notes.compare(*_published(part, of_part))
+        notes.append(completeness(*_published(part, of_part)))
     classes = order_classes(set(CLASSES), data.positive_class)
     frame = manifest_frame(images)
     absent = set(CLASSES) - set(frame["label"])
     if absent:
         raise UserError(f"class {min(absent)} has no image in {root} (data.parts={list(data.parts)})")
-    return Manifest(frame, root, classes, data.positive_class, data.source, notes.all, incomplete=notes.incomplete)
+    return Manifest(frame, root, classes, data.positive_class, data.source, tuple(notes))
 
 
-def _training(root: Path, follow_links: bool) -> list[Row]:
-    found = _folders(root, lambda folder: any(map(_has_class, _folds(folder))))
+def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
+    sets: dict[Path, list[tuple[Path, Path]]] = defaultdict(
+        list
+    )  # the images with their folds, by what holds the folds
+    for path in paths:
+        fold = _fold_of(path.relative_to(root))
+        if fold is not None:
+            sets[root / fold.parent].append((path, root / fold))
+    found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
-        packed = _folders(root, lambda folder: bool(hint_at_archives(folder)))
-        hint = hint_at_archives(packed[0]) if packed else ""
+        hint = next(filter(None, map(hint_at_archives, [root, *sub_folders(root)])), "")
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
         raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it")
     if len(found) > 1:
         raise _twice("the folds are", found)
     images: list[Row] = []
-    for fold in _folds(found[0]):
-        for path in image_files(fold, follow_links):
-            # An archive may unpack to fold_0/fold_0/all: the nearest folder that names a class counts.
-            above = [name.lower() for name in path.relative_to(fold).parts[:-1] if name.lower() in CLASSES]
-            image_id, subject, label = _parse(path.stem, path)
-            if not above:
-                raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
-            if label != above[-1]:
-                remedy = "put it in the right folder"
-                raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
-            images.append(_row(image_id, path.relative_to(root), label, subject, fold.name.lower()))
+    for path, fold in sets[found[0]]:
+        above = _classes_above(path, fold)
+        image_id, subject, label = _parse(path.stem, path)
+        if not above:
+            raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
+        if label != above[-1]:
+            remedy = "put it in the right folder"
+            raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
+        images.append(_row(image_id, path.relative_to(root), label, subject, fold.name.lower()))
     return images
 
 
-def _prelim(root: Path, follow_links: bool) -> list[Row]:
+def _fold_of(path: Path) -> Path | None:
+    """Return the outermost folder of a path that is called as a fold; an archive may unpack to fold_0/fold_0/all."""
+    return next((folder for folder in reversed(path.parents) if _FOLD.fullmatch(folder.name)), None)
+
+
+def _classes_above(path: Path, fold: Path) -> list[str]:
+    """Return the names of classes among the folders between a fold and an image, of which the last one counts."""
+    return [name.lower() for name in path.relative_to(fold).parts[:-1] if name.lower() in CLASSES]
+
+
+def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
     table_path, table = _label_table(root)
     # By the name without its suffix: a converted copy has another one than the table.
     rows = {Path(row.new_names).stem: row for row in table.itertuples(index=False)}
     images: list[Row] = []
-    for path in image_files(_prelim_folder(root, set(rows), table_path), follow_links):
+    for path in _prelim_images(root, paths, set(rows), table_path):
         row = rows.get(path.stem)
         if row is None:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
@@ -118,23 +127,23 @@ def _prelim(root: Path, follow_links: bool) -> list[Row]:
     return images
 
 
-def _prelim_folder(root: Path, names: set[str], table: Path) -> Path:
+def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> list[Path]:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
-
-    def pictures(folder: Path) -> set[str]:
-        """Return the names of the pictures in a folder, without their suffixes."""
-        return {path.stem for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not is_system(path.name)}
-
-    found = _folders(root, lambda folder: not _is_final(folder, root) and not names.isdisjoint(pictures(folder)))
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        if not _is_final(path.parent, root):
+            folders[path.parent].append(path)
+    stems = {folder: {path.stem for path in images} for folder, images in folders.items()}
+    found = [folder for folder in folders if stems[folder] & names]
     if len(found) > 1:  # under another name, the whole final test has more numbers than the table
-        found = [folder for folder in found if pictures(folder) <= names] or found
+        found = [folder for folder in found if stems[folder] <= names] or found
     if not found:
         example = min(names, default="1")
         remedy = "add them, in a folder whose name is not of the final test (final, testing)"
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
     if len(found) > 1:
         raise _twice(f"pictures that {table} names are", found)
-    return found[0]
+    return folders[found[0]]
 
 
 def _is_final(folder: Path, root: Path) -> bool:
@@ -142,35 +151,13 @@ def _is_final(folder: Path, root: Path) -> bool:
     return any("final" in name.lower() or "testing" in name.lower() for name in names)
 
 
-def _twice(what: str, found: list[Path]) -> UserError:
-    """The error that something is in two folders; it offers the largest folders that hold one of the two alone."""
-    common = Path(os.path.commonpath(found[:2]))
-    below = [path.relative_to(common).parts[0] for path in found[:2] if path != common]
-    settings = " or ".join(shlex.quote(f"data_dir={common / name}") for name in below)
-    remedy = f"set {settings}, or move one of the two away"
+def _twice(what: str, found: Sequence[Path]) -> UserError:
+    remedy = "set data_dir to the folder of one copy, or move one of the two away"
     return UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
 
 
 def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
     return {"image_id": image_id, "path": path.as_posix(), "label": label, "subject": subject, "part": part}
-
-
-def _folders(root: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
-    """Return the wanted folders in ``root`` and below it; what is in a fold is not looked at."""
-    level = [root]
-    wanted: list[Path] = []
-    for _ in range(_LEVELS + 1):
-        wanted += [folder for folder in level if is_wanted(folder)]
-        level = [below for folder in level for below in sub_folders(folder) if not _FOLD.fullmatch(below.name)]
-    return wanted
-
-
-def _has_class(fold: Path) -> bool:
-    return any(path.name.lower() in CLASSES for path in fold.rglob("*"))
-
-
-def _folds(folder: Path) -> list[Path]:
-    return [entry for entry in sub_folders(folder) if _FOLD.fullmatch(entry.name)]
 
 
 def _label_table(root: Path) -> tuple[Path, pd.DataFrame]:

@@ -12,7 +12,7 @@ from typing import Any
 from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
-from datamodules.sources import SourceContext, merged_frame, source
+from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, image_names, name_parser, sub_folders
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
@@ -48,7 +48,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     places = _places(root, data, context)
     folders = {part: _class_folders(place, data.classes, context) for part, place in places.items()}
     names = set().union(*folders.values())
-    if len(names) == 2 and context.alike_names != "merge":
+    if len(names) == 2:
         order_classes(names, data.positive_class)  # what the command line lacks is said before many files are listed
     rows: list[dict[str, str | None]] = []
     for part, of_classes in folders.items():
@@ -57,13 +57,12 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
             for file in files:
                 facts = {"label": folder.name, "subject": parse_subject(file), "part": part}
                 rows.append({"image_id": f"{above}/{file}", "path": f"{above}/{file}", **facts})
-    frame = merged_frame(manifest_frame(rows), context)
+    frame = manifest_frame(rows)
     classes = order_classes(set(frame["label"]), data.positive_class)
     # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
-    notes = (*_notes_of_masks(rows), *_notes_of_inner_folders(root, list(places.values()), classes))
-    return Manifest(frame, root, classes, data.positive_class, data.source, notes)
+    return Manifest(frame, root, classes, data.positive_class, data.source, _notes_of_masks(rows))
 
 
 def _places(root: Path, data: FolderConfig, context: SourceContext) -> dict[str | None, Path]:
@@ -114,18 +113,6 @@ def _notes_of_masks(rows: Sequence[Mapping[str, str | None]]) -> tuple[str, ...]
         in_folder = not _MASKS.isdisjoint(folders.casefold().split("/")[1:])
         masks += in_folder or bool(_MASK_FILE.fullmatch(file.rpartition(".")[0] or file))
     return (f"{masks:,} images are named as masks are, or their folders: move them away if they are",) * bool(masks)
-
-
-def _notes_of_inner_folders(root: Path, parts: Sequence[Path], classes: Sequence[str]) -> tuple[str, ...]:
-    """Return a line where folders of classes hold folders, which may be classes, persons or slides."""
-    inner = []
-    for part in parts:
-        for name in classes:
-            if (part / name).is_dir() and (below := sub_folders(part / name)):
-                shown = ", ".join(folder.name for folder in below[:3])
-                inner.append(f"{(part / name).relative_to(root)} ({shown}{', ...' if len(below) > 3 else ''})")
-    shown = "; ".join(inner[:3]) + ("; ..." if len(inner) > 3 else "")
-    return (f"images in folders below those of the classes are of these classes: {shown}",) * bool(inner)
 
 
 def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, Path]:

@@ -1,26 +1,24 @@
-"""MNIST: handwritten digits in the four IDX files that torchvision reads and downloads."""
+"""MNIST: handwritten digits in the four IDX files that torchvision downloads."""
 
 import gzip
-import shutil
-from functools import partial
+import zlib
 from pathlib import Path
 
-from datamodules.io.whole_folder import make_once, whole_folder
+import numpy as np
+
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources._published import Arrays, folder_of, list_arrays, read_arrays
+from datamodules.sources._published import Arrays, folder_of, list_arrays
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_value
 from karyocyte.config.sources import MnistConfig
 
-HOME = "the mirrors that torchvision.datasets.MNIST names, or data.download=true"
 CLASSES = tuple("0123456789")
 PUBLISHED = {"train": 60_000, "test": 10_000}
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 PLACES = (".", "mnist", "MNIST/raw")  # the last is torchvision's
 
 
-@source(MnistConfig, home=HOME)
+@source(MnistConfig)
 def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
     """List the digits; they are written once as PNG to ``<cache_dir>/mnist/<hash>/<part>/<class>/<number>.png``.
 
@@ -30,33 +28,29 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
     Raises:
         UserError: The folder or a file is missing or damaged, or the download does not succeed.
     """
-    read = partial(_read, cache_dir=context.cache_dir)
-    root = folder_of(context, data.download, read, "MNIST")
-    return list_arrays(read(root), CLASSES, PUBLISHED, data.source, context)
+    root = folder_of(context, data.download, "MNIST")
+    return list_arrays(_read(root), CLASSES, PUBLISHED, data.source, context)
 
 
-def _read(root: Path, cache_dir: Path) -> Arrays:
+def _read(root: Path) -> Arrays:
     for place in (root / name for name in PLACES):
-        files = [path for name in FILES for path in (place / f"{name}.gz", place / name) if path.is_file()]
-        if len({path.stem for path in files}) == len(FILES):
-            facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-            unpacked = cache_dir / "mnist" / f"unpacked-{sha256_of_value(facts)[:16]}"
-            make_once(unpacked, partial(_unpack, files))
-            return read_arrays("MNIST", unpacked, "the four IDX files")
+        files = [path for name in FILES for path in (place / name, place / f"{name}.gz") if path.is_file()]
+        arrays = {
+            path.name.removesuffix(".gz"): path for path in reversed(files)
+        }  # the plain one, where both are there
+        if len(arrays) == len(FILES):
+            images, labels, test_images, test_labels = (_read_idx(arrays[name]) for name in FILES)
+            return {"train": (images, labels), "test": (test_images, test_labels)}
     raise UserError(f"no MNIST in {root}: bring the four IDX files ({', '.join(FILES)}), or set data.download=true")
 
 
-def _unpack(files: list[Path], folder: Path) -> None:
-    """Write the files where torchvision reads them, plain."""
-    with whole_folder(folder) as beside:
-        raw = beside / "MNIST" / "raw"
-        raw.mkdir(parents=True)
-        for path in files:
-            try:
-                with (
-                    (gzip.open if path.suffix == ".gz" else open)(path, "rb") as packed,
-                    open(raw / path.stem, "wb") as plain,
-                ):
-                    shutil.copyfileobj(packed, plain)
-            except (OSError, EOFError) as error:
-                raise UserError(f"{path} is damaged ({error}): download it again") from error
+def _read_idx(path: Path) -> np.ndarray:
+    """Return the array of a file: four bytes, of which the last is the number of dimensions, the shape, the values."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            data = file.read()
+        dimensions = data[3]
+        shape = np.frombuffer(data, ">i4", dimensions, offset=4)
+        return np.frombuffer(data, np.uint8, offset=4 * (1 + dimensions)).reshape(shape)
+    except (OSError, EOFError, zlib.error, ValueError, IndexError) as error:
+        raise UserError(f"{path} is damaged ({error}): download it again") from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.manifest.spellings import is_unknown
-from datamodules.sources import SourceContext, merged_frame, source
+from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, hint_at_archives, read_image_table
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import TableConfig
@@ -33,7 +33,7 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     notes = list(table.attrs.get("notes", ()))
     unknown = is_unknown(table["label"]) & (table["label"] != data.positive_class)
     words = sorted(set(table["label"][unknown]))
-    frame = merged_frame(manifest_frame(table.assign(label=table["label"].mask(unknown))), context)
+    frame = manifest_frame(table.assign(label=table["label"].mask(unknown)))
     labels = set(frame["label"].dropna())
     if unlabelled := frame["label"].isna().sum():
         meant = f", or one for what is unknown ({', '.join(words)})," if words else ""

@@ -11,7 +11,6 @@ from pydantic import (
 
 from karyocyte.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
 
-TIMEOUT = 300  # seconds without a batch from the processes that load images after which a run ends with an error
 MOST_WORKERS = 1000  # a mistyped number would start as many processes
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -26,10 +25,9 @@ class SplitConfig(StrictModel, defaults="train:split"):
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
     seed: Seed = FROM_YAML
-    link_subjects: bool = FROM_YAML
-    near_duplicates: Literal["report", "stop", "off"] = FROM_YAML
+    near_duplicates: Literal["report", "off"] = FROM_YAML
 
-    former = {"near_duplicate_bits": 32}
+    former = {"near_duplicate_bits": 32, "link_subjects": True}
 
 
 class CanvasConfig(StrictModel, defaults="train:prepare.canvas"):
@@ -49,8 +47,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     size: Pixels | tuple[Pixels, Pixels] = FROM_YAML
     background: Literal["black", "detect", "border"] = FROM_YAML
     augment_at: Pixels | None = FROM_YAML
-    fit: Literal["square", "frame", "stretch", "canvas"] = FROM_YAML
-    frame: Annotated[int, Field(ge=1, le=10_000)] | None = FROM_YAML
+    fit: Literal["square", "stretch", "canvas"] = FROM_YAML
     canvas: CanvasConfig = FROM_YAML
     crop: bool = FROM_YAML
     crop_threshold: Annotated[int, Field(ge=0, le=254)] = FROM_YAML
@@ -58,7 +55,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
     clahe_clip_limit: PositiveFloat = FROM_YAML
     clahe_tiles: PositiveInt = FROM_YAML
 
-    former = {"interpolation": "area"}
+    former = {"interpolation": "area", "frame": None}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,10 +81,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PrepareConfig":
-        if self.fit in ("square", "frame") and self.shape[0] != self.shape[1]:
-            raise ValueError(f"size: fit={self.fit} makes square images: give one number, or set prepare.fit=canvas")
-        if (self.fit == "frame") != (self.frame is not None):
-            raise ValueError("frame: fit=frame needs its side in pixels of the image files, and no other fit has one")
+        if self.fit == "square" and self.shape[0] != self.shape[1]:
+            raise ValueError("size: fit=square makes square images: give one number, or set prepare.fit=canvas")
         if self.fit == "canvas":
             self._check_canvas()
         if self.augment_at is not None and self.augment_at < max(self.shape):
@@ -106,7 +101,7 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
 class BalanceConfig(StrictModel, defaults="balance/none"):
     """How unequal classes of the train part are evened out."""
 
-    name: Literal["none", "paper", "hem_all", "weighted_sampling", "persons"] = FROM_YAML
+    name: Literal["none", "paper", "hem_all", "weighted_sampling"] = FROM_YAML
 
 
 class TransformConfig(StrictModel, defaults="transform/none"):

@@ -274,7 +274,7 @@ class TrainingConfig(StrictModel):
     name: Name
     data_dir: Folder | None = FROM_YAML
     follow_links: bool = FROM_YAML
-    alike_names: Literal["report", "merge", "distinct"] = FROM_YAML
+    alike_names: Literal["report", "distinct"] = FROM_YAML
     weights_dir: Folder | None = FROM_YAML
     output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML

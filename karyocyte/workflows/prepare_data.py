@@ -14,7 +14,7 @@ from datamodules.manifest.splits import unused_given_parts
 from datamodules.preprocessing.cache import cache_folder, prepared_images
 from datamodules.preprocessing.checked_images import RECORDS
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
-from datamodules.sources import find_source, list_configured
+from datamodules.sources import list_configured
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.summary import class_counts, overview
 from datamodules.transforms.augmentation import Augmentation
@@ -85,9 +85,6 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
     data: SplitDataModule = other.load().data(config) if other else ImageDataModule(config)
     scanned = data.scanned
     say(f"{scanned.source}: {len(scanned.frame):,} images in {scanned.root}", *data.remarks)
-    home = find_source(config.data).home
-    if home and scanned.incomplete:
-        warn(f"not the whole set: the rest can be had at {home}")
     if isinstance(data, ImageDataModule):
         warn(*data.expansion.warnings)
     try:
@@ -105,7 +102,7 @@ def prepare_data(config: TrainingConfig, images: bool = True) -> SplitDataModule
         folder = cache_folder(scanned, data.config.prepare, data.cache_dir)
         originals = f"label, original size, channels and file name of each: {folder / RECORDS}"
         prepared = f"prepared: {len(scanned.frame):,} images of {width} x {height} pixels in {folder}"
-        say(prepared, originals, *data.shrunk())
+        say(prepared, originals)
     return data
 
 

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pytorch_lightning.utilities.memory import is_oom_error
 
 from karyocyte.common.errors import UserError
-from karyocyte.config.data import TIMEOUT, LoaderConfig
+from karyocyte.config.data import LoaderConfig
 
 _WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
-_TIMEOUT = re.compile(r"DataLoader timed out after (\d+) seconds")
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def explained_faults(loader: LoaderConfig, stage: str | None = None) -> Iterator
     """
     try:
         yield
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, ConnectionError, EOFError, UserError) as error:
         message = _explanation(error, loader, stage)
         if not message:
             raise
@@ -31,13 +30,11 @@ def explained_faults(loader: LoaderConfig, stage: str | None = None) -> Iterator
 def _explanation(error: Exception, loader: LoaderConfig, stage: str | None) -> str:
     """Return in a line what to try after an error; "" for one that is none of the machine."""
     text = str(error)
-    goes_on = "the same command goes on from the last checkpoint"
-    if _WORKER.search(text):
-        remedy = f"set loader.workers below {loader.workers}"
-        return f"a process that loads images ended, mostly for lack of memory: {remedy}; {goes_on}"
-    if _TIMEOUT.search(text):
-        remedy = "set loader.workers=0, as where /dev/shm is full (df /dev/shm)"
-        return f"the processes that load images gave nothing for {TIMEOUT} s: {remedy}; {goes_on}"
+    if isinstance(error, UserError):  # one of a process has torch's traceback before its message
+        return text.rpartition("UserError: ")[2].removesuffix(r"\n")
+    if _WORKER.search(text) or isinstance(error, ConnectionError | EOFError):  # it ended before its batch was taken
+        remedy = f"set loader.workers below {loader.workers}; the same command goes on from the last checkpoint"
+        return f"a process that loads images ended, mostly for lack of memory: {remedy}"
     if stage and "more than 1 value per channel" in text:
         return (
             f"stage {stage}: BatchNorm trains on one value per channel, a batch of one image with features of one "

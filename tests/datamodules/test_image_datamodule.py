@@ -1,15 +1,12 @@
 """The data module of a configuration: parts, batches, and the files of a run."""
 
 import numpy as np
-import pytest
 import torch
 
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.io.decode import read_image
 from datamodules.preprocessing.pipeline import prepare_single, to_shape
 from karyocyte.config.distributed import World
-from karyocyte.runs.run import Run
-from tests.helpers.images import write_image
 from tests.helpers.training import small_config
 
 
@@ -110,33 +107,9 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
 
 
-@pytest.fixture
-def framed(tmp_path):
-    """A function that returns the data of a frame: of two classes 12 contents of 11 to 22 pixels, one of 30 instead."""
-    rng = np.random.default_rng(0)
-    for name, high in (("a", 20), ("b", 8)):
-        for side in range(11, 23):
-            image = np.zeros((40, 40, 3), np.uint8)
-            image[3 : 3 + min(high, side), 3 : 3 + side] = rng.integers(50, 255, (min(high, side), side, 3))
-            if (name, side) == ("b", 22):
-                side = 30
-                image[3, 3:33] = 200
-            write_image(tmp_path / "images" / name / f"s{side}_{name}.png", image)
-    data = ["data=folder", "data.positive_class=b", f"data_dir={tmp_path / 'images'}", "protocol=image"]
-    return lambda *words: prepared(small_config(tmp_path, "prepare.fit=frame", *words, data=data))
-
-
-def test_images_that_are_larger_than_the_frame_are_counted_on_the_terminal_and_in_the_run(framed, tmp_path):
-    data = framed("prepare.frame=20")
-    assert data.shrunk()[0].startswith("prepare.frame=20: 4 of 24 images")
-    assert data.shrunk()[0] in data.describe()
-    data.write_facts(tmp_path / "run")
-    assert data.shrunk()[0] in Run(tmp_path / "run").data.notes
-    assert "0 of 24 images" in framed("prepare.frame=30").shrunk()[0]
-
-
-def test_cached_images_of_a_frame_are_those_of_single_images(framed):
-    data = framed("prepare.size=24", "prepare.frame=20")
+def test_cached_images_are_those_of_single_images(tmp_path):
+    data = prepared(small_config(tmp_path))
     for row in range(len(data.manifest.frame)):
-        single = prepare_single(read_image(data.manifest.file(row)), data.config.prepare)
-        assert np.array_equal(to_shape(data.images[row], data.config.prepare), single)
+        assert np.array_equal(
+            data.images[row], prepare_single(read_image(data.manifest.file(row)), data.config.prepare)
+        )

@@ -86,15 +86,3 @@ def test_hem_all_draws_what_finished_runs_had():
 def test_hem_all_is_for_two_classes():
     with pytest.raises(UserError, match="balance=hem_all evens out two classes, there are 3"):
         plan(*part([3, 4, 5]), 3, "hem_all", 0)
-
-
-def test_persons_of_a_class_are_equally_frequent_and_so_are_the_classes():
-    labels = np.array([0, 0, 0, 0, 1, 1])
-    subjects = np.array(["a", "a", "a", "b", "c", "d"])
-    weights = plan(labels, np.arange(6), 2, "persons", 0, subjects).sample_weights
-    assert [weights[subjects == name].sum() for name in "abcd"] == pytest.approx([1.5] * 4)
-
-
-def test_an_unknown_person_is_an_error():
-    with pytest.raises(UserError, match="subject"):
-        plan(np.array([0, 1]), np.arange(2), 2, "persons", 0, np.array(["a", None]))

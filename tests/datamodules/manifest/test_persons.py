@@ -100,10 +100,6 @@ def test_a_run_records_persons_and_copies(tmp_path):
     facts = json.loads((tmp_path / "data.json").read_text())
     assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1}]
     assert facts["copies"] == {"a/a5_0.png": "a/a1_2.png"}
-    keys["split"] |= {"link_subjects": False}
-    apart = FolderDataModule(data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), progress=False, **keys)
-    assert apart.manifest.persons == ()
-    assert apart.manifest.frame["subject"].nunique() == 12
 
 
 def test_the_published_folds_of_cnmc_share_persons():

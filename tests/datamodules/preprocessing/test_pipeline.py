@@ -40,12 +40,11 @@ def test_padding_of_any_ground_has_the_colour_of_the_border():
     assert np.array_equal(*of_cell)
 
 
-@pytest.mark.parametrize("keys", [{}, {"fit": "frame", "frame": 40}])
-def test_clahe_comes_after_the_crop_and_before_the_padding(keys):
+def test_clahe_comes_after_the_crop_and_before_the_padding():
     """CLAHE lifts black: the crop must not see it, and the padding must stay black."""
     image = field(h=20, w=40)
     image[18:20, 20:60] = 0  # a black band within the cell
-    config = PrepareConfig(size=40, clahe=True, clahe_clip_limit=3.5, clahe_tiles=2, **keys)
+    config = PrepareConfig(size=40, clahe=True, clahe_clip_limit=3.5, clahe_tiles=2)
     prepared = prepare_image(image, config)
     assert (prepared[:10] == 0).all()
     assert (prepared[30:] == 0).all()
@@ -96,44 +95,3 @@ def test_any_image_ends_at_the_size(height, width, clahe, size, threshold):
     assert prepared.shape == (size, size, 3)
     assert prepared.dtype == np.uint8
     assert np.array_equal(image, known)
-
-
-def disc(radius, side=200, centre=(90, 110)):
-    return cv2.circle(np.zeros((side, side, 3), np.uint8), centre, radius, (200, 120, 220), -1)
-
-
-def diameters(image):
-    lit = image.max(axis=2) > 60
-    return int(lit.any(axis=0).sum()), int(lit.any(axis=1).sum())
-
-
-def test_in_a_frame_all_images_have_one_scale():
-    """A square that is cut to the cell makes all cells alike; a frame of 160 pixels at 80 halves each."""
-    frame = PrepareConfig(size=80, fit="frame", frame=160)
-    for radius in (20, 40, 60):
-        small = prepare_image(disc(radius), frame)
-        assert small.shape == (80, 80, 3)
-        assert diameters(small) == pytest.approx((radius, radius), abs=1)
-        rows, columns = np.nonzero(small.max(axis=2) > 60)
-        assert (rows.mean(), columns.mean()) == pytest.approx((39.5, 39.5), abs=0.5)
-        assert min(diameters(prepare_image(disc(radius), PrepareConfig(size=80)))) >= 79
-
-
-def test_content_that_is_larger_than_the_frame_is_shrunk_and_keeps_its_aspect():
-    image = field(height=200, width=300, h=80, w=160)
-    config = PrepareConfig(size=40, fit="frame", frame=80)
-    lit = prepare_image(image, config).max(axis=2) > 0
-    assert lit.any(axis=0).sum() == 40
-    assert lit.any(axis=1).sum() == 20
-    averaged = cv2.resize(image[10:90, 20:180], (80, 40), interpolation=cv2.INTER_AREA)
-    assert np.array_equal(prepare_image(image, config.model_copy(update={"size": 80}))[20:60], averaged)
-
-
-def test_a_frame_has_the_colour_of_the_border_and_takes_the_whole_image_without_a_crop():
-    image = np.full((20, 20, 3), (240, 220, 200), np.uint8)
-    image[8:12, 8:12] = (90, 20, 120)
-    config = PrepareConfig(size=40, fit="frame", frame=40, background="border", crop=False)
-    framed = prepare_image(image, config)
-    assert np.array_equal(framed[10:30, 10:30], image)
-    framed[10:30, 10:30] = (240, 220, 200)
-    assert (framed == (240, 220, 200)).all()

@@ -2,18 +2,14 @@
 
 from collections import Counter
 
-import cv2
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cytogenetics.karyotypes.naming import name_karyotype
-from cytogenetics.synthesis.metaphase import GROUND, read_metaphase, to_chromosome
+from cytogenetics.synthesis.metaphase import read_metaphase
 from datamodules.io.decode import read_image
 from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
-from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
-from datamodules.synthesis.ideogram import ACROCENTRIC, IDEOGRAM
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.sources import SyntheticChromosomesConfig
 from tests.helpers.sources import scan
@@ -45,34 +41,6 @@ def test_every_picture_is_a_pure_function_of_settings_cell_and_chromosome(tmp_pa
     assert not np.array_equal(draw_picture(SMALL, 2, 6), draw_picture(SMALL, 2, 7))
 
 
-def test_pictures_are_dark_on_exact_white_and_cut_tightly():
-    for cell in range(3):
-        for number in range(46):
-            image = draw_picture(SMALL, cell, number)
-            assert image.dtype == np.uint8
-            inside = image < GROUND
-            assert all(edge.any() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
-            assert 20 < np.median(image[inside]) < 190
-            # One piece, but for a satellite beyond a pale stalk.
-            _, _, facts, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
-            assert np.sort(facts[1:, cv2.CC_STAT_AREA])[-2:].sum() > 0.98 * inside.sum()
-            assert to_chromosome(image, "1", "").mask.sum() > 0.95 * inside.sum()
-
-
-def test_lengths_and_centromeres_are_those_of_the_ideogram():
-    lengths, waists = {}, {}
-    for label in CHROMOSOMES:
-        pictures = [_straight(label, seed, length=0.5 * IDEOGRAM[label].length_mb) for seed in range(8)]
-        lengths[label] = np.mean([picture.shape[0] for picture in pictures])
-        waists[label] = np.mean([_waist(picture) for picture in pictures])
-    found = np.array(list(lengths.values())) / 0.5
-    assert np.abs(found - [arms.length_mb for arms in IDEOGRAM.values()]).max() < 6
-    for label, arms in IDEOGRAM.items():
-        if label not in (*ACROCENTRIC, "Y"):  # their waist is one with the stalk, or hardly seen
-            assert waists[label] == pytest.approx(arms.short_arm, abs=0.06), label
-        assert 0.0 < arms.short_arm < 0.52
-
-
 @given(cases=st.integers(3, 60), abnormal=st.floats(0.0, 1.0), seed=st.integers(0, 5), extra=st.integers(0, 40))
 @settings(max_examples=60)
 def test_the_share_of_abnormal_cases_is_the_one_asked_for(cases, abnormal, seed, extra):
@@ -86,14 +54,3 @@ def test_the_share_of_abnormal_cases_is_the_one_asked_for(cases, abnormal, seed,
     assert None not in labels
     assert -1e-4 <= labels.count("abnormal") - abnormal * cases < 1
     assert {name for cell in range(data.cells) for name in labels_of(data, cell)} == set(CHROMOSOMES)
-
-
-def _straight(label: str, seed: int, length: float) -> np.ndarray:
-    return draw_chromosome(ChromosomeTraits(label, length, 18.0), np.random.default_rng(seed))
-
-
-def _waist(image: np.ndarray) -> float:
-    """Where the narrowest place between the ends lies, share of the length."""
-    width = cv2.GaussianBlur((image < GROUND).sum(axis=1, keepdims=True).astype(float), (1, 0), 0, sigmaY=1.0)[:, 0]
-    end = min(8, len(width) // 4)
-    return (end + width[end:-end].argmin() + 0.5) / len(width)

@@ -1,14 +1,12 @@
 """Too little memory, a killed process of the loader: one line."""
 
-import multiprocessing
 import os
 import signal
-import time
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from datamodules import split_datamodule
 from datamodules.prepared_dataset import PreparedDataset
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import LoaderConfig
@@ -57,17 +55,14 @@ def test_a_killed_process_of_the_loader_is_one_line(tmp_path, monkeypatch):
         run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1"))
 
 
-def test_a_loader_that_gives_nothing_ends_in_one_line_and_leaves_no_process(tmp_path, monkeypatch):
-    read = PreparedDataset.__getitems__
-    parent = os.getpid()
+class Broken:
+    def __len__(self):
+        return 1
 
-    def waiting(self, keys):
-        if os.getpid() != parent:
-            time.sleep(600)
-        return read(self, keys)
+    def __getitem__(self, index):
+        raise UserError("a.png is broken")
 
-    monkeypatch.setattr(PreparedDataset, "__getitems__", waiting)
-    monkeypatch.setattr(split_datamodule, "TIMEOUT", 1)
-    with pytest.raises(UserError, match="gave nothing for 300 s: set loader.workers=0"):
-        run_unevaluated(small_config(tmp_path, *TINY, "loader.workers=1"))
-    assert multiprocessing.active_children() == []
+
+def test_an_error_of_a_process_is_its_message_alone():
+    with pytest.raises(UserError, match=r"^a.png is broken$"), explained_faults(LoaderConfig()):
+        next(iter(DataLoader(Broken(), num_workers=1)))
