@@ -109,7 +109,9 @@ def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
     fails = Step("costs", (script("costs", "sys.exit(1)"),), tmp_path / "costs.csv")
     monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [fails])
     monkeypatch.setattr(runner, "_compare", lambda plan, runs, made: compared.append(runs) or [])
-    with pytest.raises(UserError, match="failed: paper, honest, costs, costs;" if is_finished else "no run has finished"):
+    with pytest.raises(
+        UserError, match="failed: paper, honest, costs, costs;" if is_finished else "no run has finished"
+    ):
         runner.run_plan(plan)
     assert compared == [finished] * is_finished
 
