@@ -72,13 +72,6 @@ class Plan:
         return overrides_outside(self.words, ("cluster",))
 
     @property
-    def settings(self) -> dict[str, object]:
-        """What tells one reproduction from another, but for where its jobs run; JSON-able."""
-        folds = {split.name: list(split.folds) for split in self.splits}
-        facts = {"paper": self.paper, "experiments": list(self.experiments), "words": sorted(self.job_words)}
-        return {**facts, "seeds": list(self.seeds), "folds": folds}
-
-    @property
     def output_dir(self) -> Path:
         """Where the runs are written."""
         return Path(self.compose(self.experiments[0]).output_dir)

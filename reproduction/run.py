@@ -9,12 +9,10 @@ from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_whole_json, write_json
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted, one_line
 from karyocyte.config.overrides import quote_text
 from karyocyte.config.schema import Config
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import is_done, read_record, read_sweep, run_of
@@ -29,8 +27,6 @@ from reproduction.plan import (
     preparation_steps,
     training_step,
 )
-
-SETTINGS = "settings.json"
 
 
 def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
@@ -67,7 +63,6 @@ def run_plan(plan: Plan) -> None:
     A ``UserError`` says that data cannot be prepared, no run is finished or, at the end, that some step has failed.
     """
     with locked(plan.output, f"another command reproduces into {plan.output}: wait for it, or name a new --output"):
-        _keep_settings(plan)
         failed = _prepare(plan)
         runs: dict[str, Runs] = {}
         for split in plan.splits:
@@ -78,25 +73,12 @@ def run_plan(plan: Plan) -> None:
                 failed.append(step)
         if not any(runs.values()):
             raise UserError("no run has finished: see the errors above; the same command runs what is missing")
-        for split in plan.splits:
-            failed += _analyse(plan, split, runs[split.name])
-        failed += _compare(plan, runs)
+        steps = [step for split in plan.splits for step in analysis_steps(plan, split, runs[split.name])]
+        failed += [step for step in steps if not _make(step)]
+        failed += _compare(plan, runs, [step.makes for step in steps if step.makes and step.makes.is_dir()])
     if failed:
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
-
-
-def _keep_settings(plan: Plan) -> None:
-    """Note what the folder is of; a ``UserError``: it is of a plan with other settings, or of something else."""
-    path = plan.output / SETTINGS
-    if not path.exists() and {file.name for file in plan.output.iterdir()} - {RunFile.LOCK}:
-        raise UserError(f"{plan.output} holds other files: name a new --output")
-    made_with = read_whole_json(path) or plan.settings
-    for key, value in plan.settings.items():
-        if made_with[key] != value:
-            made = f"{plan.output} was made with other settings ({key} {made_with[key]})"
-            raise UserError(f"{made}: name a new --output")
-    write_json(path, plan.settings)
 
 
 def _prepare(plan: Plan) -> list[Step]:
@@ -108,32 +90,19 @@ def _prepare(plan: Plan) -> list[Step]:
     return failed
 
 
-def _analyse(plan: Plan, split: Split, runs: Runs) -> list[Step]:
-    """Run the steps that read the runs of a split and have made nothing since; return those that failed."""
-    predictions = [Run(Path(folder)).path(RunFile.PREDICTIONS) for folder in chain.from_iterable(runs.values())]
-    newest = max((path.stat().st_mtime for path in predictions), default=0.0)
-    failed = []
-    for step in analysis_steps(plan, split, runs):
-        assert step.makes is not None
-        if not step.makes.exists() or step.makes.stat().st_mtime < newest:
-            _remove(step.makes)
-            if not run_step(step):
-                failed.append(step)
-        if step.makes.exists():  # later steps, such as the report, show what earlier ones have made
-            newest = max(newest, step.makes.stat().st_mtime)
-    return failed
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
+def _make(step: Step) -> bool:
+    """Run a step that reads finished runs, in place of what it made before; return whether it succeeds."""
+    assert step.makes is not None
+    if step.makes.is_dir():
+        shutil.rmtree(step.makes)
     else:
-        path.unlink(missing_ok=True)
+        step.makes.unlink(missing_ok=True)
+    return run_step(step)
 
 
-def _compare(plan: Plan, runs: Mapping[str, Runs]) -> list[Step]:
-    """Compare the runs, and the ensembles that could be made, with the paper; return the step where it fails."""
-    found = chain.from_iterable(Run.find(plan.output / split.name) for split in plan.splits)
+def _compare(plan: Plan, runs: Mapping[str, Runs], made: Sequence[Path]) -> list[Step]:
+    """Compare the runs, and ensembles in folders that steps made, with the paper; return the step where it fails."""
+    found = chain.from_iterable(map(Run.find, made))
     step = comparison_step(plan, runs, [run.folder for run in found if run.is_ensemble and run.is_finished])
     for split in plan.splits:
         for name in plan.experiments:

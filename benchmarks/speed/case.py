@@ -1,7 +1,7 @@
-"""A comparison of speed: ours and its alternatives, timed in turn."""
+"""A comparison of speed: ours and an alternative, timed in turn."""
 
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,53 +9,41 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Peer:
-    """An alternative: ``run`` does the same work once.
-
-    ``goal`` is by how many times ours is wanted to be faster; ``packages`` are those whose versions the table names.
-    """
-
-    run: Callable[[], object]
-    goal: float | None = None
-    packages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Case:
-    """A piece of work: ours does it once, likewise its peers by name, on so many ``items`` (images) each time.
+    """A piece of work: ours does it once, likewise its peer, on so many ``items`` (images) each time.
 
-    Each is timed in so many ``rounds``, in turn, after it was called once (``warm_up``).
+    Each is timed in so many ``rounds``, in turn, after it was called once (``warm_up``). ``goal`` is by how many times
+    ours is wanted to be faster; ``packages`` are those of the peer whose versions the table names.
     """
 
     name: str
     ours: Callable[[], object]
-    peers: Mapping[str, Peer]
+    peer: str
+    peer_run: Callable[[], object]
+    goal: float
+    packages: tuple[str, ...]
     items: int = 1
-    rounds: int = 7
+    rounds: int = 3
     warm_up: bool = True
 
 
-def measure(case: Case) -> pd.DataFrame:
-    """Time ours and the peers in turn, so that what else the machine does meets all of them.
+def measure(case: Case) -> dict[str, object]:
+    """Time ours and the peer in turn, so that what else the machine does meets both.
 
     Returns:
-        A row per peer: ``case``, ``peer``, ``items``; the median seconds of a call (``ours_s``, ``peer_s``); how many
-        times ours is faster, as the median (``ratio``), ``lowest`` and ``highest`` of the rounds; and the ``goal``.
+        A row: ``case``, ``peer``, ``items``; the median seconds of a call (``ours_s``, ``peer_s``); how many times ours
+        is faster, as the median (``ratio``), ``lowest`` and ``highest`` of the rounds; and the ``goal``.
     """
-    runs = [case.ours, *(peer.run for peer in case.peers.values())]
     if case.warm_up:
-        for run in runs:
-            run()
-    rounds = [list(map(_seconds, runs)) for _ in range(case.rounds)]
-    seconds = pd.DataFrame(rounds, columns=["", *case.peers])
-    ratios = seconds[[*case.peers]].div(seconds[""], axis=0)
-    table = pd.DataFrame({"case": case.name, "peer": list(case.peers), "items": case.items})
-    table["ours_s"] = seconds[""].median()
-    table["peer_s"] = seconds[[*case.peers]].median().to_numpy()
-    for name, of_rounds in {"ratio": "median", "lowest": "min", "highest": "max"}.items():
-        table[name] = ratios.agg(of_rounds).to_numpy()
+        case.ours()
+        case.peer_run()
+    rounds = [(_seconds(case.ours), _seconds(case.peer_run)) for _ in range(case.rounds)]
+    seconds = pd.DataFrame(rounds, columns=["ours_s", "peer_s"])
+    ratio = seconds["peer_s"] / seconds["ours_s"]
+    row: dict[str, object] = {"case": case.name, "peer": case.peer, "items": case.items, **seconds.median()}
+    row |= {"ratio": ratio.median(), "lowest": ratio.min(), "highest": ratio.max()}
     # The processor's time; older rows of results/bench.csv have other clocks.
-    return table.assign(goal=[peer.goal for peer in case.peers.values()], clock="cpu")
+    return row | {"goal": case.goal, "clock": "cpu"}
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.shared import write_images
-from benchmarks.speed.case import Case, Peer
+from benchmarks.speed.case import Case
 from karyocyte.composition.compose import compose_config
 from karyocyte.workflows.prediction.predict_images import predict_images
 from karyocyte.workflows.prediction.predict_request import PredictRequest
@@ -58,7 +58,8 @@ def cases(folder: Path) -> Iterator[Case]:
             words = [str(run), str(folder / "images")]
             predict_images(PredictRequest.read(words, output=folder / f"{next(numbers)}.csv"))
 
-        yield Case(network, ours, _peers(network, images, folder), IMAGES, rounds=3, warm_up=False)
+        by_timm = _by_timm(network, images, folder)
+        yield Case(network, ours, "timm, DataLoader", by_timm, 1.5, ("timm",), IMAGES, warm_up=False)
 
 
 def _train(folder: Path, network: str) -> Path:
@@ -67,12 +68,11 @@ def _train(folder: Path, network: str) -> Path:
     return train.run(compose_config([*SETTINGS, *places, f"model.name={network}"]))
 
 
-def _peers(name: str, files: list[Path], folder: Path) -> dict[str, Peer]:
+def _by_timm(name: str, files: list[Path], folder: Path) -> Callable[[], None]:
     network = timm.create_model(name, num_classes=CLASSES).eval()
     transform: Transform = create_transform((3, SIZE, SIZE), is_training=False)
     loader = DataLoader(JpegFiles(files, transform), BATCH)
-    output = folder / "peer.csv"
-    return {"timm, DataLoader": Peer(lambda: _predict_by_torch(network, loader, output), 1.5, ("timm",))}
+    return lambda: _predict_by_torch(network, loader, folder / "peer.csv")
 
 
 class JpegFiles(Dataset[torch.Tensor]):

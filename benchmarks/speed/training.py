@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.shared import write_images
 from benchmarks.speed import plain
-from benchmarks.speed.case import Case, Peer
+from benchmarks.speed.case import Case
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
@@ -24,6 +24,7 @@ from lightning_modules.training.fit import train_stages
 EPOCHS = ((1200, "resnet18", 32, 8), (1200, "resnet18", 64, 32), (240, "mobilenetv2_100", 224, 16))
 RUNS = ((1200, "resnet18", 64, 32), (240, "mobilenetv2_100", 224, 16))
 BY_HAND = "loop by hand"
+PACKAGES = ("timm", "pytorch-lightning")
 NUMBERS = count()
 
 
@@ -61,8 +62,11 @@ def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
         model = build_classifier(config, data.manifest.classes)[0]
         train_stages(model, data, config, folder / str(next(NUMBERS)))
 
-    peers = {BY_HAND: Peer(lambda: training.epoch(*rows, folder / "best.pt"), 0.97, ("timm", "pytorch-lightning"))}
-    return Case(f"epoch, {network}, {size} px", ours, peers, len(rows[0]), rounds=3)
+    def by_hand() -> None:
+        """Train an epoch without it."""
+        training.epoch(*rows, folder / "best.pt")
+
+    return Case(f"epoch, {network}, {size} px", ours, BY_HAND, by_hand, 0.97, PACKAGES, len(rows[0]))
 
 
 def _run(folder: Path, network: str, size: int, batch: int) -> Case:
@@ -76,8 +80,7 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
         """Call the program that does without Karyocyte."""
         _call(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
 
-    peers = {BY_HAND: Peer(by_hand, 0.83, ("timm", "pytorch-lightning"))}
-    return Case(f"first run, {network}, {size} px", ours, peers, 1, rounds=3, warm_up=False)
+    return Case(f"first run, {network}, {size} px", ours, BY_HAND, by_hand, 0.83, PACKAGES, warm_up=False)
 
 
 def _call(*words: str) -> None:

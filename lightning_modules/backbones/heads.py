@@ -55,21 +55,6 @@ def head_layers(head: nn.Module) -> list[nn.Module]:
     return list(head.children()) or [head]
 
 
-def is_pool(layer: nn.Module) -> bool:
-    """Tell whether a layer of a head is what ``gap`` became."""
-    return isinstance(layer, TokenPool | SelectAdaptivePool2d)
-
-
-def pooled_positions(pool: nn.Module, features: torch.Tensor) -> torch.Tensor:
-    """Arrange features, (B, ...), as what ``pool`` takes the mean of: (B, positions, C)."""
-    if isinstance(pool, TokenPool):
-        return features[:, pool.prefix_tokens :]
-    channels_last = getattr(pool.pool, "dim", None) == (1, 2)  # timm's pooling of NHWC says over which axes it goes
-    if channels_last:
-        return features.flatten(1, 2)
-    return features.flatten(2).transpose(1, 2)
-
-
 def build_head(
     layers: Sequence[str | dict[str, Any]],
     in_shape: Shape,

@@ -1,18 +1,18 @@
-"""The checkpoints among which the best weights of a stage are: of the best epoch, or saved by a callback."""
+"""The checkpoint of the best epoch of a stage."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from karyocyte.common.errors import UserError
 from lightning_modules.support.compat import callbacks_of, swap_models
+
+STEP_CHECKPOINTS = "step-*.ckpt"  # saved by a callback within a stage, and removed with its end
 
 
 def is_better(score: float, best: float | None, mode: str) -> bool:
@@ -72,20 +72,3 @@ def _swap(trainer: Trainer, pl_module: LightningModule) -> None:
     for callback in callbacks_of(trainer):
         if isinstance(callback, WeightAveraging):
             swap_models(callback, pl_module)
-
-
-class ChoosesBest(Callback, ABC):
-    """A callback that saves weights of its own, the best of which replace those of the best epoch.
-
-    Attributes:
-        PATTERN: Of the names of its files in the folder of the stage; they are removed with the end of the stage.
-    """
-
-    PATTERN = "step-*.ckpt"
-
-    @abstractmethod
-    def choose_best(self, score_of: Callable[[Path], float]) -> float | None:
-        """Copy the best weights to best.ckpt in the folder of the stage; every process calls it.
-
-        ``score_of`` validates a checkpoint. Returned is the metric of the best, finite; None where there is none.
-        """

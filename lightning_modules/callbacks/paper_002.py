@@ -16,7 +16,7 @@ from pytorch_lightning.__version__ import version
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.runs.files import RunFolder
 from karyocyte.runs.stages import Stage
-from lightning_modules.callbacks.best_checkpoint import ChoosesBest, averaged_weights
+from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, averaged_weights
 from lightning_modules.support.distributed import all_reduce, on_rank_zero
 
 SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
@@ -143,7 +143,7 @@ class SavedWeights:
     lr: float
 
 
-class CheckAndAdjust(StepAccuracy, ChoosesBest):
+class CheckAndAdjust(StepAccuracy):
     """Algorithm 1 of paper 002, and its checkpoint every ten epochs.
 
     Checked are the first step, as in the paper, and every ``every_steps``-th after it. Within a check the order is the
@@ -188,7 +188,7 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove what an interrupted stretch saved after the state from which this one continues."""
         if trainer.is_global_zero:
-            for path in {*self.folder.glob(self.PATTERN)} - {self.folder / each.file for each in self.saved}:
+            for path in {*self.folder.glob(STEP_CHECKPOINTS)} - {self.folder / each.file for each in self.saved}:
                 path.unlink()
 
     def after_step(self, trainer: Trainer, pl_module: LightningModule, hits: torch.Tensor) -> None:
@@ -211,6 +211,9 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
 
     def choose_best(self, score_of: Callable[[Path], float]) -> float | None:
         """Validate every checkpoint (paper 002, 3.2) and copy the best, of equal ones the earliest, to best.ckpt.
+
+        Every process calls it. Returned is the metric of the best; None where none has a finite one, and the best
+        epoch's weights stay.
 
         The table logs/<stage>/check_and_adjust.csv lists them, with the accuracy of the mini-batch and the monitored
         metric on the whole validation part.
@@ -247,7 +250,7 @@ class CheckAndAdjust(StepAccuracy, ChoosesBest):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         if self.saved and self.saved[-1].step == step:
             return  # these very weights are saved
-        path = self.folder / self.PATTERN.replace("*", f"{step:06d}")
+        path = self.folder / STEP_CHECKPOINTS.replace("*", f"{step:06d}")
         with averaged_weights(trainer, pl_module):
             weights = half_precision(pl_module.state_dict())
         checkpoint = {"state_dict": weights, "epoch": trainer.current_epoch, "global_step": step}

@@ -1,36 +1,35 @@
 """ANet-c6 of paper 002 (section 2): AlexNet with a sixth convolution and pool, as a timm model.
 
-Shapes of one image at paper 002's 227x227 pixels, for the three readings of its pools (below):
+Shapes of one image at paper 002's 227x227 pixels, for the two readings of its pools (below):
 
-    =====================  ====================================  ===========  ===========  ===========  ==========
-    module                 layer                                 four         five         six          parameters
-    =====================  ====================================  ===========  ===========  ===========  ==========
-    conv1                  11x11 / 4, no padding (act1: ReLU)    96, 55, 55   96, 55, 55   96, 55, 55       34,944
-    norm1                  local response normalisation          96, 55, 55   96, 55, 55   96, 55, 55
-    pool1                  max 3x3 / 2                           96, 27, 27   96, 28, 28   96, 28, 28
-    conv2                  5x5, padding 2 (act2: ReLU)           256, 27, 27  256, 28, 28  256, 28, 28     614,656
-    norm2                  local response normalisation          256, 27, 27  256, 28, 28  256, 28, 28
-    pool2                  max 3x3 / 2                           256, 13, 13  256, 14, 14  256, 14, 14
-    conv3                  3x3, padding 1 (act3: ReLU)           384, 13, 13  384, 14, 14  384, 14, 14     885,120
-    pool3                  max 3x3 / 2                                        384, 7, 7    384, 7, 7
-    conv4                  3x3, padding 1 (act4: ReLU)           384, 13, 13  384, 7, 7    384, 7, 7     1,327,488
-    pool4                  max 3x3 / 2                                                     384, 4, 4
-    conv5                  3x3, padding 1 (act5: ReLU)           256, 13, 13  256, 7, 7    256, 4, 4       884,992
-    pool5                  max 3x3 / 2                           256, 6, 6    256, 4, 4    256, 2, 2
-    conv6                  3x3, padding 1 (act6: ReLU)           256, 6, 6    256, 4, 4    256, 2, 2       590,080
-    pool6                  max 3x3 / 2                           256, 2, 2    256, 2, 2    256, 1, 1
-    pre_logits: dense1     4096 (ReLU, dropout 0.5)              4096         4096         4096          4,198,400
-    pre_logits: dense2     4096 (ReLU, dropout 0.5)              4096         4096         4096         16,781,312
-    fc                     the classes, here 24                  24           24           24               98,328
-    in all (with six, dense1 has 1,052,672)                                                             25,415,320
-    =====================  ====================================  ===========  ===========  ===========  ==========
+    =====================  ====================================  ===========  ===========  ==========
+    module                 layer                                 four         five         parameters
+    =====================  ====================================  ===========  ===========  ==========
+    conv1                  11x11 / 4, no padding (act1: ReLU)    96, 55, 55   96, 55, 55       34,944
+    norm1                  local response normalisation          96, 55, 55   96, 55, 55
+    pool1                  max 3x3 / 2                           96, 27, 27   96, 28, 28
+    conv2                  5x5, padding 2 (act2: ReLU)           256, 27, 27  256, 28, 28     614,656
+    norm2                  local response normalisation          256, 27, 27  256, 28, 28
+    pool2                  max 3x3 / 2                           256, 13, 13  256, 14, 14
+    conv3                  3x3, padding 1 (act3: ReLU)           384, 13, 13  384, 14, 14     885,120
+    pool3                  max 3x3 / 2                                        384, 7, 7
+    conv4                  3x3, padding 1 (act4: ReLU)           384, 13, 13  384, 7, 7     1,327,488
+    conv5                  3x3, padding 1 (act5: ReLU)           256, 13, 13  256, 7, 7       884,992
+    pool5                  max 3x3 / 2                           256, 6, 6    256, 4, 4
+    conv6                  3x3, padding 1 (act6: ReLU)           256, 6, 6    256, 4, 4       590,080
+    pool6                  max 3x3 / 2                           256, 2, 2    256, 2, 2
+    pre_logits: dense1     4096 (ReLU, dropout 0.5)              4096         4096          4,198,400
+    pre_logits: dense2     4096 (ReLU, dropout 0.5)              4096         4096         16,781,312
+    fc                     the classes, here 24                  24           24               98,328
+    in all                                                                                 25,415,320
+    =====================  ====================================  ===========  ===========  ==========
 
 The paper counts five pools, and lets conv6 and a pool follow "pooling layer five". Pools without padding, as in
-AlexNet, leave nothing for a fifth. Hence three readings, as ``pools``:
+AlexNet, leave nothing for a fifth. Hence two readings, as ``pools``:
 
 - ``four``: pool5 is the pool after conv5, the name that Caffe's AlexNet gives it. No padding; from 131 pixels.
-- ``five``: the paper's count; the fifth pool stands after conv3 (ours). Pools padded as TensorFlow's SAME pads them.
-- ``six``: every convolution has its pool, so that "five" is the fifth. Padded likewise; both from 11 pixels.
+- ``five``: the paper's count; the fifth pool stands after conv3 (ours). Pools padded as TensorFlow's SAME pads them;
+  from 11 pixels.
 
 ``auto`` is four where the images allow it, and five where they are smaller than 131 pixels.
 
@@ -61,7 +60,6 @@ default_cfgs = generate_default_cfgs({"anet_c6": default_cfg(227, **PIXELS, num_
 POOLS: dict[str, tuple[tuple[int, ...], str | int]] = {
     "four": ((1, 2, 5, 6), 0),
     "five": ((1, 2, 3, 5, 6), "same"),
-    "six": ((1, 2, 3, 4, 5, 6), "same"),
 }
 LEAST_OF_FOUR = 131  # pixels: of smaller images four pools without padding leave nothing
 
@@ -79,7 +77,7 @@ class ANetC6(DenseTopCnn):
         self,
         in_chans: int = 3,
         img_size: int | tuple[int, int] = 227,
-        pools: Literal["auto", "four", "five", "six"] = "four",
+        pools: Literal["auto", "four", "five"] = "four",
         **top: Any,
     ) -> None:
         if pools == "auto":
@@ -94,7 +92,7 @@ class ANetC6(DenseTopCnn):
             if number in pooled:
                 pool = create_pool2d("max", 3, 2, padding=padding)  # type: ignore[no-untyped-call]
                 layers.append((f"pool{number}", pool))
-        stages = ("pool1", "pool2", "pool5", "pool6")  # those that all readings have
+        stages = ("pool1", "pool2", "pool5", "pool6")  # those that both readings have
         super().__init__(layers, stages, in_chans, img_size, **top)
 
 

@@ -3,30 +3,29 @@
 Five 5x5 convolutions with zero padding, each followed by ReLU and a 2x2 max-pool, then two dense layers of 1024.
 Output shapes of one image at paper 003's three sizes:
 
-    =====================  =========================  =============  ============  ===========  ==========  ==========
-    module                 layer                      256 px         64 px         32 px        parameters  start=32
-    =====================  =========================  =============  ============  ===========  ==========  ==========
-    conv1                  5x5, 64 (act1: ReLU)       64, 256, 256   64, 64, 64    64, 32, 32        4,864       2,432
+    =====================  =========================  =============  ============  ===========  ==========
+    module                 layer                      256 px         64 px         32 px        parameters
+    =====================  =========================  =============  ============  ===========  ==========
+    conv1                  5x5, 64 (act1: ReLU)       64, 256, 256   64, 64, 64    64, 32, 32        4,864
     pool1                  max 2x2                    64, 128, 128   64, 32, 32    64, 16, 16
-    conv2                  5x5, 128 (act2: ReLU)      128, 128, 128  128, 32, 32   128, 16, 16     204,928      51,264
+    conv2                  5x5, 128 (act2: ReLU)      128, 128, 128  128, 32, 32   128, 16, 16     204,928
     pool2                  max 2x2                    128, 64, 64    128, 16, 16   128, 8, 8
-    conv3                  5x5, 256 (act3: ReLU)      256, 64, 64    256, 16, 16   256, 8, 8       819,456     204,928
+    conv3                  5x5, 256 (act3: ReLU)      256, 64, 64    256, 16, 16   256, 8, 8       819,456
     pool3                  max 2x2                    256, 32, 32    256, 8, 8     256, 4, 4
-    conv4                  5x5, 512 (act4: ReLU)      512, 32, 32    512, 8, 8     512, 4, 4     3,277,312     819,456
+    conv4                  5x5, 512 (act4: ReLU)      512, 32, 32    512, 8, 8     512, 4, 4     3,277,312
     pool4                  max 2x2                    512, 16, 16    512, 4, 4     512, 2, 2
-    conv5                  5x5, 512 (act5: ReLU)      512, 16, 16    512, 4, 4     512, 2, 2     6,554,112   3,277,312
+    conv5                  5x5, 512 (act5: ReLU)      512, 16, 16    512, 4, 4     512, 2, 2     6,554,112
     pool5                  max 2x2                    512, 8, 8      512, 2, 2     512, 1, 1
-    pre_logits: dense1     1024 (ReLU, dropout 0.5)   1024           1024          1024         33,555,456  33,555,456
-    pre_logits: dense2     1024 (ReLU, dropout 0.5)   1024           1024          1024          1,049,600   1,049,600
-    fc                     the classes, here 2        2              2             2                 2,050       2,050
-    in all (256 px)                                                                             45,467,778  38,962,498
-    =====================  =========================  =============  ============  ===========  ==========  ==========
+    pre_logits: dense1     1024 (ReLU, dropout 0.5)   1024           1024          1024         33,555,456
+    pre_logits: dense2     1024 (ReLU, dropout 0.5)   1024           1024          1024          1,049,600
+    fc                     the classes, here 2        2              2             2                 2,050
+    in all (256 px)                                                                             45,467,778
+    =====================  =========================  =============  ============  ===========  ==========
 
 At 64 and 32 pixels dense1 has 2,098,176 and 525,312 parameters, the rest is the same.
 
 The paper contradicts itself: 32 filters are applied to the image, and their pooled output is said to be 128x128x64.
-``start=64``, the default, follows the shapes (64, 128, ..., 512): 64, 128, 256, 512, 512. ``start=32`` follows the
-filters and doubles them with each layer: 32, 64, 128, 256, 512. Both end with its 8x8x512 at 256 pixels.
+Here the filters follow the shapes (64, 128, ..., 512).
 
 The features end with pool5. A head list says what the network's own ``forward_head`` does:
 ``[flatten, {dense: 1024}, {dropout: 0.5}, {dense: 1024}, {dropout: 0.5}]``.
@@ -42,11 +41,10 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from karyocyte.common.errors import UserError
 from lightning_modules.networks import default_cfg
 from lightning_modules.networks.layered_cnn import DenseTopCnn, Layers, conv_act
 
-FILTERS = {64: (64, 128, 256, 512, 512), 32: (32, 64, 128, 256, 512)}  # paper 003, 4.1, in its two readings
+FILTERS = (64, 128, 256, 512, 512)  # paper 003, 4.1
 
 # timm reads this name from the module when the function below is registered, so it comes before it.
 default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, num_classes=2, fixed_input_size=True)})
@@ -55,25 +53,19 @@ default_cfgs = generate_default_cfgs({"hem_all_cnn": default_cfg(256, num_classe
 class HemAllCnn(DenseTopCnn):
     """Five 5x5 convolutions and two dense layers (paper 003, section 4.1); see the top of this file.
 
-    ``start`` filters in the first convolution, 64 or 32; further arguments as in ``DenseTopCnn``.
-
-    Raises:
-        UserError: Another start, or images below 32 pixels.
+    Further arguments are those of ``DenseTopCnn``; a ``UserError`` says that images are below 32 pixels.
     """
 
     def __init__(
         self,
         in_chans: int = 3,
         img_size: int | tuple[int, int] = 256,
-        start: int = 64,
         units: Sequence[int] = (1024, 1024),
         **top: Any,
     ) -> None:
-        if start not in FILTERS:
-            raise UserError(f"model.args.start={start}: say 64 (the paper's shapes) or 32 (its count of filters)")
         layers: Layers = []
         before = in_chans
-        for number, filters in enumerate(FILTERS[start], start=1):
+        for number, filters in enumerate(FILTERS, start=1):
             layers += conv_act(number, before, filters, 5, padding="same")
             layers.append((f"pool{number}", nn.MaxPool2d(2)))
             before = filters

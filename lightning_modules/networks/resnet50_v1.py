@@ -4,17 +4,15 @@ timm's ``resnet50`` is a later variant: in the first block of layer2, layer3 and
 convolution, the published network in the 1x1 convolution before it. Parameters and their names are the same, so that
 weights of one load into the other without an error, but compute something else there.
 
-The pool of the stem: Keras pads the map on all sides by one, Caffe, in which the network was published, lets the last
-window reach over the edge. Both give maps of the same size, which are one pixel apart. BatchNorm is that of Keras.
+The pool of the stem pads the map on all sides by one, as in Keras; Caffe, in which the network was published, lets the
+last window reach over the edge. BatchNorm is that of Keras.
 """
 
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.resnet import Bottleneck, ResNet
-from torch import nn
 
-from karyocyte.common.errors import UserError
 from lightning_modules.networks import default_cfg
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 
@@ -35,22 +33,9 @@ class BottleneckV1(Bottleneck):
 
 
 @register_model
-def resnet50_v1(pretrained: bool = False, stem_pool: str = "keras", **kwargs: Any) -> ResNet:
-    """Build ResNet-50 with the stride of 2 in the first 1x1 convolution of a block.
-
-    Args:
-        pretrained: timm's; weights come as files.
-        stem_pool: "keras" (padded on all sides) or "caffe" (the last window reaches over the edge).
-        kwargs: Those of timm's ``ResNet``.
-
-    Raises:
-        UserError: Another pool.
-    """
-    if stem_pool not in ("keras", "caffe"):
-        raise UserError(f"model.args.stem_pool={stem_pool}: say keras or caffe")
+def resnet50_v1(pretrained: bool = False, **kwargs: Any) -> ResNet:
+    """Build ResNet-50 with the stride of 2 in the first 1x1 convolution of a block; weights come as files."""
     layers: dict[str, Any] = {"block": BottleneckV1, "layers": (3, 4, 6, 3)}
     network: ResNet = build_model_with_cfg(ResNet, "resnet50_v1", pretrained, **layers, **kwargs)
     set_keras_batchnorm(network, eps=1.001e-5)
-    if stem_pool == "caffe":
-        network.add_module("maxpool", nn.MaxPool2d(3, stride=2, ceil_mode=True))
     return network

@@ -1,7 +1,6 @@
 """Monte Carlo dropout of the head, with masks that are functions of (seed, layer, pass), the same for every image."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.seeds import derive_seed
-from lightning_modules.backbones.heads import head_layers, is_pool, pooled_positions
+from lightning_modules.backbones.heads import head_layers
 from lightning_modules.modules.image_network import ClassifierNetwork
 
 # Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
@@ -36,53 +35,22 @@ class SampledDropout:
     """One dropout of a head, as all passes see it: each has its mask, drawn once.
 
     The first dropout of paper 001's head sees 512 x 13 x 13 values on a VGG16 at 416 pixels: 100 masks take 35 MB.
-
-    ``pool`` is the global average pooling that follows, where both are done at once; None for the dropout alone.
     """
 
-    def __init__(self, seed: int, layer: int, rate: float, passes: int, pool: nn.Module | None = None) -> None:
+    def __init__(self, seed: int, layer: int, rate: float, passes: int) -> None:
         self.seed = seed
         self.layer = layer
         self.rate = rate
         self.passes = passes
-        self.pool = pool
         self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """Drop values of x, (passes, B, ...), or (1, B, ...) where the passes have all in common, in each pass.
-
-        Returns:
-            Shape (passes, B, ...), or, with a pool, the average over the positions, (passes, B, C).
-        """
-        masks = self._masks(x, passes)
-        if self.pool is None:
-            return x * masks.unsqueeze(1)
-        # The mean of x * mask over the positions, of all passes, is one product of matrices per channel,
-        # (B, P) @ (P, passes): no pass needs a copy of the features.
-        positions = pooled_positions(self.pool, x[0])
-        # Scaled first, so that sums cannot overflow in half precision; the masks, ones and zeros, are exact in it.
-        scaled = positions * (1 / ((1 - self.rate) * positions.shape[1]))
-        with torch.autocast(x.device.type, enabled=False):  # dropout and pooling keep the precision of the features
-            return torch.bmm(scaled.permute(2, 0, 1), masks).permute(2, 1, 0)
-
-    def without_masks(self, x: torch.Tensor) -> torch.Tensor:
-        """Return x, (B, ...), as the pass without dropout does."""
-        if self.pool is not None:
-            x = self.pool(x)
-        return x
-
-    def _masks(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """The masks, in the type and at the place of x: (passes, ...), or (C, P, passes) with a pool."""
+        """Drop values of x, (passes, B, ...), or (1, B, ...) where the passes have all in common, in each pass."""
         key = (tuple(x.shape[2:]), x.dtype, x.device)
         if key not in self._kept:
             masks = draw_masks(self.seed, self.layer, range(self.passes), x.shape[2:], self.rate)
-            if self.pool is None:
-                masks = masks.to(x.device).to(x.dtype).div_(1 - self.rate)
-            else:
-                masks = pooled_positions(self.pool, masks).permute(2, 1, 0).to(x.device).contiguous().to(x.dtype)
-            self._kept = {key: masks}
-        chosen = slice(passes.start, passes.stop)
-        return self._kept[key][chosen] if self.pool is None else self._kept[key][..., chosen]
+            self._kept = {key: masks.to(x.device).to(x.dtype).div_(1 - self.rate)}
+        return x * self._kept[key][passes.start : passes.stop].unsqueeze(1)
 
 
 class McDropout:
@@ -97,17 +65,9 @@ class McDropout:
         self.seed = seed
         self._before = nn.Sequential()  # the layers of the head that all passes share
         self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
-        pool: nn.Module | None = None
-        layers = head_layers(classifier.head)
-        for number, (layer, following) in enumerate(pairwise([*layers, nn.Identity()])):
+        for number, layer in enumerate(head_layers(classifier.head)):
             if isinstance(layer, nn.Dropout) and layer.p > 0:
-                if not self._after and is_pool(following):
-                    pool = following
-                    self._after.append(SampledDropout(seed, number, layer.p, passes, pool))
-                else:
-                    self._after.append(SampledDropout(seed, number, layer.p, passes))
-            elif layer is pool:
-                continue
+                self._after.append(SampledDropout(seed, number, layer.p, passes))
             elif self._after:
                 self._after.append(layer)
             else:
@@ -122,17 +82,15 @@ class McDropout:
         """Return the logits without dropout, (B, K), and those of the passes, (passes, B, K), of images (B, C, H, W).
 
         Raises:
-            UserError: The classifier has no dropout.
             ValueError: The classifier is in training mode: BatchNorm would change with every pass.
         """
         if self.classifier.training:
             raise ValueError("Monte Carlo dropout is for a classifier in eval mode")
-        _check_head(self.classifier.head, self.passes)
         x = self._before(self.classifier.features(image))
         plain = x
         widest = x[0].numel()  # the most values that one image has on its way through the layers
         for layer in self._after:
-            plain = layer.without_masks(plain) if isinstance(layer, SampledDropout) else layer(plain)
+            plain = plain if isinstance(layer, SampledDropout) else layer(plain)
             widest = max(widest, plain[0].numel() * len(image))
         if not self._after:
             return plain, plain.repeat(self.passes, 1, 1)
@@ -160,13 +118,9 @@ def check_dropout(classifier: ClassifierNetwork, passes: int) -> None:
     Raises:
         UserError: The head has no dropout.
     """
-    _check_head(classifier.head, passes)
+    if not any(isinstance(layer, nn.Dropout) for layer in head_layers(classifier.head)):
+        remedy = "put {dropout: 0.5} in head.layers, or set it to 0"
+        raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")
     # timm's arguments are proj_drop_rate, attn_drop_rate ...; drop_rate is that of its own classifier.
     if any(rate for name, rate in classifier.network_args.items() if name.endswith("_drop_rate")):
         warn(f"inference.mc_passes={passes}: the dropout of the backbone (model.args) stays off, only the head's is on")
-
-
-def _check_head(head: nn.Module, passes: int) -> None:
-    if not any(isinstance(layer, nn.Dropout) for layer in head_layers(head)):
-        remedy = "put {dropout: 0.5} in head.layers, or set it to 0"
-        raise UserError(f"inference.mc_passes={passes}: the model has no dropout: {remedy}")

@@ -7,7 +7,6 @@ wait until ``srun --kill-on-bad-exit`` or torchrun, which watch the processes, e
 """
 
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -114,19 +113,6 @@ def gather(value: T) -> list[T]:
     return values
 
 
-def gather_to_rank_zero(value: T) -> list[T] | None:
-    """Return the values of all ranks, in their order, on rank zero; None on the others."""
-    world = current_world()
-    if world.size == 1:
-        return [value]
-    if not world.is_first:
-        dist.gather_object(value, None, 0)
-        return None
-    values: list[Any] = [None] * world.size
-    dist.gather_object(value, values, 0)
-    return values
-
-
 def all_reduce(values: torch.Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> torch.Tensor:
     """Return the sum, or what ``operation`` gives, of the values over the ranks; no gradient passes through it."""
     if current_world().size > 1:
@@ -147,7 +133,7 @@ def raised_on_all_ranks() -> Iterator[None]:
     """Run the block on every rank; an error on one of them is raised on all at its end.
 
     It is the error of this rank if it is the first that failed, otherwise a ``RepeatedError``, which is not printed
-    again; an error of rank zero that is no ``UserError`` keeps its type.
+    again.
     """
     world = current_world()
     if world.size == 1:
@@ -158,11 +144,16 @@ def raised_on_all_ranks() -> Iterator[None]:
         yield
     except Exception as raised:
         error = raised
-    errors = gather(error and _portable(error))
-    if error is not None and not any(errors[: world.rank]):
+    message = ""
+    if error is not None:
+        message = str(error) or type(error).__name__
+        if not world.is_first:
+            message = f"process {world.rank}: {message}"
+    messages = gather(message)
+    if error is not None and not any(messages[: world.rank]):
         raise error
-    for first in filter(None, errors):
-        raise first
+    for first in filter(None, messages):
+        raise RepeatedError(first)
 
 
 def on_rank_zero(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -240,18 +231,6 @@ def _store(rank: int, size: int) -> Store:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"the {size} processes of this run did not meet at {address}: {reason}") from error
     return store
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error as the other ranks raise it."""
-    world = current_world()
-    if not world.is_first:
-        return RepeatedError(f"process {world.rank}: {error}")
-    if not isinstance(error, UserError):
-        with suppress(Exception):
-            copy: Exception = pickle.loads(pickle.dumps(error))
-            return copy
-    return RepeatedError(str(error))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
 from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
-from lightning_modules.callbacks.best_checkpoint import BestCheckpoint, ChoosesBest, is_better
+from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.freed_memory import FirstStepsMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
@@ -210,7 +210,7 @@ class _Training:
         checkpoint: Any = trainer.checkpoint_callback
         score = math.nan if checkpoint.best_model_score is None else float(checkpoint.best_model_score)
         for callback in optional:
-            if isinstance(callback, ChoosesBest):
+            if hasattr(callback, "choose_best"):  # of the weights that it has saved itself
                 chosen = callback.choose_best(self.score_of)
                 if chosen is not None:
                     score = chosen
@@ -266,7 +266,7 @@ def _remove(folder: Path, pattern: str) -> None:
 def _close_stage(stage: Stage) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
     (stage.folder / "last.ckpt").unlink(missing_ok=True)
-    _remove(stage.folder, ChoosesBest.PATTERN)
+    _remove(stage.folder, STEP_CHECKPOINTS)
     return FinishedStage.read(stage.folder)
 
 

@@ -52,42 +52,34 @@ def features_in_place_of_images(
         return None, 0.0
     start = time.monotonic()
     model.configure_stage(stage.config)
-    name = f"stage {stage.number + 1}, {stage.name}"
-    reason = _reason_against(model, batches, config, images_seen)
-    if reason is not None:
-        say(f"{name}: features are not cached: {reason}")
+    if not _pays(model, batches, config, images_seen):
         return None, 0.0
     with _channels_last(model, config.trainer.channels_last):
         arrays = predicted_arrays(FrozenPart(model), batches, config)
     assert arrays is not None  # one process trains
     batches.features = torch.from_numpy(arrays["features"])
     seconds = time.monotonic() - start
-    say(f"{name}: trains on features of {batches.count:,} images, computed once in {seconds:.0f} s")
+    computed = f"features of {batches.count:,} images, computed once in {seconds:.0f} s"
+    say(f"stage {stage.number + 1}, {stage.name}: trains on {computed}")
     return batches, seconds
 
 
-def _reason_against(model: Classifier, batches: Any, config: Config, images_seen: int) -> str | None:
-    """Why features cannot replace the images in a run, or would not pay, in words."""
-    images = batches.count
-    needing = []
+def _pays(model: Classifier, batches: Any, config: Config, images_seen: int) -> bool:
+    """Tell whether features can replace the images of a run, and save time.
+
+    The images must not change from epoch to epoch, nor the backbone, which ``check_and_adjust`` rounds.
+    """
+    if config.trainer.processes > 1 or config.head.orientation or batches.images_change:
+        return False
+    if config.callbacks.check_and_adjust.enabled or 2 * batches.count > images_seen:
+        return False
     for name, callback in config.callbacks.enabled.items():
         if getattr(bound(f"callbacks.{name}", callback.entry).func, "needs_images", False):
-            needing.append(f"callbacks.{name}")
-    reasons = {
-        "several processes train": config.trainer.processes > 1,
-        "head.orientation turns images": config.head.orientation,
-        "callbacks.check_and_adjust rounds the backbone": config.callbacks.check_and_adjust.enabled,
-        f"{', '.join(needing)} needs the images": bool(needing),
-        "transform changes images from epoch to epoch": batches.images_change,
-        f"{images:,} images would be computed for {images_seen:,} that the stage sees": 2 * images > images_seen,
-    }
-    for reason, holds in reasons.items():
-        if holds:
-            return reason
+            return False
     image = torch.zeros(1, 3, *config.prepare.shape, dtype=model.mean.dtype)
     with torch.no_grad(), evaluating(model):
-        size = images * model.fixed_features(image).numel() * 4  # bytes
-    return f"{size / 1e9:.1f} GB are too large" if size > LARGEST else None
+        size = batches.count * model.fixed_features(image).numel() * 4  # bytes
+    return bool(size <= LARGEST)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from karyocyte.runs.predicted import Predicted
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.prediction.out_of_distribution import Distances, OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
-from lightning_modules.support.distributed import gather_to_rank_zero, raised_on_all_ranks
+from lightning_modules.support.distributed import current_world, gather
 from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
@@ -84,12 +84,10 @@ def predicted_arrays(
     trainer = build_trainer(config, callbacks=[collector])
     with explained_faults(config.loader):
         trainer.predict(module, datamodule=data, return_predictions=False)
-    shares = gather_to_rank_zero(collector.arrays())
-    arrays = interleaved(shares or [{}])
-    with raised_on_all_ranks():
-        if not all(map(np.all, map(np.isfinite, arrays.values()))):
-            raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
-    return None if shares is None else arrays
+    arrays = interleaved(gather(collector.arrays()))
+    if not all(map(np.all, map(np.isfinite, arrays.values()))):
+        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+    return arrays if current_world().is_first else None
 
 
 def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ def reproduce(
 ) -> None:
     """Reproduce all experiments of a paper and grade its printed figures in reproduction.csv.
 
-    The commands are those that you could type yourself; the same line again runs only what is missing.
+    The commands are those that you could type yourself; the same line again trains only what is missing.
     """
     from karyocyte.runs.arguments import number_list
     from karyocyte.workflows.sweeps.slurm import check_slurm

@@ -1,8 +1,6 @@
 """How the commands of a reproduction are run and resumed."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -41,66 +39,26 @@ def finished_run(tmp_path):
     return folder
 
 
-def calls(tmp_path: Path) -> list[str]:
-    path = tmp_path / "calls"
-    return path.read_text().split() if path.exists() else []
-
-
 @pytest.fixture
 def plan(tmp_path):
     return make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out")
 
 
-WRITE = "pathlib.Path(sys.argv[1]).write_text('x')"
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_step_is_run_in_place_of_what_it_made_before(script, tmp_path, is_folder):
+    made = tmp_path / "made"
+    step = Step("costs", (script("costs", "sys.exit(pathlib.Path(sys.argv[1]).exists())"), str(made)), made)
+    if is_folder:
+        made.mkdir()
+    else:
+        made.touch()
+    assert runner._make(step)
+    assert (tmp_path / "calls").read_text() == "costs "
 
 
-@pytest.fixture
-def step_of(script, plan):
-    """Return a function that builds a step of a plan, whose script gets the path that it is to make."""
-
-    def build(name: str, body: str = WRITE) -> Step:
-        made = plan.output / name
-        return Step(name, (script(name, body), str(made)), made)
-
-    return build
-
-
-@pytest.fixture
-def analyse(monkeypatch, plan, finished_run):
-    """Return a function that runs steps as the analysis of a plan, and returns the names of those that fail."""
-
-    def run(*steps: Step) -> list[str]:
-        monkeypatch.setattr(runner, "analysis_steps", lambda *_: steps)
-        plan.output.mkdir(exist_ok=True)
-        runs = {"hem_all_cnn_32": [str(finished_run)]}
-        return [step.name for step in runner._analyse(plan, SPLIT, runs)]
-
-    return run
-
-
-def test_a_step_runs_once_and_again_where_the_runs_have_changed(tmp_path, analyse, step_of, finished_run):
-    step = step_of("costs")
-    for _ in range(2):
-        assert analyse(step) == []
-    assert calls(tmp_path) == ["costs"]
-    later = step.makes.stat().st_mtime + 1
-    os.utime(finished_run / "predictions.parquet", (later, later))
-    analyse(step)
-    step.makes.unlink()
-    analyse(step)
-    assert calls(tmp_path) == ["costs"] * 3
-
-
-def test_a_step_that_fails_stops_no_other_and_is_run_again(tmp_path, analyse, step_of):
-    fails, works = step_of("report", "sys.exit(1)"), step_of("costs")
-    for _ in range(2):
-        assert analyse(fails, works) == ["report"]
-    assert calls(tmp_path) == ["report", "costs", "report"]
-
-
-def test_an_interrupted_step_ends_all_with_the_usual_code(analyse, step_of):
+def test_an_interrupted_step_ends_all_with_the_usual_code(script):
     with pytest.raises(SystemExit) as stopped:
-        analyse(step_of("costs", f"sys.exit({INTERRUPTED})"))
+        runner.run_step(Step("costs", (script("costs", f"sys.exit({INTERRUPTED})"),)))
     assert stopped.value.code == INTERRUPTED
 
 
@@ -136,18 +94,6 @@ def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
     assert process.wait.call_count == 2
 
 
-def test_a_folder_of_other_settings_is_refused_and_of_another_cluster_is_not(tmp_path, plan):
-    plan.output.mkdir()
-    words = (f"output_dir={tmp_path / 'outputs'}", "+cluster=local")
-    for same in (plan, make_plan("003", words, plan.output)):
-        runner._keep_settings(same)
-    with pytest.raises(UserError, match=r"other settings \(seeds \[0\]\)"):
-        runner._keep_settings(make_plan("003", words, plan.output, seeds=(1,)))
-    (plan.output / runner.SETTINGS).rename(plan.output / "mine")
-    with pytest.raises(UserError, match="holds other files"):
-        runner._keep_settings(plan)
-
-
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
     monkeypatch, script, finished_run, tmp_path, is_finished
@@ -160,9 +106,12 @@ def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
         runner, "training_step", lambda plan, split: Step(split.name, (script(split.name, "sys.exit(1)"),))
     )
     monkeypatch.setattr(runner, "finished_runs", lambda _, step: finished[step.name])
-    monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [])
-    monkeypatch.setattr(runner, "_compare", lambda plan, runs: compared.append(runs) or [])
-    with pytest.raises(UserError, match="these steps failed: paper, honest" if is_finished else "no run has finished"):
+    fails = Step("costs", (script("costs", "sys.exit(1)"),), tmp_path / "costs.csv")
+    monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [fails])
+    monkeypatch.setattr(runner, "_compare", lambda plan, runs, made: compared.append(runs) or [])
+    with pytest.raises(
+        UserError, match="failed: paper, honest, costs, costs;" if is_finished else "no run has finished"
+    ):
         runner.run_plan(plan)
     assert compared == [finished] * is_finished
 
@@ -179,15 +128,6 @@ def test_an_ensemble_that_could_not_be_made_is_not_compared(monkeypatch, capsys,
         return Step("comparison", (script("compare"),), plan.output / "reproduction.csv")
 
     monkeypatch.setattr(runner, "comparison_step", step)
-    assert runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}) == []
+    assert runner._compare(plan, {"paper": {"hem_all_cnn_32": [str(finished_run)]}}, [plan.output]) == []
     assert compared == [plan.output / "paper" / "ensemble_average"]
     assert "warning: paper split: unfinished runs of hem_all_cnn_64 (1 of 1)" in capsys.readouterr().out
-
-
-def test_the_report_is_made_anew_once_an_earlier_step_succeeds(tmp_path, analyse, step_of):
-    first = f"if open({str(tmp_path / 'calls')!r}).read().count('pictures') == 1: sys.exit(1)\n"
-    steps = [step_of("costs"), step_of("pictures", first + WRITE), step_of("report")]
-    assert analyse(*steps) == ["pictures"]
-    for _ in range(2):
-        assert analyse(*steps) == []
-    assert calls(tmp_path) == ["costs", "pictures", "report", "pictures", "report"]

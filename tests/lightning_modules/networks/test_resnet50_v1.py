@@ -1,11 +1,8 @@
 """ResNet-50 as published: its strides, its pool, and that it differs from timm's in nothing else."""
 
-import pytest
 import timm
 import torch
 
-from karyocyte.common.errors import UserError
-from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.networks import resnet50_v1  # noqa: F401 (it registers itself)
 from lightning_modules.networks.keras_batchnorm import set_keras_batchnorm
 
@@ -25,10 +22,6 @@ def test_weights_of_timms_variant_fit_but_compute_something_else():
         assert torch.equal(output, variant.forward_features(image))
 
 
-def test_the_pool_is_as_in_keras_or_as_in_caffe():
+def test_the_pool_is_as_in_keras():
     columns = torch.arange(8.0).expand(1, 1, 8, 8)
-    pools = {pool: timm.create_model("resnet50_v1", stem_pool=pool).maxpool for pool in ("keras", "caffe")}
-    assert pools["keras"](columns)[0, 0, 0].tolist() == [1, 3, 5, 7]
-    assert pools["caffe"](columns)[0, 0, 0].tolist() == [2, 4, 6, 7]
-    with pytest.raises(UserError, match=r"stem_pool=mean: say keras or caffe"):
-        build_backbone("resnet50_v1", {"stem_pool": "mean"}, None, 64)
+    assert timm.create_model("resnet50_v1").maxpool(columns)[0, 0, 0].tolist() == [1, 3, 5, 7]

@@ -9,9 +9,8 @@ from pytorch_lightning.plugins.environments import (
 )
 
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import RepeatedError, UserError
 from karyocyte.config.distributed import World
-from lightning_modules.support.distributed import _portable, cluster_environment, current_world, process_group
+from lightning_modules.support.distributed import cluster_environment, current_world, process_group
 from lightning_modules.training.trainer import check_trainer
 from tests.helpers.training import small_config
 
@@ -43,10 +42,3 @@ def test_a_single_process_joins_nothing(tmp_path):
     with process_group(small_config(tmp_path).trainer) as world:
         assert (world, current_world()) == (World(), World())
         assert not torch.distributed.is_initialized()
-
-
-def test_an_error_keeps_its_class_where_it_can_be_sent_to_other_processes():
-    copy = _portable(ZeroDivisionError("by 0"))
-    assert (type(copy), str(copy)) == (ZeroDivisionError, "by 0")
-    sent = _portable(UserError("wrong key"))
-    assert (type(sent), str(sent)) == (RepeatedError, "wrong key")
