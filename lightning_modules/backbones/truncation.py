@@ -19,6 +19,10 @@ ImageSize = int | tuple[int, int]  # the side of a square image, or (height, wid
 class Removed(nn.Module):
     """Replaces a module that the cut, or the missing classifier, made useless: returns its first input."""
 
+    def __init__(self, replaced: nn.Module) -> None:
+        super().__init__()
+        self.had_layers = any(parameter.ndim > 1 for parameter in replaced.parameters())
+
     def forward(self, x: Any, *_args: Any, **_kwargs: Any) -> Any:
         """Return the first argument as it is; a network may pass more of them."""
         return x
@@ -143,7 +147,7 @@ def _remove_after(parent: nn.Module, trace: Trace, moment: float, prefix: str = 
     for key, child in list(parent.named_children()):
         name = prefix + key
         if trace.entered.get(name, -1) > moment:
-            setattr(parent, key, Removed())
+            setattr(parent, key, Removed(child))
             removed.append(name)
         else:
             removed += _remove_after(child, trace, moment, f"{name}.")
@@ -159,7 +163,7 @@ def _drop_unused(network: nn.Module, trace: Trace, image: torch.Tensor) -> list[
             continue
         if has_parameters(child):
             dropped[name] = child
-            setattr(network, name, Removed())
+            setattr(network, name, Removed(child))
         idle.append(name)
     if _gives(network, image, trace.output):
         return idle

@@ -1,5 +1,6 @@
 """A classifier in Python: that of an experiment, any network of timm, or one of the user's own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing_extensions import TypeVar
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.paths import ROOT
+from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import Config, as_classifier
@@ -19,7 +20,7 @@ from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import parameters_of
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
@@ -69,15 +70,16 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         cut: Name of the module whose output are the features; None: the whole network.
         weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
         image_size: Side of the images in pixels, or height and width; None: 224.
-        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``, whatever layers the network itself has behind
-            its features. One linear layer to the logits follows. None for a module: it gives the logits.
+        head: As ``head.layers`` of conf/train.yaml; None: ``["gap"]``. One linear layer to the logits follows. None for
+            a module: it gives the logits.
         optimizer: The name of a file of conf/optimizer/; None: adam.
         scheduler: The name of a file of conf/scheduler/; None: a constant rate.
         lr: Learning rate; None: 1e-3.
         cls: The class of the classifier, `Classifier` or one below it.
 
     Raises:
-        UserError: Anything that does not fit.
+        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
+            ``head`` is None.
     """
     if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
@@ -94,6 +96,8 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
             raise UserError("loss.class_weights=balanced counts training images: list a weight per class there")
         classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
         network, facts = _with_first_weights(config, module)
+        if name and head is None and cut is None:
+            _check_usual_head(name, network)
         stage = list(stages_of(config).values())[-1]
         settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
         given = parameters_of(config, facts, classes, settings)
@@ -148,3 +152,16 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
     if num_classes is not None:
         composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
     return as_classifier(check_config(composed))
+
+
+def _check_usual_head(name: str, backbone: Backbone) -> None:
+    """Refuse a network that usually has more than one layer behind its features: a single one would be another."""
+    own = [key for key, each in backbone.module.named_modules() if isinstance(each, Removed) and each.had_layers]
+    if not own:
+        return
+    remedy = ""
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        if re.search(rf"override /model: {name}\b", path.read_text(encoding="utf-8")):
+            remedy += f"create_classifier(experiment='{path.stem}') or "
+    remedy += "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"
+    raise UserError(f"{name} usually has more than one layer behind its features ({', '.join(own)}): say {remedy}")

@@ -67,6 +67,11 @@ def test_an_experiment_of_features_trains_the_head_alone():
 @pytest.mark.parametrize(
     ("wrong", "remedy"),
     [
+        (
+            {"backbone": "anet_c6", "num_classes": 24, "image_size": 227},
+            r"create_classifier\(experiment='anet_c6_chromosomes'\)",
+        ),
+        ({"backbone": "mobilenetv3_small_050", "num_classes": 3}, r"head=\['gap'\]"),
         ({"backbone": "resnet18"}, "number of classes"),
         ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
         ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, 'optimizer="adamx": .* adamw'),
