@@ -1,6 +1,7 @@
 """A training as a good engineer writes it by hand; ``plain.py IMAGES OUTPUT NETWORK SIZE BATCH`` imports no more.
 
-NETWORK is a name of timm. The C library keeps freed memory, as it does for train.py.
+NETWORK is a name of timm, or "resnet50 to layer3". With a further word, ``returned``, the C library returns freed
+memory to the system, as it does by itself.
 """
 
 import ctypes
@@ -55,11 +56,21 @@ class PlainTraining:
             yield (image - MEAN) / STD, self.labels[chosen]
 
 
-def main(folder: str, output: str, name: str, size: str, batch: str) -> None:
+def create_network(name: str) -> nn.Module:
+    """Return a network with random weights and one logit."""
+    name, _, cut = name.partition(" to ")
+    network = timm.create_model(name, num_classes=1)
+    if cut:
+        network.layer4, network.fc = nn.Identity(), nn.Linear(1024, 1)
+    return network
+
+
+def main(folder: str, output: str, name: str, size: str, batch: str, freed: str = "kept") -> None:
     """Train two epochs on the images of two folders of classes, and save weights, and predictions of the others."""
-    keep_memory = ctypes.CDLL(None).mallopt
-    keep_memory(-4, 0)
-    keep_memory(-1, -1)
+    if freed == "kept":  # as train.py does
+        keep_memory = ctypes.CDLL(None).mallopt
+        keep_memory(-4, 0)
+        keep_memory(-1, -1)
     torch.set_flush_denormal(True)
     files = sorted(Path(folder).rglob("*.jpg"))
     images = np.empty((len(files), int(size), int(size), 3), np.uint8)
@@ -70,7 +81,7 @@ def main(folder: str, output: str, name: str, size: str, batch: str) -> None:
     parts = np.array_split(np.random.default_rng(0).permutation(len(images)), 5)
     best = Path(output, "best.pt")
     best.parent.mkdir(parents=True)
-    training = PlainTraining(timm.create_model(name, num_classes=1), images, labels, int(batch))
+    training = PlainTraining(create_network(name), images, labels, int(batch))
     for _ in range(EPOCHS):
         training.epoch(np.concatenate(parts[2:]), parts[0], best)
     training.network.load_state_dict(torch.load(best))

@@ -65,7 +65,9 @@ def test_the_line_is_a_part_of_the_block(tmp_path, listed):
 )
 def test_a_command_that_is_gone_is_marked(tmp_path, command):
     rows = {"file": ["a.csv", "b.csv"], "kind": "measured", "revision": "abc", "what": "it"}
-    pd.DataFrame(rows).assign(command=[f"`{command}`", "`python -m benchmarks.speed`"]).to_csv(tmp_path / "sources.csv")
+    pd.DataFrame(rows).assign(command=[f"`{command}`", "`python -m benchmarks.speed.memory`"]).to_csv(
+        tmp_path / "sources.csv"
+    )
     _, _, gone, here = sources(tmp_path).splitlines()
     assert gone == f"| `a.csv` | it | measured | abc | `{command}` † |"
     assert "†" not in here
