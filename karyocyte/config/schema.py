@@ -88,11 +88,9 @@ class SchedulerConfig(ClassConfig, defaults="scheduler/none"):
 
 
 class LossConfig(ClassConfig, defaults="loss/cross_entropy"):
-    """The loss of training and validation; ``class_weights`` are of our cross-entropy."""
+    """The loss of training and validation."""
 
-    no_arguments = frozenset({"class_weights"})
-
-    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = FROM_YAML
+    former = {"class_weights": None}
 
 
 class StageConfig(StrictModel):
@@ -270,7 +268,7 @@ class TrainingConfig(StrictModel):
     The name of the primary configuration says the kind.
     """
 
-    recipe: str
+    recipe: str = "classifier"
     name: Name
     data_dir: Folder | None = FROM_YAML
     follow_links: bool = FROM_YAML
@@ -306,7 +304,6 @@ class TrainingConfig(StrictModel):
 class Config(TrainingConfig, defaults="train"):
     """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
 
-    recipe: Literal["classifier"] = "classifier"
     cache_features: Literal["auto", "off"] = FROM_YAML
     prepare: PrepareConfig = FROM_YAML
     balance: BalanceConfig = FROM_YAML
