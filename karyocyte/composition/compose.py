@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,11 +20,10 @@ from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
-from karyocyte.common.paths import CONF
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.defaults import composition, primaries
-from karyocyte.config.explain import NEAREST, known_keys, resolved_values, unknown_key, validated
+from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
@@ -122,11 +120,6 @@ def _explain_hydra(error: Exception, primary: str) -> str:
         return str(error).splitlines()[0].removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _explain_missing(error.missing_cfg_file, list(error.options or ()))
-    return _explain_words(text, primary)
-
-
-def _explain_words(text: str, primary: str) -> str:
-    """Explain a message of Hydra about a key or an option that this composition lacks, or return it."""
     of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", text)
     if of_task and primary != "train":
         chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"
@@ -146,26 +139,13 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 
 
 def _not_composed(key: str, added: str, primary: str) -> str:
-    """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
+    """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
     model = Config if primary == "train" else configuration_of(primary)
-    known = known_keys(model)
-    if key not in known and key in known_keys(Config):
-        return f"{key} is a key of a classifier, not of a {primary}: leave it out"
-    known += [*known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    if key in known or (CONF / key).is_dir() or _is_of_mapping(key, model):
-        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
-    return unknown_key(key, known)
-
-
-def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:
-    """Whether the key is in a mapping that takes any keys, such as model.args."""
-    annotation: Any = model
-    for name in key.split(".")[:-1]:
-        fields = getattr(annotation, "model_fields", {})
-        if name not in fields:
-            return False
-        annotation = fields[name].annotation
-    return str(annotation).startswith("dict")
+    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
+    meant = did_you_mean(key, others) if key not in known else ""
+    remedy = f"leave it out, or add it as `{shlex.quote(added)}`"
+    return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
 
 
 def all_folds(*, _root_: DictConfig) -> int:
