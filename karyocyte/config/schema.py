@@ -4,13 +4,23 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
-from karyocyte.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown_key_error
+from karyocyte.config.base import (
+    FROM_YAML,
+    ClassConfig,
+    Count,
+    Folder,
+    Name,
+    Seed,
+    Share,
+    StrictModel,
+    unknown_key_error,
+)
 from karyocyte.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import DataConfig
@@ -32,29 +42,6 @@ class PretrainedConfig(StrictModel, defaults="train:pretrained"):
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = FROM_YAML
 
     former = {"missing": "stop"}
-
-
-class ClassConfig(StrictModel):
-    """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
-
-    model_config = ConfigDict(extra="allow")
-    no_arguments: ClassVar[frozenset[str]] = frozenset()  # the keys that are ours
-
-    @model_validator(mode="after")
-    def _names_a_class(self) -> "ClassConfig":
-        if not isinstance(self.target, str):
-            raise ValueError("_target_ is missing: write {_target_: <module>.<class>, <argument>: ...}")
-        return self
-
-    @property
-    def target(self) -> Any:
-        """The dotted name of the class."""
-        return (self.model_extra or {}).get("_target_")
-
-    @property
-    def entry(self) -> dict[str, Any]:
-        """``_target_`` and the arguments of the class."""
-        return self.model_dump(exclude=set(self.no_arguments))
 
 
 # Lightning's callbacks that only watch: they change nothing that is trained.
