@@ -10,19 +10,20 @@ from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.installed import run_keys
+from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
-from karyocyte.config.defaults import composition, primaries
+from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
@@ -55,6 +56,16 @@ def compose_overrides(overrides: Sequence[str], primary: str = "train") -> DictC
     check_override_order(overrides)
     with explain_composition(primary):
         return composition(*map(quote_text, overrides), primary=primary)
+
+
+def compose_job(loader: ConfigLoader, grid: DictConfig, job: Sequence[str], primary: str) -> DictConfig:
+    """Return what Hydra composes for a job of a multirun, not validated; ``grid`` is what all jobs share."""
+    check_override_order(job)
+    with explain_composition(primary):
+        composed = loader.load_sweep_config(grid, list(job))
+    with open_dict(composed):
+        del composed["hydra"]
+    return with_recipe(composed, primary)
 
 
 def check_config(composed: DictConfig) -> TrainingConfig:
@@ -142,6 +153,7 @@ def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
     model = Config if primary == "train" else configuration_of(primary)
     known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    known += conf_groups()
     others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
     meant = did_you_mean(key, others) if key not in known else ""
     remedy = f"leave it out, or add it as `{shlex.quote(added)}`"

@@ -81,7 +81,6 @@ class ClassConfig(StrictModel):
     """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
 
     model_config = ConfigDict(extra="allow")
-    no_arguments: ClassVar[frozenset[str]] = frozenset()  # the keys that are ours
 
     @model_validator(mode="after")
     def _names_a_class(self) -> "ClassConfig":
@@ -92,9 +91,9 @@ class ClassConfig(StrictModel):
     @property
     def target(self) -> Any:
         """The dotted name of the class."""
-        return (self.model_extra or {}).get("_target_")
+        return self.entry.get("_target_")
 
     @property
     def entry(self) -> dict[str, Any]:
         """``_target_`` and the arguments of the class."""
-        return self.model_dump(exclude=set(self.no_arguments))
+        return dict(self.model_extra or {})

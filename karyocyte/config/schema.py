@@ -145,15 +145,11 @@ class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
 class CallbackConfig(ClassConfig):
     """A callback, which can be switched off."""
 
-    no_arguments = frozenset({"enabled"})
-
     enabled: bool = True
 
 
 class ExtraCallbackConfig(CallbackConfig):
     """A callback of users; one that only watches, by ``changes_result: false``, is no part of a run's address."""
-
-    no_arguments = frozenset({"enabled", "changes_result"})
 
     changes_result: bool = True
 

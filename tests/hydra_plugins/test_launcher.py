@@ -226,7 +226,7 @@ def test_needs_are_those_of_the_composed_job():
         devices = 2 if "+experiment=big" in overrides else 1
         values = {"name": "slurm", "tasks_per_node": devices}
         trainer = {"accelerator": "auto", "num_nodes": 1, "devices": devices}
-        return OmegaConf.create({"cluster": values, "trainer": trainer})
+        return OmegaConf.create({"cluster": values, "trainer": trainer, "hydra": {}})
 
     context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
     launched = Launched(SlurmConfig(name="slurm"), context, None, OmegaConf.create())
