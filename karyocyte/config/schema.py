@@ -287,13 +287,14 @@ class TrainingConfig(StrictModel):
 class Config(TrainingConfig, defaults="train"):
     """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
 
-    cache_features: Literal["auto", "off"] = FROM_YAML
     prepare: PrepareConfig = FROM_YAML
     balance: BalanceConfig = FROM_YAML
     head: HeadConfig = FROM_YAML
     loss: LossConfig = FROM_YAML
     inference: InferenceConfig = FROM_YAML
     evaluation: EvaluationConfig = FROM_YAML
+
+    former = {**TrainingConfig.former, "cache_features": "auto"}
 
     @property
     def backbone_size(self) -> int | tuple[int, int]:

@@ -20,7 +20,7 @@ def test_a_network_of_pictures_has_its_own_keys_and_none_of_a_classifier(primary
     config = compose_config([DRAWN], primary)
     assert type(config) is KINDS[primary]
     assert (config.recipe, config.name) == (primary, primary)
-    assert not {"loss", "head", "balance", "inference", "cache_features"} & config.model_fields_set
+    assert not {"loss", "head", "balance", "inference"} & config.model_fields_set
     assert config.evaluation.model_dump() == {"confidence": 0.95}
 
 
