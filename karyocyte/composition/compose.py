@@ -22,7 +22,7 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
+from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
 from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import key_of, quote_text
@@ -73,7 +73,6 @@ def check_config(composed: DictConfig) -> TrainingConfig:
     A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
     that contradicts another.
     """
-    check_devices(composed)
     for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
