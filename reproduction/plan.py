@@ -11,7 +11,7 @@ from pathlib import Path
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.grid import job_configs
-from karyocyte.config.overrides import check_words, key_of, overrides_outside
+from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.config.schema import Config, as_classifier
 from reproduction.claims import RESULTS, Claim, printed_claims
 from reproduction.papers import PaperConfig, read_paper
@@ -120,8 +120,7 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
 
 
 def _check_overrides(words: Sequence[str]) -> None:
-    """Refuse overrides that the plan decides on, and words that are none, by a ``UserError``."""
-    check_words(words)
+    """Refuse overrides that the plan decides on, by a ``UserError``."""
     for word in words:
         if key_of(word) in OWN_KEYS:
             raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")

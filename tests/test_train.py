@@ -184,11 +184,3 @@ def test_starting_from_another_fold_would_leak(finished, tmp_path, call_here):
     assert code == 1
     assert "of the images that evaluate this run" in error
     assert not (tmp_path / "outputs").exists()
-
-
-def test_a_file_in_the_way_is_a_user_error(tmp_path, call_here):
-    (tmp_path / "outputs").write_text("a file")
-    code, error = call_here(*RESNET18)
-    assert code == 1
-    assert "outputs" in error
-    assert "\n" not in error

@@ -73,7 +73,7 @@ def orientations(config: TransformConfig) -> list[Operation]:
 
 def chosen_operations(config: TransformConfig) -> list[Operation]:
     """Return the operations that have a strength, in their order, and after them those of a user's own."""
-    own = [own_operation(f"transform.extra.{name}", entry) for name, entry in config.extra.items()]
+    own = [own_operation(f"transform.extra.{name}", extra.entry) for name, extra in config.extra.items()]
     return [*_movements(config), *_changes_of_light(config), *own]
 
 

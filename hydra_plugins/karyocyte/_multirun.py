@@ -13,16 +13,15 @@ from omegaconf import DictConfig, open_dict
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
-from karyocyte.composition.compose import check_override_order, explain_composition
+from karyocyte.composition.compose import compose_job
 from karyocyte.config.cluster import (
     SWEEP_VARIABLE,
     ClusterConfig,
     LocalConfig,
     SlurmConfig,
     check_cluster,
-    check_devices,
+    reserve_no_gpus,
 )
-from karyocyte.config.defaults import with_recipe
 from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
@@ -135,14 +134,11 @@ class Multirun:
         """Return what Hydra composes for a task, checked with the cluster; it takes a sixth of a second, once."""
         words = _words(task)
         if words not in self.composed:
-            check_override_order(words)
-            with explain_composition(primary_typed()):
-                composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+            composed = compose_job(self.hydra_context.config_loader, self.config, words, primary_typed())
             with open_dict(composed):
-                composed.pop("hydra", None)
                 composed.pop("search", None)  # scripts/tune.py checks its own
-            check_devices(composed)
-            self.composed[words] = with_recipe(composed, primary_typed())
+            reserve_no_gpus(composed)
+            self.composed[words] = composed
         return self.composed[words]
 
     def _needs(self, tasks: Sequence[Task]) -> list[Any]:

@@ -1,16 +1,41 @@
 """Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
 
-from karyocyte.commands.shared import _options as options
-from karyocyte.commands.shared.program import program
+from pathlib import Path
+from typing import Annotated, Literal
+
+from karyocyte.commands.shared.program import Argument, Option, program
+from karyocyte.runs.names import run_word
+
+Part = Annotated[Literal["test", "validation"], Option(help="validation: the images that settings are chosen by.")]
+Group = Annotated[
+    str | None, Option(help="Evaluate only the images of this group, such as one of several sets of chromosomes.")
+]
+ResultsCsv = Annotated[Path | None, Option(help="With --paper: write the grades into this table.")]
+EvaluatedRuns = Annotated[
+    list[str] | None,
+    Argument(
+        parser=run_word,
+        metavar="[RUN...] [KEY=VALUE...]",
+        help="Run folders, names or predictions.parquet, or tables of scripts/predict.py; keys of evaluation.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    Option(help="Write metrics.json, tables and pictures into this new folder; of several experiments pairs."),
+]
+Paper = Annotated[
+    list[str] | None,
+    Option(help="Grade the figures that a paper prints, such as 004, or all; without runs by results/evidence."),
+]
 
 
 def evaluate(
-    words: options.EvaluatedRuns = None,
-    part: options.Part = "test",
-    group: options.Group = None,
-    csv: options.ResultsCsv = None,
-    output: options.Output = None,
-    paper: options.Paper = None,
+    words: EvaluatedRuns = None,
+    part: Part = "test",
+    group: Group = None,
+    csv: ResultsCsv = None,
+    output: Output = None,
+    paper: Paper = None,
 ) -> None:
     """Evaluate finished runs by their predictions.
 

@@ -19,7 +19,6 @@ from typing import NoReturn
 from karyocyte.common.cli import warn
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)  # before the time limit: Slurm does not queue the job again by itself
-GRACE = 25  # seconds that a training has to save its state: Slurm kills it 30 s after SIGTERM (KillWait)
 PATIENCE = 60  # seconds to wait for Slurm's answer
 # Times that Slurm may have started a job again, when a whole stretch of it saves nothing: one more would not either.
 FRUITLESS = 2
@@ -75,10 +74,9 @@ def watched(first: bool = True) -> Iterator[None]:
         yield
         return
     _watch = _Watch(os.getpid(), first)
-    before = {signal.SIGALRM: signal.signal(signal.SIGALRM, _on_alarm)}
     # Outside Slurm the warnings mean nothing.
-    for signum in (signal.SIGTERM, *WARNINGS * bool(slurm_job())):
-        before[signum] = signal.signal(signum, _on_signal)
+    heeded = (signal.SIGTERM, *WARNINGS * bool(slurm_job()))
+    before = {signum: signal.signal(signum, _on_signal) for signum in heeded}
     leaves = False
     try:
         yield
@@ -89,7 +87,6 @@ def watched(first: bool = True) -> Iterator[None]:
         raise
     finally:
         _watch = _Watch()
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in before.items():
             # None: set by something else than Python, which cannot be set again from here.
             signal.signal(signum, signal.SIG_IGN if leaves else handler or signal.SIG_DFL)
@@ -99,8 +96,7 @@ def watched(first: bool = True) -> Iterator[None]:
 def in_training() -> Iterator[None]:
     """Only note signals within the block, which asks ``pending`` when its state can be saved, and then calls ``leave``.
 
-    A signal that the block did not heed raises ``Preempted`` at its end; an error that is lost by that is printed. A
-    SIGTERM raises it ``GRACE`` seconds after the first one wherever the block is then, as where it waits for images.
+    A signal that the block did not heed raises ``Preempted`` at its end; an error that is lost by that is printed.
     """
     watch = _watch
     watch.training = True
@@ -191,16 +187,6 @@ def _on_signal(signum: int, frame: FrameType | None) -> None:
         _watch.noted = _watch.noted or signum
         if not _watch.training and not _watch.leaving:
             leave()
-        # Only the first one sets the timer: a supervisor may repeat it more often than every GRACE seconds.
-        if signum == signal.SIGTERM and not _watch.leaving and not signal.getitimer(signal.ITIMER_REAL)[0]:
-            signal.setitimer(signal.ITIMER_REAL, GRACE)
     elif signum == signal.SIGTERM:  # in a forked child, which it ends, as ever; the warnings are for the parent
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
-
-
-def _on_alarm(signum: int, frame: FrameType | None) -> None:
-    """Leave a training that did not come to a moment in which it can be saved."""
-    if _watch.training and not _watch.leaving:
-        warn(f"nothing could be saved within {GRACE} s after the signal")
-        leave()

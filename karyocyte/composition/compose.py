@@ -9,24 +9,23 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.installed import run_keys
-from karyocyte.common.paths import CONF
+from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
-from karyocyte.config.defaults import composition, primaries
-from karyocyte.config.explain import NEAREST, known_keys, resolved_values, unknown_key, validated
-from karyocyte.config.overrides import check_words, key_of, quote_text
+from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
+from karyocyte.config.defaults import composition, primaries, with_recipe
+from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
+from karyocyte.config.overrides import key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.names import resolve_run
@@ -53,10 +52,19 @@ def compose_config(overrides: Sequence[str], primary: str = "train") -> Training
 
 def compose_overrides(overrides: Sequence[str], primary: str = "train") -> DictConfig:
     """Return what Hydra composes from conf/ and the overrides, not validated; a ``UserError`` names a wrong one."""
-    check_words(overrides)
     check_override_order(overrides)
     with explain_composition(primary):
         return composition(*map(quote_text, overrides), primary=primary)
+
+
+def compose_job(loader: ConfigLoader, grid: DictConfig, job: Sequence[str], primary: str) -> DictConfig:
+    """Return what Hydra composes for a job of a multirun, not validated; ``grid`` is what all jobs share."""
+    check_override_order(job)
+    with explain_composition(primary):
+        composed = loader.load_sweep_config(grid, list(job))
+    with open_dict(composed):
+        del composed["hydra"]
+    return with_recipe(composed, primary)
 
 
 def check_config(composed: DictConfig) -> TrainingConfig:
@@ -65,7 +73,6 @@ def check_config(composed: DictConfig) -> TrainingConfig:
     A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
     that contradicts another.
     """
-    check_devices(composed)
     for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
@@ -122,11 +129,6 @@ def _explain_hydra(error: Exception, primary: str) -> str:
         return str(error).splitlines()[0].removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _explain_missing(error.missing_cfg_file, list(error.options or ()))
-    return _explain_words(text, primary)
-
-
-def _explain_words(text: str, primary: str) -> str:
-    """Explain a message of Hydra about a key or an option that this composition lacks, or return it."""
     of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", text)
     if of_task and primary != "train":
         chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"
@@ -146,26 +148,14 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 
 
 def _not_composed(key: str, added: str, primary: str) -> str:
-    """The message for a key that no YAML file of this composition has: it is unknown, or must be ``added``."""
+    """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
     model = Config if primary == "train" else configuration_of(primary)
-    known = known_keys(model)
-    if key not in known and key in known_keys(Config):
-        return f"{key} is a key of a classifier, not of a {primary}: leave it out"
-    known += [*known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    if key in known or (CONF / key).is_dir() or _is_of_mapping(key, model):
-        return f"{key} is in no file of conf/ that this run uses: add it as `{shlex.quote(added)}`"
-    return unknown_key(key, known)
-
-
-def _is_of_mapping(key: str, model: type[TrainingConfig]) -> bool:
-    """Whether the key is in a mapping that takes any keys, such as model.args."""
-    annotation: Any = model
-    for name in key.split(".")[:-1]:
-        fields = getattr(annotation, "model_fields", {})
-        if name not in fields:
-            return False
-        annotation = fields[name].annotation
-    return str(annotation).startswith("dict")
+    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    known += conf_groups()
+    others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
+    meant = did_you_mean(key, others) if key not in known else ""
+    remedy = f"leave it out, or add it as `{shlex.quote(added)}`"
+    return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
 
 
 def all_folds(*, _root_: DictConfig) -> int:

@@ -8,14 +8,13 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from karyocyte.common.compat import expand_sweep
 from karyocyte.common.paths import CONF
-from karyocyte.composition.compose import check_config, check_override_order, explain_composition
+from karyocyte.composition.compose import check_config, compose_job, explain_composition
 from karyocyte.composition.named_files import check_data_dir
-from karyocyte.config.defaults import with_recipe
-from karyocyte.config.overrides import check_words, config_dir_typed, overrides_outside, quote_text
+from karyocyte.config.overrides import config_dir_typed, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
 
 # Keys that change neither the images nor the weights.
@@ -33,12 +32,8 @@ class Grid:
 
     def job_config(self, job: tuple[str, ...], needs_data: bool = True) -> TrainingConfig:
         """Return the configuration of a job as train.py takes it; ``needs_data``: whether ``data_dir`` must exist."""
-        check_override_order(job)
-        with explain_composition(self.primary):
-            composed = self.loader.load_sweep_config(self.composed, list(job))
-        with open_dict(composed):
-            del composed["hydra"]
-        config = check_config(with_recipe(composed, self.primary))
+        composed = compose_job(self.loader, self.composed, job, self.primary)
+        config = check_config(composed)
         if needs_data:
             check_data_dir(composed)
         return config
@@ -67,7 +62,6 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str 
 
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
-    check_words(overrides)
     with grid(list(map(quote_text, overrides)), primary) as expanded:
         jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         return [expanded.job_config(job, needs_data) for job in jobs]

@@ -23,16 +23,6 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 FROM_YAML: Any = ...
 
 
-def _has_target(settings: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(settings.get("_target_"), str):
-        raise ValueError("_target_ is missing: name the class, such as pytorch_lightning.callbacks.LearningRateMonitor")
-    return settings
-
-
-Extension = Annotated[dict[str, Any], AfterValidator(_has_target)]
-Extensions = dict[Name, Extension]
-
-
 def text_items(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
     return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
@@ -85,3 +75,25 @@ class StrictModel(BaseModel):
             elif key in defaults:
                 added[key] = defaults[key]
         return {**added, **values}
+
+
+class ClassConfig(StrictModel):
+    """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "ClassConfig":
+        if not isinstance(self.target, str):
+            raise ValueError("_target_ is missing: write {_target_: <module>.<class>, <argument>: ...}")
+        return self
+
+    @property
+    def target(self) -> Any:
+        """The dotted name of the class."""
+        return self.entry.get("_target_")
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """``_target_`` and the arguments of the class."""
+        return dict(self.model_extra or {})

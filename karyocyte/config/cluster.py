@@ -12,15 +12,6 @@ from karyocyte.config.explain import resolved_values, validated
 
 SWEEP_VARIABLE = "KARYOCYTE_SWEEP"  # tells a job's process the folder of its sweep
 
-# Keys of the cluster that follow the trainer, and their names there.
-OF_TRAINER = {
-    "nodes": "num_nodes",
-    "gpus_per_node": "devices",
-    "tasks_per_node": "devices",
-    "devices": "devices",
-    "accelerator": "accelerator",
-}
-
 
 class HereConfig(StrictModel):
     """One job after another, in this process."""
@@ -81,15 +72,10 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     return validated(_MODELS[values["name"]], values, "cluster")
 
 
-def check_devices(composed: DictConfig) -> None:
-    """Reserve no GPUs for a training on CPUs, in place, and refuse nodes and devices other than the trainer's."""
-    cluster, trainer = composed.get("cluster"), composed.trainer
+def reserve_no_gpus(composed: DictConfig) -> None:
+    """Reserve no GPUs for a training on CPUs, in place, unless their number was typed."""
+    cluster = composed.get("cluster")
     if cluster is None:
         return
-    if trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
+    if composed.trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
         cluster.gpus_per_node = None
-    for key, name in OF_TRAINER.items():
-        if cluster.get(key) not in (None, trainer[name]):
-            raise UserError(f"cluster.{key}={cluster[key]} is not trainer.{name}={trainer[name]}: set the latter alone")
-    if cluster.get("name") == "local" and trainer.num_nodes != 1:
-        raise UserError(f"trainer.num_nodes={trainer.num_nodes}: +cluster=local is one machine: type +cluster=slurm")

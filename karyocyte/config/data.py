@@ -9,7 +9,7 @@ from pydantic import (
     model_validator,
 )
 
-from karyocyte.config.base import FROM_YAML, Count, Extensions, Pixels, Probability, Seed, Share, StrictModel
+from karyocyte.config.base import FROM_YAML, ClassConfig, Count, Name, Pixels, Probability, Seed, Share, StrictModel
 
 MOST_WORKERS = 1000  # a mistyped number would start as many processes
 Strength = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -120,7 +120,7 @@ class TransformConfig(StrictModel, defaults="transform/none"):
     gamma: Strength = FROM_YAML
     noise: Strength = FROM_YAML
     blur: Annotated[float, Field(ge=0.0, le=10.0)] = FROM_YAML
-    extra: Extensions = FROM_YAML
+    extra: dict[Name, ClassConfig] = FROM_YAML
 
 
 class LoaderConfig(StrictModel, defaults="train:loader"):

@@ -66,19 +66,17 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     """Return the message for an unknown dotted key, with the nearest of those that are ``known``."""
     if key in known:
         return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
-    near = nearest(key, known)
-    if not near:
-        return f"unknown key {key}: docs/reference/configuration.md lists the keys"
-    return f"unknown key {key}: did you mean `{'` or `'.join(near)}`?"
+    return f"unknown key {key}: {did_you_mean(key, known) or 'docs/reference/configuration.md lists the keys'}"
 
 
-def nearest(name: str, choices: Sequence[str]) -> list[str]:
-    """Return the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
+def did_you_mean(name: str, choices: Sequence[str]) -> str:
+    """Ask for the choices that may be meant by a name, at most ``NEAREST``: of the same last word, or similar ones."""
     word = name.rpartition(".")[2]
     # A right word below a wrong section is likelier than a word that is misspelt, so it comes first.
     same_word = [choice for choice in choices if choice.rpartition(".")[2] == word and choice != name]
     same_word.sort(key=lambda choice: choice.count("."))
-    return list(dict.fromkeys(same_word or difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6)))[:NEAREST]
+    near = dict.fromkeys(same_word[:NEAREST] or difflib.get_close_matches(name, choices, n=NEAREST, cutoff=0.6))
+    return f"did you mean `{'` or `'.join(near)}`?" if near else ""
 
 
 def known_keys(schema: type[BaseModel], node: str = "") -> list[str]:

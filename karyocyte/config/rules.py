@@ -57,16 +57,8 @@ def _check_classifier(config: Config) -> None:
         raise UserError(
             "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
         )
-    _check_class_weights(config)
     if config.head.orientation:
         _check_orientation(config)
-
-
-def _check_class_weights(config: Config) -> None:
-    """The classes are evened out once."""
-    if config.loss.class_weights and config.balance.name != "none":
-        evened = f"balance={config.balance.name} evens the classes out already"
-        raise UserError(f"loss.class_weights: {evened}: set `balance=none`, or `loss.class_weights=null`")
 
 
 def _check_orientation(config: Config) -> None:

@@ -4,13 +4,23 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
-from karyocyte.config.base import FROM_YAML, Count, Folder, Name, Seed, Share, StrictModel, unknown_key_error
+from karyocyte.config.base import (
+    FROM_YAML,
+    ClassConfig,
+    Count,
+    Folder,
+    Name,
+    Seed,
+    Share,
+    StrictModel,
+    unknown_key_error,
+)
 from karyocyte.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import DataConfig
@@ -32,29 +42,6 @@ class PretrainedConfig(StrictModel, defaults="train:pretrained"):
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = FROM_YAML
 
     former = {"missing": "stop"}
-
-
-class ClassConfig(StrictModel):
-    """A class by its dotted name, ``_target_``, whose arguments are the further keys: see `build`."""
-
-    model_config = ConfigDict(extra="allow")
-    no_arguments: ClassVar[frozenset[str]] = frozenset()  # the keys that are ours
-
-    @model_validator(mode="after")
-    def _names_a_class(self) -> "ClassConfig":
-        if not isinstance(self.target, str):
-            raise ValueError("_target_ is missing: write {_target_: <module>.<class>, <argument>: ...}")
-        return self
-
-    @property
-    def target(self) -> Any:
-        """The dotted name of the class."""
-        return (self.model_extra or {}).get("_target_")
-
-    @property
-    def entry(self) -> dict[str, Any]:
-        """``_target_`` and the arguments of the class."""
-        return self.model_dump(exclude=set(self.no_arguments))
 
 
 # Lightning's callbacks that only watch: they change nothing that is trained.
@@ -88,11 +75,9 @@ class SchedulerConfig(ClassConfig, defaults="scheduler/none"):
 
 
 class LossConfig(ClassConfig, defaults="loss/cross_entropy"):
-    """The loss of training and validation; ``class_weights`` are of our cross-entropy."""
+    """The loss of training and validation."""
 
-    no_arguments = frozenset({"class_weights"})
-
-    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = FROM_YAML
+    former = {"class_weights": None}
 
 
 class StageConfig(StrictModel):
@@ -160,15 +145,11 @@ class CheckpointConfig(StrictModel, defaults="callbacks/default:checkpoint"):
 class CallbackConfig(ClassConfig):
     """A callback, which can be switched off."""
 
-    no_arguments = frozenset({"enabled"})
-
     enabled: bool = True
 
 
 class ExtraCallbackConfig(CallbackConfig):
     """A callback of users; one that only watches, by ``changes_result: false``, is no part of a run's address."""
-
-    no_arguments = frozenset({"enabled", "changes_result"})
 
     changes_result: bool = True
 
@@ -270,7 +251,7 @@ class TrainingConfig(StrictModel):
     The name of the primary configuration says the kind.
     """
 
-    recipe: str
+    recipe: str = "classifier"
     name: Name
     data_dir: Folder | None = FROM_YAML
     follow_links: bool = FROM_YAML
@@ -306,14 +287,14 @@ class TrainingConfig(StrictModel):
 class Config(TrainingConfig, defaults="train"):
     """The whole configuration of a classifier's run: what `python train.py` composes from conf/."""
 
-    recipe: Literal["classifier"] = "classifier"
-    cache_features: Literal["auto", "off"] = FROM_YAML
     prepare: PrepareConfig = FROM_YAML
     balance: BalanceConfig = FROM_YAML
     head: HeadConfig = FROM_YAML
     loss: LossConfig = FROM_YAML
     inference: InferenceConfig = FROM_YAML
     evaluation: EvaluationConfig = FROM_YAML
+
+    former = {**TrainingConfig.former, "cache_features": "auto"}
 
     @property
     def backbone_size(self) -> int | tuple[int, int]:

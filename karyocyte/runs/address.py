@@ -79,7 +79,7 @@ def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, A
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
     from karyocyte.config.schema import Config  # here: most commands read no configuration
 
-    balanced = isinstance(config, Config) and (config.balance.name != "none" or config.loss.class_weights == "balanced")
+    balanced = isinstance(config, Config) and config.balance.name != "none"
     return {
         "name": config.name,
         "protocol": config.protocol,

@@ -92,8 +92,6 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     with in_python_words(ARGUMENTS):
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-        if config.loss.class_weights == "balanced":
-            raise UserError("loss.class_weights=balanced counts training images: list a weight per class there")
         classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
         network, facts = _with_first_weights(config, module)
         if name and head is None and cut is None:

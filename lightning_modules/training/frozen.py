@@ -48,8 +48,6 @@ def features_in_place_of_images(
         return None, 0.0
     assert isinstance(model, Classifier)
     assert isinstance(config, Config)
-    if config.cache_features == "off":
-        return None, 0.0
     start = time.monotonic()
     model.configure_stage(stage.config)
     if not _pays(model, batches, config, images_seen):

@@ -1,14 +1,12 @@
 """A loss that the configuration names, in place of cross-entropy."""
 
-import numpy as np
 import pytest
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import LossConfig
-from lightning_modules.losses import build_losses, check_loss, with_class_weights
+from lightning_modules.losses import build_losses, check_loss
 from tests.helpers.training import small_config
 
 
@@ -39,28 +37,6 @@ def test_a_named_loss_trains_and_validates():
     assert validation is training
     assert not training.state_dict()
     check_loss(training, 3)
-
-
-@pytest.mark.parametrize(("logits", "classes"), [(1, 2), (3, 3), (6, 3)])
-def test_the_loss_of_an_image_counts_as_much_as_its_class_weighs(logits, classes):
-    labels = np.array([0, 0, 0, 1, 1, 2])[np.array([0, 0, 0, 1, 1, 2]) < classes]
-    config = with_class_weights(LossConfig(class_weights="balanced"), "abc"[:classes], labels)
-    expected = compute_class_weight("balanced", classes=np.arange(classes), y=labels)
-    assert config.class_weights == pytest.approx(expected)
-    scores = torch.randn(5, logits, generator=torch.Generator().manual_seed(0))
-    label = torch.arange(5) % max(logits, 2)
-    of_one = [build_losses(LossConfig())[0](scores[[i]], label[[i]]) * expected[label[i] % classes] for i in range(5)]
-    for loss in build_losses(config):
-        torch.testing.assert_close(loss(scores, label).double(), torch.stack(of_one).mean().double())
-
-
-def test_class_weights_that_cannot_be_are_refused():
-    with pytest.raises(UserError, match="no image of b trains"):
-        with_class_weights(LossConfig(class_weights="balanced"), "ab", np.zeros(3, np.int64))
-    with pytest.raises(UserError, match="has 3 numbers for the 2 classes a, b"):
-        with_class_weights(LossConfig(class_weights=(1, 2, 3)), "ab", np.zeros(3, np.int64))
-    with pytest.raises(UserError, match="Focal takes none"):
-        own(**FOCAL, class_weights=(1, 2))
 
 
 def test_one_logit_reaches_the_loss_as_torch_has_it():

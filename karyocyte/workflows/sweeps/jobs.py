@@ -15,7 +15,6 @@ from karyocyte.common.preemption import watched
 from karyocyte.composition.compose import explain_composition
 from karyocyte.config.distributed import environment_rank
 from karyocyte.config.overrides import (
-    check_words,
     expand_home,
     is_multirun,
     primary_typed,
@@ -62,7 +61,6 @@ def command_line() -> Iterator[None]:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()
     with report_user_errors(), explain_composition(primary_typed()):
-        check_words(sys.argv[1:])
         sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield
         if len(_failed) == 1 and not is_multirun():

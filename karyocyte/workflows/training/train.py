@@ -34,7 +34,6 @@ from karyocyte.runs.stages import warnings_of_stages
 from karyocyte.runs.sweeps import in_sweep, note_run
 from karyocyte.workflows.training.monitored import add_monitored
 from lightning_modules.build.build import InitialisedBackbone, build_classifier, initialise_backbone
-from lightning_modules.losses import with_class_weights
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.prediction.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.support.distributed import (
@@ -95,8 +94,7 @@ def build_model(config: Config, data: ImageDataModule, first: InitialisedBackbon
     """Build the network of a run with its first weights; return it with the hashes of what these are."""
     with raised_on_all_ranks():
         classes = data.manifest.classes
-        loss = with_class_weights(config.loss, classes, data.labels[data.rows("train")])
-        model, contents = build_classifier(config.model_copy(update={"loss": loss}), classes, first)
+        model, contents = build_classifier(config, classes, first)
         add_monitored(model, config.callbacks.monitor, classes)
     return model, contents
 

@@ -6,7 +6,6 @@ import pytest
 
 from karyocyte.__main__ import module_of
 from karyocyte.common.paths import ROOT
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.commands.test_review import approve
@@ -23,27 +22,19 @@ ERRORS = [
     ("ensemble average good0 --output new", "needs at least two runs"),
     ("ensemble average good0 {here}/good0/predictions.parquet --output new", "is named twice"),
     ("ensemble average good0 good1 --output new", "scripts/evaluate.py pools them"),
-    ("ensemble average good0 nowhere --output new", "nowhere does not exist"),
     ("evaluate nowhere", "no predictions at"),
-    ("evaluate good0 good0", "good0 is named twice: name each run once"),
     ("evaluate good0 --csv x.csv", "--csv is for grades (--paper): --output NEW writes metrics.csv"),
-    ("explain heatmaps net0 method=lime", "method"),
     ("explain heatmaps net0 --csv x.csv", "--csv: heatmaps does not use it: leave it out, or use --out"),
-    ("explain summary net0 --out x.png", "--out: summary does not use it: leave it out, or use --csv"),
     ("explain layers net0 --out x.txt", "--out x.txt: a PNG file is written: end its name in .png"),
     ("export portable --output new", "is not a run"),
     ("predict images --output p.csv", "images is not a run"),
     ("predict net0 --output p.csv", "no images are named"),
     ("predict net0 empty --output p.csv", "no image in empty"),
     ("predict net0 text --output p.csv", "(1 other file, not an image: 1 .txt)"),
-    ("predict net0 empty/absent --output p.csv", "empty/absent is missing"),
     ("predict images net0 --output p.csv", "name the runs first"),
-    ("predict net0 net0 images --output p.csv", "net0 is named twice"),
     ("predict net0 unfinished images --output p.csv", "unfinished is not finished"),
     ("predict net0 sheets images --output p.csv", "sheets normal, abnormal"),
     ("predict net0 images passes=5 --output p.csv", "the model has no dropout"),
-    ("predict net0 net1 images passes=5 --output p.csv", "passes=5"),
-    ("predict net0 images rules=votes --output p.csv", "rules.0: Input should be 'release' or 'confidence'"),
     ("predict net0 images --output taken.csv", "taken.parquet exists already"),
     ("predict portable images passes=3 --output p.csv", "passes=3"),
     ("predict portable net0 images --output p.csv", "it predicts alone"),
@@ -70,17 +61,14 @@ def home(tmp_path_factory):
     """A folder of runs, untrained networks, images, cells to be reviewed, a sweep and other files."""
     folder = tmp_path_factory.mktemp("home")
     for fold in range(2):
-        for name in ("good", "poor"):
-            run = make_run(fold, images=20, subjects=10, about={"name": name})
-            write_predictions(folder / f"{name}{fold}" / "predictions.parquet", run)
-    for name, classes in (("net0", ("hem", "all")), ("net1", ("hem", "all")), ("sheets", ("normal", "abnormal"))):
+        run = make_run(fold, images=20, subjects=10, about={"name": "good"})
+        write_predictions(folder / f"good{fold}" / "predictions.parquet", run)
+    for name, classes in (("net0", ("hem", "all")), ("sheets", ("normal", "abnormal"))):
         write_untrained_run(folder / name, small_config(folder / "gone", "model=scratch_cnn", *TINY), classes)
         write_predictions(folder / name / "predictions.parquet", make_run(classes=classes))
         Run(folder / name).record()
-    for name in ("vote", "unfinished"):
-        (folder / name).mkdir()
-        Run(folder / name).write_status("finished" if name == "vote" else "running")
-    Run(folder / "vote").write_json(RunFile.ENSEMBLE, {})
+    (folder / "unfinished").mkdir()
+    Run(folder / "unfinished").write_status("running")
     for name in ("blast", "healthy"):
         write_image(folder / "images" / name / "a.png", cell_image(0))
     (folder / "empty").mkdir()
@@ -91,7 +79,6 @@ def home(tmp_path_factory):
     write_cells(folder / "cells")
     approve(folder / "other.jsonl", "reader1", MALE, cell="c7", model="m")
     write_jobs(folder, grid(1))
-    (folder / "other.csv").write_text("a,b\n")
     return folder
 
 

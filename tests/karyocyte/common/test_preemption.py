@@ -3,13 +3,11 @@
 import os
 import pickle
 import signal
-import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from karyocyte.common import preemption
 from karyocyte.common.preemption import Preempted, in_training, leave, note_progress, pending, requeue, watched
 
 WARNINGS = [signal.SIGUSR1, signal.SIGUSR2]
@@ -96,35 +94,6 @@ def test_in_a_training_it_is_noted_until_the_training_leaves():
     assert ending(train).signum == signal.SIGTERM
     assert noted == [None, signal.SIGTERM]
     assert pending() is None
-
-
-def test_a_training_that_comes_to_no_moment_to_save_leaves_after_a_while(monkeypatch, capsys):
-    monkeypatch.setattr(preemption, "GRACE", 0.1)
-
-    def train() -> None:
-        with in_training():
-            sigterm()
-            threading.Event().wait(20)
-
-    started = time.monotonic()
-    assert ending(train).signum == signal.SIGTERM
-    assert time.monotonic() - started < 10
-    assert "nothing could be saved" in capsys.readouterr().out
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-
-
-def test_a_signal_that_is_repeated_does_not_prolong_the_time(monkeypatch):
-    monkeypatch.setattr(preemption, "GRACE", 1)
-    started = time.monotonic()
-
-    def train() -> None:
-        with in_training():
-            while time.monotonic() - started < 20:
-                sigterm()
-                threading.Event().wait(0.05)
-
-    ending(train)
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("error", [None, OSError("the disk")])

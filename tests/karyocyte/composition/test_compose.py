@@ -21,14 +21,10 @@ def error_of(config) -> str:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("seed=-1", "seed"),
-        ("protocol=subjects", "subject"),
-        ("trainer.limit_train_batches=2.5", "trainer.limit_train_batches"),
         ("name=../../evil", "name"),
         ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
         ("data.source=synth", "'synth'"),
         ("unfreeze.lr=inf", "unfreeze.lr"),
-        ("prepare.size=1e5", "prepare.size"),
         ("prepare.size=[64,32]", "fit=square"),
         ("prepare.augment_at=100", "augment_at=100"),
         ("prepare={augment_at: 416, fit: canvas}", "augment_at"),

@@ -3,7 +3,6 @@
 import pytest
 from pydantic_core import to_jsonable_python
 
-from karyocyte.composition.compose import compose_config
 from karyocyte.config import data, schema
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
@@ -14,11 +13,6 @@ def models():
     classes = {kind for kind in [*vars(schema).values(), *vars(data).values()] if isinstance(kind, type)}
     models = [kind for kind in classes if issubclass(kind, StrictModel) and kind.defaults_section]
     return sorted(models, key=lambda model: model.__name__)
-
-
-@pytest.fixture(scope="module")
-def default():
-    return compose_config([])
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
@@ -39,8 +33,3 @@ def test_a_model_without_arguments_has_the_values_of_conf(model):
     for key in made.model_fields_set & defaults.keys():
         value = defaults[key]
         assert isinstance(value, dict) or to_jsonable_python(getattr(made, key)) == value
-
-
-def test_models_agree_with_the_composition(default):
-    for name in ("split", "prepare", "loader", "head", "trainer", "callbacks", "evaluation"):
-        assert getattr(default, name) == type(getattr(default, name))()

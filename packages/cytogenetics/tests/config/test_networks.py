@@ -20,7 +20,7 @@ def test_a_network_of_pictures_has_its_own_keys_and_none_of_a_classifier(primary
     config = compose_config([DRAWN], primary)
     assert type(config) is KINDS[primary]
     assert (config.recipe, config.name) == (primary, primary)
-    assert not {"loss", "head", "balance", "inference", "cache_features"} & config.model_fields_set
+    assert not {"loss", "head", "balance", "inference"} & config.model_fields_set
     assert config.evaluation.model_dump() == {"confidence": 0.95}
 
 
@@ -38,19 +38,19 @@ def test_only_a_detector_prepares_pictures_and_has_a_decoder():
     ("primary", "override", "error"),
     [
         ("detector", "loss.label_smoothing=0.1", "loss.label_smoothing"),
-        ("detector", "evaluation.triage.accuracy=0.9", "evaluation.triage.accuracy is a key of a classifier"),
+        ("detector", "evaluation.triage.accuracy=0.9", "evaluation.triage.accuracy is in no file of conf/"),
         ("detector", "decoder.width=12", "decoder.width: Input should be a multiple of 8"),
-        ("cutter", "decoder.width=16", "unknown key decoder.width"),
-        ("cutter", "prepare.canvas.scale=0.7", "prepare.canvas.scale is a key of a classifier, not of a cutter"),
+        ("cutter", "decoder.width=16", "decoder.width is in no file of conf/"),
+        ("cutter", "prepare.canvas.scale=0.7", "prepare.canvas.scale is in no file of conf/"),
         ("detector", "+profile=smoke", "prepare.size has no effect here"),
-        ("detector", "+profile=demo", "+profile=demo is for a classifier, not for a detector"),
-        ("cutter", "data=synthetic", "data=synthetic is for a classifier|data.source=synthetic is for a classifier"),
+        ("detector", "+profile=demo", r"\+profile=demo is for a classifier, not for a detector"),
+        ("cutter", "data=synthetic", "data.source=synthetic is for a classifier"),
     ],
 )
 def test_a_key_of_another_network_is_an_error(primary, override, error):
     with pytest.raises(UserError) as caught:
         compose_config([*([] if override.startswith("data") else [DRAWN]), override], primary)
-    assert re.match(error.replace("+", "\\+"), str(caught.value))
+    assert re.search(error, str(caught.value))
 
 
 def test_pictures_are_no_images_of_a_classifier():

@@ -42,11 +42,11 @@ def prepared(config: Config) -> tuple[Classifier, ImageDataModule]:
     return build_model(config, data)[0], data
 
 
-def fit(config: Config, *callbacks: Callback) -> tuple[Classifier, Run]:
+def fit(config: Config, *callbacks: Callback, on_features: bool = True) -> tuple[Classifier, Run]:
     """Train without the predictions and the rest of a run."""
     model, data = prepared(config)
     run = Run(Path(config.output_dir))
-    train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data))
+    train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data) if on_features else None)
     return model, run
 
 
@@ -75,7 +75,7 @@ def test_a_stage_on_features_ends_as_on_images(tmp_path, capsys, overrides):
     first = next(of_features[0].backbone.parameters())
     assert first.is_contiguous() == ("trainer.channels_last=true" not in overrides)  # as before the features
     assert "stage 1, head: trains on features of " in capsys.readouterr().out
-    of_images = fit(small(tmp_path / "images", *overrides, "cache_features=off"))
+    of_images = fit(small(tmp_path / "images", *overrides), on_features=False)
     assert "features of" not in capsys.readouterr().out
     assert_close(of_features, of_images)
     for _, run in (of_features, of_images):
@@ -85,17 +85,16 @@ def test_a_stage_on_features_ends_as_on_images(tmp_path, capsys, overrides):
 
 def test_mixed_precision_rounds_alike(tmp_path):
     mixed = "trainer.precision=bf16-mixed"
-    one, other = (fit(small(tmp_path / key, mixed, f"cache_features={key}")) for key in ("auto", "off"))
+    one, other = (fit(small(tmp_path / f"{on}", mixed), on_features=on) for on in (True, False))
     assert_close(one, other, rtol=0.05, atol=0.01)
 
 
-@pytest.mark.parametrize(("begun", "resumed"), [("auto", "off"), ("off", "auto")])
-def test_an_interrupted_stage_goes_on_with_or_without_features(tmp_path, begun, resumed):
+def test_an_interrupted_stage_goes_on_with_features(tmp_path):
     averaged = "callbacks.averaging.enabled=true"
     with pytest.raises(RuntimeError, match="killed"):
-        fit(small(tmp_path / "interrupted", averaged, f"cache_features={begun}"), Killed())
-    interrupted = fit(small(tmp_path / "interrupted", averaged, f"cache_features={resumed}"))
-    assert_close(interrupted, fit(small(tmp_path / "whole", averaged, "cache_features=off")))
+        fit(small(tmp_path / "interrupted", averaged), Killed())
+    interrupted = fit(small(tmp_path / "interrupted", averaged))
+    assert_close(interrupted, fit(small(tmp_path / "whole", averaged), on_features=False))
 
 
 @pytest.mark.parametrize(("spare", "cached"), [(0, True), (-1, False)])
