@@ -55,8 +55,14 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
     from hydra import utils  # here: most commands build nothing
 
     target = entry["_target_"]
+    # From version 1.4 on Hydra builds what trusted code allows: the packages that a training's configuration names,
+    # which is its user's, and those of callable objects that are returned. Runs of others build nothing.
+    allowed = {}
+    if hasattr(utils, "execution_whitelist"):
+        packages = {"albumentations", "torch", *_packages(entry)}
+        allowed["_execution_whitelist_"] = [f"{name}.*" for name in sorted(packages)]
     try:
-        found: partial[Any] = utils.instantiate({**entry, "_partial_": True, "_convert_": "all"})
+        found: partial[Any] = utils.instantiate({**entry, "_partial_": True, "_convert_": "all"}, **allowed)
     except Exception as error:  # Hydra wraps whatever an import raises
         remedy = f"correct {key}._target_: a module and the name in it, as in torch.optim.Adam"
         module, _, name = target.rpartition(".")
@@ -64,3 +70,11 @@ def bound(key: str, entry: Mapping[str, Any]) -> "partial[Any]":
             remedy = f"did you mean {' or '.join(near)}?"
         raise UserError(f"{key}: {target}: {first_line(error.__cause__ or error)}; {remedy}") from error
     return found
+
+
+def _packages(value: Any) -> set[str]:
+    """The packages of the classes and functions that an entry names, and entries within it."""
+    if isinstance(value, Mapping):
+        named = {str(value["_target_"]).partition(".")[0]} if "_target_" in value else set()
+        return named.union(*map(_packages, value.values()))
+    return set().union(*map(_packages, value)) if isinstance(value, list | tuple) else set()
