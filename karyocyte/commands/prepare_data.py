@@ -14,10 +14,6 @@ Weights = Annotated[bool, Option("--weights", help="List and bring the pretraine
 All = Annotated[bool, Option("--all", help="With --weights: those of every experiment.")]
 ListOnly = Annotated[bool, Option("--list", help="With --weights: only list them; it needs no internet.")]
 Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
-BeforeAfter = Annotated[
-    Path | None,
-    Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
-]
 Primary = Annotated[str, Option("--config-name", help="As of train.py: the network that the data are for.")]
 Export = Annotated[
     Path | None,
@@ -28,7 +24,6 @@ Export = Annotated[
 def prepare_data(
     overrides: Overrides = None,
     images: Images = True,
-    before_after: BeforeAfter = None,
     weights: Weights = False,
     every: All = False,
     list_only: ListOnly = False,
@@ -58,11 +53,11 @@ def prepare_data(
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 
     if export is not None:
-        if before_after or not images:
-            raise UserError("--export writes images alone: leave out --before-after and --no-images")
+        if not images:
+            raise UserError("--export writes images alone: leave out --no-images")
         export_set(configs, export)
         return
-    prepare_all(configs, images, before_after)
+    prepare_all(configs, images)
 
 
 app = program(
