@@ -16,7 +16,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.checksums import FILE as CHECKSUMS
-from karyocyte.common.checksums import OPTION, Checksums, is_accepting
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import (
@@ -80,18 +80,11 @@ class Run:
     def open_finished(cls, path: Path) -> "Run":
         """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         run = cls.open(path)
-        if run.status.state != "finished":
-            raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
-        run.need_checksums()
+        if not run.is_finished:
+            state = run.status.state or "no status"
+            raise UserError(f"{run.folder} is not finished, or has no {CHECKSUMS} ({state}): {EXAMPLE}")
         run.checked(RunFile.STATUS)
         return run
-
-    def need_checksums(self) -> None:
-        """Record a finished run of an earlier version if changes are accepted, or raise a ``UserError``."""
-        if is_accepting() and not self.has_checksums:
-            self.record()
-        if not self.has_checksums:
-            raise UserError(f"{self.folder} has no {CHECKSUMS}, as of an earlier version: add {OPTION} to write it")
 
     @staticmethod
     def is_run(folder: Path) -> bool:
@@ -200,11 +193,6 @@ class Run:
         """The revisions of the code that the run was made with, oldest first."""
         return tuple(self.environment.get("revisions") or ())
 
-    @property
-    def stretches(self) -> list[dict[str, Any]]:
-        """Revision, versions and platform of each stretch of the training, oldest first; equal ones once."""
-        return list(self.environment.get("stretches") or ())
-
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
@@ -290,7 +278,7 @@ class Run:
 
     @cached_property
     def usage(self) -> dict[str, Any] | None:
-        """Time, processor, device and memory that the run took, see ``measured``; None where it was not measured."""
+        """Time, processor and device that the run took, see ``measured``; None where it was not measured."""
         return read_whole_json(self.path(RunFile.USAGE)) or None
 
     @cached_property

@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from karyocyte.common.cli import console
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
@@ -37,9 +36,8 @@ STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished
 class JobStatus:
     """The status of one job, by the overrides that tell it from the others.
 
-    ``state`` is "waiting", "running", "finished", "unrecorded" (it has finished, but without the list of its files),
-    "failed", "preempted", "interrupted" or "lost", ``reason`` why it is none of the first three, ``seconds`` the wall
-    time of its latest attempt.
+    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why it is
+    none of the first three, ``seconds`` the wall time of its latest attempt.
     """
 
     name: str
@@ -86,24 +84,12 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         if reason:
             state = "lost"
     if state == "finished" and run and not run.is_finished:
-        return _unfinished(name, run)
+        return JobStatus(name, "waiting", reason="its run's folder is gone or not finished: the sweep trains it again")
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
         end = time.time() if state == "running" else record["updated"]
         seconds = max(0.0, end - record["started"])  # the clock may have been set back
     return JobStatus(name, state, run, reason, seconds)
-
-
-def _unfinished(name: str, run: Run) -> JobStatus:
-    """The status of a finished job whose run does not count as finished; it may now, where changes are accepted."""
-    if run.status.state != "finished":
-        reason = "its run's folder is gone or not finished: the sweep trains it again"
-        return JobStatus(name, "waiting", None, reason)
-    try:
-        run.need_checksums()
-    except UserError as error:
-        return JobStatus(name, "unrecorded", None, str(error))
-    return JobStatus(name, "finished", run)
 
 
 def _absence(record: Mapping[str, Any], run: Run | None) -> str:
