@@ -50,10 +50,6 @@ SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
 
 Facts = TypeVar("Facts")
-_STATUS = TypeAdapter(RunStatus)
-_DATA = TypeAdapter(DataFacts)
-_MODEL = TypeAdapter(ModelFacts)
-_PROGRESS = TypeAdapter(Progress)
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class Run:
         return self._config_of(configuration_of(self.raw_config.get("recipe", "classifier")))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
-        config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
+        config = self._typed(RunFile.CONFIG, self.raw_config, model)
         if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
             raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
         cache = Path(config.cache_dir).absolute()
@@ -168,7 +164,7 @@ class Run:
         """How far the run is; its ``state`` is None without the file."""
         values = read_whole_json(self.path(RunFile.STATUS))
         try:
-            return _STATUS.validate_python({**values, "state": values.get("status")})
+            return TypeAdapter(RunStatus).validate_python({**values, "state": values.get("status")})
         except ValidationError as error:
             path = self.path(RunFile.STATUS)
             raise UserError(f"{path} is damaged: {first_fault(error)}: repair or remove it") from error
@@ -196,12 +192,12 @@ class Run:
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
-        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), _DATA.validate_python)
+        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), DataFacts)
 
     @cached_property
     def model(self) -> ModelFacts:
         """What describes the network beside the configuration."""
-        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), _MODEL.validate_python)
+        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), ModelFacts)
 
     @cached_property
     def predictions(self) -> "Predictions":
@@ -272,7 +268,7 @@ class Run:
     def progress(self) -> Progress:
         """How far the training is; without the file, or with a damaged one, as before its start."""
         try:
-            return _PROGRESS.validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
+            return TypeAdapter(Progress).validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
         except ValidationError:
             return Progress()
 
@@ -405,11 +401,11 @@ class Run:
             raise UserError(f"{path} holds no mapping: repair or remove it")
         return values
 
-    def _typed(self, file: RunFile, values: dict[str, Any], validate: Callable[[Any], Facts]) -> Facts:
+    def _typed(self, file: RunFile, values: dict[str, Any], kind: type[Facts]) -> Facts:
         fault = f"it has no {file}"
         if self.has(file):
             try:
-                return validate(values)
+                return TypeAdapter(kind).validate_python(values)
             except ValidationError as error:
                 fault = f"{file}: {first_fault(error)}"
         raise self._other_code(fault)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from karyocyte.common.files import write_text
-from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses, watch_status
+from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
 from tests.cluster.slurm import wait_for
 from tests.karyocyte.workflows.sweeps.sweep_files import (
     grid,
@@ -78,13 +78,6 @@ def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, sweep):
     note(folder, jobs[0], "finished", tmp_path / "moved_away")
     note(folder, jobs[1], "finished", None, kind="search")
     assert [status.state for status in sweep_statuses(folder)[:2]] == ["waiting", "finished"]
-
-
-def test_a_watch_ends_when_no_job_is_to_come(tmp_path, sweep):
-    folder, jobs = sweep
-    for job in jobs:
-        note(folder, job, "failed")
-    watch_status(folder, 600)
 
 
 @pytest.mark.parametrize("half", ["", '{"status": ', "[1]"])
