@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -340,10 +340,6 @@ class Run:
         if state == "finished":
             self.record()
 
-    def write_progress(self, progress: Progress) -> None:
-        """Write progress.json."""
-        self.write_json(RunFile.PROGRESS, asdict(progress))
-
     def write_config(self, config: "TrainingConfig") -> None:
         """Write config.yaml."""
         self.write_raw_config(config.model_dump(mode="json"))
@@ -352,10 +348,6 @@ class Run:
         """Write config.yaml from plain values."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
         self._written(RunFile.CONFIG)
-
-    def write_data(self, facts: DataFacts) -> None:
-        """Write data.json."""
-        self.write_json(RunFile.DATA, asdict(facts))
 
     def write_split(self, frame: "pd.DataFrame") -> None:
         """Write split.csv; see ``split`` for the columns."""

@@ -84,15 +84,5 @@ def _member(number: int, member: PortableMember) -> dict[str, str | int]:
         "first weights": f"{training.start}, from another run" if training.init_from else training.start,
         "seed": training.seed,
         "pixels": f"{height} x {width}",
-        "views": _views(member),
         "weights differ": f"{member.parity.weights:.1e}",
     }
-
-
-def _views(member: PortableMember) -> str:
-    views = ["the image"]
-    if member.inference.mirror:
-        views.append("its mirror image")
-    if member.network.orientation:
-        views.append("turned by 180 degrees, too")
-    return ", ".join(views)

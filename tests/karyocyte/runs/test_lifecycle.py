@@ -70,16 +70,6 @@ def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, 
     assert all(path.exists() for path in kept)
 
 
-def test_a_run_that_begins_is_open_and_said_with_what_it_is_of(tmp_path, config, capsys):
-    identity = run_identity(config, CONTENTS)
-    for description in (["40 cells"], ["again"]):
-        assert begin(tmp_path / "run", config, identity, description, [])
-        check_run(tmp_path / "run", identity)
-        printed = capsys.readouterr().out
-        assert str(tmp_path / "run") in printed.replace("\n", "")
-        assert description[0] in printed
-
-
 def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path, capsys):
     before = opened.raw_config
     opened.write_status("finished")
