@@ -48,7 +48,7 @@ def read_ensemble(folder: Path) -> EnsembleFile:
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
     """Find the members' folders as they lie from the ensemble's, with unchanged predictions."""
     places = [Path(os.path.normpath(Path(folder) / member)) for member in ensemble.from_here]
-    for place, sha256 in zip(places, ensemble.predictions, strict=True):
+    for _, place, sha256 in zip(ensemble.members, places, ensemble.predictions, strict=True):
         file = place / RunFile.PREDICTIONS
         if not file.is_file():
             raise UserError(f"{folder}: its member {place} is not there: move it back, or make the ensemble again")
