@@ -3,7 +3,7 @@
 An image is stored at `PrepareConfig.stored_shape` and augmented there; `to_shape` makes it what the network sees.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -35,7 +35,8 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
         TooLargeError: A chromosome is larger than the canvas.
         UserError: The frame is not known.
     """
-    image = _before_resize(image, config)
+    for _, changed in steps_before_resize(image, config):
+        image = changed
     if config.fit == "canvas":
         from datamodules.preprocessing.chromosome_canvas import lay_on_canvas  # of chromosomes alone
 
@@ -43,8 +44,8 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     return resize(image, config.stored_shape)
 
 
-def _before_resize(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
-    """Return the image after each step of the preparation but the last, resize or canvas."""
+def steps_before_resize(image: np.ndarray, config: PrepareConfig) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the result, uint8 RGB, of each step of the preparation but the last, resize or canvas."""
     ground: np.ndarray | int = 0
     if config.background == "border":
         # Before the crop cuts it off: the median colour of the border, black of a segmented cell.
@@ -53,17 +54,21 @@ def _before_resize(image: np.ndarray, config: PrepareConfig) -> np.ndarray:
         from datamodules.preprocessing.background import on_black
 
         image = on_black(image)
+        yield "on black", image
     if config.fit == "canvas":
-        return image
+        return
     if config.crop:
         image = crop_to_content(image, config.crop_threshold)
+        yield "cropped", image
     if config.clahe:
         image = equalize_luma(image, config.clahe_clip_limit, config.clahe_tiles)
+        yield "CLAHE", image
     if config.fit == "square":
         image = pad_to_square(image, ground)
+        yield "padded to a square", image
     if config.frame is not None:
         image = centre_in_frame(image, config.frame, ground)
-    return image
+        yield "centred in the frame", image
 
 
 def image_scales(

@@ -14,6 +14,10 @@ Weights = Annotated[bool, Option("--weights", help="List and bring the pretraine
 All = Annotated[bool, Option("--all", help="With --weights: those of every experiment.")]
 ListOnly = Annotated[bool, Option("--list", help="With --weights: only list them; it needs no internet.")]
 Images = Annotated[bool, Option(help="Prepare the images too (prepare.*), or only unpack and count.")]
+BeforeAfter = Annotated[
+    Path | None,
+    Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
+]
 Primary = Annotated[str, Option("--config-name", help="As of train.py: the network that the data are for.")]
 Export = Annotated[
     Path | None,
@@ -24,6 +28,7 @@ Export = Annotated[
 def prepare_data(
     overrides: Overrides = None,
     images: Images = True,
+    before_after: BeforeAfter = None,
     weights: Weights = False,
     every: All = False,
     list_only: ListOnly = False,
@@ -34,9 +39,9 @@ def prepare_data(
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
 
-    --weights lists the pretrained weights of the run or sweep, and brings those that are missing, for machines without
-    internet: they lie in weights_dir (KARYOCYTE_WEIGHTS_DIR) if it is set, otherwise those of Keras in cache_dir,
-    others in the cache of the Hugging Face hub. train.py with the same words trains with them.
+    --weights lists the pretrained weights of the run or sweep, brings those that are missing, for machines without
+    internet, and prints the line that trains with them: they lie in weights_dir (KARYOCYTE_WEIGHTS_DIR) if it is set,
+    otherwise those of Keras in cache_dir, others in the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
     from karyocyte.composition.grid import experiment_names, job_configs
@@ -48,16 +53,16 @@ def prepare_data(
     if weights:
         from karyocyte.workflows.sweeps.weights import bring_weights
 
-        bring_weights(configs, not list_only)
+        bring_weights(configs, words, not list_only)
         return
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 
     if export is not None:
-        if not images:
-            raise UserError("--export writes images alone: leave out --no-images")
+        if before_after or not images:
+            raise UserError("--export writes images alone: leave out --before-after and --no-images")
         export_set(configs, export)
         return
-    prepare_all(configs, images)
+    prepare_all(configs, images, before_after)
 
 
 app = program(

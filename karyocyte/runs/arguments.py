@@ -1,5 +1,6 @@
 """Checks of command-line arguments that need no large library: call them before the imports that do."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +23,19 @@ def existing_predictions(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def free_name(path: Path) -> Path:
+    """Return the path with the first number that makes it one where nothing is: ``out2`` for ``out``."""
+    number = 2
+    while path.with_name(f"{path.stem}{number}{path.suffix}").exists():
+        number += 1
+    return path.with_name(f"{path.stem}{number}{path.suffix}")
+
+
 def new_folder(path: Path, option: str = "--output") -> None:
     """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{option} {path} exists already: choose another name, or move it away")
+        another = f"`{option} {shlex.quote(str(free_name(path)))}`"
+        raise UserError(f"{option} {path} exists already: choose another name, such as {another}, or move it away")
 
 
 def number_list(text: str | None, option: str) -> tuple[int, ...] | None:

@@ -46,4 +46,4 @@ def test_examples_of_a_command_are_blocks_to_copy():
     assert text.startswith("### `python scripts/prepare_data.py`")
     assert "```bash\npython scripts/prepare_data.py " in text
     assert "<span" not in text
-    assert "* `--export <path>`" in text
+    assert "* `--before-after <path>`" in text

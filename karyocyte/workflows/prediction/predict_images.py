@@ -13,6 +13,7 @@ from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
+from karyocyte.common.locks import file_lock
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
@@ -65,12 +66,13 @@ def predict_images(request: PredictRequest) -> None:
         warnings=tuple(warnings),
         model=model.named if isinstance(model, RunsModel) else None,
     )
-    with atomic_path(request.parquet) as parquet:  # a full disk leaves neither table
+    with file_lock(request.lock), atomic_path(request.parquet) as parquet:  # a full disk leaves neither table
         request.check_output()  # in the meantime another process may have written there
         request.unfinished.touch()
         write_predicted(parquet, table, about)
         write_csv(request.output, table if request.settings.columns == "all" else for_readers(table), "%.6f")
     request.unfinished.unlink()
+    request.lock.unlink(missing_ok=True)
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")

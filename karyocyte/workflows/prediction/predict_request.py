@@ -13,6 +13,7 @@ from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Request
 from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
+from karyocyte.runs.arguments import free_name
 
 Rule = Literal["release", "confidence"]
 
@@ -68,6 +69,11 @@ class PredictRequest(Request):
         """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
         return self.output.with_name(f".{self.output.name}.unfinished")
 
+    @property
+    def lock(self) -> Path:
+        """The file of the lock that is held while the tables are written."""
+        return self.output.with_name(f".{self.output.name}.lock")
+
     def check(self) -> None:
         """Check the words as far as this is possible without a network and without the images.
 
@@ -94,7 +100,8 @@ class PredictRequest(Request):
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
         for written in (self.output, self.parquet):
             if written.exists() and not self.unfinished.exists():
-                raise UserError(f"{written} exists already: choose another name, or move it away")
+                another = shlex.quote(str(free_name(self.output)))
+                raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
 
 
 def _why_no_model(paths: Sequence[Path]) -> str:

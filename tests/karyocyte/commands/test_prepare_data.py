@@ -88,6 +88,17 @@ def test_images_are_counted_without_a_possible_split(call, tmp_path):
     assert ["(sum)", "60"] in cells(output)
 
 
+def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
+    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=8, images=1)
+    folder = tmp_path / "figures"
+    overrides = ["data=cnmc", f"data_dir={root}", "transform=paper", "--before-after", str(folder)]
+    output = "".join(call(*overrides).split())
+    made = {"preparation.png", "clahe.png", "augmentation.png"}
+    assert {path.name for path in folder.iterdir()} == made
+    assert "augmentation.png" in output
+    assert "exists already" in call(*overrides, code=1)
+
+
 def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):
     keys = ["data=synthetic_cells", "data.images=8", "data.subjects=4", "data.size=32", "--export", tmp_path / "own"]
     assert "8 synthetic images in" in call(*keys)

@@ -55,9 +55,14 @@ REFUSED = [
     "prepare_data data=table data_dir=table data.positive_class=a cache_dir=cache",
     "prepare_data data=table data_dir=table data.label_column=kind data.positive_class=b cache_dir=cache",
     "predict run0 cells --output new.txt",
+    "predict run0 cells --output old.csv",
     "predict run0 cells pases=3 --output new.csv",
     "evaluate run0 resampels=20",
+    "evaluate run0 --output cells",
     "karyotype cells los=0.1 --output new",
+    "karyotype cells --output three",
+    "export run0 --output cells",
+    "ensemble average run0 run1 --output cells",
     "ensemble genetic run0 run1 populatoin=20 --output new",
 ]
 
