@@ -279,7 +279,7 @@ class SplitDataModule(LightningDataModule, ABC):
         facts["persons"] = [asdict(person) for person in manifest.persons]
         surplus = self.surplus
         facts["copies"] = dict(zip(manifest.frame["path"][surplus.index], surplus, strict=True))
-        run.write_data(DataFacts(manifest.classes, manifest.positive_class, **facts))
+        run.write_json(RunFile.DATA, asdict(DataFacts(manifest.classes, manifest.positive_class, **facts)))
         if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 

@@ -121,20 +121,17 @@ class RunsModel:
                 raise UserError(
                     f"{run.folder} has fitted weights, which hold for its own members alone: name no other run"
                 )
-        self._check_members()
+        folders = [member.folder for member in self.members]
+        check_different(folders, folders)  # two names of one folder would give it two votes
+        first = self.members[0]
+        for member in self.members:
+            Run.open_finished(member.folder)
+            check_same_classes(str(first.folder), first.data, str(member.folder), member.data, "name runs of one task")
         if options.passes and len(self.members) > 1:
             raise UserError(
                 f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
                 "run"
             )
-
-    def _check_members(self) -> None:
-        folders = [member.folder for member in self.members]
-        check_different(folders, folders)  # two names of one folder would give it two votes
-        name, data = str(folders[0]), self.members[0].data
-        for folder, member in zip(folders, self.members, strict=True):
-            Run.open_finished(folder)
-            check_same_classes(name, data, str(folder), member.data, "name runs of one task")
 
 
 class PortableNetworks:

@@ -144,40 +144,34 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
             f"{model.folder} was exported by code that prepares images otherwise (version "
             f"{description.prepare_version}, here {PREPARE_VERSION}): use revision {description.revision}"
         )
-    networks = []
-    for position, member in enumerate(description.members):
-        training = member.training
-        network, unmarked = _open_network(model, position, options)
-        networks.append(
-            LoadedNetwork(
-                name=training.name,
-                source=learned_from(training),
-                network=network,
-                prepare=member.prepare,
-                batch_size=PORTABLE_BATCH,
-                classes=description.classes,
-                turns=member.network.orientation,
-                adapts=adapts(member.inference, options.batchnorm),
-                notes=tuple(filter(None, [unmarked])),
-            )
-        )
-    return networks
+    return [_load_exported(model, position, options) for position in range(len(description.members))]
 
 
-def _open_network(model: PortableModel, position: int, options: LoadOptions) -> tuple["PredictionNetwork", str | None]:
-    """Return the network of a member, and where its share is too small, why no image is marked."""
-    member = model.description.members[position]
+def _load_exported(model: PortableModel, position: int, options: LoadOptions) -> LoadedNetwork:
+    """Load the network of a member; a note says where its share is too small to mark images."""
     from karyocyte.inference.torch_network import PredictionNetwork, load_network
     from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
+    classes = model.description.classes
+    member = model.description.members[position]
     weights = model.checked_file(position, WEIGHTS)
-    classifier = load_network(member.network, member.prepare.size, len(model.description.classes), weights)
+    classifier = load_network(member.network, member.prepare.size, len(classes), weights)
     distance, unmarked = None, None
     if member.out_of_distribution is not None:
         share = options.out_of_distribution or member.out_of_distribution
         distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
     inference = member.inference.model_copy(update={"mc_passes": 0})
-    return PredictionNetwork(classifier, inference, distance=distance).on_best_device(), unmarked
+    return LoadedNetwork(
+        name=member.training.name,
+        source=learned_from(member.training),
+        network=PredictionNetwork(classifier, inference, distance=distance).on_best_device(),
+        prepare=member.prepare,
+        batch_size=PORTABLE_BATCH,
+        classes=classes,
+        turns=member.network.orientation,
+        adapts=adapts(member.inference, options.batchnorm),
+        notes=tuple(filter(None, [unmarked])),
+    )
 
 
 def adapts(inference: InferenceConfig, option: str | None) -> bool:

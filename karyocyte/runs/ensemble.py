@@ -46,19 +46,12 @@ def read_ensemble(folder: Path) -> EnsembleFile:
 
 
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
-    """Find the members' folders, as they were named or as they lie from the ensemble's, with unchanged predictions."""
-    members = zip(ensemble.members, ensemble.from_here, ensemble.predictions, strict=True)
-    return [_member_folder(Path(folder), *member) for member in members]
-
-
-def _member_folder(folder: Path, member: str, from_here: str, sha256: str) -> Path:
-    faults = []
-    for place in (Path(member), Path(os.path.normpath(folder / from_here))):
+    """Find the members' folders as they lie from the ensemble's, with unchanged predictions."""
+    places = [Path(os.path.normpath(Path(folder) / member)) for member in ensemble.from_here]
+    for _, place, sha256 in zip(ensemble.members, places, ensemble.predictions, strict=True):
         file = place / RunFile.PREDICTIONS
         if not file.is_file():
-            faults.append(f"{place} is not there")
-        elif sha256_of_file(file) != sha256:
-            faults.append(f"{place} predicts otherwise now")
-        else:
-            return place
-    raise UserError(f"{folder}: of its member {', '.join(faults)}: move it back, or make the ensemble again")
+            raise UserError(f"{folder}: its member {place} is not there: move it back, or make the ensemble again")
+        if sha256_of_file(file) != sha256:
+            raise UserError(f"{folder}: its member {place} predicts otherwise now: make the ensemble again")
+    return places

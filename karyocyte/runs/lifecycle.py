@@ -19,8 +19,6 @@ from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 
-STRETCH = ("revision", "python", "platform", "packages")  # what is kept of the environment of each stretch
-
 
 def check_run(folder: Path, identity: dict[str, Any]) -> None:
     """Check that the folder is free, or holds this very run and may go on; a ``UserError`` says what it holds."""
@@ -34,16 +32,13 @@ def check_run(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
-    """Write identity, configuration and environment of a run: the revisions and versions that made it so far, too."""
+    """Write identity, configuration and environment of a run, with the revisions that made it so far."""
     run = Run(folder)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config)
     revisions = dict.fromkeys([*run.revisions, revision()])
-    present = environment(command)
-    stretch = {key: present[key] for key in STRETCH}
-    stretches = [*(each for each in run.stretches if each != stretch), stretch]
-    run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
+    run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
 
 
 def begin(
@@ -60,7 +55,7 @@ def begin(
         if updated != run.raw_config:
             run.write_raw_config(updated)
         return False
-    warn(*other_revisions(folder), *other_versions(folder), *warnings)
+    warn(*other_revisions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)
     say(str(folder), *description)
     return True
@@ -72,19 +67,6 @@ def other_revisions(folder: Path) -> list[str]:
     if not others:
         return []
     return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
-
-
-def other_versions(folder: Path) -> list[str]:
-    """Return a warning of the versions, of Python and packages, of earlier stretches of a run that differ now."""
-    present = environment([])
-    now = {"python": present["python"], **present["packages"]}
-    others = set()
-    for stretch in Run(folder).stretches:
-        before = {"python": stretch["python"], **stretch["packages"]}
-        others |= {f"{name} {version}" for name, version in before.items() if version != now.get(name)}
-    if not others:
-        return []
-    return [f"begun with {', '.join(sorted(others))}, other versions than now: the weights may differ"]
 
 
 @contextmanager

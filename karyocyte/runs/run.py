@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -16,7 +16,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.checksums import FILE as CHECKSUMS
-from karyocyte.common.checksums import OPTION, Checksums, is_accepting
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import (
@@ -50,10 +50,6 @@ SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 
 
 Facts = TypeVar("Facts")
-_STATUS = TypeAdapter(RunStatus)
-_DATA = TypeAdapter(DataFacts)
-_MODEL = TypeAdapter(ModelFacts)
-_PROGRESS = TypeAdapter(Progress)
 
 
 @dataclass(frozen=True)
@@ -80,18 +76,11 @@ class Run:
     def open_finished(cls, path: Path) -> "Run":
         """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         run = cls.open(path)
-        if run.status.state != "finished":
-            raise UserError(f"{run.folder} is not finished ({run.status.state or 'no status'}): {EXAMPLE}")
-        run.need_checksums()
+        if not run.is_finished:
+            state = run.status.state or "no status"
+            raise UserError(f"{run.folder} is not finished, or has no {CHECKSUMS} ({state}): {EXAMPLE}")
         run.checked(RunFile.STATUS)
         return run
-
-    def need_checksums(self) -> None:
-        """Record a finished run of an earlier version if changes are accepted, or raise a ``UserError``."""
-        if is_accepting() and not self.has_checksums:
-            self.record()
-        if not self.has_checksums:
-            raise UserError(f"{self.folder} has no {CHECKSUMS}, as of an earlier version: add {OPTION} to write it")
 
     @staticmethod
     def is_run(folder: Path) -> bool:
@@ -159,7 +148,7 @@ class Run:
         return self._config_of(configuration_of(self.raw_config.get("recipe", "classifier")))
 
     def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
-        config = self._typed(RunFile.CONFIG, self.raw_config, model.model_validate)
+        config = self._typed(RunFile.CONFIG, self.raw_config, model)
         if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
             raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
         cache = Path(config.cache_dir).absolute()
@@ -175,7 +164,7 @@ class Run:
         """How far the run is; its ``state`` is None without the file."""
         values = read_whole_json(self.path(RunFile.STATUS))
         try:
-            return _STATUS.validate_python({**values, "state": values.get("status")})
+            return TypeAdapter(RunStatus).validate_python({**values, "state": values.get("status")})
         except ValidationError as error:
             path = self.path(RunFile.STATUS)
             raise UserError(f"{path} is damaged: {first_fault(error)}: repair or remove it") from error
@@ -200,20 +189,15 @@ class Run:
         """The revisions of the code that the run was made with, oldest first."""
         return tuple(self.environment.get("revisions") or ())
 
-    @property
-    def stretches(self) -> list[dict[str, Any]]:
-        """Revision, versions and platform of each stretch of the training, oldest first; equal ones once."""
-        return list(self.environment.get("stretches") or ())
-
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""
-        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), _DATA.validate_python)
+        return self._typed(RunFile.DATA, self._read_mapping(RunFile.DATA), DataFacts)
 
     @cached_property
     def model(self) -> ModelFacts:
         """What describes the network beside the configuration."""
-        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), _MODEL.validate_python)
+        return self._typed(RunFile.MODEL, self._read_mapping(RunFile.MODEL), ModelFacts)
 
     @cached_property
     def predictions(self) -> "Predictions":
@@ -284,13 +268,13 @@ class Run:
     def progress(self) -> Progress:
         """How far the training is; without the file, or with a damaged one, as before its start."""
         try:
-            return _PROGRESS.validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
+            return TypeAdapter(Progress).validate_python(read_whole_json(self.path(RunFile.PROGRESS)))
         except ValidationError:
             return Progress()
 
     @cached_property
     def usage(self) -> dict[str, Any] | None:
-        """Time, processor, device and memory that the run took, see ``measured``; None where it was not measured."""
+        """Time, processor and device that the run took, see ``measured``; None where it was not measured."""
         return read_whole_json(self.path(RunFile.USAGE)) or None
 
     @cached_property
@@ -356,10 +340,6 @@ class Run:
         if state == "finished":
             self.record()
 
-    def write_progress(self, progress: Progress) -> None:
-        """Write progress.json."""
-        self.write_json(RunFile.PROGRESS, asdict(progress))
-
     def write_config(self, config: "TrainingConfig") -> None:
         """Write config.yaml."""
         self.write_raw_config(config.model_dump(mode="json"))
@@ -368,10 +348,6 @@ class Run:
         """Write config.yaml from plain values."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
         self._written(RunFile.CONFIG)
-
-    def write_data(self, facts: DataFacts) -> None:
-        """Write data.json."""
-        self.write_json(RunFile.DATA, asdict(facts))
 
     def write_split(self, frame: "pd.DataFrame") -> None:
         """Write split.csv; see ``split`` for the columns."""
@@ -417,11 +393,11 @@ class Run:
             raise UserError(f"{path} holds no mapping: repair or remove it")
         return values
 
-    def _typed(self, file: RunFile, values: dict[str, Any], validate: Callable[[Any], Facts]) -> Facts:
+    def _typed(self, file: RunFile, values: dict[str, Any], kind: type[Facts]) -> Facts:
         fault = f"it has no {file}"
         if self.has(file):
             try:
-                return validate(values)
+                return TypeAdapter(kind).validate_python(values)
             except ValidationError as error:
                 fault = f"{file}: {first_fault(error)}"
         raise self._other_code(fault)

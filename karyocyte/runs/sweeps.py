@@ -152,11 +152,8 @@ def job_record(overrides: Sequence[str], kind: str, first: bool) -> Iterator[Non
     end: dict[str, str | None] = {"status": "finished"}  # where it ran is of use while it runs
     try:
         yield
-    except UserError as error:
-        end = {"status": "failed", "error": str(error)}
-        raise
     except Exception as error:
-        end = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        end = {"status": "failed", "error": message_of(error)}
         raise
     except BaseException as error:  # preempted, or Ctrl-C
         end = {"status": getattr(error, "status", "interrupted"), "error": None}
@@ -165,6 +162,11 @@ def job_record(overrides: Sequence[str], kind: str, first: bool) -> Iterator[Non
         _current.remove(note)
         with suppress(OSError):  # a full disk must not hide the error
             note(**end, host=None, pid=None)
+
+
+def message_of(error: BaseException) -> str:
+    """Return what is said of an error: its type, too, where it is no user's."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def in_sweep() -> bool:

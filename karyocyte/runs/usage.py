@@ -1,7 +1,6 @@
-"""The usage of a run: time, processor, device and memory, summed over the sessions of an interrupted run."""
+"""The usage of a run: time, processor and device, summed over the sessions of an interrupted run."""
 
 import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,8 +21,8 @@ CPU = "cpu"
 def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
     """Measure what the block takes, however it ends; of several processes of a run, the first one measures.
 
-    Its wall time counts for the devices of all processes; processor time and memory are its own. The file has the sums
-    of all sessions, and the largest of the peaks.
+    Its wall time counts for the devices of all processes; processor time is its own. The file has the sums of all
+    sessions.
     """
     if not world_of(trainer).is_first:
         yield
@@ -40,8 +39,6 @@ def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
             "wall_seconds": before.get("wall_seconds", 0.0) + wall,
             "cpu_seconds": before.get("cpu_seconds", 0.0) + _cpu_seconds() - started_cpu,
             "by_device": by_device | {device: by_device.get(device, 0.0) + wall * trainer.processes},
-            "peak_memory_bytes": max(before.get("peak_memory_bytes", 0), _peak_memory()),
-            "peak_device_memory_bytes": max(before.get("peak_device_memory_bytes") or 0, _peak_device_memory()) or None,
         }
         with suppress(OSError):  # a full disk must not hide how the block ended
             write_json(run / RunFile.USAGE, account)
@@ -63,16 +60,3 @@ def _cpu_seconds() -> float:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def _peak_memory() -> int:
-    """The peak memory of this process in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _peak_device_memory() -> int:
-    """The peak of the memory that torch reserved on the first GPU in bytes; 0 without one."""
-    import torch
-
-    return torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0

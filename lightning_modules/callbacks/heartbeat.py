@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -10,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import Progress
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage
 
@@ -99,7 +101,7 @@ class Heartbeat(Callback):
         self._written_at = time.monotonic()
         with suppress(OSError):
             if trainer.is_global_zero:
-                Run(self.stage.run).write_progress(self._progress(trainer))
+                Run(self.stage.run).write_json(RunFile.PROGRESS, asdict(self._progress(trainer)))
 
     def _progress(self, trainer: Trainer) -> Progress:
         checkpoint: Any = trainer.checkpoint_callback

@@ -18,7 +18,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.locks import is_locked, one_at_a_time
 from karyocyte.common.paths import ROOT
-from karyocyte.composition.compose import compose_config
 from karyocyte.config.overrides import PATH_KEYS, expand_home
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_predicted, write_predicted
 from karyocyte.runs.lifecycle import check_run, locked
@@ -269,11 +268,3 @@ def test_home_in_a_path(word, monkeypatch, tmp_path):
     assert expand_home(f"{word}~/folder") == f"{word}{tmp_path}/folder"
     for other in (f"{word}a~/b", f"{word}./~", "~trainer.max_epochs", f"{word}~folder"):
         assert expand_home(other) == other
-
-
-@pytest.mark.parametrize("key", ["output_dir", "cache_dir", "data_dir", "weights_dir"])
-def test_home_in_a_configuration(key, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "folder").mkdir()
-    config = compose_config(["data=synthetic", "weights=random", f"{key}=~/folder"])
-    assert getattr(config, key) == str(tmp_path / "folder")

@@ -1,9 +1,6 @@
 """The model card of a portable model: README.md."""
 
-from pydantic import TypeAdapter
-
 from karyocyte.evaluation.pages.rendering import render
-from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.tables.renderers import markdown
 from karyocyte.evaluation.tables.tables import classes_table, metrics_table, subgroups_table
 from karyocyte.evaluation.types.added import shown
@@ -44,7 +41,6 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
         tables=None if result is None else _result_tables(result),
         commands=commands,
         member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
-        threshold_table=Table.of("", _thresholds(model)),
         starts=dict.fromkeys(facts.start for facts in training),
         revisions=sorted(revisions),
         markdown=markdown,
@@ -88,28 +84,5 @@ def _member(number: int, member: PortableMember) -> dict[str, str | int]:
         "first weights": f"{training.start}, from another run" if training.init_from else training.start,
         "seed": training.seed,
         "pixels": f"{height} x {width}",
-        "views": _views(member),
         "weights differ": f"{member.parity.weights:.1e}",
     }
-
-
-def _thresholds(model: ClassifierDescription) -> list[dict[str, str]]:
-    thresholds = TypeAdapter(ReviewThresholds).validate_python(model.thresholds)
-    values: dict[str, float | None] = {
-        "threshold of the positive class": thresholds.threshold,
-        "temperature": thresholds.temperature,
-        "released as negative below": thresholds.release,
-        "target accuracy of predictions that are not referred": thresholds.accuracy,
-    }
-    if thresholds.confidence is not None:
-        values["least probability of a prediction that is not referred"] = thresholds.confidence.cut
-    return [{"what": name, "value": f"{value:.4g}"} for name, value in values.items() if value is not None]
-
-
-def _views(member: PortableMember) -> str:
-    views = ["the image"]
-    if member.inference.mirror:
-        views.append("its mirror image")
-    if member.network.orientation:
-        views.append("turned by 180 degrees, too")
-    return ", ".join(views)

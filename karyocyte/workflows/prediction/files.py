@@ -37,9 +37,7 @@ def predict_files(
     """
     table = pd.DataFrame({"file": [file.name for file in files]})
     table["path"] = [printable(str(file.path.absolute())) for file in files]
-    table["cause"] = None
-    table["sha256"] = None
-    table["note"] = None
+    table[["cause", "sha256", "note"]] = None
     predictions = []
     means: dict[int, float] = {}  # as the first network's images are prepared
     for network in networks:
@@ -47,9 +45,8 @@ def predict_files(
         predictions.append(of_network)
         means = means or batches.means
         # The first network's cause is reported.
-        table["cause"] = table["cause"].fillna(pd.Series(batches.causes, dtype=object))
-        table["sha256"] = table["sha256"].fillna(pd.Series(batches.hashes, dtype=object))
-        table["note"] = table["note"].fillna(pd.Series(batches.notes, dtype=object))
+        for column, found in (("cause", batches.causes), ("sha256", batches.hashes), ("note", batches.notes)):
+            table[column] = table[column].fillna(pd.Series(found, dtype=object))
     readable = table["cause"].isna()
     table["status"] = np.where(readable, "predicted", "broken")
     table["seen"] = table["sha256"].map(model.seen)

@@ -20,10 +20,8 @@ from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
 from karyocyte.runs.usage import CPU
 
-GIB = 2**30
 DIFFERENCES = 3  # keys in which configurations differ that a label names; beyond, it has the configuration's hash
 FACTS = ("name", "protocol", "source", "config")
-PEAKS = {"peak_memory_gib": "peak_memory_bytes", "peak_device_memory_gib": "peak_device_memory_bytes"}
 
 
 def write_collected(csv: Path, runs: Sequence[Run]) -> None:
@@ -74,15 +72,12 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
         return {}
     table = pd.DataFrame(usages)
     devices = pd.DataFrame(list(table["by_device"])).sum()
-    costs = {
+    return {
         "total_hours": float(table["wall_seconds"].sum()) / 3600,
         "device": " + ".join(devices.index),
         "gpu_hours": float(devices.drop(CPU, errors="ignore").sum()) / 3600,
         "cpu_hours": float(table["cpu_seconds"].sum()) / 3600,
     }
-    for name, key in PEAKS.items():
-        costs[name] = pd.to_numeric(table[key]).max() / GIB
-    return costs
 
 
 def _words(fact: Any) -> str:

@@ -1,6 +1,5 @@
 """The sweep, or the runs, that a command line names."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,10 +27,9 @@ def find_sweep(place: str | None, output_dir: Path) -> Path:
         return names[place]
     if place is None:
         raise UserError(f"no sweep below {output_dir}/sweeps: start one (python train.py -m +sweep=...), or name it")
-    near = ", ".join(difflib.get_close_matches(place, names) or names)
     raise UserError(
         f"{place} is neither a run's folder, nor one that holds runs, nor a sweep; the sweeps below {output_dir} are "
-        f"called {near or '(none)'}"
+        f"called {', '.join(names) or '(none)'}"
     )
 
 

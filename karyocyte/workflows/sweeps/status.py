@@ -11,17 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from karyocyte.common.cli import console
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
+from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
+from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import names, read_sweep, run_of
@@ -30,16 +28,14 @@ SILENCE = 300.0  # seconds without a file written after which a run on another m
 TO_COME = {"waiting", "preempted", "running"}
 METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
 ERROR_LENGTH = 240  # characters of an error's last line
-STYLES = {"failed": "bold red", "lost": "bold red", "running": "cyan", "finished": "green", "waiting": "dim"}
 
 
 @dataclass(frozen=True)
 class JobStatus:
     """The status of one job, by the overrides that tell it from the others.
 
-    ``state`` is "waiting", "running", "finished", "unrecorded" (it has finished, but without the list of its files),
-    "failed", "preempted", "interrupted" or "lost", ``reason`` why it is none of the first three, ``seconds`` the wall
-    time of its latest attempt.
+    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why it is
+    none of the first three, ``seconds`` the wall time of its latest attempt.
     """
 
     name: str
@@ -86,24 +82,12 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         if reason:
             state = "lost"
     if state == "finished" and run and not run.is_finished:
-        return _unfinished(name, run)
+        return JobStatus(name, "waiting", reason="its run's folder is gone or not finished: the sweep trains it again")
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
         end = time.time() if state == "running" else record["updated"]
         seconds = max(0.0, end - record["started"])  # the clock may have been set back
     return JobStatus(name, state, run, reason, seconds)
-
-
-def _unfinished(name: str, run: Run) -> JobStatus:
-    """The status of a finished job whose run does not count as finished; it may now, where changes are accepted."""
-    if run.status.state != "finished":
-        reason = "its run's folder is gone or not finished: the sweep trains it again"
-        return JobStatus(name, "waiting", None, reason)
-    try:
-        run.need_checksums()
-    except UserError as error:
-        return JobStatus(name, "unrecorded", None, str(error))
-    return JobStatus(name, "finished", run)
 
 
 def _absence(record: Mapping[str, Any], run: Run | None) -> str:
@@ -140,21 +124,16 @@ def _duration(seconds: float | None) -> str:
 def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
     """Draw the status of a sweep's jobs: the counts, a row each, and the reasons of failures."""
     counts = Counter(status.state for status in statuses)
-    texts = [Text(f"{count} {state}", style=STYLES.get(state, "yellow")) for state, count in counts.items()]
-    parts: list[RenderableType] = [Text(title, style="bold"), Text(f"{len(statuses)} jobs: ") + Text(", ").join(texts)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("job", "state", "progress", "time"):
-        table.add_column(heading, overflow="fold")
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    rows, reasons = [], []
     for status in statuses:
-        state = Text(status.state, style=STYLES.get(status.state, "yellow"))
-        table.add_row(Text(status.name), state, Text(status.progress), _duration(status.seconds))
-    parts.append(table)
-    for status in statuses:
+        time_taken = _duration(status.seconds)
+        rows.append({"job": status.name, "state": status.state, "progress": status.progress, "time": time_taken})
         if status.reason:
             # The last line of a traceback says what happened.
             reason = textwrap.shorten(status.reason.strip().splitlines()[-1], ERROR_LENGTH, placeholder="...")
-            parts.append(Text(f"{status.state}: {status.name}: {reason}", style=STYLES.get(status.state, "")))
-    return Group(*parts)
+            reasons.append(f"{status.state}: {status.name}: {reason}")
+    return terminal(Table.of(f"{title}: {len(statuses)} jobs: {summary}", rows, notes=tuple(reasons)))
 
 
 def show_status(folder: Path, watch: float | None = None) -> None:

@@ -12,8 +12,7 @@ from tests.helpers.terminal import run_app
 from tests.karyocyte.workflows.sweeps.sweep_files import note, write_finished, write_jobs
 
 USAGE = {"wall_seconds": 1800.0, "cpu_seconds": 3600.0, "by_device": {"cpu": 1800.0}}
-USAGE |= {"peak_memory_bytes": 2**30, "peak_device_memory_bytes": None}
-GPU = {"by_device": {"H100": 7200.0}, "peak_device_memory_bytes": 3 * 2**30}
+GPU = {"by_device": {"H100": 7200.0}}
 DATA = {"config": {}, "contents": {"data": "d"}}
 
 
@@ -62,12 +61,11 @@ def test_folds_and_seeds_become_one_row_and_protocols_two(write_run, collected):
     assert f"{row['auc_low_with_seeds']:.3f}-{row['auc_high_with_seeds']:.3f}" in output
 
 
-def test_costs_add_up_by_kind_of_device_and_memory_is_the_largest(write_run, collected):
-    write_run(0, usage=USAGE | {"peak_memory_bytes": 5 * 2**30})
+def test_costs_add_up_by_kind_of_device(write_run, collected):
+    write_run(0, usage=USAGE)
     write_run(1, usage=USAGE | GPU)
     row = collected()[0].iloc[0]
     assert row[["total_hours", "gpu_hours", "cpu_hours"]].tolist() == [1.0, 2.0, 2.0]
-    assert row[["peak_memory_gib", "peak_device_memory_gib"]].tolist() == [5.0, 3.0]
     assert set(row["device"].split(" + ")) == {"cpu", "H100"}
 
 

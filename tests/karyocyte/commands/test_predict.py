@@ -155,13 +155,6 @@ def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     assert np.allclose(written["probability"], table["probability"], atol=1e-6, equal_nan=True)
 
 
-def test_the_csv_has_all_columns_by_a_key(cell_runs, tmp_path, predict_table):
-    table, _ = predict_table(cell_runs[0], write_class_folders(tmp_path / "new", {"a": 2}), "columns=all")
-    written = pd.read_csv(tmp_path / "p.csv")
-    assert list(written.columns) == list(table.columns)
-    assert np.allclose(written["prob_all"], table["prob_all"], atol=1e-6, equal_nan=True)
-
-
 def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     folder = write_class_folders(tmp_path / "new", {"a": 2})
     file = write_image(tmp_path / "single.dat.png", cell_image(3))

@@ -16,7 +16,6 @@ from karyocyte.runs.lifecycle import (
     locked,
     open_run,
     other_revisions,
-    other_versions,
     recorded,
 )
 from karyocyte.runs.run import Run
@@ -60,18 +59,6 @@ def test_revisions_of_a_continued_run_are_collected(opened, config):
     assert len(Run(opened.folder).revisions) == 2
 
 
-def test_versions_of_every_stretch_are_kept_and_others_than_now_are_a_warning(opened, config):
-    assert other_versions(opened.folder) == []
-    (stretch,) = opened.stretches
-    older = {**stretch, "packages": {**stretch["packages"], "torch": "1.0"}}
-    opened.write_json(RunFile.ENVIRONMENT, {**opened.environment, "stretches": [older]})
-    (warning,) = other_versions(opened.folder)
-    assert "torch 1.0," in warning
-    for _ in range(2):
-        open_run(opened.folder, config, run_identity(config, CONTENTS), [])
-    assert Run(opened.folder).stretches == [older, stretch]
-
-
 def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, config):
     left_over = opened.folder / "examples" / ".examples-a1_b2c3d.png"
     write_text(left_over, "half")
@@ -81,17 +68,6 @@ def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, 
     begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
     assert not left_over.exists()
     assert all(path.exists() for path in kept)
-
-
-def test_a_run_that_begins_is_open_and_said_with_what_it_is_of(tmp_path, config, capsys):
-    identity = run_identity(config, CONTENTS)
-    for description in (["40 cells"], ["again"]):
-        assert begin(tmp_path / "run", config, identity, description, [])
-        check_run(tmp_path / "run", identity)
-        assert len(Run(tmp_path / "run").stretches) == 1
-        printed = capsys.readouterr().out
-        assert str(tmp_path / "run") in printed.replace("\n", "")
-        assert description[0] in printed
 
 
 def test_a_finished_run_takes_new_settings_of_evaluation_and_inference_alone(opened, tmp_path, capsys):

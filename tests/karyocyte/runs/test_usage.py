@@ -12,8 +12,8 @@ from karyocyte.runs.run import Run
 CPU = TrainerConfig(accelerator="cpu")
 
 
-def test_sessions_add_up_and_the_peak_is_the_largest(tmp_path):
-    before = {"wall_seconds": 10.0, "cpu_seconds": 20.0, "by_device": {"H100": 10.0}, "peak_memory_bytes": 2**50}
+def test_sessions_add_up(tmp_path):
+    before = {"wall_seconds": 10.0, "cpu_seconds": 20.0, "by_device": {"H100": 10.0}}
     (tmp_path / "usage.json").write_text(json.dumps(before))
     with usage.measured(tmp_path, CPU):
         end = time.process_time() + 0.05
@@ -23,14 +23,13 @@ def test_sessions_add_up_and_the_peak_is_the_largest(tmp_path):
     assert account["cpu_seconds"] >= 20.04
     assert account["wall_seconds"] >= 10.04
     assert account["by_device"] == {"H100": 10.0, "cpu": pytest.approx(account["wall_seconds"] - 10)}
-    assert (account["peak_memory_bytes"], account["peak_device_memory_bytes"]) == (2**50, None)
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, ValueError])
 def test_a_session_that_ends_badly_counts_too(tmp_path, end):
     with pytest.raises(end), usage.measured(tmp_path, CPU):
         raise end
-    assert Run(tmp_path).usage["peak_memory_bytes"] > 50 * 2**20
+    assert Run(tmp_path).usage["cpu_seconds"] >= 0
 
 
 def test_a_full_disk_does_not_hide_how_the_block_ended(tmp_path, monkeypatch):

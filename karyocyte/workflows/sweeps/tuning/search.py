@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, say, warn
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.common.seeds import derive_seed
@@ -24,6 +23,7 @@ from karyocyte.config.schema import TrainingConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.address import run_facts, run_identity
 from karyocyte.runs.run import Run
+from karyocyte.runs.sweeps import message_of
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value, check_space, with_values
 from karyocyte.workflows.training import train
@@ -91,7 +91,7 @@ def _score(trial: optuna.Trial, report: SearchReport) -> float:
         return FinishedStage.read(Run(folder).best_checkpoint.parent).score
     except BaseException as error:
         if is_of_the_trial(error):
-            trial.set_user_attr("message", _error_message(error))
+            trial.set_user_attr("message", " ".join(message_of(error).split())[:300])
             return math.nan
         trial.study.enqueue_trial(trial.params)  # the same values again, whose run goes on from its checkpoint
         if isinstance(error, SystemExit):  # Optuna would leave the trial running
@@ -128,14 +128,6 @@ def silenced() -> Iterator[None]:
         yield
     finally:
         console.quiet = False
-
-
-def _error_message(error: BaseException) -> str:
-    """One line for the trial's message, whose type says whether memory was lacking."""
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, UserError):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def open_study(folder: Path, monitor: str) -> optuna.Study:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from karyocyte.common.files import write_text
-from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses, watch_status
+from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
 from tests.cluster.slurm import wait_for
 from tests.karyocyte.workflows.sweeps.sweep_files import (
     grid,
@@ -78,20 +78,6 @@ def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, sweep):
     note(folder, jobs[0], "finished", tmp_path / "moved_away")
     note(folder, jobs[1], "finished", None, kind="search")
     assert [status.state for status in sweep_statuses(folder)[:2]] == ["waiting", "finished"]
-
-
-def test_a_watch_names_and_does_not_wait_for_runs_of_an_earlier_version(tmp_path, sweep, monkeypatch):
-    folder, jobs = sweep
-    run = write_finished(tmp_path / "done")
-    (run / "checksums.json").unlink()
-    for job in jobs:
-        note(folder, job, "finished", run)
-    watch_status(folder, 600)
-    status = sweep_statuses(folder)[0]
-    assert status.state == "unrecorded"
-    assert status.reason == f"{run} has no checksums.json, as of an earlier version: add --accept-changes to write it"
-    monkeypatch.setattr("karyocyte.common.checksums._accepting", True)
-    assert {status.state for status in sweep_statuses(folder)} == {"finished"}
 
 
 @pytest.mark.parametrize("half", ["", '{"status": ', "[1]"])
