@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import Case, measure
-from karyocyte.common.cli import heavy_imports, report_user_errors
+from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
@@ -33,11 +33,11 @@ def speed(only: Only = None, threads: Threads = 1, csv: Csv = None) -> None:
     unknown = sorted(set(only or ()) - set(TOPICS))
     if unknown:
         raise UserError(f"--only {unknown[0]}: choose of {', '.join(TOPICS)}")
-    with heavy_imports():
-        import cv2
-        import torch
+    import cv2
+    import torch
 
-        from lightning_modules.training.process import set_up_torch
+    from lightning_modules.training.process import set_up_torch
+
     set_up_torch()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # of ONNX Runtime and of child processes
     torch.set_num_threads(threads)
