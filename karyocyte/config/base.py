@@ -53,12 +53,15 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete(cls, values: Any) -> Any:
-        """Leave out the former keys, and add the keys that are left out."""
+    def _without_former(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        values = {key: value for key, value in values.items() if key not in cls.former or value != cls.former[key]}
-        if cls.defaults_section is None:
+        return {key: value for key, value in values.items() if key not in cls.former or value != cls.former[key]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_defaults(cls, values: Any) -> Any:
+        if cls.defaults_section is None or not isinstance(values, Mapping):
             return values
         defaults = section_defaults(cls.defaults_section)
         if cls.model_config["extra"] == "allow" and "_target_" not in values:
