@@ -11,7 +11,7 @@ import typer
 
 from benchmarks.shared import show
 from benchmarks.speed.case import measure
-from karyocyte.common.cli import heavy_imports, report_user_errors
+from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 
@@ -25,12 +25,12 @@ def speed(threads: Threads = 1, csv: Csv = None) -> None:
 
     The ratio is the median of the rounds, of the processor's time.
     """
-    with heavy_imports():
-        import cv2
-        import torch
+    import cv2
+    import torch
 
-        from benchmarks.speed import prediction, training
-        from lightning_modules.training.process import set_up_torch
+    from benchmarks.speed import prediction, training
+    from lightning_modules.training.process import set_up_torch
+
     set_up_torch()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # of ONNX Runtime and of child processes
     torch.set_num_threads(threads)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.cli import heavy_imports
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.names import run_path
 
@@ -38,10 +37,9 @@ def export(
     part: where a probability differs by more than 0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
-    with heavy_imports():
-        from karyocyte.recipes.portable import portable_kind
+    from karyocyte.recipes.portable import portable_kind
 
-        other = portable_kind(folder)
+    other = portable_kind(folder)
     if other:
         new_folder(output)
         other[1].export(folder, output, licence, half, notes)
@@ -49,8 +47,8 @@ def export(
     from karyocyte.workflows.export.export_request import ExportRequest
 
     request = ExportRequest.read(**options)
-    with heavy_imports():  # after the check: torch takes seconds
-        from karyocyte.workflows.export.export_model import export_model
+    from karyocyte.workflows.export.export_model import export_model  # torch takes seconds: after the check
+
     export_model(request)
 
 

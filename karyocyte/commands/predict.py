@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.cli import heavy_imports
 from karyocyte.runs.names import run_word
 
 Words = Annotated[
@@ -30,8 +29,8 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     from karyocyte.workflows.prediction.predict_request import PredictRequest
 
     request = PredictRequest.read(words, output=output)
-    with heavy_imports():  # after the check: torch takes seconds
-        from karyocyte.workflows.prediction.predict_images import predict_images
+    from karyocyte.workflows.prediction.predict_images import predict_images  # torch takes seconds: after the check
+
     predict_images(request)
 
 

@@ -27,7 +27,6 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from karyocyte.common.cli import heavy_imports
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config, check_override_order
 from karyocyte.composition.named_files import check_files
@@ -45,8 +44,8 @@ def main(composed: DictConfig) -> None:
         composed = with_recipe(composed, primary_typed())
         config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
-        with heavy_imports():  # here, so that --help and a mistyped key do not wait for torch
-            from karyocyte.workflows.training import train
+        from karyocyte.workflows.training import train  # here: --help and a mistyped key do not wait for torch
+
         train.run(config)
 
 

@@ -1,7 +1,6 @@
-"""What all command lines share: messages, warnings, exit codes, quick imports of large libraries."""
+"""What all command lines share: messages, warnings, exit codes."""
 
 import errno
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -71,17 +70,3 @@ def warn(*lines: str) -> None:
 
 
 warn_once = cache(warn)  # the same lines once in this process
-
-
-@contextmanager
-def heavy_imports() -> Iterator[None]:
-    """Let the garbage collector ignore what the imports within make, which saves a quarter of their time."""
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()

@@ -129,6 +129,11 @@ def _explain_hydra(error: Exception, primary: str) -> str:
         return str(error).splitlines()[0].removeprefix(_FROM_RESOLVER)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _explain_missing(error.missing_cfg_file, list(error.options or ()))
+    return _explain_words(text, primary)
+
+
+def _explain_words(text: str, primary: str) -> str:
+    """Explain a message of Hydra about a key or an option that this composition lacks, or return it."""
     of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", text)
     if of_task and primary != "train":
         chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"

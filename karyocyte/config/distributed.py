@@ -46,7 +46,7 @@ def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.envir
     A run of one process is alone, whatever Slurm counts: srun may start several such runs in one step. Where torchrun
     was started within a Slurm job, torchrun counts. A ``UserError``: the run asks for others than were started.
     """
-    world = _started_world(environment)
+    world = started_world(environment)
     if trainer.processes == 1 and (world.starter != "torchrun" or world.size == 1):
         return World()
     expected = (trainer.processes, world.rank // trainer.devices, True)
@@ -64,16 +64,8 @@ def world_of(trainer: "TrainerConfig", environment: Mapping[str, str] = os.envir
     )
 
 
-def environment_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """Return the rank that the environment gives this process, unchecked; 0 without one."""
-    for _, rank, _, _ in STARTERS.values():
-        if rank in environment:
-            return int(environment[rank])
-    return 0
-
-
-def _started_world(environment: Mapping[str, str]) -> World:
-    """This process's place among those that torchrun or srun has started; the only one where it was started alone."""
+def started_world(environment: Mapping[str, str] = os.environ) -> World:
+    """Return this process's place among those that torchrun or srun has started; the only one where it is alone."""
     for starter, names in STARTERS.items():
         if environment.keys() >= set(names) and (starter != "slurm" or STEP in environment):
             size, rank, local_rank, node = (int(environment[name]) for name in names)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.cli import heavy_imports
 
 Paper = Annotated[str, Argument(metavar="PAPER", help="001, 002, 003 or 004.")]
 Words = Annotated[
@@ -45,10 +44,9 @@ def reproduce(
     plan = make_plan(paper, words or (), output or Path("reproduced") / paper, some, *numbers, honest)
     if "+cluster=slurm" in plan.words and not dry_run:
         check_slurm()  # before images and weights are prepared
-    with heavy_imports():  # takes seconds: after the checks; and the composed jobs are many small objects that stay
-        from reproduction.run import run_plan, show_plan
+    from reproduction.run import run_plan, show_plan  # takes seconds: after the checks
 
-        configs = check_plan(plan)
+    configs = check_plan(plan)
     if dry_run:
         show_plan(plan, configs)
     else:

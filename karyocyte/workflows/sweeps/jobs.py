@@ -13,7 +13,7 @@ from karyocyte.common.cli import files_explained, report_user_errors, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import watched
 from karyocyte.composition.compose import explain_composition
-from karyocyte.config.distributed import environment_rank
+from karyocyte.config.distributed import started_world
 from karyocyte.config.overrides import (
     expand_home,
     is_multirun,
@@ -34,7 +34,7 @@ def job(kind: str = "run") -> Iterator[list[str]]:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    first = environment_rank() == 0  # of the processes of a job
+    first = started_world().is_first  # of the processes of a job
     try:
         with watched(first), sweeps.job_record(overrides, kind, first), files_explained():
             yield overrides

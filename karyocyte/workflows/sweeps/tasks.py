@@ -6,7 +6,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from karyocyte.common.cli import heavy_imports
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.composition.named_files import check_files
@@ -58,9 +57,9 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
         return str(error)
     asked = f"{config.weights} {config.model.model_dump_json()}"
     if config.weights != "random" and asked not in weights:
-        with heavy_imports():
-            from lightning_modules.backbones.find_weights import find_weights
-            from lightning_modules.backbones.weights_folders import WeightsFolders
+        from lightning_modules.backbones.find_weights import find_weights
+        from lightning_modules.backbones.weights_folders import WeightsFolders
+
         weights[asked] = None
         try:
             find_weights(config.model, config.weights, WeightsFolders.from_config(config.weights_dir, config.cache_dir))

@@ -1,11 +1,8 @@
-"""How errors of the user are reported, and imports without the garbage collector."""
-
-import gc
-import sys
+"""How errors of the user are reported."""
 
 import pytest
 
-from karyocyte.common.cli import heavy_imports, report_user_errors
+from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import RepeatedError, UserError
 
 
@@ -37,21 +34,3 @@ def test_other_errors_are_raised_and_the_traceback_on_request(monkeypatch):
     monkeypatch.setenv("KARYOCYTE_TRACEBACK", "1")
     with pytest.raises(UserError):
         fail(UserError("data_dir=/nowhere"))
-
-
-@pytest.fixture
-def before_torch(monkeypatch):
-    """As in a process that has not imported torch; frozen objects are thawed afterwards."""
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
-    gc.unfreeze()
-    yield
-    gc.enable()
-    gc.unfreeze()
-
-
-def test_the_collector_is_off_during_imports_and_ignores_their_objects_later(before_torch):
-    with heavy_imports():
-        assert not gc.isenabled()
-        assert gc.get_freeze_count() == 0
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > 10_000

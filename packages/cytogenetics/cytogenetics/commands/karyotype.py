@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.cli import heavy_imports
 from karyocyte.common.errors import UserError
 from karyocyte.config.command import split_words
 from karyocyte.runs.names import run_word
@@ -43,8 +42,8 @@ def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest.read(words, output=output, fixed=fixed)
-    with heavy_imports():  # after the check: torch takes seconds
-        from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
+    from cytogenetics.karyotyping.karyotype_cells import karyotype_cells  # torch takes seconds: after the check
+
     karyotype_cells(request)
 
 
