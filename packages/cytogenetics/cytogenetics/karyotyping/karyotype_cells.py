@@ -11,7 +11,7 @@ import numpy as np
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel
 from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResult, name_cell
-from cytogenetics.karyotyping.expert import ExpertDecisions
+from cytogenetics.karyotyping.expert import classes_by_cell, read_fixed
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_picture_networks
 from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
@@ -110,7 +110,7 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
-    expert = ExpertDecisions.read(request.fixed)
+    fixed = read_fixed(request.fixed)
     pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     metaphases: Sequence[MetaphaseFile | None]
     if pictures is None:
@@ -123,8 +123,8 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
         say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
         model = CellModel.load(request, of_metaphases=True)
         assert model.finder is not None
-        cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal, expert.drawn)
-    inputs = list(map(CellInput, cells.cells, cells.stems, expert.classes_of(cells), metaphases))
+        cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal)
+    inputs = list(map(CellInput, cells.cells, cells.stems, classes_by_cell(fixed, cells), metaphases))
     return model, inputs, dict(cells.others)
 
 

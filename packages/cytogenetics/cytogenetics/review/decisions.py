@@ -114,7 +114,7 @@ class CellDecisions:
     @property
     def removed(self) -> set[str]:
         """The files that are no chromosomes for the reader."""
-        return {name for name, kind in self.settled.items() if kind == NO_CHROMOSOME}
+        return {name for name, kind in self.fixed.items() if kind == NO_CHROMOSOME}
 
     @property
     def turned(self) -> set[str]:
@@ -147,13 +147,6 @@ class CellDecisions:
         if self.approval:
             return "approved"
         return "rejected" if self.rejection else ""
-
-    @property
-    def settled(self) -> dict[str, str]:
-        """The classes by file: of all files of an approved cell, else those that the reader has given."""
-        if self.rejection:
-            return {}
-        return (self.approval and self.approval.classes) or self.fixed
 
     def _last(self, action: Action) -> Decision | None:
         changes = [one for one in self.actions if one.action != "note"]
