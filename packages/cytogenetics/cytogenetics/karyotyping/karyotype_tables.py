@@ -257,7 +257,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
         details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
-        details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
+        details["overlays"] = overlays(result)
         shown.append({**cell, **details})
     page = render(
         "cytogenetics.karyotyping",

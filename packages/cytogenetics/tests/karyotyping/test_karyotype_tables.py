@@ -131,17 +131,6 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
 
 
-@pytest.mark.parametrize(("area", "pairs"), [(139, []), (150, ["c/1.png"])])
-def test_a_picture_far_larger_than_others_of_its_class_may_be_of_two_chromosomes(area, pairs):
-    cell = result(None, "c", karyotype(lost=["20"]))
-    files = [replace(file, area=area if row == 1 else 100) for row, file in enumerate(cell.files)]
-    cell = replace(cell, files=tuple(files))
-    assert cell.pairs == pairs
-    assert ("two chromosomes in one picture? c/1.png" in cell.reasons) == bool(pairs)
-    whole = karyotype_of_cell(sure(karyotype(), wrong=1e-5), {}, NAMING)
-    assert replace(cell, files=(*files, files[0]), karyotype=whole).reasons == ()
-
-
 def entry(name, labels, wrong=1e-5, case=None):
     """The result of a cell, whose last file is left out."""
     used = result(case, name, labels, sure(labels, wrong=wrong))
@@ -229,12 +218,3 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
         assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
         assert there.number == here.number == row + 1
-
-
-@pytest.mark.parametrize(("area", "said"), [(190, []), (210, ["c/0.png and c/1.png are both called 1"])])
-def test_homologues_of_which_one_is_twice_as_large_are_in_doubt_and_no_reason(area, said):
-    cell = result(None, "c", karyotype())
-    files = [replace(file, area=area if number == 0 else 100) for number, file in enumerate(cell.files)]
-    sized = replace(cell, files=tuple(files))
-    assert [text.split(",")[0] for text in sized.doubts_of_size] == said
-    assert sized.reasons == cell.reasons
