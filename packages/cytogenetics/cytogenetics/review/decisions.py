@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from filelock import Timeout
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
@@ -35,8 +35,6 @@ def _checked_time(text: str) -> str:
 class Decision:
     """One line."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
     # "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On the picture of
     # a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
@@ -46,7 +44,6 @@ class Decision:
     time: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
     seconds: float  # since the reader's last decision in the cell, or since it was opened
     model: str  # identity of the picture and the predictions, see `Reviewed.identity`
-    blind: bool = False  # whether the predictions were hidden
     image: str | None = None  # the file; of "add", one that was left out, or None; None of "approve" and "undo"
     other: str | None = None  # of "swap" and "join", the other file
     # class of the image before; None without one. In the file: ``from``
@@ -216,8 +213,6 @@ class DecisionLog:
         self._known = self._identity(os.fstat(self._file.fileno()))
         decisions, self.warnings = read_decisions(self.path, self._is_own)
         self.states = replay(decisions)
-        # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
-        self.blind = {one.reader: one.blind for one in decisions}
         self._whole = self.path.read_bytes()[-1:] in (b"", b"\n")
 
     def _identity(self, facts: os.stat_result) -> tuple[int, int, int]:

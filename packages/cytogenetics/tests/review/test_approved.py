@@ -128,4 +128,4 @@ def test_originals_are_shown_upright_at_one_scale_and_a_lost_one_as_the_network_
     Path(cell["files"][2]["path"]).unlink()
     review = CellReview(output)
     assert (height(strip(review)[2]), band(strip(review)[2])) == (pytest.approx(60, abs=4), "above")
-    assert review.shown("c0", CellDecisions(), blind=False)["thumbnails"] == ["c0/02.png"]
+    assert review.shown("c0", CellDecisions())["thumbnails"] == ["c0/02.png"]

@@ -36,7 +36,7 @@ def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, cha
 
 
 def read_all(output):
-    CellReview(output).shown("c0", CellDecisions(), blind=False)
+    CellReview(output).shown("c0", CellDecisions())
     ReviewBundle(output).picture("c0")
 
 

@@ -200,7 +200,7 @@ function chromosomePicture(index, by) {
 }
 
 function hint(chromosome) {
-  const lines = review.session.blind ? [] : [chromosome.name];
+  const lines = [chromosome.name];
   if (chromosome.fixed) lines.push("fixed by a reader");
   else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
@@ -302,7 +302,7 @@ function drawKaryogram() {
   const male = counts.Y > 0;
   const expected = (name) => name === "X" ? (male ? 1 : 2) : name === "Y" ? (male ? 1 : 0) : 2;
   const rows = ROWS.map((row) => make("div", { className: "row" }, ...row.map((name) => {
-    const changed = counts[name] !== expected(name) && !review.session.blind;
+    const changed = counts[name] !== expected(name);
     const title = changed ? `${name} (${counts[name]})` : name;
     return group(name, title, of(name), changed ? "group changed" : "group");
   })));
