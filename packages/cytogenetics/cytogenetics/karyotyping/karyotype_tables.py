@@ -256,7 +256,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
+        details = _details(cell, files) | {"anchor": f"cell-{number}"}
         details["overlays"] = overlays(result)
         shown.append({**cell, **details})
     page = render(

@@ -25,8 +25,6 @@ NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"
 STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
-# On the page of karyotypes: before it, the stem, and after it what readers have decided of a cell.
-STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
 EMPTY = 8  # darker pixels of a picture are background
 METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
 CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output

@@ -102,10 +102,8 @@ class CellReview(Reviewed):
         return str(log.path.with_suffix(f".{APPROVED}") / "index.html")
 
     def publish(self, log: DecisionLog) -> None:
-        """Write the folder of approved cells, and, where it is that of the output, the state of each on its page."""
-        folder = Path(self.result(log)).parent
-        page = self.output / "index.html"
-        publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
+        """Write the folder of approved cells."""
+        publish(self.bundle, log.states, Path(self.result(log)).parent)
 
     def complete(self, decision: Decision, before: CellDecisions) -> Decision:
         """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""

@@ -151,9 +151,6 @@ def test_cells_are_in_order_with_karyotype_reasons_and_picture(page):
     text = page(entry("down", karyotype("XY", ["21"])), entry("turner", karyotype("X"), wrong=1e-3), entry("no", []))
     # First that without an image, then by expected errors.
     assert re.findall(r"<h3>(\w+)", text) == ["no", "turner", "down"]
-    assert (
-        re.findall(r'data-stem="(\w+)"', text) == ["turner", "down"] * 2
-    )  # nobody approves a cell without a karyotype
     assert re.findall(r"<td>(look at [^<]+)</td>", text)[0] == "look at the picture"
     for words in ("45,X", "47,XY,+21", "trisomy", "Turner", "no karyotype", "no chromosome can be read", "47 used"):
         assert words in text

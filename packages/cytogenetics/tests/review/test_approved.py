@@ -13,17 +13,13 @@ import pytest
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions, DecisionLog
 from karyocyte.common.checksums import Checksums
-from karyocyte.common.files import read_csv, write_text
+from karyocyte.common.files import read_csv
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-
-STATE = '<span class="state" data-stem="c{}">prediction</span>'
-PAGE = STATE.format(0) + STATE.format(1)
 
 
 @pytest.fixture
 def output(tmp_path):
     write_cells(tmp_path / "out")
-    write_text(tmp_path / "out" / "index.html", PAGE)
     return tmp_path / "out"
 
 
@@ -59,9 +55,9 @@ def test_what_is_approved_is_a_table_a_picture_and_a_sheet(output):
     assert page.count('class="sheet"') == 2
     assert "<li><strong>mar</strong> 02</li>" in page
     assert "&lt;bands&gt;" in page
-    states = re.findall(r'data-stem="(\w+)">([^<]*)<', (output / "index.html").read_text())
-    assert states[0] == ("c0", "rejected by reader1: two cells &lt;in one&gt;")
-    assert states[1] == ("c1", "approved by reader1: 45,XY,-2,-3,+mar; approved by reader2: 46,XY")
+    states = re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)<', page)
+    assert states[0] == ("case / c0", "rejected by reader1: two cells &lt;in one&gt;")
+    assert states[1] == ("case / c1", "approved by reader1: 45,XY,-2,-3,+mar; approved by reader2: 46,XY")
 
 
 def test_what_is_undone_is_gone_again(output):
@@ -72,7 +68,6 @@ def test_what_is_undone_is_gone_again(output):
     names = {path.name for path in (output / "approved").iterdir()}
     assert names == {"approved.csv", "index.html"}
     assert read_csv(output / "approved" / "approved.csv").empty
-    assert (output / "index.html").read_text() == PAGE
 
 
 def test_a_changed_approval_draws_anew_and_the_same_one_does_not(output):
@@ -92,7 +87,6 @@ def test_another_file_of_decisions_has_its_own_folder(output):
     publish(output, approve("c0"), path="second.jsonl")
     assert (output / "second.approved" / "approved.csv").is_file()
     assert not (output / "approved").exists()
-    assert (output / "index.html").read_text() == PAGE
 
 
 def strip(review):
