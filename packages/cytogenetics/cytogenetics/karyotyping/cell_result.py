@@ -14,6 +14,7 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
+from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
@@ -141,11 +142,14 @@ class CellResult(CellInput):
         return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
 
 
-def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellResult, np.ndarray | None]:
+def name_cell(
+    given: CellInput, model: CellModel, pool: Executor
+) -> tuple[CellResult, np.ndarray | None, np.ndarray | None]:
     """Read a cell, predict its chromosomes and name its karyotype.
 
     Returns:
-        The cell, and its used files upright and at one scale, see ``CellModel.pictures``; None without one.
+        The cell; its used files upright and at one scale, see ``CellModel.pictures``; and the same in the resolution of
+        the files, see `strip_of`. None without a used file.
     """
     files = read_cell(given.cell, model.prepare, given.fixed, pool, of_boxes=given.metaphase is not None)
     used = used_files(files)
@@ -154,9 +158,10 @@ def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellR
     karyotype, kept, cause = _karyotype_of(given, names, predicted.log_probabilities, model.naming)
     used = [used[row] for row in kept]
     predicted = CellPrediction(*(values[kept] for values in predicted))
-    pictures, drawn = None, None
+    pictures, strip, drawn = None, None, None
     if used:
         pictures = model.pictures(used, predicted.upside_down, pool)
+        strip = _strip(used, predicted.upside_down)
     files = leave_out(files, {*names} - {file.file.name for file in used}, cause)
     if pictures is not None and karyotype.candidates:
         calls = karyotype.calls
@@ -170,7 +175,16 @@ def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellR
         thresholds=model.thresholds,
         drawn=drawn,
     )
-    return result, pictures
+    return result, pictures, strip
+
+
+def _strip(files: Sequence[CellFile], upside_down: np.ndarray) -> np.ndarray:
+    """Return used files, some of them upside down, bool, shape (N,), side by side, see `strip_of`."""
+    images = []
+    for file, is_turned in zip(files, upside_down.tolist(), strict=True):
+        assert file.pixels is not None
+        images.append(upright(file.pixels, is_turned))
+    return strip_of(images)
 
 
 def _karyotype_of(

@@ -33,7 +33,6 @@ from cytogenetics.review.cell_bundle import (
     ReviewIndex,
     write_bundle,
     write_picture,
-    write_strip,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
 from datamodules.inference.image_files import printable
@@ -67,11 +66,13 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         (folder / REVIEW).mkdir()
         with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
             for given in inputs:
-                result, pictures = name_cell(given, model, pool)
+                result, pictures, strip = name_cell(given, model, pool)
                 looks.append(look_of(result, pictures))
                 results.append(result)
-                if pictures is not None:
-                    write_pictures(result, pictures, folder)
+                if strip is not None:
+                    write_picture(folder / REVIEW / f"{result.stem}.png", 255 - strip)
+                if result.drawn is not None:
+                    write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
                 advance()
         # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
@@ -139,13 +140,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
     return NewImages(blank, means, np.exp(result.predicted.log_probabilities))
 
 
-def write_pictures(result: CellResult, pictures: np.ndarray, folder: Path) -> None:
-    """Write the pictures of a cell for the review, and its karyogram."""
-    write_strip(folder / REVIEW / f"{result.stem}.png", pictures)
-    if result.drawn is not None:
-        write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
-
-
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
@@ -171,8 +165,6 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 call.doubtful,
                 others[row],
                 name in result.out_of_distribution,
-                bool(result.predicted.upside_down[row]),
-                one.area,
             )
         )
     found = {} if result.metaphase is None else result.metaphase.found

@@ -10,8 +10,7 @@ import pandas as pd
 
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell, write_picture
 from cytogenetics.review.decisions import CLASSES, CellDecisions, Decision, Decisions
-from cytogenetics.review.drawn import with_drawn
-from cytogenetics.review.originals import original_chromosomes
+from cytogenetics.review.drawn import strip_with_drawn, with_drawn
 from cytogenetics.synthesis.assigned_karyogram import draw_karyogram
 from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
@@ -65,7 +64,8 @@ class Approved:
 
     def draw(self, bundle: ReviewBundle) -> np.ndarray:
         """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
-        images = original_chromosomes(bundle, self.stem, self.cell.files)
+        strip = strip_with_drawn(bundle, self.stem, self.cell)
+        images = np.stack(np.split(strip, len(self.cell.files), axis=1))
         turned = np.isin(self.cell.names, list(self.decisions.turned))
         images[turned] = images[turned, ::-1, ::-1]
         kinds = np.array([self.classes[name] for name in self.cell.names])

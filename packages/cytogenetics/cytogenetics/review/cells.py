@@ -17,8 +17,7 @@ from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
 from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
-from cytogenetics.review.drawn import draw, with_drawn
-from cytogenetics.review.originals import has_original, original_chromosomes
+from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.decode import encode_png
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -78,7 +77,6 @@ class CellReview(Reviewed):
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
-            "thumbnails": [file.name for file in cell.files if not has_original(file)],
             "boxes": _boxes(cell),
             **shown,
         }
@@ -110,10 +108,8 @@ class CellReview(Reviewed):
         return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
-        """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
-        files = with_drawn(self.bundle, stem, decisions).files
-        strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
-        return encode_png(255 - strip)
+        """Return the strip of all chromosomes."""
+        return encode_png(255 - strip_with_drawn(self.bundle, stem, with_drawn(self.bundle, stem, decisions)))
 
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""

@@ -204,7 +204,6 @@ function hint(chromosome) {
   if (chromosome.fixed) lines.push("fixed by a reader");
   else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
-  if (review.item.thumbnails.includes(chromosome.name)) lines.push("as the network saw it: the file is gone");
   if (chromosome.unlike && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
   if (!chromosome.fixed) for (const [name, value] of chromosome.others || []) lines.push(`${name}: ${percent(value)}`);
   return lines.join("\n");
@@ -356,7 +355,6 @@ function drawCell() {
   const dashed = `not used, dashed on the picture: ${names.join(", ")} (${causes.join("; ")})`;
   const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
-  if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
