@@ -14,6 +14,7 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
+from cytogenetics.images.copies import ALIKE, likeness
 from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
@@ -23,6 +24,7 @@ from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
+from karyocyte.config.data import PrepareConfig
 
 IMPROBABLE = "no class is probable for the network, and the cell is more probable without it"
 UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
@@ -61,6 +63,7 @@ class CellResult(CellInput):
     # without those whose class is fixed, and empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()  # above what it is referred
+    copies: tuple[str, ...] = ()  # which files may be copies, in sentences, see ``copies_of_extra``
     failed: str | None = None  # why all cells look as if a reader had failed (`why_failed`)
     drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
 
@@ -119,6 +122,7 @@ class CellResult(CellInput):
             counts["fixed"] += is_fixed and file.status is not FileStatus.USED
         distance, karyotype = self.mean_distance, self.karyotype
         reasons = [*karyotype.reasons, *karyotype.doubts(distance, self.thresholds)]
+        reasons += self.copies
         for kind, text in LEFT_OUT.items():
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
@@ -173,6 +177,7 @@ def name_cell(
         predicted=predicted,
         distances=_distances(used, predicted, given.fixed),
         thresholds=model.thresholds,
+        copies=copies_of_extra(used, karyotype, model.prepare),
         drawn=drawn,
     )
     return result, pictures, strip
@@ -217,6 +222,24 @@ def _distances(used: Sequence[CellFile], predicted: CellPrediction, fixed: Fixed
         if not np.isnan(distance) and fixed.get(file.file.name) not in CHROMOSOMES:
             distances[file.file.name] = distance
     return distances
+
+
+def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare: PrepareConfig) -> tuple[str, ...]:
+    """Say which used files of a class that has a chromosome too many look like a copy of another, in any orientation.
+
+    Files whose class an expert has fixed are no copies.
+    """
+    rows = [row for row, call in enumerate(karyotype.calls) if call.assigned in karyotype.extra and not call.fixed]
+    if not rows:
+        return ()
+    alike = likeness(files, prepare)
+    copies = {}
+    for row in rows:
+        other = int(alike[row].argmax())
+        if alike[row, other] > ALIKE:
+            one, another = sorted((files[row].file.name, files[other].file.name))
+            copies[one, another] = f"{one} and {another} look like two pictures of one chromosome"
+    return tuple(copies.values())
 
 
 def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:

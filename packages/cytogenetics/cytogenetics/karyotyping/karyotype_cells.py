@@ -180,6 +180,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         markers,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
+        list(result.copies),
     )
 
 

@@ -67,8 +67,8 @@ class ReviewedCell:
 
     ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``boxes_wrong`` is that of `CellKaryotype`; ``karyotype``, ``probability`` and ``reasons`` are those of
-    karyotypes.csv.
+    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``karyotype``, ``probability`` and
+    ``reasons`` are those of karyotypes.csv.
     """
 
     case: str | None
@@ -82,6 +82,7 @@ class ReviewedCell:
     markers: int = 0
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
     boxes_wrong: float = 0.0
+    copies: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

@@ -154,6 +154,8 @@ class CellReview(Reviewed):
         index = self.bundle.index
         failed = [index.failed] if index.failed else []
         reasons = [*solved.reasons, *solved.doubts(distance, index.thresholds)]
+        if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
+            reasons += cell.copies
         return {
             "files": files,
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
