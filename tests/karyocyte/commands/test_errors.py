@@ -47,7 +47,6 @@ ERRORS = [
     ("review cells --export-labels new.csv", "no decisions at"),
     ("review cells --export-boxes new", "no decisions"),
     ("review cells --export-labels new.csv --decisions other.jsonl", "no cell of"),
-    ("review cells --reader reader1 --blind --decisions other.jsonl", "reader1 has reviewed without --blind"),
     ("sweep_status --output-dir . cnmc_gird", "nor a sweep; the sweeps below"),
     ("sweep_status cnmc_grid other", "add --csv collected.csv"),
     ("sweep_status --output-dir nowhere", "no sweep below nowhere/sweeps"),

@@ -23,7 +23,7 @@ Output = Annotated[
 ]
 Fixed = Annotated[
     Path | None,
-    Option(help="Classes that an expert has fixed: a table, or decisions.jsonl of a review."),
+    Option(help="Table of the classes that an expert has fixed."),
 ]
 
 

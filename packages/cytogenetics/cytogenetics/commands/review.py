@@ -14,7 +14,6 @@ Output = Annotated[
 ReaderNames = Annotated[
     list[str] | None, Option(help="Who reviews; several at once: name each.", show_default="the user's name")
 ]
-Blind = Annotated[bool, Option("--blind", help="Hide all predictions.")]
 Port = Annotated[int, Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 DecisionFile = Annotated[Path | None, Option(help="File of decisions.", show_default="in or beside OUTPUT")]
 ExportLabels = Annotated[Path | None, Option(help="Write the approved classes as a new table (.csv), and end.")]
@@ -24,7 +23,6 @@ ExportBoxes = Annotated[Path | None, Option(help="Write the approved boxes as a 
 def review(
     output: Output,
     reader: ReaderNames = None,
-    blind: Blind = False,
     port: Port = 0,
     decisions: DecisionFile = None,
     export_labels: ExportLabels = None,
@@ -46,7 +44,7 @@ def review(
     elif export_boxes is not None:
         work.export_boxes(reviewed, path, export_boxes)
     else:
-        work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), blind, port)
+        work.serve(reviewed, path, list(dict.fromkeys(reader or [getpass.getuser()])), port)
 
 
 app = program(

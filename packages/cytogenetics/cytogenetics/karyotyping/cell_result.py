@@ -15,13 +15,14 @@ from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
+from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
-from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.config.data import PrepareConfig
 
@@ -29,10 +30,6 @@ IMPROBABLE = "no class is probable for the network, and the cell is more probabl
 UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
 NO_CHROMOSOME = "no chromosome: the choice of boxes leaves this one out"
 LISTED = 5  # files in a reason
-TWO = 1.4  # times the area of another chromosome of the class; in 5 % of normal cells a homologue is so large
-# Times the area of its homologue, at one scale and so of about one width: of 35 such pairs of validation pictures 26
-# have a wrong chromosome, and 2 of 22 cells without an error have one.
-UNEQUAL = 2.0
 LEFT_OUT = {
     "broken": "that cannot be read",
     "left_out": "left out, as showing no single chromosome",
@@ -87,29 +84,9 @@ class CellResult(CellInput):
         return list(distances.index[distances > 1.0])
 
     @cached_property
-    def pairs(self) -> list[str]:
-        """The names of the used files whose object is far larger than others of its class, as two chromosomes are."""
-        used = used_files(self.files)
-        table = pd.DataFrame({"name": [file.file.name for file in used], "area": [file.area for file in used]})
-        smallest = table["area"].groupby([call.assigned for call in self.karyotype.calls]).transform("min")
-        return list(table["name"][table["area"] > TWO * smallest])
-
-    @cached_property
-    def unequal(self) -> list[tuple[str, str]]:
-        """The names of two used files of an autosome of which one is more than UNEQUAL times as large as the other."""
-        found = []
-        for kind in AUTOSOMES:
-            of_kind = [file for file, call in self.calls if call is not None and call.assigned == kind]
-            if len(of_kind) == 2:
-                smaller, larger = sorted(of_kind, key=lambda file: file.area)
-                if larger.area > UNEQUAL * smaller.area:
-                    found.append((larger.file.name, smaller.file.name))
-        return found
-
-    @cached_property
     def doubtful_files(self) -> set[str]:
-        """The names of used files whose class is in doubt, by itself, by its image alone or by the size of two."""
-        names = {name for pair in self.unequal for name in pair}
+        """The names of used files whose class is in doubt, by itself or by its image alone."""
+        names = set()
         for file, call in self.calls:
             if call is not None and (call.doubtful or (call.is_contradicted and self.metaphase)):
                 names.add(file.file.name)
@@ -155,8 +132,6 @@ class CellResult(CellInput):
             reasons.append(
                 f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
-        if karyotype.missing and (pairs := self.pairs):
-            reasons.append(f"two chromosomes in one picture? {', '.join(pairs)}")
         return tuple(reasons)
 
     @cached_property
@@ -170,26 +145,15 @@ class CellResult(CellInput):
             return BOXES
         return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
 
-    @cached_property
-    def doubts_of_size(self) -> list[str]:
-        """Which homologues differ in size: one may be a part, or two chromosomes. That is a doubt, and no verdict."""
-        assigned = {file.file.name: call.assigned for file, call in self.calls if call is not None}
-        said = []
-        for larger, smaller in self.unequal:
-            names = f"{self._name_of(larger)} and {self._name_of(smaller)}"
-            said.append(f"{names} are both called {assigned[larger]}, but one is more than twice as large.")
-        return said
 
-    def _name_of(self, name: str) -> str:
-        """Return the number of a file in the picture of its metaphase; of a single chromosome its name."""
-        return name if self.metaphase is None else f"no. {self.metaphase.found[name].number}"
-
-
-def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellResult, np.ndarray | None]:
+def name_cell(
+    given: CellInput, model: CellModel, pool: Executor
+) -> tuple[CellResult, np.ndarray | None, np.ndarray | None]:
     """Read a cell, predict its chromosomes and name its karyotype.
 
     Returns:
-        The cell, and its used files upright and at one scale, see ``CellModel.pictures``; None without one.
+        The cell; its used files upright and at one scale, see ``CellModel.pictures``; and the same in the resolution of
+        the files, see `strip_of`. None without a used file.
     """
     files = read_cell(given.cell, model.prepare, given.fixed, pool, of_boxes=given.metaphase is not None)
     used = used_files(files)
@@ -198,9 +162,10 @@ def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellR
     karyotype, kept, cause = _karyotype_of(given, names, predicted.log_probabilities, model.naming)
     used = [used[row] for row in kept]
     predicted = CellPrediction(*(values[kept] for values in predicted))
-    pictures, drawn = None, None
+    pictures, strip, drawn = None, None, None
     if used:
         pictures = model.pictures(used, predicted.upside_down, pool)
+        strip = _strip(used, predicted.upside_down)
     files = leave_out(files, {*names} - {file.file.name for file in used}, cause)
     if pictures is not None and karyotype.candidates:
         calls = karyotype.calls
@@ -215,7 +180,16 @@ def name_cell(given: CellInput, model: CellModel, pool: Executor) -> tuple[CellR
         copies=copies_of_extra(used, karyotype, model.prepare),
         drawn=drawn,
     )
-    return result, pictures
+    return result, pictures, strip
+
+
+def _strip(files: Sequence[CellFile], upside_down: np.ndarray) -> np.ndarray:
+    """Return used files, some of them upside down, bool, shape (N,), side by side, see `strip_of`."""
+    images = []
+    for file, is_turned in zip(files, upside_down.tolist(), strict=True):
+        assert file.pixels is not None
+        images.append(upright(file.pixels, is_turned))
+    return strip_of(images)
 
 
 def _karyotype_of(

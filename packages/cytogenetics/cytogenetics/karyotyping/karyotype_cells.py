@@ -11,7 +11,7 @@ import numpy as np
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel
 from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResult, name_cell
-from cytogenetics.karyotyping.expert import ExpertDecisions
+from cytogenetics.karyotyping.expert import classes_by_cell, read_fixed
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_picture_networks
 from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
@@ -33,7 +33,6 @@ from cytogenetics.review.cell_bundle import (
     ReviewIndex,
     write_bundle,
     write_picture,
-    write_strip,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
 from datamodules.inference.image_files import printable
@@ -67,11 +66,13 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         (folder / REVIEW).mkdir()
         with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
             for given in inputs:
-                result, pictures = name_cell(given, model, pool)
+                result, pictures, strip = name_cell(given, model, pool)
                 looks.append(look_of(result, pictures))
                 results.append(result)
-                if pictures is not None:
-                    write_pictures(result, pictures, folder)
+                if strip is not None:
+                    write_picture(folder / REVIEW / f"{result.stem}.png", 255 - strip)
+                if result.drawn is not None:
+                    write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
                 advance()
         # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(together(looks), opened):
@@ -110,7 +111,7 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
-    expert = ExpertDecisions.read(request.fixed)
+    fixed = read_fixed(request.fixed)
     pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     metaphases: Sequence[MetaphaseFile | None]
     if pictures is None:
@@ -123,8 +124,8 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
         say("read as pictures of metaphases (input=chromosomes reads them as single chromosomes)")
         model = CellModel.load(request, of_metaphases=True)
         assert model.finder is not None
-        cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal, expert.drawn)
-    inputs = list(map(CellInput, cells.cells, cells.stems, expert.classes_of(cells), metaphases))
+        cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal)
+    inputs = list(map(CellInput, cells.cells, cells.stems, classes_by_cell(fixed, cells), metaphases))
     return model, inputs, dict(cells.others)
 
 
@@ -137,13 +138,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
         means = np.array([] if result.metaphase.problem else [result.metaphase.mean])
     blank = sum(file.is_blank for file in result.files)
     return NewImages(blank, means, np.exp(result.predicted.log_probabilities))
-
-
-def write_pictures(result: CellResult, pictures: np.ndarray, folder: Path) -> None:
-    """Write the pictures of a cell for the review, and its karyogram."""
-    write_strip(folder / REVIEW / f"{result.stem}.png", pictures)
-    if result.drawn is not None:
-        write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
 
 
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
@@ -171,8 +165,6 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 call.doubtful,
                 others[row],
                 name in result.out_of_distribution,
-                bool(result.predicted.upside_down[row]),
-                one.area,
             )
         )
     found = {} if result.metaphase is None else result.metaphase.found

@@ -37,7 +37,6 @@ FILE_COLUMNS = (
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
-DOUBTS = "The class is that in the cell; the next most probable one; and the most probable one of the image alone."
 
 
 class Tables(NamedTuple):
@@ -256,8 +255,8 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
     for number, cell in tables.most_doubtful_first().iterrows():
         files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
         result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}", "stem": result.stem}
-        details |= {"sizes": result.doubts_of_size, "overlays": overlays(result)}
+        details = _details(cell, files) | {"anchor": f"cell-{number}"}
+        details["overlays"] = overlays(result)
         shown.append({**cell, **details})
     page = render(
         "cytogenetics.karyotyping",
@@ -288,19 +287,13 @@ def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
         if cell[f"{prefix}karyotype"] is not None:
             karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
     counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
-    doubts = files[(files["doubtful"] == "yes") & bool(karyotypes)].sort_values("probability")
-    doubts = doubts[
-        ["file", "class", "probability", "runner_up", "runner_up_probability", "alone", "alone_probability"]
-    ]
     # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
     listed = (files["status"] != FileStatus.USED) & (files["cause"] != NO_CHROMOSOME)
     left_out = files.loc[listed, ["file", "status", "cause"]]
     tables = []
     if len(left_out):
         tables.append(Table.of_frame("Files that are not used", left_out))
-    rows = doubts.set_axis(doubts.columns.str.replace("_", " "), axis=1)
-    doubtful = Table.of_frame("Chromosomes in doubt", rows, reading=DOUBTS)
-    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables, "doubts": doubtful}
+    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
 
 
 def _probability(value: float) -> str:

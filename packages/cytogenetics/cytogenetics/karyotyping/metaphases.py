@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from cytogenetics.cells.posterior import LARGEST, SMALLEST
 from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
-from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.metaphases.data.cut_out import CutOut, count_outside, distinct, network_picture, objects_in
 from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
@@ -95,15 +93,9 @@ def _looks_like_metaphase(file: ImageFile) -> bool:
 
 
 def cut_pictures(
-    images: ImageFiles,
-    finder: "BoxFinder",
-    folder: Path,
-    progress: bool,
-    drawn: Mapping[str, DrawnBoxes] = MappingProxyType({}),
+    images: ImageFiles, finder: "BoxFinder", folder: Path, progress: bool
 ) -> tuple[Cells, list[MetaphaseFile]]:
     """Find the chromosomes of pictures and write each to a file below a folder, as `Cells` of one picture each.
-
-    Those that readers have ``drawn`` are added, by the stems of the cells.
 
     Raises:
         UserError: None of them is a metaphase.
@@ -118,7 +110,7 @@ def cut_pictures(
     what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
     with progress_bar(len(titles), what, progress) as advance:
         for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
-            metaphase, cuts = _cut(file, folder / METAPHASES / f"{stem}.png", finder, drawn.get(stem))
+            metaphase, cuts = _cut(file, folder / METAPHASES / f"{stem}.png", finder)
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
             for cut, path in zip(cuts, metaphase.found, strict=True):
@@ -134,9 +126,7 @@ def cut_pictures(
     return Cells(tuple(cells), dict(images.others)), metaphases
 
 
-def _cut(
-    file: ImageFile, copy: Path, finder: "BoxFinder", drawn: DrawnBoxes | None
-) -> tuple[MetaphaseFile, list[CutOut]]:
+def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFile, list[CutOut]]:
     """Return what is found in a picture, which is written to ``copy``, and the chromosomes of its boxes."""
     try:
         image, _, note = decode_image(read_plain_file(file.path), "detect")
@@ -161,14 +151,6 @@ def _cut(
             name = f"{copy.stem}/{number:02}.png"
             found[name] = FoundChromosome(number, boxes[row], float(probabilities[row]), outline)
             cuts.append(possible[row])
-    if drawn and (names := sorted(drawn.boxes.keys() - found.keys() - drawn.removed)):
-        others = [one.box for name, one in found.items() if name not in drawn.removed]
-        added = np.array([drawn.boxes[name] for name in names], np.float32)
-        # Cut out among the boxes that were found, whose pixels are not theirs.
-        new = finder.cut_out(picture, np.array([*others, *added]))[len(others) :]
-        for name, box, cut in zip(names, added, new, strict=True):
-            cuts.append(cut)
-            found[name] = FoundChromosome(len(cuts), box, 1.0, cut.outline)
     sure = np.array([one.probability for one in found.values()])
     measured = boxes_of(cuts, sure, shape)
     return MetaphaseFile(file.name, shape, found, None, float(picture.mean()), note, measured), cuts

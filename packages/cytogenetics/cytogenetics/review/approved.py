@@ -1,19 +1,16 @@
 """What a review of cells results in: the folder ``approved``, which is made of the decisions alone."""
 
 import os
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
-from markupsafe import escape
 
-from cytogenetics.review.cell_bundle import NO_CHROMOSOME, STATE, ReviewBundle, ReviewedCell, write_picture
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell, write_picture
 from cytogenetics.review.decisions import CLASSES, CellDecisions, Decision, Decisions
-from cytogenetics.review.drawn import with_drawn
-from cytogenetics.review.originals import original_chromosomes
+from cytogenetics.review.drawn import strip_with_drawn, with_drawn
 from cytogenetics.synthesis.assigned_karyogram import draw_karyogram
 from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
@@ -67,7 +64,8 @@ class Approved:
 
     def draw(self, bundle: ReviewBundle) -> np.ndarray:
         """Draw the karyogram as it was approved, uint8 RGB; what is no chromosome is left out."""
-        images = original_chromosomes(bundle, self.stem, self.cell.files)
+        strip = strip_with_drawn(bundle, self.stem, self.cell)
+        images = np.stack(np.split(strip, len(self.cell.files), axis=1))
         turned = np.isin(self.cell.names, list(self.decisions.turned))
         images[turned] = images[turned, ::-1, ::-1]
         kinds = np.array([self.classes[name] for name in self.cell.names])
@@ -76,8 +74,8 @@ class Approved:
         return draw_karyogram(pictures, kinds[kept].tolist(), [""] * len(pictures), TALLEST / images.shape[1]).pixels
 
 
-def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | None) -> None:
-    """Write the folder, each file whole, and on ``page``, that of the predictions, what is approved.
+def publish(bundle: ReviewBundle, states: Decisions, folder: Path) -> None:
+    """Write the folder, each file whole.
 
     The time of a picture is that of its approval: then it is there already.
     """
@@ -91,14 +89,11 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path, page: Path | 
             write_picture(beside, one.draw(bundle))
             os.utime(beside, ns=(time, time))
             beside.replace(picture)
-    lines = _states(bundle, states)
-    values = {"approved": approved, "cells": bundle.index.cells, "states": lines}
+    values = {"approved": approved, "cells": bundle.index.cells, "states": _states(bundle, states)}
     write_text(folder / "index.html", render("cytogenetics.review", "approved.html.j2", **values))
     write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
     for left in {*folder.glob("*.png"), *folder.glob(".*")} - {folder / one.karyogram for one in approved}:
         left.unlink()
-    if page is not None and page.is_file():
-        _mark(page, lines)
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
@@ -119,16 +114,3 @@ def _states(bundle: ReviewBundle, states: Decisions) -> dict[str, str]:
         if stem in lines and (last := state.approval or state.rejection):
             lines[stem].append(f"{state.state} by {reader}: {last.to or last.text}")
     return {stem: "; ".join(of_cell) for stem, of_cell in lines.items()}
-
-
-def _mark(page: Path, lines: dict[str, str]) -> None:
-    """Write what is decided into the places of the page that are kept for it."""
-
-    def marked(place: re.Match[str]) -> str:
-        """Return a place with what is decided of its cell."""
-        return f"{place[1]}{escape(lines.get(place[2]) or 'prediction')}{place[3]}"
-
-    before = page.read_text(encoding="utf-8")
-    after = STATE.sub(marked, before)
-    if after != before:
-        write_text(page, after)

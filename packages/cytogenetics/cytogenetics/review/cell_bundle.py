@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from datamodules.io.decode import bounding_box, encode_png
+from datamodules.io.decode import encode_png
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_bytes, write_json
@@ -25,9 +25,6 @@ NO_CHROMOSOME = "none"  # the class of a file that shows none
 FOLDER = "review"  # in the output of scripts/karyotype.py
 INDEX = "index.json"
 STEM = re.compile(r"[\w.~-]+")  # as of `safe_stems`: no path that leaves the folder
-# On the page of karyotypes: before it, the stem, and after it what readers have decided of a cell.
-STATE = re.compile(r'(<span class="state" data-stem="([\w.~-]+)">)[^<]*(</span>)')
-EMPTY = 8  # darker pixels of a picture are background
 METAPHASES = "metaphases"  # folder of the pictures of metaphases, in the output
 CUT_OUTS = "chromosomes"  # folder of the chromosomes that were cut out of metaphases, in the output
 
@@ -48,9 +45,6 @@ class ReviewedFile:
     doubtful: bool
     others: list[tuple[str, float]]  # see ``CellKaryotype.others``
     unlike: bool = False  # whether it is out of distribution: it does not look like the training images
-    # whether its short arm is below in the file, once that is upright; None: the model does not estimate it
-    upside_down: bool | None = None
-    area: int = 0  # pixels of the chromosome in the file
 
 
 @dataclass(frozen=True)
@@ -129,15 +123,8 @@ _INDEX = TypeAdapter(ReviewIndex)
 _CELL = TypeAdapter(ReviewedCell)
 
 
-def write_strip(path: Path, pictures: np.ndarray) -> None:
-    """Write the chromosomes of a cell, uint8 RGB on black, shape (N, H, W, 3), as one picture, dark on white."""
-    occupied = pictures.max(axis=(0, 3)) >= EMPTY
-    pictures = pictures[:, *bounding_box(occupied)]  # all to one size: they keep their scale
-    write_picture(path, 255 - np.concatenate(list(pictures), axis=1))
-
-
 def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write pixels, uint8 RGB, to a PNG, whole or not at all; an ``OSError`` says that it cannot be written."""
+    """Write pixels, uint8 RGB or gray, to a PNG, whole or not at all; an ``OSError`` says that it cannot be written."""
     write_bytes(path, encode_png(pixels))
 
 
@@ -187,7 +174,7 @@ class ReviewBundle:
         return self._cells[stem]
 
     def picture(self, stem: str) -> Path:
-        """Return the strip of a cell's pictures."""
+        """Return the strip of the chromosomes of a cell, dark on white, see `strip_of`."""
         return self._checked(f"{stem}.png")
 
     def metaphase(self, stem: str) -> Path:

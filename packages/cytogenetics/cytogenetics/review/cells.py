@@ -17,14 +17,11 @@ from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
 from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
-from cytogenetics.review.drawn import draw, with_drawn
-from cytogenetics.review.originals import has_original, original_chromosomes
+from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.decode import encode_png
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
-
-NOTHING: dict[str, Any] = {"probability": None, "reasons": [], "left_out": []}
 
 
 class CellReview(Reviewed):
@@ -55,42 +52,36 @@ class CellReview(Reviewed):
         """Return the picture of the metaphase of a cell."""
         return self.bundle.metaphase(stem)
 
-    def queue(self, blind: bool) -> list[dict[str, Any]]:
+    def queue(self) -> list[dict[str, Any]]:
         """Return all cells, those of a case together, most expected errors first; ``case`` where it has several."""
         cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
         several = cells["case"].duplicated(keep=False) & cells["case"].notna()
         cells["case"] = cells["case"].astype(object).where(several, None)
-        if blind:
-            cells = cells.drop(columns="expected_errors")
-        else:
-            cells["most"] = cells["expected_errors"].groupby(cells["case"].fillna(cells["stem"])).transform("max")
-            order = ["most", "case", "expected_errors"]
-            cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
+        cells["most"] = cells["expected_errors"].groupby(cells["case"].fillna(cells["stem"])).transform("max")
+        order = ["most", "case", "expected_errors"]
+        cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
         lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
         return lines
 
-    def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return chromosomes, karyotype and counts: where ``blind``, without those of the model.
+    def shown(self, stem: str, decisions: CellDecisions) -> dict[str, Any]:
+        """Return chromosomes, karyotype and counts.
 
-        Else they are those of the tables, until the reader fixes a class or draws a chromosome: then they are solved
-        around that.
+        They are those of the tables, until the reader fixes a class or draws a chromosome: then they are solved around
+        that.
         """
         cell = with_drawn(self.bundle, stem, decisions)
-        if blind:
-            shown = _blind(cell, decisions)
-        elif decisions.fixed or decisions.drawn:
+        if decisions.fixed or decisions.drawn:
             shown = self._solved(cell, decisions)
         else:
             shown = {**_stored(cell, decisions), "doubt": self.bundle.doubt(stem)}
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
-            "thumbnails": [file.name for file in cell.files if not has_original(file)],
-            "boxes": _boxes(cell, blind),
+            "boxes": _boxes(cell),
             **shown,
         }
 
-    def group_title(self, case: str, members: list[CellDecisions], blind: bool) -> str:
+    def group_title(self, case: str, members: list[CellDecisions]) -> str:
         """Return the karyotype of a case by its approved cells; without one, what is predicted."""
         approved = []
         for one in members:
@@ -98,7 +89,7 @@ class CellReview(Reviewed):
                 before = {MARKER: self.bundle.cell(one.approval.cell).markers}
                 approved.append(Counter(one.approval.classes.values()) + Counter(before))
         if not approved:
-            predicted = None if blind else self.bundle.index.cases.get(case)
+            predicted = self.bundle.index.cases.get(case)
             return f"predicted: {predicted}" if predicted else "no cell approved"
         return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
 
@@ -109,20 +100,16 @@ class CellReview(Reviewed):
         return str(log.path.with_suffix(f".{APPROVED}") / "index.html")
 
     def publish(self, log: DecisionLog) -> None:
-        """Write the folder of approved cells, and, where it is that of the output, the state of each on its page."""
-        folder = Path(self.result(log)).parent
-        page = self.output / "index.html"
-        publish(self.bundle, log.states, folder, page if folder == self.output / APPROVED else None)
+        """Write the folder of approved cells."""
+        publish(self.bundle, log.states, Path(self.result(log)).parent)
 
     def complete(self, decision: Decision, before: CellDecisions) -> Decision:
         """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
         return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
-        """Return the strip of all chromosomes, in the resolution of their files where these are still there."""
-        files = with_drawn(self.bundle, stem, decisions).files
-        strip = np.concatenate(list(original_chromosomes(self.bundle, stem, files)), axis=1)
-        return encode_png(255 - strip)
+        """Return the strip of all chromosomes."""
+        return encode_png(255 - strip_with_drawn(self.bundle, stem, with_drawn(self.bundle, stem, decisions)))
 
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the chromosomes of a cell, by the name of their file."""
@@ -194,19 +181,9 @@ def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
     }
 
 
-def _blind(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
-    fixed = decisions.fixed
-    files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
-    return {"files": files, "result": _named(files, cell.markers), **NOTHING}
-
-
-def _boxes(cell: ReviewedCell, blind: bool) -> list[dict[str, Any]]:
-    """Return the boxes of a metaphase; blind readers do not see those that are left out."""
-    boxes = []
-    for number, (name, box) in enumerate(cell.boxes.items(), 1):
-        if name in cell.names or not blind:
-            boxes.append({"name": name, "number": number, **asdict(box)})
-    return boxes
+def _boxes(cell: ReviewedCell) -> list[dict[str, Any]]:
+    """Return the boxes of a metaphase."""
+    return [{"name": name, "number": number, **asdict(box)} for number, (name, box) in enumerate(cell.boxes.items(), 1)]
 
 
 def _named(files: list[dict[str, Any]], markers: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from filelock import Timeout
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
@@ -35,8 +35,6 @@ def _checked_time(text: str) -> str:
 class Decision:
     """One line."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
     # "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On the picture of
     # a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
@@ -46,7 +44,6 @@ class Decision:
     time: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
     seconds: float  # since the reader's last decision in the cell, or since it was opened
     model: str  # identity of the picture and the predictions, see `Reviewed.identity`
-    blind: bool = False  # whether the predictions were hidden
     image: str | None = None  # the file; of "add", one that was left out, or None; None of "approve" and "undo"
     other: str | None = None  # of "swap" and "join", the other file
     # class of the image before; None without one. In the file: ``from``
@@ -114,7 +111,7 @@ class CellDecisions:
     @property
     def removed(self) -> set[str]:
         """The files that are no chromosomes for the reader."""
-        return {name for name, kind in self.settled.items() if kind == NO_CHROMOSOME}
+        return {name for name, kind in self.fixed.items() if kind == NO_CHROMOSOME}
 
     @property
     def turned(self) -> set[str]:
@@ -147,13 +144,6 @@ class CellDecisions:
         if self.approval:
             return "approved"
         return "rejected" if self.rejection else ""
-
-    @property
-    def settled(self) -> dict[str, str]:
-        """The classes by file: of all files of an approved cell, else those that the reader has given."""
-        if self.rejection:
-            return {}
-        return (self.approval and self.approval.classes) or self.fixed
 
     def _last(self, action: Action) -> Decision | None:
         changes = [one for one in self.actions if one.action != "note"]
@@ -223,8 +213,6 @@ class DecisionLog:
         self._known = self._identity(os.fstat(self._file.fileno()))
         decisions, self.warnings = read_decisions(self.path, self._is_own)
         self.states = replay(decisions)
-        # Whether each reader has decided without the predictions; a reader who has seen them is blind no more.
-        self.blind = {one.reader: one.blind for one in decisions}
         self._whole = self.path.read_bytes()[-1:] in (b"", b"\n")
 
     def _identity(self, facts: os.stat_result) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.metaphases.data.cut_out import EDGE, CutOut, cut_out, largest_part, network_picture
 from cytogenetics.review.cell_bundle import CUT_OUTS, Box, ReviewBundle, ReviewedBox, ReviewedCell, ReviewedFile
 from cytogenetics.review.decisions import CellDecisions, Decision
@@ -31,8 +32,7 @@ def with_drawn(bundle: ReviewBundle, stem: str, decisions: CellDecisions) -> Rev
     """Return a cell with the chromosomes that a reader has drawn, last; a ``UserError``: the file of one is gone."""
     cell = bundle.cell(stem)
     for name, box in decisions.drawn.items():
-        if name not in cell.names:  # of a folder that was made with these decisions
-            cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
+        cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
     return cell
 
 
@@ -97,12 +97,19 @@ def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> Re
     pixels = read_picture(path)[..., 0]
     left, top = box[:2].astype(int).tolist()
     cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
-    file = ReviewedFile(
-        name, str(path), "", None, NO_NETWORK, 0.0, False, [], upside_down=False, area=int(cut.mask.sum())
-    )
+    file = ReviewedFile(name, str(path), "", None, NO_NETWORK, 0.0, False, [])
     boxes = dict(cell.boxes)
     boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
     return replace(cell, files=[*cell.files, file], boxes=boxes)
+
+
+def strip_with_drawn(bundle: ReviewBundle, stem: str, cell: ReviewedCell) -> np.ndarray:
+    """Return the chromosomes of a cell of ``with_drawn`` side by side, see `strip_of`."""
+    # The strip is our own: a cell whose chromosomes have one gray is no blank page.
+    strip = 255 - np.asarray(cv2.imread(str(bundle.picture(stem)), cv2.IMREAD_GRAYSCALE))
+    images = np.split(strip, len(bundle.cell(stem).files), axis=1)
+    drawn = [upright(read_picture(Path(file.path))) for file in cell.files[len(images) :]]
+    return strip_of([*images, *drawn])
 
 
 def read_picture(path: Path) -> np.ndarray:

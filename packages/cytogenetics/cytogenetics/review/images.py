@@ -42,7 +42,7 @@ class ImageReview(Reviewed):
             self.notes = [f"{counted(broken, 'file')} cannot be read: see {path.name}"]
         table["path"] = [str(path.parent / place) for place in table["path"]]
         predicted = table[table["status"] == "predicted"].astype(object)
-        # By name, whatever the model has found: this is the order of blind readers.
+        # By name: an image has the same identity however doubtful it is.
         by_name = predicted.where(predicted.notna(), None).sort_values("file")
         self.stems = safe_stems(by_name["file"])
         self._images = by_name.set_axis(self.stems)
@@ -63,33 +63,27 @@ class ImageReview(Reviewed):
             return dict(zip(self.classes, self.classes, strict=True))
         return dict(zip(self.classes, KEYS, strict=False))
 
-    def queue(self, blind: bool) -> list[dict[str, Any]]:
-        """Return all images, the most doubtful first; blind readers see numbers, since names may hold a class."""
-        if blind:
-            return [{"stem": stem, "title": f"image {number}"} for number, stem in enumerate(self.stems, 1)]
+    def queue(self) -> list[dict[str, Any]]:
+        """Return all images, the most doubtful first."""
         doubt = 1 - self._doubtful_first["probability"].astype(float)
         table = pd.DataFrame({"title": self._doubtful_first["file"], "doubt": doubt})
         lines: list[dict[str, Any]] = table.rename_axis("stem").reset_index().to_dict("records")
         return lines
 
-    def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return the class and, unless ``blind``, probabilities and reason."""
+    def shown(self, stem: str, decisions: CellDecisions) -> dict[str, Any]:
+        """Return the class, probabilities and reason."""
         image = self._images.loc[stem]
         decided = decisions.fixed.get(image["file"])
-        kind = decided
-        if not blind:
-            kind = decided or image["prediction"]
-        shown: dict[str, Any] = {
+        kind = decided or image["prediction"]
+        return {
             "stem": stem,
             "files": [{"name": image["file"], "class": kind, "fixed": decided is not None}],
-            "result": kind or "no class yet: type the key of one",
+            "result": kind,
             "classes": [{"name": name, "key": self.keys.get(name)} for name in self.classes],
+            "prediction": image["prediction"],
+            "probabilities": {name: float(image[self._prefix + name]) for name in self.classes},
+            "reason": image["reason"] if image["review"] else None,
         }
-        if not blind:
-            shown["prediction"] = image["prediction"]
-            shown["probabilities"] = {name: float(image[self._prefix + name]) for name in self.classes}
-            shown["reason"] = image["reason"] if image["review"] else None
-        return shown
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes | None:
         """Return the image from its file."""

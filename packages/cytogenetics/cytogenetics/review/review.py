@@ -42,12 +42,12 @@ def open_review(output: Path) -> Reviewed:
     )
 
 
-def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, port: int) -> None:
+def serve(reviewed: Reviewed, path: Path, names: Sequence[str], port: int) -> None:
     """Serve the page, for each reader at an address, until Ctrl-C, then print how many items are approved.
 
     Raises:
-        UserError: The packages of the extra ``review`` are missing, the port is taken, the decisions are open in
-            another review, or the reader has reviewed otherwise, blind or not.
+        UserError: The packages of the extra ``review`` are missing, the port is taken, or the decisions are open
+            in another review.
     """
     try:
         import uvicorn
@@ -60,10 +60,6 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
     log = DecisionLog(path, reviewed.is_own)
     try:
         warn(*log.warnings)
-        for name in names:
-            if log.blind.get(name, blind) != blind:
-                how = "with" if log.blind[name] else "without"
-                raise UserError(f"{path}: {name} has reviewed {how} --blind: do so again, or choose another --reader")
         reviewed.publish(log)
         # Bound here and not by uvicorn: the address with a free port is printed before the page is served.
         with socket.socket() as listener:
@@ -76,7 +72,7 @@ def serve(reviewed: Reviewed, path: Path, names: Sequence[str], blind: bool, por
             servers = {}
             for name in names:
                 token = secrets.token_urlsafe(24)
-                servers[token] = ReviewServer(reviewed, log, name, blind)
+                servers[token] = ReviewServer(reviewed, log, name)
                 say(f"http://{HOST}:{listener.getsockname()[1]}/{token}/", f"reader {name}; decisions: {path}")
             say("Ctrl-C ends the review")
             app = review_app(servers)

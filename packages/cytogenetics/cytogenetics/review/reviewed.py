@@ -50,13 +50,13 @@ class Reviewed(ABC):
         raise UserError(f"{self.output} has no pictures of metaphases")
 
     @abstractmethod
-    def queue(self, blind: bool) -> list[dict[str, Any]]:
-        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first; where ``blind``, by name.
+    def queue(self) -> list[dict[str, Any]]:
+        """Return ``stem``, ``title`` and ``doubt`` of each item, most doubtful first.
 
         Items of the same ``case`` belong together.
         """
 
-    def group_title(self, case: str, members: list[CellDecisions], blind: bool) -> str:
+    def group_title(self, case: str, members: list[CellDecisions]) -> str:
         """Return what is said of the items of a case."""
         return counted(len(members), self.noun)
 
@@ -68,8 +68,8 @@ class Reviewed(ABC):
         """Write what the decisions result in: nothing, unless an item says otherwise."""
 
     @abstractmethod
-    def shown(self, stem: str, decisions: CellDecisions, blind: bool) -> dict[str, Any]:
-        """Return what the page shows of an item; where ``blind``, nothing that comes from the model.
+    def shown(self, stem: str, decisions: CellDecisions) -> dict[str, Any]:
+        """Return what the page shows of an item.
 
         ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
         """

@@ -56,17 +56,16 @@ _ASKED = TypeAdapter(Asked)
 
 
 class ReviewServer:
-    """The answers to a reader's requests, one after another; where ``blind``, predictions are hidden."""
+    """The answers to a reader's requests, one after another."""
 
-    def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: str, blind: bool) -> None:
+    def __init__(self, reviewed: Reviewed, log: DecisionLog, reader: str) -> None:
         self.reviewed = reviewed
         self._log = log
         self._reader = reader
-        self._blind = blind
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
         self._states = log.states
         self._cases: dict[str, list[str]] = {}  # the items of each case of several
-        for line in reviewed.queue(blind):
+        for line in reviewed.queue():
             if line.get("case"):
                 self._cases.setdefault(line["case"], []).append(line["stem"])
 
@@ -75,12 +74,12 @@ class ReviewServer:
         return FileResponse(STATIC / f"{self.reviewed.noun}s.html")
 
     async def queue(self, _: Request) -> Response:
-        """Return all items, the most doubtful first; where predictions are hidden, in their own order."""
+        """Return all items, the most doubtful first."""
         self._refresh()
-        lines = self.reviewed.queue(self._blind)
+        lines = self.reviewed.queue()
         for line in lines:
             line["state"] = self._decisions(line["stem"]).state
-        session = {"reader": self._reader, "blind": self._blind, "notes": list(self.reviewed.notes)}
+        session = {"reader": self._reader, "notes": list(self.reviewed.notes)}
         session["result"] = self.reviewed.result(self._log)
         return JSONResponse({**session, "items": lines, "groups": self._groups()})
 
@@ -118,7 +117,6 @@ class ReviewServer:
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(asked.seconds, 3),
             model=self.reviewed.identity(stem),
-            blind=self._blind,
             **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
@@ -149,13 +147,13 @@ class ReviewServer:
     def _groups(self) -> dict[str, str]:
         titles = {}
         for case, stems in self._cases.items():
-            titles[case] = self.reviewed.group_title(case, list(map(self._decisions, stems)), self._blind)
+            titles[case] = self.reviewed.group_title(case, list(map(self._decisions, stems)))
         return titles
 
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:
             decisions = self._decisions(stem)
-            shown = self.reviewed.shown(stem, decisions, self._blind)
+            shown = self.reviewed.shown(stem, decisions)
             shown |= {"state": decisions.state, "note": decisions.note, "lines": decisions.lines}
             rejected = decisions.rejection and decisions.rejection.text
             self._shown[stem] = shown | {"rejected": rejected, "undoable": bool(decisions.actions)}

@@ -5,17 +5,14 @@ import pandas as pd
 import pytest
 
 from cytogenetics.commands.karyotype import app
-from cytogenetics.karyotyping.expert import DrawnBoxes
 from cytogenetics.karyotyping.metaphases import SCALE, cut_pictures, find_pictures, why_no_metaphase
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import count_outside, cut_out
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
-from cytogenetics.review.decisions import CellDecisions
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
-from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import error_of, run_app
@@ -86,29 +83,6 @@ def test_chromosomes_are_cut_out_into_files_of_a_cell(drawn, folder, tmp_path):
         (),
         f"case1/white.png: 0 chromosomes found: this is no picture of a whole metaphase, or scale it: {SCALE}",
     )
-
-
-def test_boxes_that_a_reader_has_drawn_are_cut_out_as_well(drawn, folder, tmp_path):
-    images = find_image_files([folder / "case1" / "one.png"], tmp_path / "cache", progress=False)
-
-    def found(output, *actions):
-        (tmp_path / output).mkdir()
-        state = CellDecisions(list(actions))
-        added = {"one": DrawnBoxes(state.drawn, state.removed)}
-        _, (one,) = cut_pictures(images, TrueBoxes(drawn), tmp_path / output, progress=False, drawn=added)
-        return one.found
-
-    before = found("before")
-    box = before["one/01.png"].box
-    none = decision("move", cell="one", image="one/01.png", to="none")
-    add = decision("add", cell="one", boxes=[tuple(box.tolist())])
-    left_out = decision("add", cell="one", image="one/02.png", boxes=[tuple(before["one/02.png"].box.tolist())])
-    after = found("after", none, add, left_out)
-    (name,) = add.drawn
-    assert after.keys() - before.keys() == {name}
-    assert (after[name].number, after[name].probability) == (len(before) + 1, 1.0)
-    np.testing.assert_array_equal(after[name].outline, before["one/01.png"].outline)
-    assert (tmp_path / "after" / "chromosomes" / name).is_file()
 
 
 def test_two_boxes_with_the_same_cut_out_are_one_chromosome(drawn, folder, tmp_path):

@@ -39,11 +39,11 @@ def tables(output):
 def test_the_review_shows_what_the_tables_and_the_page_say_until_a_reader_decides(output):
     cell, files = tables(output)
     review = CellReview(output)
-    stem = next(line["stem"] for line in review.queue(blind=False) if line["title"].endswith(cell["cell"]))
+    stem = next(line["stem"] for line in review.queue() if line["title"].endswith(cell["cell"]))
     image = files["file"].iloc[0]
     unchanged = CellDecisions([decision(name, cell=stem, image=image, text="bent") for name in ("turn", "note")])
     for decisions in (CellDecisions(), unchanged):
-        shown = review.shown(stem, decisions, blind=False)
+        shown = review.shown(stem, decisions)
         assert shown["result"] == cell["karyotype"]
         assert shown["probability"] == pytest.approx(cell["probability"], abs=1e-6)
         assert shown["doubt"] == pytest.approx(cell["expected_wrong"], abs=1e-6)
@@ -58,6 +58,6 @@ def test_the_review_shows_what_the_tables_and_the_page_say_until_a_reader_decide
     said = re.search(r"probability ([<>]? ?[\d.]+)</small>", (output / "index.html").read_text().replace("&gt;", ">"))
     assert said[1] in (f"{cell['probability']:.2f}", "> 0.99", "< 0.01")
     fixed = CellDecisions([decision("move", cell=stem, image=image, to=files["class"].iloc[0])])
-    solved = review.shown(stem, fixed, blind=False)
+    solved = review.shown(stem, fixed)
     assert solved["files"][0]["fixed"]
     assert solved["doubt"] < shown["doubt"]

@@ -14,7 +14,7 @@ from cytogenetics.review.cell_bundle import (
     ReviewedFile,
     ReviewIndex,
     write_bundle,
-    write_strip,
+    write_picture,
 )
 from cytogenetics.review.decisions import Decision
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -36,12 +36,12 @@ def log_probabilities(classes):
 
 
 def named_cell(case, name, files, logs, **values: object) -> ReviewedCell:
-    """Return a cell of files, each a name, a path and an area, as it is named by their log-probabilities."""
+    """Return a cell of files, each a name and a path, as it is named by their log-probabilities."""
     karyotype = karyotype_of_cell(logs, {}, NamingSettings(KaryotypePriors(), 0.95, True))
     reviewed = []
-    for row, ((file, path, area), call) in enumerate(zip(files, karyotype.calls, strict=True)):
+    for row, ((file, path), call) in enumerate(zip(files, karyotype.calls, strict=True)):
         numbers = (logs[row].tolist(), call.probability, call.doubtful, karyotype.others(row))
-        reviewed.append(ReviewedFile(file, path, call.assigned, None, *numbers, upside_down=False, area=area))
+        reviewed.append(ReviewedFile(file, path, call.assigned, None, *numbers))
     iscn, reasons = karyotype.karyotype and karyotype.karyotype.iscn, list(karyotype.reasons)
     left_out = values.pop("left_out", [])
     return ReviewedCell(case, name, reviewed, left_out, iscn, karyotype.probability, reasons, **values)
@@ -66,9 +66,9 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
         for row in range(len(MALE)):
             file = f"c{number}/{name.format(row)}"
             path = write_image(output / "images" / file, 255 - pictures[row])
-            files.append((file, str(path), int((pictures[row, ..., 0] > 0).sum())))
+            files.append((file, str(path)))
         named[f"c{number}"] = named_cell(case, f"c{number}", files, logs)
-        write_strip(folder / f"c{number}.png", pictures)
+        write_picture(folder / f"c{number}.png", 255 - np.concatenate(list(pictures[:, 4:37]), axis=1))
         summaries.append(
             CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
         )

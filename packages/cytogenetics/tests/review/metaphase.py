@@ -19,7 +19,7 @@ from cytogenetics.review.cell_bundle import (
     ReviewedBox,
     ReviewIndex,
     write_bundle,
-    write_strip,
+    write_picture,
 )
 from packages.cytogenetics.tests.review.bundles import MALE, log_probabilities, named_cell
 from tests.helpers.images import write_image
@@ -70,13 +70,13 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
             name = f"{stem}/{place + 1:02}.png"
             write_image(output / CUT_OUTS / name, cut.pixels)
             boxes[name] = ReviewedBox.of(found[place], cut.outline)
-            files.append((name, f"{CUT_OUTS}/{name}", int(cut.mask.sum())))
+            files.append((name, f"{CUT_OUTS}/{name}"))
         left_out = [f"{stem}/45.png: no chromosome"]
         logs = log_probabilities(classes)[:-1]
         named[stem] = named_cell(None, stem, files[:-1], logs, left_out=left_out, boxes=boxes)
-        pictures = np.full((44, 50, 16, 3), 200, np.uint8)
-        pictures[:, :5] = 0
-        write_strip(output / FOLDER / f"{stem}.png", pictures)
+        strip = np.full((50, 44 * 16), 55, np.uint8)
+        strip[:5] = 255
+        write_picture(output / FOLDER / f"{stem}.png", strip)
     summaries = [CellSummary(f"m{number}", f"m{number}", 0.1) for number in range(cells)]
     index = ReviewIndex(["outputs/run"], KaryotypePriors(), True, 0.95, summaries)
     write_bundle(output / FOLDER, index, named)

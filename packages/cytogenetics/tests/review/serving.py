@@ -23,11 +23,11 @@ def open_clients() -> Iterator[Callable[..., TestClient]]:
     """Yield a function that opens the review of an output as a reader, after the one before, and returns a client."""
     logs: list[DecisionLog] = []
 
-    def start(output: Path, reader: str = "reader1", blind: bool = False) -> TestClient:
+    def start(output: Path, reader: str = "reader1") -> TestClient:
         while logs:
             logs.pop().close()
         logs.append(DecisionLog(output / "decisions.jsonl"))
-        server = ReviewServer(open_review(output), logs[-1], reader, blind)
+        server = ReviewServer(open_review(output), logs[-1], reader)
         return TestClient(review_app({"token": server}), base_url=f"{ADDRESS}/token/")
 
     yield start
@@ -42,14 +42,14 @@ def decide(client: TestClient, action: str, cell: str, **values: object) -> Any:
 
 
 @contextmanager
-def served(reviewed: Reviewed, decisions: Path, blind: bool) -> Iterator[str]:
+def served(reviewed: Reviewed, decisions: Path) -> Iterator[str]:
     """Yield the address of the page; it is served until the block ends."""
     log = DecisionLog(decisions)
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
         token = "token"
-        app = review_app({token: ReviewServer(reviewed, log, "reader1", blind)})
+        app = review_app({token: ReviewServer(reviewed, log, "reader1")})
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

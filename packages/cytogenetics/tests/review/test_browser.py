@@ -45,8 +45,8 @@ def review(tmp_path):
     """A function that serves the review of an output and returns its address."""
     with ExitStack() as stack:
 
-        def start(output, blind=False):
-            return stack.enter_context(served(open_review(output), tmp_path / "decisions.jsonl", blind))
+        def start(output):
+            return stack.enter_context(served(open_review(output), tmp_path / "decisions.jsonl"))
 
         yield start
 

@@ -3,13 +3,11 @@
 import json
 from functools import partial
 
-import cv2
 import pytest
 
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
-from cytogenetics.review.originals import original_chromosomes
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import write_cells
@@ -36,7 +34,7 @@ def test_a_cell_outside_of_the_folder_and_other_priors_are_refused(tmp_path, cha
 
 
 def read_all(output):
-    CellReview(output).shown("c0", CellDecisions(), blind=False)
+    CellReview(output).shown("c0", CellDecisions())
     ReviewBundle(output).picture("c0")
 
 
@@ -48,12 +46,3 @@ def test_what_was_changed_after_it_was_written_is_named(tmp_path, name, damage):
     DAMAGES[damage](folder / name, other / name.replace("c0.png", "c1.json"))
     with pytest.raises(UserError, match=rf"{name} |has no review/{name}"):
         read_all(tmp_path / "out")
-
-
-def test_each_chromosome_is_in_the_middle_of_its_picture(tmp_path):
-    bundle = write_cells(tmp_path / "out")
-    images = original_chromosomes(bundle, "c0", bundle.cell("c0").files)
-    assert len({cv2.boundingRect(image)[3] for image in images}) > 1
-    for image in images:
-        left, top, width, height = cv2.boundingRect(image)
-        assert [2 * left + width, 2 * top + height] == pytest.approx(image.shape[::-1], abs=2)

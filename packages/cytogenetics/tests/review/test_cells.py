@@ -26,7 +26,7 @@ def moved(image, to):
 
 
 def test_what_is_no_chromosome_is_counted_no_more(review):
-    shown = review.shown("c1", moved("c1/45.png", "none"), blind=False)
+    shown = review.shown("c1", moved("c1/45.png", "none"))
     assert shown["result"] == "45,X"
     assert shown["counts"]["Y"] == 0
     assert shown["files"][45]["class"] == "none"
@@ -35,27 +35,27 @@ def test_what_is_no_chromosome_is_counted_no_more(review):
 def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
     review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(0.01, 1.0))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), distance=1.2)
-    wrong, distance = review.shown("c1", moved("c1/00.png", MALE[0]), blind=False)["reasons"]
+    wrong, distance = review.shown("c1", moved("c1/00.png", MALE[0]))["reasons"]
     assert re.fullmatch(r"expected wrong: 0\.\d+ of 46, above 0\.01", wrong)
     assert distance == "mean distance from the training images 1.2, above 1"
     fixed = CellDecisions([decision("move", cell="c1", image=f"c1/{row:02d}.png", to=MALE[row]) for row in range(46)])
-    assert review.shown("c1", fixed, blind=False)["reasons"] == [distance]
+    assert review.shown("c1", fixed)["reasons"] == [distance]
 
 
 def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(review):
     of_page = {"boxes_wrong": 2.5, "probability": 0.4, "reasons": ["2.5 boxes are wrong", "a file"]}
     review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(expected_wrong=2.4))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), **of_page)
-    shown = review.shown("c1", CellDecisions(), blind=False)
+    shown = review.shown("c1", CellDecisions())
     assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
-    moved_to = review.shown("c1", moved("c1/08.png", MALE[8]), blind=False)
+    moved_to = review.shown("c1", moved("c1/08.png", MALE[8]))
     (wrong,) = moved_to["reasons"]
     assert re.match(r"expected wrong: .* 2\.5 of them wrong or missing boxes", wrong)
-    corrected = review.shown("c1", moved("c1/45.png", "none"), blind=False)
+    corrected = review.shown("c1", moved("c1/45.png", "none"))
     assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
     assert corrected["doubt"] < 2.5
     assert corrected["probability"] != 0.4
-    assert shown["doubt"] == review.queue(blind=False)[0]["doubt"]
+    assert shown["doubt"] == review.queue()[0]["doubt"]
     assert corrected["doubt"] != shown["doubt"]  # the queue is put in order by it
 
 

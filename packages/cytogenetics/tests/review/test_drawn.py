@@ -154,16 +154,6 @@ def test_single_chromosomes_have_no_picture(tmp_path, review):
         assert decide(client, action, cell="c0", **values).status_code == 400
 
 
-def test_blind_readers_do_not_see_what_is_left_out(output, review):
-    client = review(output, blind=True)
-    item = client.get("items/m0").json()
-    assert LEFT_OUT not in [box["name"] for box in item["boxes"]]
-    assert decide(client, "add", image=LEFT_OUT).status_code == 400
-    item = decide(client, "add", boxes=[TRUE[45].tolist()]).json()
-    assert item["result"] == "45 of 45 without a class"
-    assert "others" not in item["files"][-1]
-
-
 def test_a_lost_picture_or_file_is_said(output, review):
     client = review(output)
     name = list(kinds(decide(client, "add", boxes=[TRUE[45].tolist()]).json()))[-1]

@@ -127,18 +127,6 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     assert decisions[-1].classes["c1/06.png"] == "5"
 
 
-def test_blind_readers_see_no_prediction_and_class_every_chromosome(review):
-    client = review(blind=True)
-    queue = client.get("queue").json()
-    assert [line.keys() for line in queue["items"]] == [{"stem", "title", "case", "state"}] * 2
-    assert client.get("pictures/c1").status_code == 200
-    assert decide(client, "approve").status_code == 409
-    assert decide(client, "swap", image="c1/00.png", other="c1/02.png").status_code == 409
-    for one in client.get("items/c1").json()["files"]:
-        decide(client, "move", image=one["name"], to="7")
-    assert decide(client, "approve").json()["state"] == "approved"
-
-
 def test_a_full_disk_is_said_on_the_page(review, monkeypatch):
     client = review()
 
@@ -192,7 +180,7 @@ def test_two_readers_of_one_server_lose_nothing(tmp_path):
     write_cells(tmp_path / "out")
     reviewed = CellReview(tmp_path / "out")
     log = DecisionLog(tmp_path / "out" / "decisions.jsonl")
-    servers = {name: ReviewServer(reviewed, log, name, False) for name in ("anna", "ben")}
+    servers = {name: ReviewServer(reviewed, log, name) for name in ("anna", "ben")}
     anna, ben = (TestClient(review_app(servers), base_url=f"{ADDRESS}/{name}/") for name in servers)
     decide(anna, "move", image="c1/00.png", to="mar", lines=0)
     decide(ben, "move", image="c1/00.png", to="2", lines=0)

@@ -200,11 +200,10 @@ function chromosomePicture(index, by) {
 }
 
 function hint(chromosome) {
-  const lines = review.session.blind ? [] : [chromosome.name];
+  const lines = [chromosome.name];
   if (chromosome.fixed) lines.push("fixed by a reader");
   else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);
-  if (review.item.thumbnails.includes(chromosome.name)) lines.push("as the network saw it: the file is gone");
   if (chromosome.unlike && !chromosome.fixed) lines.push("out of distribution: unlike the training images");
   if (!chromosome.fixed) for (const [name, value] of chromosome.others || []) lines.push(`${name}: ${percent(value)}`);
   return lines.join("\n");
@@ -302,7 +301,7 @@ function drawKaryogram() {
   const male = counts.Y > 0;
   const expected = (name) => name === "X" ? (male ? 1 : 2) : name === "Y" ? (male ? 1 : 0) : 2;
   const rows = ROWS.map((row) => make("div", { className: "row" }, ...row.map((name) => {
-    const changed = counts[name] !== expected(name) && !review.session.blind;
+    const changed = counts[name] !== expected(name);
     const title = changed ? `${name} (${counts[name]})` : name;
     return group(name, title, of(name), changed ? "group changed" : "group");
   })));
@@ -356,7 +355,6 @@ function drawCell() {
   const dashed = `not used, dashed on the picture: ${names.join(", ")} (${causes.join("; ")})`;
   const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
-  if (item.thumbnails.length) reasons.push(`${item.thumbnails.length} shown as the network saw them: their files are gone`);
   if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";

@@ -35,9 +35,9 @@ function figure(shown) {
 }
 
 function drawImage() {
-  const { item, pictures, session } = review;
-  const decided = file().fixed ? make("small", {}, " given by the reader") :
-    session.blind ? "" : make("small", {}, ` predicted, probability ${percent(item.probabilities[item.prediction])}`);
+  const { item, pictures } = review;
+  const predicted = ` predicted, probability ${percent(item.probabilities[item.prediction])}`;
+  const decided = make("small", {}, file().fixed ? " given by the reader" : predicted);
   element("result").replaceChildren(item.result, decided);
   const reasons = item.reason ? [`to be reviewed: ${item.reason}`] : [];
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));

@@ -193,7 +193,7 @@ export function draw() {
   const line = review.session.items[position()];
   element("title").textContent = line.title;
   document.title = `${line.title} - review`;
-  const notes = [`reader ${review.session.reader}${review.session.blind ? ", blind" : ""}`, ...review.session.notes];
+  const notes = [`reader ${review.session.reader}`, ...review.session.notes];
   if (review.item.state) notes.push(review.item.rejected ? `rejected: ${review.item.rejected}` : review.item.state);
   element("status").textContent = notes.join("; ");
   element("undo").disabled = !review.item.undoable && !settled.length;
