@@ -11,7 +11,11 @@ from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.exact import share, upper_bound
 
 RESULTS = ROOT / "results"
-TABLES = {"metaphases": "metaphases/karyotypes.csv", "chromosomes": "chromosomes/whole_cells.csv"}  # by the kept file
+TABLES = {  # by the kept file
+    "metaphases": "metaphases/karyotypes.csv",
+    "chromosomes": "chromosomes/whole_cells.csv",
+    "composed": "metaphases/composed.csv",
+}
 NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95
 
@@ -80,8 +84,23 @@ def counted(pictures: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
 
 
+def measure_composed(cells: pd.DataFrame) -> dict[str, float]:
+    """Return what is said of abnormalities that were made in normal pictures."""
+    said_normal = cells["named"].isin(NORMAL)
+    return {
+        "named exactly": (cells["named"] == cells["true"]).mean(),
+        "true karyotype among the five shown": cells["shown"].mean(),
+        "named normal": said_normal.mean(),
+        "referred": cells["referred"].mean(),
+        "named normal, not referred": (said_normal & ~cells["referred"]).mean(),
+        "referred before the change": cells["referred_before"].mean(),
+    }
+
+
 def measured(cells: pd.DataFrame) -> pd.DataFrame:
     """Return metric, value, low and high of the kept cells of a part, with intervals by case."""
+    if "referred_before" in cells:
+        return by_case(lambda kept: measure_composed(cells[kept]), cells["case"], CONFIDENCE)
     if "crossing" not in cells:
         return by_case(lambda kept: measure(cells[kept]), cells["case"], CONFIDENCE)
     shares = by_case(lambda kept: measure_pictures(cells[kept]), cells["case"], CONFIDENCE)

@@ -17,7 +17,7 @@ def test_tables_follow_from_the_kept_cells_and_change_with_them(tmp_path, kind):
     write_tables(tmp_path)
     assert written.read_text() == (RESULTS / TABLES[kind]).read_text()
     cells = pd.read_parquet(kept)
-    cells.loc[0, "wholly_right"] = not cells.loc[0, "wholly_right"]
+    cells.loc[0, "referred"] = not cells.loc[0, "referred"]
     cells.to_parquet(kept)
     write_tables(tmp_path)
     assert written.read_text() != (RESULTS / TABLES[kind]).read_text()
