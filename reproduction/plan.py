@@ -8,20 +8,53 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import yaml
+
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.grid import job_configs
+from karyocyte.config.base import Count, Name, StrictModel
+from karyocyte.config.explain import validated
 from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.config.schema import Config, as_classifier
 from reproduction.claims import RESULTS, Claim, printed_claims
-from reproduction.papers import PaperConfig, read_paper
 
+PAPERS = Path(__file__).with_name("papers.yaml")
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
 PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
 WEIGHTS = "weights"
 COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
+
+
+class StepConfig(StrictModel):
+    """A step that a paper has of its own."""
+
+    of: tuple[str, ...]
+    words: tuple[str, ...]
+    makes: str
+    on_each_split: bool = False
+
+
+class PaperConfig(StrictModel):
+    """A section of papers.yaml, which explains the keys."""
+
+    title: str
+    as_paper: tuple[str, ...]
+    honest: tuple[str, ...]
+    seeds: tuple[Count, ...] = (0,)
+    folds: tuple[Count, ...] = (0,)
+    folder_per_dataset: bool = False
+    steps: dict[Name, StepConfig] = {}
+
+
+def read_paper(paper: str) -> PaperConfig:
+    """Read the settings of a paper, such as "004"; a ``UserError`` says that there is none, or what is wrong."""
+    papers = yaml.safe_load(PAPERS.read_text(encoding="utf-8"))
+    if paper not in papers:
+        raise UserError(f"there is no paper {paper}: choose from {', '.join(papers)}")
+    return validated(PaperConfig, papers[paper])
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,7 @@ def run_plan(plan: Plan) -> None:
                 failed.append(step)
         if not any(runs.values()):
             raise UserError("no run has finished: see the errors above; the same command runs what is missing")
-        steps = [step for split in plan.splits for step in analysis_steps(plan, split, runs[split.name])]
-        failed += [step for step in steps if not _make(step)]
-        failed += _compare(plan, runs, [step.makes for step in steps if step.makes and step.makes.is_dir()])
+        failed += _evaluate(plan, runs)
     if failed:
         names = ", ".join(step.name for step in failed)
         raise UserError(f"these steps failed: {names}; the same command runs what is missing")
@@ -88,6 +86,14 @@ def _prepare(plan: Plan) -> list[Step]:
         if step.name != WEIGHTS:
             raise UserError(f"the images cannot be prepared: {step.line}")
     return failed
+
+
+def _evaluate(plan: Plan, runs: Mapping[str, Runs]) -> list[Step]:
+    """Run the steps that read finished runs, and compare all with the paper; return the steps that failed."""
+    steps = list(chain.from_iterable(analysis_steps(plan, split, runs[split.name]) for split in plan.splits))
+    failed = [step for step in steps if not _make(step)]
+    made = [step.makes for step in steps if step.makes and step.makes.is_dir()]
+    return failed + _compare(plan, runs, made)
 
 
 def _make(step: Step) -> bool:

@@ -17,7 +17,7 @@ from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
-from lightning_modules.optimizers import TrainingSettings, build_optimizer, build_scheduler
+from lightning_modules.optimizers import build_optimizer, build_scheduler
 from lightning_modules.training.extensions import check_extensions
 from lightning_modules.training.trainer import check_trainer
 
@@ -84,9 +84,8 @@ def build_classifier(
     if logits not in (None, len(classes)) and (logits, len(classes)) != (1, 2):
         raise UserError(f"head.logits={logits} does not fit {len(classes)} classes: set head.logits={len(classes)}")
     facts = ModelFacts(list(info.mean), list(info.std), info.args)
-    settings = TrainingSettings(config.loss, config.optimizer, config.scheduler)
     torch.set_rng_state(first.random_state)
-    model = Classifier.from_parameters(parameters_of(config, facts, len(classes), settings), backbone)
+    model = Classifier.from_parameters(parameters_of(config, facts, len(classes)), backbone)
     if isinstance(model.training_loss, OwnLoss):
         check_loss(model.training_loss, logits or len(classes))
     if config.inference.mc_passes:
@@ -104,13 +103,8 @@ def build_classifier(
     return model, contents
 
 
-def parameters_of(
-    config: Config,
-    facts: ModelFacts,
-    num_classes: int,
-    settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
-) -> Hyperparameters:
-    """Return a classifier of a configuration in plain values; the other arguments are those of ``Classifier``."""
+def parameters_of(config: Config, facts: ModelFacts, num_classes: int, lr: float = 1e-3) -> Hyperparameters:
+    """Return a classifier of a configuration in plain values; the other arguments are those of ``Hyperparameters``."""
     return Hyperparameters(
         backbone=config.model.name,
         args=facts.args,
@@ -122,8 +116,8 @@ def parameters_of(
         num_classes=num_classes,
         mean=facts.mean,
         std=facts.std,
-        loss=settings.loss.model_dump(),
-        optimizer=settings.optimizer.entry,
-        scheduler=settings.scheduler.model_dump(),
-        lr=settings.lr,
+        loss=config.loss.model_dump(),
+        optimizer=config.optimizer.entry,
+        scheduler=config.scheduler.model_dump(),
+        lr=lr,
     )

@@ -24,7 +24,6 @@ from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import parameters_of
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
-from lightning_modules.optimizers import TrainingSettings
 
 # The number of classes of the sources whose experiments have an output for each.
 CLASSES = dict.fromkeys(("chromosomes", "chromosome_sets", "synthetic_chromosomes"), len(CHROMOSOMES))
@@ -97,8 +96,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         if name and head is None and cut is None:
             _check_usual_head(name, network)
         stage = list(stages_of(config).values())[-1]
-        settings = TrainingSettings(config.loss, config.optimizer, config.scheduler, stage.lr)
-        given = parameters_of(config, facts, classes, settings)
+        given = parameters_of(config, facts, classes, stage.lr)
         if module is not None:
             given = _of_module(given, network.out_shape, has_head=head is not None)
         model = cls.from_parameters(given, network)

@@ -19,7 +19,6 @@ from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
-from lightning_modules.callbacks.batchnorm_sync import BatchNormSync
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
 from lightning_modules.callbacks.freed_memory import FirstStepsMemory
@@ -186,6 +185,8 @@ class _Training:
         """
         callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage), FirstStepsMemory()]
         if current_world().size > 1:
+            from lightning_modules.callbacks.batchnorm_sync import BatchNormSync  # here: most trainings have one
+
             callbacks.append(BatchNormSync())
         best = BestCheckpoint(
             dirpath=stage.folder,

@@ -67,13 +67,12 @@ def _pays(model: Classifier, batches: Any, config: Config, images_seen: int) -> 
 
     The images must not change from epoch to epoch, nor the backbone, which ``check_and_adjust`` rounds.
     """
-    if config.trainer.processes > 1 or config.head.orientation or batches.images_change:
+    changes = batches.images_change or config.head.orientation or config.callbacks.check_and_adjust.enabled
+    if changes or config.trainer.processes > 1 or 2 * batches.count > images_seen:
         return False
-    if config.callbacks.check_and_adjust.enabled or 2 * batches.count > images_seen:
+    callbacks = [bound(f"callbacks.{name}", each.entry).func for name, each in config.callbacks.enabled.items()]
+    if any(getattr(callback, "needs_images", False) for callback in callbacks):
         return False
-    for name, callback in config.callbacks.enabled.items():
-        if getattr(bound(f"callbacks.{name}", callback.entry).func, "needs_images", False):
-            return False
     image = torch.zeros(1, 3, *config.prepare.shape, dtype=model.mean.dtype)
     with torch.no_grad(), evaluating(model):
         size = batches.count * model.fixed_features(image).numel() * 4  # bytes

@@ -34,9 +34,6 @@ def reproduce(
     """
     from karyocyte.runs.arguments import number_list
     from karyocyte.workflows.sweeps.slurm import check_slurm
-    from reproduction.papers import read_paper
-
-    read_paper(paper)  # an unknown one is refused before the imports
     from reproduction.plan import check_plan, make_plan
 
     some = tuple(filter(None, experiments.split(",")))

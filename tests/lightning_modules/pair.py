@@ -148,17 +148,6 @@ def second_is_killed(patch: Any, rank: int) -> None:
         _at_batch(patch, (0, 1, 1), lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def first_cannot_save(patch: Any, rank: int) -> None:
-    """The disk of the first process is full when it saves the state for a resume."""
-    from lightning_modules.callbacks.resume import ResumeCheckpoint
-
-    def full(self: ResumeCheckpoint, trainer: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    if rank == 0:
-        patch.setattr(ResumeCheckpoint, "save", full)
-
-
 def second_is_signalled_first(patch: Any, rank: int) -> None:
     """The second process is asked to leave in mid-epoch, the first one two batches later."""
     _at_batch(patch, (1, 1, 1 if rank else 3), _signal)

@@ -7,7 +7,6 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import LossConfig
 from lightning_modules.losses import build_losses, check_loss
-from tests.helpers.training import small_config
 
 
 class Focal(nn.Module):
@@ -50,16 +49,3 @@ def test_cross_entropy_of_a_single_logit_is_refused():
     with pytest.raises(UserError, match="head.logits=1"):
         check_loss(own(_target_="torch.nn.CrossEntropyLoss"), 1)
     check_loss(own(_target_="torch.nn.BCEWithLogitsLoss"), 1)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["loss._target_=torch.nn.MultiMarginLoss"], "~loss.label_smoothing"),
-        (["+loss.gamma=2"], "~loss.gamma"),
-        (["loss.label_smoothing=1.5"], "label_smoothing=1.5"),
-    ],
-)
-def test_what_it_would_ignore_is_refused(tmp_path, overrides, message):
-    with pytest.raises(UserError, match=message):
-        build_losses(small_config(tmp_path, "head.logits=2", *overrides).loss)

@@ -84,18 +84,5 @@ def test_schedules_rise_and_fall_as_named():
     assert late.index(max(late)) > 0.7 * len(late) > 2 * cycle.index(max(cycle))
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "words"),
-    [
-        ("one_cycle", {"warmup": 0.0}, "scheduler.warmup above 0"),
-        ("cosine", {"warmup": 1.5}, "warmup=1.5"),
-        ("cosine", {"warmup": 0.1, "gamma": 0.5}, "~scheduler.gamma"),
-    ],
-)
-def test_a_schedule_says_what_it_does_not_take(name, arguments, words):
-    with pytest.raises(UserError, match=words):
-        build_scheduler(schedule(name, **arguments), sgd(), 20)
-
-
 def schedule(name, **arguments):
     return SchedulerConfig(_target_=f"lightning_modules.optimizers.{name}", **arguments)

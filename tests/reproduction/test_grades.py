@@ -72,18 +72,6 @@ def test_why_a_figure_has_another_grade(tmp_path, facts, data, grade):
 
 
 @pytest.mark.parametrize(
-    ("facts", "grade"),
-    [
-        ({"printed": ""}, "no figure is printed"),
-        ({"metric": "checkpoints", "part": "train", "printed": "5"}, "not run: the run keeps no train checkpoints"),
-        ({"experiment": "other", "not_run": "no weights"}, "not run: no such run is named"),
-    ],
-)
-def test_what_is_said_of_a_figure_that_no_run_has(tmp_path, facts, grade):
-    assert grades_of(tmp_path, [written_run(tmp_path / "run")], claim(**facts))["grade"].tolist() == [grade]
-
-
-@pytest.mark.parametrize(
     ("words", "grade", "deviations"),
     [
         ([], "higher", ""),

@@ -135,6 +135,14 @@ def test_a_wrong_cut_is_refused_and_the_right_names_are_listed(name, cut, size, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_that_is_misspelt_or_gives_no_features_is_refused(monkeypatch):
+    with pytest.raises(UserError, match="close to it: .*resnet18.*@register_model"):
+        build_backbone("resnet81", {}, None, 32)
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: nn.Identity())
+    with pytest.raises(UserError, match="its class Identity lacks a method forward_features"):
+        build_backbone("resnet18", {}, None, 32)
+
+
 class Scaled(nn.Module):
     """After its first layer it multiplies by a parameter that starts as one; ``table`` it reads, but never calls."""
 

@@ -2,15 +2,12 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
 import timm
 import torch
-from huggingface_hub import constants
 
-from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
@@ -63,16 +60,6 @@ def test_the_hub_gives_both_files_once(tmp_path, monkeypatch, hub_cache):
             backbone, _ = build_pretrained(model(NETWORK), f"hf-hub:{REPOSITORY}", 42)
     assert torch.equal(backbone.module.norm.weight, trained()["norm.weight"])
     assert requests.count(f"GET {REPOSITORY}/model.safetensors") == 1
-
-
-def test_a_hub_out_of_reach_says_the_same(tmp_path, monkeypatch, hub_cache):
-    def head(url: str, timeout: float) -> None:
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(find_weights, "get_session", lambda: SimpleNamespace(head=head))
-    message = fails("not downloaded: no route", model(NETWORK), f"hf-hub:{REPOSITORY}")
-    assert "bring config.json" in message
 
 
 @pytest.mark.parametrize(("file", "other"), [("config.json", "args.yaml"), ("model.safetensors", "pytorch_model.bin")])

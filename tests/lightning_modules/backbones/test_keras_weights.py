@@ -211,17 +211,6 @@ def test_a_fault_is_one_line_that_says_what_to_bring_where(fault, store, folders
     assert [path.suffix for path in folders.cache.iterdir()] == [".lock"]
 
 
-def test_a_full_disk_at_the_conversion_leaves_nothing(keras, store, folders, publish, monkeypatch):
-    publish(keras / f"{NETWORK}.h5")
-    with monkeypatch.context() as patched:
-        full = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        patched.setattr(Path, "write_bytes", full)
-        with pytest.raises(UserError, match="No space left on device"):
-            find_weights(model(NETWORK), "keras", folders)
-    assert [path.suffix for path in folders.cache.iterdir()] == [".lock"]
-    assert find_weights(model(NETWORK), "keras", folders).path.is_file()
-
-
 def test_a_damaged_cache_is_named_and_made_again(keras, store, folders, publish):
     publish(keras / f"{NETWORK}.h5")
     path = find_weights(model(NETWORK), "keras", folders).path

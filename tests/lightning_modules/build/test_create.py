@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import compose_config
 from karyocyte.runs.stages import stages_of
@@ -51,17 +50,6 @@ def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, u
     assert count_parameters(model) == count_parameters(expected)
     assert [*model.state_dict()] == [*expected.state_dict()]
     assert optimizer_facts(model) == optimizer_facts(expected)
-
-
-def test_anet_c6_has_the_parameters_that_its_table_lists():
-    model = create_classifier(experiment="anet_c6_chromosomes")
-    assert count_parameters(model) == (25_415_320, 25_415_320)
-    assert (model.num_classes, model.hparams.image_size, model.hparams.lr) == (len(CHROMOSOMES), 227, 1e-4)
-
-
-def test_an_experiment_of_features_trains_the_head_alone():
-    model = create_classifier(experiment="resnet50_cut_block5_features", weights="random", image_size=64)
-    assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import torch
 from pytorch_lightning import Callback
 
 from karyocyte.common.errors import UserError
-from lightning_modules.callbacks.ema import decay_after
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, train
 
@@ -53,10 +52,6 @@ def average_of(weights, decay):
         for name, value in newest.items():
             average[name] += share * (value.double() - average[name])
     return average
-
-
-def test_the_decay_rises_to_its_value_and_stays():
-    assert [decay_after(count, 0.5) for count in (0, 1, 8, 9, 10_000)] == [0.1, 2 / 11, 0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

@@ -9,45 +9,30 @@ from tests.lightning_modules.tiny import MemoryData, build
 
 
 class Steps(Callback):
-    """Counts the steps of a fit, and notes at which of them memory was returned."""
+    """Notes at which steps memory was returned, and how many tensors the room for moments held at the start of each."""
 
     def __init__(self):
         self.step = 0
         self.returned = []
+        self.tensors = []
 
     def on_train_batch_start(self, trainer, *rest):
         self.step = trainer.global_step + 1
+        memory = next(each for each in trainer.callbacks if isinstance(each, freed_memory.FirstStepsMemory))
+        self.tensors.append(len(memory.room))
 
     def note(self):
         self.returned.append(self.step)
 
 
-def test_memory_is_returned_after_the_first_two_steps_of_each_stage(tmp_path, monkeypatch):
+def test_memory_is_returned_after_the_first_two_steps_and_room_for_the_moments_taken_before_the_first_one(
+    tmp_path, monkeypatch
+):
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "trainer.max_epochs=1")
-    steps = Steps()
+    steps, model = Steps(), build(config)
     monkeypatch.setattr(freed_memory, "return_freed_memory", steps.note)
-    train_stages(build(config), MemoryData(), config, tmp_path / "run", [steps])
-    assert steps.returned == [1, 2] * len(config.unfreeze.stages)
-
-
-class Room(Callback):
-    """Notes, at the start of each step, how many tensors the room for moments holds."""
-
-    def __init__(self):
-        self.tensors = []
-
-    def on_train_batch_start(self, trainer, *rest):
-        memory = next(each for each in trainer.callbacks if isinstance(each, freed_memory.FirstStepsMemory))
-        self.tensors.append(len(memory.room))
-
-
-def test_room_for_the_moments_is_taken_before_the_first_step_alone(tmp_path):
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "trainer.max_epochs=1")
-    room = Room()
-    model = build(config)
-    train_stages(model, MemoryData(), config, tmp_path / "run", [room])
-    steps = len(room.tensors) // len(config.unfreeze.stages)
-    head, finetune = room.tensors[:steps], room.tensors[steps:]
-    assert head[0] == 2 * len(list(model.head.parameters()))
-    assert finetune[0] == 2 * len(list(model.parameters()))
+    train_stages(model, MemoryData(), config, tmp_path / "run", [steps])
+    assert steps.returned == [1, 2] * 2
+    head, finetune = steps.tensors[: len(steps.tensors) // 2], steps.tensors[len(steps.tensors) // 2 :]
+    assert (head[0], finetune[0]) == (2 * len(list(model.head.parameters())), 2 * len(list(model.parameters())))
     assert not any(head[1:] + finetune[1:])

@@ -11,7 +11,7 @@ import torch
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import StageConfig
 from karyocyte.runs.stages import Stage
-from lightning_modules.callbacks.paper_002 import AdjustLevel, CheckAndAdjust, EarlyBreak, adjust, half_precision
+from lightning_modules.callbacks.paper_002 import AdjustLevel, CheckAndAdjust, EarlyBreak, half_precision
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train
 
@@ -87,20 +87,6 @@ def test_the_algorithm_by_hand(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(each.file for each in callback.saved)
 
 
-def test_the_highest_level_that_the_best_exceeds_rules():
-    assert adjust(0.0, LEVELS, OWN) == (0.0, OWN)
-    assert adjust(0.2, LEVELS, OWN) == (0.0, OWN)  # to reach a level is not to exceed it
-    assert adjust(0.21, LEVELS, OWN) == (0.15, 1e-3)
-    assert adjust(1.0, LEVELS, OWN) == (0.05, 2e-4)
-
-
-def test_it_checks_the_first_step_and_every_so_many_after_it(tmp_path):
-    callback = Checker(tmp_path, every_steps=200)
-    for number in range(1, 602):
-        callback.step(number, number)
-    assert [each.step for each in callback.saved] == [1, 201, 401, 601]
-
-
 def test_checkpoints_round_the_weights_that_half_precision_can_hold(tmp_path):
     callback = Checker(tmp_path)
     callback.model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1), torch.nn.Linear(1, 1))
@@ -145,17 +131,6 @@ def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
     assert [(each.step, each.reason, each.accuracy) for each in callback.saved] == [
         (1, "check", 0.3), (5, "epoch", 0.9), (11, "check", 0.5)
     ]  # fmt: skip
-
-
-def test_a_resume_removes_what_its_state_does_not_know(tmp_path):
-    callback = Checker(tmp_path)
-    callback.step(1, 50)
-    for name in ("step-000999.ckpt", "best.ckpt", "last.ckpt"):
-        (tmp_path / name).write_bytes(b"weights")
-    resumed = Checker(tmp_path)
-    resumed.load_state_dict(callback.state_dict())
-    resumed.on_train_start(resumed.trainer, None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt", "step-000001.ckpt"]
 
 
 def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):

@@ -128,23 +128,6 @@ def test_the_head_list_computes_what_the_networks_own_head_does(name):
 
 
 @pytest.mark.parametrize(
-    ("layers", "count"),
-    [
-        (["flatten", {"dense": 256}, {"dropout": 0.5}], 6400 * 256 + 256 + 257),
-        (["flatten", {"dropout": 0.5}, {"dense": 256}, {"dropout": 0.5}], 6400 * 256 + 256 + 257),
-        (["flatten", {"dropout": 0.5}, {"dense": 128}, {"dropout": 0.5}], 6400 * 128 + 128 + 129),
-        (["flatten", {"dense": 256}, {"dense": 256}], 6400 * 256 + 256 + 256 * 256 + 256 + 257),
-    ],
-)
-def test_the_four_heads_of_paper_004_fit_on_the_scratch_cnn(layers, count):
-    backbone = build_backbone("scratch_cnn", {}, None, 300)
-    head = build_head(layers, backbone.out_shape, 1)
-    assert parameter_count(backbone.module) == 896 + 18_496 + 73_856 + 295_168
-    assert parameter_count(head) == count
-    assert head(torch.zeros(2, 256, 5, 5)).shape == (2, 1)
-
-
-@pytest.mark.parametrize(
     ("name", "layer", "fans"),
     [
         ("alexnet", "conv3", 9 * (256 + 384)), ("scratch_cnn", "conv3", 9 * (64 + 128)),
@@ -192,8 +175,3 @@ def test_images_too_small_are_refused(name, args, size, least):
     ):
         build_backbone(name, {**NARROW, **args}, None, size)
     assert build_backbone(name, {**NARROW, **args}, None, least).out_shape[1:] == (1, 1)
-
-
-def test_padded_pools_never_let_the_padding_win():
-    network = create("anet_c6", pools="five")
-    assert torch.equal(network.pool5(torch.full((1, 1, 4, 4), -1.0)), torch.full((1, 1, 2, 2), -1.0))

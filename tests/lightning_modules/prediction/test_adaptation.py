@@ -28,16 +28,6 @@ def test_statistics_are_averaged_by_the_numbers_of_images():
     assert not any(module.training for module in network.modules())
 
 
-def test_brightness_and_contrast_of_another_laboratory_hardly_change_the_outputs():
-    network = trained_network()
-    images = torch.randn(600, 3, 8, 8)
-    before = network(images)
-    changed = 0.4 * images + 1.5
-    far = (network(changed) - before).abs().mean()
-    adapt_batchnorm(network, changed)
-    assert (network(changed) - before).abs().mean() < 0.4 * far
-
-
 def test_weights_and_a_network_without_batchnorm_do_not_change():
     network = trained_network()
     before = {name: value.clone() for name, value in network.named_parameters()}

@@ -151,12 +151,6 @@ def test_dropout_of_the_backbone_stays_off_which_is_said(capsys):
     assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
 
 
-def test_stochastic_depth_stays_off():
-    model = sampling_classifier([{"dropout": 0.0}, "gap"], "tokens", drop_path_rate=0.9)
-    image = images(2, "tokens")
-    assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
-
-
 def test_a_model_in_training_mode_is_refused():
     with pytest.raises(ValueError, match="eval mode"):
         McDropout(sampling_classifier(PAPER).train(), 2, seed=0)(images(2))

@@ -27,11 +27,6 @@ def test_too_little_memory_of_a_gpu_names_a_batch_size(stage, words):
         raise torch.OutOfMemoryError(CUDA)
 
 
-def test_a_single_image_that_does_not_fit_the_memory_names_its_size():
-    with pytest.raises(UserError, match="set prepare.size lower"), explained_faults(LoaderConfig(batch_size=1)):
-        raise torch.OutOfMemoryError(CUDA)
-
-
 def test_batchnorm_of_one_value_per_channel_names_the_remedies():
     layer = torch.nn.BatchNorm2d(3)
     with pytest.raises(UserError, match=r"all\.batchnorm=frozen"), explained_faults(LoaderConfig(), "all"):

@@ -2,15 +2,10 @@
 
 import pytest
 import torch
-from pytorch_lightning.plugins.environments import (
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
 
 from karyocyte.common.cli import warn_once
 from karyocyte.config.distributed import World
-from lightning_modules.support.distributed import cluster_environment, current_world, process_group
+from lightning_modules.support.distributed import current_world, process_group
 from lightning_modules.training.trainer import check_trainer
 from tests.helpers.training import small_config
 
@@ -26,16 +21,6 @@ def test_bfloat16_on_a_cpu_without_its_instructions_is_warned_of(
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     check_trainer(small_config(tmp_path, "trainer.accelerator=cpu", f"trainer.precision={precision}"))
     assert ("trainer.precision=32-true" in " ".join(capsys.readouterr().out.split())) == warns
-
-
-@pytest.mark.parametrize(
-    ("starter", "kind"),
-    [(None, LightningEnvironment), ("torchrun", TorchElasticEnvironment), ("slurm", SLURMEnvironment)],
-)
-def test_lightning_is_told_who_started_the_processes(tmp_path, monkeypatch, starter, kind):
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
-    environment = cluster_environment(World(2, starter=starter), small_config(tmp_path).trainer)
-    assert type(environment) is kind
 
 
 def test_a_single_process_joins_nothing(tmp_path):

@@ -83,7 +83,6 @@ def pair(folder):
         Training("left early", given(folder / "early", *QUICKEST), "second_is_signalled_in_preparing"),
         Training("no disk", given(folder / "no_disk", *QUICKEST), "dies_in_preparing"),
         Training("other seeds", given(folder, *QUICKEST, "seed=${oc.env:RANK}")),
-        Training("full", given(folder / "full", *QUICKEST), "first_cannot_save"),
         Training("killed", given(folder / "killed", *QUICKEST), "second_is_killed"),
     ]
     return run_pair(plan, folder / "pair")
@@ -227,9 +226,8 @@ def test_processes_with_other_configurations_are_refused(pair):
     assert second == "RepeatedError: " + first.removeprefix("UserError: ")
 
 
-@pytest.mark.parametrize(("name", "survivor"), [("full", 1), ("killed", 0)])
-def test_where_one_process_ends_in_mid_training_the_other_ends_at_once(pair, name, survivor):
-    left = pair[name][survivor]
+def test_where_one_process_ends_in_mid_training_the_other_ends_at_once(pair):
+    left = pair["killed"][0]
     assert left["error"].startswith("UserError: another process of this run has ended")
     assert left["seconds"] < 30
     codes = [each["code"] for each in pair["exit"]]
