@@ -12,7 +12,7 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import completeness
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
+from datamodules.sources.listing import data_folder, image_files
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
@@ -82,9 +82,8 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
             sets[root / fold.parent].append((path, root / fold))
     found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
-        hint = next(filter(None, map(hint_at_archives, [root, *sub_folders(root)])), "")
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
-        raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it")
+        raise UserError(f"{looked_for}: set data_dir to the folder that holds it, unpacked")
     if len(found) > 1:
         raise _twice("the folds are", found)
     images: list[Row] = []
