@@ -11,7 +11,6 @@ from karyocyte.common.text import counted, natural_key
 
 IMAGE = "image"
 HIDDEN = "hidden"
-LINK = "link out of the folder"
 # Folders and files that systems, file servers, browsers and editors leave beside those of their users.
 _SYSTEM = re.compile(
     r"\..*|~\$.*|.*~|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|[#~]snapshot|lost\+found|FOUND\.\d{3}|"
@@ -30,25 +29,27 @@ class FolderContent:
     """The files below a folder."""
 
     images: list[str] = field(default_factory=list)  # below the folder, POSIX, in natural order
-    # The number of other files by kind: a suffix (".txt"), HIDDEN, LINK or "without suffix".
+    # The number of other files by kind: a suffix (".txt"), HIDDEN or "without suffix".
     others: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
 
-def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
+def scan_folder(root: Path) -> FolderContent:
     """List the files in ``root`` and below it.
 
     An image is a file with the suffix of an image format, also of one that cannot be read, and every other file whose
     first bytes are those of a format that can be read (``.jfif``, no suffix). What systems leave, such as ``@eaDir``
-    and files that begin with a dot, is hidden. Links that lead out of ``root`` are followed only with
-    ``follow_links``, and a folder that a link leads back to is listed once.
+    and files that begin with a dot, is hidden. Links are followed, and a folder that several lead to is listed once.
     """
     content = FolderContent()
-    real_root = os.path.realpath(root)
-    followed = {real_root}
+    listed = set()
     waiting = [""]
     while waiting:
         below = waiting.pop()
+        real = os.path.realpath(root / below)
+        if real in listed:
+            continue
+        listed.add(real)
         try:
             with os.scandir(root / below) as entries:
                 found = list(entries)
@@ -57,39 +58,17 @@ def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
             continue
         for entry in found:
             name = f"{below}/{entry.name}" if below else entry.name
-            kind = _kind_of_entry(entry, real_root, followed, follow_links)
-            if kind == IMAGE:
+            is_folder = os.path.isdir(entry.path)  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
+            if is_system(entry.name):
+                content.others["hidden folder" if is_folder else HIDDEN] += 1
+            elif is_folder:
+                waiting.insert(0 if entry.is_symlink() else len(waiting), name)  # links last: a folder has its own name
+            elif (kind := _kind_of_file(entry.path)) == IMAGE:
                 content.images.append(name)
-            elif kind is None:
-                waiting.append(name)
             else:
                 content.others[kind] += 1
     content.images.sort(key=natural_key)
     return content
-
-
-def _kind_of_entry(entry: os.DirEntry[str], real_root: str, followed: set[str], follow_links: bool) -> str | None:
-    """Return what an entry is, None where it is a folder to be listed."""
-    if is_system(entry.name):
-        return "hidden folder" if entry.is_dir() else HIDDEN
-    # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
-    if entry.is_symlink():
-        return _kind_of_link(entry, real_root, followed, follow_links)
-    return None if entry.is_dir() else _kind_of_file(entry.path)
-
-
-def _kind_of_link(entry: os.DirEntry[str], root: str, followed: set[str], follow_links: bool) -> str | None:
-    """The kind of a link, as `_kind_of_file`; None of a folder that is to be listed."""
-    real = os.path.realpath(entry.path)
-    is_below = f"{real}/".startswith(f"{root}/")
-    if not is_below and not follow_links:
-        return LINK
-    if not os.path.isdir(real):  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
-        return _kind_of_file(entry.path)
-    if is_below or real in followed:
-        return "link to a folder that is listed"
-    followed.add(real)
-    return None
 
 
 def _kind_of_file(path: str) -> str:
@@ -125,5 +104,4 @@ def describe_others(others: dict[str, int]) -> str:
     total = sum(others.values())
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in ordered)
-    remedy = "; follow_links=true follows links" if others.get(LINK) else ""
-    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}{remedy}"
+    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}"
