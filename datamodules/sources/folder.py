@@ -1,6 +1,5 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,6 @@ _MASKS = {
     "mask", "masks", "label", "labels",
     "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
 }  # fmt: skip
-_MASK_FILE = re.compile(r".+[_-](masks?|seg|segmentation|gt|groundtruth)", re.IGNORECASE)
 _PARTS = {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
 
 
@@ -62,7 +60,7 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
-    return Manifest(frame, root, classes, data.positive_class, data.source, _notes_of_masks(rows))
+    return Manifest(frame, root, classes, data.positive_class, data.source)
 
 
 def _places(root: Path, data: FolderConfig, context: SourceContext) -> dict[str | None, Path]:
@@ -103,16 +101,6 @@ def _folder_of_classes(part: Path) -> Path:
     if len(inner) == 1 and is_called(inner[0].name, {*_PARTS, "data", "images"}):
         return _folder_of_classes(inner[0])
     return part
-
-
-def _notes_of_masks(rows: Sequence[Mapping[str, str | None]]) -> tuple[str, ...]:
-    """Return a line where images of a class, or folders that they lie in, are named as masks are."""
-    masks = 0
-    for row in rows:
-        folders, _, file = str(row["path"]).rpartition("/")
-        in_folder = not _MASKS.isdisjoint(folders.casefold().split("/")[1:])
-        masks += in_folder or bool(_MASK_FILE.fullmatch(file.rpartition(".")[0] or file))
-    return (f"{masks:,} images are named as masks are, or their folders: move them away if they are",) * bool(masks)
 
 
 def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, Path]:
