@@ -57,18 +57,22 @@ def scan_folder(root: Path) -> FolderContent:
             content.unlisted.append(below)
             continue
         for entry in found:
-            name = f"{below}/{entry.name}" if below else entry.name
-            is_folder = os.path.isdir(entry.path)  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
-            if is_system(entry.name):
-                content.others["hidden folder" if is_folder else HIDDEN] += 1
-            elif is_folder:
-                waiting.insert(0 if entry.is_symlink() else len(waiting), name)  # links last: a folder has its own name
-            elif (kind := _kind_of_file(entry.path)) == IMAGE:
-                content.images.append(name)
-            else:
-                content.others[kind] += 1
+            _add_entry(entry, f"{below}/{entry.name}" if below else entry.name, waiting, content)
     content.images.sort(key=natural_key)
     return content
+
+
+def _add_entry(entry: os.DirEntry[str], name: str, waiting: list[str], content: FolderContent) -> None:
+    """Add an entry to the content, or to the folders that wait to be listed."""
+    is_folder = os.path.isdir(entry.path)  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
+    if is_system(entry.name):
+        content.others["hidden folder" if is_folder else HIDDEN] += 1
+    elif is_folder:
+        waiting.insert(0 if entry.is_symlink() else len(waiting), name)  # links last: a folder has its own name
+    elif (kind := _kind_of_file(entry.path)) == IMAGE:
+        content.images.append(name)
+    else:
+        content.others[kind] += 1
 
 
 def _kind_of_file(path: str) -> str:

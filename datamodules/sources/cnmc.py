@@ -86,17 +86,18 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
         raise UserError(f"{looked_for}: set data_dir to the folder that holds it, unpacked")
     if len(found) > 1:
         raise _twice("the folds are", found)
-    images: list[Row] = []
-    for path, fold in sets[found[0]]:
-        above = _classes_above(path, fold)
-        image_id, subject, label = _parse(path.stem, path)
-        if not above:
-            raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
-        if label != above[-1]:
-            remedy = "put it in the right folder"
-            raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
-        images.append(_row(image_id, path.relative_to(root), label, subject, fold.name.lower()))
-    return images
+    return [_training_row(path, fold, root) for path, fold in sets[found[0]]]
+
+
+def _training_row(path: Path, fold: Path, root: Path) -> Row:
+    above = _classes_above(path, fold)
+    image_id, subject, label = _parse(path.stem, path)
+    if not above:
+        raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
+    if label != above[-1]:
+        remedy = "put it in the right folder"
+        raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
+    return _row(image_id, path.relative_to(root), label, subject, fold.name.lower())
 
 
 def _fold_of(path: Path) -> Path | None:
@@ -128,12 +129,10 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
 
 def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> list[Path]:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
-    folders: dict[Path, list[Path]] = defaultdict(list)
+    stems: dict[Path, set[str]] = defaultdict(set)
     for path in paths:
-        if not _is_final(path.parent, root):
-            folders[path.parent].append(path)
-    stems = {folder: {path.stem for path in images} for folder, images in folders.items()}
-    found = [folder for folder in folders if stems[folder] & names]
+        stems[path.parent].add(path.stem)
+    found = [folder for folder in stems if stems[folder] & names and not _is_final(folder, root)]
     if len(found) > 1:  # under another name, the whole final test has more numbers than the table
         found = [folder for folder in found if stems[folder] <= names] or found
     if not found:
@@ -142,7 +141,7 @@ def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Pa
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
     if len(found) > 1:
         raise _twice(f"pictures that {table} names are", found)
-    return folders[found[0]]
+    return [path for path in paths if path.parent == found[0]]
 
 
 def _is_final(folder: Path, root: Path) -> bool:
