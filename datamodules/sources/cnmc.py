@@ -84,8 +84,7 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
     if not found:
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
         raise UserError(f"{looked_for}: set data_dir to the folder that holds it, unpacked")
-    if len(found) > 1:
-        raise _twice("the folds are", found)
+    _check_one("the folds are", found)
     return [_training_row(path, fold, root) for path, fold in sets[found[0]]]
 
 
@@ -139,8 +138,7 @@ def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Pa
         example = min(names, default="1")
         remedy = "add them, in a folder whose name is not of the final test (final, testing)"
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
-    if len(found) > 1:
-        raise _twice(f"pictures that {table} names are", found)
+    _check_one(f"pictures that {table} names are", found)
     return [path for path in paths if path.parent == found[0]]
 
 
@@ -149,9 +147,10 @@ def _is_final(folder: Path, root: Path) -> bool:
     return any("final" in name.lower() or "testing" in name.lower() for name in names)
 
 
-def _twice(what: str, found: Sequence[Path]) -> UserError:
-    remedy = "set data_dir to the folder of one copy, or move one of the two away"
-    return UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
+def _check_one(what: str, found: Sequence[Path]) -> None:
+    if len(found) > 1:
+        remedy = "set data_dir to the folder of one copy, or move one of the two away"
+        raise UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
 
 
 def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:
