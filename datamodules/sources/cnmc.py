@@ -114,7 +114,8 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
     # By the name without its suffix: a converted copy has another one than the table.
     rows = {Path(row.new_names).stem: row for row in table.itertuples(index=False)}
     images: list[Row] = []
-    for path in _prelim_images(root, paths, set(rows), table_path):
+    folder = _prelim_folder(root, paths, set(rows), table_path)
+    for path in (path for path in paths if path.parent == folder):
         row = rows.get(path.stem)
         if row is None:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
@@ -126,7 +127,7 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
     return images
 
 
-def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> list[Path]:
+def _prelim_folder(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> Path:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
     stems = _stems_by_folder(paths)
     found = [folder for folder in stems if stems[folder] & names and not _is_final(folder, root)]
@@ -137,7 +138,7 @@ def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Pa
         remedy = "add them, in a folder whose name is not of the final test (final, testing)"
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
     _check_one(f"pictures that {table} names are", found)
-    return [path for path in paths if path.parent == found[0]]
+    return found[0]
 
 
 def _stems_by_folder(paths: Sequence[Path]) -> dict[Path, set[str]]:
