@@ -35,13 +35,16 @@ class ImageFiles:
     others: dict[str, int]  # number of other files by kind, see `FolderContent`
 
 
-def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = True) -> ImageFiles:
+def find_image_files(
+    places: Sequence[Path], cache_dir: Path, progress: bool = True, follow_links: bool = False
+) -> ImageFiles:
     """Find the images in folders and zip files; every other named file counts as an image.
 
     Args:
         places: Folders, zip files and files; a file that is named twice counts once.
         cache_dir: The folder below which zip files are unpacked, once.
         progress: Whether a progress bar may be shown.
+        follow_links: Whether links that lead out of a folder are followed.
 
     Raises:
         UserError: A place is missing, a zip file is unsafe or damaged, or there is no image at all.
@@ -58,7 +61,7 @@ def find_image_files(places: Sequence[Path], cache_dir: Path, progress: bool = T
             continue
         # Two folders may have files of one name: the places tell them apart.
         prefix = PurePosixPath(place.as_posix() if len(places) > 1 else "")
-        content = scan_folder(root)
+        content = scan_folder(root, follow_links)
         for below in sorted([*content.images, *content.unlisted], key=natural_key):
             folders = (root.name, *PurePosixPath(below).parent.parts)
             file = ImageFile(root / below, printable((prefix / below).as_posix()), folders)

@@ -11,6 +11,7 @@ from karyocyte.common.text import counted, natural_key
 
 IMAGE = "image"
 HIDDEN = "hidden"
+LINK = "link out of the folder"
 # Folders and files that systems, file servers, browsers and editors leave beside those of their users.
 _SYSTEM = re.compile(
     r"\..*|~\$.*|.*~|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|[#~]snapshot|lost\+found|FOUND\.\d{3}|"
@@ -29,27 +30,25 @@ class FolderContent:
     """The files below a folder."""
 
     images: list[str] = field(default_factory=list)  # below the folder, POSIX, in natural order
-    # The number of other files by kind: a suffix (".txt"), HIDDEN or "without suffix".
+    # The number of other files by kind: a suffix (".txt"), HIDDEN, LINK or "without suffix".
     others: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
 
-def scan_folder(root: Path) -> FolderContent:
+def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
     """List the files in ``root`` and below it.
 
     An image is a file with the suffix of an image format, also of one that cannot be read, and every other file whose
     first bytes are those of a format that can be read (``.jfif``, no suffix). What systems leave, such as ``@eaDir``
-    and files that begin with a dot, is hidden. Links are followed, and a folder that several lead to is listed once.
+    and files that begin with a dot, is hidden. Links that lead out of ``root`` are followed only with
+    ``follow_links``, and a folder that a link leads back to is listed once.
     """
     content = FolderContent()
-    listed = set()
+    real_root = os.path.realpath(root)
+    followed = {real_root}
     waiting = [""]
     while waiting:
         below = waiting.pop()
-        real = os.path.realpath(root / below)
-        if real in listed:
-            continue
-        listed.add(real)
         try:
             with os.scandir(root / below) as entries:
                 found = list(entries)
@@ -57,22 +56,40 @@ def scan_folder(root: Path) -> FolderContent:
             content.unlisted.append(below)
             continue
         for entry in found:
-            _add_entry(entry, f"{below}/{entry.name}" if below else entry.name, waiting, content)
+            name = f"{below}/{entry.name}" if below else entry.name
+            kind = _kind_of_entry(entry, real_root, followed, follow_links)
+            if kind == IMAGE:
+                content.images.append(name)
+            elif kind is None:
+                waiting.append(name)
+            else:
+                content.others[kind] += 1
     content.images.sort(key=natural_key)
     return content
 
 
-def _add_entry(entry: os.DirEntry[str], name: str, waiting: list[str], content: FolderContent) -> None:
-    """Add an entry to the content, or to the folders that wait to be listed."""
-    is_folder = os.path.isdir(entry.path)  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
+def _kind_of_entry(entry: os.DirEntry[str], real_root: str, followed: set[str], follow_links: bool) -> str | None:
+    """Return what an entry is, None where it is a folder to be listed."""
     if is_system(entry.name):
-        content.others["hidden folder" if is_folder else HIDDEN] += 1
-    elif is_folder:
-        waiting.insert(0 if entry.is_symlink() else len(waiting), name)  # links last: a folder has its own name
-    elif (kind := _kind_of_file(entry.path)) == IMAGE:
-        content.images.append(name)
-    else:
-        content.others[kind] += 1
+        return "hidden folder" if entry.is_dir() else HIDDEN
+    # Before is_dir, which would follow a link: it may lead out of the data folder, or in a circle.
+    if entry.is_symlink():
+        return _kind_of_link(entry, real_root, followed, follow_links)
+    return None if entry.is_dir() else _kind_of_file(entry.path)
+
+
+def _kind_of_link(entry: os.DirEntry[str], root: str, followed: set[str], follow_links: bool) -> str | None:
+    """The kind of a link, as `_kind_of_file`; None of a folder that is to be listed."""
+    real = os.path.realpath(entry.path)
+    is_below = f"{real}/".startswith(f"{root}/")
+    if not is_below and not follow_links:
+        return LINK
+    if not os.path.isdir(real):  # noqa: PTH112 (DirEntry.is_dir raises where links lead in a circle)
+        return _kind_of_file(entry.path)
+    if is_below or real in followed:
+        return "link to a folder that is listed"
+    followed.add(real)
+    return None
 
 
 def _kind_of_file(path: str) -> str:
@@ -108,4 +125,5 @@ def describe_others(others: dict[str, int]) -> str:
     total = sum(others.values())
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in ordered)
-    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}"
+    remedy = "; follow_links=true follows links" if others.get(LINK) else ""
+    return f"{counted(total, 'other file')}, not {'an image' if total == 1 else 'images'}: {kinds}{remedy}"

@@ -31,6 +31,7 @@ class SourceContext:
     data_dir: str | None
     cache_dir: Path
     progress: bool = True
+    follow_links: bool = False  # those that lead out of the data folder
     alike_names: Literal["report", "distinct"] = "report"
 
 
@@ -93,7 +94,7 @@ def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
 def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
     """List the images of a configuration without opening them; errors are those of `scan_persons`."""
     place = (config.data_dir, Path(config.cache_dir), progress)
-    return list_source(config.data, SourceContext(*place, config.alike_names))
+    return list_source(config.data, SourceContext(*place, config.follow_links, config.alike_names))
 
 
 def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
@@ -116,7 +117,7 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     written = in_cache and not listing.root.is_relative_to(context.cache_dir / UNPACKED)
     if context.data_dir is None or listing.source == "table" or written:
         return []
-    content = scan_folder(listing.root)
+    content = scan_folder(listing.root, context.follow_links)
     others = content.others
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))
     if not +others:

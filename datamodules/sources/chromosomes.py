@@ -38,7 +38,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
     """
     root = data_folder(context, data.file)
     if data.file is None:
-        table = _read_folders(data, root)
+        table = _read_folders(data, root, context.follow_links)
     else:
         table = _read_labels(data, root, root / data.file)
     # Cells are scaled and assigned as a whole: two cases whose cells bear the same name would be mixed up.
@@ -76,9 +76,9 @@ def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFram
     return table.assign(label=table["label"].map(class_of))
 
 
-def _read_folders(data: ChromosomesConfig, root: Path) -> pd.DataFrame:
+def _read_folders(data: ChromosomesConfig, root: Path, follow_links: bool) -> pd.DataFrame:
     parse_cell = name_parser(data.cell_regex, "data.cell_regex", "cell")
-    folders = sub_folders(root)
+    folders = sub_folders(root, follow_links)
     if not folders:
         raise UserError(f"{root} has no class folders: one per class, 1 to 22, X and Y")
     rows = []
@@ -86,7 +86,7 @@ def _read_folders(data: ChromosomesConfig, root: Path) -> pd.DataFrame:
         label = class_of(folder.name)
         if label is None:
             raise UserError(f"{folder}: an unknown class; folders are named 1 to 22, X and Y (or 23 and 24)")
-        for path in image_files(folder):
+        for path in image_files(folder, follow_links):
             below = path.relative_to(root).as_posix()
             cell = parse_cell(path)
             rows.append({"image_id": below, "path": below, "label": label, "subject": cell, "cell": cell})

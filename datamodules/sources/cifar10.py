@@ -30,7 +30,7 @@ def list_cifar10(data: Cifar10Config, context: SourceContext) -> Manifest:
     """
     root = folder_of(context, data.download, "CIFAR10")
     if tree := _tree(root):
-        return _list_tree(tree)
+        return _list_tree(tree, context.follow_links)
     return list_arrays(_read(root), CLASSES, PUBLISHED, data.source, context)
 
 
@@ -53,7 +53,7 @@ def _read(root: Path) -> Arrays:
     return {part: (np.asarray(each.data), np.asarray(each.targets)) for part, each in loaded.items()}
 
 
-def _list_tree(root: Path) -> Manifest:
+def _list_tree(root: Path, follow_links: bool) -> Manifest:
     rows: list[dict[str, str | None]] = []
     notes = []
     for part, whole in PUBLISHED.items():
@@ -64,7 +64,7 @@ def _list_tree(root: Path) -> Manifest:
             raise UserError(f"{root / part} has not one folder for each class of CIFAR-10: {wrong} (are: {CLASSES})")
         before = len(rows)
         for name in CLASSES:
-            for file in image_files(root / part / name):
+            for file in image_files(root / part / name, follow_links):
                 path = file.relative_to(root).as_posix()
                 rows.append({"image_id": path, "path": path, "label": name, "part": GIVEN[part]})
         notes.append(completeness(part, {part: len(rows) - before}, {part: whole}))

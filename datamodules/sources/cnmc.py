@@ -55,7 +55,7 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
     """
     root = data_folder(context, searched=True)
     listers = {"training": _training, "prelim": _prelim}
-    paths = image_files(root)
+    paths = image_files(root, context.follow_links)
     images: list[Row] = []
     notes = []
     for part in data.parts:

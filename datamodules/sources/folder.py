@@ -65,18 +65,18 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
 
 def _places(root: Path, data: FolderConfig, context: SourceContext) -> dict[str | None, Path]:
     """Return the folder with the classes of each part; of None where there are no parts."""
-    parts = _part_folders(root) if data.classes is None else []
-    places: dict[str | None, Path] = {part.name: _folder_of_classes(part) for part in parts}
+    parts = _part_folders(root, context.follow_links) if data.classes is None else []
+    places: dict[str | None, Path] = {part.name: _folder_of_classes(part, context.follow_links) for part in parts}
     return places or {None: root}
 
 
-def _part_folders(root: Path) -> list[Path]:
+def _part_folders(root: Path, follow_links: bool) -> list[Path]:
     """Return the folders in ``root`` where each is named as a part, such as train and val; none where none is.
 
     Raises:
         UserError: Only some of them are.
     """
-    names = [folder.name for folder in sub_folders(root)]
+    names = [folder.name for folder in sub_folders(root, follow_links)]
     parts = [name for name in names if is_called(name, _PARTS)]
     # One such word may be in the name of a class, and nothing is learnt without a training part.
     if len(parts) < 2 or not any(is_called(name, TRAIN_NAMES) for name in parts):
@@ -87,25 +87,25 @@ def _part_folders(root: Path) -> list[Path]:
     return [root / name for name in parts]
 
 
-def _folder_of_classes(part: Path) -> Path:
+def _folder_of_classes(part: Path, follow_links: bool) -> Path:
     """Return the folder that holds the class folders of a part: itself, or a lone folder in it (train/train).
 
     Raises:
         UserError: There are no class folders.
     """
-    inner = sub_folders(part)
+    inner = sub_folders(part, follow_links)
     if not inner:
         others = [shlex.quote(f"data_dir={other}") for other in sub_folders(part.parent) if sub_folders(other)]
         remedy = f"move it away, or use one part, {others[0]}" if others else "data_dir=<folder with one per class>"
         raise UserError(f"{part} has no class folders: {remedy}")
     if len(inner) == 1 and is_called(inner[0].name, {*_PARTS, "data", "images"}):
-        return _folder_of_classes(inner[0])
+        return _folder_of_classes(inner[0], follow_links)
     return part
 
 
 def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceContext) -> dict[str, Path]:
     """The folders of the classes, or all folders, by name."""
-    folders = {folder.name: folder for folder in sub_folders(root)}
+    folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
         raise UserError(f"{root} has no class folders: data_dir=<folder with one per class>")
     # Folders that are named one by one are meant as classes, whatever they look like.
@@ -124,7 +124,7 @@ def _files_of_classes(root: Path, folders: Mapping[str, Path], context: SourceCo
     files = {}
     with progress_bar(None, f"listing {root}", context.progress) as advance:
         for folder in folders.values():
-            files[folder] = image_names(folder)
+            files[folder] = image_names(folder, context.follow_links)
             advance(len(files[folder]))
     if without := [str(folder) for folder in files if not files[folder]]:
         remaining = typed_names("data.classes", [folder.name for folder in files if files[folder]])

@@ -51,18 +51,18 @@ def data_folder(context: SourceContext, wanted: str | None = None, searched: boo
     raise UserError(f"data folder {root} is {problem}: {DATA_DIR_HINT}")
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, follow_links: bool = False) -> list[Path]:
     """Return the paths of `image_names`."""
-    return [folder / name for name in image_names(folder)]
+    return [folder / name for name in image_names(folder, follow_links)]
 
 
-def image_names(folder: Path) -> list[str]:
+def image_names(folder: Path, follow_links: bool = False) -> list[str]:
     """Return the image files in ``folder`` and below it, by their paths below it, in natural order (`scan_folder`).
 
     Raises:
         UserError: A folder cannot be listed, or a name is not UTF-8.
     """
-    content = scan_folder(folder)
+    content = scan_folder(folder, follow_links)
     for below in content.unlisted:
         raise UserError(f"{folder / below} cannot be listed: give yourself the right to read it, or move it away")
     for name in content.images:
@@ -71,10 +71,10 @@ def image_names(folder: Path) -> list[str]:
     return content.images
 
 
-def sub_folders(folder: Path) -> list[Path]:
+def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
     """Return the folders directly in ``folder``, in natural order, without those that systems leave."""
     with os.scandir(folder) as entries:  # iterdir would ask the disk for the kind of each file
-        names = [entry.name for entry in entries if entry.is_dir()]
+        names = [entry.name for entry in entries if entry.is_dir() and (follow_links or not entry.is_symlink())]
     return [folder / name for name in sorted(names, key=natural_key) if not is_system(name)]
 
 

@@ -273,6 +273,7 @@ class TrainingConfig(StrictModel):
     recipe: str
     name: Name
     data_dir: Folder | None = FROM_YAML
+    follow_links: bool = FROM_YAML
     alike_names: Literal["report", "distinct"] = FROM_YAML
     weights_dir: Folder | None = FROM_YAML
     output_dir: Folder = FROM_YAML
@@ -294,7 +295,7 @@ class TrainingConfig(StrictModel):
     callbacks: CallbacksConfig = FROM_YAML
     logger: LoggerConfig = FROM_YAML
 
-    former = {"resume": "auto", "follow_links": False}
+    former = {"resume": "auto"}
 
     @property
     def backbone_size(self) -> int | tuple[int, int]:

@@ -39,7 +39,7 @@ def predict_images(request: PredictRequest) -> None:
     facts = model.facts
     thresholds = thresholds_of_model(model)
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
-    images = find_image_files(request.places, cache_dir, console.is_terminal)
+    images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
     warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes, *_cut_notes(thresholds, rules)]
     warn(*warnings)

@@ -25,6 +25,7 @@ class PredictConfig(StrictModel, defaults="predict"):
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     columns: Literal["reader", "all"] = FROM_YAML
+    follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
 
 

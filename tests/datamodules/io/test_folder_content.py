@@ -47,20 +47,29 @@ def test_copies_and_downloads_that_programs_leave_are_no_images(tmp_path, name):
     assert scan_folder(tmp_path).others == {"hidden": 1}
 
 
-def test_links_are_followed_and_a_folder_is_listed_once_by_its_own_name(tmp_path):
+def test_links_lead_out_only_where_they_are_followed(tmp_path):
     root, outside = tmp_path / "data", tmp_path / "outside"
-    write_image(root / "z" / "a.png", cell_image(0))
+    write_image(root / "class" / "a.png", cell_image(0))
     write_image(outside / "b.png", cell_image(1))
-    (root / "a link").symlink_to(root / "z")
-    (root / "z" / "c.png").symlink_to(outside / "b.png")
+    (root / "class" / "folder").symlink_to(outside)
+    (root / "class" / "c.png").symlink_to(outside / "b.png")
+    content = scan_folder(root)
+    assert content.images == ["class/a.png"]
+    assert content.others == {"link out of the folder": 2}
+    assert scan_folder(root, follow_links=True).images == ["class/a.png", "class/c.png", "class/folder/b.png"]
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_a_loop_of_links_ends(tmp_path, follow_links):
+    root, outside = tmp_path / "data", tmp_path / "outside"
+    write_image(root / "a.png", cell_image(0))
+    write_image(outside / "b.png", cell_image(1))
     (root / "up").symlink_to(root)
     (root / "out").symlink_to(outside)
-    (root / "circle").symlink_to(root / "circle")
     (outside / "back").symlink_to(root)
     (outside / "itself").symlink_to(outside)
-    content = scan_folder(root)
-    assert content.images == ["out/b.png", "z/a.png", "z/c.png"]
-    assert content.others == {"without suffix": 1}
+    expected = ["a.png", "out/b.png"] if follow_links else ["a.png"]
+    assert scan_folder(root, follow_links).images == expected
 
 
 def test_others_are_described_by_kind_the_most_frequent_first():

@@ -181,6 +181,17 @@ def test_folders_zips_and_files(cell_runs, tmp_path, predict_table):
     assert np.ptp(same_picture) < 1e-6  # not 0: on some processors the place in a batch decides how sums are rounded
 
 
+def test_links_out_of_the_folder_are_followed_only_where_it_is_said(cell_runs, tmp_path, predict_table):
+    write_image(tmp_path / "images" / "a.png", cell_image(1))
+    write_image(tmp_path / "outside" / "b.png", cell_image(2))
+    (tmp_path / "images" / "linked").symlink_to(tmp_path / "outside")
+    table, output = predict_table(cell_runs[0], tmp_path / "images", name="closed")
+    assert table["file"].tolist() == ["a.png"]
+    assert "follow_links=true" in output
+    table, _ = predict_table(cell_runs[0], tmp_path / "images", "follow_links=true", name="followed")
+    assert sorted(table["file"]) == ["a.png", "linked/b.png"]
+
+
 @pytest.fixture
 def run_of_three_classes(tmp_path):
     """An untrained run of three classes with the predictions and the evaluation of a skilled one."""

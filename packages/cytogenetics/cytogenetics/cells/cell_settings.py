@@ -39,6 +39,7 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     refer_distance: NonNegativeFloat | None = FROM_YAML
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
+    follow_links: bool = FROM_YAML
     cache_dir: Folder | None = FROM_YAML
 
     @property

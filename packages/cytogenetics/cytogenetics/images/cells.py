@@ -49,7 +49,7 @@ class Cells:
         return safe_stems(cell.title.replace(" / ", ".") for cell in self.cells)
 
 
-def find_cells(place: Path, cache_dir: Path, progress: bool = True) -> Cells:
+def find_cells(place: Path, cache_dir: Path, progress: bool = True, follow_links: bool = False) -> Cells:
     """Find the cells of a folder, a zip file or a table.
 
     In a folder, each sub-folder with images is a cell, and the folders above it are its case; images that lie directly
@@ -61,6 +61,7 @@ def find_cells(place: Path, cache_dir: Path, progress: bool = True) -> Cells:
         place: The folder, zip file or table.
         cache_dir: The folder below which a zip file is unpacked.
         progress: Whether a progress bar may be shown.
+        follow_links: Whether links that lead out of the folder are followed.
 
     Raises:
         UserError: There is no image; the sub-folders are those of classes; the table is unfit; or the zip file is
@@ -70,7 +71,7 @@ def find_cells(place: Path, cache_dir: Path, progress: bool = True) -> Cells:
         return Cells(_cells_of_table(place), {})
     if not place.is_dir() and not is_zip(place):
         raise UserError(f"{place} is a single file: name a folder, a zip or a table (.csv) of single chromosomes")
-    images = find_image_files([place], cache_dir, progress)
+    images = find_image_files([place], cache_dir, progress, follow_links)
     grouped = _by_folders(images.files, place)
     _check_classes(grouped, place)
     return Cells(_cells_of_folders(grouped, place), images.others)

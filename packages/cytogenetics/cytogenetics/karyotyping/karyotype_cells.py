@@ -111,11 +111,11 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
     expert = ExpertDecisions.read(request.fixed)
-    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal)
+    pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     metaphases: Sequence[MetaphaseFile | None]
     if pictures is None:
         refuse_picture_networks(config)
-        cells = find_cells(request.cells, cache_dir, console.is_terminal)
+        cells = find_cells(request.cells, cache_dir, console.is_terminal, config.follow_links)
         say("read as pictures of single chromosomes (input=metaphases reads them as metaphases)")
         model = CellModel.load(request, of_metaphases=False)
         metaphases = [None] * len(cells.cells)

@@ -61,7 +61,9 @@ class MetaphaseFile:
     boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
 
 
-def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> ImageFiles | None:
+def find_pictures(
+    place: Path, wanted: str, cache_dir: Path, progress: bool, follow_links: bool = False
+) -> ImageFiles | None:
     """Return the pictures of metaphases that a place holds; None where it holds single chromosomes.
 
     Args:
@@ -69,13 +71,14 @@ def find_pictures(place: Path, wanted: str, cache_dir: Path, progress: bool) -> 
         wanted: ``input`` of packages/cytogenetics/conf/karyotype.yaml.
         cache_dir: The folder below which a zip file is unpacked.
         progress: Whether a progress bar may be shown.
+        follow_links: Whether links that lead out of the folder are followed.
 
     Raises:
         UserError: There is no image, or the zip file is unsafe or damaged.
     """
     if wanted == "chromosomes" or place.suffix.lower() == TABLE_SUFFIX:
         return None
-    images = find_image_files([place], cache_dir, progress)
+    images = find_image_files([place], cache_dir, progress, follow_links)
     if wanted == "auto" and (place.is_dir() or len(images.files) > 1):
         files = images.files[:: max(1, len(images.files) // SAMPLE)]
         if 2 * sum(_looks_like_metaphase(file) for file in files) <= len(files):

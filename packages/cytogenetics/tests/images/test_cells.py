@@ -108,6 +108,16 @@ def test_no_image_and_a_single_file_are_errors(tmp_path):
             found(place, tmp_path)
 
 
+def test_links_to_cells_are_followed_only_where_it_is_said(tmp_path):
+    for name in ("cells/one", "outside"):
+        write_image(tmp_path / name / "a.png", bar(1))
+    (tmp_path / "cells" / "two").symlink_to(tmp_path / "outside")
+    closed = find_cells(tmp_path / "cells", tmp_path / "cache")
+    assert len(closed.cells) == 1
+    assert closed.others == {"link out of the folder": 1}
+    assert len(find_cells(tmp_path / "cells", tmp_path / "cache", follow_links=True).cells) == 2
+
+
 def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
     root = write_files(tmp_path / "root", "p\udce9/c\udce9/a.png")
     assert list(found(root, tmp_path)) == [("p\\xe9", "c\\xe9")]

@@ -57,7 +57,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     root = data_folder(context)
     form, annotations = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
-    pictures = _pictures(root)
+    pictures = _pictures(root, context.follow_links)
     frame = _frame(root, pictures, used, data)
     checked: list[CheckedBoxes] = frame.pop("checked").tolist()
     clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
@@ -115,10 +115,10 @@ def _frame(
     return frame
 
 
-def _pictures(root: Path) -> dict[str, Path]:
+def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     """Return the pictures of a folder by their names without suffix."""
     pictures: dict[str, Path] = {}
-    for path in image_files(root):
+    for path in image_files(root, follow_links):
         other = pictures.setdefault(path.stem, path)
         if other != path:
             raise UserError(f"two pictures have the name {path.stem}: {other} and {path}: rename one")
