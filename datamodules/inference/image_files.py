@@ -70,8 +70,8 @@ def find_image_files(
     unread = Counter(file.path.suffix.lower() for file in files.values())
     if unread.keys() <= UNREAD_SUFFIXES:
         raise UserError(
-            f"no image in {', '.join(map(str, places))} ({describe_others(others + unread)}): PNG, JPEG, TIFF, BMP, "
-            "GIF and WebP files are read"
+            f"no image in {', '.join(map(str, places))} ({describe_others(others + unread)}): PNG, JPEG, TIFF, BMP "
+            "and WebP files are read"
         )
     return ImageFiles(list(files.values()), dict(others))
 

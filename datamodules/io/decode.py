@@ -12,24 +12,24 @@ from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, GifImagePlugin, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
 from datamodules.io.jpeg import decode_strictly
 from karyocyte.common.errors import first_line
 from karyocyte.common.text import counted
 
-SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".gif", ".webp"})
+SUFFIXES = frozenset({".bmp", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 # Of images that cannot be read: such a file is named as broken.
 UNREAD_SUFFIXES = frozenset(
-    (".avif", ".cr2", ".czi", ".dcm", ".dng", ".eps", ".heic", ".heif", ".jp2", ".jxl", ".lif")
+    (".avif", ".cr2", ".czi", ".dcm", ".dng", ".eps", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".lif")
     + (".lsm", ".nd2", ".ndpi", ".nef", ".oib", ".psd", ".svg", ".svs", ".vsi", ".xcf")
 )
 
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _MODES |= {"I;16", "I;16B", "I;16L", "I;16N"}  # of 16 bits
 # Pillow would also start other programs (Ghostscript for EPS): these formats it decodes itself.
-FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "WEBP")
+FORMATS = ("BMP", "DIB", "JPEG", "PNG", "WEBP")
 MAX_BYTES = 1 << 30  # of a file: the largest image in three 16-bit colours takes 600 MB
 MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes, and is padded to a square
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
@@ -114,7 +114,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
-    """Decode the bytes of a BMP, PNG, TIFF, JPEG, GIF or WebP file, whatever its name, to 8-bit RGB.
+    """Decode the bytes of a BMP, PNG, TIFF, JPEG or WebP file, whatever its name, to 8-bit RGB.
 
     Gray is replicated to three channels, a palette looked up, CMYK and YCbCr are converted. Gray of 16 bits becomes
     ``value // 257``; colours of 16 bits keep their upper byte. The orientation that a camera noted (EXIF; the same tag
@@ -233,8 +233,6 @@ def _by_pillow(data: bytes) -> tuple[Image.Image, str]:
         several = getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_png(image, data)
-        if isinstance(image, GifImagePlugin.GifImageFile):
-            _check_gif(image, data)
         if data.startswith(_JPEG):
             image = _strict_jpeg(image, data)  # noqa: PLW2901 (the file is read)
         image.load()
@@ -293,44 +291,6 @@ def _check_png(image: Image.Image, data: bytes) -> None:
     gamma = image.info.get("gamma", _SRGB_GAMMA)
     if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
         raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")
-
-
-def _check_gif(image: ImageFile.ImageFile, data: bytes) -> None:
-    """Refuse a GIF whose data do not end where its first frame does."""
-    tile = image.tile[0]
-    left, upper, right, lower = tile.extents or (0, 0, *image.size)
-    blocks, at = [], tile.offset
-    while at < len(data) and (length := data[at]):
-        blocks.append(data[at + 1 : at + 1 + length])
-        at += 1 + length
-    if _unpacked_length(b"".join(blocks), data[tile.offset - 1]) != (right - left) * (lower - upper):
-        raise BrokenImageError("damaged: its data do not end where the picture does")
-
-
-def _unpacked_length(packed: bytes, value_bits: int) -> int:
-    """Return how many values the LZW codes of a GIF stand for, up to their end: Pillow passes over surplus ones."""
-    clear = 1 << value_bits
-    lengths, total, before = [1] * clear + [0, 0], 0, 0  # of the string of each code; of all; of the last one
-    width, bits, count = value_bits + 1, 0, 0  # of a code; those that are not yet used, and their number
-    for byte in packed:
-        bits |= byte << count
-        count += 8
-        while count >= width:
-            code = bits & ((1 << width) - 1)
-            bits >>= width
-            count -= width
-            if code == clear:
-                lengths, before, width = lengths[: clear + 2], 0, value_bits + 1
-                continue
-            if code == clear + 1:  # the end
-                return total
-            if before and len(lengths) < 4096:
-                lengths.append(before + 1)
-            before = lengths[code]
-            total += before
-            if len(lengths) == 1 << width and width < 12:
-                width += 1
-    return total
 
 
 def _turn(image: Image.Image) -> None:
@@ -393,7 +353,7 @@ def _why_unidentified(data: bytes) -> str:
         return "an empty file"
     if data[4:8] == b"ftyp":
         return "HEIC, AVIF or a film, which are not read: save it as PNG"
-    if data.startswith((_PNG, _JPEG, b"GIF8", b"BM")):
+    if data.startswith((_PNG, _JPEG, b"BM")):
         return "damaged, or packed in a way that is not read: save it as PNG"
     return "not an image that can be decoded: save it as PNG"
 

@@ -21,7 +21,7 @@ _SYSTEM = re.compile(
 )
 # How the files of most formats that are read begin; BMP and WebP: see `starts_as_image`.
 _STARTS = (
-    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a",
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Persons behind subjects: subjects that share byte-identical files are one person, and one copy of a file is used."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 import pandas as pd
 
@@ -17,11 +17,17 @@ def link_subjects(manifest: Manifest) -> Manifest:
     of the subjects in natural order, and it is the ``subject`` of all of their images. Of the published C-NMC 2019, 11
     subjects of three folds are four persons.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
+
     known = manifest.frame.dropna(subset=["subject"])
     sharing = known.groupby("sha256")["subject"].unique()
     sharing = sharing[sharing.map(len) > 1]
+    joined = DisjointSet(chain(*sharing))
+    for first, *others in sharing:
+        for other in others:
+            joined.merge(first, other)
     persons = []
-    for subjects in _connected(set(map(tuple, sharing))):
+    for subjects in joined.subsets():
         files = sum(subjects.issuperset(names) for names in sharing)
         ordered = tuple(sorted(subjects, key=natural_key))
         persons.append(Person(ordered, files))
@@ -29,21 +35,6 @@ def link_subjects(manifest: Manifest) -> Manifest:
     names = {subject: person.name for person in persons for subject in person.subjects}
     frame = manifest.frame.assign(subject=manifest.frame["subject"].replace(names))
     return replace(manifest, frame=frame, persons=tuple(persons))
-
-
-def _connected(links: Iterable[tuple[str, ...]]) -> list[set[str]]:
-    """Join sets that have a member in common."""
-    groups: list[set[str]] = []
-    for link in links:
-        joined = set(link)
-        apart = []
-        for group in groups:
-            if group & joined:
-                joined |= group
-            else:
-                apart.append(group)
-        groups = [*apart, joined]
-    return groups
 
 
 def parts_by_person(manifest: Manifest) -> pd.Series:

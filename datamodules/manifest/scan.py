@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.io.decode import BrokenImageError, border, bounding_box, decode_image, note_lines, read_plain_file
-from datamodules.io.progress import in_threads, progress_bar
+from datamodules.io.progress import threaded
 from datamodules.io.resize import resize
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.numbers import NUMBERS, picture_numbers
@@ -29,7 +29,6 @@ PHASH_SIZE = 16  # 16 x 16 = 256 bits
 _SIDE = 4 * PHASH_SIZE
 # The lowest frequencies of the discrete cosine transform, none of them scaled.
 _WAVES = np.cos(np.pi / 2 / _SIDE * np.outer(np.arange(PHASH_SIZE), 2 * np.arange(_SIDE) + 1))
-_AT_ONCE = 32  # files that a thread reads before it returns
 SCAN_VERSION = 7  # raise it when the facts of an unchanged file would come out differently
 _RACY_NS = 2_000_000_000
 # Gray values: JPEG leaves noise of up to about 20 on black; a border above 235 is the white of a slide or of paper.
@@ -153,12 +152,9 @@ def _all_facts(store: Path, stamps: Sequence[_Stamp], started_ns: int, progress:
     """
     known: dict[_Stamp, _Facts | str] = {**_load(store)}
     unread = [stamp for stamp in stamps if stamp not in known]
-    batches = [unread[start : start + _AT_ONCE] for start in range(0, len(unread), _AT_ONCE)]
-    results = in_threads(lambda batch: [_read_facts(path) for path, *_ in batch], batches)
-    with progress_bar(len(unread), f"reading {len(unread):,} images", progress) as advance:
-        for batch, read in zip(batches, results, strict=True):
-            known.update(zip(batch, read, strict=True))
-            advance(len(batch))
+    paths = [path for path, *_ in unread]
+    facts = threaded(_read_facts, paths, len(paths), f"reading {len(paths):,} images", progress)
+    known.update(zip(unread, facts, strict=True))
     _save(store, known, unread, started_ns - _RACY_NS)
     return [known[stamp] for stamp in stamps]
 

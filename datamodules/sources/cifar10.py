@@ -7,7 +7,7 @@ import numpy as np
 from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import GIVEN, Arrays, completeness, folder_of, list_arrays
-from datamodules.sources.listing import hint_at_archives, image_files, sub_folders
+from datamodules.sources.listing import image_files, sub_folders
 from karyocyte.common.errors import UserError, first_line
 from karyocyte.config.sources import Cifar10Config
 
@@ -47,8 +47,8 @@ def _read(root: Path) -> Arrays:
     try:
         loaded = {part: CIFAR10(str(place), train=part == "train") for part in GIVEN}
     except Exception as error:  # damaged bytes raise errors of many kinds
-        files = f"{BATCHES}, unpacked{hint_at_archives(root)}, or train/<class>/ and test/<class>/"
         problem = f"no CIFAR10 in {place} ({first_line(error)})"
+        files = f"{BATCHES}, or train/<class>/ and test/<class>/"
         raise UserError(f"{problem}: bring {files}, or set data.download=true") from error
     return {part: (np.asarray(each.data), np.asarray(each.targets)) for part, each in loaded.items()}
 

@@ -12,7 +12,7 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import completeness
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
+from datamodules.sources.listing import data_folder, image_files
 from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
@@ -82,22 +82,21 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
             sets[root / fold.parent].append((path, root / fold))
     found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
-        hint = next(filter(None, map(hint_at_archives, [root, *sub_folders(root)])), "")
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
-        raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it")
-    if len(found) > 1:
-        raise _twice("the folds are", found)
-    images: list[Row] = []
-    for path, fold in sets[found[0]]:
-        above = _classes_above(path, fold)
-        image_id, subject, label = _parse(path.stem, path)
-        if not above:
-            raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
-        if label != above[-1]:
-            remedy = "put it in the right folder"
-            raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
-        images.append(_row(image_id, path.relative_to(root), label, subject, fold.name.lower()))
-    return images
+        raise UserError(f"{looked_for}: set data_dir to the folder that holds it, unpacked")
+    _check_one("the folds are", found)
+    return [_training_row(path, fold, root) for path, fold in sets[found[0]]]
+
+
+def _training_row(path: Path, fold: Path, root: Path) -> Row:
+    above = _classes_above(path, fold)
+    image_id, subject, label = _parse(path.stem, path)
+    if not above:
+        raise UserError(f"{path}: lies in no folder {' or '.join(CLASSES)}: put it in the folder of its class")
+    if label != above[-1]:
+        remedy = "put it in the right folder"
+        raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
+    return _row(image_id, path.relative_to(root), label, subject, fold.name.lower())
 
 
 def _fold_of(path: Path) -> Path | None:
@@ -115,7 +114,8 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
     # By the name without its suffix: a converted copy has another one than the table.
     rows = {Path(row.new_names).stem: row for row in table.itertuples(index=False)}
     images: list[Row] = []
-    for path in _prelim_images(root, paths, set(rows), table_path):
+    folder = _prelim_folder(root, paths, set(rows), table_path)
+    for path in (path for path in paths if path.parent == folder):
         row = rows.get(path.stem)
         if row is None:
             raise UserError(f"{path} has no row in {table_path}: remove it, or bring the challenge's own table")
@@ -127,23 +127,25 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
     return images
 
 
-def _prelim_images(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> list[Path]:
+def _prelim_folder(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> Path:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
-    folders: dict[Path, list[Path]] = defaultdict(list)
-    for path in paths:
-        if not _is_final(path.parent, root):
-            folders[path.parent].append(path)
-    stems = {folder: {path.stem for path in images} for folder, images in folders.items()}
-    found = [folder for folder in folders if stems[folder] & names]
+    stems = _stems_by_folder(paths)
+    found = [folder for folder in stems if stems[folder] & names and not _is_final(folder, root)]
     if len(found) > 1:  # under another name, the whole final test has more numbers than the table
         found = [folder for folder in found if stems[folder] <= names] or found
     if not found:
         example = min(names, default="1")
         remedy = "add them, in a folder whose name is not of the final test (final, testing)"
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
-    if len(found) > 1:
-        raise _twice(f"pictures that {table} names are", found)
-    return folders[found[0]]
+    _check_one(f"pictures that {table} names are", found)
+    return found[0]
+
+
+def _stems_by_folder(paths: Sequence[Path]) -> dict[Path, set[str]]:
+    stems: dict[Path, set[str]] = defaultdict(set)
+    for path in paths:
+        stems[path.parent].add(path.stem)
+    return stems
 
 
 def _is_final(folder: Path, root: Path) -> bool:
@@ -151,9 +153,10 @@ def _is_final(folder: Path, root: Path) -> bool:
     return any("final" in name.lower() or "testing" in name.lower() for name in names)
 
 
-def _twice(what: str, found: Sequence[Path]) -> UserError:
-    remedy = "set data_dir to the folder of one copy, or move one of the two away"
-    return UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
+def _check_one(what: str, found: Sequence[Path]) -> None:
+    if len(found) > 1:
+        remedy = "set data_dir to the folder of one copy, or move one of the two away"
+        raise UserError(f"{what} there twice, in {found[0]} and {found[1]}: {remedy}")
 
 
 def _row(image_id: str, path: Path, label: str, subject: str, part: str) -> Row:

@@ -105,14 +105,6 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path |
     return parse
 
 
-def hint_at_archives(root: Path) -> str:
-    """Return what to do with the archives that a folder holds, in brackets; an empty text where there are none."""
-    for path in sorted(root.glob("*")):
-        if path.suffix.lower() in (".zip", ".gz", ".tar"):
-            return f" (unpack {path.name} first; a zip itself may be named: data_dir={path})"
-    return ""
-
-
 def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
     """Read a CSV file with a row per image.
 

@@ -152,14 +152,6 @@ def test_folders_of_folds_without_the_classes_are_others(cnmc, tmp_path):
     assert len(scan_cnmc(cnmc, tmp_path / "cache").frame) == 12
 
 
-def test_zips_of_folds_are_named_where_they_lie(cnmc, tmp_path):
-    for fold in list((cnmc / TRAINING).iterdir()):
-        shutil.make_archive(str(fold), "zip", fold)
-        shutil.rmtree(fold)
-    with pytest.raises(UserError, match="unpack fold_0.zip"):
-        scan_cnmc(cnmc, tmp_path / "cache")
-
-
 def test_two_tables_of_labels_must_agree(cnmc, tmp_path):
     write_prelim(cnmc, ROWS, present=3)
     table = cnmc / f"{PRELIM}_labels.csv"

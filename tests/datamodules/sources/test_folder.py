@@ -141,11 +141,3 @@ def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_take
     write_class_folders(tmp_path / "other", {"images": 1, "masks": 1})
     with pytest.raises(UserError, match=r"masks is the name of a folder of masks.*data.classes=\[images,masks\]"):
         scan_folder(tmp_path / "other", tmp_path / "cache")
-
-
-def test_masks_within_the_classes_are_said(tmp_path):
-    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
-    write_image(root / "a" / "masks" / "0.png", cell_image(9))
-    write_image(root / "b" / "0_mask.png", cell_image(8))
-    (masks,) = scan_folder(root, tmp_path / "cache", positive_class="a").notes
-    assert masks.startswith("2 images are named as masks are")

@@ -75,7 +75,6 @@ def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
     output = call("data=hem_all", f"data_dir={root}", "protocol=paper", "--no-images")
     words = " ".join(output.split())
     assert "warning: augmented BEFORE the split, as paper 003: 12 copies of hem turned by 90 degrees" in words
-    assert "not the whole set: the rest can be had at doi 10.7937/tcia.2019.dc64i46r" in words
     assert ["hem_all", "48", "34", "3", "11", "40 x 40", "3"] in cells(output)
     assert not (tmp_path / "cache" / "prepared").exists()
 

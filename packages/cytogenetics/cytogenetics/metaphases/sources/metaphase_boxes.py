@@ -14,7 +14,6 @@ import numpy as np
 import yaml
 
 from datamodules.io.folder_content import is_system
-from datamodules.sources.listing import hint_at_archives
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
 from karyocyte.common.text import natural_key
@@ -94,7 +93,7 @@ def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
         if annotations:
             return name, annotations
     places = "<picture>.xml (Pascal VOC), *.json (COCO) or labels/<picture>.txt (YOLO)"
-    raise UserError(f"no boxes in {root}{hint_at_archives(root)}: bring {places}")
+    raise UserError(f"no boxes in {root}: bring {places}")
 
 
 def check_boxes(annotation: Annotation, size: tuple[int, int], scale: bool = False) -> CheckedBoxes:
