@@ -104,12 +104,7 @@ def build_classifier(
     return model, contents
 
 
-def parameters_of(
-    config: Config,
-    facts: ModelFacts,
-    num_classes: int,
-    settings: TrainingSettings = TrainingSettings(),  # noqa: B008 (frozen)
-) -> Hyperparameters:
+def parameters_of(config: Config, facts: ModelFacts, num_classes: int, settings: TrainingSettings) -> Hyperparameters:
     """Return a classifier of a configuration in plain values; the other arguments are those of ``Classifier``."""
     return Hyperparameters(
         backbone=config.model.name,

@@ -28,8 +28,6 @@ ERRORS = [
     ("evaluate good0 good0", "good0 is named twice: name each run once"),
     ("evaluate good0 --csv x.csv", "--csv is for grades (--paper): --output NEW writes metrics.csv"),
     ("explain heatmaps net0 method=lime", "method"),
-    ("explain heatmaps net0 --csv x.csv", "--csv: heatmaps does not use it: leave it out, or use --out"),
-    ("explain summary net0 --out x.png", "--out: summary does not use it: leave it out, or use --csv"),
     ("explain layers net0 --out x.txt", "--out x.txt: a PNG file is written: end its name in .png"),
     ("export portable --output new", "is not a run"),
     ("predict images --output p.csv", "images is not a run"),
