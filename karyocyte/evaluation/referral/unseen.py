@@ -76,16 +76,18 @@ def unseen_table(counts: Mapping[str, Metrics]) -> pd.DataFrame:
 
 
 def draw_unseen(path: Path, table: pd.DataFrame, about: dict[str, Any]) -> None:
-    """Draw a table of ``unseen_table`` of one run to a PNG."""
-    run, positives, unseen = table.loc[0, ["run", "positives", "unseen"]]
-    prevalence, expected, most = table["prevalence"], table["per_1000"], table["per_1000_upper"]
-    colour = COLOURS[0]
+    """Draw a table of ``unseen_table`` to a PNG: runs with equal counts share a line."""
     with canvas(path, (5.2, 4.4), about) as figure:
         axis = figure.subplots()
-        label = f"{run}: {unseen} of {positives} positive subjects unseen"
-        axis.plot(prevalence, expected, color=colour, marker="o", label=label)
-        axis.plot(prevalence, most, color=colour, linestyle="--", label="upper limit")
-        axis.fill_between(prevalence, expected, most, color=colour, alpha=0.12)
+        for number, ((unseen, positives), rows) in enumerate(table.groupby(["unseen", "positives"])):
+            line = rows.drop_duplicates("prevalence")
+            colour = COLOURS[number % len(COLOURS)]
+            runs = rows["run"].unique()
+            label = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
+            label = f"{label}: {unseen} of {positives} positive subjects unseen"
+            axis.plot(line["prevalence"], line["per_1000"], color=colour, marker="o", label=label)
+            axis.plot(line["prevalence"], line["per_1000_upper"], color=colour, linestyle="--", label="upper limit")
+            axis.fill_between(line["prevalence"], line["per_1000"], line["per_1000_upper"], color=colour, alpha=0.12)
         axis.set_xscale("log")
         axis.set_xticks(list(PREVALENCES), [f"{prevalence:.0%}" for prevalence in PREVALENCES])
         axis.minorticks_off()
