@@ -7,8 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.evaluation.pooling.averaging import average
-from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
 from karyocyte.runs.files import PortableFile
@@ -28,7 +27,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
     settings = members[0].config.evaluation
     if len(runs) == 1 and run.metrics:
         result = EvaluationResult.from_dict(run.metrics)
-        thresholds = choose_review_thresholds(run.predictions, evaluation_settings(result.settings))
+        thresholds = thresholds_of(result)
         return replace(thresholds, notes=(*thresholds.notes, *fit_warnings(result.about)))
     predictions = [member.predictions for member in members]
     if len(members) == 1:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from karyocyte.config.schema import EvaluationConfig
+from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.temperature import fit_temperature, rescale
-from karyocyte.evaluation.pooling.labelled_runs import LabelledFold
-from karyocyte.evaluation.types.result import ConfidenceCut, Release
+from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
+from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
+from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
 from karyocyte.runs.predictions import Predictions
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
@@ -45,6 +45,19 @@ class ReviewThresholds:
         return self.confidence.cut if self.confidence else None
 
 
+def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
+    """Take the thresholds from the evaluation of a single run."""
+    settings = evaluation_settings(result.settings).triage
+    temperature = Temperature(None)
+    if result.calibration is not None:
+        temperature = Temperature(result.calibration.temperatures[0], result.calibration.reason)
+    release = result.triage[0] if result.triage else None
+    thresholds = _thresholds(result.thresholds[0], temperature, release, settings, result.positive_class)
+    if result.referral is None:
+        return thresholds
+    return replace(thresholds, confidence=result.referral[0], accuracy=settings.accuracy)
+
+
 def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
     """Choose threshold, temperature, release and referral on the validation rows.
 
@@ -52,22 +65,33 @@ def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfi
         UserError: See ``labelled.score``.
     """
     fold = LabelledFold.from_run(predictions, settings)
-    point = fold.threshold
+    release = None
+    if fold.threshold.value is not None:
+        release = choose_release(fold)
     temperature = fit_temperature(fold.validation.scored)
+    thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    return choose_referral(fold, thresholds)
+
+
+def _thresholds(
+    point: OperatingPoint,
+    temperature: Temperature,
+    release: Release | None,
+    settings: TriageConfig,
+    positive_class: str | None,
+) -> ReviewThresholds:
     notes = []
     if point.value is None and point.reason:
         notes.append(point.reason)
     if temperature.value is not None and temperature.reason:
         notes.append(f"temperature: {temperature.reason}")
-    release = choose_release(fold) if point.value is not None else None
-    sensitivity = settings.triage.sensitivity
-    if release and release.lower_bound is not None and release.lower_bound < sensitivity:
+    if release and release.lower_bound is not None and release.lower_bound < settings.sensitivity:
         notes.append(
-            f"release: {release.positives} “{predictions.positive_class}” validation images guarantee a sensitivity of "
-            f"{release.lower_bound:.3f} only, not of {sensitivity:g}, and none on images of another kind"
+            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of "
+            f"{release.lower_bound:.3f} only, not of {settings.sensitivity:g}, and none on images of another kind"
         )
     threshold = release.threshold if release else None
-    return choose_referral(fold, ReviewThresholds(point.value, temperature.value, threshold, notes=tuple(notes)))
+    return ReviewThresholds(point.value, temperature.value, threshold, notes=tuple(notes))
 
 
 def choose_release(fold: LabelledFold) -> Release:

@@ -5,6 +5,7 @@ negatives, any number of classes the referral by confidence.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from karyocyte.evaluation.referral.choices import (
     cut_notes,
     review_mask,
 )
+from karyocyte.evaluation.referral.risk_coverage import write_risk_coverage
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
@@ -57,7 +59,9 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     positive = f"“{runs.pooled.positive_class}”"
     warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
     tables = {}
-    drawn: dict[str, Drawing] = {}
+    confidence = runs.test.probabilities.max(axis=1)
+    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
         tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})

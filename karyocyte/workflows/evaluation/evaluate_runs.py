@@ -18,7 +18,7 @@ from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.terminal import whole
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.arguments import existing_predictions
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions
@@ -60,7 +60,7 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
 def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
-    """Compare all pairs of groups on the same images, and write these and the ROC curves."""
+    """Compare all pairs of groups on the same images, and write these, the ROC curves and unseen subjects."""
     labels = [group.label for group in groups]
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(labels, results, matrix))
@@ -75,6 +75,20 @@ def _compare(
             from karyocyte.evaluation.plots.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
+        _write_unseen(labels, results, output)
+
+
+def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
+    """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
+    found = dict(zip(labels, (result.of(Kind.UNSEEN) for result in results), strict=True))
+    counts = {label: unseen for label, unseen in found.items() if unseen}
+    if counts:
+        # Here, since matplotlib costs seconds.
+        from karyocyte.evaluation.referral.unseen import draw_unseen, unseen_table
+
+        table = unseen_table(counts)
+        write_csv(output / "unseen.csv", table, "%.6f")
+        draw_unseen(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
 
 
 def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
             "How certain the predictions are",
             f"sure{suffix}",
             tables.confidence_tables(result),
-            plots.pictures(chapter, ("reliability",)),
+            plots.pictures(chapter, ("reliability", "risk_coverage")),
         ),
         Section(
             "Training",

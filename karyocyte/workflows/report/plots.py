@@ -26,6 +26,11 @@ WORDS = {
         "Of the predictions that are 80 % sure, 80 % should be right: bars below the dashed line are too sure of "
         "themselves, bars above it not sure enough.",
     ),
+    "risk_coverage": (
+        "Risk and coverage",
+        "If the least sure images go to a person (to the left), how many of the others are predicted wrong? A curve "
+        "that falls far to the left says that the model knows when it does not know.",
+    ),
     "learning_curves": (
         "Learning curves",
         "Where training goes on to improve and validation does not, the model memorises its images.",

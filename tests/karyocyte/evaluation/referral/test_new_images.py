@@ -1,14 +1,16 @@
 """Review of new images by the rules of referral."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds
+from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.referral.new_images import RULES, review_table, rule_lines, select_rules
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -21,14 +23,12 @@ def run():
 
 @pytest.fixture(scope="module")
 def thresholds(run):
-    return choose_review_thresholds(run, SETTINGS)
+    return thresholds_of(evaluate_runs([run], SETTINGS))
 
 
-def test_thresholds_are_those_of_the_evaluation(run, thresholds):
-    result = evaluate_runs([run], SETTINGS)
-    assert (thresholds.threshold, thresholds.release) == (result.thresholds[0].value, result.triage[0].threshold)
-    assert thresholds.temperature == result.calibration.temperatures[0]
-    assert thresholds.confidence == result.referral[0]
+def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
+    assert choose_review_thresholds(run, SETTINGS) == thresholds
+    assert thresholds.confidence is not None
     assert any(note.startswith("release: ") for note in thresholds.notes)
 
 
@@ -56,6 +56,12 @@ def test_every_image_is_reviewed_without_rules():
     assert "every image" in rule_lines(ReviewThresholds(), [], None)[0]
 
 
+def test_metrics_without_triage_and_calibration():
+    result = evaluate_runs([make_run()], SETTINGS)
+    result = replace(result, settings={}, triage=None, calibration=None, referral=None)
+    assert thresholds_of(result) == ReviewThresholds(result.thresholds[0].value)
+
+
 @pytest.fixture(scope="module")
 def many_classes():
     return make_run(images=200, subjects=None, classes=("a", "b", "c"), skill=2.5)
@@ -63,7 +69,8 @@ def many_classes():
 
 def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_classes):
     result = evaluate_runs([many_classes], SETTINGS)
-    thresholds = choose_review_thresholds(many_classes, SETTINGS)
+    thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
+    assert thresholds == choose_review_thresholds(many_classes, SETTINGS)
     rules = select_rules(thresholds, None, None)
     assert rules == ["confidence"]
     table = review_table(many_classes.part("test"), thresholds, rules)

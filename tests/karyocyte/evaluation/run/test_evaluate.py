@@ -27,6 +27,7 @@ PICTURES = {
     "confusion_matrix.png",
     "roc.png",
     "reliability.png",
+    "risk_coverage.png",
     "unseen.png",
 }
 TABLES = {"metrics.csv", "unseen.csv", "by_subject.csv"}
