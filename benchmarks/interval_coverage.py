@@ -6,7 +6,7 @@ all images of all subjects there could be; it follows from the normal distributi
 benchmarks.interval_coverage --csv results/coverage.csv`` takes about ten minutes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -24,11 +24,12 @@ from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
+from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
 from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Interval
 
 CLASSES = ("negative", "positive")
@@ -150,20 +151,27 @@ def _intervals(
     first: LabelledPredictions, second: LabelledPredictions, methods: tuple[str, ...], settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
-    ours = WeightedMetrics(first)
-    theirs = WeightedMetrics(second)
-    main = [ours.names.index(name) for name in MAIN]
-    compared = [ours.names.index(name) for name in COMPARED]
-    statistics: list[tuple[dict[str, Metric], Statistic]] = [
-        (metrics_of(MAIN), lambda counts: ours(counts)[main]),
-        (dict.fromkeys(DIFFERENCES, DIFFERENCE), lambda counts: (ours(counts) - theirs(counts))[compared]),
+    both = [Resamples(WeightedMetrics(each, names=COMPARED), each, settings) for each in (first, second)]
+    statistics = [
+        (metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings)),
+        (dict.fromkeys(DIFFERENCES, DIFFERENCE), Differences(*both)),
     ]
-    for metrics, statistic in statistics:
-        resamples = Resamples(statistic, first, settings)
+    for metrics, resamples in statistics:
         for method in methods:
-            chosen = settings.model_copy(update={"interval": method})
-            for name, interval in of_resamples(metrics, resamples, chosen).items():
+            for name, interval in intervals_by(method, metrics, resamples, settings).items():
                 yield method, name, interval
+
+
+def intervals_by(
+    method: str, metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
+) -> dict[str, Interval]:
+    """Return the intervals of metrics by a method of METHODS."""
+    found = of_resamples(metrics, resamples, settings)
+    if method == "percentile":
+        for (name, interval), drawn in zip(found.items(), resamples.drawn, strict=True):
+            low, high, used = percentiles(drawn, settings.confidence)
+            found[name] = replace(interval, low=low, high=high, method=used)
+    return found
 
 
 def _count(cases: pd.DataFrame) -> dict[str, float | None]:

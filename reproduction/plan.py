@@ -215,9 +215,6 @@ def analysis_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
     if not every:
         return []
     steps = [plan.making(split, "costs", ("scripts/sweep_status.py", *every), "--csv", "costs.csv")]
-    if split is plan.splits[0]:
-        networks = [runs[name][0] for name in plan.experiments if runs.get(name)]
-        steps.append(plan.making(split, "summary", ("scripts/explain.py", "summary", *networks), "--csv", "layers.csv"))
     steps += _ensemble_steps(plan, split, runs)
     return steps + _own_steps(plan, split, runs) + _report_steps(plan, split, runs)
 

@@ -9,7 +9,6 @@ from tests.helpers.training import SMALL, composed
 # What commands import when they are called; for some an extra may be missing.
 MODULES = (
     "karyocyte.workflows.explain.explain_runs",
-    "karyocyte.workflows.explain.summary",
     "karyocyte.workflows.export.export_model",
     "cytogenetics.karyotyping.karyotype_cells",
     "karyocyte.workflows.prediction.predict_images",

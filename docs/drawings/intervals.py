@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.interval_coverage import METHODS, WORLDS, World, draw_pair, truth
+from benchmarks.interval_coverage import METHODS, WORLDS, World, draw_pair, intervals_by, truth
 from karyocyte.common.paths import ROOT
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.bootstrap import Resamples
+from karyocyte.evaluation.metrics.classification import metrics_of
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 SUBJECTS = 14
@@ -34,9 +36,10 @@ def studies(world: World, count: int = STUDIES) -> list[Study]:
     rows = []
     for number in range(count):
         scored, _ = draw_pair(world, SUBJECTS, np.random.default_rng([0, SUBJECTS, number]))
+        settings = EvaluationConfig(seed=number)
+        resamples = Resamples(WeightedMetrics(scored, names=("auc",)), scored, settings)
         for method in SHOWN:
-            settings = EvaluationConfig(interval=method, seed=number)  # type: ignore[arg-type]  # a literal there
-            auc = intervals(scored, settings, names=("auc",))["auc"]
+            auc = intervals_by(method, metrics_of(["auc"]), resamples, settings)["auc"]
             if auc.value is not None and auc.low is not None and auc.high is not None:
                 rows.append(Study(number, method, auc.value, auc.low, auc.high))
     return rows

@@ -1,22 +1,21 @@
-"""Explain trained models: heat maps, the outputs of layers, and tables of layers."""
+"""Explain trained models: heat maps, and the outputs of layers."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.runs.names import run_word
-from karyocyte.workflows.explain.explain_request import ExplainRequest, check_options
+from karyocyte.workflows.explain.explain_request import ExplainRequest
 
-What = Literal["heatmaps", "layers", "summary"]
+What = Literal["heatmaps", "layers"]
 Words = Annotated[
     list[str],
     Argument(parser=run_word, metavar="RUN... [KEY=VALUE...]", help="Runs, and keys of conf/explain.yaml."),
 ]
-Out = Annotated[Path | None, Option(help="heatmaps, layers: PNG of all; by default in the folder of the first run.")]
-Csv = Annotated[Path | None, Option(help="summary: table to write.")]
+Out = Annotated[Path | None, Option(help="PNG of all; by default in the folder of the first run.")]
 
 
-def explain(what: What, words: Words, out: Out = None, csv: Csv = None) -> None:
+def explain(what: What, words: Words, out: Out = None) -> None:
     """Explain trained models.
 
     [bold]heatmaps[/bold] show which places of an image support a class: pictures for the report, a table and a figure
@@ -26,16 +25,7 @@ def explain(what: What, words: Words, out: Out = None, csv: Csv = None) -> None:
     [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.
 
     With --out, heat maps of the same images are side by side in one figure, by run and method.
-
-    [bold]summary[/bold] shows the layers of a network, of runs or of +experiment=..., and its parameter counts, also as
-    Keras counts them.
     """
-    check_options(what, {"--out": out, "--csv": csv})
-    if what == "summary":
-        from karyocyte.workflows.explain.summary import summarise_networks
-
-        summarise_networks(words, csv)
-        return
     request = ExplainRequest.read(words, out=out)
     # Only now: the imports take seconds.
     from karyocyte.workflows.explain.explain_runs import draw_heat_maps, draw_layers
@@ -51,5 +41,4 @@ app = program(
     "python scripts/explain.py heatmaps latest all=true",
     "python scripts/explain.py heatmaps latest method=hirescam samples=20",
     "python scripts/explain.py layers anet_c6_mnist vgg16_mnist --out layers.png",
-    "python scripts/explain.py summary +experiment=vgg16_mnist",
 )

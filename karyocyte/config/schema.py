@@ -231,9 +231,9 @@ class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):
 class EvaluationConfig(StrictModel, defaults="train:evaluation"):
     """How the predictions are evaluated."""
 
+    former = {"interval": "logit_t"}
     resamples: Annotated[int, Field(ge=10)] = FROM_YAML
     confidence: Share = FROM_YAML
-    interval: Literal["logit_t", "percentile"] = FROM_YAML
     threshold: Literal["youden", "f1", "sensitivity"] = FROM_YAML
     sensitivity: Share = FROM_YAML
     seed: Seed = FROM_YAML

@@ -14,8 +14,8 @@ from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import ROUNDING, Ends, percentiles, t_on_scale
 from karyocyte.evaluation.metrics.classification import SHARE, Metric, Threshold, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.leave_one_out import batches
-from karyocyte.evaluation.metrics.resampled import Statistic, WeightedMetrics, defined_on_each, without_each
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums, batches
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Interval
 
 
@@ -25,7 +25,7 @@ class Resamples:
     The same seed of the settings draws the same subjects.
     """
 
-    def __init__(self, statistic: Statistic, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
+    def __init__(self, statistic: StatisticOfSums, scored: LabelledPredictions, settings: EvaluationConfig) -> None:
         self.statistic = statistic
         self.settings = settings
         self.clusters = scored.cluster_count
@@ -41,7 +41,7 @@ class Resamples:
     @cached_property
     def left_out(self) -> np.ndarray:
         """Without each cluster, float64, shape (M, C)."""
-        return without_each(self.statistic, self.clusters, self.images)
+        return self.statistic.without_each()
 
     @cached_property
     def drawn(self) -> np.ndarray:
@@ -60,7 +60,7 @@ class Resamples:
     @cached_property
     def defined_alone(self) -> np.ndarray:
         """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
-        return defined_on_each(self.statistic, self.clusters, self.images)
+        return self.statistic.defined_on_each()
 
 
 class Differences(Resamples):
@@ -70,10 +70,14 @@ class Differences(Resamples):
         self.clusters = first.clusters
         self.images = first.images
         self.rarest = first.rarest
-        self.statistic = lambda counts: first.statistic(counts) - second.statistic(counts)
         self.settings = first.settings
         self._first = first
         self._second = second
+
+    @cached_property
+    def point(self) -> np.ndarray:
+        """Of all images, float64, shape (M,); NaN where undefined."""
+        return np.asarray(self._first.point - self._second.point)
 
     @cached_property
     def left_out(self) -> np.ndarray:
@@ -101,7 +105,7 @@ def intervals(
 
 
 def around(
-    statistic: Statistic, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
+    statistic: StatisticOfSums, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
     """Put intervals around what a statistic of counts of clusters is on all images; see ``of_resamples``.
 
@@ -115,7 +119,7 @@ def of_resamples(
 ) -> dict[str, Interval]:
     """Put intervals around statistics of which there are resamples, by name; of value None where undefined.
 
-    Fewer than two clusters have no interval. With ``logit_t``, shares that are 0 or 1 with and without every subject
+    Fewer than two clusters have no interval. Shares that are 0 or 1 with and without every subject
     have an exact end, and those of independent images a binomial interval.
     """
     clusters = resamples.clusters
@@ -135,15 +139,12 @@ def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationCo
     point = resamples.point[row]
     if np.isnan(point):
         return None, None, None
-    if settings.interval == "logit_t":
-        interval = None
-        if metric.bounds == SHARE:
-            interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
-        if interval is None:
-            interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
-        if interval is not None:
-            return interval
-    return percentiles(resamples.drawn[row], settings.confidence)
+    interval = None
+    if metric.bounds == SHARE:
+        interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
+    if interval is None:
+        interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
+    return interval or percentiles(resamples.drawn[row], settings.confidence)
 
 
 def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: float) -> Ends | None:

@@ -3,7 +3,7 @@
 - ``logit_t``: a t interval on the logit scale, with the delete-one-subject jackknife's variance (Efron, The Jackknife,
   the Bootstrap and Other Resampling Plans, 1982, chapter 3) and degrees of freedom from the kurtosis of what the
   subjects contribute (Satterthwaite, Biometrics Bulletin, 1946): few subjects, or few that carry the error, widen it.
-- ``percentile``: the quantiles of the resamples, also where ``logit_t`` does not hold.
+- ``percentile``: the quantiles of the resamples, where ``logit_t`` does not hold.
 
 How often each covers the truth is measured by ``python -m benchmarks.interval_coverage``.
 """

@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import Literal
 
 import numpy as np
-from scipy import sparse
 
 from karyocyte.common.errors import UserError
 
@@ -52,24 +51,6 @@ class Scores:
     positives: np.ndarray
     negatives: np.ndarray
     tied: np.ndarray
-
-
-@dataclass(frozen=True)
-class ScoreTables:
-    """The columns of ``Scores`` of each of C clusters, shape (C, L + 1) each."""
-
-    positives: sparse.csr_array
-    negatives: sparse.csr_array
-    tied: sparse.csr_array
-
-    def weighted(self, counts: np.ndarray) -> Scores:
-        """Return the scores for B counts of clusters, float64, shape (B, C)."""
-        return Scores(counts @ self.positives, counts @ self.negatives, counts @ self.tied)
-
-    def without(self, clusters: slice) -> Scores:
-        """Return the scores without each of B clusters in turn."""
-        tables = (self.positives, self.negatives, self.tied)
-        return Scores(*(table.sum(axis=0) - table[clusters].toarray() for table in tables))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import CALIBRATION, SHARE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
-from karyocyte.evaluation.metrics.resampled import Statistic
 from karyocyte.evaluation.metrics.temperature import clip, fit_temperature, rescale
 from karyocyte.evaluation.plots.reliability import write_reliability
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -71,7 +70,7 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(-np.log(clip(true)))
 
 
-def weighted_calibration(scored: LabelledPredictions, bins: int) -> Statistic:
+def weighted_calibration(scored: LabelledPredictions, bins: int) -> StatisticOfSums:
     """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
 
     ``ece``: expected calibration error, 0 to 1. ``brier``: squared error of the positive class's probability (0 to 1),

@@ -1,6 +1,5 @@
 """What scripts/explain.py is asked for: the keys of conf/explain.yaml, and runs; without libraries of models."""
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,18 +14,7 @@ from karyocyte.runs.run import Run
 
 PREDICTED = "predicted"
 TRUE = "true"
-OPTIONS = {"heatmaps": ["--out"], "layers": ["--out"], "summary": ["--csv"]}
 MethodName = Literal["gradcam", "gradcam++", "hirescam"]
-
-
-def check_options(what: str, given: Mapping[str, object]) -> None:
-    """Raise a ``UserError`` on an option that ``what`` does not use, and on a figure that is no PNG by its name."""
-    for option, value in given.items():
-        if value and option not in OPTIONS[what]:
-            raise UserError(f"{option}: {what} does not use it: leave it out, or use {' or '.join(OPTIONS[what])}")
-    out = given["--out"]
-    if isinstance(out, Path) and out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: a PNG file is written: end its name in .png")
 
 
 class ExplainConfig(StrictModel, defaults="explain"):
@@ -57,6 +45,8 @@ class ExplainRequest(Request):
         return list(runs.values())
 
     def check(self) -> None:
-        """Raise a ``UserError`` if no run is named, or one is not finished."""
+        """Raise a ``UserError`` if the figure is no PNG by its name, no run is named, or one is not finished."""
+        if self.out and self.out.suffix.lower() != ".png":
+            raise UserError(f"--out {self.out}: a PNG file is written: end its name in .png")
         if not self.runs:
             raise UserError("no run is named: name a finished run's folder, its experiment, or latest")

@@ -24,7 +24,6 @@ ERRORS = [
     ("ensemble average good0 good1 --output new", "scripts/evaluate.py pools them"),
     ("evaluate nowhere", "no predictions at"),
     ("evaluate good0 --csv x.csv", "--csv is for grades (--paper): --output NEW writes metrics.csv"),
-    ("explain heatmaps net0 --csv x.csv", "--csv: heatmaps does not use it: leave it out, or use --out"),
     ("explain layers net0 --out x.txt", "--out x.txt: a PNG file is written: end its name in .png"),
     ("export portable --output new", "is not a run"),
     ("predict images --output p.csv", "images is not a run"),

@@ -15,6 +15,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -46,7 +47,7 @@ def cell_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return (*CELL_SHARES, *(name + SUFFIX for name in (*CELL_SHARES, *_class_metric_names(classes))))
 
 
-class CellMetrics:
+class CellMetrics(StatisticOfSums):
     """Maps counts of clusters, shape (B, C), to ``cell_metric_names``, shape (M, B); NaN where a metric is undefined.
 
     A cell must not be spread over clusters.
@@ -69,7 +70,6 @@ class CellMetrics:
         self.cells = cells
         self.complete = complete
         self._classes = scored.classes
-        self._confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
         true = self._count_chromosomes(scored.labels)
         normal = is_normal(true)
         bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
@@ -84,14 +84,17 @@ class CellMetrics:
         self.hits = np.zeros_like(self.bases)
         np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
         np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
+        confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
+        super().__init__(np.hstack([self.hits, self.bases, confusions.toarray()]), self._metrics)
 
-    def __call__(self, counts: np.ndarray) -> np.ndarray:
-        """Return the metrics, float64, shape (M, B), for ``counts`` of shape (B, C), each how often a cluster is in."""
-        counts = counts.astype(np.float64)
+    def _metrics(self, totals: np.ndarray) -> np.ndarray:
+        """Return the metrics, float64, shape (M, B), of totals of hits, bases and confusion matrices."""
         k = len(self._classes)
+        width = self.hits.shape[1]
+        hits, bases, confusions = np.split(totals, [width, 2 * width], axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            metrics = of_confusions((counts @ self._confusions).reshape(-1, k, k), self._classes, None)
-            shares = (counts @ self.hits) / (counts @ self.bases)
+            metrics = of_confusions(confusions.reshape(-1, k, k), self._classes, None)
+            shares = hits / bases
         return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
 
     def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:

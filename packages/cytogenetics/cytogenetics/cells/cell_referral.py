@@ -14,6 +14,7 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.config.defaults import section_defaults
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.temperature import fit_temperature
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, LabelledRuns
 from karyocyte.evaluation.pooling.pooling import is_balanced
@@ -89,13 +90,14 @@ def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     counted = known[["referred", "cells", "right", "left"]].groupby(clusters[known.index]).sum()
     counted = counted.reindex(range(runs.test.cluster_count), fill_value=0)
 
-    def shares(counts: np.ndarray) -> np.ndarray:
-        """Return SHARES for counts of clusters."""
-        referred, all_cells, right, left = (counts @ counted.to_numpy(float)).T
+    def shares(totals: np.ndarray) -> np.ndarray:
+        """Return SHARES for totals of ``counted``."""
+        referred, all_cells, right, left = totals.T
         with np.errstate(invalid="ignore"):
             return np.stack([referred / all_cells, right / left])
 
-    metrics = around(shares, dict.fromkeys(SHARES, Metric(is_share=True)), runs.test, runs.settings)
+    statistic = StatisticOfSums(counted.to_numpy(float), shares)
+    metrics = around(statistic, dict.fromkeys(SHARES, Metric(is_share=True)), runs.test, runs.settings)
     warnings = warnings_about("assignment", dict.fromkeys(filter(None, notes)))
     return Findings(warnings=warnings, metrics={(TEST, REFERRED): metrics})
 

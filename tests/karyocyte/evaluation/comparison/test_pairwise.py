@@ -9,7 +9,11 @@ from scipy import stats
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import aligned_pair, compare_groups
+from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples
 from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.intervals.methods import percentiles
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from tests.helpers.predictions import make_predictions, make_run
@@ -26,11 +30,11 @@ def groups_of(*more):
     return group_runs([*runs, *more], [str(number) for number in range(len(runs) + len(more))])
 
 
-def pair_of(first, second, settings=SETTINGS):
+def pair_of(first, second):
     """The one pair of two groups of runs, which get names of their own, and the comparison."""
     named = [replace(run, about={**run.about, "name": "first"}) for run in first]
     named += [replace(run, about={**run.about, "name": "second"}) for run in second]
-    comparison = compare_groups(group_runs(named, [str(number) for number in range(len(named))]), settings)
+    comparison = compare_groups(group_runs(named, [str(number) for number in range(len(named))]), SETTINGS)
     return comparison.pairs[0], comparison
 
 
@@ -44,20 +48,20 @@ def test_a_run_differs_from_itself_by_nothing():
 
 
 def test_the_difference_is_scipys_paired_bootstrap():
-    first, second = make_predictions(50, None, skill=2.0), make_predictions(50, None, skill=0.5, seed=1)
-    right = [(one.probabilities[:, 1] >= 0.5) == one.labels for one in (first, second)]
+    settings = EvaluationConfig(resamples=300)
+    scored = [score(make_predictions(50, None, skill=skill, seed=seed)) for skill, seed in ((2.0, 0), (0.5, 1))]
+    right = [(one.probabilities[:, 1] >= 0.5) == one.labels for one in scored]
     expected = stats.bootstrap(
         (right[0].astype(float), right[1].astype(float)),
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
         paired=True,
         method="percentile",
-        n_resamples=300,
-        rng=np.random.default_rng(SETTINGS.seed),
+        n_resamples=settings.resamples,
+        rng=np.random.default_rng(settings.seed),
     ).confidence_interval
-    pair, _ = pair_of([first], [second], EvaluationConfig(resamples=300, interval="percentile"))
-    actual = pair.differences["accuracy"]
-    assert actual.value == pytest.approx(right[0].mean() - right[1].mean())
-    assert (actual.low, actual.high) == pytest.approx(tuple(expected))
+    both = Differences(*(Resamples(WeightedMetrics(one, names=("accuracy",)), one, settings) for one in scored))
+    assert both.point[0] == pytest.approx(right[0].mean() - right[1].mean())
+    assert percentiles(both.drawn[0], settings.confidence)[:2] == pytest.approx(tuple(expected))
 
 
 def test_folds_are_pooled():

@@ -8,13 +8,15 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import around, intervals
+from karyocyte.evaluation.intervals.bootstrap import Resamples, around, intervals
+from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from tests.helpers.predictions import make_predictions, with_scores
 
 SETTINGS = EvaluationConfig(resamples=400, seed=3)
-PERCENTILE = SETTINGS.model_copy(update={"interval": "percentile"})
 
 
 @pytest.mark.parametrize("name", ["accuracy", "auc"])
@@ -33,28 +35,25 @@ def test_without_subjects_it_is_scipys_percentiles_over_images(name):
         n_resamples=SETTINGS.resamples,
         rng=np.random.default_rng(SETTINGS.seed),
     ).confidence_interval
-    actual = intervals(scored, PERCENTILE)[name]
-    assert (actual.method, actual.n) == ("percentile", 40)
-    assert (actual.low, actual.high) == pytest.approx(tuple(expected))
+    drawn = Resamples(WeightedMetrics(scored, names=(name,)), scored, SETTINGS).drawn[0]
+    assert percentiles(drawn, SETTINGS.confidence) == (*map(pytest.approx, expected), "percentile")
 
 
-@pytest.mark.parametrize("method", ["logit_t", "percentile"])
-def test_more_images_of_the_same_subject_teach_nothing(method):
+def test_more_images_of_the_same_subject_teach_nothing():
     """Six equal images of each subject: the interval of one image each, not one sqrt(6) times narrower."""
-    settings = SETTINGS.model_copy(update={"interval": method})
     one = make_predictions(images=30, subjects=30, skill=1.0)
     rows = np.repeat(np.arange(30), 6)
     frame = one.frame.iloc[rows].reset_index(drop=True)
     frame["image_id"] = [f"copy_{number}" for number in range(len(frame))]
     six = type(one)(frame, one.classes, one.positive_class, one.about)
-    expected, actual = intervals(score(one), settings), intervals(score(six), settings)
+    expected, actual = intervals(score(one), SETTINGS), intervals(score(six), SETTINGS)
     for name, interval in expected.items():
         assert actual[name].n == 30
         if interval.method == "binomial":  # one image each: shares have a distribution of their own
             continue
         assert (actual[name].low, actual[name].high) == pytest.approx((interval.low, interval.high)), name
     frame["subject"] = None
-    by_image = intervals(score(six), settings)["accuracy"]
+    by_image = intervals(score(six), SETTINGS)["accuracy"]
     assert by_image.high - by_image.low < 0.6 * (actual["accuracy"].high - actual["accuracy"].low)
 
 
@@ -70,10 +69,11 @@ def test_images_of_unknown_subject_are_clusters_of_their_own():
 
 def test_the_seed_decides_on_resamples_and_not_on_the_default():
     scored = score(make_predictions(images=40, subjects=20))
-    other_seed = {"seed": 4}
-    assert intervals(scored, PERCENTILE) == intervals(scored, PERCENTILE)
-    assert intervals(scored, PERCENTILE)["auc"] != intervals(scored, PERCENTILE.model_copy(update=other_seed))["auc"]
-    actual, other = (intervals(scored, used)["auc"] for used in (SETTINGS, SETTINGS.model_copy(update=other_seed)))
+    other = SETTINGS.model_copy(update={"seed": 4})
+    drawn = [Resamples(WeightedMetrics(scored), scored, used).drawn for used in (SETTINGS, SETTINGS, other)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+    actual, other = (intervals(scored, used)["auc"] for used in (SETTINGS, other))
     assert actual.method == "logit_t"
     assert (actual.low, actual.high) == (other.low, other.high)
     assert actual.low < actual.value < actual.high
@@ -107,12 +107,11 @@ def test_without_an_error_the_ends_are_those_of_so_many_subjects():
 
 def test_what_is_the_same_throughout_but_no_share_has_no_exact_end():
     scored = score(with_scores([0, 0, 1, 1] * 5, [0.1, 0.2, 0.8, 0.9] * 5))
-    same = around(lambda counts: np.zeros((1, len(counts))), {"accuracy": DIFFERENCE}, scored, SETTINGS)["accuracy"]
+    ones = np.ones((20, 1))
+    same = around(StatisticOfSums(ones, lambda sums: 0 * sums.T), {"x": DIFFERENCE}, scored, SETTINGS)["x"]
     assert (same.low, same.high, same.method) == (0.0, 0.0, "percentile")
-    constant = around(lambda counts: np.full((1, len(counts)), 0.4), {"x": Metric()}, scored, SETTINGS)["x"]
+    constant = around(StatisticOfSums(ones, lambda sums: 0 * sums.T + 0.4), {"x": Metric()}, scored, SETTINGS)["x"]
     assert (constant.low, constant.high, constant.method) == (0.4, 0.4, "percentile")
-    accuracy = intervals(scored, PERCENTILE)["accuracy"]
-    assert (accuracy.value, accuracy.low, accuracy.high, accuracy.method) == (1.0, 1.0, 1.0, "percentile")
 
 
 def test_two_clusters_have_an_interval():
@@ -134,11 +133,10 @@ def test_fewer_than_two_clusters_have_no_interval(labels):
     st.integers(2, 12),
     st.integers(0, 10_000),
     st.sampled_from([("n", "p"), ("a", "b", "c")]),
-    st.sampled_from(["logit_t", "percentile"]),
 )
-def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes, method):
+def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes):
     scored = score(make_predictions(images, min(images, subjects), classes, seed=seed))
-    actual = intervals(scored, EvaluationConfig(resamples=50, seed=seed, interval=method))
+    actual = intervals(scored, EvaluationConfig(resamples=50, seed=seed))
     assert tuple(actual) == metric_names(classes)
     for interval in actual.values():
         assert (interval.low is None) == (interval.method is None)
