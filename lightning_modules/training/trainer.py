@@ -81,19 +81,24 @@ def _warn_of_bfloat16(precision: str) -> None:
 
 
 def check_trainer(config: TrainingConfig) -> None:
-    """Check that Lightning accepts the keys of ``trainer``, and that the device exists.
+    """Check that the device exists and that Lightning accepts the keys of ``trainer``.
 
     Raises:
         UserError: It does not.
     """
     trainer = config.trainer
-    has_cuda = torch.cuda.is_available()
-    if trainer.sync_batchnorm and not (has_cuda and trainer.accelerator in ("auto", "gpu", "cuda")):
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available["gpu"] = available["cuda"] or available["mps"]
+    if not available.get(trainer.accelerator, True):
+        raise UserError(
+            f"trainer.accelerator={trainer.accelerator}, but torch {torch.__version__} sees no such device here: "
+            "use trainer.accelerator=cpu or auto"
+        )
+    if trainer.sync_batchnorm and not (available["cuda"] and trainer.accelerator in ("auto", "gpu", "cuda")):
         raise UserError(
             "trainer.sync_batchnorm=true is for GPUs: leave it false, or set batchnorm: frozen for the unfreeze.stages"
         )
-    has_gpu = has_cuda or torch.backends.mps.is_available()
-    if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not has_gpu):
+    if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not available["gpu"]):
         _warn_of_bfloat16(trainer.precision)
     try:
         build_trainer(config, 1)
