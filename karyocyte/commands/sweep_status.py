@@ -36,10 +36,10 @@ def sweep_status(
 
     With --csv, a row per experiment and protocol, whatever differs but fold and seed. A value is the mean over all
     runs of a row. Its interval is [bold]over subjects[/bold] (images where none is known): the variation with other
-    people; all runs that tested a subject move together. Where there are several seeds, another interval
-    (..._with_seeds) is [bold]over subjects and seeds[/bold]: with other random numbers, too. Over [bold]folds[/bold]
-    there is a standard deviation only: they share training images, so no interval is unbiased. Hours of GPUs are wall
-    time times devices, those of CPUs processor time.
+    people; all runs that tested a subject move together. Where there are several seeds, it is
+    [bold]over subjects and seeds[/bold]: with other random numbers, too. Over [bold]folds[/bold] there is a standard
+    deviation only: they share training images, so no interval is unbiased. Hours of GPUs are wall time times devices,
+    those of CPUs processor time.
     """
     named = places or []
     # Imported here so that --help costs nothing, and a name that is wrong little.

@@ -31,26 +31,22 @@ SHARED = ("name", "source", "synthetic", "protocol", "config", "folds", "test", 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over all runs, None where a run's is undefined, and its interval over subjects.
+    """The mean of a metric over all runs, None where a run's is undefined, and its interval.
 
-    ``low_with_seeds`` and ``high_with_seeds`` are over subjects and seeds (None with a single seed); ``sd_seeds`` is
-    the standard deviation between the seeds' means over the folds that all of them have, ``sd_folds`` likewise.
+    ``low`` and ``high`` are over subjects and, of several seeds, over these too; ``sd_seeds`` is the standard deviation
+    between the seeds' means over the folds that all of them have, ``sd_folds`` likewise.
     """
 
     value: float | None
     low: float | None
     high: float | None
-    low_with_seeds: float | None = None
-    high_with_seeds: float | None = None
     sd_seeds: float | None = None
     sd_folds: float | None = None
 
     @property
     def estimate(self) -> Estimate:
-        """The mean with its interval over subjects and, of several seeds, over these too."""
-        if self.low_with_seeds is None:
-            return Estimate(self.value, self.low, self.high)
-        return Estimate(self.value, self.low_with_seeds, self.high_with_seeds)
+        """The mean with its interval."""
+        return Estimate(self.value, self.low, self.high)
 
     def columns(self, name: str) -> dict[str, float | None]:
         """Return the fields as cells: ``name`` the value, ``<name>_<field>`` the others."""
@@ -116,7 +112,7 @@ def seed_means(
 def with_seeds(
     value: float | None, low: float | None, high: float | None, table: pd.DataFrame, confidence: float
 ) -> Mean:
-    """Put what seeds and folds say beside the mean over all runs and its interval over subjects.
+    """Join what seeds and folds say with the mean over all runs and its interval over subjects.
 
     ``table`` holds the metric of each run, a row per fold and a column per seed; NaN where there is no run.
     """
@@ -128,9 +124,8 @@ def with_seeds(
     if mean.sd_seeds is None or low is None or high is None:
         return mean
     reach = special.stdtrit(len(seeds) - 1, (1 + confidence) / 2) * mean.sd_seeds / np.sqrt(len(seeds))
-    low_with_seeds = max(0.0, value - float(np.hypot(value - low, reach)))
-    high_with_seeds = min(1.0, value + float(np.hypot(high - value, reach)))
-    return replace(mean, low_with_seeds=low_with_seeds, high_with_seeds=high_with_seeds)
+    low = max(0.0, value - float(np.hypot(value - low, reach)))
+    return replace(mean, low=low, high=min(1.0, value + float(np.hypot(high - value, reach))))
 
 
 def _deviation(means: pd.Series) -> float | None:

@@ -114,8 +114,7 @@ def collected_table(rows: pd.DataFrame) -> Group:
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         cells: dict[str, Cell] = {"label": row["label"], "runs": row["runs"]}
         for name in ("f1_weighted", "auc"):
-            low = row[f"{name}_low_with_seeds"] or row[f"{name}_low"]
-            cells[name] = Estimate(row[name], low, row[f"{name}_high_with_seeds"] or row[f"{name}_high"])
+            cells[name] = Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
         for heading, name in {"hours": "total_hours", "GPU h": "gpu_hours", "CPU h": "cpu_hours"}.items():
             cells[heading] = row.get(name)
         drawn.append(cells)

@@ -54,7 +54,7 @@ def test_of_one_seed_the_interval_is_that_of_the_mean_over_the_folds():
     for name, mean in seed_means(drawn, SETTINGS).metrics.items():
         interval = intervals[name]
         assert (mean.value, mean.low, mean.high) == pytest.approx((interval.value, interval.low, interval.high))
-        assert mean.low_with_seeds is mean.high_with_seeds is mean.sd_seeds is None
+        assert mean.sd_seeds is None
 
 
 def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
@@ -63,9 +63,8 @@ def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
     three = seed_means(copies, SETTINGS)
     assert (three.images, three.subjects) == (one.images, one.subjects) == (120, 24)
     for name, mean in one.metrics.items():
-        assert three.metrics[name].low == pytest.approx(mean.low)
+        assert three.metrics[name].low == pytest.approx(mean.low)  # seeds that agree add nothing
         assert three.metrics[name].high == pytest.approx(mean.high)
-        assert three.metrics[name].low_with_seeds == pytest.approx(mean.low)  # seeds that agree add nothing
 
 
 @given(
@@ -74,10 +73,8 @@ def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
 def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above, of_seeds):
     mean = with_seeds(value, value - below, value + above, pd.DataFrame([of_seeds]), 0.95)
     low, high = stats.t.interval(0.95, len(of_seeds) - 1, loc=0.0, scale=max(stats.sem(of_seeds), 1e-300))
-    assert mean.low_with_seeds == pytest.approx(max(0.0, value - np.hypot(below, low)), abs=1e-9)
-    assert mean.high_with_seeds == pytest.approx(min(1.0, value + np.hypot(above, high)), abs=1e-9)
-    assert mean.low_with_seeds <= mean.low + 1e-12
-    assert mean.high_with_seeds >= mean.high - 1e-12
+    assert mean.low == pytest.approx(max(0.0, value - np.hypot(below, low)), abs=1e-9)
+    assert mean.high == pytest.approx(min(1.0, value + np.hypot(above, high)), abs=1e-9)
 
 
 def test_seeds_are_compared_on_the_folds_that_all_of_them_have():
@@ -86,7 +83,7 @@ def test_seeds_are_compared_on_the_folds_that_all_of_them_have():
     assert mean.sd_seeds == pytest.approx(np.std([0.5, 0.6], ddof=1))
     assert mean.sd_folds == pytest.approx(np.std([0.5, 0.9], ddof=1))
     apart = with_seeds(0.6, 0.5, 0.7, pd.DataFrame([[0.5, np.nan], [np.nan, 0.6]]), 0.95)
-    assert apart.sd_seeds is apart.sd_folds is apart.low_with_seeds is None
+    assert apart.sd_seeds is apart.sd_folds is None
 
 
 def test_what_is_undefined_for_one_run_has_no_mean():
