@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -17,7 +18,9 @@ from karyocyte.config.base import Count, Name, StrictModel
 from karyocyte.config.explain import validated
 from karyocyte.config.overrides import key_of, overrides_outside
 from karyocyte.config.schema import Config, as_classifier
-from reproduction.claims import RESULTS, Claim, printed_claims
+
+if TYPE_CHECKING:
+    from reproduction.claims import Claim
 
 PAPERS = Path(__file__).with_name("papers.yaml")
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")
@@ -93,7 +96,7 @@ class Plan:
     paper: str
     config: PaperConfig
     experiments: tuple[str, ...]
-    ensembles: tuple[Claim, ...]  # of the paper's networks
+    ensembles: "tuple[Claim, ...]"  # of the paper's networks
     words: tuple[str, ...]  # overrides of all jobs
     seeds: tuple[int, ...]
     splits: tuple[Split, ...]  # that of the paper, and with ``--honest`` the one without leaks
@@ -143,6 +146,8 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     _check_folds(config, folds, honest)
     if config.folder_per_dataset:
         words = _per_dataset(words)
+    from reproduction.claims import RESULTS, printed_claims  # takes a second: after the checks
+
     # A paper prints several figures of an experiment, which is trained once.
     claims = {claim.experiment: claim for claim in printed_claims(RESULTS, (paper,)) if claim.experiment}
     ensembles = tuple(claim for claim in claims.values() if claim.members)
@@ -164,7 +169,7 @@ def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: boo
         raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
 
 
-def _chosen(claims: Mapping[str, Claim], some: Sequence[str]) -> tuple[str, ...]:
+def _chosen(claims: "Mapping[str, Claim]", some: Sequence[str]) -> tuple[str, ...]:
     """Return some of a paper's experiments, all where none is asked for; a ``UserError`` names one that it lacks."""
     trained = [name for name, claim in claims.items() if not claim.members]
     for name in set(some).difference(trained):

@@ -137,7 +137,7 @@ def publish_review(inputs: Inputs, folder: Path) -> None:
     cell = inputs.review.cell("c0")
     classes = {file.name: file.assigned for file in cell.files}
     approval = decision("approve", cell="c0", to="46,XY", classes=classes)
-    publish(inputs.review, replay([approval]), folder / "out", None)
+    publish(inputs.review, replay([approval]), folder / "out")
 
 
 def write_plain(inputs: Inputs, folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, t
     configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
     runner.show_plan(plan, configs)
     printed = capsys.readouterr().out
-    assert printed.startswith("paper 003: 7 steps")
+    assert printed.startswith("paper 003: 6 steps")
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in printed
     assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in printed
     assert not plan.output.exists()
