@@ -98,12 +98,12 @@ class CellKaryotype:
         """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
         reasons = []
         if self.expected_wrong > thresholds.expected_wrong:
-            text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}"
+            text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {thresholds.expected_wrong:.3g}"
             if self.boxes_wrong >= LEAST_SAID:
                 text += f", {self.boxes_wrong:.2g} of them wrong or missing boxes"
             if self.contradicted:
                 text += f", images that contradict their class: {self.contradicted}"
-            reasons.append(f"{text}, above {thresholds.expected_wrong:.3g}")
+            reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")
         return reasons

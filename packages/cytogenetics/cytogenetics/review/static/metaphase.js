@@ -74,7 +74,9 @@ export function drawMetaphase() {
   if (!metaphase) return;
   const { naturalWidth: wide, naturalHeight: high } = metaphase;
   const main = document.querySelector("main");
-  const room = [(element("metaphase").clientWidth || 1) / wide, (main.clientHeight - element("header").offsetHeight - 30) / high];
+  const room = [(element("metaphase").clientWidth || 1) / wide];
+  const scrolls = matchMedia("(max-width: 600px)").matches; // as review.css: the page is then as high as what it shows
+  if (!scrolls) room.push((main.clientHeight - element("header").offsetHeight - 30) / high);
   svg.style.width = `${wide * Math.min(...room, LARGEST) * element("zoom").value}px`;
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
   svg.style.fontSize = `${high * LETTERS}px`;
