@@ -10,46 +10,11 @@ from hypothesis import strategies as st
 
 from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
-from karyocyte.workflows.ensembles.genetic import (
-    average_crossover,
-    breed,
-    evolve,
-    fit,
-    replace_gene,
-    tournament,
-)
+from karyocyte.workflows.ensembles.genetic import breed, evolve, fit, normalise
 from tests.karyocyte.workflows.ensembles.problems import make_problem
 
 QUICK = GeneticConfig(generations=5, restarts=2)
 SKILLS = [0.5, 1.5, 2.0]
-
-
-@pytest.mark.parametrize(
-    ("fitness", "entrants", "winners"),
-    [
-        ([0.2, 0.9, 0.5, 0.9], [[0, 2, 0], [2, 1, 0], [0, 0, 0]], [2, 1, 0]),
-        ([0.2, 0.9, 0.5, 0.9], [[3, 1], [1, 3]], [3, 1]),  # of equals the first drawn
-        ([[0.1, 0.2], [0.2, 0.1]], [[[0, 1]] * 3] * 2, [[1] * 3, [0] * 3]),  # two restarts
-    ],
-)
-def test_the_fittest_entrant_wins_a_tournament(fitness, entrants, winners):
-    assert tournament(np.array(fitness), np.array(entrants)).tolist() == winners
-
-
-def test_a_child_is_the_normalised_mean_of_its_parents():
-    first = np.array([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    second = np.array([[0.1, 0.3, 0.2, 0.4], [0.0, 0.0, 0.0, 1.0]])
-    assert average_crossover(first, second) == pytest.approx(np.array([[0.3, 0.4, 0.1, 0.2], [0.5, 0.0, 0.0, 0.5]]))
-    assert average_crossover(np.array([2.0, 0.0]), np.array([2.0, 4.0])) == pytest.approx(np.array([0.5, 0.5]))
-
-
-def test_a_mutation_replaces_one_gene_and_normalisation_changes_all():
-    genes = np.array([[0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
-    mutants = replace_gene(genes, np.array([0, 3]), np.array([0.9, 0.0]))
-    expected = [[0.9 / 1.5, 0.3 / 1.5, 0.2 / 1.5, 0.1 / 1.5], [1 / 3, 1 / 3, 1 / 3, 0.0]]
-    assert mutants == pytest.approx(np.array(expected))
-    assert genes[0, 0] == 0.4  # the parent is unchanged
-    assert replace_gene(np.array([0.0, 1.0]), np.array(1), np.array(0.0)).tolist() == [0.5, 0.5]
 
 
 class Draws:
@@ -70,16 +35,17 @@ class Draws:
 
 
 def test_a_generation_by_hand():
-    genes = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.4], [0.5, 0.5]]])
-    fitness = np.array([[0.1, 0.4, 0.3, 0.2]])
+    genes = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.4], [0.5, 0.5]])
+    fitness = np.array([0.1, 0.4, 0.3, 0.2])
     # Three children: first parents 2, 1, 3; second parents 0, 3, 1; the first two cross, the last two mutate.
-    entrants = [[[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]]]
-    crosses = [[0.1, 0.49, 0.5]]
-    mutates = [[0.5, 0.2, 0.1]]
-    rng = Draws(entrants, crosses, mutates, [[0, 0, 1]], [[0.7, 0.75, 0.125]])
+    entrants = np.array([[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]])
+    draws = ([0.1, 0.49, 0.5], [0.5, 0.2, 0.1], [0, 0, 1], [0.7, 0.75, 0.125])
+    # The second population is the first one in reverse.
+    rng = Draws([entrants, 3 - entrants], *([drawn] * 2 for drawn in draws))
     config = GeneticConfig(population=4, tournament=2, crossover=0.5, mutation=0.5)
-    children = breed(genes, fitness, 3, config, rng)
-    assert children[0] == pytest.approx(np.array([[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]))
+    children = breed(np.stack([genes, genes[::-1]]), np.stack([fitness, fitness[::-1]]), 3, config, rng)
+    assert children == pytest.approx(np.array([[[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]] * 2))
+    assert normalise(np.zeros((1, 4))).tolist() == [[0.25] * 4]
     assert not rng.draws
 
 
