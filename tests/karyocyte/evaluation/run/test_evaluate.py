@@ -113,6 +113,12 @@ def test_a_leaky_split_is_the_first_warning():
     assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a fold"
 
 
+def test_notes_on_another_data_set_are_passed_on_once():
+    external = [{"notes": ["no image of class hem", "other magnification"]}, {"notes": ["other magnification"]}]
+    noted = [line for line in warnings_of(make_run(about={"external": external})) if line.startswith("another set")]
+    assert noted == ["another set: no image of class hem", "another set: other magnification"]
+
+
 def test_files_are_written_with_learning_curves_where_there_are_logs(tmp_path):
     write_csv(tmp_path / "run" / "logs" / "0-head" / "version_0" / "metrics.csv", HISTORY)
     result = write_evaluation(tmp_path / "run", make_run(), SETTINGS)
