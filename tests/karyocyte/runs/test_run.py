@@ -118,15 +118,3 @@ def test_weights_are_in_the_folder_of_the_run(run, best):
     run.write_status("finished", best=best)
     with pytest.raises(UserError, match="outside of the run"):
         _ = run.best_checkpoint
-
-
-def test_a_file_that_is_not_the_recorded_one_is_named_with_the_command_to_train_again(run):
-    weights = run.folder / "checkpoints" / "best.ckpt"
-    weights.parent.mkdir(exist_ok=True)
-    weights.write_bytes(b"weights")
-    run.write_json(RunFile.ENVIRONMENT, {"command": ["train.py", "data_dir=my cells"]})
-    run.write_status("finished", best="checkpoints/best.ckpt")
-    assert run.best_checkpoint == weights
-    weights.write_bytes(b"weightz")
-    with pytest.raises(UserError, match="best.ckpt was changed .* python train.py 'data_dir=my cells'"):
-        _ = run.best_checkpoint

@@ -42,16 +42,6 @@ def test_all_sweep_files_are_tested_here():
     assert {path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml")} == {*GRIDS, "folds"}
 
 
-def test_five_pools_are_an_option_of_the_grid_of_paper_002():
-    typed = ["+sweep=anet_grid", "++model.args.pools=five", "+experiment=anet_c6_chromosomes,anet_c6_mnist"]
-    with grid(typed) as expanded:
-        configs = [expanded.job_config(job, needs_data=False) for job in expanded.jobs]
-    assert {(config.name, config.model.args["pools"], config.prepare.fit) for config in configs} == {
-        ("anet_c6_chromosomes", "five", "stretch"),
-        ("anet_c6_mnist", "five", "square"),
-    }
-
-
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_grid_runs_each_experiment_in_each_variant_once_and_every_job_composes(name):
     """Seeds change nothing of that; of the two protocols, every other experiment is tried with the other one."""
