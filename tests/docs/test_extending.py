@@ -75,27 +75,12 @@ runpy.run_path("train.py", run_name="__main__")
 (run,) = pathlib.Path("outputs").glob("*/*/seed=0")
 print('"mcc"' in (run / "metrics.json").read_text(), (run / "true_class.csv").read_text().count("\\n"))
 """
-PARTS = """
-import pathlib, runpy, sys
-rows = ["path,label,part"]
-for path in sorted(pathlib.Path("cells").glob("*.png")):
-    number = int(path.stem.split("_")[1][1:])
-    rows.append(f"{path.name},{path.stem.split('_')[0]},{'test' if number < 3 else 'val' if number < 5 else 'train'}")
-pathlib.Path("cells/labels.csv").write_text("\\n".join(rows))
-sys.argv = ["scripts/prepare_data.py", "data=table", "data_dir=cells", "data.positive_class=blast",
-    "data.part_column=part", "split.test=test", "split.given_validation=val", "--no-images"]
-try:
-    runpy.run_path("scripts/prepare_data.py", run_name="__main__")
-except SystemExit as end:
-    assert not end.code
-"""
 PROGRAMS = {
     "source": SOURCE,
     "augmentation": AUGMENTATION,
     "metric": METRIC,
     "backbone": "OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', "
     "'trainer.accelerator=cpu']" + COMPOSE,
-    "parts": PARTS,
     "training": TRAINING,
 }
 # Goes through all programs in one process, whose imports take most of the time.
@@ -149,11 +134,6 @@ def test_a_source(printed):
     assert "by_prefix: 20 images" in printed["source"]
     assert "did you mean `data.name" in printed["source"], printed["source"]
     assert "Traceback" not in printed["source"]
-
-
-def test_given_parts(printed):
-    counts = printed["parts"].replace("\u2502", " ").split()
-    assert " ".join(counts[-len(counts) :]).count("10 4 6"), printed["parts"]
 
 
 def test_an_augmentation(printed):

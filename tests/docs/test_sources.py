@@ -36,18 +36,12 @@ def listed(tmp_path):
     return write
 
 
-def test_a_block_says_that_no_predictions_were_kept(listed):
+def test_a_block_says_where_its_files_come_from_and_measurements_have_no_line(listed):
     assert mark("cnmc_003", listed(grid="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
-
-
-def test_a_block_of_both_kinds_names_the_files(listed):
+    assert mark("cnmc_003", listed(grid="measured")) == mark("commands", listed()) == ""
     text = mark("papers", listed(area="evidence", networks="no predictions kept"))
     assert "`recomputed/area.csv`: recomputed from `results/evidence` by `make results`." in text
     assert "`recomputed/networks.csv`: no predictions kept (revision abc)." in text
-
-
-def test_measurements_have_no_line_below(listed):
-    assert mark("cnmc_003", listed(grid="measured")) == mark("commands", listed()) == ""
 
 
 def test_the_line_is_a_part_of_the_block(tmp_path, listed):

@@ -6,15 +6,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from omegaconf import OmegaConf
 
 from hydra_plugins.karyocyte._multirun import VANISHED
 from hydra_plugins.karyocyte._multirun import Multirun as Launched
 from karyocyte.common.paths import ROOT
-from karyocyte.config.cluster import LocalConfig, SlurmConfig
+from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import job_of, read_record, read_sweep, write_record
 from karyocyte.workflows.sweeps.jobs import command_line
@@ -214,22 +212,3 @@ def test_a_launcher_that_is_killed_takes_its_jobs_with_it(multirun, signum):
     process.wait()
     wait_for(lambda: not any(map(process_exists, jobs)), "the jobs to end")
     assert set(multirun.statuses().values()) == {"preempted"}
-
-
-def test_needs_are_those_of_the_composed_job():
-    """Of an experiment that needs two devices, too: it is composed, not read from what is typed alone."""
-    composed_for = []
-
-    def compose(config, overrides):
-        composed_for.append(overrides)
-        devices = 2 if "+experiment=big" in overrides else 1
-        values = {"name": "slurm", "tasks_per_node": devices}
-        trainer = {"accelerator": "auto", "num_nodes": 1, "devices": devices}
-        return OmegaConf.create({"cluster": values, "trainer": trainer, "hydra": {}})
-
-    context = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=compose))
-    launched = Launched(SlurmConfig(name="slurm"), context, None, OmegaConf.create())
-    typed = [(f"+experiment={name}", f"seed={seed}") for name in ("small", "big") for seed in (0, 1)]
-    tasks = [Task(job_of(words), words, number, "") for number, words in enumerate(typed)]
-    assert [need.tasks_per_node for need in launched._needs(tasks)] == [1, 1, 2, 2]
-    assert composed_for == [["+experiment=small"], ["+experiment=big"]]

@@ -1,8 +1,5 @@
 """scripts/ensemble.py from the outside."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,19 +11,11 @@ from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.runs.ensemble import member_folders, read_ensemble
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import run_app
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-
-
-@pytest.fixture
-def runs(tmp_path):
-    """Two members, the second with passes, as folders ``seed0`` and ``seed1``."""
-    for seed in range(2):
-        run = make_run(images=40, skill=1.0 + seed, about={"seed": seed})
-        write_predictions(tmp_path / f"seed{seed}" / "predictions.parquet", with_passes(run) if seed else run)
-    return tmp_path
 
 
 def call(*arguments, method="average", code=0):
@@ -49,31 +38,22 @@ def write_experiment(folder, name, folds=1, noise=0, change=lambda frame: frame,
     return [folder / name / f"fold{fold}" for fold in range(folds)]
 
 
-def test_the_new_run_is_evaluated_like_any_other(runs):
-    result = call(runs / "seed0", runs / "seed1" / "predictions.parquet", "--output", runs / "both")
-    assert "ensemble of 2: tiny" in result.output
-    assert "1 of 2 members have Monte Carlo passes" in result.output
-    written = {path.name for path in (runs / "both").iterdir()}
-    assert {"predictions.parquet", "metrics.json", "status.json", "metrics.csv", "reliability.png"} <= written
-    status = json.loads((runs / "both" / "status.json").read_text())
-    assert status["status"] == "finished"
-    assert [Path(member).name for member in read_ensemble(runs / "both").members] == ["seed0", "seed1"]
-    assert read_predictions(runs / "both").sampled
-    again = evaluated(runs / "both")
-    assert "release" in again.output
-
-
 @pytest.mark.parametrize("method", ["average", "genetic"])
-def test_each_method(tmp_path, method):
+def test_the_new_run_of_each_method_is_evaluated_like_any_other(tmp_path, method):
     members = [run for noise, name in enumerate("abc") for run in write_experiment(tmp_path, name, noise=noise)]
+    write_predictions(members[2] / RunFile.PREDICTIONS, with_passes(read_predictions(members[2])))
     pictures = [np.full((4, 4, 3), 9, np.uint8)]
     write_pictures(members[1] / RunFile.THUMBNAILS, ["x"], pictures, 4)
     home = tmp_path / "home"
     keys = QUICK if method == "genetic" else []
-    call(*members, *keys, "--output", home, "--name", "ours", method=method)
+    result = call(members[0], members[1] / RunFile.PREDICTIONS, members[2], *keys, "--output", home, method=method)
+    assert "1 of 3 members have Monte Carlo passes" in result.output
+    assert {"metrics.csv", "reliability.png"} <= {path.name for path in home.iterdir()}
+    assert Run(home).is_finished
     stack = np.stack([read_predictions(run).probabilities for run in members])
     actual, facts = read_predictions(home), read_ensemble(home)
     assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
+    assert actual.sampled
     assert facts.labels == ("a", "b", "c")
     assert facts.fitted_on["images"] == (0 if method == "average" else 48)
     assert (actual.about.get("fitted") is None) == (method == "average")

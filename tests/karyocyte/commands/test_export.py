@@ -134,8 +134,6 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
         (lambda content: content.update(format=99), "has format 99"),
         (lambda content: content.update(prepare_version=0), "prepares images otherwise"),
         (lambda content: content.pop("classes"), "classes: Field required"),
-        (lambda content: content.update(members=[]), "members: "),
-        (lambda content: content["thresholds"].update(threshold="high"), "thresholds.threshold: "),
         (lambda content: content["members"][0]["network"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
         (lambda content: content["members"][0]["network"].update(args={"checkpoint_path": "x"}), "checkpoint_path"),
         (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),

@@ -14,10 +14,9 @@ import pytest
 from PIL import Image
 
 from karyocyte.commands.predict import app
-from karyocyte.evaluation.pooling.averaging import Combiner, average
+from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.pooling.predicted_table import read_predicted
-from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
-from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.runs.run import Run
 from tests.helpers.chromosomes import bar
 from tests.helpers.images import break_image, cell_image, write_class_folders, write_image
@@ -185,13 +184,8 @@ def test_links_out_of_the_folder_are_followed_only_where_it_is_said(cell_runs, t
     assert sorted(table["file"]) == ["a.png", "linked/b.png"]
 
 
-@pytest.fixture
-def run_of_three_classes(tmp_path):
-    """An untrained run of three classes with the predictions and the evaluation of a skilled one."""
-    return write_run_of_three_classes(tmp_path)
-
-
 def write_run_of_three_classes(tmp_path, *overrides):
+    """Write an untrained run of three classes with the predictions and the evaluation of a skilled one."""
     run, classes = tmp_path / "run", ("a", "b", "c")
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "head.logits=3", *overrides)
     write_untrained_run(run, config, classes)
@@ -204,11 +198,12 @@ def write_run_of_three_classes(tmp_path, *overrides):
     return run
 
 
-def test_images_of_three_classes_are_reviewed_by_their_confidence(run_of_three_classes, tmp_path, predict_table):
+def test_images_of_three_classes_are_reviewed_by_their_confidence(tmp_path, predict_table):
+    run = write_run_of_three_classes(tmp_path)
     images = write_class_folders(tmp_path / "new", {"a": 3, "x": 2})
     (images / "broken.png").write_text("no image")
-    table, output = predict_table(run_of_three_classes, images)
-    cut = Run(run_of_three_classes).metrics["referral"][0]["cut"]
+    table, output = predict_table(run, images)
+    cut = Run(run).metrics["referral"][0]["cut"]
     predicted = table[table["status"] == "predicted"]
     assert (predicted["review"] == (predicted["probability"] < cut)).all()
     assert predicted["probability"].is_monotonic_increasing
@@ -235,16 +230,8 @@ def test_several_runs_are_an_ensemble(cell_runs, cell_images, tmp_path, predict_
     table, _ = predict_table(*cell_runs, cell_images)
     expected = average([Run(run).predictions for run in cell_runs], list("ab"))
     assert_same_probabilities(table, expected)
-    both = Run(tmp_path / "both")
-    both.write_predictions(expected)
-    write_evaluation(both.folder, expected, small_config(tmp_path).evaluation)
-    mean = Combiner("average", np.full(2, 0.5)).as_dict()
-    write_ensemble(both.folder, EnsembleFile("average", tuple(map(str, cell_runs)), ("a", "b"), mean, {}))
-    both.write_status("finished")
     # Several runs choose the same thresholds as the ensemble.
-    assert_evaluated(table, both.metrics)
-    again, _ = predict_table(both.folder, cell_images, name="again")
-    pd.testing.assert_frame_equal(again.drop(columns="reason"), table.drop(columns="reason"))
+    assert_evaluated(table, evaluate_runs([expected], small_config(tmp_path).evaluation).to_dict())
 
 
 def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images, tmp_path, predict_table):
@@ -267,18 +254,6 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     assert "the members share no validation part" in output
     assert table["prediction_at_threshold"].isna().all()
     assert table["review"].all()
-
-
-def test_batchnorm_statistics_of_the_images(cell_runs, cell_images, predict_table):
-    trained, _ = predict_table(cell_runs[0], cell_images, "batchnorm=trained")
-    default, output = predict_table(cell_runs[0], cell_images, name="default")
-    assert default.equals(trained)
-    assert "BatchNorm" not in output
-    adapted, output = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="adapted")
-    assert "BatchNorm statistics: of 48 of these images and of training" in " ".join(output.split())
-    assert not np.allclose(adapted["prob_all"], trained["prob_all"], atol=1e-4)
-    again, _ = predict_table(cell_runs[0], cell_images, "batchnorm=images", name="again")
-    assert again.equals(adapted)
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((40, 40, 3), np.uint8), cell_image(3)], ids=["black", "copies"])

@@ -68,17 +68,6 @@ def test_weights_are_brought_without_any_data(call, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_what_a_paper_does_before_the_split_is_a_warning(call, tmp_path):
-    root = write_cnmc(tmp_path / "cnmc", subjects_per_fold=8, images=1)
-    for path in list(root.rglob("*_hem.bmp"))[::2]:
-        path.unlink()
-    output = call("data=hem_all", f"data_dir={root}", "protocol=paper", "--no-images")
-    words = " ".join(output.split())
-    assert "warning: augmented BEFORE the split, as paper 003: 12 copies of hem turned by 90 degrees" in words
-    assert ["hem_all", "48", "34", "3", "11", "40 x 40", "3"] in cells(output)
-    assert not (tmp_path / "cache" / "prepared").exists()
-
-
 def test_images_are_counted_without_a_possible_split(call, tmp_path):
     digits = f"data_dir={write_mnist(tmp_path / 'digits')}"
     output = call("data=mnist", digits, "protocol=subject", "split.test=fold", "--no-images")

@@ -59,6 +59,7 @@ REFUSED = [
     "predict run0 cells pases=3 --output new.csv",
     "evaluate run0 resampels=20",
     "evaluate run0 --output cells",
+    "evaluate run0 --output notes.md",
     "karyotype cells los=0.1 --output new",
     "karyotype cells --output three",
     "export run0 --output cells",

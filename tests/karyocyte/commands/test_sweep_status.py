@@ -24,20 +24,26 @@ def call(*arguments, code=0):
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Five jobs: finished, running, failed, lost and one that waits."""
-    folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(5)], "cnmc_grid")
+    """Seven jobs: finished, running, failed, silent, preempted, lost and one that waits."""
+    folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(7)], "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
     note(folder, jobs[2], "failed", error="ValueError: in [red] the middle\nand the last line")
     note_long_ago(folder, jobs[3])
+    note(folder, jobs[4], "preempted")
+    note(folder, jobs[5], "lost", error="its node is gone")
     return folder
 
 
 def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
     output = call("--output-dir", tmp_path, code=1)  # something failed
     for words in (
-        *("0.900 (0.850 to 0.940)", "finetune (2/2) epoch 3/10", "failed: split.fold=2: and the last line"),
-        *("lost: split.fold=3: no sign of life", "5 jobs: 1 finished, 1 running, 1 failed, 1 lost, 1 waiting"),
+        "0.900 (0.850 to 0.940) 0:10:00",
+        "finetune (2/2) epoch 3/10, val/auc 0.912",
+        "failed: split.fold=2: and the last line",
+        "lost: split.fold=3: no sign of life",
+        "lost: split.fold=5: its node is gone",
+        "7 jobs: 1 finished, 1 running, 1 failed, 2 lost, 1 preempted, 1 waiting",
     ):
         assert words in output
     assert "middle" not in output

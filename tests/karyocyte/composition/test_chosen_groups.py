@@ -36,8 +36,3 @@ def test_keys_that_are_typed_are_not_in_the_way():
     words += in_the_way(*words)
     assert list(compose_overrides(words).unfreeze.stages) == ["head"]
     assert not in_the_way("unfreeze=head_only")
-
-
-def test_a_group_that_does_not_exist_is_explained_as_such():
-    with pytest.raises(UserError, match="there is no unfreeze=none"):
-        compose_overrides(["+experiment=resnet50_cut_block5", "unfreeze=none"])

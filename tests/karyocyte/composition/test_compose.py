@@ -9,6 +9,7 @@ from tests.helpers.sheets import composed_of
 from tests.helpers.training import composed
 
 WHOLE = ["data=karyograms", "transform=karyograms"]
+UPRIGHT = ["data=chromosomes", "head.orientation=true"]
 
 
 def error_of(config) -> str:
@@ -19,19 +20,24 @@ def error_of(config) -> str:
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("overrides", "words"),
     [
-        ("name=../../evil", "name"),
-        ("+unfreeze.stages={a/b: {lr: 1}}", "unfreeze.stages"),
-        ("data.source=synth", "'synth'"),
-        ("unfreeze.lr=inf", "unfreeze.lr"),
-        ("prepare.size=[64,32]", "fit=square"),
-        ("prepare.augment_at=100", "augment_at=100"),
-        ("prepare={augment_at: 416, fit: canvas}", "augment_at"),
+        (["name=../../evil"], "name"),
+        (["+unfreeze.stages={a/b: {lr: 1}}"], "unfreeze.stages"),
+        (["data.source=synth"], "'synth'"),
+        (["unfreeze.lr=inf"], "unfreeze.lr"),
+        (["prepare.size=[64,32]"], "fit=square"),
+        (["prepare.augment_at=100"], "augment_at=100"),
+        (["prepare={augment_at: 416, fit: canvas}"], "augment_at"),
+        ([*UPRIGHT, "head.logits=1"], "head.logits=1"),
+        ([*UPRIGHT, "transform.flips=true"], "transform.flips"),
+        ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
+        ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
+        (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(override, words):
-    assert words in error_of(composed([override]))
+def test_wrong_values_and_those_that_contradict_one_another_are_named_in_one_line(overrides, words):
+    assert words in error_of(composed(overrides))
 
 
 @pytest.mark.parametrize(
@@ -51,23 +57,6 @@ def test_the_name_of_the_primary_configuration_says_the_network():
         compose_config([], "sorter")
     with pytest.raises(UserError, match="recipe: name the network by --config-name, one of train"):
         compose_config(["+recipe=sorter"])
-
-
-UPRIGHT = ["data=chromosomes", "head.orientation=true"]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "named"),
-    [
-        ([*UPRIGHT, "head.logits=1"], "head.logits=1"),
-        ([*UPRIGHT, "transform.flips=true"], "transform.flips"),
-        ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
-        ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
-        (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
-    ],
-)
-def test_values_that_contradict_one_another_are_named(overrides, named):
-    assert named in error_of(composed(overrides))
 
 
 def test_what_goes_together_is_valid():

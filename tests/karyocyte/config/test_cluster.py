@@ -3,7 +3,6 @@ from omegaconf import OmegaConf
 
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
-from karyocyte.composition.grid import job_configs
 from karyocyte.config.cluster import LocalConfig, SlurmConfig, check_cluster, reserve_no_gpus
 from karyocyte.workflows.sweeps.slurm import sbatch_options
 from tests.helpers.training import SMALL, composed
@@ -32,19 +31,6 @@ def test_nodes_processes_and_gpus_follow_the_trainer(typed, nodes, processes, gp
     cluster = check_cluster(whole.cluster)
     assert (cluster.nodes, cluster.tasks_per_node, cluster.gpus_per_node) == (nodes, processes, gpus)
     assert {f"--nodes={nodes}", f"--ntasks-per-node={processes}"} <= set(sbatch_options(cluster, 1, tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("typed", "key"),
-    [("+cluster=local cluster.gpus_per_node=2", "cluster.gpus_per_node"), ("cluster.nodes=2", "cluster.nodes")],
-)
-def test_a_key_of_another_cluster_is_refused(typed, key):
-    with pytest.raises(UserError, match=f"{key} is in no file of conf/"):
-        job_configs(typed.split(), needs_data=False)
-
-
-def test_where_a_run_is_trained_is_no_part_of_its_configuration():
-    assert not hasattr(check_config(composed(["+cluster=slurm", *SMALL])), "cluster")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from karyocyte.composition.compose import compose_config
         (["model=efficientnet_b0"], "any other network of timm: model.name=<name>"),
         (["hydra/launcher=submitit_slurm"], "train.py -m ... +cluster=slurm"),
         (["hydra/sweeper=optuna"], "scripts/tune.py"),
+        (["+search=lr_batch"], "scripts/tune.py"),
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
         (["seed=0,1,2"], "--multirun"),

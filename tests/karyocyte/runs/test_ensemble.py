@@ -23,12 +23,6 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "outputs"
 
 
-def test_what_is_written_is_read(home):
-    made = read_ensemble(home / "both")
-    assert (made.method, made.labels, made.combiner) == ("best", ("a", "b"), {"weights": [1, 0]})
-    assert (made.members, made.fitted_on) == (("outputs/seed=0", "outputs/seed=1"), {"images": 4, "subjects": None})
-
-
 def test_members_are_found_from_elsewhere_and_when_all_moved(home, tmp_path, monkeypatch):
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path / "away")

@@ -52,9 +52,3 @@ def test_the_first_process_writes_for_the_devices_of_all(tmp_path, monkeypatch, 
     assert (account is not None) == writes
     if account:
         assert account["by_device"]["H100"] == pytest.approx(2 * account["wall_seconds"])
-
-
-def test_what_was_not_measured_is_unknown(tmp_path):
-    assert Run(tmp_path).usage is None
-    (tmp_path / "usage.json").write_text('{"wall_sec')
-    assert Run(tmp_path).usage is None

@@ -94,11 +94,6 @@ def test_weighting_images_equals_repeating_them(drawn):
         assert np.isnan(actual[name]) if value is None else actual[name] == pytest.approx(value, abs=1e-12), name
 
 
-def test_precision_is_averaged_from_one_negative_image_on_and_without_any_it_has_no_value():
-    values = [evaluate(scored(labels, [[0.2, 0.8], [0.4, 0.6]]))["average_precision"] for labels in ([1, 0], [1, 1])]
-    assert values == [1.0, None]
-
-
 def test_the_threshold_itself_is_positive_and_the_positive_class_may_come_first():
     probabilities = np.array([[0.5, 0.5], [0.7, 0.3], [0.3, 0.7]])
     assert call(probabilities, 1).tolist() == [1, 0, 1]

@@ -1,55 +1,15 @@
 """The genetic algorithm of paper 004: its operators by hand, and properties of every run of it."""
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karyocyte.evaluation.pooling.averaging import Combiner
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
-from karyocyte.workflows.ensembles.genetic import (
-    average_crossover,
-    breed,
-    evolve,
-    fit,
-    replace_gene,
-    tournament,
-)
+from karyocyte.workflows.ensembles.genetic import breed, evolve, fit, normalise
 from tests.karyocyte.workflows.ensembles.problems import make_problem
 
 QUICK = GeneticConfig(generations=5, restarts=2)
-SKILLS = [0.5, 1.5, 2.0]
-
-
-@pytest.mark.parametrize(
-    ("fitness", "entrants", "winners"),
-    [
-        ([0.2, 0.9, 0.5, 0.9], [[0, 2, 0], [2, 1, 0], [0, 0, 0]], [2, 1, 0]),
-        ([0.2, 0.9, 0.5, 0.9], [[3, 1], [1, 3]], [3, 1]),  # of equals the first drawn
-        ([[0.1, 0.2], [0.2, 0.1]], [[[0, 1]] * 3] * 2, [[1] * 3, [0] * 3]),  # two restarts
-    ],
-)
-def test_the_fittest_entrant_wins_a_tournament(fitness, entrants, winners):
-    assert tournament(np.array(fitness), np.array(entrants)).tolist() == winners
-
-
-def test_a_child_is_the_normalised_mean_of_its_parents():
-    first = np.array([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    second = np.array([[0.1, 0.3, 0.2, 0.4], [0.0, 0.0, 0.0, 1.0]])
-    assert average_crossover(first, second) == pytest.approx(np.array([[0.3, 0.4, 0.1, 0.2], [0.5, 0.0, 0.0, 0.5]]))
-    assert average_crossover(np.array([2.0, 0.0]), np.array([2.0, 4.0])) == pytest.approx(np.array([0.5, 0.5]))
-
-
-def test_a_mutation_replaces_one_gene_and_normalisation_changes_all():
-    genes = np.array([[0.4, 0.3, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
-    mutants = replace_gene(genes, np.array([0, 3]), np.array([0.9, 0.0]))
-    expected = [[0.9 / 1.5, 0.3 / 1.5, 0.2 / 1.5, 0.1 / 1.5], [1 / 3, 1 / 3, 1 / 3, 0.0]]
-    assert mutants == pytest.approx(np.array(expected))
-    assert genes[0, 0] == 0.4  # the parent is unchanged
-    assert replace_gene(np.array([0.0, 1.0]), np.array(1), np.array(0.0)).tolist() == [0.5, 0.5]
 
 
 class Draws:
@@ -70,16 +30,17 @@ class Draws:
 
 
 def test_a_generation_by_hand():
-    genes = np.array([[[1.0, 0.0], [0.0, 1.0], [0.6, 0.4], [0.5, 0.5]]])
-    fitness = np.array([[0.1, 0.4, 0.3, 0.2]])
+    genes = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.4], [0.5, 0.5]])
+    fitness = np.array([0.1, 0.4, 0.3, 0.2])
     # Three children: first parents 2, 1, 3; second parents 0, 3, 1; the first two cross, the last two mutate.
-    entrants = [[[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]]]
-    crosses = [[0.1, 0.49, 0.5]]
-    mutates = [[0.5, 0.2, 0.1]]
-    rng = Draws(entrants, crosses, mutates, [[0, 0, 1]], [[0.7, 0.75, 0.125]])
+    entrants = np.array([[0, 2], [2, 1], [3, 0], [0, 0], [0, 3], [1, 3]])
+    draws = ([0.1, 0.49, 0.5], [0.5, 0.2, 0.1], [0, 0, 1], [0.7, 0.75, 0.125])
+    # The second population is the first one in reverse.
+    rng = Draws([entrants, 3 - entrants], *([drawn] * 2 for drawn in draws))
     config = GeneticConfig(population=4, tournament=2, crossover=0.5, mutation=0.5)
-    children = breed(genes, fitness, 3, config, rng)
-    assert children[0] == pytest.approx(np.array([[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]))
+    children = breed(np.stack([genes, genes[::-1]]), np.stack([fitness, fitness[::-1]]), 3, config, rng)
+    assert children == pytest.approx(np.array([[[0.8, 0.2], [0.5, 0.5], [0.8, 0.2]]] * 2))
+    assert normalise(np.zeros((1, 4))).tolist() == [[0.25] * 4]
     assert not rng.draws
 
 
@@ -114,23 +75,8 @@ def test_the_best_of_all_restarts_is_returned():
     assert result.facts["fitness"] == best[:, -1].max() > best[:, -1].min()
     assert result.weights.tolist() == genes[best[:, -1].argmax(), 0].tolist()
     assert result.facts["evaluations"] == 6 * (5 + 3 * 4)
+    assert (result.facts["seed"], result.facts["images"]) == (7, 200)
     assert fit(problem, config, 8).weights.tolist() != result.weights.tolist()
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_the_fitted_combiner_is_that_which_is_written(classes):
-    problem = make_problem(skills=SKILLS, classes=classes)
-    combiner = fit(problem, QUICK, seed=3)
-    combined = combiner.combine(problem.probabilities)
-    assert combiner.weights.min() >= 0
-    assert combiner.weights.sum() == pytest.approx(1)
-    assert combined == pytest.approx(np.einsum("m,mnk->nk", combiner.weights, problem.probabilities))
-    fitness = replace(problem, probabilities=combined[None]).fitness(np.ones((1, 1)))[0]
-    assert combiner.facts["fitness"] == pytest.approx(fitness)
-    assert (combiner.facts["seed"], combiner.facts["images"]) == (3, 200)
-    read = Combiner.from_dict(json.loads(json.dumps(combiner.as_dict(), allow_nan=False)))
-    assert (read.combine(problem.probabilities) == combined).all()
-    assert (read.method, read.parameters, read.facts) == ("genetic", combiner.parameters, combiner.facts)
 
 
 def test_the_search_is_fitter_than_each_member_and_the_average():

@@ -14,7 +14,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
 from karyocyte.workflows.report.sources import read_chapters
-from tests.helpers.predictions import join, make_predictions, make_run
+from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.report.reports import write_run
 
 
@@ -120,13 +120,6 @@ def test_an_image_without_label_is_neither_right_nor_wrong(make, tmp_path):
     run.frame.loc[run.frame["part"] == "test", "label"] = [None, *run.part("test").frame["label"][1:]]
     item = by_name(make(write_run(tmp_path, run)))[run.part("test").frame["image_id"][0]]
     assert (item["truth"], item["by"][0]["right"]) == (-1, None)
-
-
-def test_only_the_test_part_is_shown(make, tmp_path):
-    validation = make_predictions(images=5, part="validation", first=50)
-    shown = make(write_run(tmp_path / "a", validation, pictures=False))
-    assert (shown.data["items"], shown.total) == ([], 0)
-    assert make(write_run(tmp_path / "b", join(validation, make_predictions(images=5, subjects=5)))).total == 5
 
 
 def subjects_by_image(subjects):

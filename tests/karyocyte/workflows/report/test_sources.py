@@ -46,13 +46,6 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
     assert len(read_chapters([run.folder, other])) == 1
 
 
-def test_a_run_is_named_by_its_fold_where_there_are_several(tmp_path):
-    folders = [write_run(tmp_path / str(fold), make_run(fold), pictures=False) for fold in range(2)]
-    for some, names in ((folders[:1], [""]), (folders, [", fold 0", ", fold 1"])):
-        (chapter,) = read_chapters(some)
-        assert [chapter.fold_of(run, ", ") for run in chapter.runs] == names
-
-
 def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
     write_run(tmp_path, make_run(images=10, subjects=5), maps=("gradcam-x",))
     table = "image_id,target,empty\n007,NA,False\nb,all,True\n"

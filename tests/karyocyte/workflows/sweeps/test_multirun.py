@@ -43,36 +43,20 @@ def test_all_sweep_files_are_tested_here():
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_grid_runs_each_experiment_in_each_variant_once(name):
-    experiments, variants = GRIDS[name]
-    expanded = jobs(f"+sweep={name}")
-    assert len(set(expanded)) == len(expanded) == len(experiments) * variants
-    assert {values(job, "experiment")[0] for job in expanded} == experiments
-
-
-def test_five_pools_are_an_option_of_the_grid_of_paper_002():
-    typed = ["+sweep=anet_grid", "++model.args.pools=five", "+experiment=anet_c6_chromosomes,anet_c6_mnist"]
-    with grid(typed) as expanded:
-        configs = [expanded.job_config(job, needs_data=False) for job in expanded.jobs]
-    assert {(config.name, config.model.args["pools"], config.prepare.fit) for config in configs} == {
-        ("anet_c6_chromosomes", "five", "stretch"),
-        ("anet_c6_mnist", "five", "square"),
-    }
-
-
-@pytest.mark.parametrize("name", GRIDS)
-def test_every_job_of_a_grid_composes_and_trains_its_own_head(name):
+def test_a_grid_runs_each_experiment_in_each_variant_once_and_every_job_composes(name):
     """Seeds change nothing of that; of the two protocols, every other experiment is tried with the other one."""
+    experiments, variants = GRIDS[name]
     with grid([f"+sweep={name}"]) as expanded:
+        assert len(set(expanded.jobs)) == len(expanded.jobs) == len(experiments) * variants
         seed_0 = [job for job in expanded.jobs if values(job, "seed") in ([], ["0"])]
-        step = len(seed_0) // len(GRIDS[name][0])
+        step = len(seed_0) // len(experiments)
         tried = [seed_0[place + (place // step) % step] for place in range(0, len(seed_0), step)]
         for job in tried:
             config = expanded.job_config(job, needs_data=False)
             assert [config.name] == values(job, "experiment")
             assert [config.protocol] == (values(job, "protocol") or [config.protocol])
             assert config.init_from == ("models/chromosomes" if config.name == "adapt" else None)
-    assert {value for job in tried for value in values(job, "experiment")} == GRIDS[name][0]
+    assert {value for job in tried for value in values(job, "experiment")} == experiments
 
 
 def test_what_is_typed_overrules_the_sweep():

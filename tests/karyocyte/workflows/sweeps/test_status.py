@@ -14,7 +14,6 @@ from tests.karyocyte.workflows.sweeps.sweep_files import (
     here,
     note,
     note_long_ago,
-    write_finished,
     write_jobs,
     write_progress,
 )
@@ -24,24 +23,6 @@ from tests.karyocyte.workflows.sweeps.sweep_files import (
 def sweep(tmp_path):
     """The folder and the jobs of a sweep of six seeds."""
     return write_jobs(tmp_path, grid(6))
-
-
-def test_every_state_is_read_from_the_files(tmp_path, sweep):
-    folder, jobs = sweep
-    note(folder, jobs[0], "finished", write_finished(tmp_path / "done"))
-    note(folder, jobs[1], "failed", error="UserError: no\nsuch file")
-    note(folder, jobs[2], "preempted")
-    note(folder, jobs[3], "running", write_progress(tmp_path / "run"), **here())
-    note(folder, jobs[4], "lost", error="its node is gone")
-    statuses = sweep_statuses(folder)
-    expected = ["finished", "failed", "preempted", "running", "lost", "waiting"]
-    assert [status.state for status in statuses] == expected
-    assert [status.name for status in statuses] == [f"seed={seed}" for seed in range(6)]
-    assert (statuses[0].progress, round(statuses[0].seconds)) == ("0.900 (0.850 to 0.940)", 600)
-    assert (statuses[1].reason, statuses[4].reason) == ("UserError: no\nsuch file", "its node is gone")
-    assert statuses[3].progress == "finetune (2/2) epoch 3/10, val/auc 0.912"
-    assert statuses[3].seconds >= 600
-    assert (statuses[5].progress, statuses[5].seconds) == ("", None)
 
 
 def test_a_run_elsewhere_is_lost_once_neither_it_nor_its_record_is_written_for_long(tmp_path, sweep):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from pytorch_lightning import Callback
 
 from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
@@ -24,14 +23,6 @@ HEAD = ["model=resnet18", "model.cut=layer2", "unfreeze=head_only", "head.layers
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 
 
-class Killed(Callback):
-    """Ends a training in its second epoch."""
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if (trainer.current_epoch, batch_idx) == (1, 2):
-            raise RuntimeError("killed")
-
-
 def small(folder: Path, *overrides: str) -> Config:
     return small_config(folder, *HEAD, "transform=none", "trainer.max_epochs=3", *overrides)
 
@@ -42,11 +33,11 @@ def prepared(config: Config) -> tuple[Classifier, ImageDataModule]:
     return build_model(config, data)[0], data
 
 
-def fit(config: Config, *callbacks: Callback, on_features: bool = True) -> tuple[Classifier, Run]:
+def fit(config: Config, on_features: bool = True) -> tuple[Classifier, Run]:
     """Train without the predictions and the rest of a run."""
     model, data = prepared(config)
     run = Run(Path(config.output_dir))
-    train_stages(model, data, config, run.folder, callbacks, FeatureDataModule(data) if on_features else None)
+    train_stages(model, data, config, run.folder, (), FeatureDataModule(data) if on_features else None)
     return model, run
 
 
@@ -87,14 +78,6 @@ def test_mixed_precision_rounds_alike(tmp_path):
     mixed = "trainer.precision=bf16-mixed"
     one, other = (fit(small(tmp_path / f"{on}", mixed), on_features=on) for on in (True, False))
     assert_close(one, other, rtol=0.05, atol=0.01)
-
-
-def test_an_interrupted_stage_goes_on_with_features(tmp_path):
-    averaged = "callbacks.averaging.enabled=true"
-    with pytest.raises(RuntimeError, match="killed"):
-        fit(small(tmp_path / "interrupted", averaged), Killed())
-    interrupted = fit(small(tmp_path / "interrupted", averaged))
-    assert_close(interrupted, fit(small(tmp_path / "whole", averaged), on_features=False))
 
 
 @pytest.mark.parametrize(("spare", "cached"), [(0, True), (-1, False)])

@@ -12,6 +12,7 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.sweeps.tuning import results
 from karyocyte.workflows.sweeps.tuning import search as tuning
+from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
 from karyocyte.workflows.training import train
 from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
 
@@ -26,6 +27,16 @@ def _formulas(monkeypatch):
     # Both take a second, and are not what is tested here.
     monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
     monkeypatch.setattr(results, "draw_slice", lambda path, *_: path.touch())
+
+
+def test_nested_and_dotted_keys_are_the_same_space():
+    span = {"low": 0.1, "high": 1.0}
+    nested = SearchConfig(space={"unfreeze": {"lr": span}, "loader": {"batch_size": {"choices": [8, 16]}}})
+    dotted = SearchConfig(space={"unfreeze.lr": span, "loader.batch_size": {"choices": [8, 16]}})
+    assert nested == dotted
+    assert list(nested.space) == ["unfreeze.lr", "loader.batch_size"]
+    choices = DimensionConfig(choices=[True, 1, 0.5, "adam"]).choices  # they keep their types
+    assert [type(choice) for choice in choices] == [bool, int, float, str]
 
 
 def run_first(monkeypatch, first, others=formula_run):
