@@ -1,8 +1,6 @@
 """Every experiment file composes, says where its values come from, and trains a batch."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import check_config
 from karyocyte.runs.stages import batch_sizes
 from karyocyte.workflows.training.train import prepare
-from lightning_modules.build.build import build_classifier
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from lightning_modules.training.fit import train_stages
 from tests.helpers.experiments import tiny_data
@@ -93,22 +90,6 @@ def test_paper_004_means_resnet50_as_published_and_timms_is_an_option(name):
     assert (config.model.name, config.weights) == ("resnet50_v1", "keras")
     option = check_config(composed([f"+experiment={name}", "model=resnet50"]))
     assert (option.model.name, option.weights, option.model.cut) == ("resnet50", "resnet50.tv_in1k", config.model.cut)
-
-
-@pytest.mark.parametrize("name", RESNET50)
-def test_paper_004_takes_the_real_weights(name):
-    """Those of the authors end at layer3; of the whole network there are pruned ones, whose BatchNorm is folded."""
-    folder = Path(os.environ.get("KARYOCYTE_WEIGHTS_DIR") or "/nowhere")
-    if not list(folder.glob("resnet50_v1.*.safetensors")):
-        pytest.skip("KARYOCYTE_WEIGHTS_DIR has no weights of resnet50_v1")
-    scale = ["pretrained.mean=[0.485,0.456,0.406]", "pretrained.std=[0.229,0.224,0.225]"]
-    words = [f"+experiment={name}", f"weights_dir={folder}", *scale]
-    if "cut_block5" not in name:
-        words += ["weights=resnet50_v1.pruned_in1k"]
-    if "finetune" in name:
-        words += ["unfreeze.stages.finetune.batchnorm=frozen"]
-    _, hashes = build_classifier(check_config(composed(words)), ("hem", "all"))
-    assert hashes["weights"]  # of the file that was read
 
 
 @pytest.mark.parametrize("profile", ["smoke", "demo"])

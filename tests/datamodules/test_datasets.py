@@ -7,7 +7,7 @@ from inspect import signature
 import pytest
 import torch
 from omegaconf import OmegaConf
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback
 
 import datamodules
 import lightning_modules
@@ -18,9 +18,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config, compose_overrides
 from karyocyte.config.sources import SyntheticConfig
 from lightning_modules.build.create import create_classifier
-from tests.helpers.chromosomes import write_chromosomes
-from tests.helpers.digits import write_mnist
-from tests.helpers.images import write_class_folders, write_cnmc
+from tests.lightning_modules.tiny import quiet_trainer
 
 MODULES = {
     "cnmc": datamodules.CNMCDataModule,
@@ -34,42 +32,9 @@ MODULES = {
 }
 DRAWN = {"images": 40, "subjects": 10, "prepare": {"size": 32}, "split": {"near_duplicates": "off"}}
 
-# Drawing and composing a karyogram takes a tenth of a second.
-FEW_KARYOGRAMS = {
-    "chromosomes": {"cells": 12, "cases": 12},
-    "derived": {"gain": 2, "sex_gain": 0, "sex_loss": 0, "terminal_deletion": 2, "interstitial_deletion": 0}
-    | {"duplication": 2, "translocation": 2, "inversion": 2},
-}
-
 
 def drawn_cells(cache_dir, **keys):
     return ImageDataModule("synthetic", **DRAWN, cache_dir=cache_dir, progress=False, **keys)
-
-
-def write_folders(root):
-    return write_class_folders(root, {"a": 12, "b": 12})
-
-
-@pytest.mark.parametrize(
-    ("name", "write", "keys", "shape"),
-    [
-        ("CNMCDataModule", write_cnmc, {"size": 32}, (3, 32, 32)),
-        ("FolderDataModule", write_folders, {"positive_class": "b", "protocol": "image", "size": 24}, (3, 24, 24)),
-        ("HemAllDataModule", write_cnmc, {"size": 40}, (3, 40, 40)),
-        ("ChromosomeDataModule", lambda root: write_chromosomes(root, cases=5, copies=1), {"size": 32}, (3, 32, 32)),
-        ("ImageDataModule", None, {"data": "synthetic_karyograms", "size": 64, **FEW_KARYOGRAMS}, (3, 64, 64)),
-        ("MNISTDataModule", lambda root: write_mnist(root, train=100), {"size": 28}, (3, 28, 28)),
-    ],
-)
-def test_each_data_set_has_defaults_of_its_own(name, write, keys, shape, tmp_path):
-    data_dir = write(tmp_path / "images") if write else None
-    places = {"data_dir": data_dir, "cache_dir": tmp_path / "cache"}
-    data = getattr(datamodules, name)(**keys, **places, batch_size=3, progress=False)
-    data.prepare_data()
-    data.setup()
-    batch = next(iter(data.train_dataloader()))
-    assert batch["image"].shape == (3, *shape)
-    assert sum(len(each["label"]) for each in data.test_dataloader()) == len(data.rows("test"))
 
 
 @pytest.mark.parametrize("source", MODULES)
@@ -160,8 +125,7 @@ def test_outside_a_trainer_a_batch_is_what_the_model_is_given_within(tmp_path, w
 
     before = [next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))]
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", callbacks=[Watch()], **quiet)
+    trainer = quiet_trainer(Watch(), fast_dev_run=True)
     trainer.fit(model, data)
     after = [next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))]
     for one, other, expected in zip(before, after, given, strict=True):

@@ -4,8 +4,7 @@ import numpy as np
 import torch
 
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.io.decode import read_image
-from datamodules.preprocessing.pipeline import prepare_single, to_shape
+from datamodules.preprocessing.pipeline import to_shape
 from karyocyte.config.distributed import World
 from tests.helpers.training import small_config
 
@@ -29,16 +28,6 @@ def epoch(data: ImageDataModule, number: int) -> dict[int, torch.Tensor]:
     """The images of one epoch by manifest row."""
     data._position = lambda: (number, 0)
     return by_row(data.train_dataloader())
-
-
-def test_a_batch_is_float_in_0_1_with_labels_and_manifest_rows(tmp_path):
-    data = prepared(small_config(tmp_path))
-    batch = next(iter(data.val_dataloader()))
-    assert batch["image"].dtype == torch.float32
-    assert batch["image"].shape == (4, 3, 32, 32)
-    assert 0.0 <= float(batch["image"].min()) < float(batch["image"].max()) <= 1.0
-    for label, row in zip(batch["label"], batch["index"], strict=True):
-        assert data.manifest.classes[label] == data.manifest.frame["label"].iloc[int(row)]
 
 
 def test_validation_and_test_images_are_the_prepared_ones_untouched_and_once_each(tmp_path):
@@ -105,11 +94,3 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch["index"] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
-
-
-def test_cached_images_are_those_of_single_images(tmp_path):
-    data = prepared(small_config(tmp_path))
-    for row in range(len(data.manifest.frame)):
-        assert np.array_equal(
-            data.images[row], prepare_single(read_image(data.manifest.file(row)), data.config.prepare)
-        )

@@ -16,7 +16,7 @@ from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
-from karyocyte.common.locks import is_locked, one_at_a_time
+from karyocyte.common.locks import one_at_a_time
 from karyocyte.common.paths import ROOT
 from karyocyte.config.overrides import PATH_KEYS, expand_home
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, read_predicted, write_predicted
@@ -200,14 +200,6 @@ def test_file_system_without_locks(what, fault, tmp_path, monkeypatch):
         with pytest.raises(UserError, match="is on a file system without locks .*: choose a folder on a local disk"):
             LOCKED[what](tmp_path)
     LOCKED[what](tmp_path)
-
-
-@pytest.mark.parametrize("what", LOCKED)
-def test_lock_left_by_a_killed_process(what, tmp_path):
-    for name in (".lock", "lock", ".out.lock", "decisions.jsonl.lock"):
-        (tmp_path / name).write_text("4194304")
-    LOCKED[what](tmp_path)
-    assert not is_locked(tmp_path / ".lock")
 
 
 IDENTITY = json.dumps({"config": {"seed": 0}, "contents": {"data": "0" * 64}}, indent=2)

@@ -2,11 +2,12 @@
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
-from pytorch_lightning import Callback, LightningDataModule
+from pytorch_lightning import Callback, LightningDataModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -76,6 +77,21 @@ def train(
     model = model or build(config)
     mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
     return model, train_stages(model, MemoryData(), config, run, callbacks, mode=mode)
+
+
+def quiet_trainer(*callbacks: Callback, **how: Any) -> Trainer:
+    """Return a trainer on the CPU that shows, logs and saves nothing unless it is told to."""
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return Trainer(accelerator="cpu", callbacks=list(callbacks), **{**quiet, **how})
+
+
+def fit_a_batch(model: Any) -> tuple[Trainer, DataLoader]:
+    """Train a classifier for a step on four images of noise; return the trainer and the loader of that batch."""
+    batch = {"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4) % model.num_classes, "index": torch.arange(4)}
+    loader = DataLoader([batch], batch_size=None)
+    trainer = quiet_trainer(fast_dev_run=True)
+    trainer.fit(model, loader, loader)
+    return trainer, loader
 
 
 def parameter_count(module: nn.Module, trainable: bool = False) -> int:

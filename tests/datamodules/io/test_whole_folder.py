@@ -9,17 +9,6 @@ from karyocyte.common.cli import files_explained
 from karyocyte.common.errors import UserError
 
 
-def test_nothing_is_left_of_a_failure(tmp_path):
-    def fail():
-        with new_whole_folder(tmp_path / "out") as beside:
-            (beside / "file.txt").write_text("x")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_full_disk_is_named_with_what_helps(tmp_path):
     message = rf"{tmp_path / 'out'}: No space left on device: free some space, or write elsewhere"
     with pytest.raises(UserError, match=message), files_explained(), new_whole_folder(tmp_path / "out"):

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from datamodules.manifest import leakage
 from datamodules.manifest.leakage import check_leaks, seen_by_start
-from datamodules.manifest.splits import split
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import SplitConfig
 from tests.helpers.images import cell_image, scan_cnmc, scan_folder, write_class_folders, write_image
-from tests.helpers.manifests import make_manifest, two_class_manifest
+from tests.helpers.manifests import make_manifest
 from tests.helpers.real_data import real_data
 
 SIDES = pd.Series(["train", "train", "validation", "test", "unused"], dtype=object)
@@ -33,14 +32,6 @@ def with_bits(base: str, flipped: int, first: int = 0) -> str:
     return f"{int(base, 16) ^ (((1 << flipped) - 1) << first):064x}"
 
 
-def test_a_clean_split_has_no_leaks():
-    manifest = two_class_manifest(10, 3)
-    report = check_leaks(manifest, split(manifest, "subject", SplitConfig(), None), "subject", SplitConfig())
-    assert report.sentences() == {}
-    assert report.as_dict()["subjects_in_several_parts"] == 0
-    assert report.as_dict()["near_pairs"] == 0
-
-
 def test_a_subject_on_two_sides_stops_under_subject_only():
     manifest = five(subjects=["s1", "s2", "s3", "s1", "s2"])
     with pytest.raises(UserError, match=r"subjects in more than one part: 1 \(s1\).*protocol=image"):
@@ -50,11 +41,16 @@ def test_a_subject_on_two_sides_stops_under_subject_only():
 
 
 @pytest.mark.parametrize("protocol", ["subject", "image"])
-def test_the_same_bytes_on_two_sides_stop(protocol):
-    manifest = five(sha256=["x", "y", "x", "y", "z"])
-    message = r"i00000 \(train\) and i00002 \(validation\): keep one copy"
+@pytest.mark.parametrize(
+    ("sha256", "message"),
+    [
+        ("xyxyz", r"i00000 \(train\) and i00002 \(validation\): keep one copy"),
+        ("wxyzx", "different labels: 1 groups, first i00001 and i00004"),  # the last one is unused
+    ],
+)
+def test_the_same_bytes_on_two_sides_or_with_different_labels_stop(protocol, sha256, message):
     with pytest.raises(UserError, match=message):
-        check_leaks(manifest, SIDES, protocol, SplitConfig())
+        check_leaks(five(sha256=list(sha256)), SIDES, protocol, SplitConfig())
 
 
 def test_under_paper_everything_is_a_warning():
@@ -79,13 +75,6 @@ def test_identical_files_with_different_labels_are_listed_wherever_they_are():
     report = check_leaks(five(sha256=["x", "x", "y", "y", "q"]), SIDES, "paper", SplitConfig())
     assert report.conflicting == (("i00000", "i00001"), ("i00002", "i00003"))
     assert "2 groups, first i00000 and i00001" in report.sentences()["conflicting"]
-
-
-@pytest.mark.parametrize("protocol", ["subject", "image"])
-def test_identical_files_with_different_labels_stop_and_are_both_named(protocol):
-    manifest = five(sha256=["w", "x", "y", "z", "x"])  # the last one is unused
-    with pytest.raises(UserError, match="different labels: 1 groups, first i00001 and i00004"):
-        check_leaks(manifest, SIDES, protocol, SplitConfig())
 
 
 @pytest.mark.parametrize("first", [0, 60, 124, 200])  # the halves of a hash are compared one after the other

@@ -1,9 +1,7 @@
 """Subjects that share files are one person, in one part; of identical files one is used."""
 
-import hashlib
 import json
 import shutil
-import zipfile
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from datamodules.manifest.splits import split
 from karyocyte.config.data import SplitConfig
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
-from tests.helpers.real_data import real_archive
 
 
 def with_folds():
@@ -75,14 +72,6 @@ def test_no_person_and_no_file_is_in_two_parts(fold):
     assert ("test" in set(parts[-6:])) == (fold == 2)
 
 
-@pytest.mark.parametrize("protocol", ["subject", "image"])
-def test_one_copy_stays_also_where_subjects_are_not_linked(protocol):
-    manifest = with_folds()
-    parts = split(manifest, protocol, SplitConfig(), None)
-    assert parts[parts == "unused"].index.tolist() == [98, 99, 101]
-    assert check_leaks(manifest, parts, protocol, SplitConfig()).identical_pairs.empty
-
-
 def test_a_run_records_persons_and_copies(tmp_path):
     images = {}
     for label in ("a", "b"):
@@ -100,28 +89,3 @@ def test_a_run_records_persons_and_copies(tmp_path):
     facts = json.loads((tmp_path / "data.json").read_text())
     assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1}]
     assert facts["copies"] == {"a/a5_0.png": "a/a1_2.png"}
-
-
-def test_the_published_folds_of_cnmc_share_persons():
-    linked = link_subjects(real_cnmc())
-    assert [person.subjects for person in linked.persons] == [
-        ("20", "21"),
-        ("51", "75", "78"),
-        ("H2", "H4", "H5", "H6"),
-        ("H3", "H10"),
-    ]
-    assert [person.files for person in linked.persons] == [71, 21, 6, 1]
-    assert len(surplus_copies(linked)) == 104
-
-
-def real_cnmc():
-    """The manifest of cnmc.zip: an image is a coded picture and an outline, which are identical where the image is."""
-    labels, subjects, parts, files = [], [], [], []
-    with zipfile.ZipFile(real_archive("cnmc")) as archive:
-        for name in sorted(name[:-5] for name in archive.namelist() if name.endswith(".avif")):
-            fold, label, stem = name.split("/")
-            labels.append(label)
-            subjects.append(stem.split("_")[1].upper())
-            parts.append(fold)
-            files.append(hashlib.sha256(archive.read(f"{name}.avif") + archive.read(f"{name}.png")).hexdigest())
-    return make_manifest(labels, subjects, parts, sha256=files)

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.fft import dctn
 
 from datamodules.io.decode import border
 from datamodules.manifest import scan as scanning
@@ -182,13 +181,3 @@ def test_the_hash_of_a_recompressed_or_moved_copy_is_near():
         assert distance(hash_of(copy), known) <= 24
     turned = np.ascontiguousarray(np.rot90(picture))
     assert distance(hash_of(turned), known) > 60
-
-
-@pytest.mark.parametrize("shape", [(40, 25), (64, 64), (330, 270)])
-def test_the_hash_is_nearly_that_of_pillow_and_scipy(shape):
-    """Smaller and larger than the 64 x 64 pixels that it is of."""
-    picture = np.array(Image.fromarray(cell_image(5, 120, 10)).resize(shape[::-1], Image.Resampling.BICUBIC)) // 2 + 60
-    gray = Image.fromarray(picture).convert("L").resize((64, 64), Image.Resampling.LANCZOS)
-    frequencies = dctn(np.asarray(gray, np.float64))[:16, :16]
-    known = np.packbits(frequencies > np.median(frequencies)).tobytes().hex()
-    assert distance(hash_of(picture), known) <= 10

@@ -207,15 +207,6 @@ def test_other_given_parts_are_unused_where_folds_are_given(protocol):
     assert (parts.iloc[:-3] != "unused").all()
 
 
-@pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
-def test_images_without_label_are_unused(protocol):
-    manifest = two_class_manifest(10, 3)
-    manifest.frame.loc[5, "label"] = None
-    parts = split(manifest, protocol, SplitConfig(), PAPER)
-    assert parts[5] == "unused"
-    assert (parts == "unused").sum() == 1
-
-
 def test_a_part_of_karyograms_has_two_cases_at_least():
     """With what is derived one case has both classes, so that no class is absent from its part."""
     cases = [case for case in "abcdef" for _ in range(2)]

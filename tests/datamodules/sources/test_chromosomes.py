@@ -7,7 +7,6 @@ from karyocyte.common.karyotype import class_of
 from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import write_image
 from tests.helpers.manifests import rows_of
-from tests.helpers.real_data import real_data
 from tests.helpers.sources import list_images, source_config
 
 FOLDERS = {"file": None, "cell_regex": r"^(.+)_\d+_\d+\."}
@@ -101,14 +100,3 @@ def test_an_unknown_class_folder_is_named(root):
     write_image(root / "marker" / "a_1_0.png", bar(1))
     with pytest.raises(UserError, match="marker: an unknown class"):
         listed(root, **FOLDERS)
-
-
-@pytest.mark.parametrize(
-    ("name", "images", "cells", "subjects"),
-    [("chromosomes_612cells", 23_582, 513, 310), ("chromosomes_119cells", 4_600, 100, 100)],
-)
-def test_the_real_sets_are_listed_whole(name, images, cells, subjects, tmp_path):
-    listing = list_images(source_config("chromosomes"), real_data(name), tmp_path, progress=False)
-    assert len(rows_of(listing)) == images
-    assert len({record.cell for record in rows_of(listing)}) == cells
-    assert len({record.subject for record in rows_of(listing)}) == subjects

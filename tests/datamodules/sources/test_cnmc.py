@@ -8,7 +8,6 @@ from PIL import Image
 from datamodules.sources.cnmc import PUBLISHED
 from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_cnmc, write_cnmc, write_image, write_prelim
-from tests.helpers.real_data import real_data
 
 ROWS = [("UID_57_29_1_all.bmp", "1.bmp", 1), ("UID_H49_3_1_hem.bmp", "2.bmp", 0), ("UID_58_1_2_all.bmp", "3.bmp", 1)]
 BOTH = ("training", "prelim")
@@ -211,11 +210,3 @@ def test_a_wrong_preliminary_test_is_refused(cnmc, tmp_path):
     (cnmc / f"{PRELIM}_labels.csv").unlink()
     with pytest.raises(UserError, match="no table of the preliminary test's labels"):
         scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
-
-
-def test_the_real_sample(tmp_path):
-    frame = scan_cnmc(real_data("cnmc_sample"), tmp_path, parts=BOTH).frame
-    training = frame[frame["part"] != "prelim"]
-    assert (len(training), len(frame), training["subject"].nunique()) == (95, 100, 42)
-    assert training.groupby("subject")["part"].nunique().max() == 1
-    assert set(frame["width"]) == {450}

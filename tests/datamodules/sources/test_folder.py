@@ -6,7 +6,6 @@ import pytest
 
 from karyocyte.common.errors import UserError
 from tests.helpers.images import cell_image, scan_folder, write_class_folders, write_image
-from tests.helpers.real_data import real_data
 from tests.helpers.sheets import write_karyograms
 from tests.helpers.sources import scan, source_config
 
@@ -79,11 +78,6 @@ def test_other_layouts_of_karyograms_are_refused(tmp_path, counts, empty, messag
         (root / name).mkdir(parents=True)
     with pytest.raises(UserError, match=message):
         scan_karyograms(root, tmp_path / "cache")
-
-
-def test_the_real_karyograms_are_found(tmp_path):
-    manifest = scan_karyograms(real_data("karyograms"), tmp_path / "cache")
-    assert manifest.frame["label"].value_counts().to_dict() == {"abnormal": 9, "normal": 7}
 
 
 def test_a_name_that_is_not_utf8_is_one_line(tmp_path):

@@ -4,7 +4,6 @@ import unicodedata
 
 import pytest
 
-from datamodules.manifest.manifest import DRAWN
 from karyocyte.common.errors import UserError
 from tests.datamodules.sources.test_sources import COLUMNS, ROWS
 from tests.helpers.images import cell_image, write_image, write_table
@@ -62,13 +61,6 @@ def test_a_missing_file_is_named_with_its_row_whatever_blank_lines_there_are(tmp
         scan_table(root, tmp_path / "cache")
 
 
-def test_images_in_a_folder_of_drawn_ones_are_marked(tmp_path):
-    root = write_table(tmp_path / "data", ROWS)
-    assert not scan_table(root, tmp_path / "cache").synthetic
-    (root / "x" / DRAWN).write_text("")
-    assert scan_table(root, tmp_path / "cache").synthetic
-
-
 def test_words_for_what_is_unknown_are_no_classes(tmp_path):
     rows = [{**row, "label": label} for row, label in zip(ROWS, ("01", "NA", "n/a", "?"), strict=True)]
     manifest = scan_table(write_table(tmp_path / "data", rows), tmp_path / "cache")
@@ -83,35 +75,23 @@ def _written(text: str, encoding: str = "utf-8") -> bytes:
     return text.encode(encoding)
 
 
-@pytest.mark.parametrize(
-    ("data", "notes"),
-    [
-        (_written("\n".join(LINES).replace(",", ";")), 0),
-        (_written("\n".join(LINES).replace(",", "\t"), "utf-16"), 0),
-        (_written("\n".join(LINES), "utf-8-sig"), 0),
-        (_written("\n".join(LINES), "cp1252"), 1),
-        (_written("# exported today, by hand\n#\n" + "\n".join(LINES)), 0),
-        (_written("sep=;\r\n" + "\r\n".join(LINES).replace(",", ";")), 0),
-        (_written("\n".join(LINES).replace("/", "\\")), 0),
-        (_written("\n".join(LINES).replace("path,", '"path" ,')), 0),
-        (_written("\n".join(LINES).replace(",", "|")), 0),
-        (_written("\n\n" + "\r".join(LINES)), 0),
-        (_written("path,label,subject,Label\na/1.png,x,ä,\na/2.png,y,p2,z"), 1),
-    ],
-    ids=[
-        "semicolon",
-        "tabs, UTF-16",
-        "with a mark",
-        "Windows-1252",
-        "comments",
-        "Excel",
-        "Windows paths",
-        "blanks",
-        "|",
-        "macOS",
-        "columns that may be the same",
-    ],
-)
+# What the table is written as, and how many notes there are.
+OTHER_TABLES = {
+    "semicolon": (_written("\n".join(LINES).replace(",", ";")), 0),
+    "tabs, UTF-16": (_written("\n".join(LINES).replace(",", "\t"), "utf-16"), 0),
+    "with a mark": (_written("\n".join(LINES), "utf-8-sig"), 0),
+    "Windows-1252": (_written("\n".join(LINES), "cp1252"), 1),
+    "comments": (_written("# exported today, by hand\n#\n" + "\n".join(LINES)), 0),
+    "Excel": (_written("sep=;\r\n" + "\r\n".join(LINES).replace(",", ";")), 0),
+    "Windows paths": (_written("\n".join(LINES).replace("/", "\\")), 0),
+    "blanks": (_written("\n".join(LINES).replace("path,", '"path" ,')), 0),
+    "|": (_written("\n".join(LINES).replace(",", "|")), 0),
+    "macOS": (_written("\n\n" + "\r".join(LINES)), 0),
+    "columns that may be the same": (_written("path,label,subject,Label\na/1.png,x,ä,\na/2.png,y,p2,z"), 1),
+}
+
+
+@pytest.mark.parametrize(("data", "notes"), OTHER_TABLES.values(), ids=OTHER_TABLES)
 def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, notes):
     for number in (1, 2):
         write_image(tmp_path / "data" / "a" / f"{number}.png", cell_image(number))

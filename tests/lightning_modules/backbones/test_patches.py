@@ -3,19 +3,10 @@
 import re
 
 import pytest
-import torch
 
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone, check_model_args
 from lightning_modules.backbones.patches import check_size
-
-
-def with_all_branches(network: torch.nn.Module) -> torch.nn.Module:
-    """Let the branches of blocks count, whose last BatchNorm begins with weights of zero; its statistics stay."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.ones_(module.eval().weight)
-    return network
 
 
 @pytest.mark.parametrize(
@@ -40,11 +31,7 @@ def test_rows_that_no_patch_covers_are_refused_with_sizes_that_fit(name, size, n
     [("resnet18", 50), ("inception_v3_keras", 150), ("alexnet", 96), ("pvt_v2_b0", 102)],
 )
 def test_networks_whose_patches_overlap_take_any_size(name, size):
-    network = build_backbone(name, {}, None, size).module
-    check_size(network, size)
-    image = torch.rand(1, 3, size, size, requires_grad=True)
-    with_all_branches(network.eval()).forward_features(image).sum().backward()
-    assert image.grad[..., -8:, -8:].any()  # the last rows and columns reach it
+    check_size(build_backbone(name, {}, None, size).module, size)
 
 
 @pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}, {"drop_rate": 0.9}])

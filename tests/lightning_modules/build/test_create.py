@@ -4,7 +4,6 @@ import re
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -17,6 +16,7 @@ from lightning_modules.build.create import create_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import count_parameters
 from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
+from tests.lightning_modules.tiny import fit_a_batch, quiet_trainer
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -114,14 +114,12 @@ class OwnClassifier(Classifier):
 )
 def test_an_own_network_and_an_own_classifier_train_and_are_loaded_with_the_network(outputs, classes, head, tmp_path):
     model = create_classifier(Colours(outputs), classes, image_size=32, head=head, lr=0.1, cls=OwnClassifier)
-    batch = {"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4) % classes, "index": torch.arange(4)}
-    loader = DataLoader([batch], batch_size=None)
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
-    trainer.fit(model, loader, loader)
+    trainer, loader = fit_a_batch(model)
     trainer.save_checkpoint(tmp_path / "own.ckpt")
     loaded = OwnClassifier.load_from_checkpoint(tmp_path / "own.ckpt", network=Colours(outputs))
     assert type(model) is type(loaded) is OwnClassifier
-    assert torch.equal(loaded.eval()(batch["image"]), model.eval()(batch["image"]))
+    image = next(iter(loader))["image"]
+    assert torch.equal(loaded.eval()(image), model.eval()(image))
     with pytest.raises(UserError, match="network of your own: add network="):
         OwnClassifier.load_from_checkpoint(tmp_path / "own.ckpt")
 
@@ -130,7 +128,7 @@ def test_an_own_network_and_an_own_classifier_train_and_are_loaded_with_the_netw
 def test_a_label_without_a_class_is_refused_with_the_number_of_classes(classes):
     model = create_classifier(Colours(classes), classes, image_size=32)
     loader = DataLoader([{"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4)}], batch_size=None)
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
+    trainer = quiet_trainer(fast_dev_run=True)
     with pytest.raises(UserError, match=f"label 3, .* num_classes={classes}: .* num_classes=4"):
         trainer.fit(model, loader)
     with pytest.raises(UserError, match="num_classes=4"):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
@@ -14,7 +14,7 @@ from lightning_modules.callbacks import resume
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import MemoryData, build
+from tests.lightning_modules.tiny import MemoryData, build, quiet_trainer
 
 
 @pytest.fixture
@@ -23,10 +23,7 @@ def model(tmp_path):
 
 
 def fit(model, *callbacks, epochs=1):
-    trainer = Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=list(callbacks),
-    )  # fmt: skip
+    trainer = quiet_trainer(*callbacks, max_epochs=epochs, num_sanity_val_steps=0, use_distributed_sampler=False)
     trainer.fit(model, MemoryData())
 
 

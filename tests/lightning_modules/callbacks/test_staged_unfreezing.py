@@ -4,7 +4,7 @@ import socket
 
 import pytest
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -19,7 +19,7 @@ from lightning_modules.callbacks.staged_unfreezing import Stage, StagedUnfreezin
 from lightning_modules.training.fit import train_stages
 from tests import processes
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import MemoryData, assert_equal_weights, build, weights_of
+from tests.lightning_modules.tiny import MemoryData, assert_equal_weights, build, quiet_trainer, weights_of
 
 EPOCHS = 2  # of each stage
 STEPS = 8  # of an epoch
@@ -90,7 +90,7 @@ def fit_net(ckpt_path=None, **arguments):
     torch.manual_seed(0)
     net, trace = Net(), Trace()
     images = TensorDataset(torch.rand(32, 3, 32, 32), torch.arange(32) % 2)
-    trainer = plain(StagedUnfreezing(OWN, **FROM_BEST, monitor="val_loss"), trace, **arguments)
+    trainer = quiet_trainer(StagedUnfreezing(OWN, **FROM_BEST, monitor="val_loss"), trace, **arguments)
     loaders = DataLoader(images, batch_size=4, shuffle=True), DataLoader(images, batch_size=8)
     trainer.fit(net, *loaders, ckpt_path=ckpt_path)
     return net, trainer, trace
@@ -120,11 +120,6 @@ class Trace(Callback):
         if trainer.global_step == self.kill:
             trainer.save_checkpoint(self.path)
             raise RuntimeError("killed")
-
-
-def plain(*callbacks, **arguments):
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    return Trainer(callbacks=list(callbacks), accelerator="cpu", enable_checkpointing=False, **quiet, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +155,7 @@ def assert_same_course(ours, theirs):
 def test_one_fit_trains_bit_for_bit_what_the_fits_of_train_py_train(of_train_py, start):
     *_, theirs = of_train_py
     ours = Trace()
-    plain(StagedUnfreezing(STAGES, **start), ours).fit(fresh(of_train_py), StageData())
+    quiet_trainer(StagedUnfreezing(STAGES, **start), ours).fit(fresh(of_train_py), StageData())
     assert_same_course(ours, theirs[start.get("mode", "min")])
 
 
@@ -170,11 +165,11 @@ def test_a_fit_that_is_killed_within_a_stage_goes_on_to_the_same_weights(of_trai
     path = tmp_path / "last.ckpt"
     killed, resumed, joined = Trace(kill, path), Trace(), Trace()
     with pytest.raises(RuntimeError, match="killed"):
-        plain(StagedUnfreezing(STAGES, **FROM_BEST), killed).fit(fresh(of_train_py), StageData())
+        quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), killed).fit(fresh(of_train_py), StageData())
     model = create_classifier(
         "resnet18", 2, cut="layer2", image_size=32, head=["gap", {"dropout": 0.5}], scheduler="one_cycle"
     )
-    plain(StagedUnfreezing(STAGES, **FROM_BEST), resumed).fit(model, StageData(), ckpt_path=path)
+    quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), resumed).fit(model, StageData(), ckpt_path=path)
     for name in ("trained", "rates", "weights"):
         setattr(joined, name, getattr(killed, name) + getattr(resumed, name))
     assert_same_course(joined, theirs["max"])
@@ -227,7 +222,7 @@ def test_a_loader_that_shuffles_goes_on_to_the_same_weights_on_several_devices_t
 def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_that_of_the_model():
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.03)
     trace = Trace()
-    trainer = plain(StagedUnfreezing({"head": 1, "all": Stage(1, ["all"])}), trace)
+    trainer = quiet_trainer(StagedUnfreezing({"head": 1, "all": Stage(1, ["all"])}), trace)
     trainer.fit(model, MemoryData())
     assert (trainer.current_epoch, trace.rates) == (2, [1e-3] * STEPS + [0.03] * STEPS)
     assert trace.trained[0] == {"head.logits.weight", "head.logits.bias"}
@@ -242,7 +237,7 @@ def test_the_head_alone_is_that_of_the_configuration():
 
 def test_the_trainer_may_end_before_the_last_stage():
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
-    trainer = plain(StagedUnfreezing({"head": 5, "all": Stage(1, ["all"])}), max_epochs=1)
+    trainer = quiet_trainer(StagedUnfreezing({"head": 5, "all": Stage(1, ["all"])}), max_epochs=1)
     trainer.fit(model, MemoryData())
     assert trainer.current_epoch == 1
 
@@ -267,7 +262,7 @@ def test_the_trainer_may_end_before_the_last_stage():
 def test_a_wrong_stage_is_an_error_before_the_first_one_has_trained(stages, how, problem):
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
     with pytest.raises(UserError, match=problem):
-        plain(StagedUnfreezing(stages, **how)).fit(model, MemoryData())
+        quiet_trainer(StagedUnfreezing(stages, **how)).fit(model, MemoryData())
 
 
 @pytest.mark.parametrize(
@@ -283,7 +278,7 @@ def test_what_a_module_of_ones_own_cannot_do_is_an_error(stage, problem):
     if stage.lr and not stage.train:
         net.hparams.pop("lr")
     with pytest.raises(UserError, match=problem):
-        StagedUnfreezing({"own": stage}).setup(plain(), net, "fit")
+        StagedUnfreezing({"own": stage}).setup(quiet_trainer(), net, "fit")
 
 
 def test_a_stage_without_any_finite_metric_has_no_best_weights():
@@ -293,13 +288,15 @@ def test_a_stage_without_any_finite_metric_has_no_best_weights():
 
     images = TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 2)
     with pytest.raises(UserError, match="stage 1: val/loss was no finite number"):
-        plain(StagedUnfreezing(OWN, start_from="best")).fit(Undefined(), *2 * [DataLoader(images, batch_size=4)])
+        quiet_trainer(StagedUnfreezing(OWN, start_from="best")).fit(
+            Undefined(), *2 * [DataLoader(images, batch_size=4)]
+        )
 
 
 def test_a_checkpoint_without_stages_is_refused(tmp_path):
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32)
-    trainer = plain(max_epochs=1)
+    trainer = quiet_trainer(max_epochs=1)
     trainer.fit(model, MemoryData())
     trainer.save_checkpoint(tmp_path / "whole.ckpt")
     with pytest.raises(UserError, match="not of head"):
-        plain(StagedUnfreezing({"head": 2})).fit(model, MemoryData(), ckpt_path=tmp_path / "whole.ckpt")
+        quiet_trainer(StagedUnfreezing({"head": 2})).fit(model, MemoryData(), ckpt_path=tmp_path / "whole.ckpt")

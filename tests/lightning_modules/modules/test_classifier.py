@@ -4,10 +4,8 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.parsing import lightning_setattr
 from torch import nn
-from torch.utils.data import DataLoader
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import InferenceConfig, LossConfig, StageConfig
@@ -16,6 +14,7 @@ from lightning_modules.build.create import create_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.training.predict import LightningPredictor
+from tests.lightning_modules.tiny import fit_a_batch
 
 
 class Echo(nn.Module):
@@ -77,12 +76,8 @@ def test_the_mirror_image_counts_as_much_as_the_image_where_asked(mirror):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_classifier_built_by_names_trains_and_predicts_with_a_plain_trainer(classes):
     model = create_classifier("resnet18", classes, cut="layer1", image_size=32, lr=0.01)
-    image = torch.rand(4, 3, 32, 32)
-    batch = {"image": image, "label": torch.arange(4) % classes, "index": torch.arange(4)}
-    loader = DataLoader([batch], batch_size=None)
     before = {name: value.clone() for name, value in model.named_parameters()}
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
-    trainer.fit(model, loader, loader)
+    trainer, loader = fit_a_batch(model)
     moved = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {"backbone", "head"}
     scores = ("loss", "acc", "auc", "f1_weighted", "precision", "recall")
@@ -101,13 +96,9 @@ def test_a_classifier_built_by_names_takes_weights_of_the_folder_in_the_environm
 
 def trained(tmp_path, **arguments):
     model = create_classifier(**{"weights": "random", "image_size": 32, **arguments})
-    image = torch.rand(4, 3, 32, 32)
-    batch = {"image": image, "label": torch.arange(4) % model.num_classes, "index": torch.arange(4)}
-    loader = DataLoader([batch], batch_size=None)
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
-    trainer.fit(model, loader, loader)
+    trainer, loader = fit_a_batch(model)
     trainer.save_checkpoint(tmp_path / "model.ckpt")
-    return model.eval(), image
+    return model.eval(), next(iter(loader))["image"]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +130,11 @@ def test_of_a_checkpoint_a_misspelt_hyperparameter_or_another_file_is_refused(tm
         Classifier.load_from_checkpoint(tmp_path / "other.ckpt")
 
 
-def test_a_compiled_classifier_trains(tmp_path):
+def test_a_compiled_classifier_trains():
     model = create_classifier("resnet18", 3, cut="layer1", image_size=32, lr=0.01)
-    batch = {"image": torch.rand(4, 3, 32, 32), "label": torch.arange(4) % 3, "index": torch.arange(4)}
-    loader = DataLoader([batch], batch_size=None)
     before = model.head.logits.weight.clone()
     compiled = torch.compile(model, backend="eager")
-    trainer = Trainer(fast_dev_run=True, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
-    trainer.fit(compiled, loader, loader)
+    trainer, loader = fit_a_batch(compiled)
     assert not torch.equal(model.head.logits.weight, before)
     assert trainer.predict(compiled, loader)[0]["probability"].shape == (4, 3)
 

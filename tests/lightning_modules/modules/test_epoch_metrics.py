@@ -1,6 +1,5 @@
 """Metrics over an epoch."""
 
-import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
@@ -34,16 +33,6 @@ def test_scores_of_all_batches_are_measured_together(classes):
     expected["f1_weighted"] = f1_score(label, called, average="weighted")
     measured = {name.removeprefix("val/"): value.item() for name, value in validation.compute().items()}
     assert measured == pytest.approx(expected, abs=1e-6)
-
-
-def test_an_epoch_knows_nothing_of_the_one_before():
-    metric = training_metrics(2)
-    metric.update(torch.tensor([0.9, 0.1]), torch.tensor([0, 1]))
-    assert metric.compute()["auc"] == 0
-    metric.reset()
-    assert not metric.update_called
-    metric.update(torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
-    assert np.allclose([value.item() for value in metric.compute().values()], 1)
 
 
 def test_classes_that_an_epoch_lacks_do_not_count_in_its_auc():

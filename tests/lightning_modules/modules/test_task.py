@@ -4,23 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pytorch_lightning import Trainer
 
 from datamodules import FolderDataModule, TableDataModule
 from datamodules.feature_datamodule import FeatureDataModule
 from karyocyte.common.errors import UserError
 from lightning_modules import Classifier, create_classifier
 from tests.helpers.images import write_class_folders
+from tests.lightning_modules.tiny import quiet_trainer
 
 KEYS = {"size": 32, "batch_size": 8, "near_duplicates": "off", "progress": False}
 
 
-def trainer(**keys):
-    return Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, **keys)
-
-
 def fit(model, data):
-    one = trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=1, enable_checkpointing=False)
+    one = quiet_trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=1)
     one.fit(model, data)
     return one
 
@@ -71,14 +67,16 @@ def features(home, **keys):
 def test_an_evaluation_numbers_the_classes_as_the_classifier_does(home, checkpoint, data):
     data = data(home)
     model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
-    outputs = trainer().predict(model, data)
+    outputs = quiet_trainer().predict(model, data)
     probability, index = (torch.cat([batch[key] for batch in outputs]) for key in ("probability", "index"))
     predicted = np.array(model.task.classes)[probability.argmax(1)]
     tested = np.isin(index, data.rows("test"))
     expected = (predicted == data.manifest.frame["label"].to_numpy()[index])[tested].mean()
     for measured in (
-        trainer().test(model, data, verbose=False),
-        trainer().test(untrained(model), data, ckpt_path=home / f"{checkpoint}.ckpt", verbose=False, weights_only=True),
+        quiet_trainer().test(model, data, verbose=False),
+        quiet_trainer().test(
+            untrained(model), data, ckpt_path=home / f"{checkpoint}.ckpt", verbose=False, weights_only=True
+        ),
     ):
         assert measured[0]["test/acc"] == pytest.approx(expected)
 
@@ -103,7 +101,7 @@ def untrained(model):
 def test_an_evaluation_of_another_task_shows_both(home, checkpoint, data, words):
     model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
     with pytest.raises(UserError, match=words):
-        trainer().predict(model, data(home))
+        quiet_trainer().predict(model, data(home))
 
 
 def test_a_fit_goes_on_with_the_same_classes_and_takes_their_preparation(home, tmp_path):
@@ -118,7 +116,7 @@ def test_a_fit_goes_on_with_the_same_classes_and_takes_their_preparation(home, t
 
 def test_a_data_module_forgets_the_numbers_of_a_classifier(home):
     data = folder(home, "two", positive_class="b")
-    trainer().predict(Classifier.load_from_checkpoint(home / "three.ckpt"), data)
+    quiet_trainer().predict(Classifier.load_from_checkpoint(home / "three.ckpt"), data)
     assert set(data.labels) == {1, 2}
     data.setup("fit")
     assert set(data.labels) == {0, 1}

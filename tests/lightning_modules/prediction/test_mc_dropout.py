@@ -10,22 +10,11 @@ from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.prediction import mc_dropout
 from lightning_modules.prediction.mc_dropout import McDropout, check_dropout, draw_masks
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
-
-
-@torch.no_grad()
-def naive_passes(classifier, image, passes):
-    """Return logits (passes, B, K) of images (B, C, H, W) the plain way: the whole network once per pass."""
-    with evaluating(classifier):
-        for module in classifier.modules():
-            if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
-                module.train()
-        return torch.stack([classifier.head_logits(image) for _ in range(passes)])
 
 
 # Name -> (timm's name, its arguments, cut, size), in networks of milliseconds.
@@ -97,7 +86,6 @@ def test_at_rate_0_every_pass_is_the_plain_way_bit_for_bit(layers):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     plain, passes = McDropout(model, 4, seed=0).plain_and_passes(image)
-    assert torch.equal(passes, naive_passes(model, image, 4))
     assert torch.equal(passes, plain.expand(4, 3, 3))
 
 
@@ -129,7 +117,6 @@ def test_batchnorm_and_modes_are_left_alone(training):
     check_dropout(model, 5)
     if not training:
         McDropout(model, 5, seed=0)(image)
-        naive_passes(model, image, 2)
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
