@@ -36,7 +36,7 @@ def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], com
     run = Run(folder)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
     run.write_json(RunFile.IDENTITY, identity)
-    run.write_config(config)
+    run.write_config(config.model_dump(mode="json"))
     revisions = dict.fromkeys([*run.revisions, revision()])
     run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
 
@@ -53,7 +53,7 @@ def begin(
         # It is used with the present settings of both.
         updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
         if updated != run.raw_config:
-            run.write_raw_config(updated)
+            run.write_config(updated)
         return False
     warn(*other_revisions(folder), *warnings)
     open_run(folder, config, identity, sys.argv)

@@ -340,12 +340,8 @@ class Run:
         if state == "finished":
             self.record()
 
-    def write_config(self, config: "TrainingConfig") -> None:
-        """Write config.yaml."""
-        self.write_raw_config(config.model_dump(mode="json"))
-
-    def write_raw_config(self, values: Mapping[str, Any]) -> None:
-        """Write config.yaml from plain values."""
+    def write_config(self, values: Mapping[str, Any]) -> None:
+        """Write config.yaml from plain values, such as those of ``model_dump``."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
         self._written(RunFile.CONFIG)
 
