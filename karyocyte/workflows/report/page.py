@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.pages.blocks import Section, metric_title
+from karyocyte.evaluation.metrics.classification import in_words
+from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.comparison_tables import group_tables
@@ -122,7 +123,7 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
 def _warnings(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
     warnings = result.warnings_except("validation")
-    titles = dict(zip(result.metrics, map(metric_title, result.metrics), strict=True))
+    titles = {metric: in_words(metric)[0] for metric in result.metrics}
     lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
     others = len(result.warnings) - len(warnings)
     if others:
