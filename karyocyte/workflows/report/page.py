@@ -58,7 +58,9 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        sections = [_comparison(chapters)]
+        results = [chapter.result for chapter in chapters]
+        compared = group_tables(images.data["chapters"], results, results[0].confidence)
+        sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
     of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
     return render(
         PACKAGE,
@@ -129,10 +131,3 @@ def _warnings(result: EvaluationResult, name: str) -> Section:
     if others:
         lines.append(f"{others} more about the validation images are in metrics.json of the run")
     return Section("What limits these figures", name, intro=lines)
-
-
-def _comparison(chapters: Sequence[Chapter]) -> Section:
-    """Compare the experiments of a page."""
-    results = [chapter.result for chapter in chapters]
-    tables_of_all = group_tables([chapter.label for chapter in chapters], results, results[0].confidence)
-    return Section("All experiments", "overview", tables_of_all, intro=[PAIRS])
