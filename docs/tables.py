@@ -20,7 +20,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.types.formats import interval
 from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary
 
@@ -332,7 +332,7 @@ def grades(paper: str, results: Path) -> str:
 
 def grade_sentence(row: dict[str, Any]) -> str:
     """Return a row of ``grade_table`` that has a figure of ours and a printed one as an English sentence."""
-    name = f"the {row['part']} {metric_title(row['metric'])} of {row['experiment']}"
+    name = f"the {row['part']} {in_words(row['metric'])[0]} of {row['experiment']}"
     ours = interval(row["value"], row["low"], row["high"])
     found = f"{name} is {ours}; the paper prints {row['printed']}"
     deviations = f" (deviations: {row['deviations']})" if row["deviations"] else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import TEST, Estimate
@@ -143,7 +143,7 @@ def _images(claim: Claim, own: Measured) -> int:
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
     """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
-    name, seen, epoch = metric_title(claim.metric), own.images_seen, share * claim.data.size(TRAIN)
+    name, seen, epoch = in_words(claim.metric)[0], own.images_seen, share * claim.data.size(TRAIN)
     printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
     reasons = {
         printed: printed,

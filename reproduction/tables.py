@@ -11,7 +11,7 @@ import pandas as pd
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
-from karyocyte.evaluation.pages.blocks import metric_title
+from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import Estimate
@@ -68,7 +68,7 @@ def _notes(rows: pd.DataFrame) -> list[str]:
 def figure_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
     """Return the cells of a figure."""
     return {
-        "figure": f"{row['part']} {metric_title(str(row['metric']))}",
+        "figure": f"{row['part']} {in_words(str(row['metric']))[0]}",
         "printed": str(row["printed"]) or "-",
         "split as the paper": _ours(row, "value", "low", "high"),
         "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),

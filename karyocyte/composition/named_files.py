@@ -9,7 +9,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import settings_of
-from karyocyte.runs.portable_folder import kind_of
 from karyocyte.runs.run import Run
 
 
@@ -34,6 +33,8 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         run = Path(composed.get(key) or "")
         if not run.name:
             continue
+        from karyocyte.runs.portable_folder import kind_of  # here: most trainings begin with no other run
+
         found = kind_of(run) or Run.open_finished(run).raw_config.get("recipe")
         if key not in ("init_from", found):
             raise UserError(f"{key}={run} is no {key}: name a run of `--config-name {key}`")

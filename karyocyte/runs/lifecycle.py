@@ -31,20 +31,13 @@ def check_run(folder: Path, identity: dict[str, Any]) -> None:
         raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
 
 
-def open_run(folder: Path, config: TrainingConfig, identity: dict[str, Any], command: list[str]) -> None:
-    """Write identity, configuration and environment of a run, with the revisions that made it so far."""
-    run = Run(folder)
-    (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
-    run.write_json(RunFile.IDENTITY, identity)
-    run.write_config(config)
-    revisions = dict.fromkeys([*run.revisions, revision()])
-    run.write_json(RunFile.ENVIRONMENT, {**environment(command), "revisions": list(revisions)})
-
-
 def begin(
     folder: Path, config: TrainingConfig, identity: dict[str, Any], description: list[str], warnings: list[str]
 ) -> bool:
-    """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``."""
+    """Open the run and describe it on the terminal; return False where it is finished. See ``check_run``.
+
+    Identity, configuration and environment are written, with the revisions of the code that made the run so far.
+    """
     check_run(folder, identity)
     remove_leftovers(folder)
     run = Run(folder)
@@ -53,10 +46,14 @@ def begin(
         # It is used with the present settings of both.
         updated = run.raw_config | config.model_dump(mode="json", include={"evaluation", "inference"})
         if updated != run.raw_config:
-            run.write_raw_config(updated)
+            run.write_config(updated)
         return False
     warn(*other_revisions(folder), *warnings)
-    open_run(folder, config, identity, sys.argv)
+    (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
+    run.write_json(RunFile.IDENTITY, identity)
+    run.write_config(config.model_dump(mode="json"))
+    revisions = dict.fromkeys([*run.revisions, revision()])
+    run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": list(revisions)})
     say(str(folder), *description)
     return True
 

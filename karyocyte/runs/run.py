@@ -10,7 +10,7 @@ from functools import cached_property
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -40,15 +40,11 @@ if TYPE_CHECKING:
     from karyocyte.runs.ensemble import EnsembleFile
     from karyocyte.runs.predictions import Predictions
 
-AnyConfig = TypeVar("AnyConfig", bound="TrainingConfig")
-
 EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, its experiment, or latest"
 DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
-
-
 Facts = TypeVar("Facts")
 
 
@@ -67,9 +63,8 @@ class Run:
         path = Path(path)
         folder = path.parent if path.is_file() else path
         if not cls.is_run(folder):
-            if not folder.exists():
-                raise UserError(f"{path} does not exist: {EXAMPLE}")
-            raise UserError(f"{path} is not a run of Karyocyte: {EXAMPLE}")
+            problem = "is not a run of Karyocyte" if folder.exists() else "does not exist"
+            raise UserError(f"{path} {problem}: {EXAMPLE}")
         return cls(folder)
 
     @classmethod
@@ -132,23 +127,19 @@ class Run:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration that a classifier was trained with; a cache that cannot be written becomes this user's."""
+        """The configuration that a classifier was trained with, see ``any_config``."""
         recipe = self.raw_config.get("recipe", "classifier")
         if recipe != "classifier":
             raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
-        from karyocyte.config.schema import Config
-
-        return self._config_of(Config)
+        return cast("Config", self.any_config)
 
     @cached_property
     def any_config(self) -> "TrainingConfig":
-        """The configuration of a run of any kind of network, likewise."""
+        """The configuration of a run of any kind of network; a cache that cannot be written becomes this user's."""
         from karyocyte.config.schema import configuration_of
 
-        return self._config_of(configuration_of(self.raw_config.get("recipe", "classifier")))
-
-    def _config_of(self, model: type["AnyConfig"]) -> "AnyConfig":
-        config = self._typed(RunFile.CONFIG, self.raw_config, model)
+        recipe = configuration_of(self.raw_config.get("recipe", "classifier"))
+        config = self._typed(RunFile.CONFIG, self.raw_config, recipe)
         if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
             raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
         cache = Path(config.cache_dir).absolute()
@@ -241,9 +232,18 @@ class Run:
 
         Empty where nothing was logged. An epoch that was trained twice counts once, by its later record.
         """
-        logged = self._logged()
-        if logged.empty:
-            return logged
+        import pandas as pd
+
+        tables = []
+        logs = self.folder / RunFolder.LOGS
+        for path in sorted(logs.glob("*-*/version_*/metrics.csv"), key=_numbers):
+            stage = path.relative_to(logs).parts[0]
+            whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
+            if "\n" in whole_lines:  # there is a row below the header
+                tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
+        if not tables:
+            return pd.DataFrame()
+        logged = pd.concat(tables, ignore_index=True)
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
 
     def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
@@ -340,12 +340,8 @@ class Run:
         if state == "finished":
             self.record()
 
-    def write_config(self, config: "TrainingConfig") -> None:
-        """Write config.yaml."""
-        self.write_raw_config(config.model_dump(mode="json"))
-
-    def write_raw_config(self, values: Mapping[str, Any]) -> None:
-        """Write config.yaml from plain values."""
+    def write_config(self, values: Mapping[str, Any]) -> None:
+        """Write config.yaml from plain values, such as those of ``model_dump``."""
         write_text(self.path(RunFile.CONFIG), yaml.safe_dump(dict(values), sort_keys=False))
         self._written(RunFile.CONFIG)
 
@@ -371,18 +367,6 @@ class Run:
         """Write one of the JSON files, whole or not at all."""
         write_json(self.path(file), value)
         self._written(file)
-
-    def _logged(self) -> "pd.DataFrame":
-        """The rows of the metrics of all stages and their versions, in the order of the training, with the stage."""
-        import pandas as pd
-
-        tables = [pd.DataFrame()]
-        for path in sorted((self.folder / RunFolder.LOGS).glob("*-*/version_*/metrics.csv"), key=_numbers):
-            stage = path.relative_to(self.folder / RunFolder.LOGS).parts[0]
-            whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
-            if "\n" in whole_lines:  # there is a row below the header
-                tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
-        return pd.concat(tables, ignore_index=True)
 
     def _read_mapping(self, file: RunFile, read: Callable[[Path], Any] = read_json) -> dict[str, Any]:
         path = self.checked(file)

@@ -77,7 +77,7 @@ def test_headline_figures_are_shown_with_their_grade_and_counted(tmp_path):
     about = {"name": "net", "source": "cells", "protocol": "paper", "images_seen": 600}
     run = Run(tmp_path / "evidence" / "net")
     run.write_predictions(make_run(images=100, about=about))
-    run.write_raw_config({"name": "net"})
+    run.write_config({"name": "net"})
     claims = [claim(printed=">0.5", deviation="other strides"), claim("other", not_run="no weights")]
     write_results(tmp_path, [*claims, claim(metric="auc", printed="", headline="")])
     grade_table(results=tmp_path).to_csv(tmp_path / "grades.csv", index=False)

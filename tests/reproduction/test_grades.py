@@ -27,7 +27,7 @@ def written_run(folder, images=200, settings=None, **about):
     run = Run(folder)
     facts = {"name": "net", "source": "cells", "protocol": "paper", "test": "fold", "images_seen": 600}
     run.write_predictions(make_run(images=images, subjects=40, seed=about.get("seed", 0), about=facts | about))
-    run.write_raw_config({"name": "net"} | (settings or {}))
+    run.write_config({"name": "net"} | (settings or {}))
     return run
 
 

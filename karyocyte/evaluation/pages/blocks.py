@@ -1,8 +1,7 @@
-"""The blocks of a page, tables and drawings; and how numbers are written."""
+"""The blocks of a page: tables and drawings."""
 
 from dataclasses import dataclass, field
 
-from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.types.table import Table
 
 
@@ -12,7 +11,6 @@ class Figure:
 
     caption: str
     reading: str
-    alt: str
     source: str
     wide: bool = False
 
@@ -29,15 +27,3 @@ class Section:
 
     def __bool__(self) -> bool:
         return bool(any(self.tables) or self.figures or self.intro)
-
-
-def metric_title(metric: str) -> str:
-    """Return a metric's name in words; unknown ones keep their names."""
-    return in_words(metric)[0]
-
-
-def count_words(images: int | None) -> str:
-    """Write a number of images or subjects."""
-    if images is None:
-        return "unknown"
-    return f"{images:,}"

@@ -53,13 +53,34 @@ NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F
 
 
 def learning_curves(path: Path, result: EvaluationResult) -> None:
-    """Draw each quantity in the logs of the PNG's folder over the epochs, stage after stage; nothing without logs."""
+    """Draw each quantity in the logs of the PNG's folder over the epochs, stage after stage; nothing without logs.
+
+    The best epoch of each stage is marked, by the monitored column, and each in which the training was interrupted.
+    """
     history = Run(path.parent).history
     if not len(history):
         return
     panels = _panels_of(history)
+    stages = _stages(history)
+    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
+    best = _best_rows(history, result.about.get("monitor", "val/loss"))
     with canvas(path, (8.0, 1.3 + 1.6 * len(panels)), result.about) as figure:
-        _draw_curves(figure, history, panels, result.about.get("monitor", "val/loss"))
+        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, name in zip(axes, panels, strict=True):
+            _curves(axis, history, stages, name)
+            _mark_stages(axis, stages)
+            for place in interrupted:
+                style = {"color": "#999999", "alpha": 0.3, "zorder": 0, "linewidth": 0}
+                axis.axvspan(place + 0.8, place + 1.2, label=INTERRUPTED, **style)
+            for row in best:
+                axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
+        _name_stages(axes[0], stages)
+        axes[-1].set_xlabel("epoch")
+        axes[0].set_xlim(0.5, len(history) + 0.5)
+        axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        lines, labels = axes[0].get_legend_handles_labels()
+        different = dict(zip(labels, lines, strict=True))
+        figure.legend(different.values(), different.keys(), loc="outside lower center", ncols=len(different) or 1)
 
 
 def _panels_of(history: pd.DataFrame) -> list[str]:
@@ -67,31 +88,6 @@ def _panels_of(history: pd.DataFrame) -> list[str]:
     logged = history.filter(regex="^(train|val)/").columns.str.split("/", n=1).str[1]
     known = [name for name in PANELS if name in set(logged)]
     return list(dict.fromkeys([*known, *logged, *history.columns.intersection(["lr"])]))
-
-
-def _draw_curves(figure: Figure, history: pd.DataFrame, panels: list[str], monitor: str) -> None:
-    """Draw a history on an empty figure, a panel below the other.
-
-    The best epoch of each stage is marked, by the monitored column, and each in which the training was interrupted.
-    """
-    stages = _stages(history)
-    interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
-    best = _best_rows(history, stages, monitor)
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, name in zip(axes, panels, strict=True):
-        _curves(axis, history, stages, name)
-        _mark_stages(axis, stages)
-        for place in interrupted:
-            axis.axvspan(place + 0.8, place + 1.2, color="#999999", alpha=0.3, zorder=0, linewidth=0, label=INTERRUPTED)
-        for row in best:
-            axis.axvline(row + 1, color="#444444", linewidth=1.2, linestyle=":", zorder=1, label=BEST)
-    _name_stages(axes[0], stages)
-    axes[-1].set_xlabel("epoch")
-    axes[0].set_xlim(0.5, len(history) + 0.5)
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    lines, labels = axes[0].get_legend_handles_labels()
-    different = dict(zip(labels, lines, strict=True))
-    figure.legend(different.values(), different.keys(), loc="outside lower center", ncols=len(different) or 1)
 
 
 def _name_stages(axis: Axes, stages: list[tuple[int, int, str]]) -> None:
@@ -105,20 +101,16 @@ def _name_stages(axis: Axes, stages: list[tuple[int, int, str]]) -> None:
 
 def _stages(history: pd.DataFrame) -> list[tuple[int, int, str]]:
     """Return first row, row after the last, and name of each stage."""
-    names = history["stage"].astype(str)
-    starts = np.flatnonzero(names != names.shift()).tolist()
-    return list(zip(starts, [*starts[1:], len(history)], names.iloc[starts], strict=True))
+    stages = history.groupby("stage", sort=False)
+    return [(int(rows.index[0]), int(rows.index[-1]) + 1, str(name)) for name, rows in stages]
 
 
-def _best_rows(history: pd.DataFrame, stages: list[tuple[int, int, str]], monitor: str) -> list[int]:
+def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
     """Return the row of each stage's best epoch; none where the monitored column is absent."""
     if monitor not in history:
         return []
-    values = history[monitor].reset_index(drop=True)
-    if lower_is_better(monitor):
-        values = -values
-    stage_of = np.repeat(np.arange(len(stages)), [end - start for start, end, _ in stages])
-    return list(values.dropna().groupby(stage_of[values.notna()]).idxmax())
+    values = history.dropna(subset=[monitor]).groupby("stage", sort=False)[monitor]
+    return list(values.idxmin() if lower_is_better(monitor) else values.idxmax())
 
 
 def _mark_stages(axis: Axes, stages: list[tuple[int, int, str]]) -> None:
@@ -217,29 +209,23 @@ def roc(
 
     The curve of training images is dashed, of more than two classes the mean of theirs.
     """
-    with canvas(path, (6.2, 5.8), result.about) as figure:
-        draw_roc(figure.subplots(), result, test, train)
-
-
-def draw_roc(
-    axis: Axes, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
-) -> None:
-    """Draw it on given axes, see ``roc``."""
     auc = result.metrics["auc"]
-    axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-    if test.positive_index is None:
-        _each_class(axis, test)
-        axis.set_title(f"mean AUC, each class against the rest: {auc}")
-    else:
-        axis.plot(*_rates(test, test.positive_index), color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
-    if train is not None and min(train.count_images().values()):
-        false_rate, true_rate = _mean_rates(train)
-        label = f"training images: AUC {np.trapezoid(true_rate, false_rate):.3f}"
-        axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
-    if test.positive_index is not None:
-        _points(axis, result)
-    _frame_roc(axis)
-    axis.legend(loc="lower right")
+    with canvas(path, (6.2, 5.8), result.about) as figure:
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+        if test.positive_index is None:
+            _each_class(axis, test)
+            axis.set_title(f"mean AUC, each class against the rest: {auc}")
+        else:
+            axis.plot(*_rates(test, test.positive_index), color=COLOURS[0], label=f"{result.positive_class}: AUC {auc}")
+        if train is not None and min(train.count_images().values()):
+            false_rate, true_rate = _mean_rates(train)
+            label = f"training images: AUC {np.trapezoid(true_rate, false_rate):.3f}"
+            axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
+        if test.positive_index is not None:
+            _points(axis, result)
+        _frame_roc(axis)
+        axis.legend(loc="lower right")
 
 
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:

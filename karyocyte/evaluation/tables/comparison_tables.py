@@ -10,7 +10,7 @@ from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
 from karyocyte.evaluation.metrics.classification import CALIBRATION
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
-from karyocyte.evaluation.types.result import EvaluationResult, Kind, Metrics
+from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Cell, Named, Table
 from karyocyte.evaluation.types.warnings import leakage
 
@@ -19,13 +19,6 @@ FIRST = ("f1_weighted", "auc", "accuracy")
 OF_TWO = ("sensitivity", "specificity")
 OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")  # of pairs; pairs.csv has that of the accuracy, too
-
-
-def compared_metrics(result: EvaluationResult) -> Metrics:
-    """Return the test metrics that are of no single class, and those of calibration before and after scaling."""
-    metrics = {name: interval for name, interval in result.metrics.items() if "/" not in name}
-    scaled = {f"{name}_scaled": interval for name, interval in result.of(Kind.SCALED).items()}
-    return metrics | result.of(Kind.CALIBRATED) | scaled
 
 
 def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:
@@ -37,7 +30,7 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], int
     second: list[dict[str, Cell]] = []
     calibration = "no calibration"
     for number, (label, result) in enumerate(zip(labels, results, strict=True), 1):
-        metrics = compared_metrics(result)
+        metrics = result.metrics | result.of(Kind.CALIBRATED)
         row: dict[str, Cell] = {"experiment": Named(f"{number} {label}", label), "images": result.test.images}
         row["subjects"] = result.test.subjects
         first.append(row | {name: metrics.get(name) for name in FIRST})
@@ -84,10 +77,7 @@ def comparison_of_groups(
     labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison
 ) -> Group:
     """Draw the groups and the pairs of them for the terminal, with what limits the comparison."""
-    tables = group_tables(labels, results, comparison.confidence)
-    pairs = pairs_table(comparison)
-    if pairs:
-        tables.append(pairs)
+    tables = filter(None, [*group_tables(labels, results, comparison.confidence), pairs_table(comparison)])
     leaks: dict[str, list[str]] = defaultdict(list)
     for number, result in enumerate(results, 1):
         for warning in leakage(result.about):

@@ -47,8 +47,8 @@ def _rows(result: EvaluationResult, corner: str, columns: Mapping[str, Metrics],
 
 def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
     """Return the tables of how good a model is; ``short``: with few subgroups."""
-    tables = [metrics_table(result), baseline_table(result), subjects_table(result)]
-    return list(filter(None, [*tables, classes_table(result), *shown(result).tables, subgroups_table(result, short)]))
+    tables = [metrics_table(result), subjects_table(result), classes_table(result)]
+    return list(filter(None, [*tables, *shown(result).tables, subgroups_table(result, short)]))
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
@@ -117,21 +117,6 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
         "been examined. A wide range means that there are too few to be sure."
     )
     return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
-
-
-def baseline_table(result: EvaluationResult) -> Table | None:
-    """Return the metrics of the network beside those of regressions on a few numbers of the files."""
-    baselines = result.sections(Kind.BASELINE)
-    if not baselines:
-        return None
-    columns = {"network": result.metrics, **baselines}
-    rows = _rows(result, "test metric", columns, next(iter(baselines.values())))
-    reading = "A network that is not better than these numbers has learned no more than they tell."
-    note = (
-        "a logistic regression on the area of the content, and on it with its longer side, the mean and standard "
-        "deviation of each colour and the size of the file"
-    )
-    return _table(result, "What a few numbers of the files tell without a network", rows, reading, note)
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -244,11 +229,7 @@ def _release_line(result: EvaluationResult, positive: str) -> str:
     below = f"{thresholds.iloc[0]:.4g}"
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    test = result.of(Kind.RELEASE)["sensitivity"]
-    line = (
-        f"release below a probability of {positive} of {below}, chosen on validation: sensitivity {test} on "
-        f"{test.n:,} test images of {positive}"
-    )
+    line = f"release below a probability of {positive} of {below}, chosen on validation"
     if unseen := result.of(Kind.UNSEEN):
         line += (
             f"; {unseen['positive'].hits} of {unseen['positive'].n} subjects of {positive} would have all their images "

@@ -15,7 +15,7 @@ from karyocyte.evaluation.types.table import Table
 
 # Topics of the warnings of an overview, the most important first, before those of packages; others are counted.
 IMPORTANCE = ("leak", "training", "another set", "data", "test", "")
-MOST_WARNINGS = 3
+MOST_WARNINGS = 2
 
 
 def headline(result: EvaluationResult) -> str:
@@ -28,13 +28,11 @@ def headline(result: EvaluationResult) -> str:
 def overview(result: EvaluationResult) -> Group:
     """Draw what fits a screen: the test metrics but for single classes, what packages add, the first warnings."""
     topics = (*IMPORTANCE, *entries("results"))
-    warnings = [warning for warning in result.warnings_except("validation") if warning.topic in topics]
-    warnings.sort(key=lambda warning: topics.index(warning.topic))
-    others = len(result.warnings_except("validation")) - len(warnings)
-    if len(warnings) + bool(others) > MOST_WARNINGS:
-        others += len(warnings) - MOST_WARNINGS + 1
-        del warnings[MOST_WARNINGS - 1 :]
-    lines = [*map(str, warnings), *([f"{others} more warnings: in summary.txt and in the report"] if others else [])]
+    warnings = result.warnings_except("validation")
+    important = [warning for warning in warnings if warning.topic in topics]
+    lines = list(map(str, sorted(important, key=lambda warning: topics.index(warning.topic))[:MOST_WARNINGS]))
+    if others := len(warnings) - len(lines):
+        lines.append(f"{others} more warnings: in summary.txt and in the report")
     return _drawn(result, [metrics_table(result, of_classes=False), *shown(result).tables], lines)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 
 from karyocyte.common.errors import UserError, first_fault
 from karyocyte.evaluation.types.formats import interval
@@ -75,16 +75,6 @@ Metrics = dict[str, Interval]  # figures by name; one of a class is ``<name>/<cl
 Figures = dict[tuple[str, str], Metrics]  # all figures, by part and section
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Row(Interval):
-    """A row of the table in ``metrics.json``."""
-
-    part: str
-    section: str
-    name: str
-    of_class: Annotated[str | None, Field(alias="class")]
-
-
 def rows_of_figures(figures: Figures) -> list[dict[str, Any]]:
     """Return the table: a row per figure, with its part, section, name and class."""
     rows = []
@@ -96,18 +86,17 @@ def rows_of_figures(figures: Figures) -> list[dict[str, Any]]:
 
 
 def _figures_of_rows(value: object) -> object:
-    """Return what ``rows_of_figures`` was made of; figures stay as they are."""
-    if isinstance(value, dict):
+    """Return what ``rows_of_figures`` was made of, a row in place of each figure; figures stay as they are."""
+    if not isinstance(value, list):
         return value
-    figures: Figures = {}
-    for row in _ROWS.validate_python(value):
-        name = row.name if row.of_class is None else f"{row.name}/{row.of_class}"
-        metric = Interval(row.value, row.low, row.high, row.n, row.method)
-        figures.setdefault((row.part, row.section), {})[name] = metric
+    figures: dict[tuple[str, str], dict[str, object]] = {}
+    try:
+        for row in value:
+            name = "/".join(filter(None, (row["name"], row["class"])))
+            figures.setdefault((row["part"], row["section"]), {})[name] = row
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a row lacks {error}") from error
     return figures
-
-
-_ROWS = TypeAdapter(list[_Row])
 
 
 def chosen_figures(section: str, folds: Sequence[Mapping[Any, float | None]]) -> Figures:

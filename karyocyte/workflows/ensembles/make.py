@@ -69,12 +69,9 @@ def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> Non
     """Say how many validation images all members share, where some have more."""
     largest = max(len(member.part("validation").frame) for member in members.members)
     shared = len(aligned.members[0].part("validation").frame)
-    if largest == shared:
-        return
-    consequence = "the others may have trained a member"
-    if not shared:
-        consequence = "no threshold is chosen, nothing can be fitted"
-    warn(f"{shared:,} validation images of up to {largest:,} are common to all members: {consequence}")
+    if shared < largest:
+        common = f"{shared:,} validation images of up to {largest:,} are common to all members"
+        warn(f"{common}: the others may have trained a member")
 
 
 def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:

@@ -17,6 +17,7 @@ from karyocyte.workflows.report.sources import Chapter
 SEED = 0
 TOP = 3  # so many of the most probable classes are shown with an enlarged picture
 DOUBTFUL_SHARE = 0.1
+PREDICTED = ["predicted", "probability", "uncertainty", "right", "doubtful", "top"]  # what the script reads of each
 
 
 @dataclass(frozen=True)
@@ -93,21 +94,16 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
         shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
         order = "those predicted wrong first, then the doubtful ones, then a sample of the others."
         notes = [f"{shown}: {order}", *notes]
-    everything["shown"] = names["name"]
-    everything["subject"] = names["subject"]
+    everything[["name", "subject"]] = names
     everything["kind"] = everything["kind"].astype(object).str.replace("_", " ")
     everything = everything.astype(object).where(everything.notna(), None)
-    items = []
-    for image_id in chosen:
-        image = everything.loc[image_id]
-        item = {"name": image["shown"], "subject": image["subject"], "truth": int(image["truth"])}
-        item |= {"kind": image["kind"], "group": image["group"], "by": []}
-        for number, table in enumerate(tables):
-            prediction = None
-            if image_id in table.index:
-                prediction = _prediction(image_id, table.loc[image_id], pool, number)
-            item["by"].append(prediction)
-        items.append(item)
+    items = everything.loc[chosen, ["name", "subject", "truth", "kind", "group"]].to_dict("records")
+    predictions = [table[PREDICTED].astype(object).to_dict("index") for table in tables]
+    for image_id, item in zip(chosen, items, strict=True):
+        item["by"] = []
+        for number, by_image in enumerate(predictions):
+            facts = by_image.get(image_id)
+            item["by"].append(facts and facts | _pictures_of(image_id, pool, number))
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
@@ -136,24 +132,19 @@ def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
     codes, different = pd.factorize(subjects)
     known = codes >= 0
     numbers = subjects.groupby(codes).cumcount() + 1
-    wide = max(2, len(str(numbers[known].max())))
-    digits = max(3, len(str(len(different))))
-    alone = max(4, len(str((~known).sum())))
-    rows: list[tuple[str, str | None]] = []
-    for code, number in zip(codes, numbers, strict=True):
-        if code < 0:
-            rows.append((f"I{number:0{alone}d}", None))
-        else:
-            subject = f"S{code + 1:0{digits}d}"
-            rows.append((f"{subject}-{number:0{wide}d}", subject))
-    return pd.DataFrame(rows, index=subjects.index, columns=["name", "subject"], dtype=object)
+    shown = "S" + pd.Series(codes + 1, subjects.index).astype(str).str.zfill(max(3, len(str(len(different)))))
+    images = shown + "-" + numbers.astype(str).str.zfill(max(2, len(str(numbers[known].max()))))
+    alone = "I" + numbers.astype(str).str.zfill(max(4, len(str((~known).sum()))))
+    return pd.DataFrame(
+        {"name": images.where(known, alone), "subject": shown.astype(object).where(known, None)}, dtype=object
+    )
 
 
 def _describe(chapter: Chapter) -> pd.DataFrame:
     table = pd.concat([_describe_run(run) for run in chapter.group.runs])
     # Of equal ones all: at least the share that is said.
     table["doubtful"] = table["uncertainty"] >= table["uncertainty"].quantile(1 - DOUBTFUL_SHARE)
-    return table
+    return table.round({"probability": 4, "uncertainty": 4})
 
 
 def _describe_run(run: Predictions) -> pd.DataFrame:
@@ -164,7 +155,7 @@ def _describe_run(run: Predictions) -> pd.DataFrame:
     table["truth"] = test.labels
     table["predicted"] = predicted
     table["probability"] = probabilities[np.arange(len(table)), predicted]
-    table["right"] = predicted == test.labels
+    table["right"] = pd.Series(predicted == test.labels, dtype=object).where(test.labels >= 0, None)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     values = np.take_along_axis(probabilities, order, axis=1).round(4)
     table["top"] = list(map(list, map(zip, order.tolist(), values.tolist())))
@@ -174,7 +165,7 @@ def _describe_run(run: Predictions) -> pd.DataFrame:
 def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
     """Return the image_ids to show: wrong ones first, then doubtful ones, then a sample of the others."""
     joined = pd.concat(tables)
-    joined["wrong"] = (joined["truth"] >= 0) & ~joined["right"]
+    joined["wrong"] = joined["right"].eq(False)
     each = joined.groupby("image_id").agg(wrong=("wrong", "sum"), doubtful=("doubtful", "any"))
     # The index is sorted by the ids: a shuffle first, so that equals are not in their order.
     each = each.iloc[np.random.default_rng(SEED).permutation(len(each))]
@@ -182,26 +173,15 @@ def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
     return list(each.index[:images])
 
 
-def _prediction(image_id: str, row: pd.Series, pool: PicturePool, chapter: int) -> dict[str, Any]:
-    item = {
-        "predicted": int(row["predicted"]),
-        "probability": round(float(row["probability"]), 4),
-        "uncertainty": round(float(row["uncertainty"]), 4),
-        "right": bool(row["right"]),
-        "doubtful": bool(row["doubtful"]),
-        "top": row["top"],
-        "picture": pool.place_of(chapter, image_id),
-        "maps": {},
-        "heat": {},
-    }
-    if row["truth"] < 0:
-        item["right"] = None
+def _pictures_of(image_id: str, pool: PicturePool, chapter: int) -> dict[str, Any]:
+    """Return where the picture and the heat maps of an image are, and what these speak for."""
+    found: dict[str, Any] = {"picture": pool.place_of(chapter, image_id), "maps": {}, "heat": {}}
     for number, maps in enumerate(pool.maps):
         if maps.chapter == chapter and image_id in maps.places:
-            item["maps"][number] = maps.places[image_id]
+            found["maps"][number] = maps.places[image_id]
             if image_id in maps.words:
-                item["heat"][number] = maps.words[image_id]
-    return item
+                found["heat"][number] = maps.words[image_id]
+    return found
 
 
 def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.pages.blocks import Section, metric_title
+from karyocyte.evaluation.metrics.classification import in_words
+from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.comparison_tables import group_tables
@@ -57,7 +58,9 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        sections = [_comparison(chapters)]
+        results = [chapter.result for chapter in chapters]
+        compared = group_tables(images.data["chapters"], results, results[0].confidence)
+        sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
     of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
     return render(
         PACKAGE,
@@ -122,16 +125,9 @@ def _sections(chapter: Chapter, suffix: str) -> list[Section]:
 def _warnings(result: EvaluationResult, name: str) -> Section:
     """The warnings, metrics named as in the tables; those of the validation images in one line."""
     warnings = result.warnings_except("validation")
-    titles = dict(zip(result.metrics, map(metric_title, result.metrics), strict=True))
+    titles = {metric: in_words(metric)[0] for metric in result.metrics}
     lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
     others = len(result.warnings) - len(warnings)
     if others:
         lines.append(f"{others} more about the validation images are in metrics.json of the run")
     return Section("What limits these figures", name, intro=lines)
-
-
-def _comparison(chapters: Sequence[Chapter]) -> Section:
-    """Compare the experiments of a page."""
-    results = [chapter.result for chapter in chapters]
-    tables_of_all = group_tables([chapter.label for chapter in chapters], results, results[0].confidence)
-    return Section("All experiments", "overview", tables_of_all, intro=[PAIRS])

@@ -55,5 +55,4 @@ def curves(chapter: Chapter) -> list[Figure]:
 
 def _figure(kind: str, fold: str, png: bytes, wide: bool = False) -> Figure:
     caption, reading = WORDS[kind]
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return Figure(f"{caption}{fold}", reading, f"{caption}{fold}", source, wide)
+    return Figure(f"{caption}{fold}", reading, f"data:image/png;base64,{base64.b64encode(png).decode()}", wide)

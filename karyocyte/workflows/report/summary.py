@@ -10,7 +10,6 @@ import pandas as pd
 
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.pages.blocks import count_words
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
@@ -147,12 +146,12 @@ def part_counts_table(chapter: Chapter) -> Table:
         frame = run.split if run.has(RunFile.SPLIT) else run.predictions.frame
         for part in [part for part in PARTS if part in set(frame["part"])]:
             images = frame[frame["part"] == part]
-            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": count_words(len(images))}
-            row["subjects"] = count_words(images["subject"].nunique() or None)
+            row: dict[str, Cell] = {"part": part + chapter.fold_of(run, ", "), "images": len(images)}
+            row["subjects"] = images["subject"].nunique() or None
             counts = images["label"].value_counts().reindex(chapter.result.classes, fill_value=0)
             if len(counts) > FEW_CLASSES:
                 counts = counts.agg({"smallest class": "min", "largest class": "max"})
-            rows.append(row | counts.map(count_words).to_dict())
+            rows.append(row | counts.to_dict())
     if not chapter.runs[-1].has(RunFile.SPLIT):
         reading += " The training part is not recorded in this folder."
     return Table.of("Images of each part", rows, reading)

@@ -201,10 +201,9 @@ def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa
     """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
-    end = [*_chosen_epoch(run, config), "all figures: summary.txt in it", f"next: python scripts/report.py {folder}"]
     with console.capture() as shown:
         console.print(overview(result))
-        say(f"results in {folder}", *end)
+        say(f"results in {folder}", "all figures: summary.txt in it", f"next: python scripts/report.py {folder}")
     with console.capture() as details:
         console.print(whole(result))
     private = _plain(shown.get()).replace(str(folder), without_machine(folder))
@@ -217,17 +216,6 @@ def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa
 
 def _plain(text: str) -> str:
     return Text.from_ansi(text).plain.rstrip() + "\n"
-
-
-def _chosen_epoch(run: Run, config: Config) -> list[str]:
-    """Say which epoch was evaluated, as a line; none where its metric was not logged."""
-    monitor = config.callbacks.monitor
-    best = run.best_epoch(monitor, lower_is_better(monitor))
-    if not best:
-        return []
-    epochs = run.history["stage"].eq(best["stage"]).sum()
-    # Epochs count from 0 in the logs.
-    return [f"evaluated: epoch {int(best['epoch']) + 1} of {epochs} of stage {best['stage']}, the best {monitor}"]
 
 
 CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, report)

@@ -15,7 +15,7 @@ def run_of(tmp_path, config):
     module = ImageDataModule(config, progress=False)
     module.setup()
     module.write_facts(tmp_path / "run")
-    Run(tmp_path / "run").write_config(config)
+    Run(tmp_path / "run").write_config(config.model_dump(mode="json"))
     return tmp_path / "run", module
 
 

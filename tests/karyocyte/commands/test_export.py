@@ -155,6 +155,6 @@ def test_a_portable_model_takes_the_statistics_of_the_images_as_its_run_does(
 
 def test_a_run_whose_images_are_gone_asks_for_their_folder(cell_runs, tmp_path):
     run = Run(shutil.copytree(cell_runs[0], tmp_path / "moved"))
-    run.write_config(run.config.model_copy(update={"data_dir": str(tmp_path / "gone")}))
+    run.write_config({**run.raw_config, "data_dir": str(tmp_path / "gone")})
     assert "--data-dir" in error_of(run_app(export, run.folder, "--output", tmp_path / "new", code=1))
     assert not (tmp_path / "new").exists()

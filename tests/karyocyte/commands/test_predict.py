@@ -108,7 +108,7 @@ def test_images_that_are_out_of_distribution_are_marked_and_come_first(cell_runs
     run = Path(shutil.copytree(cell_runs[0], tmp_path / "run"))
     config = Run(run).raw_config
     config["evaluation"]["out_of_distribution"] = 0.2  # the few validation images are enough for that
-    Run(run).write_raw_config(config)
+    Run(run).write_config(config)
     images = Path(shutil.copytree(cell_images, tmp_path / "images"))
     noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     Image.fromarray(noise).save(images / "noise.png")

@@ -10,7 +10,6 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import (
     begin,
     check_run,
-    open_run,
     other_revisions,
     recorded,
 )
@@ -28,7 +27,7 @@ def config(tmp_path):
 @pytest.fixture
 def opened(tmp_path, config):
     """A run that was opened, and not trained."""
-    open_run(tmp_path / "run", config, run_identity(config, CONTENTS), ["train.py"])
+    begin(tmp_path / "run", config, run_identity(config, CONTENTS), [], [])
     return Run(tmp_path / "run")
 
 
@@ -43,7 +42,7 @@ def test_revisions_of_a_continued_run_are_collected(opened, config):
     assert other_revisions(opened.folder) == []
     opened.write_json(RunFile.ENVIRONMENT, {**opened.environment, "revisions": ["0123456789ab"]})
     assert "0123456789ab" in other_revisions(opened.folder)[0]
-    open_run(opened.folder, config, run_identity(config, CONTENTS), [])
+    begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
     assert len(Run(opened.folder).revisions) == 2
 
 

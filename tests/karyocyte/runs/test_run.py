@@ -41,7 +41,7 @@ def test_status(run):
 
 def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(run, tmp_path, capsys):
     config = small_config(tmp_path)
-    run.write_config(config)
+    run.write_config(config.model_dump(mode="json"))
     assert Run(run.folder).config == config  # a cache that was removed is made again
     Path(config.cache_dir).touch()  # nobody can write below a file
     own = section_defaults("train")["cache_dir"]
@@ -49,12 +49,12 @@ def test_a_configuration_is_read_as_written_and_unknown_keys_name_the_revision(r
     assert capsys.readouterr().out.count(f"cannot be written to: {own} is used instead") == 1
     home = small_config(tmp_path).model_dump() | {"cache_dir": "~/cache"}
     assert Config.model_validate(home).cache_dir == str(Path.home() / "cache")
-    run.write_raw_config({key: value for key, value in run.raw_config.items() if key != "seed"})
+    run.write_config({key: value for key, value in run.raw_config.items() if key != "seed"})
     with pytest.raises(UserError, match=r"config.yaml has no seed"):
         _ = run.config
-    run.write_config(config)
+    run.write_config(config.model_dump(mode="json"))
     run.write_json(RunFile.ENVIRONMENT, {"revisions": ["0123456789ab"]})
-    run.write_raw_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
+    run.write_config({**run.raw_config, "trainer": {**run.raw_config["trainer"], "mystery": 1}})
     with pytest.raises(UserError, match=r"trainer\.mystery.*0123456789ab"):
         _ = run.config
 
@@ -109,7 +109,7 @@ def test_a_damaged_or_hostile_file_is_named_in_one_line_and_runs_nothing(run, tm
 def test_the_environment_is_not_read_into_a_run_of_strangers(run, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     config = small_config(tmp_path).model_dump(mode="json")
-    run.write_raw_config({**config, "data_dir": "${oc.env:SECRET}"})
+    run.write_config({**config, "data_dir": "${oc.env:SECRET}"})
     assert Run(run.folder).config.data_dir == "${oc.env:SECRET}"
 
 

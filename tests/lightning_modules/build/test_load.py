@@ -25,13 +25,13 @@ def test_a_run_of_strangers_builds_nothing_that_it_names(tmp_path):
     evil = {"_target_": "os.mkdir", "path": str(tmp_path / "evil")}
     values["callbacks"]["extra"] = {"evil": {**evil, "enabled": True, "changes_result": True}}
     values["logger"]["extra"] = {"evil": evil}
-    Run(folder).write_raw_config(values)
+    Run(folder).write_config(values)
     loaded = load_run(folder)
     assert (loaded.classes, loaded.network) == (("hem", "all"), "resnet18 to layer2")
     PredictionNetwork.of_run(loaded, 0, None).arrays(np.zeros((1, 3, 32, 32), np.uint8))
     assert not (tmp_path / "evil").exists()
     values["model"]["name"] = "hf-hub:someone/network"
-    Run(folder).write_raw_config(values)
+    Run(folder).write_config(values)
     with pytest.raises(UserError, match=r"model\.name=hf-hub"):
         load_run(folder)
 

@@ -132,7 +132,7 @@ def test_init_from_takes_the_place_of_the_stages_that_train_the_head_alone(tmp_p
     with pytest.raises(UserError, match="is not a run of Karyocyte"):
         build(small_config(tmp_path, *SMALL_NET, f"init_from={first}"))
     run = Run(first)
-    run.write_config(small_config(tmp_path, *HEAD_ONLY))
+    run.write_config(small_config(tmp_path, *HEAD_ONLY).model_dump(mode="json"))
     run.write_json(RunFile.DATA, {"classes": ["hem", "all"], "positive_class": "all"})
     run.write_json(RunFile.MODEL, asdict(model.facts()))
     run.write_status("finished", best=stages[-1].best)

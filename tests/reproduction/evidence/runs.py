@@ -32,7 +32,7 @@ def finished_run(
     predictions.frame["baseline_area_all"] = make_run(fold).frame["prob_all"]  # of the images, whatever the network
     run.folder.mkdir(parents=True)
     run.write_predictions(predictions)
-    run.write_raw_config({**composed(name, *words), "data_dir": "cnmc"})
+    run.write_config({**composed(name, *words), "data_dir": "cnmc"})
     split = predictions.frame[["image_id", "path", "label", "subject"]]
     digests = [hashlib.sha256(image.encode()).hexdigest() for image in split["image_id"]]
     run.write_split(split.assign(sha256=digests, part=predictions.frame["part"]))

@@ -98,7 +98,8 @@ class CellKaryotype:
         """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
         reasons = []
         if self.expected_wrong > thresholds.expected_wrong:
-            text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {thresholds.expected_wrong:.3g}"
+            limit = thresholds.expected_wrong
+            text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {limit:.3g}"
             if self.boxes_wrong >= LEAST_SAID:
                 text += f", {self.boxes_wrong:.2g} of them wrong or missing boxes"
             if self.contradicted:

@@ -95,7 +95,7 @@ def test_what_is_not_known_is_no_experiment_of_the_papers(tmp_path):
     about = {"name": "vgg16_features"}
     member.write_predictions(make_run(about=about))
     assert departures([member]) == {NOT_KNOWN: True}
-    member.write_raw_config(configured("vgg16_features"))
+    member.write_config(configured("vgg16_features"))
     ensemble = Run(tmp_path / "ensemble")
     ensemble.write_predictions(make_run(about=about))
     write_ensemble(ensemble.folder, EnsembleFile("average", (str(member.folder),), ("a",), {}, {"images": 0}))

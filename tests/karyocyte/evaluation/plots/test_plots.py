@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.common.files import write_csv
@@ -94,11 +93,11 @@ def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figu
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), FIVE])
-def test_the_roc_of_training_images_is_dashed(classes):
+def test_the_roc_of_training_images_is_dashed(tmp_path, saved_figures, classes):
     run = make_run(images=100, subjects=25, classes=classes)
     train = score(make_predictions(200, skill=3.0, classes=classes, part="train"))
-    axis = Figure().subplots()
-    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")), train)
+    plots.roc(tmp_path / "roc.png", evaluate_runs([run], SETTINGS), score(run.part("test")), train)
+    axis = saved_figures[0].axes[0]
     (label,) = [text.get_text() for text in axis.get_legend().get_texts() if "training" in text.get_text()]
     if len(classes) == 2:
         expected = roc_auc_score(train.labels, train.probabilities[:, 1])
@@ -123,10 +122,9 @@ def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figur
 
 
 @pytest.mark.parametrize("count", [5, 24])
-def test_of_many_classes_the_weakest_are_named(count):
+def test_of_many_classes_the_weakest_are_named(tmp_path, saved_figures, count):
     run = many_classes(count)
-    axis = Figure().subplots()
-    plots.draw_roc(axis, evaluate_runs([run], SETTINGS), score(run.part("test")))
-    named = [text.get_text() for text in axis.get_legend().get_texts()]
+    plots.roc(tmp_path / "roc.png", evaluate_runs([run], SETTINGS), score(run.part("test")))
+    named = [text.get_text() for text in saved_figures[0].axes[0].get_legend().get_texts()]
     assert len(named) == (count if count <= plots.CURVES else plots.WEAKEST + 1)
     assert (named[-1] == "the other classes") == (count > plots.CURVES)

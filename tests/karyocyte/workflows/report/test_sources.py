@@ -40,7 +40,7 @@ def test_a_run_of_strangers_calls_nothing_that_it_names(tmp_path, is_evaluated):
     evil = {"resamples": 20, "extra": {"evil": {"_target_": "absent.module.function"}}}
     run = Run(write_run(tmp_path / "run", make_run(), pictures=False))
     other = write_run(tmp_path / "other", make_run(1), pictures=False)
-    run.write_raw_config({"evaluation": evil})
+    run.write_config({"evaluation": evil})
     if is_evaluated:
         run.write_json(RunFile.METRICS, {"settings": evil})
     assert len(read_chapters([run.folder, other])) == 1

@@ -18,7 +18,7 @@ def leave_run(status, *words):
     identity = run_identity(config, {"data": "known to the run alone", "weights": config.weights})
     run = Run(run_folder(config, identity))
     write_json(run.folder / "identity.json", identity)
-    run.write_config(config)
+    run.write_config(config.model_dump(mode="json"))
     run.write_status(status)
     (run.folder / ".lock").touch()
     return run.folder
