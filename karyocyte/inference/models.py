@@ -211,6 +211,8 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
             if len(paths) > 1:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
             return PortableNetworks(PortableModel(path))
+        if not path.exists():
+            raise UserError(f"{path} does not exist: name a finished run's folder or a portable model")
         if not Run.is_run(path):
             remedy = "name a finished run's folder; of a checkpoint, only karyocyte.load(...).predict works"
             raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")

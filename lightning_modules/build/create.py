@@ -141,6 +141,7 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
     for group, name in groups.items():
         if name is not None:
             words.append(f"+experiment={name}" if group == "experiment" else f"{group}={name}")
+    _check_names(groups)
     composed = compose_overrides(words)
     for key, value in keys.items():
         if value is not None:
@@ -148,6 +149,12 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
     if num_classes is not None:
         composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
     return as_classifier(check_config(composed))
+
+
+def _check_names(groups: Mapping[str, str | None]) -> None:
+    for group, name in groups.items():
+        if not isinstance(name, str | None):
+            raise UserError(f"{group} is the name of a file in conf/{group}/, such as optimizer='adamw': not {name!r}")
 
 
 def _check_usual_head(name: str, backbone: Backbone) -> None:

@@ -82,9 +82,11 @@ class StagedUnfreezing(Callback):
     ) -> None:
         self.stages: dict[str, Stage] = {}
         for name, stage in stages.items():
-            if isinstance(stage, int) and name != "head":
-                raise UserError(f"stage {name}: say what trains: Stage(epochs={stage}, train=['all'])")
-            self.stages[name] = Stage(stage, **HEAD_ALONE) if isinstance(stage, int) else stage
+            given = Stage(stage, **HEAD_ALONE) if name == "head" and isinstance(stage, int) else stage
+            if not isinstance(given, Stage):
+                remedy = "give a Stage(epochs=2, train=[...]); a number of epochs is for the stage “head” alone"
+                raise UserError(f"stage {name} is {stage!r}: {remedy}")
+            self.stages[name] = given
         if not stages:
             raise UserError("there is no stage: name one, such as StagedUnfreezing({'head': 5})")
         if start_from not in ("best", "last"):

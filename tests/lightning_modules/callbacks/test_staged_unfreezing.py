@@ -246,7 +246,7 @@ def test_the_trainer_may_end_before_the_last_stage():
     ("stages", "how", "problem"),
     [
         ({}, {}, "no stage"),
-        ({"finetune": 3}, {}, r"Stage\(epochs=3"),
+        ({"finetune": 3}, {}, "give a Stage"),
         ({"head": 1}, {"start_from": "first"}, "say best or last"),
         (
             {"head": 1},
