@@ -4,20 +4,19 @@ import pytest
 import torch
 
 from lightning_modules.training.trainer import WholeFiles
-from tests.karyocyte.workflows.full_disk import small_disk
+from tests.karyocyte.workflows.full_disk import disk_to_fill, fill_disk
 
 SMALL, LARGE = {"state": torch.arange(5)}, {"state": torch.zeros(500_000)}  # 2 MB
 
 
 def test_on_a_full_disk_the_old_one_stays_whole_and_nothing_else_is_left(tmp_path):
-    with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        path = disk.folder / "last.ckpt"
+    with disk_to_fill():
+        path = tmp_path / "last.ckpt"
         WholeFiles().save_checkpoint(SMALL, path)
-        if not disk.real:
-            disk.fill()
+        fill_disk()
         with pytest.raises(OSError, match="No space left|File too large"):
             WholeFiles().save_checkpoint(LARGE, path)
-        assert [path.name for path in disk.folder.iterdir()] == ["last.ckpt"]
+        assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
         assert torch.equal(WholeFiles().load_checkpoint(path)["state"], SMALL["state"])
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cytogenetics.review.decisions import CLASSES, DecisionLog, read_decisions, replay
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.review.bundles import decision
-from tests.karyocyte.workflows.full_disk import small_disk
+from tests.karyocyte.workflows.full_disk import disk_to_fill, fill_disk, free_disk
 
 FILES = ("a.png", "b.png", "c.png")
 
@@ -86,21 +86,21 @@ def test_one_review_at_a_time(tmp_path):
 
 
 def test_a_decision_that_a_full_disk_does_not_take_is_not_kept(tmp_path):
-    with small_disk(tmp_path / "disk", megabytes=1) as disk:
-        log = DecisionLog(disk.folder / "decisions.jsonl")
+    with disk_to_fill():
+        log = DecisionLog(tmp_path / "decisions.jsonl")
         kept = [decision("turn", image=f"{number}.png") for number in range(3)]
         for one in kept:
             log.append(one)
-        disk.fill()
+        fill_disk()
         with suppress(OSError):
             for number in range(100):  # there is room to the end of the page
                 log.append(decision("move", image=f"{number}.png", to="3"))
                 kept.append(decision("move", image=f"{number}.png", to="3"))
         assert len(kept) < 100
-        disk.free()
+        free_disk()
         log.append(decision("turn", image="last.png"))
         log.close()
-        decisions, torn = read_decisions(disk.folder / "decisions.jsonl")
+        decisions, torn = read_decisions(tmp_path / "decisions.jsonl")
     assert decisions == [*kept, decision("turn", image="last.png")]
     assert len(torn) <= 1
     assert log.states == replay(decisions)

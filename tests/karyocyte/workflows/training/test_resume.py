@@ -18,7 +18,7 @@ from karyocyte.runs.predictions import read_predictions
 from karyocyte.runs.run import Run
 from lightning_modules.callbacks.resume import ResumeCheckpoint
 from tests.helpers.training import SMALL, run_unevaluated, small_config
-from tests.karyocyte.workflows.full_disk import small_disk
+from tests.karyocyte.workflows.full_disk import disk_to_fill, fill_disk, free_disk
 from tests.karyocyte.workflows.training.interrupted_run import Place, preempted, run_process
 
 pytestmark = pytest.mark.usefixtures("every_epoch_saved")
@@ -250,12 +250,12 @@ def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed
         at.append(trainer.global_step)
         if len(at) == 3:
             kept.append(self.path.read_bytes())
-            disk.fill()
+            fill_disk()
         save(self, trainer)
 
     kept: list[bytes] = []
-    with small_disk(tmp_path / "disk", megabytes=64) as disk:
-        config = small_config(tmp_path, *RUN, f"output_dir={disk.folder}", f"{SAVED}=4")
+    with disk_to_fill():
+        config = small_config(tmp_path, *RUN, f"output_dir={tmp_path}", f"{SAVED}=4")
         with monkeypatch.context() as patch:
             patch.setattr(ResumeCheckpoint, "save", full_at_the_third)
             if asked:
@@ -264,8 +264,8 @@ def test_a_full_disk_leaves_the_old_checkpoint_from_which_it_goes_on(undisturbed
                 with pytest.raises(OSError, match="No space left|File too large"):
                     run_unevaluated(config)
         assert at == ([4, 6, 7] if asked else [4, 6, 8])
-        (last,) = disk.folder.glob("*/*/seed=0/checkpoints/*/last.ckpt")
+        (last,) = tmp_path.glob("*/*/seed=0/checkpoints/*/last.ckpt")
         assert last.read_bytes() == kept[0]
         assert not list(last.parent.glob(".*"))
-        disk.free()
+        free_disk()
         assert_same(undisturbed("plain"), run_unevaluated(config))
