@@ -25,7 +25,7 @@ from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
 from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
-from karyocyte.config.overrides import key_of, quote_text
+from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.names import resolve_run
@@ -52,6 +52,7 @@ def compose_config(overrides: Sequence[str], primary: str = "train") -> Training
 
 def compose_overrides(overrides: Sequence[str], primary: str = "train") -> DictConfig:
     """Return what Hydra composes from conf/ and the overrides, not validated; a ``UserError`` names a wrong one."""
+    check_words(overrides)
     check_override_order(overrides)
     with explain_composition(primary):
         return composition(*map(quote_text, overrides), primary=primary)

@@ -14,7 +14,7 @@ from karyocyte.common.compat import expand_sweep
 from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config, compose_job, explain_composition
 from karyocyte.composition.named_files import check_data_dir
-from karyocyte.config.overrides import config_dir_typed, overrides_outside, quote_text
+from karyocyte.config.overrides import check_words, config_dir_typed, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
 
 # Keys that change neither the images nor the weights.
@@ -62,6 +62,7 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str 
 
     ``needs_data``: whether ``data_dir`` must exist. A ``UserError`` names what cannot be read, or is not valid.
     """
+    check_words(overrides)
     with grid(list(map(quote_text, overrides)), primary) as expanded:
         jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         return [expanded.job_config(job, needs_data) for job in jobs]

@@ -1,4 +1,4 @@
-"""The words of a command line: Hydra's overrides and flags, quoted before Hydra sees them."""
+"""The words of a command line: Hydra's overrides and flags, checked and quoted before Hydra sees them."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 
 FOLDER_KEYS = (*run_keys(), "data_dir", "weights_dir", "output_dir", "cache_dir")
@@ -18,6 +19,19 @@ _LISTED = re.compile(r"(?![\[{]|\w+\()[^\"'$\\]*")
 # Keys whose values are names of people's classes, parts and columns: they may be called true, 1e3 or a=b.
 _NAME_KEY = re.compile(r"name|split\.(test|given_validation)|data\.(\w+\.)?(positive_class|\w+_column)")
 _NAMES_KEY = re.compile(r"data\.(\w+\.)?classes")
+# Of Hydra.
+FLAGS_WITH_VALUE = (
+    "--cfg", "-c", "--info", "-i", "--package", "-p",
+    "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
+)  # fmt: skip
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Check that each word of a command line is a flag or an override ``key=value``; a ``UserError`` names another."""
+    for before, word in zip(("", *words), words, strict=False):
+        if "=" not in word and not word.startswith(("-", "~")) and before not in FLAGS_WITH_VALUE:
+            right = "type such as +experiment=<name> or seed=1, without blanks around =, and text with blanks in quotes"
+            raise UserError(f"{word!r} is not key=value: {right}")
 
 
 def is_multirun() -> bool:

@@ -15,6 +15,7 @@ from karyocyte.common.preemption import watched
 from karyocyte.composition.compose import explain_composition
 from karyocyte.config.distributed import started_world
 from karyocyte.config.overrides import (
+    check_words,
     expand_home,
     is_multirun,
     primary_typed,
@@ -61,6 +62,7 @@ def command_line() -> Iterator[None]:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     _failed.clear()
     with report_user_errors(), explain_composition(primary_typed()):
+        check_words(sys.argv[1:])
         sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield
         if len(_failed) == 1 and not is_multirun():

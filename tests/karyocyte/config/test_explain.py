@@ -24,7 +24,7 @@ from karyocyte.composition.compose import compose_config
         (["data=cnmc", "data.subject_regex=x"], "+data.subject_regex="),
         (["experiment=resnet50_features"], "+experiment="),
         (["seed=0,1,2"], "--multirun"),
-        (["data_dir=", "images"], "'images' missing EQUAL"),
+        (["data_dir=", "images"], "without blanks around ="),
     ],
 )
 def test_the_answer_is_one_line_that_names_the_correction(overrides, answer):
