@@ -1,10 +1,11 @@
-"""Unpacks a zip file that may be damaged or hostile: its folder is whole or absent."""
+"""Unpacks a zip file that may be damaged or hostile: it is checked before, and its folder is whole or absent."""
 
 import lzma
+import stat
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from datamodules.io.folder_content import is_system
 from datamodules.io.progress import progress_bar
@@ -16,6 +17,7 @@ from karyocyte.common.files import sha256_of_value
 LARGEST = 64 << 30  # bytes of all members together
 LARGEST_RATIO = 100
 SMALL = 64 << 20  # bytes up to which the ratio does not matter
+_ENCRYPTED = 0x1  # flag bit
 # What zipfile and the decoders raise on damaged bytes.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -46,16 +48,20 @@ def is_zip(path: Path) -> bool:
 def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
     """Unpack a zip file into a new folder, whole or not at all.
 
-    Its size is checked before the first byte is written, the checksums of its members while writing. All members
-    become plain files in the folder, also links, and those whose names lead out of it: so zipfile unpacks them.
+    Names, kinds, sizes and encryption of all members are checked before the first byte is written, their checksums
+    while writing. Rights that the archive notes are not taken over.
 
     Raises:
-        UserError: The archive cannot be read; a member is encrypted or damaged; it is larger than the limits; or the
-            disk is too full. The message names the archive.
+        UserError: The archive cannot be read; a member lies outside the folder, is no plain file (a link, a device), is
+            encrypted or damaged; it is larger than the limits; or the disk is too full. The message names the archive.
     """
     try:
         with zipfile.ZipFile(archive) as file:
             members = file.infolist()
+            for member in members:
+                if reason := _objection(member):
+                    name = member.orig_filename
+                    raise UserError(f"{archive}: member {name[:100]!r} {reason}: nothing was unpacked")
             _check_size(members, archive, folder.parent)
             bar = progress_bar(len(members), f"unpacking {archive.name}", progress)
             with whole_folder(folder) as beside, bar as advance:
@@ -64,6 +70,20 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     advance()
     except _DAMAGE as error:
         raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): download it again") from error
+
+
+def _objection(member: zipfile.ZipInfo) -> str | None:
+    """Why a member must not be unpacked, as far as its entry in the directory tells."""
+    name = member.orig_filename
+    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in PurePosixPath(name).parts:
+        return "points outside the folder"
+    if "\0" in name or "\\" in name:
+        return "has a name that no folder can hold"
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link, a device or the like, no plain file"
+    if member.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    return None
 
 
 def _check_size(members: Sequence[zipfile.ZipInfo], archive: Path, folder: Path) -> None:
