@@ -13,6 +13,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted, one_line
 from karyocyte.config.overrides import quote_text
 from karyocyte.config.schema import Config
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import is_done, read_record, read_sweep, run_of
@@ -27,6 +28,8 @@ from reproduction.plan import (
     preparation_steps,
     training_step,
 )
+
+MARK = ".reproduction"  # the file of a folder that holds what reproduce.py has made
 
 
 def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
@@ -73,6 +76,7 @@ def run_plan(plan: Plan) -> None:
                 failed.append(step)
         if not any(runs.values()):
             raise UserError("no run has finished: see the errors above; the same command runs what is missing")
+        _claim_folder(plan.output)
         failed += _evaluate(plan, runs)
     if failed:
         names = ", ".join(step.name for step in failed)
@@ -86,6 +90,14 @@ def _prepare(plan: Plan) -> list[Step]:
         if step.name != WEIGHTS:
             raise UserError(f"the images cannot be prepared: {step.line}")
     return failed
+
+
+def _claim_folder(output: Path) -> None:
+    """Mark a folder as one of reproductions, whose files are made anew; a ``UserError``: it holds other files."""
+    mark = output / MARK
+    if not mark.exists() and {file.name for file in output.iterdir()} - {RunFile.LOCK}:
+        raise UserError(f"{output} holds other files: name a new --output")
+    mark.touch()
 
 
 def _evaluate(plan: Plan, runs: Mapping[str, Runs]) -> list[Step]:

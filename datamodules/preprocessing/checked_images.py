@@ -38,7 +38,7 @@ class CheckedImages:
         try:
             self._images = np.asarray(np.load(folder / IMAGES, mmap_mode="r"))
             self._digests = pd.read_csv(folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)[DIGEST].to_numpy()
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, FileNotFoundError) as error:
             raise self._damage() from error
         if (self._images.shape, self._images.dtype.name, self._digests.shape) != (shape, "uint8", shape[:1]):
             raise self._damage()

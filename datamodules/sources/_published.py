@@ -47,6 +47,8 @@ def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, 
     present, whole = sum(counts.values()), sum(published.values())
     if dict(counts) == dict(published):
         return f"complete: {whole:,} {title} images"
+    if any(count > published.get(name, 0) for name, count in counts.items()):
+        return f"not the published set of {whole:,} {title} images: {present:,}, of some parts more"
     return f"{PARTIAL}{present:,} of {whole:,} {title} images"
 
 

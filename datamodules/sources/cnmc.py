@@ -73,9 +73,8 @@ def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manife
 
 
 def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
-    sets: dict[Path, list[tuple[Path, Path]]] = defaultdict(
-        list
-    )  # the images with their folds, by what holds the folds
+    # The images with their folds, by what holds the folds.
+    sets: dict[Path, list[tuple[Path, Path]]] = defaultdict(list)
     for path in paths:
         fold = _fold_of(path.relative_to(root))
         if fold is not None:

@@ -20,7 +20,7 @@ from karyocyte.config.cluster import (
     LocalConfig,
     SlurmConfig,
     check_cluster,
-    reserve_no_gpus,
+    check_devices,
 )
 from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
@@ -137,7 +137,7 @@ class Multirun:
             composed = compose_job(self.hydra_context.config_loader, self.config, words, primary_typed())
             with open_dict(composed):
                 composed.pop("search", None)  # scripts/tune.py checks its own
-            reserve_no_gpus(composed)
+            check_devices(composed)
             self.composed[words] = composed
         return self.composed[words]
 

@@ -22,7 +22,7 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster
+from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
@@ -74,6 +74,7 @@ def check_config(composed: DictConfig) -> TrainingConfig:
     A ``UserError`` names a key that is unknown or without effect on this kind of network, whose value does not fit, or
     that contradicts another.
     """
+    check_devices(composed)
     for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
             composed[key] = str(resolve_run(Path(composed[key])))
@@ -159,8 +160,9 @@ def _not_composed(key: str, added: str, primary: str) -> str:
     known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
     known += conf_groups()
     others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
+    can_be_added = key in known or len(others) < len(known)
     meant = did_you_mean(key, others) if key not in known else ""
-    remedy = f"leave it out, or add it as `{shlex.quote(added)}`"
+    remedy = f"add it as `{shlex.quote(added)}`" if can_be_added else "leave it out"
     return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
 
 

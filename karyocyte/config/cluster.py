@@ -35,6 +35,16 @@ class LocalConfig(StrictModel):
         return self.accelerator in ("auto", "gpu", "cuda")
 
 
+# Keys of the cluster that follow the trainer, and their names there.
+OF_TRAINER = {
+    "nodes": "num_nodes",
+    "gpus_per_node": "devices",
+    "tasks_per_node": "devices",
+    "devices": "devices",
+    "accelerator": "accelerator",
+}
+
+
 class SlurmConfig(StrictModel):
     """Jobs of a Slurm cluster; the names are those of sbatch."""
 
@@ -72,10 +82,15 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     return validated(_MODELS[values["name"]], values, "cluster")
 
 
-def reserve_no_gpus(composed: DictConfig) -> None:
-    """Reserve no GPUs for a training on CPUs, in place, unless their number was typed."""
-    cluster = composed.get("cluster")
+def check_devices(composed: DictConfig) -> None:
+    """Reserve no GPUs for a training on CPUs, in place, and refuse nodes and devices other than the trainer's."""
+    cluster, trainer = composed.get("cluster"), composed.trainer
     if cluster is None:
         return
-    if composed.trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
+    if trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
         cluster.gpus_per_node = None
+    for key, name in OF_TRAINER.items():
+        if cluster.get(key) not in (None, trainer[name]):
+            raise UserError(f"cluster.{key}={cluster[key]} is not trainer.{name}={trainer[name]}: set the latter alone")
+    if cluster.get("name") == "local" and trainer.num_nodes != 1:
+        raise UserError(f"trainer.num_nodes={trainer.num_nodes}: +cluster=local is one machine: type +cluster=slurm")

@@ -73,7 +73,10 @@ class Run:
         run = cls.open(path)
         if not run.is_finished:
             state = run.status.state or "no status"
-            raise UserError(f"{run.folder} is not finished, or has no {CHECKSUMS} ({state}): {EXAMPLE}")
+            if state == "finished":
+                remedy = "the same command of train.py completes it"
+                raise UserError(f"{run.folder} has no {CHECKSUMS}, as a run of an earlier version: {remedy}")
+            raise UserError(f"{run.folder} is not finished ({state}): {EXAMPLE}")
         run.checked(RunFile.STATUS)
         return run
 

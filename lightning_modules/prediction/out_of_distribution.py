@@ -157,6 +157,6 @@ def load_out_of_distribution(path: Path, share: float) -> tuple[OutOfDistributio
     if len(validation) < needed_images(share):
         return None, (
             f"{unmarked}: {path.parent} has too few validation images, {len(validation):,}; a share of {share:.2g} "
-            f"needs {needed_images(share):,}: set split.drawn_validation=share split.validation=0.4"
+            f"needs {needed_images(share):,}: train with split.drawn_validation=share and a larger split.validation"
         )
     return OutOfDistribution(distances, validation, share), None

@@ -9,6 +9,7 @@ from pytorch_lightning.utilities.memory import is_oom_error
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import LoaderConfig
 
+_TRACEBACK = "in DataLoader worker process"
 _WORKER = re.compile(r"DataLoader worker \(.*\) (is killed by signal|exited unexpectedly)")
 
 
@@ -30,9 +31,10 @@ def explained_faults(loader: LoaderConfig, stage: str | None = None) -> Iterator
 def _explanation(error: Exception, loader: LoaderConfig, stage: str | None) -> str:
     """Return in a line what to try after an error; "" for one that is none of the machine."""
     text = str(error)
-    if isinstance(error, UserError):  # one of a process has torch's traceback before its message
-        return text.rpartition("UserError: ")[2].removesuffix(r"\n")
-    if _WORKER.search(text) or isinstance(error, ConnectionError | EOFError):  # it ended before its batch was taken
+    if isinstance(error, UserError):  # one of a process that loads images has torch's traceback before its message
+        return text.rpartition("UserError: ")[2].removesuffix(r"\n") if _TRACEBACK in text else ""
+    ended_early = isinstance(error, ConnectionError | EOFError) and loader.workers != 0  # before its batch was taken
+    if _WORKER.search(text) or ended_early:
         remedy = f"set loader.workers below {loader.workers}; the same command goes on from the last checkpoint"
         return f"a process that loads images ended, mostly for lack of memory: {remedy}"
     if stage and "more than 1 value per channel" in text:

@@ -82,7 +82,7 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
         if reason:
             state = "lost"
     if state == "finished" and run and not run.is_finished:
-        return JobStatus(name, "waiting", reason="its run's folder is gone or not finished: the sweep trains it again")
+        return JobStatus(name, "waiting", reason="its run's folder is gone, or not complete: the sweep completes it")
     seconds = None
     if {"started", "updated"} <= record.keys() and state != "waiting":
         end = time.time() if state == "running" else record["updated"]

@@ -31,6 +31,8 @@ def read_fixed(file: Path | None) -> pd.DataFrame:
     """
     if file is None:
         return pd.DataFrame(columns=["file", "class", "place"])
+    if file.suffix == ".jsonl":
+        raise UserError(f"{file} holds decisions of a review: approve its cells there, approved/ has their karyotypes")
     table = read_text_table(file)
     column = "fixed" if "fixed" in table else "class"
     for name in ("file", column):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from filelock import Timeout
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, Box
@@ -35,6 +35,8 @@ def _checked_time(text: str) -> str:
 class Decision:
     """One line."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
     # "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On the picture of
     # a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
@@ -53,6 +55,7 @@ class Decision:
     text: str | None = None  # of "note", and the reason of "reject"
     boxes: list[Box] | None = None  # of "add", "cut" and "join", those of the new chromosomes
     points: list[tuple[float, float]] | None = None  # of "cut", x and y in the picture of those of the line
+    blind: bool | None = None  # of readers before version 4.0.0: whether they saw no prediction
 
     @property
     def drawn(self) -> dict[str, Box]:

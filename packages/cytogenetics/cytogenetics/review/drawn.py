@@ -32,7 +32,8 @@ def with_drawn(bundle: ReviewBundle, stem: str, decisions: CellDecisions) -> Rev
     """Return a cell with the chromosomes that a reader has drawn, last; a ``UserError``: the file of one is gone."""
     cell = bundle.cell(stem)
     for name, box in decisions.drawn.items():
-        cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
+        if name not in cell.names:  # of an output of an earlier version, which was made with these decisions
+            cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
     return cell
 
 
