@@ -114,7 +114,7 @@ def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(fini
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("trainer.accelerator=cuda", "accelerator is not available"),
+        ("trainer.accelerator=cuda", "use trainer.accelerator=cpu"),
         ("weights=resnet18.absent", "no such tag"),
         ("model.name=resnet51", "close to it: resnet51q"),
         ("model.cut=layer9", "close to it: layer4"),

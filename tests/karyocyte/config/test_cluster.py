@@ -3,7 +3,6 @@ from omegaconf import OmegaConf
 
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
-from karyocyte.composition.grid import job_configs
 from karyocyte.config.cluster import LocalConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.workflows.sweeps.slurm import sbatch_options
 from tests.helpers.training import SMALL, composed
@@ -32,19 +31,6 @@ def test_nodes_processes_and_gpus_follow_the_trainer(typed, nodes, processes, gp
     cluster = check_cluster(whole.cluster)
     assert (cluster.nodes, cluster.tasks_per_node, cluster.gpus_per_node) == (nodes, processes, gpus)
     assert {f"--nodes={nodes}", f"--ntasks-per-node={processes}"} <= set(sbatch_options(cluster, 1, tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("typed", "right"),
-    [
-        ("+cluster=slurm cluster.nodes=2", r"cluster\.nodes=2 is not trainer\.num_nodes=1: set the latter alone"),
-        ("+cluster=local cluster.accelerator=cpu", r"is not trainer\.accelerator=auto: set the latter alone"),
-        ("+cluster=local trainer.num_nodes=2", r"type \+cluster=slurm"),
-    ],
-)
-def test_what_contradicts_is_refused_with_the_key_to_type(typed, right):
-    with pytest.raises(UserError, match=right):
-        job_configs(typed.split(), needs_data=False)
 
 
 @pytest.mark.parametrize(

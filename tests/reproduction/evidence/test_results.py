@@ -60,7 +60,6 @@ def test_a_network_that_calls_all_images_alike_is_counted(made):
 
 def test_folds_and_seeds_of_a_network_count_together_with_the_spread_of_the_seeds(made):
     (row,) = made["networks"].query("name == @NETWORKS[0] and config == 0 and protocol == 'subject'").to_dict("records")
-
     assert (row["folds"], row["seeds"]) == ("0 1", "0 1")
     assert float(row["auc_sd_seeds"]) > 0
 
