@@ -4,13 +4,13 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 17_229  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 16_401  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 33_447,
-    "lines of packages/cytogenetics": 10_173,
-    "lines of tests of the core": 24_993,
-    "lines of tests of packages/cytogenetics": 7_156,
+    "lines of the core and benchmarks": 32_205,
+    "lines of packages/cytogenetics": 9_973,
+    "lines of tests of the core": 23_000,
+    "lines of tests of packages/cytogenetics": 6_955,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

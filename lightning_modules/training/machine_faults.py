@@ -28,15 +28,22 @@ def explained_faults(loader: LoaderConfig, stage: str | None = None) -> Iterator
         raise UserError(message) from error
 
 
+def _of_loader(error: Exception, loader: LoaderConfig) -> str:
+    """Return what to say of an error in a process that loads images, or of its end; "" of other errors."""
+    text = str(error)
+    if isinstance(error, UserError):  # torch's traceback is before its message
+        return text.rpartition("UserError: ")[2].removesuffix(r"\n") if _TRACEBACK in text else ""
+    if not loader.workers:
+        return ""
+    remedy = f"set loader.workers below {loader.workers}; the same command goes on from the last checkpoint"
+    return f"a process that loads images ended, mostly for lack of memory: {remedy}"
+
+
 def _explanation(error: Exception, loader: LoaderConfig, stage: str | None) -> str:
     """Return in a line what to try after an error; "" for one that is none of the machine."""
     text = str(error)
-    if isinstance(error, UserError):  # one of a process that loads images has torch's traceback before its message
-        return text.rpartition("UserError: ")[2].removesuffix(r"\n") if _TRACEBACK in text else ""
-    ended_early = isinstance(error, ConnectionError | EOFError) and loader.workers != 0  # before its batch was taken
-    if _WORKER.search(text) or ended_early:
-        remedy = f"set loader.workers below {loader.workers}; the same command goes on from the last checkpoint"
-        return f"a process that loads images ended, mostly for lack of memory: {remedy}"
+    if isinstance(error, UserError | ConnectionError | EOFError) or _WORKER.search(text):
+        return _of_loader(error, loader)
     if stage and "more than 1 value per channel" in text:
         return (
             f"stage {stage}: BatchNorm trains on one value per channel, a batch of one image with features of one "
