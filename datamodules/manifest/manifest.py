@@ -143,7 +143,7 @@ def order_classes(names: set[str], positive_class: str | None) -> tuple[str, ...
     alike = spellings(names)
     # Two spellings of one class would leave nothing to tell apart, or hide some positive images.
     if alike and (len(classes) == 2 or positive_class is not None):
-        raise UserError(f"classes {quotation(alike[0])} may be the same: write them alike, or differently")
+        raise UserError(f"classes {quotation(alike[0])} may be the same: write them alike, or so that more differs")
     if len(classes) < 2:
         raise UserError(
             f"two classes or more are needed, found: {', '.join(classes) or 'none'} (data_dir, data.source)"

@@ -35,9 +35,8 @@ def list_mnist(data: MnistConfig, context: SourceContext) -> Manifest:
 def _read(root: Path) -> Arrays:
     for place in (root / name for name in PLACES):
         files = [path for name in FILES for path in (place / name, place / f"{name}.gz") if path.is_file()]
-        arrays = {
-            path.name.removesuffix(".gz"): path for path in reversed(files)
-        }  # the plain one, where both are there
+        # The plain one, where both are there.
+        arrays = {path.name.removesuffix(".gz"): path for path in reversed(files)}
         if len(arrays) == len(FILES):
             images, labels, test_images, test_labels = (_read_idx(arrays[name]) for name in FILES)
             return {"train": (images, labels), "test": (test_images, test_labels)}

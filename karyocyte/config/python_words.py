@@ -26,6 +26,7 @@ def python_words(text: str, arguments: Mapping[str, str]) -> str:
     keys = "|".join(sorted(map(re.escape, arguments), key=len, reverse=True))
 
     def replaced(match: re.Match[str]) -> str:
+        """Return the words of Python in place of a key, and of its value where it has one."""
         argument, value = arguments[match[2]], match[3]
         if value is None:  # a key of one word is an ordinary word without a value
             return match[1] + argument if "." in match[2] else match[0]
