@@ -21,7 +21,7 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     Raises:
         UserError: The table is missing or unfit, see `read_image_table`, or the positive class is not said.
     """
-    file = Path(data.file).expanduser()
+    file = Path(data.file or "").expanduser()
     if file.is_absolute() and context.data_dir is None:
         root = file.parent
     else:

@@ -79,62 +79,73 @@ class FolderConfig(NamedImagesConfig, defaults="data/folder"):
     classes: tuple[str, ...] | None = FROM_YAML
 
 
-class KaryogramsConfig(NamedImagesConfig, defaults="data/karyograms"):
-    """Whole karyograms in two folders, normal and abnormal."""
+class AugmentedKaryogramsConfig(SourceConfig):
+    """Whole karyograms, which the protocol ``paper`` augments before it splits them."""
 
     augmented: AugmentedConfig = FROM_YAML
 
 
-class TableConfig(SourceConfig, defaults="data/table"):
-    """A CSV file, one row per image."""
-
-    file: str = FROM_YAML
-    path_column: str = FROM_YAML
-    label_column: str = FROM_YAML
-    subject_column: str | None = FROM_YAML
-    part_column: str | None = FROM_YAML
-    group_column: str | None = FROM_YAML
+class KaryogramsConfig(AugmentedKaryogramsConfig, NamedImagesConfig, defaults="data/karyograms"):
+    """Whole karyograms in two folders, normal and abnormal."""
 
 
-class MnistConfig(SourceConfig, defaults="data/mnist"):
-    """MNIST: torchvision's IDX files."""
-
-    download: bool = FROM_YAML
-
-
-class Cifar10Config(SourceConfig, defaults="data/cifar10"):
-    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
-
-    download: bool = FROM_YAML
-
-
-class SyntheticConfig(SourceConfig, defaults="data/synthetic"):
-    """Synthetic blood cells."""
-
-    drawn = True
-
-    images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
-    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
-    size: Annotated[int, Field(ge=32)] = FROM_YAML
-    seed: Seed = FROM_YAML
-
-    former = {"ambiguous": 0.15}
-
-
-class ChromosomeTableConfig(SourceConfig):
-    """The table of single chromosomes."""
+class ListedImagesConfig(SourceConfig):
+    """Images that a CSV file lists, one row per image; ``file: null`` stands for a folder per class."""
 
     file: str | None = FROM_YAML
     path_column: str = FROM_YAML
     label_column: str = FROM_YAML
     subject_column: str | None = FROM_YAML
+
+
+class TableConfig(ListedImagesConfig, defaults="data/table"):
+    """A CSV file of images of any kind."""
+
+    part_column: str | None = FROM_YAML
+    group_column: str | None = FROM_YAML
+
+
+class DownloadedConfig(SourceConfig):
+    """Images that torchvision can download."""
+
+    download: bool = FROM_YAML
+
+
+class MnistConfig(DownloadedConfig, defaults="data/mnist"):
+    """MNIST: torchvision's IDX files."""
+
+
+class Cifar10Config(DownloadedConfig, defaults="data/cifar10"):
+    """CIFAR-10: torchvision's batches, or a tree of JPEG files."""
+
+
+class DrawnConfig(SourceConfig):
+    """Images that a program draws."""
+
+    drawn = True
+
+    seed: Seed = FROM_YAML
+
+
+class SyntheticConfig(DrawnConfig, defaults="data/synthetic"):
+    """Synthetic blood cells."""
+
+    images: Annotated[int, Field(ge=4, le=MOST_IMAGES)] = FROM_YAML
+    subjects: Annotated[int, Field(ge=2)] = FROM_YAML
+    size: Annotated[int, Field(ge=32)] = FROM_YAML
+
+    former = {"ambiguous": 0.15}
+
+
+class ChromosomeTableConfig(ListedImagesConfig):
+    """The table of single chromosomes."""
+
     cell_column: str | None = FROM_YAML
 
 
 class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
     """Single chromosomes in 24 classes, by a table or by class folders."""
 
-    source: Literal["chromosomes"]
     cell_regex: str | None = FROM_YAML
 
 
@@ -157,15 +168,12 @@ class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets
     former = {"new_weight": 20.0}
 
 
-class DrawnCellsConfig(SourceConfig):
+class DrawnCellsConfig(DrawnConfig):
     """The cells of synthetic chromosomes."""
-
-    drawn = True
 
     cells: Annotated[int, Field(ge=3, le=MOST_IMAGES)] = FROM_YAML
     cases: Annotated[int, Field(ge=3)] = FROM_YAML
     abnormal: Probability = FROM_YAML
-    seed: Seed = FROM_YAML
 
     def check(self) -> None:
         """Raise a ``UserError`` where there are fewer cells than cases."""
@@ -175,8 +183,6 @@ class DrawnCellsConfig(SourceConfig):
 
 class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
     """Synthetic single chromosomes."""
-
-    source: Literal["synthetic_chromosomes"]
 
 
 SOURCES: dict[str, type[SourceConfig]] = {
@@ -194,7 +200,8 @@ SOURCES: dict[str, type[SourceConfig]] = {
 }
 
 
-def _validate_source(values: Any) -> SourceConfig:
+def validate_source(values: Any) -> SourceConfig:
+    """Return the settings of the source that they name."""
     if isinstance(values, SourceConfig):
         return values
     return settings_of(str(values.get("source"))).model_validate(values)
@@ -227,4 +234,4 @@ def _own_settings(path: str) -> type[SourceConfig]:
     return settings
 
 
-DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]
+DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(validate_source)]

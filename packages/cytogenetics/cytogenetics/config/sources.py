@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import BeforeValidator, PositiveFloat
 
 from karyocyte.config.base import FROM_YAML, Count, Pixels, Seed, StrictModel
 from karyocyte.config.sources import (
-    AugmentedConfig,
+    AugmentedKaryogramsConfig,
     ChromosomesConfig,
     DrawnCellsConfig,
     NamedImagesConfig,
-    SourceConfig,
     SyntheticChromosomesConfig,
+    validate_source,
 )
 
 PICTURE_RECIPES = ("detector", "cutter", "refiner")
@@ -38,15 +38,13 @@ class DerivedConfig(StrictModel):
     inversion: Count = 0
 
 
-class ComposedKaryogramsConfig(SourceConfig, defaults="data/composed_karyograms"):
+class ComposedKaryogramsConfig(AugmentedKaryogramsConfig, defaults="data/composed_karyograms"):
     """Karyograms composed from single chromosomes."""
 
     sheet: SheetConfig = FROM_YAML
     derived: DerivedConfig = FROM_YAML
     seed: Seed = FROM_YAML
-    source: Literal["composed_karyograms"]
-    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
-    augmented: AugmentedConfig = FROM_YAML
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, BeforeValidator(validate_source)]
 
 
 class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
@@ -54,7 +52,6 @@ class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):
 
     recipes = PICTURE_RECIPES
 
-    source: Literal["metaphases"]
     marked: Literal["leave_out", "keep"] = FROM_YAML
     scale_boxes: bool = FROM_YAML
 
@@ -63,5 +60,3 @@ class SyntheticMetaphasesConfig(DrawnCellsConfig, defaults="data/synthetic_metap
     """Synthetic metaphases."""
 
     recipes = PICTURE_RECIPES
-
-    source: Literal["synthetic_metaphases"]
