@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, PositiveFloat
+from pydantic import BeforeValidator
 
-from karyocyte.config.base import FROM_YAML, Count, Pixels, Seed, StrictModel
+from karyocyte.config.base import FROM_YAML, Count, Seed, StrictModel
 from karyocyte.config.sources import (
     AugmentedKaryogramsConfig,
     ChromosomesConfig,
@@ -15,14 +15,6 @@ from karyocyte.config.sources import (
 )
 
 PICTURE_RECIPES = ("detector", "cutter", "refiner")
-
-
-class SheetConfig(StrictModel, defaults="data/composed_karyograms:sheet"):
-    """The keys of `SheetLayout`; margins and gaps are the usual ones."""
-
-    size: tuple[Pixels, Pixels] = FROM_YAML
-    scale: PositiveFloat = FROM_YAML
-    labels: bool = FROM_YAML
 
 
 class DerivedConfig(StrictModel):
@@ -41,10 +33,11 @@ class DerivedConfig(StrictModel):
 class ComposedKaryogramsConfig(AugmentedKaryogramsConfig, defaults="data/composed_karyograms"):
     """Karyograms composed from single chromosomes."""
 
-    sheet: SheetConfig = FROM_YAML
     derived: DerivedConfig = FROM_YAML
     seed: Seed = FROM_YAML
     chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, BeforeValidator(validate_source)]
+
+    former = {"sheet": {"size": [640, 832], "scale": 1.1, "labels": True}}
 
 
 class MetaphasesConfig(NamedImagesConfig, defaults="data/metaphases"):

@@ -50,7 +50,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
 
     Raises:
         UserError: The cells are not known; one class only is left; more is to be derived than there are cells fit for
-            it; the positive class does not fit; or the sheet is too small.
+            it; the positive class does not fit; or the chromosomes are too large.
     """
     try:
         chromosomes = _scan_whole_cells(data.chromosomes, context)
@@ -67,7 +67,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
             unused[karyotype.kind] += 1
     derived = {ABNORMAL} if any(data.derived.model_dump().values()) else set()
     classes = order_classes({*labels.values(), *derived}, data.positive_class)
-    facts = data.model_dump(mode="json", include={"sheet", "derived", "seed"})
+    facts = data.model_dump(mode="json", include={"derived", "seed"}) | data.former
     facts |= {"chromosomes": content_hash(chromosomes), "version": COMPOSER_VERSION}
     folder = context.cache_dir / f"composed-{sha256_of_value(facts)[:8]}"
     make_once(folder, lambda place: write_karyograms(data, chromosomes, labels, place, context.progress), is_whole)
@@ -134,7 +134,7 @@ def write_karyograms(
     What is in the folder is replaced; the caller holds its lock. ``used`` are the cells to be composed.
 
     Raises:
-        UserError: More is to be derived than there are fit cells, or the sheet is too small.
+        UserError: More is to be derived than there are fit cells, or the chromosomes are too large.
     """
     groups = chromosomes.frame.groupby("cell", sort=False).indices
     names = sorted(set(map(str, groups)) & set(used), key=natural_key)
@@ -193,12 +193,11 @@ def _generator(*key: int | str) -> np.random.Generator:
 def _write_all(karyograms: Sequence[_Karyogram], data: ComposedKaryogramsConfig, folder: Path, progress: bool) -> None:
     # Whatever a table holds, a file stays within the folder, and apart from the others.
     stems = safe_stems(row["image_id"] for _, row in karyograms)
-    layout = SheetLayout(**dict(data.sheet))
 
     def write(number: int) -> dict[str, Any]:
         """Compose and write a karyogram; return its row of the table."""
         cell, row = karyograms[number]
-        composed = compose(cell, layout)
+        composed = compose(cell, SheetLayout())
         path = f"{row['label']}/{stems[number]}.png"
         (folder / row["label"]).mkdir(exist_ok=True)
         (folder / path).write_bytes(encode_png(composed.pixels))

@@ -48,9 +48,9 @@ _Feet = dict[str, tuple[int, int]]  # per class, present or not, the x and y of 
 class SheetLayout:
     """The sheet that a karyogram is laid out on; lengths in pixels, gaps the least, those of rows hold the labels."""
 
-    size: tuple[int, int]
-    scale: float
-    labels: bool
+    size: tuple[int, int] = (640, 832)  # height and width
+    scale: float = 1.1  # of the sheet per pixel of a chromosome's picture; smaller for a cell that does not fit
+    labels: bool = True  # 1 to 22, X and Y below the chromosomes
     margin: int = 24
     homologue_gap: int = 4
     pair_gap: int = 14
@@ -70,8 +70,7 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
     """Lay a cell out on a sheet: homologues side by side on one base line, their class below them.
 
     Raises:
-        UserError: The sheet is so small, or its margins and gaps so large, that less than a quarter of the scale is
-            left.
+        UserError: The chromosomes are so large that less than a quarter of the scale is left.
     """
     trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
@@ -130,9 +129,8 @@ def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> tuple[float, dict[str, list[P
     scale = min(sheet.scale, _largest_scale(turned, sheet))
     if scale < _SMALLEST * sheet.scale:
         height, width = sheet.size
-        problem = f"data.sheet.size=[{height},{width}] leaves no room for 46 chromosomes"
-        remedy = "enlarge it, or lower data.sheet.scale"
-        raise UserError(f"{problem} at data.sheet.scale={sheet.scale}: {remedy}")
+        problem = f"a karyogram of {width} x {height} pixels leaves no room for chromosomes of this size"
+        raise UserError(f"{problem}: scale all images of chromosomes down by the same factor")
     boxes = {}
     for name, size in turned.items():
         boxes[name] = np.ceil(size * scale).astype(int) + 2 * _EDGE

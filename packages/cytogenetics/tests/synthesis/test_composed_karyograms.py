@@ -104,9 +104,9 @@ def test_pictures_and_table_fit_together(drawn):
     for record in rows_of(drawn):
         row = table.loc[record.image_id]
         pixels = cv2.imread(str(drawn.root / record.path), cv2.IMREAD_UNCHANGED)
-        assert (pixels.shape, pixels.dtype) == (DATA.sheet.size, np.uint8)
+        assert (pixels.shape, pixels.dtype) == ((640, 832), np.uint8)
         assert re.fullmatch(iscn[record.kind], row["iscn"])
-        assert float(row["scale"]) == DATA.sheet.scale
+        assert float(row["scale"]) == 1.1
         assert json.loads(row["facts"]).get("kind") == (record.kind if row["origin"] == "derived" else None)
 
 
@@ -130,14 +130,14 @@ def test_what_changes_a_picture_has_a_folder_of_its_own(drawn, bars, tmp_path, m
     same = {"augmented": {"normal": 2.0, "abnormal": 2.0}, "on_broken": "skip", "paper_split": None}
     assert listed(bars, cache, **same).root == drawn.root
     roots = {drawn.root}
-    for changes in ({"seed": 3}, {"sheet": {"labels": False}}, {"derived": {"gain": 2}}):
+    for changes in ({"seed": 3}, {"derived": {"gain": 2}}):
         roots.add(listed(bars, cache, **changes).root)
     root = shutil.copytree(bars, tmp_path / "data")
     write_image(root / "21/third.png", bar(21, seed=78, white=True))
     roots.add(listed(root, cache).root)
     monkeypatch.setattr(composed_karyograms, "COMPOSER_VERSION", 99)
     roots.add(listed(bars, cache).root)
-    assert len(roots) == 6
+    assert len(roots) == 5
 
 
 def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
@@ -154,7 +154,6 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     ("keys", "message"),
     [
         ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
-        ({"sheet": {"size": (40, 40), "labels": False}}, r"data.sheet.size=\[40,40\] leaves no room"),
         ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set `data.chromosomes.cell_column="),
         (
             {"chromosomes": {**TABLE.model_dump(), "cell_column": None}},
@@ -209,4 +208,4 @@ def test_the_612_real_cells_give_as_many_abnormal_as_normal_karyograms(tmp_path)
     assert "cells left out: 19 preparation_loss, 4 unclear (" in listing.notes[3]
     assert sum(record.label == "abnormal" for record in rows_of(listing)) == 478
     scales = read_karyograms(listing.root)["scale"].astype(float)
-    assert (scales < config.data.sheet.scale).mean() < 0.01
+    assert (scales < 1.1).mean() < 0.01

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cytogenetics.config.sources import SheetConfig
 from cytogenetics.synthesis.karyogram_composer import ROWS, Place, Sheet, SheetLayout, compose
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 
-USUAL = SheetLayout(**dict(SheetConfig()))
+USUAL = SheetLayout()
 PLAIN = replace(USUAL, labels=False)
 LENGTHS = dict(zip(CHROMOSOMES, [*range(120, 32, -4), 75, 34], strict=True))
 
@@ -98,6 +97,11 @@ def test_one_scale_serves_the_whole_cell(scale):
     for place in sheet.places:
         rows = (sheet.pixels[box_of(place)] < GROUND).any(axis=1).sum()
         assert rows == pytest.approx(scale * LENGTHS[place.chromosome], abs=1)
+
+
+def test_chromosomes_that_would_lose_their_bands_are_refused():
+    with pytest.raises(UserError, match="no room for chromosomes of this size: scale all"):
+        compose(Metaphase("c", None, (block("1", width=3000),)), USUAL)
 
 
 def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
