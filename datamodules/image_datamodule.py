@@ -15,7 +15,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
 from datamodules.preprocessing.cache import prepared_images
 from datamodules.preprocessing.checked_images import CheckedImages
-from datamodules.sources import find_source
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
@@ -50,10 +49,11 @@ class ImageDataModule(SplitDataModule):
     @cached_property
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
-        expand = find_source(self.config.data).expand
-        if expand is None or self.config.protocol != "paper":
+        if self.config.protocol != "paper":
             return unchanged(self.scanned, self.config.transform)
-        return expand(self.scanned, self.config)
+        from datamodules.transforms.presplit_augmentation import expanded  # here: for this protocol alone
+
+        return expanded(self.scanned, self.config)
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -16,7 +16,6 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
 from datamodules.manifest.scan import scan_listing
 from datamodules.manifest.spellings import describe_spellings, describe_unknown, spellings
-from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
 from karyocyte.common.text import counted
@@ -35,36 +34,26 @@ class SourceContext:
     alike_names: Literal["report", "distinct"] = "report"
 
 
-Lister = Callable[[Any, SourceContext], Manifest]
-Expander = Callable[[Manifest, Any], Expansion]  # by the configuration of a training
+Lister = Callable[[Any, SourceContext], Manifest]  # lists the images without opening them
 
-
-@dataclass(frozen=True)
-class ListedSource:
-    """A data source."""
-
-    list_images: Lister  # lists the images without opening them
-    expand: Expander | None = None  # what its paper does before the split
-
-
-_SOURCES: dict[type[SourceConfig], ListedSource] = {}
+_SOURCES: dict[type[SourceConfig], Lister] = {}
 # The module of a source has its name but for these.
 _MODULES = {"hem_all": "cnmc", "karyograms": "folder", "synthetic": "synthetic_cells"}
 
 
-def source(config: type[SourceConfig], expand: Expander | None = None) -> Callable[[Lister], Lister]:
-    """Register a function that lists the images of the source with these settings; ``expand`` as in `ListedSource`."""
+def source(config: type[SourceConfig]) -> Callable[[Lister], Lister]:
+    """Register a function that lists the images of the source with these settings."""
 
     def register(lister: Lister) -> Lister:
         """Register the function under the settings of the source."""
-        _SOURCES[config] = ListedSource(lister, expand)
+        _SOURCES[config] = lister
         return lister
 
     return register
 
 
-def find_source(data: SourceConfig) -> ListedSource:
-    """Return the data source that has these settings; no module of another source is loaded."""
+def find_source(data: SourceConfig) -> Lister:
+    """Return what lists the images of the source with these settings; no module of another source is loaded."""
     if type(data) not in _SOURCES:  # the module of a user's own source was loaded for its settings
         installed = entries("sources")
         if data.source in installed:
@@ -99,7 +88,7 @@ def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:
 
 def list_source(data: SourceConfig, context: SourceContext) -> Manifest:
     """List the images of a source, with notes of what lies beside them and of names that may mean the same."""
-    listing = find_source(data).list_images(data, context)
+    listing = find_source(data)(data, context)
     if not isinstance(listing, Manifest):
         raise UserError(f"data.source={data.source}: its function returned {type(listing).__name__}, not a Manifest")
     notes = (*listing.notes, *_beside(listing, context), *describe_unknown(listing.frame["subject"].dropna()))

@@ -4,7 +4,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,10 +12,8 @@ from datamodules.manifest.manifest import Manifest, manifest_frame, order_classe
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import completeness
 from datamodules.sources.listing import data_folder, image_files
-from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
-from karyocyte.config.schema import Config
 from karyocyte.config.sources import CnmcConfig, HemAllConfig
 
 CLASSES = ("all", "hem")
@@ -30,15 +27,8 @@ Row = dict[str, str | None]  # of an image: the columns of `manifest_frame`
 _LABEL_COLUMNS = ("patient_id", "new_names", "labels")
 
 
-def _expand(manifest: Manifest, config: Config) -> Expansion:
-    from datamodules.transforms.presplit_augmentation import turn_and_subsample  # with the library of transforms
-
-    data: Any = config.data  # HemAllConfig
-    return turn_and_subsample(manifest, data.images, config.transform, config.split)
-
-
 @source(CnmcConfig)
-@source(HemAllConfig, expand=_expand)
+@source(HemAllConfig)
 def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 

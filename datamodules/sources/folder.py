@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
-from typing import Any
 
 from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_names, name_parser, sub_folders
-from datamodules.transforms.expansion import Expansion
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.config.overrides import typed_names
-from karyocyte.config.schema import Config
 from karyocyte.config.sources import FolderConfig, KaryogramsConfig
 
 _MASKS = {
@@ -159,15 +156,7 @@ def _shared_names(inner: Sequence[Sequence[str]]) -> list[str]:
     return [name for name, count in counts.items() if count > 1]
 
 
-def expand_karyograms(manifest: Manifest, config: Config) -> Expansion:
-    """Add the copies of paper 001."""
-    from datamodules.transforms.presplit_augmentation import copy_karyograms  # with the library of transforms
-
-    data: Any = config.data  # KaryogramsConfig or ComposedKaryogramsConfig
-    return copy_karyograms(manifest, data.augmented, config.transform, config.split)
-
-
-@source(KaryogramsConfig, expand=expand_karyograms)
+@source(KaryogramsConfig)
 def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
     """List ``<data_dir>/normal/**/<image>`` and ``<data_dir>/abnormal/**/<image>``.
 

@@ -17,7 +17,18 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import quoted
 from karyocyte.config.data import SplitConfig, TransformConfig
-from karyocyte.config.sources import AugmentedConfig
+from karyocyte.config.schema import Config
+from karyocyte.config.sources import AugmentedConfig, AugmentedKaryogramsConfig, HemAllConfig
+
+
+def expanded(manifest: Manifest, config: Config) -> Expansion:
+    """Return the images of a configuration with what the paper of their source makes of them before the split."""
+    match config.data:
+        case HemAllConfig(images=images):
+            return turn_and_subsample(manifest, images, config.transform, config.split)
+        case AugmentedKaryogramsConfig(augmented=augmented):
+            return copy_karyograms(manifest, augmented, config.transform, config.split)
+    return unchanged(manifest, config.transform)
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:

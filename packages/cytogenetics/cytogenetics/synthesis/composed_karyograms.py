@@ -26,7 +26,6 @@ from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest, content_hash, manifest_frame, order_classes
 from datamodules.manifest.scan import scan_listing
 from datamodules.sources import SourceContext, find_source, source
-from datamodules.sources.folder import expand_karyograms
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
@@ -41,7 +40,7 @@ DERIVED = "derived"
 _Karyogram = tuple[Metaphase, dict[str, Any]]  # a cell, and its row of the table but for path and scale
 
 
-@source(ComposedKaryogramsConfig, expand=expand_karyograms)
+@source(ComposedKaryogramsConfig)
 def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceContext) -> Manifest:
     """Compose the karyograms of all cells into ``<cache_dir>/composed-<hash>/``, once, and list them.
 
@@ -86,7 +85,7 @@ def list_composed_karyograms(data: ComposedKaryogramsConfig, context: SourceCont
 
 def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, context: SourceContext) -> Manifest:
     """Scan single chromosomes, without cells of which a picture was broken: by their counts they would be abnormal."""
-    listing = find_source(data).list_images(data, context)
+    listing = find_source(data)(data, context)
     chromosomes = scan_listing(listing, data.on_broken, context.cache_dir, context.progress)
     frame = chromosomes.frame
     nameless = frame["cell"].isna()
