@@ -5,11 +5,7 @@ import numpy as np
 
 
 class TooLargeError(ValueError):
-    """A chromosome that is larger than the canvas; ``remedy`` says which settings would help."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
+    """A chromosome that is larger than the canvas."""
 
 
 def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

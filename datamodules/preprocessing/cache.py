@@ -19,6 +19,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.config.data import PrepareConfig
 
+_TOO_LARGE = (
+    "enlarge prepare.size, set prepare.canvas.oversize=shrink, or, where the ground is light, prepare.background=detect"
+)
+
 
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> CheckedImages:
     """Return the prepared images of a manifest; prepare them if no run has done so before.
@@ -84,7 +88,7 @@ def _prepare_rows(
             try:
                 image = np.ascontiguousarray(prepare_image(original, config, scale))
             except TooLargeError as error:
-                raise UserError(f"{manifest.file(row)}: {error}: {error.remedy}") from error
+                raise UserError(f"{manifest.file(row)}: {error}: {_TOO_LARGE}") from error
             array[row] = image
             digests[row] = digest(image)
         return len(rows)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.io.resize import TooLargeError
-from datamodules.preprocessing.background import is_light, on_black, to_gray
+from datamodules.preprocessing.background import on_black, to_gray
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 
@@ -110,23 +110,13 @@ def lay_on_canvas(image: np.ndarray, config: PrepareConfig, scale: float) -> np.
     if scale > fits:
         if config.canvas.oversize == "stop":
             size = f"{extent.height * scale:.0f}x{extent.width * scale:.0f} px"
-            message = f"the chromosome is {size} at this scale, the canvas {height}x{width}"
-            raise TooLargeError(message, _remedy(image, config))
+            raise TooLargeError(f"the chromosome is {size} at this scale, the canvas {height}x{width}")
         scale = fits
     turn = scale * _rotation(extent.angle)
     # The middle of a canvas of n pixels lies between the pixels, at (n - 1) / 2.
     shift = np.array([(width - 1) / 2, (height - 1) / 2]) - turn @ np.array(extent.center)
     matrix = np.hstack([turn, shift[:, None]])
     return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
-
-
-def _remedy(image: np.ndarray, config: PrepareConfig) -> str:
-    """What to do about a chromosome that is larger than the canvas."""
-    if config.background == "black" and is_light(image):
-        return "the background is light and was mistaken for the chromosome, set prepare.background=detect"
-    keys = {"image": "scale", "cell": "area", "width": "width"}
-    smaller = f"prepare.canvas.{keys[config.canvas.scale_by]}"
-    return f"enlarge prepare.size, lower {smaller}, or set prepare.canvas.oversize=shrink"
 
 
 def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.ndarray:

@@ -3,24 +3,20 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.decode import SUFFIXES
 from datamodules.io.folder_content import is_system, scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
 from datamodules.sources import SourceContext
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key, one_line
-from karyocyte.config.overrides import typed_text
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
-
-_TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
@@ -129,32 +125,12 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            raise UserError(f"{file} has {_what_it_has(table, data, key, column)}")
+            raise UserError(f"{file} has no column {column}, it has {', '.join(table.columns)}: set data.{key}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
-
-
-def _what_it_has(table: pd.DataFrame, data: SourceConfig, key: str, column: str) -> str:
-    """Say what a table has in place of a column that ``data.<key>`` names, and how to name the right one."""
-    if len(table.columns) == 1:
-        return f"one column, {table.columns[0]}: separate columns by commas in all lines"
-    if any(Path(name).suffix.lower() in SUFFIXES for name in table.columns):
-        return "an image in its first line, and no names of columns: write path,label or the like above it"
-    of_classes = [name for name in table.columns if set(table[name]) <= _TRUTHS]
-    if len(of_classes) > 1 and key == "label_column":
-        classes = ", ".join(of_classes)
-        return f"a column of 0 and 1 for each class ({classes}): write one column with the name of the class"
-    words = " or ".join(f"`{typed_text(f'data.{key}', name)}`" for name in _likely(table, data, column, of_classes))
-    return f"no column {column}: set {words}"
-
-
-def _likely(table: pd.DataFrame, data: SourceConfig, column: str, others: Sequence[str]) -> Sequence[str]:
-    """Return the columns that differ from a name in spelling alone, else all but ``others`` that have no role yet."""
-    names = [name for name in table.columns if meaning(name) == meaning(column)] or table.columns
-    return [name for name in names if name not in [*data.model_dump().values(), *others]] or list(names)
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:

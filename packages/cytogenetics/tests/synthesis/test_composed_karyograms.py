@@ -154,7 +154,7 @@ def test_the_order_of_the_table_does_not_matter(drawn, bars, tmp_path):
     ("keys", "message"),
     [
         ({"derived": {"gain": 5}}, r"data.derived.gain=5: only 4 of the 4 normal cells .* 4 at most"),
-        ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set `data.chromosomes.cell_column="),
+        ({"chromosomes": {**TABLE.model_dump(), "cell_column": "cell"}}, "set data.chromosomes.cell_column"),
         (
             {"chromosomes": {**TABLE.model_dump(), "cell_column": None}},
             "has no cell.* data.chromosomes.cell_column, or data.chromosomes.cell_regex",
