@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
-from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.checked_images import CheckedImages
+from datamodules.preprocessing.cache import CheckedImages, prepared_images
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
 from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged

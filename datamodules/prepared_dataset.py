@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.preprocessing.checked_images import CheckedImages
+from datamodules.preprocessing.cache import CheckedImages
 from datamodules.preprocessing.pipeline import to_shape
 from datamodules.transforms.expansion import ExpandedImages
 from karyocyte.config.data import PrepareConfig

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -25,10 +26,10 @@ from datamodules.prepared_dataset import whole_batch
 from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from datamodules.samplers import EpochBatchSampler, check_shares, share_of
 from datamodules.sources import scan_persons
-from datamodules.workers import set_up_worker
 from karyocyte.common.compat import position_in_epoch
-from karyocyte.common.errors import UserError, close_names
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
+from karyocyte.common.preemption import ignore_in_worker
 from karyocyte.common.text import class_sizes, counted
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig
@@ -36,8 +37,6 @@ from karyocyte.config.sources import SourceConfig
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-
-STAGES = ("fit", "validate", "test", "predict")  # of Lightning's trainer
 
 
 class SplitDataModule(LightningDataModule, ABC):
@@ -139,10 +138,8 @@ class SplitDataModule(LightningDataModule, ABC):
         """Split the images and look for leaks; nothing is written into a run.
 
         ``stage`` is what a trainer does next, "fit", "validate", "test" or "predict"; None stands for all. For a fit
-        the epoch is planned, too. A ``UserError`` says that there is no such stage.
+        the epoch is planned, too.
         """
-        if stage not in (None, *STAGES):
-            raise UserError(f"setup({stage!r}): {close_names(stage, STAGES)}")
         _ = self.leaks, self.seen  # computed at their first use, which may stop the run
         if stage in (None, "fit"):
             check_shares(len(self.plan.rows), "train", self.world)
@@ -282,6 +279,13 @@ class SplitDataModule(LightningDataModule, ABC):
         run.write_json(RunFile.DATA, asdict(DataFacts(manifest.classes, manifest.positive_class, **facts)))
         if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+
+
+def set_up_worker(worker: int) -> None:
+    """Set up a process: OpenCV's threads times the workers would exceed the cores; and the parent handles signals."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    ignore_in_worker()
 
 
 def is_running(trainer: Trainer | None) -> bool:

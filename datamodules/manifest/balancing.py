@@ -43,8 +43,6 @@ def plan(labels: np.ndarray, rows: np.ndarray, classes: int, name: str, seed: in
         UserError: "hem_all" meets more than two classes.
     """
     counts = np.bincount(labels, minlength=classes)
-    if (counts == 0).any():
-        raise ValueError(f"class {int(counts.argmin())} has no train image")
     once = np.zeros(len(rows), np.int64)
     match name:
         case "none":
@@ -68,12 +66,12 @@ def even_out(smaller: int, larger: int, most: int | None = None) -> tuple[int, i
     the larger class is cut down to the number of the other.
 
     Raises:
-        ValueError: ``most`` leaves no image of the larger class.
+        UserError: ``most`` leaves no image of the larger class.
     """
     copies = min(smaller, larger - smaller)
     kept = min(larger, smaller + copies if most is None else most - smaller - copies)
     if kept < 1:
-        raise ValueError(f"{most} images in all are too few: {smaller + copies:,} are those of the smaller class")
+        raise UserError(f"data.images={most} are too few: {smaller + copies:,} are those of the smaller class")
     return copies, kept
 
 

@@ -1,9 +1,11 @@
-"""Prepared images on disk, made once: a uint8 memory map that runs and workers share."""
+"""Prepared images on disk, made once: a uint8 memory map that runs and workers share, checked whenever it is read."""
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +15,63 @@ from datamodules.io.progress import in_threads, progress_bar
 from datamodules.io.resize import TooLargeError
 from datamodules.io.whole_folder import check_disk_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.checked_images import DIGEST, IMAGES, RECORDS, CheckedImages, digest_of
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.config.data import PrepareConfig
 
+IMAGES = "images.npy"
+RECORDS = "images.csv"
+DIGEST = "crc32"  # column of the table
 _TOO_LARGE = (
     "enlarge prepare.size, set prepare.canvas.oversize=shrink, or, where the ground is light, prepare.background=detect"
 )
+
+
+def digest_of(folder: Path, image: np.ndarray) -> int:
+    """Return the CRC-32 of an image of a folder, which is another one for an equal image of another folder."""
+    return zlib.crc32(image.data, zlib.crc32(folder.name.encode()))
+
+
+class CheckedImages:
+    """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
+
+    Each image is checked by its CRC-32 whenever it is read.
+
+    Args:
+        folder: Holds `IMAGES` and the table `RECORDS` with a column `DIGEST`.
+        shape: Of all images, (N, H, W, 3).
+
+    Raises:
+        UserError: The folder is damaged.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
+        self.folder = folder
+        self.shape = shape
+        try:
+            self._images = np.asarray(np.load(folder / IMAGES, mmap_mode="r"))
+            self._digests = pd.read_csv(folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)[DIGEST].to_numpy()
+        except (ValueError, EOFError, FileNotFoundError) as error:
+            raise self._damage() from error
+        if (self._images.shape, self._images.dtype.name, self._digests.shape) != (shape, "uint8", shape[:1]):
+            raise self._damage()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process that is not forked open the files itself, rather than send it all images."""
+        return CheckedImages, (self.folder, self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        image: np.ndarray = self._images[row]
+        if digest_of(self.folder, image) != int(self._digests[row]):
+            raise self._damage()
+        return image
+
+    def _damage(self) -> UserError:
+        return UserError(f"{self.folder} is damaged: delete it, the same command prepares its images again")
 
 
 def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, progress: bool = True) -> CheckedImages:

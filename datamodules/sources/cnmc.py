@@ -29,7 +29,7 @@ _LABEL_COLUMNS = ("patient_id", "new_names", "labels")
 
 @source(CnmcConfig)
 @source(HemAllConfig)
-def list_cnmc(data: CnmcConfig | HemAllConfig, context: SourceContext) -> Manifest:
+def list_cnmc(data: CnmcConfig, context: SourceContext) -> Manifest:
     """List the wanted parts of the challenge's data.
 
     The folders are found by what they hold, wherever they lie in ``data_dir``: the training folder has folders

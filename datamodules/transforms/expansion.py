@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.manifest.manifest import Manifest
-from datamodules.preprocessing.checked_images import CheckedImages
+from datamodules.preprocessing.cache import CheckedImages
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 

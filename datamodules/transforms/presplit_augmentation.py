@@ -52,10 +52,7 @@ def turn_and_subsample(
     rng = np.random.default_rng([split.seed, split.fold])
     rows = _rows_by_class(manifest)
     smaller, larger = sorted(manifest.classes, key=lambda name: len(rows[name]))
-    try:
-        copies, kept = even_out(len(rows[smaller]), len(rows[larger]), most)
-    except ValueError as error:
-        raise UserError(f"data.images={most}: {error}") from error
+    copies, kept = even_out(len(rows[smaller]), len(rows[larger]), most)
     turned = drawn_rows(rows[smaller], copies, rng)
     left_out = np.setdiff1d(rows[larger], drawn_rows(rows[larger], kept, rng))
     changes = f"{copies:,} copies of {smaller} turned by 90 degrees, {len(left_out):,} {larger} left out"

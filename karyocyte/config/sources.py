@@ -51,17 +51,13 @@ class SourceConfig(StrictModel):
     paper_split: PaperSplit | None = None
 
 
-class ChallengeConfig(SourceConfig):
-    """What the sources of C-NMC 2019 have in common."""
+class CnmcConfig(SourceConfig, defaults="data/cnmc"):
+    """C-NMC 2019 in the challenge's own folders."""
 
     parts: tuple[Literal["training", "prelim"], ...] = FROM_YAML
 
 
-class CnmcConfig(ChallengeConfig, defaults="data/cnmc"):
-    """C-NMC 2019 in the challenge's own folders."""
-
-
-class HemAllConfig(ChallengeConfig, defaults="data/hem_all"):
+class HemAllConfig(CnmcConfig, defaults="data/hem_all"):
     """C-NMC 2019 as paper 003 uses it: ALL subsampled, turned copies; that comes later, and depends on the protocol."""
 
     images: Annotated[int, Field(ge=1, le=MOST_IMAGES)] | None = FROM_YAML

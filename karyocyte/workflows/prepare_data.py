@@ -11,8 +11,7 @@ from datamodules.io.decode import read_image
 from datamodules.io.whole_folder import new_whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.splits import unused_given_parts
-from datamodules.preprocessing.cache import cache_folder, prepared_images
-from datamodules.preprocessing.checked_images import RECORDS
+from datamodules.preprocessing.cache import RECORDS, cache_folder, prepared_images
 from datamodules.preprocessing.pipeline import equalize_luma, steps_before_resize
 from datamodules.sources import list_configured
 from datamodules.split_datamodule import SplitDataModule
