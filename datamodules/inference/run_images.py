@@ -1,7 +1,6 @@
 """The images of a run's data set, prepared like those that it was tested on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,11 @@ from karyocyte.config.schema import Config
 from karyocyte.runs.run import Run
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Prepared images: the network's input, uint8 RGB, shape (N, H, W, 3), their ids and their classes."""
-
-    images: np.ndarray
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-
-
-def from_test_part(run: Path, count: int, data_dir: str | None = None, progress: bool = True) -> Samples:
+def from_test_part(run: Path, count: int, data_dir: str | None = None, progress: bool = True) -> np.ndarray:
     """Return up to ``count`` images of the test part of a run (a folder), as ``in_turn`` orders them.
 
-    ``data_dir`` is where the images are now; None: where they were.
+    They are the network's input, uint8 RGB, shape (N, H, W, 3). ``data_dir`` is where the images are now; None: where
+    they were.
 
     Raises:
         UserError: The images are missing, or differ from those that the run was tested on.
@@ -36,9 +27,8 @@ def from_test_part(run: Path, count: int, data_dir: str | None = None, progress:
     test = split[(split["part"] == "test") & split["label"].notna()]
     if not len(test):
         raise UserError(f"{run} has no labelled test images")
-    samples = test.loc[in_turn(test["label"], run_images.manifest.classes)[:count]]
-    images = np.stack([run_images[row] for row in run_images.rows(run, samples["image_id"])])
-    return Samples(images, tuple(samples["image_id"]), tuple(samples["label"]))
+    chosen = in_turn(test["label"], run_images.manifest.classes)[:count]
+    return np.stack([run_images[row] for row in run_images.rows(run, test["image_id"][chosen])])
 
 
 def in_turn(labels: pd.Series, classes: Sequence[str]) -> pd.Index:

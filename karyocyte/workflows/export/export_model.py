@@ -154,10 +154,10 @@ def _training_facts(run: Run) -> TrainingFacts:
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
     """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
     try:
-        samples = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
+        images = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
     except UserError as error:
         raise UserError(f"{error}; the networks are compared on them: name their --data-dir") from error
-    return samples.images.transpose(0, 3, 1, 2).copy()
+    return images.transpose(0, 3, 1, 2).copy()
 
 
 def _difference(reference: PredictionNetwork, other: PredictionNetwork, images: np.ndarray) -> float:
