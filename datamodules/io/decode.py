@@ -134,7 +134,8 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError(_why_unidentified(data)) from error
+        cause = "not an image that can be decoded, or damaged: save it as PNG" if data else "an empty file"
+        raise BrokenImageError(cause) from error
     except MemoryError as error:
         raise BrokenImageError("too large for the memory") from error
     except Exception as error:  # the decoders raise errors of any kind on damaged bytes
@@ -346,16 +347,6 @@ def _why_blank(pixels: np.ndarray) -> str | None:
     if (high := int(flat.max())) <= NEAR_BLACK:
         return f"black: no value above {high} of 255, as in a mask or with fewer bits than the file says"
     return None
-
-
-def _why_unidentified(data: bytes) -> str:
-    if not data:
-        return "an empty file"
-    if data[4:8] == b"ftyp":
-        return "HEIC, AVIF or a film, which are not read: save it as PNG"
-    if data.startswith((_PNG, _JPEG, b"BM")):
-        return "damaged, or packed in a way that is not read: save it as PNG"
-    return "not an image that can be decoded: save it as PNG"
 
 
 def _level_below(rgb: np.ndarray, alpha: np.ndarray) -> int:

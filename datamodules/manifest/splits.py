@@ -15,9 +15,8 @@ from datamodules.manifest.manifest import Manifest, absent_from
 from datamodules.manifest.persons import parts_by_person, surplus_copies
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import KARYOGRAM_SOURCES
-from karyocyte.common.text import counted, natural_key
+from karyocyte.common.text import counted
 from karyocyte.config.data import SplitConfig
-from karyocyte.config.overrides import typed_names
 from karyocyte.config.sources import PaperSplit
 
 TRAIN = "train"
@@ -320,12 +319,7 @@ def _check_folds(counts: pd.Series, folds: int, thing: str, otherwise: str = "")
     label, count = str(counts.idxmin()), int(counts.min())
     if count >= folds:
         return
-    remedy = f"set split.folds={count}"
-    if count < len(PARTS):
-        remedy = "bring more"
-        others = sorted(set(counts.index) - {label}, key=natural_key)
-        if len(others) > 1:
-            remedy += f", or leave the class out ({typed_names('data.classes', others)}; in a table no label)"
+    remedy = f"set split.folds={count}" if count >= len(PARTS) else "bring more, or leave the class out"
     needed = f"{folds} are needed for split.folds={folds}"
     raise UserError(f"class {label} has {counted(count, thing)}, {needed}: {remedy}{otherwise}")
 

@@ -225,9 +225,9 @@ REFUSED = {
     "half of a PNG of 16 bits": (png(deep(NOISE), 16, 2)[:-9000], "truncated"),
     "a gamma": (png(RGB, 8, 2, (b"gAMA", struct.pack(">I", 100_000))), "gamma 1 "),
     "a wrong sum of a text": (png(RGB, 8, 2, (b"tEXt", b"Title\0blood")).replace(b"blood", b"BLOOD"), "damaged"),
-    "GIF": (pil(RGB, "GIF"), "not an image that can be decoded: save it as PNG"),
-    "JPEG 2000": (pil(RGB, "JPEG2000"), "not an image that can be decoded: save it as PNG"),
-    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(300), "HEIC"),
+    "GIF": (pil(RGB, "GIF"), "not an image that can be decoded, or damaged: save it as PNG"),
+    "JPEG 2000": (pil(RGB, "JPEG2000"), "not an image"),
+    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(300), "not an image"),
     "empty": (b"", "empty"),
     "text": (b"file,label\n", "not an image"),
 }  # fmt: skip

@@ -134,7 +134,7 @@ TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
         (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "say split.test=fold, not fold_1"),
         (UNDIVIDED, "subject", {}, "class a has 2 subjects, 5 are needed for split.folds=5"),
         (UNDIVIDED, "subject", {"folds": 3, "fold": 3}, "split.fold=3 must be below split.folds=3"),
-        (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5: bring more$"),
+        (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5: bring more"),
         (UNDIVIDED * 2, "image", {}, "class a has 4 images, .*: set split.folds=4$"),
         ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
         ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
