@@ -18,22 +18,8 @@ _LOOK_ALIKE = str.maketrans(
 # A joiner, blanks that are letters to Unicode, and what selects one of several pictures of a sign.
 _UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE10))}
 # As programs write what is unknown.
-_UNKNOWN = (
-    "na",
-    "n/a",
-    "n.a.",
-    "#n/a",
-    "<na>",
-    "nan",
-    "nat",
-    "none",
-    "null",
-    "nil",
-    "unknown",
-    "unk",
-    "undefined",
-    "missing",
-) + ("not available", "not applicable", "?", "??", "-", "--", ".")
+_UNKNOWN: tuple[str, ...] = ("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "none", "null", "nil", "unknown", "unk")
+_UNKNOWN += ("undefined", "missing", "not available", "not applicable", "?", "??", "-", "--", ".")
 
 
 def meaning(name: str) -> str:

@@ -6,13 +6,7 @@ import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import (
-    data_folder,
-    image_files,
-    name_parser,
-    read_image_table,
-    sub_folders,
-)
+from datamodules.sources.listing import data_folder, image_files, name_parser, read_image_table, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, class_of
 from karyocyte.config.sources import ChromosomesConfig

@@ -2,12 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from karyocyte.config.base import FROM_YAML, ClassConfig, Count, Name, Pixels, Probability, Seed, Share, StrictModel
 
