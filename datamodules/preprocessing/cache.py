@@ -36,33 +36,27 @@ def digest_of(folder: Path, image: np.ndarray) -> int:
 class CheckedImages:
     """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
 
-    Each image is checked by its CRC-32 whenever it is read.
-
-    Args:
-        folder: Holds `IMAGES` and the table `RECORDS` with a column `DIGEST`.
-        shape: Of all images, (N, H, W, 3).
-
-    Raises:
-        UserError: The folder is damaged.
+    Each image is checked by its CRC-32 whenever it is read. The folder holds `IMAGES` and the table `RECORDS` with a
+    column `DIGEST`; a ``UserError`` says that it is damaged.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shape = shape
         try:
             self._images = np.asarray(np.load(folder / IMAGES, mmap_mode="r"))
             self._digests = pd.read_csv(folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)[DIGEST].to_numpy()
         except (ValueError, EOFError, FileNotFoundError) as error:
             raise self._damage() from error
-        if (self._images.shape, self._images.dtype.name, self._digests.shape) != (shape, "uint8", shape[:1]):
+        if self._images.dtype != np.uint8 or len(self._images) != len(self._digests):
             raise self._damage()
+        self.shape: tuple[int, ...] = self._images.shape
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a process that is not forked open the files itself, rather than send it all images."""
-        return CheckedImages, (self.folder, self.shape)
+        return CheckedImages, (self.folder,)
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self._images)
 
     def __getitem__(self, row: int) -> np.ndarray:
         image: np.ndarray = self._images[row]
@@ -89,10 +83,9 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
         UserError: A file vanished or changed since the scan; a chromosome is larger than the canvas, or its cell is
             not known; there is too little space on the disk; or the folder is damaged.
     """
-    shape = (len(manifest.frame), *config.stored_shape, 3)
     folder = cache_folder(manifest, config, cache_dir)
     make_once(folder, partial(_build, manifest, config, progress=progress))
-    return CheckedImages(folder, shape)
+    return CheckedImages(folder)
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
@@ -109,9 +102,7 @@ def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> 
 
 def _build(manifest: Manifest, config: PrepareConfig, folder: Path, progress: bool) -> None:
     shape = (len(manifest.frame), *config.stored_shape, 3)
-    key = "augment_at"
-    if config.augment_at is None:
-        key = "size"
+    key = "size" if config.augment_at is None else "augment_at"
     # A memory map on a full disk ends the process with a bus error: ask before.
     remedy = f"set cache_dir, or a smaller prepare.{key}"
     check_disk_space(folder.parent, int(np.prod(shape)), "the prepared images need", remedy)
