@@ -7,7 +7,6 @@ import numpy as np
 
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.cache import CheckedImages
-from karyocyte.common.errors import UserError
 from karyocyte.config.data import TransformConfig
 
 # Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
@@ -46,20 +45,11 @@ class Expansion:
     change: Change | None = None  # makes a copy; None: there are no copies
     warnings: tuple[str, ...] = ()  # for the user
     is_balanced: bool = False  # whether the classes have been evened out
-    turns: bool = False  # whether ``change`` exchanges height and width
 
     def images(self, prepared: CheckedImages) -> CheckedImages | ExpandedImages:
-        """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice.
-
-        Raises:
-            UserError: The images are to be turned and are not square: a turned one would have another shape.
-        """
+        """Return the images by the rows of ``manifest``, from the scanned ones; nothing is stored twice."""
         if self.change is None:
             return prepared
-        height, width = prepared.shape[1:3]
-        if self.turns and height != width:
-            message = f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees"
-            raise UserError(f"{message}, as protocol=paper does here: give one number")
         return ExpandedImages(prepared, self.origin, self.copy, self.change)
 
 

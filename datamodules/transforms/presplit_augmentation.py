@@ -22,9 +22,17 @@ from karyocyte.config.sources import AugmentedConfig, AugmentedKaryogramsConfig,
 
 
 def expanded(manifest: Manifest, config: Config) -> Expansion:
-    """Return the images of a configuration with what the paper of their source makes of them before the split."""
+    """Return the images of a configuration with what the paper of their source makes of them before the split.
+
+    Raises:
+        UserError: Images that are to be turned are not square; or as of the functions for the papers.
+    """
     match config.data:
         case HemAllConfig(images=images):
+            height, width = config.prepare.shape
+            if height != width:
+                message = f"prepare.size=[{height},{width}]: such images cannot be turned by 90 degrees"
+                raise UserError(f"{message}, as protocol=paper does here: give one number")
             return turn_and_subsample(manifest, images, config.transform, config.split)
         case AugmentedKaryogramsConfig(augmented=augmented):
             return copy_karyograms(manifest, augmented, config.transform, config.split)
@@ -60,7 +68,7 @@ def turn_and_subsample(
     if copies:
         warning += "; copies of one cell lie in several parts"
     expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
-    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True, turns=True)
+    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
 
 
 def copy_karyograms(
