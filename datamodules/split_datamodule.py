@@ -257,9 +257,9 @@ class SplitDataModule(LightningDataModule, ABC):
         }
 
     def warnings(self) -> list[str]:
-        """Return what is missing or passed over, and what leaks between parts or by ``init_from``."""
+        """Return what is passed over, and what leaks between parts or by ``init_from``."""
         passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
-        lines = [*self.manifest.missing_classes(), *passed_over, *self.leaks.sentences().values()]
+        lines = [*passed_over, *self.leaks.sentences().values()]
         if self.seen:
             lines.append(f"{self.starts} has seen {self.seen} of the images that evaluate this run")
         if self._from_portable:

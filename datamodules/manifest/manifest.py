@@ -87,15 +87,6 @@ class Manifest:
             folders |= {folder, *folder.parents}
         return any((self.root / folder / DRAWN).is_file() for folder in folders)
 
-    def missing_classes(self) -> list[str]:
-        """Say of which given parts, such as folds, a class has no image."""
-        lines = []
-        for part, labels in self.frame.dropna(subset=["part", "label"]).groupby("part")["label"]:
-            absent = absent_from(set(labels), self.classes)
-            if absent:
-                lines.append(f"{part} has no image of class {', '.join(absent)}")
-        return lines
-
     def rows(self, *columns: str) -> list[list[Any]]:
         """Return columns of the frame, row by row; None where a value is unknown."""
         rows = self.frame[list(columns)].astype(object)

@@ -118,7 +118,9 @@ def _prelim(root: Path, paths: Sequence[Path]) -> list[Row]:
 
 def _prelim_folder(root: Path, paths: Sequence[Path], names: set[str], table: Path) -> Path:
     """Find the folder of the pictures that the table names; those of the final test have the same numbers and more."""
-    stems = _stems_by_folder(paths)
+    stems: dict[Path, set[str]] = defaultdict(set)
+    for path in paths:
+        stems[path.parent].add(path.stem)
     found = [folder for folder in stems if stems[folder] & names and not _is_final(folder, root)]
     if len(found) > 1:  # under another name, the whole final test has more numbers than the table
         found = [folder for folder in found if stems[folder] <= names] or found
@@ -128,13 +130,6 @@ def _prelim_folder(root: Path, paths: Sequence[Path], names: set[str], table: Pa
         raise UserError(f"no folder in {root} holds pictures that {table} names, such as {example}.bmp: {remedy}")
     _check_one(f"pictures that {table} names are", found)
     return found[0]
-
-
-def _stems_by_folder(paths: Sequence[Path]) -> dict[Path, set[str]]:
-    stems: dict[Path, set[str]] = defaultdict(set)
-    for path in paths:
-        stems[path.parent].add(path.stem)
-    return stems
 
 
 def _is_final(folder: Path, root: Path) -> bool:

@@ -52,9 +52,3 @@ def test_remarks_are_the_notes_and_what_was_skipped():
     noted = replace(make_manifest(["a", "b"]), notes=("2 cells left out",))
     assert noted.remarks == ("2 cells left out",)
     assert replace(noted, skipped=("x.bmp", "y.bmp")).remarks == ("2 cells left out", "skipped: x.bmp, y.bmp")
-
-
-def test_classes_that_a_given_part_lacks_are_named():
-    manifest = make_manifest(["a", "b", "a", "b", None], parts=["fold_0", "fold_0", "fold_1", None, "fold_1"])
-    assert manifest.missing_classes() == ["fold_1 has no image of class b"]
-    assert make_manifest(["a", "b"]).missing_classes() == []

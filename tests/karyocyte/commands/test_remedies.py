@@ -21,7 +21,7 @@ from karyocyte.composition.named_files import check_files
 from karyocyte.config.overrides import key_of
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
-from tests.helpers.images import write_class_folders, write_table
+from tests.helpers.images import write_class_folders
 from tests.helpers.predictions import make_run
 
 # What begins after the checks of a command is left out.
@@ -52,8 +52,6 @@ REFUSED = [
     f"train {OWN} data_dir=odd 'data.classes=[a,True]' data.positive_class=True",
     f"prepare_data {OWN} data_dir=cells",
     f"prepare_data {OWN} data_dir=truths data.positive_class=ture",
-    "prepare_data data=table data_dir=table data.positive_class=a cache_dir=cache",
-    "prepare_data data=table data_dir=table data.label_column=kind data.positive_class=b cache_dir=cache",
     "predict run0 cells --output new.txt",
     "predict run0 cells --output old.csv",
     "predict run0 cells pases=3 --output new.csv",
@@ -70,7 +68,7 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with runs, images in classes of many names, a table and other files."""
+    """A folder with runs, images in classes of many names and other files."""
     folder = tmp_path_factory.mktemp("home")
     for place, classes in {
         "cells": "ab",
@@ -84,7 +82,6 @@ def home(tmp_path_factory):
         "Größe=2": "ab",
     }.items():
         write_class_folders(folder / place, dict.fromkeys(classes, 2), size=16)
-    write_table(folder / "table", [{"path": f"{kind}.png", "1e3": kind, "kin d": kind} for kind in "ab"])
     for number, place in enumerate(("run0", "run1", "outputs/resnet_block5/fold0")):
         run = make_run(0, images=20, subjects=10, seed=number, about={"name": place})
         write_predictions(folder / place / "predictions.parquet", run)
