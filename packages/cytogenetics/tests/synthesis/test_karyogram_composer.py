@@ -99,12 +99,9 @@ def test_one_scale_serves_the_whole_cell(scale):
         assert rows == pytest.approx(scale * LENGTHS[place.chromosome], abs=1)
 
 
-def test_chromosomes_that_would_lose_their_bands_are_refused():
+def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
     with pytest.raises(UserError, match="no room for chromosomes of this size: scale all"):
         compose(Metaphase("c", None, (block("1", width=3000),)), USUAL)
-
-
-def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
     sheet = compose(blocks(), replace(USUAL, size=(320, 416)))
     assert sheet.scale < 0.7
     check_places(compose(blocks(), replace(PLAIN, size=(320, 416))))
