@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.explain.layers import Model, Shape, as_maps, check_layers, layer_shapes, to_batch
+from karyocyte.workflows.explain.layers import Model, as_maps, check_layers, layer_maps, to_batch
 
 FINE = 4  # rows and columns that the default layer should have
 EPSILON = 1e-6  # against a division by zero
@@ -36,19 +36,19 @@ def method_at(name: str, layer: str | None, model: Model, image: np.ndarray) -> 
     Raises:
         UserError: The layer is unknown (the valid ones are named), or its maps have a single value.
     """
-    shapes = layer_shapes(model, image)
+    sides = {place: maps.shape[1:] for place, maps in layer_maps(model, image).items()}
     if layer is not None:
-        check_layers([layer], shapes)
-    layers = [place for place, (_, *sides) in shapes.items() if max(sides) > 1]
+        check_layers([layer], sides)
+    layers = [place for place in sides if max(sides[place]) > 1]
     if not layers:
         raise UserError(f"method {name}: no layer has maps of more than one value")
     if layer not in (None, *layers):
         raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {layers[-1]}")
-    return Method(name, layer or _default_layer(model, layers, shapes))
+    return Method(name, layer or _default_layer(model, layers, sides))
 
 
-def _default_layer(model: Model, layers: Sequence[str], shapes: Mapping[str, Shape]) -> str:
-    fine = [place for place in layers if min(shapes[place][1:]) >= FINE]
+def _default_layer(model: Model, layers: Sequence[str], sides: Mapping[str, Sequence[int]]) -> str:
+    fine = [place for place in layers if min(sides[place]) >= FINE]
     stages = [stage["module"] for stage in model.feature_info]
     whole = [place for place in fine if place in stages or "." not in place]
     return (whole if set(whole) & set(stages) else fine or layers)[-1]

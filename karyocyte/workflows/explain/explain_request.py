@@ -26,7 +26,6 @@ class ExplainConfig(StrictModel, defaults="explain"):
     target: Annotated[str, BeforeValidator(lambda value: TRUE if value is True else value)] = FROM_YAML
     samples: PositiveInt | None = FROM_YAML
     all: bool = FROM_YAML
-    channels: PositiveInt | None = FROM_YAML
     data_dir: str | None = FROM_YAML
 
 

@@ -26,13 +26,12 @@ from karyocyte.workflows.explain.attribution import Method, display_map, heat_ma
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainRequest
 from karyocyte.workflows.explain.layers import (
     Model,
-    Shape,
     activations_and_pools,
+    check_layers,
+    default_layers,
     layer_maps,
-    layer_shapes,
-    positions,
 )
-from karyocyte.workflows.explain.plots import channel_picture, heat_colours, most_varied, overlay
+from karyocyte.workflows.explain.plots import channel_picture, heat_colours, overlay
 from lightning_modules.build.load import TrainedRun, load_run
 
 AVERAGING = ("gradcam", "gradcam++")
@@ -45,9 +44,7 @@ LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-LAYERS_NOTE = (
-    "of each layer all channels, or those that vary most, each scaled to its own range; a constant one is black"
-)
+LAYERS_NOTE = "of each layer all channels, each scaled to its own range; a constant one is black"
 LAYER_COLUMNS = 6  # of a figure with the layers of a single image
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
@@ -256,30 +253,27 @@ def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
     trained = load_run(run.folder)
     chosen = choose(run.predictions.part("test"), request.settings.samples or SAMPLES)
     selected = select_images(run, request, chosen)
-    images = np.stack([selected.images[row] for row in selected.rows])
     model = Model.of_run(trained)
-    layers = _shown_layers(model, request.settings.layer or (), layer_shapes(model, images[0]))
-    maps = layer_maps(model, images, list(layers.values()))
     strips: Strips = []
-    for number, (name, label) in enumerate(selected.test.frame[["image_id", "label"]].itertuples(index=False)):
-        strip: list[Example] = [(images[number], [("input", PLAIN)])]
-        for position, module in layers.items():
-            channels = maps[module][number]
-            if request.settings.channels is not None:
-                channels = channels[most_varied(maps[module], request.settings.channels)]
-            shape = " × ".join(map(str, maps[module].shape[1:]))
-            lines = dict.fromkeys((position, module, shape), PLAIN)
-            strip.append((channel_picture(channels), list(lines.items())))
+    named = selected.test.frame[["image_id", "label"]].itertuples(index=False)
+    for row, (name, label) in zip(selected.rows, named, strict=True):
+        image = selected.images[row]
+        maps = layer_maps(model, image)
+        strip: list[Example] = [(image, [("input", PLAIN)])]
+        for layer in _shown_layers(model, request.settings.layer or (), list(maps)):
+            shape = " × ".join(map(str, maps[layer].shape))
+            strip.append((channel_picture(maps[layer]), [(layer, PLAIN), (shape, PLAIN)]))
         shown = f"{label}: {end_of(name, LETTERS)}"
         strips.append((" · ".join([trained.config.name, trained.network, _place(run), shown]), strip))
     return strips
 
 
-def _shown_layers(model: Model, names: Sequence[str], shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """Return the modules to draw, by position: those that are named, all activations, or the default ones."""
+def _shown_layers(model: Model, names: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """Return the modules to draw of those that are known: the named ones, all activations, or the default ones."""
     if tuple(names) == (ALL_LAYERS,):
-        return activations_and_pools(model, shapes)
-    return dict(zip(names, names, strict=True)) or positions(model, shapes)
+        return activations_and_pools(model, known)
+    check_layers(names, known)
+    return names or default_layers(model, known)
 
 
 def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:

@@ -108,7 +108,7 @@ def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
 def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
     call("layers", *runs)
     out = tmp_path / "out" / "layers.png"
-    call("layers", runs[0], "layer=conv2,pool3", "channels=5", "samples=1", "--out", out)
+    call("layers", runs[0], "layer=conv2,pool3", "samples=1", "--out", out)
     assert Image.open(out).size[1] < Image.open(runs[0] / "layers" / "layers.png").size[1]
 
 
