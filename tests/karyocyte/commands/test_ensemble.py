@@ -81,8 +81,7 @@ def test_members_with_other_validation_images(tmp_path):
     first = write_experiment(tmp_path, "a")
     second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])
     disjoint = write_experiment(tmp_path, "c", noise=2, change=lambda frame: frame[frame["part"] == "test"])
-    result = call(*first, *second, *QUICK, "--common", "--output", tmp_path / "new", method="genetic")
-    assert "40 validation images of up to 48 are common to all members" in " ".join(result.output.split())
+    call(*first, *second, *QUICK, "--common", "--output", tmp_path / "new", method="genetic")
     assert read_ensemble(tmp_path / "new").fitted_on == {"images": 40, "subjects": 16}
     call(*first, *disjoint, "--common", "--output", tmp_path / "none")
     assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}
