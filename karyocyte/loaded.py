@@ -45,7 +45,7 @@ class LoadedModel:
             raise UserError("network is of a single checkpoint: a run and an export have their own")
         else:
             self.model = open_model(paths)
-            self.model.check(self.options)
+            self.model.check()
         self.classes = self.model.facts.classes
         self.warnings = self.model.facts.warnings
         self._networks: list[LoadedNetwork] | None = None
