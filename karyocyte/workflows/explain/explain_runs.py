@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from karyocyte.runs.files import RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.explain.attribution import Method, display_map, heat_maps, method_at
+from karyocyte.workflows.explain.attribution import GRADCAM, Method, display_map, heat_maps, method_at
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainRequest
 from karyocyte.workflows.explain.layers import (
     Model,
@@ -34,7 +34,6 @@ from karyocyte.workflows.explain.layers import (
 from karyocyte.workflows.explain.plots import channel_picture, heat_colours, overlay
 from lightning_modules.build.load import TrainedRun, load_run
 
-AVERAGING = ("gradcam", "gradcam++")
 PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
 DRAWN = 24  # images of a figure, at most
 COLUMNS = 6  # of a figure: three images, each with its heat map
@@ -63,14 +62,14 @@ class SelectedImages:
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:
-    """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
+    """Write pictures and a table of heat maps into each run's folder, and a figure of each layer, or of all in one."""
     beside: Strips = []
     for selected in _selections(request):
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
-        for name, layer in product(request.settings.method, request.settings.layer or (None,)):
-            method = method_at(name, layer, model, selected.images[selected.rows[0]])
-            _warn_of_averaging(trained, name)
+        _warn_of_averaging(trained, request.settings.method)
+        for layer in request.settings.layer or (None,):
+            method = method_at(request.settings.method, layer, model, selected.images[selected.rows[0]])
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
@@ -144,7 +143,7 @@ def target_classes(test: Predictions, target: str) -> np.ndarray:
 
 
 def _warn_of_averaging(run: TrainedRun, name: str) -> None:
-    if name in AVERAGING and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
+    if name == GRADCAM and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
         warn(
             f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
             "can be hot in places without influence; hirescam keeps the places (Draelos and Carin, 2020)"
