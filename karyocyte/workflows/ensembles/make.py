@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.cli import console, say, warn
+from karyocyte.common.cli import console, say
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
@@ -53,12 +53,6 @@ def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
     ensembles = []
     for members in group_members(predictions, names):
         aligned = tuple(align(members.members, members.names, request.common))
-        sampled = sum(member.sampled for member in members.members)
-        if sampled:
-            warn(
-                f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
-                "probabilities without dropout are used"
-            )
         ensembles.append(replace(members, members=aligned))
     return ensembles
 

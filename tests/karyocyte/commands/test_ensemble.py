@@ -46,8 +46,7 @@ def test_the_new_run_of_each_method_is_evaluated_like_any_other(tmp_path, method
     write_pictures(members[1] / RunFile.THUMBNAILS, ["x"], pictures, 4)
     home = tmp_path / "home"
     keys = QUICK if method == "genetic" else []
-    result = call(members[0], members[1] / RunFile.PREDICTIONS, members[2], *keys, "--output", home, method=method)
-    assert "1 of 3 members have Monte Carlo passes" in result.output
+    call(members[0], members[1] / RunFile.PREDICTIONS, members[2], *keys, "--output", home, method=method)
     assert {"metrics.csv", "reliability.png"} <= {path.name for path in home.iterdir()}
     assert Run(home).is_finished
     stack = np.stack([read_predictions(run).probabilities for run in members])
