@@ -94,6 +94,10 @@ def default_layers(model: Model, names: Sequence[str]) -> list[str]:
             pools.append(name)
     if convolutions and len(pools) > 2:
         return [convolutions[0], *pools[:2], pools[-1]]
+    return _spread_stages(model, names)
+
+
+def _spread_stages(model: Model, names: Sequence[str]) -> list[str]:
     stages = [stage["module"] for stage in model.feature_info if stage["module"] in names] or names
     spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
     return [stages[place] for place in spread]

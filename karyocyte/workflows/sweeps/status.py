@@ -73,7 +73,7 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
     run = run_of(folder, record)
     state = record.get("status", "waiting")
     reason = str(record.get("error") or "")
-    if state == "running" and run and _is_lost(run):
+    if state == "running" and _is_lost(run):
         state, reason = "lost", "its process is gone"
     if state == "finished" and run and not run.is_finished:
         return JobStatus(name, "waiting", reason="its run's folder is gone, or not complete: the sweep completes it")
@@ -84,8 +84,10 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
     return JobStatus(name, state, run, reason, seconds)
 
 
-def _is_lost(run: Run) -> bool:
+def _is_lost(run: Run | None) -> bool:
     """Whether nobody trains a run: a training holds its lock, which of a run of another user is not known."""
+    if run is None:
+        return False
     lock = run.path(RunFile.LOCK)
     return os.access(lock, os.W_OK) and not is_locked(lock)
 
