@@ -1,5 +1,6 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console
-from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison, compare_groups
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
@@ -33,15 +33,6 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     Raises:
         UserError: Runs cannot be pooled.
     """
-    if request.output:
-        with new_whole_folder(request.output) as folder:
-            _evaluate_all(request, folder)
-    else:
-        _evaluate_all(request, None)
-
-
-def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
-    """Evaluate runs, and write files into a folder, if there is one."""
     files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
     evaluations = []
@@ -49,12 +40,13 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
         train = [] if request.group else _train_of(group)
         evaluations.append(evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train)))
     results = [evaluation.result for evaluation in evaluations]
-    if len(groups) > 1:
-        _compare(groups, results, request, output)
-    else:
-        console.print(whole(results[0]))
-        if output:
-            write_files(output, evaluations[0])
+    with new_whole_folder(request.output) if request.output else nullcontext() as output:
+        if len(groups) > 1:
+            _compare(groups, results, request, output)
+        else:
+            console.print(whole(results[0]))
+            if output:
+                write_files(output, evaluations[0])
 
 
 def _compare(
@@ -113,10 +105,6 @@ def _read(file: Path) -> Predictions:
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
     predictions = _read(file)
-    if request.part == "validation":
-        predictions = predictions.validation_as_test()
-        if not len(predictions.frame):
-            raise UserError(f"{file} has no validation images: leave --part validation out")
     return predictions.of_group(request.group) if request.group else predictions
 
 
