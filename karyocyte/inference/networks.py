@@ -96,8 +96,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     path = member.checked(RunFile.OUT_OF_DISTRIBUTION)
     distance, unmarked = load_out_of_distribution(path, share)
-    inference = config.inference.model_copy(update={"mc_passes": passes})
-    network = PredictionNetwork(trained.classifier, inference, config.seed, distance).on_best_device()
+    network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(
         name=config.name,
         source=learned_from(member.data),

@@ -28,7 +28,7 @@ def test_a_run_of_strangers_builds_nothing_that_it_names(tmp_path):
     Run(folder).write_config(values)
     loaded = load_run(folder)
     assert (loaded.classes, loaded.network) == (("hem", "all"), "resnet18 to layer2")
-    PredictionNetwork(loaded.classifier, loaded.config.inference).arrays(np.zeros((1, 3, 32, 32), np.uint8))
+    PredictionNetwork.of_run(loaded, 0, None).arrays(np.zeros((1, 3, 32, 32), np.uint8))
     assert not (tmp_path / "evil").exists()
     values["model"]["name"] = "hf-hub:someone/network"
     Run(folder).write_config(values)
