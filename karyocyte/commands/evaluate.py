@@ -1,11 +1,12 @@
 """Evaluate finished runs: metrics with intervals, folds pooled, all pairs of several experiments."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from karyocyte.commands.shared.program import Argument, Option, program
 from karyocyte.runs.names import run_word
 
+Part = Annotated[Literal["test", "validation"], Option(help="validation: the images that settings are chosen by.")]
 Group = Annotated[
     str | None, Option(help="Evaluate only the images of this group, such as one of several sets of chromosomes.")
 ]
@@ -30,6 +31,7 @@ Paper = Annotated[
 
 def evaluate(
     words: EvaluatedRuns = None,
+    part: Part = "test",
     group: Group = None,
     csv: ResultsCsv = None,
     output: Output = None,
@@ -41,7 +43,8 @@ def evaluate(
     protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals are over subjects where they are known, else over images. Where the images are the
     chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
-    The settings are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
+    Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
+    They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
 
     On other labelled images: scripts/predict.py writes a table (.parquet), which is named in place of a run. Images

@@ -29,7 +29,7 @@ UPSIDE_DOWN = "upside_down"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
 BASELINE_PREFIX = "baseline_"
 SAMPLED_PREFIX = "sampled_"
-VALIDATION = "validation"  # the part that thresholds and temperatures are chosen on
+VALIDATION = "validation"  # what predictions are evaluated on (``about["on"]``) in place of the test part
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
 
 
@@ -67,6 +67,11 @@ class Predictions:
         rows = self.frame[self.frame["part"] == part].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
+    def validation_as_test(self) -> "Predictions":
+        """Return the rows of the validation part as a test part, to choose settings by; ``about`` tells it."""
+        rows = self.part(VALIDATION).frame.assign(part="test")
+        return Predictions(rows, self.classes, self.positive_class, {**self.about, "on": VALIDATION})
+
     def of_group(self, group: str) -> "Predictions":
         """Return the validation part, and the rows of the test part that are of a group; there must be some."""
         tests = self.frame["part"] == "test"
@@ -75,6 +80,11 @@ class Predictions:
             raise UserError(f"--group {group}: no test image is of this group (groups: {known})")
         rows = self.frame[~tests | (self.frame["group"] == group)].reset_index(drop=True)
         return Predictions(rows, self.classes, self.positive_class, self.about)
+
+    @property
+    def calibrating(self) -> "Predictions":
+        """The rows that temperatures are fitted on: the validation part, also where it is evaluated as test part."""
+        return self.part("test" if self.about.get("on") == VALIDATION else VALIDATION)
 
     @property
     def sampled(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.predictions import VALIDATION, Predictions
 
 # What two folds of one experiment have in common; "on" is the data set of an external validation.
 IDENTITY = ("name", "source", "protocol", "config", "seed", "folds", "ensemble", "on")
@@ -40,7 +40,7 @@ def group_runs(runs: list[Predictions], names: list[str]) -> list[Group]:
     for run, name in zip(runs, names, strict=True):
         fold = run.about.get("fold")
         facts = list(map(run.about.get, IDENTITY))
-        if run.about.get("on"):
+        if run.about.get("on") not in (None, VALIDATION):
             facts.append(fold)  # on another data set all folds predict the same images: there is nothing to pool
         key = repr(facts)
         gathered.setdefault((key, taken[key, fold]), []).append((run, name))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.task import check_same_classes
-from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.predictions import VALIDATION, Predictions
 
 COSTS = ("images_seen", "wall_seconds")
 
@@ -27,6 +27,12 @@ def pool(runs: Sequence[Predictions]) -> Predictions:
         _check_alike(first, run)
     frame = pd.concat([run.part("test").frame for run in runs], ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
+    # Validation parts of folds may rightly overlap, test parts may not: the remedies differ.
+    if len(twice) and first.about.get("on") == VALIDATION:
+        raise UserError(
+            f"{len(twice)} images are in the validation part of more than one run, {twice.iloc[0]} first: evaluate the "
+            "folds one by one"
+        )
     if len(twice):
         raise UserError(
             f"{len(twice)} test images are in more than one run, {twice.iloc[0]} first: pool different folds of one "

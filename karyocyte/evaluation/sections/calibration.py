@@ -29,6 +29,7 @@ from karyocyte.evaluation.types.result import (
     ReliabilityBin,
     warnings_about,
 )
+from karyocyte.runs.predictions import VALIDATION
 
 DRAWS = 200
 BINS = 10
@@ -107,6 +108,8 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     temperatures = []
     reasons = []
     scaled = []
+    if runs.about.get("on") == VALIDATION:
+        reasons.append("none is fitted on the images that it would be evaluated on")
     for fold in runs.folds:
         temperature = fit_temperature(fold.validation.scored)
         temperatures.append(temperature.value)

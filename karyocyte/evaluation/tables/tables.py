@@ -8,7 +8,7 @@ import pandas as pd
 from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, headline_metric, in_words
 from karyocyte.evaluation.types.added import shown
-from karyocyte.evaluation.types.formats import number, temperature_of
+from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import (
     FOLD_MEAN,
     EvaluationResult,
@@ -79,7 +79,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"threshold: {own}chosen on validation ({result.thresholds[0].method})")
     if result.has_folds:
         lines.append(
-            f"left: the test images of {len(result.thresholds)} folds pooled{at_half}; "
+            f"left: the {images_of(about)} of {len(result.thresholds)} folds pooled{at_half}; "
             f"fold mean: the mean over the folds of the metric{at_half}"
         )
     return tuple(lines)
@@ -93,7 +93,7 @@ def _numbers(result: EvaluationResult) -> str:
         classes = f"{len(counts)} classes, {min(counts.values()):,} to {max(counts.values()):,} each"
     subjects = "subjects unknown" if test.subjects is None else f"{test.subjects} subjects"
     positive = f"; positive: {quoted(result.positive_class)}" if result.positive_class else ""
-    return f"{test.images:,} test images ({classes}), {subjects}{positive}"
+    return f"{test.images:,} {images_of(result.about)} ({classes}), {subjects}{positive}"
 
 
 def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from karyocyte.runs.predictions import VALIDATION
+
 SEPARATOR = "; "  # between the texts of a cell
 
 
@@ -26,6 +28,13 @@ def heading(about: dict[str, Any]) -> str:
         of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
         parts.append(f"fold{'s' * (',' in facts['fold'])} {facts['fold']}{of_folds}")
     return " · ".join(parts)
+
+
+def images_of(about: dict[str, Any]) -> str:
+    """Name the images that were evaluated: "test images", or "validation images" in their place."""
+    if about.get("on") == VALIDATION:
+        return f"{VALIDATION} images"
+    return "test images"
 
 
 def _short(name: str) -> str:

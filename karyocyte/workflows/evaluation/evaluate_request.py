@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
@@ -18,6 +18,7 @@ class EvaluateRequest(Request):
     """The options of scripts/evaluate.py, which explains them."""
 
     settings: EvaluationConfig  # the keys of evaluation in conf/train.yaml, with those among the words
+    part: Literal["test", "validation"] = "test"
     group: str | None = None
     csv: Path | None = None
     output: Path | None = None

@@ -8,6 +8,7 @@ import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison, compare_groups
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
@@ -105,6 +106,10 @@ def _read(file: Path) -> Predictions:
 
 def _read_part(file: Path, request: EvaluateRequest) -> Predictions:
     predictions = _read(file)
+    if request.part == "validation":
+        predictions = predictions.validation_as_test()
+        if not len(predictions.frame):
+            raise UserError(f"{file} has no validation images: leave --part validation out")
     return predictions.of_group(request.group) if request.group else predictions
 
 

@@ -39,7 +39,7 @@ ERRORS = [
     ("report good0 good0", "good0 is named twice"),
     ("evaluate --paper 007", "no claims of paper 007: choose from 001"),
     ("evaluate outputs/run --paper all", "outputs/run does not exist"),
-    ("evaluate good0 --paper 004 --group a", "group beside --paper"),
+    ("evaluate good0 --paper 004 --part validation", "part beside --paper"),
     ("review good0", "scripts/karyotype.py"),
     ("review cells --export-labels new.csv", "no decisions at"),
     ("review cells --export-boxes new", "no decisions"),

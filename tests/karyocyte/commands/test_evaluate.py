@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from karyocyte.commands.evaluate import app
 from karyocyte.runs.predictions import write_predictions
@@ -60,6 +61,21 @@ def metrics_in(folder):
     return pd.read_csv(folder / "metrics.csv").query("part == 'test' and section == 'metrics'").set_index("name")
 
 
+def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
+    output = call(runs / "good0", runs / "good1", "--part", "validation", "--output", runs / "validation").output
+    parts = [make_run(fold, images=30, subjects=10, skill=2.0).part("validation").frame for fold in (0, 1)]
+    pooled = pd.concat(parts)
+    assert f"{len(pooled)} validation images" in output
+    assert metrics_in(runs / "validation").loc["auc", "value"] == pytest.approx(
+        roc_auc_score(pooled["label"] == "all", pooled["prob_all"]), abs=1e-6
+    )
+    again = make_run(1, images=30, subjects=10, skill=2.0, about={"name": "good"})
+    again.frame.loc[again.frame["part"] == "validation", "image_id"] = parts[0]["image_id"].to_numpy()
+    write_predictions(runs / "again1" / "predictions.parquet", again)
+    result = call(runs / "good0", runs / "again1", "--part", "validation", code=1)
+    assert "in the validation part of more than one run" in error_of(result)
+
+
 def test_one_of_several_groups_is_evaluated_by_itself(cells):
     run = make_cell_run(0, cells=4, skill=3.0)
     run.frame["group"] = run.frame["cell"].map({name: name[-1] for name in run.frame["cell"].unique()})
@@ -73,3 +89,15 @@ def test_one_of_several_groups_is_evaluated_by_itself(cells):
         assert metrics_in(cells / name).loc["accuracy", "value"] == pytest.approx(right.mean(), abs=1e-6)
     error = error_of(call(cells / "grouped", "--group", "elsewhere", code=1))
     assert f"no test image is of this group (groups: {', '.join(groups.groups)})" in error
+
+
+def test_karyotypes_of_validation_cells(cells):
+    arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
+    output = " ".join(call(*arguments).output.split())
+    assert "Whole cells (8)" in output
+    assert "each cell has its most probable karyotype" in output
+    assert "fitted on these same cells" in output
+    assert "368 validation images" in output
+    assert "no validation image" not in output
+    assert "test images" not in output
+    assert "fitted on these same cells" not in call(*arguments[:2]).output

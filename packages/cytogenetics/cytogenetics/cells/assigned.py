@@ -3,6 +3,7 @@
 from karyocyte.evaluation.types.added import Shown
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Named, Row, Table
+from karyocyte.runs.predictions import VALIDATION
 
 # Sections of the figures; those of cells are counts.
 CELLS = "cells"
@@ -37,6 +38,8 @@ def cells_table(result: EvaluationResult) -> Table:
             f"referred to an expert above thresholds of validation cells, but for that of distance: {referred} of the "
             f"cells; of the others {right} have no wrong chromosome"
         )
+    if result.about.get("on") == VALIDATION:
+        lines.append("the temperature of their probabilities is fitted on these same cells, which flatters a little")
     reading = "Joint assignment: the chromosomes of a cell are sorted together, knowing that a cell has two of each."
     title = f"Whole cells ({cells['cells']:,})"
     return Table.of(title, rows, reading, notes=tuple(lines), confidence=result.confidence)

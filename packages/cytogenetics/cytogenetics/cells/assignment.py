@@ -75,8 +75,8 @@ def log_probabilities(predictions: Predictions, temperature: float) -> np.ndarra
 def assign_cells(run: Predictions) -> np.ndarray:
     """Assign each test chromosome of a run to its class in the most probable karyotype of its cell.
 
-    A cell of an impossible size keeps its most probable classes. Where no temperature can be fitted on the validation
-    part, it is 1.
+    A cell of an impossible size keeps its most probable classes. Where validation images are evaluated in place of the
+    test part, the temperature is fitted on what it is applied to; where none can be fitted, it is 1.
 
     Returns:
         Indices into ``run.classes``, int64, shape (images,).
@@ -87,7 +87,7 @@ def assign_cells(run: Predictions) -> np.ndarray:
     if reason := refusal(run):
         raise UserError(f"the chromosomes of a cell cannot be assigned: {reason}")
     test = run.part("test")
-    logs = log_probabilities(test, fit_temperature(score(run.part("validation"))).value or 1.0)
+    logs = log_probabilities(test, fit_temperature(score(run.calibrating)).value or 1.0)
     balanced = is_balanced(run.about)
     order = pd.Index(run.classes).get_indexer(list(CHROMOSOMES))
     assigned = test.probabilities.argmax(axis=1)

@@ -80,7 +80,7 @@ def are_referred(cells: pd.DataFrame, thresholds: CellThresholds) -> pd.Series:
 
 def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Return the section: SHARES of the test cells, at thresholds of each run's own validation cells."""
-    if refusal(*runs.runs):
+    if refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
         return Findings()
     runs = of_whole_cells(runs)
     cells, notes = zip(*map(_assess_fold, runs.folds), strict=True)

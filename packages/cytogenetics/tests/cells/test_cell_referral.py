@@ -132,6 +132,7 @@ def test_cells_without_a_known_error_rate_are_not_evaluated():
     run.frame.loc[run.frame["part"] == "test", "label"] = run.frame["label"].where(run.frame.index % 46 > 0, None)
     referred, right = evaluate_runs([run], SETTINGS).of(REFERRED).values()
     assert (referred.value, right.value) == (None, None)
+    assert not evaluate_runs([make_cell_run(cells=4).validation_as_test()], SETTINGS).of(REFERRED)
     assert not evaluate_runs([make_run(classes=("a", "b", "c"))], SETTINGS).of(REFERRED)
 
 
