@@ -16,6 +16,7 @@ from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import job_of, read_record, read_sweep, write_record
 from karyocyte.workflows.sweeps.jobs import command_line
+from karyocyte.workflows.sweeps.status import process_exists
 from karyocyte.workflows.sweeps.tasks import Task
 from tests import processes
 from tests.cluster.slurm import wait_for
@@ -206,6 +207,8 @@ def test_a_launcher_that_is_killed_takes_its_jobs_with_it(multirun, signum):
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     outputs = multirun.folder / "outputs"
     wait_for(lambda: len(list(outputs.glob("seed=*/calls"))) == 2, "both jobs to run")
+    jobs = [int(file.read_text()) for file in outputs.glob("seed=*/calls")]
     process.send_signal(signum)
     process.wait()
-    wait_for(lambda: set(multirun.statuses().values()) == {"preempted"}, "the jobs to end")
+    wait_for(lambda: not any(map(process_exists, jobs)), "the jobs to end")
+    assert set(multirun.statuses().values()) == {"preempted"}

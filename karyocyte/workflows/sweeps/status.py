@@ -1,6 +1,7 @@
 """The status of a sweep's jobs, read from files alone, while others write them, and its table for the terminal."""
 
 import os
+import socket
 import textwrap
 import time
 from collections import Counter
@@ -15,7 +16,6 @@ from rich.live import Live
 
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
-from karyocyte.common.locks import is_locked
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
@@ -24,6 +24,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import names, read_sweep, run_of
 
+SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 TO_COME = {"waiting", "preempted", "running"}
 METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
 ERROR_LENGTH = 240  # characters of an error's last line
@@ -62,7 +63,10 @@ class JobStatus:
 
 
 def sweep_statuses(folder: Path) -> list[JobStatus]:
-    """Return the status of each job of a sweep, in its order; one whose process ended unseen is lost."""
+    """Return the status of each job of a sweep, in its order.
+
+    A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
+    """
     statuses = []
     for key, name in names(read_sweep(folder).jobs).items():
         statuses.append(_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")))
@@ -73,8 +77,10 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
     run = run_of(folder, record)
     state = record.get("status", "waiting")
     reason = str(record.get("error") or "")
-    if state == "running" and _is_lost(run):
-        state, reason = "lost", "its process is gone"
+    if state == "running":
+        reason = _absence(record, run)
+        if reason:
+            state = "lost"
     if state == "finished" and run and not run.is_finished:
         return JobStatus(name, "waiting", reason="its run's folder is gone, or not complete: the sweep completes it")
     seconds = None
@@ -84,12 +90,29 @@ def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus
     return JobStatus(name, state, run, reason, seconds)
 
 
-def _is_lost(run: Run | None) -> bool:
-    """Whether nobody trains a run: a training holds its lock, which of a run of another user is not known."""
-    if run is None:
+def _absence(record: Mapping[str, Any], run: Run | None) -> str:
+    """Why a job that should run does not; "" where it does."""
+    if record.get("host") == socket.gethostname() and isinstance(record.get("pid"), int):
+        return "" if process_exists(record["pid"]) else f"process {record['pid']} is gone"
+    change = run.last_change() if run else None
+    silence = time.time() - max(change or 0.0, record.get("updated", 0.0))
+    if silence <= SILENCE:
+        return ""
+    return f"no sign of life for {_duration(silence)} on {record.get('host')}"
+
+
+def process_exists(pid: int) -> bool:
+    """Tell whether a process of this machine exists and has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
-    lock = run.path(RunFile.LOCK)
-    return os.access(lock, os.W_OK) and not is_locked(lock)
+    except PermissionError:
+        return True
+    try:  # a process that has ended, and that nobody has asked for its exit code, keeps its number
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
 
 
 def _duration(seconds: float | None) -> str:

@@ -5,11 +5,17 @@ import os
 import pytest
 
 from karyocyte.commands.sweep_status import app
-from karyocyte.common.files import write_text
-from karyocyte.runs.lifecycle import locked
 from karyocyte.workflows.sweeps import status
 from tests.helpers.terminal import run_app
-from tests.karyocyte.workflows.sweeps.sweep_files import grid, note, write_finished, write_jobs, write_progress
+from tests.karyocyte.workflows.sweeps.sweep_files import (
+    grid,
+    here,
+    note,
+    note_long_ago,
+    write_finished,
+    write_jobs,
+    write_progress,
+)
 
 
 def call(*arguments, code=0):
@@ -18,17 +24,15 @@ def call(*arguments, code=0):
 
 @pytest.fixture
 def sweep(tmp_path):
-    """Seven jobs: finished, running, failed, killed, preempted, lost and one that waits."""
+    """Seven jobs: finished, running, failed, silent, preempted, lost and one that waits."""
     folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(7)], "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
     note(folder, jobs[2], "failed", error="ValueError: in [red] the middle\nand the last line")
-    note(folder, jobs[3], "running", write_progress(tmp_path / "run3"))
-    write_text(tmp_path / "run3" / ".lock", "")  # which no process holds
+    note_long_ago(folder, jobs[3])
     note(folder, jobs[4], "preempted")
     note(folder, jobs[5], "lost", error="its node is gone")
-    with locked(tmp_path / "run1"):
-        yield folder
+    return folder
 
 
 def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
@@ -37,7 +41,7 @@ def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
         "0.900 (0.850 to 0.940) 0:10:00",
         "finetune (2/2) epoch 3/10, val/auc 0.912",
         "failed: split.fold=2: and the last line",
-        "lost: split.fold=3: its process is gone",
+        "lost: split.fold=3: no sign of life",
         "lost: split.fold=5: its node is gone",
         "7 jobs: 1 finished, 1 running, 1 failed, 2 lost, 1 preempted, 1 waiting",
     ):
@@ -58,7 +62,7 @@ def test_the_newest_of_several_sweeps_is_shown(tmp_path):
 
 def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
     folder, jobs = write_jobs(tmp_path, grid(1))
-    note(folder, jobs[0], "running")
+    note(folder, jobs[0], "running", **here())
     waits = []
 
     def finish(seconds):

@@ -1,11 +1,22 @@
 """The status of jobs, from files written to disk."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from karyocyte.common.files import write_text
-from karyocyte.runs.lifecycle import locked
-from karyocyte.workflows.sweeps.status import sweep_statuses
-from tests.karyocyte.workflows.sweeps.sweep_files import grid, note, write_jobs, write_progress
+from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
+from tests.cluster.slurm import wait_for
+from tests.karyocyte.workflows.sweeps.sweep_files import (
+    grid,
+    here,
+    note,
+    note_long_ago,
+    write_jobs,
+    write_progress,
+)
 
 
 @pytest.fixture
@@ -14,14 +25,33 @@ def sweep(tmp_path):
     return write_jobs(tmp_path, grid(6))
 
 
-def test_a_job_is_lost_once_nobody_holds_its_run(tmp_path, sweep):
+def test_a_run_elsewhere_is_lost_once_neither_it_nor_its_record_is_written_for_long(tmp_path, sweep):
     folder, jobs = sweep
-    for number in (0, 1):
-        note(folder, jobs[number], "running", write_progress(tmp_path / f"run{number}"))
-        write_text(tmp_path / f"run{number}" / ".lock", "")
-    note(folder, jobs[2], "running")  # its run is not known yet
-    with locked(tmp_path / "run1"):
-        assert [status.state for status in sweep_statuses(folder)[:3]] == ["lost", "running", "running"]
+    note_long_ago(folder, jobs[0])
+    note_long_ago(folder, jobs[1], run=write_progress(tmp_path / "run"))
+    note(folder, jobs[2], "running")
+    states = [status.state for status in sweep_statuses(folder)[:3]]
+    assert states == ["lost", "running", "running"]
+
+
+def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(sweep):
+    folder, jobs = sweep
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    note(folder, jobs[0], "running", **{**here(), "pid": ended.pid})
+    note_long_ago(folder, jobs[1], **here())
+    wait_for(lambda: process_exists(ended.pid) is False, "the process to end")  # a zombie
+    first, second = sweep_statuses(folder)[:2]
+    ended.wait()
+    assert (first.state, first.reason) == ("lost", f"process {ended.pid} is gone")
+    assert second.state == "running"
+
+
+def test_a_process_of_another_user_exists(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert process_exists(1)
 
 
 def test_a_finished_job_whose_run_is_gone_waits_again(tmp_path, sweep):
