@@ -1,7 +1,6 @@
 """A trained model that predicts images in memory and in files: what ``karyocyte.load`` returns."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.inference.image_files import ImageFile, find_image_files
-from karyocyte.common.cli import console
+from karyocyte.common.cli import quiet
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, open_model
@@ -46,7 +45,7 @@ class LoadedModel:
             raise UserError("network is of a single checkpoint: a run and an export have their own")
         else:
             self.model = open_model(paths)
-            self.model.check(self.options)
+            self.model.check()
         self.classes = self.model.facts.classes
         self.warnings = self.model.facts.warnings
         self._networks: list[LoadedNetwork] | None = None
@@ -100,13 +99,3 @@ def checked(images: Images) -> list[np.ndarray]:
             fault = f"image {number} is {image.dtype} of shape {image.shape}"
             raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
     return several
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Print nothing."""
-    before, console.quiet = console.quiet, True
-    try:
-        yield
-    finally:
-        console.quiet = before

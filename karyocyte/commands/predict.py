@@ -37,5 +37,5 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
 app = program(
     predict,
     "python scripts/predict.py mobilenetv2_cut/latest new_images --output new.csv",
-    "python scripts/predict.py vgg16_mnist images.zip passes=100 --output v.csv",
+    "python scripts/predict.py vgg16_mnist images.zip --output v.csv",
 )

@@ -39,6 +39,16 @@ def files_explained() -> Iterator[None]:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing but warnings."""
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+@contextmanager
 def report_user_errors() -> Iterator[None]:
     """Print a ``UserError``, or a system error about a file, in one line; exit with code 1, or 130 after Ctrl-C."""
     try:

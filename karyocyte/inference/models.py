@@ -39,7 +39,7 @@ class LoadOptions:
     """How networks are loaded."""
 
     batchnorm: str | None = None  # "trained" or "images"; None: as each was trained
-    passes: int | None = 0  # of Monte Carlo dropout; None: as many as the run has
+    passes: bool = False  # whether a run computes the passes of Monte Carlo dropout that it has
     # the share of validation images that would be marked; None: that of each run
     out_of_distribution: float | None = None
 
@@ -109,12 +109,12 @@ class RunsModel:
                     parts |= dict.fromkeys(of_part, part)
         return parts
 
-    def check(self, options: LoadOptions) -> None:
-        """Check that the runs form one ensemble, and that options fit them.
+    def check(self) -> None:
+        """Check that the runs form one ensemble.
 
         Raises:
-            UserError: A member is named twice, is not finished or has other classes than the first; an ensemble with
-                fitted weights is named together with other runs; or options do not fit.
+            UserError: A member is named twice, is not finished or has other classes than the first; or an ensemble with
+                fitted weights is named together with other runs.
         """
         for run in self.runs:
             if len(self.runs) > 1 and run.is_ensemble and run.ensemble.method != "average":
@@ -127,11 +127,6 @@ class RunsModel:
         for member in self.members:
             Run.open_finished(member.folder)
             check_same_classes(str(first.folder), first.data, str(member.folder), member.data, "name runs of one task")
-        if options.passes and len(self.members) > 1:
-            raise UserError(
-                f"passes={options.passes}: of {len(self.members)} members each has one vote: leave it out, or name one "
-                "run"
-            )
 
 
 class PortableNetworks:
@@ -160,11 +155,9 @@ class PortableNetworks:
             warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
         )
 
-    def check(self, options: LoadOptions) -> None:
-        """Check that the model can be read, and that options fit it; a ``UserError`` says what does not."""
+    def check(self) -> None:
+        """Check that the model can be read; a ``UserError`` says that it cannot."""
         _ = self.facts
-        if options.passes:
-            raise UserError(f"passes={options.passes}: {self.named} is a portable model, without passes: leave it out")
 
 
 class CheckpointModel:

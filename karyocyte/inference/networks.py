@@ -73,7 +73,7 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     """Load the members of a model.
 
     Raises:
-        UserError: A run cannot be loaded, or passes are asked for and it has no dropout; or see ``_load_portable``.
+        UserError: A run cannot be loaded; or see ``_load_portable``.
     """
     from lightning_modules.training.process import set_up_torch
 
@@ -88,16 +88,11 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     from karyocyte.inference.torch_network import PredictionNetwork
     from lightning_modules.build.load import load_run
-    from lightning_modules.prediction.mc_dropout import check_dropout
     from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
     trained = load_run(member.folder)
     config = trained.config
-    passes = options.passes
-    if passes is None:
-        passes = config.inference.mc_passes
-    elif passes:
-        check_dropout(trained.classifier, passes)
+    passes = config.inference.mc_passes if options.passes else 0
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     path = member.checked(RunFile.OUT_OF_DISTRIBUTION)
     distance, unmarked = load_out_of_distribution(path, share)

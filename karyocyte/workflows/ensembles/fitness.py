@@ -39,29 +39,18 @@ class Problem:
     def _fitness(self, weights: np.ndarray) -> np.ndarray:
         disputed = self._disputed
         classes = len(self.classes)
-        means = weights @ self._scores
+        means = weights @ self.probabilities[:, disputed].reshape(self.members, -1)
         called = call(means.reshape(-1, classes), self.positive_index).reshape(len(weights), -1)
         cells = self.labels[disputed] * classes + called + classes**2 * np.arange(len(weights))[:, None]
         counts = np.bincount(cells.ravel(), minlength=len(weights) * classes**2)
-        agreed = confusion(self.labels[~disputed], self._called[0, ~disputed], classes)
+        agreed = confusion(self.labels[~disputed], self.probabilities[0, ~disputed].argmax(axis=1), classes)
         matrices = counts.reshape(-1, classes, classes) + agreed
         with np.errstate(invalid="ignore"):
             return f1_weighted(Confusions(matrices, self.positive_index))
 
     @cached_property
-    def _called(self) -> np.ndarray:
-        """What each member predicts, int64, shape (M, N)."""
-        members, images, classes = self.probabilities.shape
-        return call(self.probabilities.reshape(-1, classes), self.positive_index).reshape(members, images)
-
-    @cached_property
     def _disputed(self) -> np.ndarray:
         """The images whose prediction may depend on the weights, bool, shape (N,)."""
         lead = np.diff(np.sort(self.probabilities, axis=2)[:, :, -2:])[:, :, 0]
-        agreed = (self._called == self._called[0]) & (lead > MARGIN)
-        return np.asarray(~agreed.all(axis=0))
-
-    @cached_property
-    def _scores(self) -> np.ndarray:
-        """The probabilities of the D disputed images, shape (M, D * K)."""
-        return self.probabilities[:, self._disputed].reshape(self.members, -1)
+        preferred = self.probabilities.argmax(axis=2)
+        return np.asarray(~((preferred == preferred[0]) & (lead > MARGIN)).all(axis=0))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.io.whole_folder import new_whole_folder
-from karyocyte.common.cli import console, say, warn
+from karyocyte.common.cli import console, say
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import without_machine
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
@@ -52,26 +52,9 @@ def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:
     names = [str(run.folder) for run in request.runs]
     ensembles = []
     for members in group_members(predictions, names):
-        aligned = replace(members, members=tuple(align(members.members, members.names, request.common)))
-        sampled = sum(member.sampled for member in members.members)
-        if sampled:
-            warn(
-                f"{sampled} of {len(members.members)} members have Monte Carlo passes of their own: only their "
-                "probabilities without dropout are used"
-            )
-        if request.common:
-            _warn_of_left_out(members, aligned)
-        ensembles.append(aligned)
+        aligned = tuple(align(members.members, members.names, request.common))
+        ensembles.append(replace(members, members=aligned))
     return ensembles
-
-
-def _warn_of_left_out(members: EnsembleMembers, aligned: EnsembleMembers) -> None:
-    """Say how many validation images all members share, where some have more."""
-    largest = max(len(member.part("validation").frame) for member in members.members)
-    shared = len(aligned.members[0].part("validation").frame)
-    if shared < largest:
-        common = f"{shared:,} validation images of up to {largest:,} are common to all members"
-        warn(f"{common}: the others may have trained a member")
 
 
 def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:

@@ -1,5 +1,6 @@
 """Evaluation of finished runs: one experiment, or several and all pairs of them."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,15 +34,6 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     Raises:
         UserError: Runs cannot be pooled.
     """
-    if request.output:
-        with new_whole_folder(request.output) as folder:
-            _evaluate_all(request, folder)
-    else:
-        _evaluate_all(request, None)
-
-
-def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
-    """Evaluate runs, and write files into a folder, if there is one."""
     files = existing_predictions(request.paths)
     groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
     evaluations = []
@@ -49,12 +41,13 @@ def _evaluate_all(request: EvaluateRequest, output: Path | None) -> None:
         train = [] if request.group else _train_of(group)
         evaluations.append(evaluate_labelled(LabelledRuns.of(group.runs, request.settings_of(group.runs), train)))
     results = [evaluation.result for evaluation in evaluations]
-    if len(groups) > 1:
-        _compare(groups, results, request, output)
-    else:
-        console.print(whole(results[0]))
-        if output:
-            write_files(output, evaluations[0])
+    with new_whole_folder(request.output) if request.output else nullcontext() as output:
+        if len(groups) > 1:
+            _compare(groups, results, request, output)
+        else:
+            console.print(whole(results[0]))
+            if output:
+                write_files(output, evaluations[0])
 
 
 def _compare(

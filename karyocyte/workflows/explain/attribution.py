@@ -13,15 +13,19 @@ import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from karyocyte.workflows.explain.layers import Model, Shape, as_maps, check_layers, layer_shapes, to_batch
+from karyocyte.workflows.explain.layers import Model, as_maps, check_layers, layer_maps, to_batch
 
+GRADCAM = "gradcam"
 FINE = 4  # rows and columns that the default layer should have
-EPSILON = 1e-6  # against a division by zero
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
 
 
 class Method(NamedTuple):
-    """A method of heat maps (a key of CAMS) at the output of a module."""
+    """A method of heat maps at the output of a module.
+
+    "gradcam" (Selvaraju et al., 2017) weighs each channel by the mean of its gradient, "hirescam" (Draelos and Carin,
+    2020) each place of each channel by its own.
+    """
 
     name: str
     layer: str
@@ -36,19 +40,19 @@ def method_at(name: str, layer: str | None, model: Model, image: np.ndarray) -> 
     Raises:
         UserError: The layer is unknown (the valid ones are named), or its maps have a single value.
     """
-    shapes = layer_shapes(model, image)
+    sides = {place: maps.shape[1:] for place, maps in layer_maps(model, image).items()}
     if layer is not None:
-        check_layers([layer], shapes)
-    layers = [place for place, (_, *sides) in shapes.items() if max(sides) > 1]
+        check_layers([layer], sides)
+    layers = [place for place in sides if max(sides[place]) > 1]
     if not layers:
         raise UserError(f"method {name}: no layer has maps of more than one value")
     if layer not in (None, *layers):
         raise UserError(f"layer {layer}: its maps have one value each, so no place; the last with more is {layers[-1]}")
-    return Method(name, layer or _default_layer(model, layers, shapes))
+    return Method(name, layer or _default_layer(model, layers, sides))
 
 
-def _default_layer(model: Model, layers: Sequence[str], shapes: Mapping[str, Shape]) -> str:
-    fine = [place for place in layers if min(shapes[place][1:]) >= FINE]
+def _default_layer(model: Model, layers: Sequence[str], sides: Mapping[str, Sequence[int]]) -> str:
+    fine = [place for place in layers if min(sides[place]) >= FINE]
     stages = [stage["module"] for stage in model.feature_info]
     whole = [place for place in fine if place in stages or "." not in place]
     return (whole if set(whole) & set(stages) else fine or layers)[-1]
@@ -90,26 +94,6 @@ def display_map(heat: np.ndarray) -> np.ndarray:
     return np.clip(heat / (heat.max() or 1), 0, 1).astype(np.float32)
 
 
-def _gradcam(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Weigh each channel by the mean of its gradient (Selvaraju et al., 2017)."""
-    return gradients.mean(dim=(2, 3), keepdim=True)
-
-
-def _gradcam_plus_plus(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Weigh each channel by its positive gradients, small regions as much as large ones (Chattopadhay et al., 2018)."""
-    total = activations.sum(dim=(2, 3), keepdim=True)
-    shares = gradients**2 / (2 * gradients**2 + total * gradients**3 + EPSILON)
-    return (shares * gradients.clamp(min=0)).sum(dim=(2, 3), keepdim=True)
-
-
-def _hirescam(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Weigh each place of each channel by its own gradient (Draelos and Carin, 2020)."""
-    return gradients
-
-
-CAMS = {"gradcam": _gradcam, "gradcam++": _gradcam_plus_plus, "hirescam": _hirescam}
-
-
 def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
     """Return the heat maps of images (B, H, W, 3), float32, shape (B, H, W)."""
     height, width = images.shape[1:3]
@@ -132,5 +116,6 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
     activations, gradients = (as_maps(each, (height, width), model.prefix_tokens) for each in (outputs[-1], gradient))
     assert activations is not None
     assert gradients is not None
-    maps = (CAMS[method.name](activations, gradients) * activations).sum(dim=1).clamp(min=0).detach().numpy()
+    weights = gradients.mean(dim=(2, 3), keepdim=True) if method.name == GRADCAM else gradients
+    maps = (weights * activations).sum(dim=1).clamp(min=0).detach().numpy()
     return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])

@@ -14,19 +14,17 @@ from karyocyte.runs.run import Run
 
 PREDICTED = "predicted"
 TRUE = "true"
-MethodName = Literal["gradcam", "gradcam++", "hirescam"]
 
 
 class ExplainConfig(StrictModel, defaults="explain"):
     """All keys of conf/explain.yaml."""
 
-    method: Annotated[tuple[MethodName, ...], BeforeValidator(text_items)] = FROM_YAML
+    method: Literal["gradcam", "hirescam"] = FROM_YAML
     layer: Annotated[tuple[str, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     # The command line reads the word true as YAML's.
     target: Annotated[str, BeforeValidator(lambda value: TRUE if value is True else value)] = FROM_YAML
     samples: PositiveInt | None = FROM_YAML
     all: bool = FROM_YAML
-    channels: PositiveInt | None = FROM_YAML
     data_dir: str | None = FROM_YAML
 
 

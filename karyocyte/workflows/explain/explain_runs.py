@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,18 @@ from karyocyte.runs.files import RunFolder
 from karyocyte.runs.lifecycle import other_revisions
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
-from karyocyte.workflows.explain.attribution import Method, display_map, heat_maps, method_at
+from karyocyte.workflows.explain.attribution import GRADCAM, Method, display_map, heat_maps, method_at
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainRequest
 from karyocyte.workflows.explain.layers import (
     Model,
-    Shape,
     activations_and_pools,
+    check_layers,
+    default_layers,
     layer_maps,
-    layer_shapes,
-    positions,
 )
-from karyocyte.workflows.explain.plots import channel_picture, heat_colours, most_varied, overlay
+from karyocyte.workflows.explain.plots import channel_picture, heat_colours, overlay
 from lightning_modules.build.load import TrainedRun, load_run
 
-AVERAGING = ("gradcam", "gradcam++")
 PICTURE = 160  # pixels, where a run's own configuration wants no thumbnails
 DRAWN = 24  # images of a figure, at most
 COLUMNS = 6  # of a figure: three images, each with its heat map
@@ -45,9 +43,7 @@ LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-LAYERS_NOTE = (
-    "of each layer all channels, or those that vary most, each scaled to its own range; a constant one is black"
-)
+LAYERS_NOTE = "of each layer all channels, each scaled to its own range; a constant one is black"
 LAYER_COLUMNS = 6  # of a figure with the layers of a single image
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
 Strips = list[tuple[str, list[Example]]]  # rows of a figure with their headings
@@ -66,14 +62,14 @@ class SelectedImages:
 
 
 def draw_heat_maps(request: ExplainRequest) -> None:
-    """Write pictures and a table of heat maps into each run's folder, and a figure of each method, or of all in one."""
+    """Write pictures and a table of heat maps into each run's folder, and a figure of each layer, or of all in one."""
     beside: Strips = []
     for selected in _selections(request):
         trained = load_run(selected.run.folder)
         model = Model.of_run(trained)
-        for name, layer in product(request.settings.method, request.settings.layer or (None,)):
-            method = method_at(name, layer, model, selected.images[selected.rows[0]])
-            _warn_of_averaging(trained, name)
+        _warn_of_averaging(trained, request.settings.method)
+        for layer in request.settings.layer or (None,):
+            method = method_at(request.settings.method, layer, model, selected.images[selected.rows[0]])
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
@@ -147,7 +143,7 @@ def target_classes(test: Predictions, target: str) -> np.ndarray:
 
 
 def _warn_of_averaging(run: TrainedRun, name: str) -> None:
-    if name in AVERAGING and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
+    if name == GRADCAM and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
         warn(
             f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
             "can be hot in places without influence; hirescam keeps the places (Draelos and Carin, 2020)"
@@ -256,30 +252,27 @@ def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
     trained = load_run(run.folder)
     chosen = choose(run.predictions.part("test"), request.settings.samples or SAMPLES)
     selected = select_images(run, request, chosen)
-    images = np.stack([selected.images[row] for row in selected.rows])
     model = Model.of_run(trained)
-    layers = _shown_layers(model, request.settings.layer or (), layer_shapes(model, images[0]))
-    maps = layer_maps(model, images, list(layers.values()))
     strips: Strips = []
-    for number, (name, label) in enumerate(selected.test.frame[["image_id", "label"]].itertuples(index=False)):
-        strip: list[Example] = [(images[number], [("input", PLAIN)])]
-        for position, module in layers.items():
-            channels = maps[module][number]
-            if request.settings.channels is not None:
-                channels = channels[most_varied(maps[module], request.settings.channels)]
-            shape = " × ".join(map(str, maps[module].shape[1:]))
-            lines = dict.fromkeys((position, module, shape), PLAIN)
-            strip.append((channel_picture(channels), list(lines.items())))
+    named = selected.test.frame[["image_id", "label"]].itertuples(index=False)
+    for row, (name, label) in zip(selected.rows, named, strict=True):
+        image = selected.images[row]
+        maps = layer_maps(model, image)
+        strip: list[Example] = [(image, [("input", PLAIN)])]
+        for layer in _shown_layers(model, request.settings.layer or (), list(maps)):
+            shape = " × ".join(map(str, maps[layer].shape))
+            strip.append((channel_picture(maps[layer]), [(layer, PLAIN), (shape, PLAIN)]))
         shown = f"{label}: {end_of(name, LETTERS)}"
         strips.append((" · ".join([trained.config.name, trained.network, _place(run), shown]), strip))
     return strips
 
 
-def _shown_layers(model: Model, names: Sequence[str], shapes: Mapping[str, Shape]) -> dict[str, str]:
-    """Return the modules to draw, by position: those that are named, all activations, or the default ones."""
+def _shown_layers(model: Model, names: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """Return the modules to draw of those that are known: the named ones, all activations, or the default ones."""
     if tuple(names) == (ALL_LAYERS,):
-        return activations_and_pools(model, shapes)
-    return dict(zip(names, names, strict=True)) or positions(model, shapes)
+        return activations_and_pools(model, known)
+    check_layers(names, known)
+    return names or default_layers(model, known)
 
 
 def _draw_strips(path: Path, about: dict[str, Any], note: str, strips: Strips, columns: int | None = None) -> None:

@@ -1,6 +1,6 @@
 """The outputs of a network's layers as maps over the image, for any network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from math import isqrt, log
@@ -13,12 +13,10 @@ from torch import nn
 from karyocyte.common.errors import UserError, close_names
 from lightning_modules.build.load import TrainedRun
 
-BATCH = 4  # images at a time: 64 maps of 224x224, VGG's first, take 13 MB for each image
 MOST_DISTORTED = 0.5  # of the logarithm of a proportion: small maps are of rounded sizes
 STAGES = 4  # shown stages of a network without pools
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Hardswish)
-Shape = tuple[int, int, int]  # channels, height and width of maps
 
 
 class Model(NamedTuple):
@@ -41,96 +39,77 @@ class Model(NamedTuple):
         return cls(run.classifier, run.layers(), stages, getattr(backbone, "num_prefix_tokens", 0))
 
 
-def layer_shapes(model: Model, image: np.ndarray) -> dict[str, Shape]:
-    """Return the shape (C, H, W) of the maps of every module that has some, for images as large as one (H, W, 3).
+def layer_maps(model: Model, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the maps of every module that has some, for an image, uint8 RGB, shape (H, W, 3).
 
-    The modules are in the order in which they end. The windows of a window transformer, which are more than one for an
-    image, are no maps of it.
-    """
-    outputs = _outputs(model, model.modules, image[None])
-    return {name: (maps.shape[1], maps.shape[2], maps.shape[3]) for name, maps in outputs.items() if len(maps) == 1}
-
-
-def layer_maps(model: Model, images: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the maps of the named modules for images, uint8 RGB, shape (N, H, W, 3).
+    Tokens of a transformer are laid out on the grid of their patches, without the prefix tokens. The windows of a
+    window transformer, which are more than one for an image, are no maps of it.
 
     Returns:
-        name -> float32, shape (N, C, H, W), of the last output of a module that runs more than once. Tokens of a
-        transformer are laid out on the grid of their patches, without the prefix tokens.
-
-    Raises:
-        UserError: See ``check_layers``.
+        name -> float32, shape (C, h, w), of the last output of a module that runs more than once; in the order in which
+        the modules end.
     """
-    check_layers(names, layer_shapes(model, images[0]))
-    modules = {name: model.modules[name] for name in names}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for start in range(0, len(images), BATCH):
-        for name, maps in _outputs(model, modules, images[start : start + BATCH]).items():
-            parts[name].append(np.asarray(maps))
-    return dict(zip(parts, map(np.concatenate, parts.values()), strict=True))
-
-
-def _outputs(model: Model, modules: Mapping[str, nn.Module], images: np.ndarray) -> dict[str, torch.Tensor]:
-    """Run the model; return the maps of the modules that have some, in the order in which they end."""
-    outputs: dict[str, torch.Tensor] = {}
+    outputs: dict[str, np.ndarray] = {}
 
     def keep(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
         """Keep a copy of the maps of a module that ends, since the next module may work in place."""
-        maps = as_maps(output, images.shape[1:3], model.prefix_tokens)
-        if maps is not None:
+        maps = as_maps(output, image.shape[:2], model.prefix_tokens)
+        if maps is not None and len(maps) == 1:
             outputs.pop(name, None)  # a module that runs twice is listed at its last end
-            outputs[name] = maps.float().cpu().clone()
+            outputs[name] = maps[0].float().cpu().clone().numpy()
 
     with ExitStack() as stack, torch.no_grad():
-        for name, module in modules.items():
+        for name, module in model.modules.items():
             stack.enter_context(module.register_forward_hook(partial(keep, name)))
-        model.forward(to_batch(images))
+        model.forward(to_batch(image[None]))
     return outputs
 
 
-def check_layers(names: Sequence[str], shapes: Mapping[str, Shape]) -> None:
-    """Check that every name is among ``layer_shapes``; a ``UserError`` names the valid ones."""
+def check_layers(names: Sequence[str], known: Iterable[str]) -> None:
+    """Check that every name is among the ``known`` ones of ``layer_maps``; a ``UserError`` names those."""
     for name in names:
-        if name not in shapes:
+        if name not in known:
             raise UserError(
-                f"layer {name}: no module whose output is a map of the image; {close_names(name, list(shapes))}"
+                f"layer {name}: no module whose output is a map of the image; {close_names(name, list(known))}"
             )
 
 
-def positions(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
+def default_layers(model: Model, names: Sequence[str]) -> list[str]:
     """Choose the layers to show by default: those of paper 002 (figure 4), or the stages that timm lists.
 
-    Returns:
-        Position -> name of the module. In networks of three pools or more: the first convolution before its activation
-        (conv1), the first two pools (pool1, pool2) and the last (last pool), whatever their names. Else up to four
-        stages, evenly spread, under their own names.
+    In networks of three pools or more they are the first convolution before its activation, the first two pools and the
+    last; else up to four stages, evenly spread.
+
+    Args:
+        model: The network.
+        names: The modules of ``layer_maps``.
     """
     convolutions = []
     pools = []
-    for name in shapes:
+    for name in names:
         if isinstance(model.modules[name], nn.Conv2d):
             convolutions.append(name)
         # Deeper ones are in side branches (ResNet-D's shortcuts) or within a block.
         elif isinstance(model.modules[name], POOLS) and name.count(".") < 2:
             pools.append(name)
     if convolutions and len(pools) > 2:
-        return {"conv1": convolutions[0], "pool1": pools[0], "pool2": pools[1], "last pool": pools[-1]}
-    stages = [stage["module"] for stage in model.feature_info if stage["module"] in shapes] or list(shapes)
+        return [convolutions[0], *pools[:2], pools[-1]]
+    return _spread_stages(model, names)
+
+
+def _spread_stages(model: Model, names: Sequence[str]) -> list[str]:
+    stages = [stage["module"] for stage in model.feature_info if stage["module"] in names] or names
     spread = np.unique(np.linspace(0, len(stages) - 1, STAGES).round().astype(int))
-    chosen = np.array(stages)[spread].tolist()
-    return dict(zip(chosen, chosen, strict=True))
+    return [stages[place] for place in spread]
 
 
-def activations_and_pools(model: Model, shapes: Mapping[str, Shape]) -> dict[str, str]:
+def activations_and_pools(model: Model, names: Sequence[str]) -> list[str]:
     """Choose what every convolution gives after its activation, and every pool (paper 004, figures 36 to 38).
-
-    Returns:
-        Name -> name of the module, in the order in which they end.
 
     Raises:
         UserError: The network has no such modules, but calls functions instead.
     """
-    chosen = {name: name for name in shapes if isinstance(model.modules[name], (*ACTIVATIONS, *POOLS))}
+    chosen = [name for name in names if isinstance(model.modules[name], (*ACTIVATIONS, *POOLS))]
     if not chosen:
         raise UserError("layer=activations: the network has no modules of activations and pools: name its layers")
     return chosen

@@ -24,36 +24,16 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (image * (1 - share) + heat_colours(heat) * share).round().astype(np.uint8)
 
 
-def most_varied(maps: np.ndarray, count: int) -> np.ndarray:
-    """Return the channels of maps (N, C, H, W) that vary most over the image, on average, at most ``count``."""
-    activity = maps.std(axis=(2, 3), dtype=np.float64).mean(axis=0)
-    return np.argsort(-activity, kind="stable")[:count]
-
-
 def channel_picture(maps: np.ndarray) -> np.ndarray:
-    """Draw ``mosaic`` from black (0) over gray to white (1), uint8 RGB, with coloured lines between the channels."""
-    shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
-    return np.asarray((shades(mosaic(maps))[..., :3] * 255).astype(np.uint8))
+    """Draw channels, float, shape (C, H, W), row by row, each from black to white over its own range, uint8 RGB.
 
-
-def mosaic(maps: np.ndarray) -> np.ndarray:
-    """Tile channels, float, shape (C, H, W), row by row, each scaled to its own range and set off by lines.
-
-    Returns:
-        float32 in [0, 1], as square as the number of channels allows; NaN on the lines and where no channel is left.
-        A constant channel is black; channels of one value each are scaled together.
+    The picture is as square as the number of channels allows, with coloured lines between them; a constant channel is
+    black.
     """
-    count, height, width = maps.shape
-    axes = None
-    if height * width > 1:
-        axes = (1, 2)
-    low = maps.min(axis=axes, keepdims=True)
-    high = maps.max(axis=axes, keepdims=True)
-    scaled = np.divide(maps - low, high - low, out=np.zeros(maps.shape, np.float32), where=high > low)
-    times = max(1, ceil(TILE / min(height, width)))
-    tiles = torch.from_numpy(scaled.repeat(times, axis=1).repeat(times, axis=2))[:, None]
-    if count == 1:
-        return np.asarray(tiles[0, 0])
-    line = max(2, width * times // 20)
-    sheet = make_grid(tiles, nrow=ceil(sqrt(count)), padding=line, pad_value=np.nan)
-    return np.asarray(sheet[0, line:-line, line:-line])
+    times = max(1, ceil(TILE / min(maps.shape[1:])))
+    tiles = torch.from_numpy(maps.repeat(times, axis=1).repeat(times, axis=2))[:, None]
+    line = max(2, tiles.shape[-1] // 20)
+    columns = ceil(sqrt(len(tiles)))
+    sheet = make_grid(tiles, nrow=columns, padding=line, normalize=True, scale_each=True, pad_value=np.nan)[0]
+    shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
+    return np.asarray((shades(sheet.numpy())[..., :3] * 255).astype(np.uint8))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.command import Request
-from karyocyte.inference.models import LoadOptions, RunsModel
+from karyocyte.inference.models import RunsModel
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.run import Run
 
@@ -36,7 +36,7 @@ class ExportRequest(Request):
         Raises:
             UserError: The run is not finished; the output exists; or the file of notes is missing.
         """
-        self.model.check(LoadOptions())
+        self.model.check()
         new_folder(self.output)
         if self.notes is not None and not self.notes.is_file():
             raise UserError(f"--notes {self.notes} is missing: name a Markdown file on the data and their terms")

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
@@ -21,7 +21,6 @@ Rule = Literal["release", "confidence"]
 class PredictConfig(StrictModel, defaults="predict"):
     """All keys of conf/predict.yaml: how images are predicted, and reviewed."""
 
-    passes: Annotated[int, Field(ge=0)] | None = FROM_YAML
     rules: Annotated[tuple[Rule, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     columns: Literal["reader", "all"] = FROM_YAML
@@ -53,21 +52,13 @@ class PredictRequest(Request):
     @property
     def options(self) -> LoadOptions:
         """How the networks are loaded: only a single run has passes."""
-        settings = self.settings
-        passes: int | None = 0
-        if isinstance(self.model, RunsModel) and len(self.model.members) == 1:
-            passes = settings.passes
-        return LoadOptions(batchnorm=settings.batchnorm, passes=passes)
+        is_run = isinstance(self.model, RunsModel) and len(self.model.members) == 1
+        return LoadOptions(batchnorm=self.settings.batchnorm, passes=is_run)
 
     @property
     def parquet(self) -> Path:
         """The parquet file to write."""
         return self.output.with_suffix(".parquet")
-
-    @property
-    def unfinished(self) -> Path:
-        """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
-        return self.output.with_name(f".{self.output.name}.unfinished")
 
     @property
     def lock(self) -> Path:
@@ -91,7 +82,7 @@ class PredictRequest(Request):
         for place in self.places:
             if not place.exists():
                 raise UserError(f"{place} is missing: name a folder, a zip or files of images")
-        self.model.check(LoadOptions(passes=self.settings.passes))
+        self.model.check()
 
     def check_output(self) -> None:
         """Check that nothing is where the tables are to be written."""
@@ -99,7 +90,7 @@ class PredictRequest(Request):
             table = shlex.quote(str(self.output.with_suffix(".csv")))
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
         for written in (self.output, self.parquet):
-            if written.exists() and not self.unfinished.exists():
+            if written.exists():
                 another = shlex.quote(str(free_name(self.output)))
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
 

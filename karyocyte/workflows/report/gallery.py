@@ -1,6 +1,5 @@
 """The test images with the predictions of each experiment, and their pictures, each once."""
 
-from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,13 +49,10 @@ class HeatMaps(NamedTuple):
 
 @dataclass
 class PicturePool:
-    """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, of each chapter.
-
-    ``notes`` say what is missing.
-    """
+    """Pictures, WebP, and where each is: ``thumbnails`` are the places by image_id, ``notes`` say what is missing."""
 
     pictures: dict[bytes, int] = field(default_factory=dict)
-    thumbnails: list[dict[str, int]] = field(default_factory=list)
+    thumbnails: dict[str, int] = field(default_factory=dict)  # of the first chapter that has one
     maps: list[HeatMaps] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -70,10 +66,6 @@ class PicturePool:
             if name in pictures:
                 places[name] = self.pictures.setdefault(pictures[name], len(self.pictures))
         return places
-
-    def place_of(self, chapter: int, image_id: str) -> int | None:
-        """Return where the picture of an image is: the chapter's own, else that of the first which has it."""
-        return ChainMap(self.thumbnails[chapter], *self.thumbnails).get(image_id)
 
 
 def gallery(chapters: list[Chapter], images: int) -> Gallery:
@@ -175,7 +167,7 @@ def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
 
 def _pictures_of(image_id: str, pool: PicturePool, chapter: int) -> dict[str, Any]:
     """Return where the picture and the heat maps of an image are, and what these speak for."""
-    found: dict[str, Any] = {"picture": pool.place_of(chapter, image_id), "maps": {}, "heat": {}}
+    found: dict[str, Any] = {"picture": pool.thumbnails.get(image_id), "maps": {}, "heat": {}}
     for number, maps in enumerate(pool.maps):
         if maps.chapter == chapter and image_id in maps.places:
             found["maps"][number] = maps.places[image_id]
@@ -189,7 +181,7 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
     pool = PicturePool()
     for number, chapter in enumerate(chapters):
         thumbnails = [run.thumbnails for run in chapter.runs if run.thumbnails.is_file()]
-        pool.thumbnails.append(pool.add(thumbnails, chosen))
+        pool.thumbnails = pool.add(thumbnails, chosen) | pool.thumbnails
         for label, paths in chapter.heatmaps.items():
             words: dict[str, str] = {}
             for path in paths:
@@ -198,7 +190,7 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
             places = pool.add(paths, chosen)
             if places:
                 pool.maps.append(HeatMaps(number, label, places, words))
-    missing = len(set(chosen).difference(*pool.thumbnails))
+    missing = len(set(chosen).difference(pool.thumbnails))
     if missing:
         pool.notes.append(
             f"{missing:,} images have no picture: a training writes them, with evaluation.thumbnails above 0."

@@ -54,15 +54,8 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     for name, mean in collected.metrics.items():
         row |= mean.columns(name)
     row |= {"images_seen": facts.get("images_seen"), "wall_seconds": facts.get("wall_seconds")}
-    row |= run_costs(runs) | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}
-    remarks = []
-    if isinstance(facts.get("revision"), list):
-        remarks.append(f"made with revisions {', '.join(map(str, facts['revision']))}")
-    if len(runs) < len(row["folds"].split()) * len(row["seeds"].split()):  # the mean then weighs the other folds more
-        remarks.append("some seeds lack a fold")
-    if "total_hours" not in row:
-        remarks.append("cost not measured of all runs")
-    return row | {"remarks": SEPARATOR.join(remarks)}
+    row |= run_costs(runs)
+    return row | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}
 
 
 def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
@@ -118,6 +111,6 @@ def collected_table(rows: pd.DataFrame) -> Group:
         for heading, name in {"hours": "total_hours", "GPU h": "gpu_hours", "CPU h": "cpu_hours"}.items():
             cells[heading] = row.get(name)
         drawn.append(cells)
-        if row["remarks"]:
-            notes.append(f"! {row['label']}: {row['remarks']}")
+        if row["runs"] < len(row["folds"].split()) * len(row["seeds"].split()):
+            notes.append(f"! {row['label']}: some seeds lack a fold: the mean weighs the other folds more")
     return terminal(Table.of("", drawn, notes=tuple(notes), below=True))

@@ -46,8 +46,7 @@ def test_the_new_run_of_each_method_is_evaluated_like_any_other(tmp_path, method
     write_pictures(members[1] / RunFile.THUMBNAILS, ["x"], pictures, 4)
     home = tmp_path / "home"
     keys = QUICK if method == "genetic" else []
-    result = call(members[0], members[1] / RunFile.PREDICTIONS, members[2], *keys, "--output", home, method=method)
-    assert "1 of 3 members have Monte Carlo passes" in result.output
+    call(members[0], members[1] / RunFile.PREDICTIONS, members[2], *keys, "--output", home, method=method)
     assert {"metrics.csv", "reliability.png"} <= {path.name for path in home.iterdir()}
     assert Run(home).is_finished
     stack = np.stack([read_predictions(run).probabilities for run in members])
@@ -81,8 +80,7 @@ def test_members_with_other_validation_images(tmp_path):
     first = write_experiment(tmp_path, "a")
     second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])
     disjoint = write_experiment(tmp_path, "c", noise=2, change=lambda frame: frame[frame["part"] == "test"])
-    result = call(*first, *second, *QUICK, "--common", "--output", tmp_path / "new", method="genetic")
-    assert "40 validation images of up to 48 are common to all members" in " ".join(result.output.split())
+    call(*first, *second, *QUICK, "--common", "--output", tmp_path / "new", method="genetic")
     assert read_ensemble(tmp_path / "new").fitted_on == {"images": 40, "subjects": 16}
     call(*first, *disjoint, "--common", "--output", tmp_path / "none")
     assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}

@@ -124,14 +124,6 @@ def test_images_that_are_out_of_distribution_are_marked_and_come_first(cell_runs
     assert f"out of distribution: {marked.sum()} of" in output
 
 
-@pytest.mark.parametrize("passes", [0, 3])
-def test_number_of_passes(sheet_run, sheet_images, predict_table, passes):
-    table, _ = predict_table(sheet_run, sheet_images, f"passes={passes}")
-    assert bool(passes) == ("sampled_votes" in table)
-    if passes:
-        assert set(table["sampled_votes"].mul(3).round(6) % 1) == {0.0}
-
-
 def test_every_file_is_counted(cell_runs, tmp_path, predict_table):
     root = write_class_folders(tmp_path / "new", {"a": 3}, suffix=".bmp")
     break_image(write_image(root / "cut.png", cell_image(5)))

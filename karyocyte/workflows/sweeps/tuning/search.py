@@ -2,8 +2,7 @@
 
 import errno
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
-from karyocyte.common.cli import console, say, warn
+from karyocyte.common.cli import console, quiet, say, warn
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.common.seeds import derive_seed
@@ -81,13 +80,11 @@ def _score(trial: optuna.Trial, report: SearchReport) -> float:
     values = draw(trial, report.search)
     say(f"trial {trial.number}: {' '.join(overrides_of(values, report.composed))}")
 
-    def note(folder: Path) -> None:
-        trial.set_user_attr("run", str(folder))
-
     try:
-        with silenced():
-            folder = train.run(with_values(report.composed, values), note)
-        note(folder)  # it was finished before
+        with quiet():  # above all no table of the test part: nobody should choose settings by that
+            config = with_values(report.composed, values)
+            folder = train.run(config, lambda place: trial.set_user_attr("run", str(place)))
+        trial.set_user_attr("run", str(folder))  # it was finished before
         return FinishedStage.read(Run(folder).best_checkpoint.parent).score
     except BaseException as error:
         if is_of_the_trial(error):
@@ -118,16 +115,6 @@ def _after_trial(study: optuna.Study, trial: FrozenTrial, report: SearchReport) 
     garbage_collection_cuda()
     if ended_trials(study) >= report.search.trials:
         study.stop()
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Print nothing of a run, above all not its table of the test part: nobody should choose settings by that."""
-    console.quiet = True
-    try:
-        yield
-    finally:
-        console.quiet = False
 
 
 def open_study(folder: Path, monitor: str) -> optuna.Study:

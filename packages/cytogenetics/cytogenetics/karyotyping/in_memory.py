@@ -9,7 +9,8 @@ from cytogenetics.karyotyping.karyotype_cells import karyotype_cells
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.karyotyping.karyotype_tables import Tables
 from datamodules.io.decode import encode_png
-from karyocyte.loaded import Images, LoadedModel, checked, is_one, quiet
+from karyocyte.common.cli import quiet
+from karyocyte.loaded import Images, LoadedModel, checked, is_one
 
 
 def karyotype(model: LoadedModel, cells: Mapping[str, Images] | Images, **settings: Any) -> Tables:

@@ -116,7 +116,7 @@ class KaryotypeRequest(Request):
         new_folder(self.folder)
         if self.cells.resolve() in self.folder.resolve().parents:
             raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")
-        self.model.check(self.options)
+        self.model.check()
         _check_names_chromosomes(self.model)
 
 

@@ -13,9 +13,9 @@ from karyocyte.workflows.explain.layers import (
     Model,
     activations_and_pools,
     as_maps,
+    check_layers,
+    default_layers,
     layer_maps,
-    layer_shapes,
-    positions,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
@@ -42,11 +42,11 @@ def timm_model(name, **args):
 
 def test_maps_are_the_output_before_the_next_layer_works_in_place():
     net, model = small_net()
-    maps = layer_maps(model, IMAGES, ["pool2", "conv1"])
-    image = torch.from_numpy(IMAGES).permute(0, 3, 1, 2).float() / 255
+    maps = layer_maps(model, IMAGES[0])
+    image = torch.from_numpy(IMAGES[:1]).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        np.testing.assert_allclose(maps["conv1"], net.conv1(image).numpy(), atol=1e-6)
-        np.testing.assert_allclose(maps["pool2"], net[:4](image).numpy(), atol=1e-6)
+        np.testing.assert_allclose(maps["conv1"], net.conv1(image)[0].numpy(), atol=1e-6)
+        np.testing.assert_allclose(maps["pool2"], net[:4](image)[0].numpy(), atol=1e-6)
     assert (maps["conv1"] < 0).any()
     assert not any(module._forward_hooks for module in model.modules.values())
 
@@ -55,28 +55,27 @@ def test_maps_are_the_output_before_the_next_layer_works_in_place():
 def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
     _, model = small_net()
     with pytest.raises(UserError, match=f"layer {name}: no module whose output is a map") as caught:
-        layer_maps(model, IMAGES, [name])
+        check_layers([name], layer_maps(model, IMAGES[0]))
     assert ("conv1" if name == "conv7" else "pool3") in str(caught.value)  # those close to it, or all
     assert "flatten" not in str(caught.value)
 
 
 def test_the_layers_of_the_paper_are_chosen_in_networks_of_pools_and_stages_in_others():
     _, model = small_net()
-    expected = {"conv1": "conv1", "pool1": "pool1", "pool2": "pool2", "last pool": "pool3"}
-    assert positions(model, layer_shapes(model, IMAGES[0])) == expected
+    assert default_layers(model, list(layer_maps(model, IMAGES[0]))) == ["conv1", "pool1", "pool2", "pool3"]
     vgg = timm_model("vgg11")
-    chosen = positions(vgg, layer_shapes(vgg, IMAGES[0]))
-    assert list(chosen.values()) == ["features.0", "features.2", "features.5", "features.20"]
+    chosen = default_layers(vgg, list(layer_maps(vgg, IMAGES[0])))
+    assert chosen == ["features.0", "features.2", "features.5", "features.20"]
     model = timm_model("resnet10t")
-    assert list(positions(model, layer_shapes(model, IMAGES[0]))) == ["act1", "layer1", "layer3", "layer4"]
+    assert default_layers(model, list(layer_maps(model, IMAGES[0]))) == ["act1", "layer1", "layer3", "layer4"]
     bare = Model(model.forward, {name: model.modules[name] for name in ("layer1", "layer2")})
-    assert list(positions(bare, layer_shapes(bare, IMAGES[0]))) == ["layer1", "layer2"]
+    assert default_layers(bare, list(layer_maps(bare, IMAGES[0]))) == ["layer1", "layer2"]
 
 
 def test_tokens_of_a_transformer_are_laid_out_on_their_grid():
     model = timm_model("vit_tiny_patch16_224", img_size=64, depth=2)
-    assert layer_shapes(model, IMAGES[0])["blocks.1"] == (192, 4, 4)
-    assert layer_shapes(model, IMAGES[0])["patch_embed"] == (192, 4, 4)
+    assert layer_maps(model, IMAGES[0])["blocks.1"].shape == (192, 4, 4)
+    assert layer_maps(model, IMAGES[0])["patch_embed"].shape == (192, 4, 4)
     tokens = torch.arange(9.0).reshape(1, 9, 1)
     assert as_maps(tokens, (32, 64), prefix_tokens=1)[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert as_maps(tokens, (32, 64)) is None
@@ -98,14 +97,14 @@ def test_the_layout_is_that_with_the_proportions_of_the_image_and_vectors_and_tu
 
 def test_every_activation_and_pool_is_chosen_in_its_order():
     _, model = small_net()
-    assert list(activations_and_pools(model, layer_shapes(model, IMAGES[0]))) == ["act1", "pool1", "pool2", "pool3"]
+    assert activations_and_pools(model, list(layer_maps(model, IMAGES[0]))) == ["act1", "pool1", "pool2", "pool3"]
     without = Model(model.forward, {"conv1": model.modules["conv1"]})
     with pytest.raises(UserError, match="name its layers"):
-        activations_and_pools(without, layer_shapes(without, IMAGES[0]))
+        activations_and_pools(without, list(layer_maps(without, IMAGES[0])))
 
 
 def test_windows_of_a_transformer_are_no_maps_but_its_stages_are():
     model = timm_model("swin_tiny_patch4_window7_224", img_size=64)
-    shapes = layer_shapes(model, IMAGES[0])
-    assert shapes["layers.0"] == (96, 16, 16)
-    assert "layers.0.blocks.0.attn" not in shapes
+    maps = layer_maps(model, IMAGES[0])
+    assert maps["layers.0"].shape == (96, 16, 16)
+    assert "layers.0.blocks.0.attn" not in maps

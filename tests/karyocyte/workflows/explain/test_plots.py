@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from karyocyte.workflows.explain.plots import heat_colours, mosaic, most_varied, overlay
+from karyocyte.workflows.explain.plots import channel_picture, heat_colours, overlay
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 255, (40, 40, 3), dtype=np.uint8)
@@ -18,20 +18,15 @@ def test_an_overlay_is_red_at_the_hottest_place_and_unchanged_without_heat():
     assert len(np.unique(heat_colours(np.linspace(0, 1, 64)[None]).reshape(-1, 3), axis=0)) > 50
 
 
-def test_each_channel_of_a_mosaic_has_its_own_range_and_place():
+def test_each_channel_has_its_own_range_and_place():
     small, large = np.array([[0.0, 1.0], [2.0, 4.0]]), np.array([[0.0, 0.0], [0.0, 1000.0]])
-    sheet = mosaic(np.stack([small, large, np.ones((2, 2))]))
-    side = (sheet.shape[0] - np.isnan(sheet[:, 0]).sum()) // 2
-    assert np.unique(sheet[:side, :side]).tolist() == [0, 0.25, 0.5, 1]
-    assert np.unique(sheet[:side, -side:]).tolist() == [0, 1]
-    assert np.unique(sheet[-side:, :side]).tolist() == [0]  # a constant channel is black
-    assert np.isnan(sheet[-side:, -side:]).all()
-    assert np.unique(mosaic(small[None])).tolist() == [0, 0.25, 0.5, 1]
-    single = mosaic(np.array([0.0, 1.0, 4.0]).reshape(3, 1, 1))  # maps of one value are scaled together
-    assert np.unique(single[~np.isnan(single)]).tolist() == [0, 0.25, 1]
-
-
-def test_the_most_varied_channels_come_first_whatever_their_level():
-    noise = RNG.normal(size=(2, 1, 6, 6))
-    maps = np.concatenate([noise + 100, 5 * noise, 0 * noise, 2 * noise], axis=1)
-    assert most_varied(maps, 3).tolist() == [1, 3, 0]
+    picture = channel_picture(np.stack([small, large, np.ones((2, 2))]))
+    is_gray = np.ptp(picture, axis=2) == 0
+    (rows,), (columns,) = (np.where(is_gray.any(axis=axis)) for axis in (1, 0))
+    tiles = np.split(picture[rows][:, columns, 0], 2)
+    left, right = (np.split(tile, 2, axis=1) for tile in tiles)
+    assert np.unique(left[0]).tolist() == [0, 64, 128, 255]
+    assert np.unique(left[1]).tolist() == [0, 255]
+    assert np.unique(right[0]).tolist() == [0]  # a constant channel is black
+    assert not is_gray[rows][:, columns][right[0].shape[0] :, right[0].shape[1] :].any()
+    assert np.unique(channel_picture(small[None])).tolist() == [0, 64, 128, 255]
