@@ -79,7 +79,12 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     values = resolved_values(node, "cluster") if isinstance(node, DictConfig) else dict(node)
     if values.get("name") not in _MODELS:
         raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
-    return validated(_MODELS[values["name"]], values, "cluster")
+    cluster = validated(_MODELS[values["name"]], values, "cluster")
+    # Slurm would signal such a job at its start: it would be put back into the queue again and again.
+    if isinstance(cluster, SlurmConfig) and cluster.signal_delay_s >= 60 * cluster.timeout_min:
+        limit = f"cluster.timeout_min={cluster.timeout_min} is {60 * cluster.timeout_min} s"
+        raise UserError(f"cluster.signal_delay_s={cluster.signal_delay_s}, but {limit}: set a shorter delay")
+    return cluster
 
 
 def check_devices(composed: DictConfig) -> None:

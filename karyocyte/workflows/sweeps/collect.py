@@ -48,8 +48,7 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     facts = merge_facts([one.about for one in predictions])
     row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
     row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
-    # The intervals resample nothing: see karyocyte.evaluation.intervals.methods.
-    collected = seed_means(predictions, EvaluationConfig(resamples=10))
+    collected = seed_means(predictions, EvaluationConfig())
     row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
     for name, mean in collected.metrics.items():
         row |= mean.columns(name)

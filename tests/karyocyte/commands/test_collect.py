@@ -5,6 +5,8 @@ import pytest
 
 from karyocyte.commands.sweep_status import app
 from karyocyte.common.files import write_json
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.intervals.seeds import seed_means
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
@@ -20,10 +22,12 @@ DATA = {"config": {}, "contents": {"data": "d"}}
 def write_run(tmp_path):
     """A function that writes a finished run below ``runs``; None for ``usage``: it was not measured."""
 
-    def write_run(fold=0, seed=0, usage=USAGE, config="c0ffee00", protocol="subject", identity=DATA, **about):
+    def write_run(
+        fold=0, seed=0, usage=USAGE, config="c0ffee00", protocol="subject", identity=DATA, sizes=(60, 12), **about
+    ):
         about = {"seed": seed, "config": config, "protocol": protocol, "revision": "abc", "name": "net", **about}
         run = write_finished(tmp_path / f"runs/net/{protocol}-fold{fold}-{config}/seed={seed}")
-        write_predictions(run / "predictions.parquet", make_run(fold, about=about))
+        write_predictions(run / "predictions.parquet", make_run(fold, *sizes, about=about))
         if usage:
             write_json(run / "usage.json", usage)
         write_json(run / "identity.json", identity)
@@ -58,6 +62,14 @@ def test_folds_and_seeds_become_one_row_and_protocols_two(write_run, collected):
     assert row[list(counts)].to_dict() == counts
     assert row["f1_weighted_low"] < row["f1_weighted"] < row["f1_weighted_high"]
     assert f"{row['auc_low']:.3f}-{row['auc_high']:.3f}" in output
+
+
+def test_intervals_of_few_subjects_are_those_of_an_evaluation(write_run, collected):
+    run = write_run(sizes=(40, 3))
+    row = collected()[0].iloc[0]
+    mean = seed_means([Run(run).predictions], EvaluationConfig()).metrics["auc"]
+    assert row[["auc", "auc_low", "auc_high"]].tolist() == pytest.approx([mean.value, mean.low, mean.high])
+    assert row["auc_low"] <= row["auc"] <= row["auc_high"]
 
 
 def test_costs_add_up_by_kind_of_device(write_run, collected):

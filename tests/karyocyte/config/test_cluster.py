@@ -39,3 +39,9 @@ def test_nodes_processes_and_gpus_follow_the_trainer(typed, nodes, processes, gp
 def test_a_line_break_would_be_another_line_of_the_batch_script(keys):
     with pytest.raises(UserError, match="cluster"):
         check_cluster({"name": "slurm", **keys})
+
+
+def test_a_job_is_not_signalled_at_its_start():
+    with pytest.raises(UserError, match="cluster.signal_delay_s"):
+        check_cluster({"name": "slurm", "timeout_min": 2, "signal_delay_s": 120})
+    assert check_cluster({"name": "slurm", "timeout_min": 2, "signal_delay_s": 30}).timeout_min == 2
