@@ -4,12 +4,12 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 16_401  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 16_299  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 32_205,
-    "lines of packages/cytogenetics": 9_973,
-    "lines of tests of the core": 23_000,
+    "lines of the core and benchmarks": 31_905,
+    "lines of packages/cytogenetics": 9_958,
+    "lines of tests of the core": 22_966,
     "lines of tests of packages/cytogenetics": 6_955,
 }
 # Those of complexity above 10: this list only gets shorter.

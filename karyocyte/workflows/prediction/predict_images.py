@@ -68,8 +68,10 @@ def predict_images(request: PredictRequest) -> None:
     )
     with file_lock(request.lock), atomic_path(request.parquet) as parquet:  # a full disk leaves neither table
         request.check_output()  # in the meantime another process may have written there
+        request.unfinished.touch()
         write_predicted(parquet, table, about)
         write_csv(request.output, table if request.settings.columns == "all" else for_readers(table), "%.6f")
+    request.unfinished.unlink()
     request.lock.unlink(missing_ok=True)
     trained_on = int((table["seen"] == "train").sum())
     if trained_on:

@@ -61,6 +61,11 @@ class PredictRequest(Request):
         return self.output.with_suffix(".parquet")
 
     @property
+    def unfinished(self) -> Path:
+        """A file that is there while both tables are written: one alone, left by a killed process, may be replaced."""
+        return self.output.with_name(f".{self.output.name}.unfinished")
+
+    @property
     def lock(self) -> Path:
         """The file of the lock that is held while the tables are written."""
         return self.output.with_name(f".{self.output.name}.lock")
@@ -90,7 +95,7 @@ class PredictRequest(Request):
             table = shlex.quote(str(self.output.with_suffix(".csv")))
             raise UserError(f"--output {self.output}: a CSV file is written: end its name in .csv, `--output {table}`")
         for written in (self.output, self.parquet):
-            if written.exists():
+            if written.exists() and not self.unfinished.exists():
                 another = shlex.quote(str(free_name(self.output)))
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
 

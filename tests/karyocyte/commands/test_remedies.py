@@ -54,7 +54,7 @@ REFUSED = [
     f"prepare_data {OWN} data_dir=truths data.positive_class=ture",
     "predict run0 cells --output new.txt",
     "predict run0 cells --output old.csv",
-    "predict run0 cells pases=3 --output new.csv",
+    "predict run0 cells colums=all --output new.csv",
     "evaluate run0 resampels=20",
     "evaluate run0 --output cells",
     "evaluate run0 --output notes.md",
