@@ -18,8 +18,9 @@ _LOOK_ALIKE = str.maketrans(
 # A joiner, blanks that are letters to Unicode, and what selects one of several pictures of a sign.
 _UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE10))}
 # As programs write what is unknown.
-_UNKNOWN: tuple[str, ...] = ("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "none", "null", "nil", "unknown", "unk")
-_UNKNOWN += ("undefined", "missing", "not available", "not applicable", "?", "??", "-", "--", ".")
+_ABBREVIATIONS = ("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "unk", "nil", "null", "none")
+_WORDS = ("unknown", "undefined", "missing", "not available", "not applicable")
+_UNKNOWN = (*_ABBREVIATIONS, *_WORDS, "?", "??", "-", "--", ".")
 
 
 def meaning(name: str) -> str:
