@@ -7,8 +7,8 @@ CODE = CodeBase()
 LOADED_LINES = 16_299  # of a smoke training, whatever names its modules; the goal is 16,000
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 31_905,
-    "lines of packages/cytogenetics": 9_958,
+    "lines of the core and benchmarks": 31_904,
+    "lines of packages/cytogenetics": 9_957,
     "lines of tests of the core": 22_966,
     "lines of tests of packages/cytogenetics": 6_955,
 }

@@ -319,7 +319,11 @@ def _check_folds(counts: pd.Series, folds: int, thing: str, otherwise: str = "")
     label, count = str(counts.idxmin()), int(counts.min())
     if count >= folds:
         return
-    remedy = f"set split.folds={count}" if count >= len(PARTS) else "bring more, or leave the class out"
+    remedy = "bring more"
+    if count >= len(PARTS):
+        remedy = f"set split.folds={count}"
+    elif len(counts) > 2:
+        remedy += ", or leave the class out"
     needed = f"{folds} are needed for split.folds={folds}"
     raise UserError(f"class {label} has {counted(count, thing)}, {needed}: {remedy}{otherwise}")
 

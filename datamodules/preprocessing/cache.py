@@ -23,9 +23,7 @@ from karyocyte.config.data import PrepareConfig
 IMAGES = "images.npy"
 RECORDS = "images.csv"
 DIGEST = "crc32"  # column of the table
-_TOO_LARGE = (
-    "enlarge prepare.size, set prepare.canvas.oversize=shrink, or, where the ground is light, prepare.background=detect"
-)
+_TOO_LARGE = "enlarge prepare.size, or set prepare.canvas.oversize=shrink"
 
 
 def digest_of(folder: Path, image: np.ndarray) -> int:

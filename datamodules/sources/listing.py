@@ -125,7 +125,9 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            raise UserError(f"{file} has no column {column}, it has {', '.join(table.columns)}: set data.{key}")
+            raise UserError(
+                f"{file} has no column {column}, its first line names {', '.join(table.columns)}: set data.{key}"
+            )
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.

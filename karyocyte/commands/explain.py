@@ -24,7 +24,7 @@ def explain(what: What, words: Words, out: Out = None) -> None:
 
     [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.
 
-    With --out, heat maps of the same images are side by side in one figure, by run and method.
+    With --out, heat maps of the same images are side by side in one figure, by run and layer.
     """
     request = ExplainRequest.read(words, out=out)
     # Only now: the imports take seconds.

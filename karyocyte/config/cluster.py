@@ -82,7 +82,7 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     cluster = validated(_MODELS[values["name"]], values, "cluster")
     # Slurm would signal such a job at its start: it would be put back into the queue again and again.
     if isinstance(cluster, SlurmConfig) and cluster.signal_delay_s >= 60 * cluster.timeout_min:
-        raise UserError(f"cluster.signal_delay_s={cluster.signal_delay_s}: set less than cluster.timeout_min has")
+        raise UserError(f"cluster.signal_delay_s={cluster.signal_delay_s}: set less than {60 * cluster.timeout_min}")
     return cluster
 
 

@@ -86,7 +86,7 @@ class KaryogramsConfig(AugmentedKaryogramsConfig, NamedImagesConfig, defaults="d
 
 
 class ListedImagesConfig(SourceConfig):
-    """Images that a CSV file lists, one row per image; ``file: null`` stands for a folder per class."""
+    """Images that a CSV file lists, one row per image."""
 
     file: str | None = FROM_YAML
     path_column: str = FROM_YAML
@@ -140,8 +140,9 @@ class ChromosomeTableConfig(ListedImagesConfig):
 
 
 class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
-    """Single chromosomes in 24 classes, by a table or by class folders."""
+    """Single chromosomes in 24 classes, by a table or, with ``file: null``, by class folders."""
 
+    source: Literal["chromosomes"]
     cell_regex: str | None = FROM_YAML
 
 
@@ -180,6 +181,8 @@ class DrawnCellsConfig(DrawnConfig):
 class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
     """Synthetic single chromosomes."""
 
+    source: Literal["synthetic_chromosomes"]
+
 
 SOURCES: dict[str, type[SourceConfig]] = {
     "cnmc": CnmcConfig,
@@ -196,8 +199,7 @@ SOURCES: dict[str, type[SourceConfig]] = {
 }
 
 
-def validate_source(values: Any) -> SourceConfig:
-    """Return the settings of the source that they name."""
+def _validate_source(values: Any) -> SourceConfig:
     if isinstance(values, SourceConfig):
         return values
     return settings_of(str(values.get("source"))).model_validate(values)
@@ -230,4 +232,4 @@ def _own_settings(path: str) -> type[SourceConfig]:
     return settings
 
 
-DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(validate_source)]
+DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]

@@ -92,7 +92,7 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 
     trained = load_run(member.folder)
     config = trained.config
-    passes = config.inference.mc_passes if options.passes else 0
+    passes = config.inference.mc_passes if options.with_passes else 0
     share = options.out_of_distribution or config.evaluation.out_of_distribution
     path = member.checked(RunFile.OUT_OF_DISTRIBUTION)
     distance, unmarked = load_out_of_distribution(path, share)

@@ -1,8 +1,6 @@
 """A stage that trains the head alone, on images that never change: the frozen backbone's features, computed once."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -52,8 +50,11 @@ def features_in_place_of_images(
     model.configure_stage(stage.config)
     if not _pays(model, batches, config, images_seen):
         return None, 0.0
-    with _channels_last(model, config.trainer.channels_last):
-        arrays = predicted_arrays(FrozenPart(model), batches, config)
+    backbone: Any = model.backbone
+    backbone.to(memory_format=torch.channels_last)  # faster on a CPU, also where the training does without
+    arrays = predicted_arrays(FrozenPart(model), batches, config)
+    if not config.trainer.channels_last:
+        backbone.to(memory_format=torch.contiguous_format)
     assert arrays is not None  # one process trains
     batches.features = torch.from_numpy(arrays["features"])
     seconds = time.monotonic() - start
@@ -77,15 +78,3 @@ def _pays(model: Classifier, batches: Any, config: Config, images_seen: int) -> 
     with torch.no_grad(), evaluating(model):
         size = batches.count * model.fixed_features(image).numel() * 4  # bytes
     return bool(size <= LARGEST)
-
-
-@contextmanager
-def _channels_last(model: Classifier, channels_last: bool) -> Iterator[None]:
-    """Convolve with the channels side by side, which is faster on a CPU, also where the training does not."""
-    backbone: Any = model.backbone
-    backbone.to(memory_format=torch.channels_last)
-    try:
-        yield
-    finally:
-        if not channels_last:
-            backbone.to(memory_format=torch.contiguous_format)

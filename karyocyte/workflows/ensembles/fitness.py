@@ -33,24 +33,25 @@ class Problem:
 
     def fitness(self, weights: np.ndarray) -> np.ndarray:
         """Return the weighted F1 of the weighted means, 0 to 1, float64, shape (P,), for weights of shape (P, M)."""
-        width = int(self._disputed.sum()) * len(self.classes)
+        width = self._parts[0].shape[1]
         return np.concatenate([self._fitness(weights[rows]) for rows in batches(len(weights), width)])
 
     def _fitness(self, weights: np.ndarray) -> np.ndarray:
-        disputed = self._disputed
+        probabilities, labels, agreed = self._parts
         classes = len(self.classes)
-        means = weights @ self.probabilities[:, disputed].reshape(self.members, -1)
+        means = weights @ probabilities
         called = call(means.reshape(-1, classes), self.positive_index).reshape(len(weights), -1)
-        cells = self.labels[disputed] * classes + called + classes**2 * np.arange(len(weights))[:, None]
+        cells = labels * classes + called + classes**2 * np.arange(len(weights))[:, None]
         counts = np.bincount(cells.ravel(), minlength=len(weights) * classes**2)
-        agreed = confusion(self.labels[~disputed], self.probabilities[0, ~disputed].argmax(axis=1), classes)
         matrices = counts.reshape(-1, classes, classes) + agreed
         with np.errstate(invalid="ignore"):
             return f1_weighted(Confusions(matrices, self.positive_index))
 
     @cached_property
-    def _disputed(self) -> np.ndarray:
-        """The images whose prediction may depend on the weights, bool, shape (N,)."""
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities, (M, D * K), and labels, (D,), of the disputed images; the confusion of the others, (K, K)."""
         lead = np.diff(np.sort(self.probabilities, axis=2)[:, :, -2:])[:, :, 0]
         preferred = self.probabilities.argmax(axis=2)
-        return np.asarray(~((preferred == preferred[0]) & (lead > MARGIN)).all(axis=0))
+        disputed = ~((preferred == preferred[0]) & (lead > MARGIN)).all(axis=0)
+        agreed = confusion(self.labels[~disputed], preferred[0, ~disputed], len(self.classes))
+        return self.probabilities[:, disputed].reshape(self.members, -1), self.labels[disputed], agreed

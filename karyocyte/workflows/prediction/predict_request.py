@@ -53,7 +53,7 @@ class PredictRequest(Request):
     def options(self) -> LoadOptions:
         """How the networks are loaded: only a single run has passes."""
         is_run = isinstance(self.model, RunsModel) and len(self.model.members) == 1
-        return LoadOptions(batchnorm=self.settings.batchnorm, passes=is_run)
+        return LoadOptions(batchnorm=self.settings.batchnorm, with_passes=is_run)
 
     @property
     def parquet(self) -> Path:

@@ -181,7 +181,7 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
     pool = PicturePool()
     for number, chapter in enumerate(chapters):
         thumbnails = [run.thumbnails for run in chapter.runs if run.thumbnails.is_file()]
-        pool.thumbnails = pool.add(thumbnails, chosen) | pool.thumbnails
+        pool.thumbnails |= pool.add(thumbnails, sorted(set(chosen).difference(pool.thumbnails)))
         for label, paths in chapter.heatmaps.items():
             words: dict[str, str] = {}
             for path in paths:

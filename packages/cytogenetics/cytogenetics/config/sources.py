@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import Field
 
 from karyocyte.config.base import FROM_YAML, Count, Seed, StrictModel
 from karyocyte.config.sources import (
@@ -11,7 +11,6 @@ from karyocyte.config.sources import (
     DrawnCellsConfig,
     NamedImagesConfig,
     SyntheticChromosomesConfig,
-    validate_source,
 )
 
 PICTURE_RECIPES = ("detector", "cutter", "refiner")
@@ -35,7 +34,7 @@ class ComposedKaryogramsConfig(AugmentedKaryogramsConfig, defaults="data/compose
 
     derived: DerivedConfig = FROM_YAML
     seed: Seed = FROM_YAML
-    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, BeforeValidator(validate_source)]
+    chromosomes: Annotated[ChromosomesConfig | SyntheticChromosomesConfig, Field(discriminator="source")]
 
     former = {"sheet": {"size": [640, 832], "scale": 1.1, "labels": True}}
 
