@@ -69,7 +69,7 @@ def test_a_class_may_be_written_in_many_ways_and_anything_else_is_no_class(text,
         ("case0.0,24", "case0.0,25", "labels.csv, row 47: class 25 "),
         ("case0.0,24", "case0.0,", r"row 47: class \(empty\) "),
         ("case0,case0.0,24", "case0,,24", "row 47: the chromosome has no cell_id"),
-        ("cell_id", "cell", "no column cell_id, it has .*cell.*: set data.cell_column"),
+        ("cell_id", "cell", "no column cell_id, its first line names .*cell.*: set data.cell_column"),
         ("24/case0.0_24_0.png", "24/absent.png", "row 47: no file .*absent.png"),
         ("case1,case1.0,24", "case1,case0.0,24", r"cell case0.0 is of case0 \(.*\) and of case1 \(.*_24_0.png\)"),
     ],
@@ -83,7 +83,7 @@ def test_a_wrong_table_is_named_with_its_row(root, old, new, message):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"subject_column": "pateint"}, "no column pateint, it has .*case_id.*: set data.subject_column"),
+        ({"subject_column": "pateint"}, "no column pateint, its first line names .*case_id.*: set data.subject_column"),
         ({"cell_regex": "(.)_"}, "data.cell_regex counts with data.file=null alone"),
         ({"file": "absent.csv"}, r"no table .*absent.csv: set data.file, or data.file=null"),
         ({"file": None, "cell_regex": "(cell"}, r"data.cell_regex=\(cell is no regular expression"),

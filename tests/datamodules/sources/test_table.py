@@ -109,9 +109,9 @@ def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, note
         (_written("path,label,label\na/1.png,x,y"), "two columns label"),
         (_written("my images\n" + "\n".join(LINES)), "its first line names the columns"),
         (_written("\n".join(LINES), "utf-32"), "no text file"),
-        (_written("\n".join(LINES).replace(",", " ")), "no column path, it has path label subject"),
-        (_written("\n".join(LINES[1:])), "no column path, it has a/1.png, x, ä"),
-        (_written("image,x,y\na/1.png,1.0,0.0"), "no column path, it has image, x, y: set data.path_column$"),
+        (_written("\n".join(LINES).replace(",", " ")), "no column path, its first line names path label subject"),
+        (_written("\n".join(LINES[1:])), "no column path, its first line names a/1.png, x, ä"),
+        (_written("image,x,y\na/1.png,1.0,0.0"), "its first line names image, x, y: set data.path_column$"),
         (
             _written("path,label,who,part,stain\na/1.png,nan,,,"),
             r"no label, or one for .* \(nan\),.* another name",
