@@ -32,7 +32,7 @@ def overview(result: EvaluationResult) -> Group:
     important = [warning for warning in warnings if warning.topic in topics]
     lines = list(map(str, sorted(important, key=lambda warning: topics.index(warning.topic))[:MOST_WARNINGS]))
     if others := len(warnings) - len(lines):
-        lines.append(f"{others} more warnings: in summary.txt and in the report")
+        lines.append(f"{others} more warnings: in the report")
     return _drawn(result, [metrics_table(result, of_classes=False), *shown(result).tables], lines)
 
 
