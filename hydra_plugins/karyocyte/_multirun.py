@@ -29,7 +29,7 @@ from karyocyte.runs.sweeps import Job, Sweep
 from karyocyte.workflows.sweeps.jobs import job_failed
 from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
-VANISHED = "its process ended without a status (killed, out of memory, or its node is gone)"
+VANISHED = "its process ended without a status (killed, out of memory, over its time limit, or its node is gone)"
 ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
 
 
