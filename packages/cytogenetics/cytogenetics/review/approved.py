@@ -44,6 +44,11 @@ class Approved:
         return files
 
     @property
+    def unused(self) -> list[str]:
+        """What the model has left out, but for what the reader has taken in."""
+        return [text for text in self.cell.left_out if text.partition(": ")[0] not in self.classes]
+
+    @property
     def changes(self) -> list[str]:
         """What the reader has changed of the prediction."""
         changes = []

@@ -95,6 +95,7 @@ def test_what_is_taken_in_and_deleted_again_is_no_change(output, review):
     decide(client, "move", image=LEFT_OUT, to="none")
     assert decide(client, "approve").status_code == 200
     assert "45.png" not in (output / "approved" / "approved.csv").read_text()
+    assert "that the model has not used" not in (output / "approved" / "index.html").read_text()
 
 
 def test_what_is_drawn_is_kept_in_the_trail_and_undone(output, review):
