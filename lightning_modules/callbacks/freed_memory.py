@@ -1,4 +1,4 @@
-"""Memory of the first steps of a fit, which lay out their tensors in other ways than the rest."""
+"""Memory that the steps of a fit have freed and that nothing needs in this form any more."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ class FirstStepsMemory(Callback):
 
     The process keeps what it frees (`keep_freed_memory`). The optimiser makes its moments in the first step, between
     the gradients, where they would split the room that the next steps need: room for them is taken before that step,
-    and given back for them when its gradients are there. What the first two steps have freed is returned to the system
-    (`results/memory.csv`).
+    and given back for them when its gradients are there. What the first two steps and the whole fit have freed is
+    returned to the system (`results/memory.csv`).
     """
 
     def __init__(self) -> None:
@@ -42,3 +42,7 @@ class FirstStepsMemory(Callback):
         self.batches += 1
         if self.batches <= BATCHES:
             return_freed_memory()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Return the memory of the fit: predictions lay out theirs in another way."""
+        return_freed_memory()

@@ -1,4 +1,4 @@
-"""Freed memory is returned while the first steps of a fit settle, and kept after them."""
+"""Freed memory is returned while the first steps of a fit settle and after the last one, and kept between."""
 
 from pytorch_lightning import Callback
 
@@ -25,14 +25,14 @@ class Steps(Callback):
         self.returned.append(self.step)
 
 
-def test_memory_is_returned_after_the_first_two_steps_and_room_for_the_moments_taken_before_the_first_one(
+def test_memory_is_returned_after_the_first_two_steps_and_the_last_and_room_for_moments_taken_before_the_first(
     tmp_path, monkeypatch
 ):
     config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "trainer.max_epochs=1")
     steps, model = Steps(), build(config)
     monkeypatch.setattr(freed_memory, "return_freed_memory", steps.note)
     train_stages(model, MemoryData(), config, tmp_path / "run", [steps])
-    assert steps.returned == [1, 2] * 2
     head, finetune = steps.tensors[: len(steps.tensors) // 2], steps.tensors[len(steps.tensors) // 2 :]
+    assert steps.returned == [1, 2, len(head), 1, 2, len(finetune)]
     assert (head[0], finetune[0]) == (2 * len(list(model.head.parameters())), 2 * len(list(model.parameters())))
     assert not any(head[1:] + finetune[1:])
