@@ -168,11 +168,16 @@ def _decoded_part(page: TiffPage, data: bytes, index: int, unpack: Callable[...,
             raise BrokenImageError(_NO_END)
         return part
     row = ceil(columns * channels * page.bitspersample / 8)
+    lengths = (row * rows, row * full_rows)
     if unpack:
-        strip = unpack(data[start : start + page.databytecounts[index]], out=row * full_rows + 1)
+        packed = data[start : start + page.databytecounts[index]]
+        strip = unpack(packed, out=lengths[1] + 1)
+        if unpack is lzw_decode and len(strip) not in lengths:
+            # Where codes become wider, old programs write the code of the end a bit too short: it reads as another one.
+            strip = unpack(packed[:-1], out=lengths[1] + 1)
     else:
-        strip = data[start : start + row * rows]  # programs write wrong lengths
-    if len(strip) not in (row * rows, row * full_rows):
+        strip = data[start : start + lengths[0]]  # programs write wrong lengths
+    if len(strip) not in lengths:
         raise BrokenImageError(_NO_END)
     values: np.ndarray = np.asarray(page.decode(strip, index)[0])[0]
     return values

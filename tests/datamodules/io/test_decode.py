@@ -105,6 +105,17 @@ def test_a_changed_code_gives_a_part_of_another_length(keys):
             decode_image(data[:place] + bytes(255 - value for value in data[place : place + 16]) + data[place + 16 :])
 
 
+def test_an_end_that_old_programs_write_a_bit_too_short_is_read():
+    number = np.arange(766)  # after as many different pairs of values the codes become wider
+    values = (number * (2 * (number // 256) + 1) % 256).astype(np.uint8)[None]
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF", compression="tiff_lzw")
+    # The code of the end, 257, in 10 bits and then 7 of filling, in place of 11 and 6.
+    end, short_end = (257 << 6).to_bytes(2, "big"), (257 << 7).to_bytes(2, "big")
+    assert file.getvalue().count(end) == 1
+    assert (decode_image(file.getvalue().replace(end, short_end)).pixels[..., 0] == values).all()
+
+
 @pytest.mark.parametrize(("outline", "inside", "ground"), [(220, 90, 255), (40, 200, 0)])
 def test_a_cut_out_lies_on_the_ground_that_its_outline_shows(tmp_path, outline, inside, ground):
     values = np.zeros((20, 20, 4), np.uint8)
