@@ -174,8 +174,8 @@ def karyotype_of_cell(
         if count:
             why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
-    posterior = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
-    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, settings.refer_below)
+    candidates, marginals = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
+    return named_cell(candidates, marginals, log_probabilities, fixed, settings.refer_below)
 
 
 def named_cell(

@@ -9,7 +9,6 @@ permanent of a nonnegative matrix, 2013), is of no use here, since it ignores a 
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,14 +18,6 @@ import numpy as np
 JOINING = 7.0
 # The most vectors of counts within a group, as those of 8 classes with two chromosomes each.
 STATES = 3**8
-
-
-@dataclass(frozen=True)
-class AssignmentSum:
-    """The logarithm of the sum, and the probability of each class for each chromosome, shape (n, K), 0 to 1."""
-
-    log_sum: float
-    marginals: np.ndarray
 
 
 def step_costs(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -57,12 +48,15 @@ def path_costs(steps: np.ndarray) -> np.ndarray:
     return paths
 
 
-def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
+def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
     """Sum the weights of all assignments with the counts of the best one.
 
     Args:
         log_weights: float64, shape (n, K), finite.
         classes: The best assignment to its counts, int64, shape (n,).
+
+    Returns:
+        The logarithm of the sum, and the probability of each class for each chromosome, float64, shape (n, K), 0 to 1.
     """
     rows = np.arange(len(classes))
     best = log_weights[rows, classes]
@@ -74,15 +68,15 @@ def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> Assign
     for group in np.flatnonzero(np.bincount(group_of) > 1):
         members = np.flatnonzero(group_of[classes] == group)
         kinds = np.unique(classes[members])
-        within = _sum_within(relative[np.ix_(members, kinds)], np.searchsorted(kinds, classes[members]))
-        log_sum += within.log_sum
-        marginals[np.ix_(members, kinds)] = within.marginals
+        of_group = np.ix_(members, kinds)
+        log_of_group, marginals[of_group] = _sum_within(relative[of_group], np.searchsorted(kinds, classes[members]))
+        log_sum += log_of_group
     exchanged = relative[:, classes]
     apart = group_of[classes][:, None] != group_of[classes]
     swaps = np.where(apart, np.exp(np.minimum(exchanged + exchanged.T, 0.0)), 0.0)
     log_sum += np.log1p(swaps).sum() / 2
     np.add.at(marginals.T, classes, swaps)
-    return AssignmentSum(float(log_sum), marginals / marginals.sum(axis=1, keepdims=True))
+    return float(log_sum), marginals / marginals.sum(axis=1, keepdims=True)
 
 
 def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -127,8 +121,8 @@ def _levels(counts: tuple[int, ...]) -> list[_Level]:
     return levels
 
 
-def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
-    """Sum over all assignments with the counts of ``classes``, exactly.
+def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
+    """Sum over all assignments with the counts of ``classes``, exactly; see ``sum_over_assignments``.
 
     ``before[m]`` is the sum over the assignments of the first chromosomes with counts m, ``after[m]`` that over those
     of the others which complete m to the wanted counts. There are as many first chromosomes as m has, so each m is
@@ -152,4 +146,4 @@ def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
         after[level.states] = completed.sum(axis=1)
         marginals[row] = before[level.states] @ completed
     total = before[-2]
-    return AssignmentSum(float(np.log(total)), marginals / total)
+    return float(np.log(total)), marginals / total
