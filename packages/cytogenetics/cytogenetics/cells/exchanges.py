@@ -10,7 +10,6 @@ permanent of a nonnegative matrix, 2013), is of no use here, since it ignores a 
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -95,17 +94,12 @@ def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return group_of
 
 
-class _Level(NamedTuple):
-    """The vectors of counts m of so many chromosomes."""
-
-    states: np.ndarray  # numbers of the S vectors, int64, shape (S,)
-    fewer: np.ndarray  # of those with one less of each class, shape (S, K); the number of no vector where there is none
-    more: np.ndarray  # with one more, likewise
-
-
 @lru_cache(maxsize=64)
-def _levels(counts: tuple[int, ...]) -> list[_Level]:
-    """Return all vectors of counts up to the given ones, by their sum."""
+def _vectors(counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of the S vectors of counts up to the given ones their sums, and the numbers of their neighbours.
+
+    These are the vectors with one less of each class, and with one more, int64, shape (S, K); S where there is none.
+    """
     places = (np.array(counts) + 1).tolist()
     nowhere = math.prod(places)
     numbers = np.arange(nowhere)
@@ -113,12 +107,7 @@ def _levels(counts: tuple[int, ...]) -> list[_Level]:
     strides = np.cumprod([1, *places[:0:-1]])[::-1]
     fewer = np.where(vectors > 0, numbers[:, None] - strides, nowhere)
     more = np.where(vectors < counts, numbers[:, None] + strides, nowhere)
-    sums = vectors.sum(axis=1)
-    levels = []
-    for chromosomes in range(sum(counts) + 1):
-        states = np.flatnonzero(sums == chromosomes)
-        levels.append(_Level(states, fewer[states], more[states]))
-    return levels
+    return vectors.sum(axis=1), fewer, more
 
 
 def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
@@ -130,20 +119,19 @@ def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np
     """
     chromosomes, size = log_weights.shape
     weights = np.exp(log_weights)
-    counts = tuple(np.bincount(classes, minlength=size).tolist())
-    levels = _levels(counts)
-    before = np.zeros(math.prod((np.array(counts) + 1).tolist()) + 1)
+    sums, fewer, more = _vectors(tuple(np.bincount(classes, minlength=size).tolist()))
+    before = np.zeros(len(sums) + 1)
     after = np.zeros_like(before)
     before[0] = 1.0
     after[-2] = 1.0
     for row in range(chromosomes):
-        level = levels[row + 1]
-        before[level.states] = before[level.fewer] @ weights[row]
+        states = np.flatnonzero(sums == row + 1)
+        before[states] = before[fewer[states]] @ weights[row]
     marginals = np.empty_like(weights)
     for row in reversed(range(chromosomes)):
-        level = levels[row]
-        completed = after[level.more] * weights[row]
-        after[level.states] = completed.sum(axis=1)
-        marginals[row] = before[level.states] @ completed
+        states = np.flatnonzero(sums == row)
+        completed = after[more[states]] * weights[row]
+        after[states] = completed.sum(axis=1)
+        marginals[row] = before[states] @ completed
     total = before[-2]
     return float(np.log(total)), marginals / total
