@@ -115,11 +115,9 @@ class CellKaryotype:
         if self.karyotype is None:
             return ()
         counts = self._counts
-        sexes = counts["X"] + counts["Y"]
-        missing: list[str] = []
-        for name in AUTOSOMES:
-            missing += [name] * (2 - counts[name])
-        return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
+        autosomes = Counter(2 * AUTOSOMES) - counts
+        sexes = ["X" if counts["Y"] else "X or Y"] * (2 - counts["X"] - counts["Y"])
+        return (*autosomes.elements(), *sexes)
 
     @cached_property
     def extra(self) -> tuple[str, ...]:
