@@ -162,7 +162,11 @@ def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
     """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
     gray = gray_of(file, config)
     (across, left), (down, top) = _sampled(gray.sum(axis=0), LOOK[1]), _sampled(gray.sum(axis=1), LOOK[0])
-    matrix = np.array([[across, 0, left], [0, down, top]])
+    return look_through(gray, np.array([[across, 0, left], [0, down, top]]))
+
+
+def look_through(gray: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return a picture of LOOK pixels, of mean 0 and length 1, float32; ``matrix`` (2, 3) finds them in a gray one."""
     look = cv2.warpAffine(gray, matrix, LOOK[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     look -= look.mean()
     return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))
