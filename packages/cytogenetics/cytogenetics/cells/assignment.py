@@ -94,5 +94,6 @@ def assign_cells(run: Predictions) -> np.ndarray:
     priors = KaryotypePriors()
     for rows in rows_of_cells(test.frame):
         if not size_refusal(len(rows)):
-            assigned[rows] = order[karyotype_posterior(logs[rows], priors, balanced=balanced).best.classes]
+            candidates, _ = karyotype_posterior(logs[rows], priors, balanced=balanced)
+            assigned[rows] = order[candidates[0].classes]
     return np.asarray(assigned)

@@ -115,11 +115,9 @@ class CellKaryotype:
         if self.karyotype is None:
             return ()
         counts = self._counts
-        sexes = counts["X"] + counts["Y"]
-        missing: list[str] = []
-        for name in AUTOSOMES:
-            missing += [name] * (2 - counts[name])
-        return (*missing, *["X" if counts["Y"] else "X or Y"] * (2 - sexes))
+        autosomes = Counter(2 * AUTOSOMES) - counts
+        sexes = ["X" if counts["Y"] else "X or Y"] * (2 - counts["X"] - counts["Y"])
+        return (*autosomes.elements(), *sexes)
 
     @cached_property
     def extra(self) -> tuple[str, ...]:
@@ -174,8 +172,8 @@ def karyotype_of_cell(
         if count:
             why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
-    posterior = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
-    return named_cell(posterior.candidates, posterior.marginals, log_probabilities, fixed, settings.refer_below)
+    candidates, marginals = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
+    return named_cell(candidates, marginals, log_probabilities, fixed, settings.refer_below)
 
 
 def named_cell(

@@ -66,26 +66,22 @@ class CellMetrics(StatisticOfSums):
     def __init__(
         self, scored: LabelledPredictions, assigned: np.ndarray, cells: np.ndarray, complete: np.ndarray
     ) -> None:
-        self.assigned = assigned
-        self.cells = cells
-        self.complete = complete
         self._classes = scored.classes
-        true = self._count_chromosomes(scored.labels)
+        true = self._count_chromosomes(scored.labels, cells)
         normal = is_normal(true)
-        bases = np.stack([np.ones(len(true), dtype=bool), ~normal & complete, normal & complete])
+        bases = 2 * [np.ones(len(true), dtype=bool), ~normal & complete, normal & complete]
         hits = []
         for classes in (call(scored.probabilities, None), assigned):
             errors = np.bincount(cells, weights=classes != scored.labels, minlength=len(true))
-            predicted = self._count_chromosomes(classes)
+            predicted = self._count_chromosomes(classes, cells)
             hits += [errors == 0, (true == predicted).all(axis=1), ~is_normal(predicted)]
         cluster = np.zeros(len(true), dtype=np.int64)
         cluster[cells] = scored.clusters
-        self.bases = np.zeros((scored.cluster_count, 2 * len(CELL_SHARES)))
-        self.hits = np.zeros_like(self.bases)
-        np.add.at(self.bases, cluster, np.tile(bases, (2, 1)).T)
-        np.add.at(self.hits, cluster, (np.stack(hits) & np.tile(bases, (2, 1))).T)
+        sums = np.zeros((scored.cluster_count, len(hits) + len(bases)))
+        np.add.at(sums, cluster, np.stack([*np.logical_and(hits, bases), *bases], axis=1))
+        self.hits, self.bases = np.hsplit(sums, 2)
         confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
-        super().__init__(np.hstack([self.hits, self.bases, confusions.toarray()]), self._metrics)
+        super().__init__(np.hstack([sums, confusions.toarray()]), self._metrics)
 
     def _metrics(self, totals: np.ndarray) -> np.ndarray:
         """Return the metrics, float64, shape (M, B), of totals of hits, bases and confusion matrices."""
@@ -97,10 +93,10 @@ class CellMetrics(StatisticOfSums):
             shares = hits / bases
         return np.concatenate([shares.T, [metrics[name] for name in _class_metric_names(self._classes)]])
 
-    def _count_chromosomes(self, classes: np.ndarray) -> np.ndarray:
+    def _count_chromosomes(self, classes: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Count each cell's chromosomes in the order of CHROMOSOMES, int64, shape (G, 24)."""
-        counts = np.zeros((len(self.complete), len(CHROMOSOMES)), np.int64)
-        np.add.at(counts, (self.cells, classes), 1)
+        counts = np.zeros((cells.max(initial=-1) + 1, len(CHROMOSOMES)), np.int64)
+        np.add.at(counts, (cells, classes), 1)
         return counts[:, pd.Index(self._classes).get_indexer(list(CHROMOSOMES))]
 
 
@@ -146,7 +142,8 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
     assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
     cells = np.unique(numbers[labelled], return_inverse=True)[1]
-    metrics = CellMetrics(runs.test, assigned, cells, by_cell["all"][by_cell["any"]].to_numpy())
+    complete = by_cell["all"][by_cell["any"]].to_numpy()
+    metrics = CellMetrics(runs.test, assigned, cells, complete)
     names = cell_metric_names(runs.classes)
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
     for name in _class_metric_names(runs.classes):
@@ -154,11 +151,11 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
     abnormal, normal = metrics.bases[:, 1:3].sum(axis=0).astype(int).tolist()
-    counts = {"cells": len(metrics.complete), "unplaceable": unassignable(*(run.part("test") for run in runs.runs))}
+    counts = {"cells": len(complete), "unplaceable": unassignable(*(run.part("test") for run in runs.runs))}
     counts |= {"abnormal": abnormal, "recovered": recovered, "recovered_before": recovered_before}
     counts |= {"normal": normal, "alarmed": alarmed, "alarmed_before": alarmed_before}
     figures[TEST, CELLS] = {name: Interval(count) for name, count in counts.items()}
-    return figures, confusion(runs.test.labels, metrics.assigned, len(runs.classes)).tolist()
+    return figures, confusion(runs.test.labels, assigned, len(runs.classes)).tolist()
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:

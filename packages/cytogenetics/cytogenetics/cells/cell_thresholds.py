@@ -44,7 +44,7 @@ def _chosen_thresholds(
         is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
         kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
     elif isinstance(model, RunsModel):
-        return choose_on_validation(model, config, validation_distances(model, config.share_of_files))
+        return choose_on_validation(model, config)
     else:
         facts = cell_facts(model.model.description)
         assert facts is not None  # see KaryotypeRequest.check
@@ -54,19 +54,15 @@ def _chosen_thresholds(
     return kept
 
 
-def choose_on_validation(
-    model: RunsModel, config: KaryotypeConfig, distances: pd.Series | None = None
-) -> CellThresholds:
-    """Choose thresholds on the validation cells of runs, where none are common on those of each by itself.
-
-    ``distances`` are those of images by their ``image_id``.
-    """
+def choose_on_validation(model: RunsModel, config: KaryotypeConfig) -> CellThresholds:
+    """Choose thresholds on the validation cells of runs, where none are common on those of each by itself."""
     parts = [of_cells(predictions, "validation") for predictions in validated(model)]
     if reason := refusal(*parts):
         return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
     temperatures = fit_temperatures(model)
     values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
     naming = NamingSettings(config, config.refer_below, are_balanced(model))
+    distances = validation_distances(model, config.share_of_files)
     cells = []
     for part, temperature in zip(parts, values, strict=True):
         part.frame[OUT_OF_DISTRIBUTION] = float("nan") if distances is None else part.frame["image_id"].map(distances)

@@ -9,9 +9,7 @@ permanent of a nonnegative matrix, 2013), is of no use here, since it ignores a 
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +17,6 @@ import numpy as np
 JOINING = 7.0
 # The most vectors of counts within a group, as those of 8 classes with two chromosomes each.
 STATES = 3**8
-
-
-@dataclass(frozen=True)
-class AssignmentSum:
-    """The logarithm of the sum, and the probability of each class for each chromosome, shape (n, K), 0 to 1."""
-
-    log_sum: float
-    marginals: np.ndarray
 
 
 def step_costs(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -57,12 +47,15 @@ def path_costs(steps: np.ndarray) -> np.ndarray:
     return paths
 
 
-def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
+def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
     """Sum the weights of all assignments with the counts of the best one.
 
     Args:
         log_weights: float64, shape (n, K), finite.
         classes: The best assignment to its counts, int64, shape (n,).
+
+    Returns:
+        The logarithm of the sum, and the probability of each class for each chromosome, float64, shape (n, K), 0 to 1.
     """
     rows = np.arange(len(classes))
     best = log_weights[rows, classes]
@@ -74,15 +67,15 @@ def sum_over_assignments(log_weights: np.ndarray, classes: np.ndarray) -> Assign
     for group in np.flatnonzero(np.bincount(group_of) > 1):
         members = np.flatnonzero(group_of[classes] == group)
         kinds = np.unique(classes[members])
-        within = _sum_within(relative[np.ix_(members, kinds)], np.searchsorted(kinds, classes[members]))
-        log_sum += within.log_sum
-        marginals[np.ix_(members, kinds)] = within.marginals
+        of_group = np.ix_(members, kinds)
+        log_of_group, marginals[of_group] = _sum_within(relative[of_group], np.searchsorted(kinds, classes[members]))
+        log_sum += log_of_group
     exchanged = relative[:, classes]
     apart = group_of[classes][:, None] != group_of[classes]
     swaps = np.where(apart, np.exp(np.minimum(exchanged + exchanged.T, 0.0)), 0.0)
     log_sum += np.log1p(swaps).sum() / 2
     np.add.at(marginals.T, classes, swaps)
-    return AssignmentSum(float(log_sum), marginals / marginals.sum(axis=1, keepdims=True))
+    return float(log_sum), marginals / marginals.sum(axis=1, keepdims=True)
 
 
 def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -101,17 +94,12 @@ def _groups(log_weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return group_of
 
 
-class _Level(NamedTuple):
-    """The vectors of counts m of so many chromosomes."""
-
-    states: np.ndarray  # numbers of the S vectors, int64, shape (S,)
-    fewer: np.ndarray  # of those with one less of each class, shape (S, K); the number of no vector where there is none
-    more: np.ndarray  # with one more, likewise
-
-
 @lru_cache(maxsize=64)
-def _levels(counts: tuple[int, ...]) -> list[_Level]:
-    """Return all vectors of counts up to the given ones, by their sum."""
+def _vectors(counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of the S vectors of counts up to the given ones their sums, and the numbers of their neighbours.
+
+    These are the vectors with one less of each class, and with one more, int64, shape (S, K); S where there is none.
+    """
     places = (np.array(counts) + 1).tolist()
     nowhere = math.prod(places)
     numbers = np.arange(nowhere)
@@ -119,16 +107,11 @@ def _levels(counts: tuple[int, ...]) -> list[_Level]:
     strides = np.cumprod([1, *places[:0:-1]])[::-1]
     fewer = np.where(vectors > 0, numbers[:, None] - strides, nowhere)
     more = np.where(vectors < counts, numbers[:, None] + strides, nowhere)
-    sums = vectors.sum(axis=1)
-    levels = []
-    for chromosomes in range(sum(counts) + 1):
-        states = np.flatnonzero(sums == chromosomes)
-        levels.append(_Level(states, fewer[states], more[states]))
-    return levels
+    return vectors.sum(axis=1), fewer, more
 
 
-def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
-    """Sum over all assignments with the counts of ``classes``, exactly.
+def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> tuple[float, np.ndarray]:
+    """Sum over all assignments with the counts of ``classes``, exactly; see ``sum_over_assignments``.
 
     ``before[m]`` is the sum over the assignments of the first chromosomes with counts m, ``after[m]`` that over those
     of the others which complete m to the wanted counts. There are as many first chromosomes as m has, so each m is
@@ -136,20 +119,19 @@ def _sum_within(log_weights: np.ndarray, classes: np.ndarray) -> AssignmentSum:
     """
     chromosomes, size = log_weights.shape
     weights = np.exp(log_weights)
-    counts = tuple(np.bincount(classes, minlength=size).tolist())
-    levels = _levels(counts)
-    before = np.zeros(math.prod((np.array(counts) + 1).tolist()) + 1)
+    sums, fewer, more = _vectors(tuple(np.bincount(classes, minlength=size).tolist()))
+    before = np.zeros(len(sums) + 1)
     after = np.zeros_like(before)
     before[0] = 1.0
     after[-2] = 1.0
     for row in range(chromosomes):
-        level = levels[row + 1]
-        before[level.states] = before[level.fewer] @ weights[row]
+        states = np.flatnonzero(sums == row + 1)
+        before[states] = before[fewer[states]] @ weights[row]
     marginals = np.empty_like(weights)
     for row in reversed(range(chromosomes)):
-        level = levels[row]
-        completed = after[level.more] * weights[row]
-        after[level.states] = completed.sum(axis=1)
-        marginals[row] = before[level.states] @ completed
+        states = np.flatnonzero(sums == row)
+        completed = after[more[states]] * weights[row]
+        after[states] = completed.sum(axis=1)
+        marginals[row] = before[states] @ completed
     total = before[-2]
-    return AssignmentSum(float(np.log(total)), marginals / total)
+    return float(np.log(total)), marginals / total

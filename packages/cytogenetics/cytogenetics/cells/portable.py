@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.cells.cell_thresholds import choose_on_validation, validation_distances
+from cytogenetics.cells.cell_thresholds import choose_on_validation
 from cytogenetics.cells.temperatures import are_balanced, fit_temperatures
 from cytogenetics.portable.pictures import CellFacts, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -19,9 +19,7 @@ def describe_cells(model: RunsModel) -> Any:
     if set(model.facts.classes) != set(CHROMOSOMES):
         return None
     temperatures = fit_temperatures(model)
-    config = KaryotypeConfig()
-    distances = validation_distances(model, config.share_of_files)
-    thresholds = choose_on_validation(model, config, distances)
+    thresholds = choose_on_validation(model, KaryotypeConfig())
     facts = CellFacts(temperatures.members, temperatures.combined, are_balanced(model), temperatures.notes, thresholds)
     return TypeAdapter(CellFacts).dump_python(facts, mode="json")
 

@@ -213,28 +213,13 @@ class Candidate:
         return np.asarray(np.array(CHROMOSOMES, dtype=object)[self.classes])
 
 
-@dataclass(frozen=True)
-class KaryotypePosterior:
-    """The karyotypes of a cell and the classes of its chromosomes."""
-
-    candidates: tuple[Candidate, ...]  # one or more, the most probable first
-    # the probability of each class over all candidates and assignments, float64, shape (n, 24), in the order of
-    # CHROMOSOMES; rows sum to 1
-    marginals: np.ndarray
-
-    @property
-    def best(self) -> Candidate:
-        """The most probable karyotype."""
-        return self.candidates[0]
-
-
 def karyotype_posterior(
     log_probabilities: np.ndarray,
     priors: KaryotypePriors,
     fixed: Mapping[int, int] = MappingProxyType({}),
     balanced: bool = False,
-) -> KaryotypePosterior:
-    """Compute the probabilities of a cell's karyotypes.
+) -> tuple[tuple[Candidate, ...], np.ndarray]:
+    """Compute the probabilities of a cell's karyotypes, and of the classes of its chromosomes.
 
     Args:
         log_probabilities: Calibrated natural logarithms, float64, shape (n, 24), in the order of CHROMOSOMES; n from
@@ -242,6 +227,10 @@ def karyotype_posterior(
         priors: How frequent karyotypes, losses and gains are.
         fixed: The class, as an index into CHROMOSOMES, of chromosomes that an expert has named, by their row.
         balanced: Whether the network has learned equal shares of the classes, not those of normal cells.
+
+    Returns:
+        The karyotypes, one or more, the most probable first; and the probability of each class over all of them and
+        their assignments, float64, shape (n, 24), in the order of CHROMOSOMES; rows sum to 1.
 
     Raises:
         UserError: The cell has too few or too many chromosomes, see ``size_refusal``.
@@ -260,15 +249,14 @@ def karyotype_posterior(
     marginals = np.zeros((len(found), *logs.shape))
     for number, classes in enumerate(found):
         counts[number] = np.bincount(classes, minlength=len(CHROMOSOMES))
-        of_counts = sum_over_assignments(logs, classes)
-        marginals[number] = of_counts.marginals
-        weights[number] = of_counts.log_sum + gammaln(counts[number] + 1).sum() + prior.log_probability(counts[number])
+        log_sum, marginals[number] = sum_over_assignments(logs, classes)
+        weights[number] = log_sum + gammaln(counts[number] + 1).sum() + prior.log_probability(counts[number])
     probabilities = np.exp(weights - logsumexp(weights))
     candidates = []
     for index in np.argsort(-probabilities, kind="stable"):
         named = name_karyotype(dict(zip(CHROMOSOMES, counts[index].tolist(), strict=True)))
         candidates.append(Candidate(named, found[index], float(probabilities[index])))
-    return KaryotypePosterior(tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals))
+    return tuple(candidates), np.einsum("b,bnk->nk", probabilities, marginals)
 
 
 def _search(logs: np.ndarray, prior: KaryotypePrior) -> list[np.ndarray]:

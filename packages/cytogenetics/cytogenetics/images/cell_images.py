@@ -12,7 +12,6 @@ import numpy as np
 from cytogenetics.images.cells import Cell
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.decode import BlankImageError, BrokenImageError, border, decode_image, read_plain_file
-from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
@@ -54,10 +53,6 @@ class CellFile:
     is_blank: bool = False  # whether it is broken since its picture shows nothing
     note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
 
-    def left_out(self, status: FileStatus, cause: str) -> "CellFile":
-        """Return the file with another status and without its pixels."""
-        return replace(self, status=status, cause=cause, pixels=None)
-
 
 def read_cell(
     cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor, of_boxes: bool = False
@@ -80,16 +75,18 @@ def read_cell(
         return _read(file, config, of_boxes or file.name in kept)
 
     files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
-    files = leave_out(files, fixed.keys() - kept, LEFT_OUT)
+    files = leave_out(files, dict.fromkeys(fixed.keys() - kept, LEFT_OUT))
     return files if of_boxes else _without_other_sizes(files, kept)
 
 
-def leave_out(files: Sequence[CellFile], names: Collection[str], cause: str) -> list[CellFile]:
-    """Leave out used files by their names."""
+def leave_out(
+    files: Sequence[CellFile], causes: Mapping[str, str], status: FileStatus = FileStatus.LEFT_OUT
+) -> list[CellFile]:
+    """Leave out used files, without their pixels, by the causes of their names."""
     left = []
     for file in files:
-        if file.file.name in names and file.status is FileStatus.USED:
-            file = file.left_out(FileStatus.LEFT_OUT, cause)
+        if file.status is FileStatus.USED and (cause := causes.get(file.file.name)):
+            file = replace(file, status=status, cause=cause, pixels=None)
         left.append(file)
     return left
 
@@ -107,16 +104,12 @@ def prepare_files(files: Sequence[CellFile], config: PrepareConfig, pool: Execut
     """
     areas = np.array([file.area for file in files], np.float64)
     factors = scales(areas, np.zeros(len(files), object), config)
+    shrinking = config.model_copy(update={"canvas": config.canvas.model_copy(update={"oversize": "shrink"})})
 
     def prepare(file: CellFile, factor: float) -> np.ndarray:
         """Prepare a file at its scale."""
         assert file.pixels is not None
-        try:
-            image = prepare_image(file.pixels, config, factor)
-        except TooLargeError:
-            canvas = config.canvas.model_copy(update={"oversize": "shrink"})
-            image = prepare_image(file.pixels, config.model_copy(update={"canvas": canvas}), factor)
-        return to_shape(image, config)
+        return to_shape(prepare_image(file.pixels, shrinking, factor), config)
 
     return np.stack(list(pool.map(prepare, files, factors)))
 
@@ -154,11 +147,7 @@ def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: 
     for number, file in enumerate(used):
         if earlier := np.flatnonzero(similar[number, :number] > SAME).tolist():
             causes[file.file.name] = f"the same picture as {used[earlier[0]].file.name}"
-    left = []
-    for file in files:
-        cause = causes.get(file.file.name) if file.status is FileStatus.USED else None
-        left.append(file.left_out(FileStatus.DUPLICATE, cause) if cause else file)
-    return left
+    return leave_out(files, causes, FileStatus.DUPLICATE)
 
 
 def gray_of(file: CellFile, config: PrepareConfig) -> np.ndarray:
@@ -173,7 +162,11 @@ def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
     """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
     gray = gray_of(file, config)
     (across, left), (down, top) = _sampled(gray.sum(axis=0), LOOK[1]), _sampled(gray.sum(axis=1), LOOK[0])
-    matrix = np.array([[across, 0, left], [0, down, top]])
+    return look_through(gray, np.array([[across, 0, left], [0, down, top]]))
+
+
+def look_through(gray: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return a picture of LOOK pixels, of mean 0 and length 1, float32; ``matrix`` (2, 3) finds them in a gray one."""
     look = cv2.warpAffine(gray, matrix, LOOK[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     look -= look.mean()
     return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))
@@ -194,11 +187,11 @@ def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[C
     if len(used) < FEWEST:
         return files
     median = float(np.median([file.area for file in used]))
+    causes = {}
     for file in used:
         if file.file.name not in kept and not SMALLEST * median <= file.area <= LARGEST * median:
-            reason = f"{file.area / median:.2g} times the median area of the cell's pictures"
-            files = leave_out(files, [file.file.name], reason)
-    return files
+            causes[file.file.name] = f"{file.area / median:.2g} times the median area of the cell's pictures"
+    return leave_out(files, causes)
 
 
 def measured(image: np.ndarray, config: PrepareConfig) -> tuple[int, str | None]:

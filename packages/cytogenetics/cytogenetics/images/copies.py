@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from cytogenetics.images.cell_images import CellFile, gray_of
+from cytogenetics.images.cell_images import LOOK, CellFile, gray_of, look_through
 from karyocyte.config.data import PrepareConfig
 
-LOOK = (32, 16)  # pixels of a straightened picture: along the longer axis, and across
 REACH = 2.2  # standard deviations of the brightness that it shows on both sides of the middle
 TURNS = range(-12, 13, 4)  # degrees around the longer axis, which is not sure of a short chromosome
 # Correlation from which on two pictures may be of one chromosome. So alike are all of 657 turned copies, 99 % of 657
@@ -33,7 +31,7 @@ def likeness(files: Sequence[CellFile], config: PrepareConfig) -> np.ndarray:
 
 
 def _look(gray: np.ndarray, turn: float) -> np.ndarray:
-    """Return a chromosome along its longer axis, turned by some degrees, at one size, of mean 0 and length 1."""
+    """Return a chromosome with its longer axis along that of LOOK, turned by some degrees, see ``look_through``."""
     y, x = np.nonzero(gray)
     weights = gray[y, x]
     middle = np.array([np.average(x, weights=weights), np.average(y, weights=weights)])
@@ -43,7 +41,4 @@ def _look(gray: np.ndarray, turn: float) -> np.ndarray:
     directions = np.stack([cosine * across + sine * along, cosine * along - sine * across], axis=1)
     matrix = directions * (2 * REACH * np.sqrt(spreads) / np.array(LOOK[::-1]))
     start = middle - matrix @ (np.array(LOOK[::-1]) - 1) / 2
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    look = cv2.warpAffine(gray, np.column_stack([matrix, start]), LOOK[::-1], flags=flags)
-    look -= look.mean()
-    return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))
+    return look_through(gray, np.column_stack([matrix, start]))

@@ -166,7 +166,7 @@ def name_cell(
     if used:
         pictures = model.pictures(used, predicted.upside_down, pool)
         strip = _strip(used, predicted.upside_down)
-    files = leave_out(files, {*names} - {file.file.name for file in used}, cause)
+    files = leave_out(files, dict.fromkeys({*names} - {file.file.name for file in used}, cause))
     if pictures is not None and karyotype.candidates:
         calls = karyotype.calls
         drawn = draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])

@@ -78,6 +78,7 @@ class CellReview(Reviewed):
             "stem": stem,
             "counts": _counts(shown["files"]),
             "boxes": _boxes(cell),
+            "left_out": cell.left_out,
             **shown,
         }
 
@@ -141,9 +142,7 @@ class CellReview(Reviewed):
         is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
         solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
         waiting = decisions.drawn.keys() - fixed.keys()
-        files = []
-        for name in cell.names:
-            files.append(_entry(name, fixed.get(name), decisions) | {"fixed": True})
+        files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
             files[row] |= {"probability": call.probability, "unlike": cell.files[row].unlike}
@@ -152,8 +151,7 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        failed = [index.failed] if index.failed else []
-        reasons = [*solved.reasons, *solved.doubts(distance, index.thresholds)]
+        reasons = [index.failed, *solved.reasons, *solved.doubts(distance, index.thresholds)]
         if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
             reasons += cell.copies
         return {
@@ -161,8 +159,7 @@ class CellReview(Reviewed):
             "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
             "doubt": solved.expected_wrong,
-            "reasons": list(dict.fromkeys([*failed, *reasons])),
-            "left_out": cell.left_out,
+            "reasons": list(dict.fromkeys(filter(None, reasons))),
         }
 
 
@@ -177,7 +174,6 @@ def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         "result": cell.karyotype or "no karyotype",
         "probability": cell.probability,
         "reasons": cell.reasons,
-        "left_out": cell.left_out,
     }
 
 
@@ -201,4 +197,4 @@ def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:
-    return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": name in decisions.fixed}
+    return {"name": name, "class": kind, "turned": name in decisions.turned, "fixed": True}

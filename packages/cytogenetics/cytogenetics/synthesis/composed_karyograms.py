@@ -109,10 +109,8 @@ def _scan_whole_cells(data: ChromosomesConfig | SyntheticChromosomesConfig, cont
 def _notes(table: pd.DataFrame, unused: Mapping[str, int]) -> list[str]:
     """How many karyograms there are of each kind, and which cells were left out."""
     notes = []
-    for origin in (REAL, DERIVED):
-        kinds = table.loc[table["origin"] == origin, "kind"]
-        if len(kinds):
-            notes.append(f"{len(kinds):,} {origin} karyograms: {_enumerate(Counter(kinds))}")
+    for origin, kinds in table.groupby("origin", sort=False)["kind"]:  # real ones first
+        notes.append(f"{len(kinds):,} {origin} karyograms: {_enumerate(Counter(kinds))}")
     if unused:
         notes.append(f"cells left out: {_enumerate(unused)} (their counts make no sure karyotype)")
     return notes

@@ -12,7 +12,7 @@ import numpy as np
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
 from datamodules.synthesis.ideogram import IDEOGRAM
 from karyocyte.common.errors import UserError
-from karyocyte.common.karyotype import AUTOSOMES
+from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 
 # The groups of the Denver conference (1960), each in one line: A, B; C; D, E; F, G and the sex chromosomes.
 ROWS = (
@@ -27,7 +27,6 @@ _SMALLEST = 0.25  # of the scale that is asked for: below it bands are gone, the
 _LETTERS = 16  # pixels high, at most
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22.0  # pixels of a digit at scale 1
-_NONE = np.zeros((0, 2), int)
 
 
 class Place(NamedTuple):
@@ -40,7 +39,7 @@ class Place(NamedTuple):
     height: int
 
 
-_Sizes = Mapping[str, np.ndarray]  # per class the width and height of each chromosome, shape (n, 2)
+_Sizes = Mapping[str, np.ndarray]  # per class, present or not, the width and height of each chromosome, shape (n, 2)
 _Feet = dict[str, tuple[int, int]]  # per class, present or not, the x and y of its column
 
 
@@ -75,7 +74,7 @@ def compose(cell: Metaphase, sheet: SheetLayout) -> Sheet:
     trimmed: dict[str, list[Chromosome]] = {}
     for chromosome in cell.chromosomes:
         trimmed.setdefault(chromosome.label, []).append(trim(chromosome))
-    sizes = {}
+    sizes = dict.fromkeys(CHROMOSOMES, np.zeros((0, 2), int))
     for name, homologues in trimmed.items():
         sizes[name] = np.array([homologue.mask.shape[::-1] for homologue in homologues])
         if name in AUTOSOMES and len(homologues) == 1:  # the second, right place of a pair stays free
@@ -140,15 +139,10 @@ def _lay_out(sizes: _Sizes, sheet: SheetLayout) -> tuple[float, dict[str, list[P
         for name, (left, middle) in _columns(row, boxes, sheet).items():
             feet[name] = (middle, bottom)
             places[name] = []
-            for width, height in boxes.get(name, _NONE).tolist():
+            for width, height in boxes[name].tolist():
                 places[name].append(Place(name, left, bottom - height, width, height))
                 left += width + sheet.homologue_gap
     return scale, places, feet
-
-
-def _of_row(row: Sequence[Sequence[str]], sizes: _Sizes) -> list[np.ndarray]:
-    """The sizes of each class of a line."""
-    return [sizes.get(name, _NONE) for name in chain(*row)]
 
 
 def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
@@ -158,7 +152,7 @@ def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
     scales = []
     tallest = 0.0
     for row in ROWS:
-        pairs = _of_row(row, sizes)
+        pairs = [sizes[name] for name in chain(*row)]
         boxes = np.concatenate(pairs)
         if len(boxes):
             homologues = len(boxes) - sum(map(bool, map(len, pairs)))
@@ -172,7 +166,7 @@ def _largest_scale(sizes: _Sizes, sheet: SheetLayout) -> float:
 def _base_lines(boxes: _Sizes, sheet: SheetLayout) -> list[int]:
     """The lines that the chromosomes stand on; of constant ones each line has room by its largest chromosome."""
     shares = np.array([max(IDEOGRAM[name].length_mb for name in chain(*row)) for row in ROWS])
-    heights = np.array([np.concatenate(_of_row(row, boxes))[:, 1].max(initial=0) for row in ROWS])
+    heights = np.array([max(boxes[name][:, 1].max(initial=0) for name in chain(*row)) for row in ROWS])
     room = sheet.size[0] - 2 * sheet.margin - (len(ROWS) - 1) * sheet.row_gap
     wished = sheet.margin + np.cumsum(shares / shares.sum()) * room + np.arange(len(ROWS)) * sheet.row_gap
     tops = _give_way(wished - heights, heights, sheet.row_gap, sheet.margin, sheet.size[0] - sheet.margin)
@@ -186,7 +180,7 @@ def _columns(row: Sequence[Sequence[str]], boxes: _Sizes, sheet: SheetLayout) ->
     groups = np.repeat(np.arange(len(row)), list(map(len, row)))
     room = sheet.size[1] - 2 * sheet.margin - (len(row) - 1) * sheet.pair_gap
     wished = sheet.margin + (np.arange(len(names)) + 0.5) * room / len(names) + groups * sheet.pair_gap
-    pairs = _of_row(row, boxes)
+    pairs = [boxes[name] for name in names]
     widths = np.array([pair[:, 0].sum() + max(len(pair) - 1, 0) * sheet.homologue_gap for pair in pairs])
     lefts = _give_way(wished - widths / 2, widths, sheet.pair_gap, sheet.margin, sheet.size[1] - sheet.margin)
     ends = zip(_whole(lefts).tolist(), _whole(lefts + widths / 2).tolist(), strict=True)

@@ -49,17 +49,13 @@ class Metaphase:
 
 def read_metaphase(manifest: Manifest, rows: Sequence[int]) -> Metaphase:
     """Read one cell, rows of a manifest of single chromosomes; a ``UserError`` says that a picture is empty."""
-    chromosomes = [read_chromosome(manifest, row) for row in rows]
+    chromosomes = []
+    for row in rows:
+        gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
+        chromosomes.append(to_chromosome(gray, *manifest.frame[["label", "image_id"]].iloc[row]))
     chromosomes.sort(key=lambda one: (CHROMOSOMES.index(one.label), natural_key(one.image_id)))
     name, subject = manifest.frame[["cell", "subject"]].iloc[rows[0]]
     return Metaphase(str(name), subject if isinstance(subject, str) else None, tuple(chromosomes))
-
-
-def read_chromosome(manifest: Manifest, row: int) -> Chromosome:
-    """Read one chromosome; a ``UserError`` says that its picture is empty."""
-    label, image_id = manifest.frame[["label", "image_id"]].iloc[row]
-    gray = cv2.cvtColor(read_image(manifest.file(row)), cv2.COLOR_RGB2GRAY)
-    return to_chromosome(gray, label, image_id)
 
 
 def to_chromosome(pixels: np.ndarray, label: str, image_id: str) -> Chromosome:

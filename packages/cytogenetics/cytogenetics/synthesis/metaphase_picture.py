@@ -8,6 +8,7 @@ from itertools import count
 import cv2
 import numpy as np
 
+from cytogenetics.images.boxes import overlaps
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome
 
 # Pixels that annotators leave on each side of a mask, and their spread; the mask reaches 2 beyond what looks dark.
@@ -142,7 +143,8 @@ def _draw_places(turned: Sequence[_Turned], rng: np.random.Generator) -> np.ndar
             corners[number] = np.rint(middle - sides[number] / 2)
             x, y = corners[number].tolist()
             below = covered[y : y + mask.shape[0], x : x + mask.shape[1]]
-            overlap = _overlap(corners, sides, number, placed) if placed else low
+            boxes = np.hstack([corners - MARGIN, corners + sides + MARGIN])
+            overlap = overlaps(boxes[[number]], boxes[placed]).max() if placed else low
             shared = (below & mask).sum() / mask.sum()
             if low - tolerance <= overlap <= high + tolerance and shared <= crossing + tolerance:
                 break
@@ -150,15 +152,6 @@ def _draw_places(turned: Sequence[_Turned], rng: np.random.Generator) -> np.ndar
         below |= mask
         placed.append(number)
     return np.asarray(corners - corners.min(axis=0) + rng.integers(_EMPTY, 4 * _EMPTY, 2))
-
-
-def _overlap(corners: np.ndarray, sides: np.ndarray, number: int, others: list[int]) -> float:
-    """Return the largest intersection over union of the box of one chromosome with those of others."""
-    low = corners - MARGIN
-    high = corners + sides + MARGIN
-    shared = (np.minimum(high[number], high[others]) - np.maximum(low[number], low[others])).clip(0).prod(axis=1)
-    areas = (high - low).prod(axis=1)
-    return float((shared / (areas[number] + areas[others] - shared)).max())
 
 
 def _add_nuclei(light: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> None:

@@ -33,16 +33,13 @@ class _Plan(NamedTuple):
 _Way = tuple[_Plan, ...]  # the plans of all chromosomes that change together: one or two
 
 
-def rearrange(
-    chromosomes: Sequence[Chromosome], kind: str, rng: np.random.Generator, segment: tuple[float, float] = _SEGMENT
-) -> _Rearranged | None:
+def rearrange(chromosomes: Sequence[Chromosome], kind: str, rng: np.random.Generator) -> _Rearranged | None:
     """Rearrange one chromosome of a cell, or two.
 
     Args:
         chromosomes: Of one cell.
         kind: "terminal_deletion", "interstitial_deletion", "duplication", "inversion" or "translocation".
         rng: Draws the chromosome, each fit one as likely as another, and then the breakpoints.
-        segment: Least and largest length of what is lost, doubled, turned or exchanged, as a share of the chromosome's.
 
     Returns:
         The changed chromosomes by their index in the cell; the abnormality alone in the manner of ISCN, such as
@@ -51,9 +48,9 @@ def rearrange(
     """
     places = rng.permutation(len(chromosomes)).tolist()
     fit = filter(None, (measure(chromosomes[place], place) for place in places))
-    choices = _changes(fit, kind, segment)
+    choices = _changes(fit, kind)
     if kind == "translocation":
-        choices = _exchanges(list(fit), segment)
+        choices = _exchanges(list(fit))
     for ways in choices:
         scored = []
         for number, way in enumerate(ways):
@@ -90,23 +87,23 @@ def _look_alike(one: Piece, other: Piece) -> bool:
     return bool(np.abs(patterns[0] - patterns[1]).mean() < _ALIKE * spread)
 
 
-def _changes(fit: Iterator[Axis], kind: str, segment: tuple[float, float]) -> Iterator[list[_Way]]:
+def _changes(fit: Iterator[Axis], kind: str) -> Iterator[list[_Way]]:
     """The ways to change each chromosome alone."""
     for axis in fit:
         plans = _segment_changes(axis, kind)
         if kind == "terminal_deletion":
             plans = _terminal_deletions(axis)
-        yield [(plan,) for plan in plans if segment[0] <= plan.segment.share <= segment[1]]
+        yield [(plan,) for plan in plans if _SEGMENT[0] <= plan.segment.share <= _SEGMENT[1]]
 
 
-def _exchanges(fit: list[Axis], segment: tuple[float, float]) -> Iterator[list[_Way]]:
+def _exchanges(fit: list[Axis]) -> Iterator[list[_Way]]:
     """The ways to exchange ends between each two chromosomes that are not homologous, if their edges may match."""
     ends = []
     kept = []
     given = []
     for axis in fit:
         for end in _ends(axis):
-            if segment[0] <= end.share <= segment[1]:
+            if _SEGMENT[0] <= end.share <= _SEGMENT[1]:
                 # As if every end hung downwards: the edges of what the chromosome keeps, and of what it gives away.
                 hanging = end._replace(flipped=end.start == 0)
                 ends.append(end)

@@ -31,12 +31,13 @@ def test_validation_cells_are_those_in_common_or_each_members_own(tmp_path, firs
     assert (chosen.note, chosen.distance) == (None, None)
 
 
-def test_distances_of_validation_images_choose_a_threshold(tmp_path):
+def test_distances_of_validation_images_choose_a_threshold(tmp_path, monkeypatch):
     run = model(tmp_path, 24, 1000)
     part = run.members[0].predictions.part("validation").frame
-    distances = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
-    chosen = choose_on_validation(run, KaryotypeConfig(), pd.Series(distances.to_numpy(), part["image_id"]))
-    assert chosen.distance == pytest.approx(2.2)
+    codes = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
+    distances = pd.Series(codes.to_numpy(), part["image_id"])
+    monkeypatch.setattr("cytogenetics.cells.cell_thresholds.validation_distances", lambda *_: distances)
+    assert choose_on_validation(run, KaryotypeConfig()).distance == pytest.approx(2.2)
 
 
 def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_user_sets(tmp_path):
