@@ -34,11 +34,11 @@ from karyocyte.runs.portable import (
     training_command,
     write_description,
 )
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS, NetworkFacts
+from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import ExportRequest
-from lightning_modules.build.load import TrainedRun, load_run
+from lightning_modules.build.load import load_run, network_facts
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
@@ -93,7 +93,7 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     weights = model.file(position, WEIGHTS)
     save_weights(trained.classifier, weights, request.half)
     reference = PredictionNetwork(trained.classifier, inference)
-    network = _network_facts(trained, run)
+    network = network_facts(run)
     loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
     images = _images_to_compare(run, request)
     parity = Parity(
@@ -111,21 +111,6 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
         export_distances(run, model.file(position, DISTANCES), request.half)
         share = config.evaluation.out_of_distribution
     return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
-
-
-def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
-    config = trained.config
-    last = trained.classifier.head[-1]  # type: ignore[index]  # a sequence, see build_head
-    return NetworkFacts(
-        name=config.model.name,
-        args=run.model.args,
-        cut=config.model.cut,
-        head=config.head.layers,
-        logits=int(last.out_features),
-        orientation=config.head.orientation,
-        mean=tuple(run.model.mean),
-        std=tuple(run.model.std),
-    )
 
 
 def _training_facts(run: Run) -> TrainingFacts:
