@@ -10,9 +10,8 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableNetworks, learned_from
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel, learned_from
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
@@ -78,8 +77,8 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     from lightning_modules.training.process import set_up_torch
 
     set_up_torch()
-    if isinstance(model, PortableNetworks):
-        return _load_portable(model.model, options)
+    if isinstance(model, PortableModel):
+        return _load_portable(model, options)
     if isinstance(model, CheckpointModel):
         return [_of_checkpoint(model)]
     return [_load_member(member, options=options) for member in model.members]

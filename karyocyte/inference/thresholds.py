@@ -10,8 +10,8 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
+from karyocyte.inference.models import PortableModel
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import PortableModel
 from karyocyte.runs.portable_folder import REMEDY
 from karyocyte.runs.run import Run
 

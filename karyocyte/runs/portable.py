@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -139,15 +138,6 @@ def write_description(folder: Path, description: PortableDescription) -> None:
     content = TypeAdapter(type(description)).dump_python(description, mode="json")
     write_json(folder / PortableFile.MODEL, content | content.pop("more", {}))
     PortableFolder(folder).checksums.write(path.name for path in folder.iterdir())
-
-
-class PortableModel(PortableFolder):
-    """The folder of a portable classifier; a ``UserError`` names what is missing or damaged in it."""
-
-    @cached_property
-    def description(self) -> ClassifierDescription:
-        """The content of model.json."""
-        return read_description(self.folder, ClassifierDescription)
 
 
 def training_command(run: Run) -> str | None:

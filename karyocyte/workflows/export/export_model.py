@@ -29,12 +29,11 @@ from karyocyte.runs.portable import (
     Licence,
     Parity,
     PortableMember,
-    PortableModel,
     TrainingFacts,
     training_command,
     write_description,
 )
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
+from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS, PortableFolder
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import ExportRequest
@@ -64,7 +63,7 @@ def export_model(request: ExportRequest) -> None:
     """
     set_up_torch()
     with new_whole_folder(request.output) as folder:
-        model = PortableModel(folder)
+        model = PortableFolder(folder)
         members = []
         for position in range(len(request.model.members)):
             members.append(_write_member(model, position, request))
@@ -84,7 +83,7 @@ def export_model(request: ExportRequest) -> None:
         say(what, command.format(model=request.output))
 
 
-def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
+def _write_member(model: PortableFolder, position: int, request: ExportRequest) -> PortableMember:
     """Write weights and distances of one member, and compare the weights with its run."""
     run = request.model.members[position]
     trained = load_run(run.folder)

@@ -89,7 +89,7 @@ def thresholds_of_model(model: Model) -> ReviewThresholds:
         return ReviewThresholds()
     if isinstance(model, RunsModel):
         return review_thresholds(model.runs, model.members)
-    return portable_thresholds(model.model)
+    return portable_thresholds(model)
 
 
 def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
 from cytogenetics.cells.temperatures import are_balanced, fit_temperatures, validated
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.portable.pictures import BUILT_IN, cell_facts
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import PortableModel, RunsModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
@@ -25,7 +25,7 @@ OF_OTHER_NETWORKS = (
 
 
 def referral_thresholds(
-    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
 ) -> CellThresholds:
     """Return the thresholds that the user sets, and for the others those of metaphases or of the validation cells."""
     chosen = _chosen_thresholds(model, config, of_metaphases)
@@ -36,7 +36,7 @@ def referral_thresholds(
 
 
 def _chosen_thresholds(
-    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
 ) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
@@ -46,7 +46,7 @@ def _chosen_thresholds(
     elif isinstance(model, RunsModel):
         return choose_on_validation(model, config, validation_distances(model, config.share_of_files))
     else:
-        facts = cell_facts(model.model.description)
+        facts = cell_facts(model.description)
         assert facts is not None  # see KaryotypeRequest.check
         kept = facts.thresholds
     if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then

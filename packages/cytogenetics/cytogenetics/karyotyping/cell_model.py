@@ -71,7 +71,7 @@ class CellModel:
         if isinstance(opened, RunsModel):
             temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
         else:
-            facts = cell_facts(opened.model.description)
+            facts = cell_facts(opened.description)
             assert facts is not None  # see KaryotypeRequest.check
             temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
         finder = None
