@@ -1,5 +1,6 @@
 """What is known of a portable model: its networks, their training and evaluation."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,13 +125,16 @@ def read_description(folder: Path, kind: type[Description]) -> Description:
     Raises:
         UserError: model.json is of another format, or does not hold what such a model needs.
     """
-    content = PortableFolder(folder).content
+    path = PortableFolder(folder).checksums.checked(PortableFile.MODEL)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path} has format {content.get('format')}, this code reads {FORMAT}: {REMEDY}")
     if issubclass(kind, ClassifierDescription):
         content = content | {"more": {name: content[name] for name in entries(ADDED) if content.get(name)}}
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        raise UserError(f"{folder / PortableFile.MODEL}: {first_fault(error)}: {REMEDY}") from error
+        raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
 
 
 def write_description(folder: Path, description: PortableDescription) -> None:

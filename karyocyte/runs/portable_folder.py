@@ -1,6 +1,5 @@
 """The folder of a portable model: description, weights and distances of each member; never a pickle."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,24 +57,6 @@ class PortableFolder:
     def checksums(self) -> Checksums:
         """The list of its files."""
         return Checksums(self.folder, PortableFile.MODEL, REMEDY)
-
-    @cached_property
-    def content(self) -> dict[str, Any]:
-        """What model.json holds, not validated but for its format."""
-        path = self.checksums.checked(PortableFile.MODEL)
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if values.get("format") != FORMAT:
-            raise UserError(f"{path} has format {values.get('format')}, this code reads {FORMAT}: {REMEDY}")
-        return values
-
-    def network(self, member: int) -> NetworkFacts:
-        """Return what the weights of a member are loaded into."""
-        try:
-            return NetworkFacts(**self.content["members"][member]["network"])
-        except (KeyError, TypeError, IndexError) as error:
-            raise UserError(
-                f"{self.folder / PortableFile.MODEL}: members: no network {member + 1}: {REMEDY}"
-            ) from error
 
     def file(self, member: int, suffix: str) -> Path:
         """Return the path of a member's WEIGHTS or DISTANCES, whether it exists or not."""
