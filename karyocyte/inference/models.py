@@ -60,20 +60,26 @@ class ModelSummary:
     warnings: tuple[str, ...]  # what the user should know of the networks
 
 
+@dataclass(frozen=True, eq=False)
 class RunsModel:
-    """Finished runs and ensembles; several are an ensemble with one vote each.
+    """Finished runs and ensembles, as they were named; several are an ensemble with one vote each."""
 
-    Args:
-        runs: As they were named.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.runs = list(runs)
+    runs: Sequence[Run]
 
     @cached_property
     def members(self) -> list[Run]:
         """The runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
-        return members_of(self.runs)
+        members: list[Run] = []
+        for run in self.runs:
+            if not run.is_ensemble:
+                members.append(run)
+                continue
+            for folder in member_folders(run.folder, run.ensemble):
+                if Run(folder).is_ensemble:
+                    fault = f"{run.folder} has a member that is an ensemble, {folder}"
+                    raise UserError(f"{fault}: name an ensemble of runs")
+                members.append(Run(folder))
+        return members
 
     @property
     def named(self) -> str:
@@ -219,20 +225,6 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableModel:
 def is_model(path: Path) -> bool:
     """Tell whether a path is that of a run, an ensemble or a portable model."""
     return Run.is_run(path) or PortableModel.is_portable(path)
-
-
-def members_of(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
-    members: list[Run] = []
-    for run in runs:
-        if not run.is_ensemble:
-            members.append(run)
-            continue
-        for folder in member_folders(run.folder, run.ensemble):
-            if Run(folder).is_ensemble:
-                raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
-            members.append(Run(folder))
-    return members
 
 
 def learned_from(facts: DataFacts | TrainingFacts) -> str:
