@@ -14,8 +14,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, open_model
 from karyocyte.inference.networks import LoadedNetwork, load_networks
+from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.workflows.prediction.files import predict_files, reviewed
-from karyocyte.workflows.prediction.predict_images import thresholds_of_model
 
 if TYPE_CHECKING:
     from torch import nn

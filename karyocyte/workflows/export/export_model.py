@@ -166,7 +166,7 @@ def _describe(
         positive_class=model.facts.positive_class,
         members=tuple(members),
         combiner=model.facts.combiner,
-        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model), mode="json"),
         evaluation={} if result is None else _evaluation(result),
         licence=Licence(CODE_LICENCE, request.licence),
         prepare_version=PREPARE_VERSION,

@@ -18,9 +18,9 @@ from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_p
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
-from karyocyte.inference.models import CheckpointModel, Model, RunsModel
+from karyocyte.inference.models import Model, RunsModel
 from karyocyte.inference.networks import load_networks
-from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
+from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
 from karyocyte.workflows.prediction.labels import labels_of
@@ -81,15 +81,6 @@ def predict_images(request: PredictRequest) -> None:
         lines.append(f"evaluate them: python scripts/evaluate.py {request.parquet}")
     lines.append(f"review them: python scripts/review.py {request.parquet}")
     say(f"{request.output} and {request.parquet.name}", *lines)
-
-
-def thresholds_of_model(model: Model) -> ReviewThresholds:
-    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none."""
-    if isinstance(model, CheckpointModel):
-        return ReviewThresholds()
-    if isinstance(model, RunsModel):
-        return review_thresholds(model.runs, model.members)
-    return portable_thresholds(model)
 
 
 def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str]:
