@@ -44,6 +44,8 @@ from lightning_modules.training.process import set_up_torch
 HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
 COMPARED = 32  # images
 VERSIONED = (*PACKAGES, "safetensors")
+# Facts of a training that the predictions of its run tell.
+OF_RUN = ("name", "protocol", "fold", "folds", "seed", "source", "synthetic", "images_seen", "leaks")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out."
@@ -113,23 +115,12 @@ def _write_member(model: PortableFolder, position: int, request: ExportRequest) 
 
 
 def _training_facts(run: Run) -> TrainingFacts:
-    config = run.config
-    fold = None
-    if config.split.test == "fold":
-        fold = config.split.fold
+    facts: dict[str, Any] = {key: run.predictions.about.get(key) for key in OF_RUN}
     return TrainingFacts(
-        name=config.name,
-        protocol=config.protocol,
-        fold=fold,
-        folds=run.data.folds,
-        seed=config.seed,
-        start=Path(config.weights).name,
-        init_from=config.init_from is not None,
-        source=run.data.source,
-        synthetic=run.data.synthetic,
+        **facts,
+        start=Path(run.config.weights).name,
+        init_from=run.config.init_from is not None,
         data_sha256=run.identity.get("contents", {}).get("data"),
-        images_seen=run.status.images_seen,
-        leaks=run.data.leaks,
         revisions=run.revisions,
         command=training_command(run),
     )
