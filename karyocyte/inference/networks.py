@@ -36,8 +36,7 @@ class LoadedNetwork:
     prepare: PrepareConfig  # how they are prepared
     batch_size: int  # images that are predicted at once
     classes: tuple[str, ...]  # in the order of its probabilities
-    turns: bool  # whether it estimates which images are upside down
-    adapts: bool  # whether its BatchNorm statistics are to become those of the new images
+    adapts: bool = False  # whether its BatchNorm statistics are to become those of the new images
     passes: int = 0  # of Monte Carlo dropout
     notes: tuple[str, ...] = ()  # what limits it, in sentences
 
@@ -103,7 +102,6 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
         prepare=config.prepare,
         batch_size=config.loader.batch_size,
         classes=trained.classes,
-        turns=network.turns,
         adapts=adapts(config.inference, options.batchnorm),
         passes=passes,
         notes=tuple(filter(None, [unmarked])),
@@ -121,8 +119,6 @@ def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
         prepare=model.facts.preparations[0][1],
         batch_size=PORTABLE_BATCH,
         classes=model.facts.classes,
-        turns=network.turns,
-        adapts=False,
     )
 
 
@@ -162,7 +158,6 @@ def _load_exported(model: PortableModel, position: int, options: LoadOptions) ->
         prepare=member.prepare,
         batch_size=PORTABLE_BATCH,
         classes=classes,
-        turns=member.network.orientation,
         adapts=adapts(member.inference, options.batchnorm),
         notes=tuple(filter(None, [unmarked])),
     )

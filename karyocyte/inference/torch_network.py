@@ -76,7 +76,7 @@ class PredictionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.predictor = Predictor(classifier, inference, seed, distance)
-        self.turns = classifier.orientation
+        self.turns = classifier.orientation  # whether it estimates which images are upside down
         self._autocast = AUTOCAST.get(precision)
         self._layout = layout
         _set_layout(classifier, layout)

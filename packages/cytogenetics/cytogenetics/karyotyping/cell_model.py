@@ -95,7 +95,7 @@ class CellModel:
         for network in self.networks:
             notes += network.notes
         notes += self.temperatures.notes
-        if not all(network.turns for network in self.networks):
+        if not all(network.network.turns for network in self.networks):
             notes.append(UPRIGHT)
         return [*notes, self.thresholds.note] if self.thresholds.note else notes
 
