@@ -22,6 +22,7 @@ from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import (
     read_csv,
     read_json,
+    read_typed,
     read_whole_json,
     read_yaml,
     sha256_of_file,
@@ -293,10 +294,10 @@ class Run:
     @cached_property
     def ensemble(self) -> "EnsembleFile":
         """Method, members and weights of an ensemble."""
-        from karyocyte.runs.ensemble import read_ensemble
+        from karyocyte.runs.ensemble import SCHEMA_VERSION, EnsembleFile
 
-        self.checked(RunFile.ENSEMBLE)
-        return read_ensemble(self.folder)
+        path = self.checked(RunFile.ENSEMBLE)
+        return read_typed(path, EnsembleFile, SCHEMA_VERSION, "make the ensemble again")
 
     @property
     def thumbnails(self) -> Path:
