@@ -99,7 +99,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
-        "chapters": [chapter.label for chapter in chapters],
+        "chapters": [chapter.group.label for chapter in chapters],
         "doubtful": f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty",
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
         "items": items,

@@ -112,7 +112,7 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
             lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
         for notice in (*of_chapter, _leak_notice(chapter.result)):
-            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
+            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.group.label)
     return list(unlike.values())
 
 
