@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 from typing import Any
 
 import pandas as pd
 
+from karyocyte.common.paths import without_machine
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.tables.tables import metric_name
@@ -131,7 +132,8 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
             members |= dict.fromkeys(run.ensemble.labels)
     rows["members"] = ", ".join(members)
     rows["classes"] = ", ".join(chapter.result.classes)
-    rows["starting weights"] = ", ".join(map(last_part, map(str, _listed(about.get("weights")))))
+    # Of a path, of whatever machine, the name of the file alone: folders name people.
+    rows["starting weights"] = ", ".join(PureWindowsPath(weights).name for weights in _listed(about.get("weights")))
     return _filled(rows)
 
 
@@ -162,7 +164,7 @@ def provenance(run: Run) -> dict[str, str]:
     packages: dict[str, str] = run.environment.get("packages") or {}
     notes = run.data.notes if run.has(RunFile.DATA) else ()
     rows = {
-        "folder": last_part(str(run.folder.resolve()), 3),
+        "folder": without_machine(run.folder.resolve()),
         "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
         "Python": run.environment.get("python") or "",
         "packages": ", ".join(map(" ".join, packages.items())),
@@ -173,11 +175,6 @@ def provenance(run: Run) -> dict[str, str]:
 
 def _filled(facts: dict[str, str]) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
-
-
-def last_part(path: str, parts: int = 1) -> str:
-    """Return the last parts of a path: the first ones name people and machines."""
-    return "/".join(PurePosixPath(path.replace("\\", "/")).parts[-parts:]) or path
 
 
 def _texts(result: EvaluationResult, topic: str) -> list[str]:
