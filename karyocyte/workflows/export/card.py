@@ -24,9 +24,6 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
     training = [member.training for member in model.members]
     sources = list(dict.fromkeys(map(learned_from, training)))
     commands = dict.fromkeys(facts.command for facts in training if facts.command)
-    revisions: set[str] = set()
-    for facts in training:
-        revisions |= set(facts.revisions)
     text = render(
         "karyocyte.workflows.export",
         "card.md.j2",
@@ -42,7 +39,7 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
         commands=commands,
         member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
         starts=dict.fromkeys(facts.start for facts in training),
-        revisions=sorted(revisions),
+        revisions=sorted({revision for facts in training for revision in facts.revisions}),
         markdown=markdown,
     )
     return text + "\n"

@@ -14,6 +14,7 @@ from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.common.locks import file_lock
+from karyocyte.common.text import class_sizes
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
@@ -105,8 +106,7 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     """Account for every file, in a few lines: those of the table as it is written, and the ``others`` by kind."""
     predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
-    counts = predicted["prediction"].value_counts()
-    by_class = ", ".join(f"{number:,} “{name}”" for name, number in counts.items()) or "none"
+    by_class = class_sizes(predicted["prediction"].value_counts().to_dict()) or "none"
     files = len(table) + sum(others.values())
     numbers = f"{len(predicted):,} predicted ({by_class}), {len(broken):,} broken, {describe_others(others)}"
     lines = [f"{files:,} files: {numbers}"]
