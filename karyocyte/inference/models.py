@@ -14,8 +14,7 @@ from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
-from karyocyte.runs.portable import ClassifierDescription, TrainingFacts, read_description
-from karyocyte.runs.portable_folder import PortableFolder
+from karyocyte.runs.portable import ClassifierDescription, PortableFolder, TrainingFacts, read_description
 from karyocyte.runs.run import Run, check_different
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel, learned_from
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
+from karyocyte.runs.portable import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
 
@@ -144,12 +144,12 @@ def _load_exported(model: PortableModel, position: int, options: LoadOptions) ->
 
     classes = model.description.classes
     member = model.description.members[position]
-    weights = model.checked_file(position, WEIGHTS)
+    weights = model.checked(model.file(position, WEIGHTS))
     classifier = load_network(member.network, member.prepare.size, len(classes), weights)
     distance, unmarked = None, None
     if member.out_of_distribution is not None:
         share = options.out_of_distribution or member.out_of_distribution
-        distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
+        distance, unmarked = load_out_of_distribution(model.checked(model.file(position, DISTANCES)), share)
     inference = member.inference.model_copy(update={"mc_passes": 0})
     return LoadedNetwork(
         name=member.training.name,

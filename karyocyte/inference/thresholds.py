@@ -11,7 +11,7 @@ from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
 from karyocyte.inference.models import CheckpointModel, Model, PortableModel, RunsModel
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable_folder import REMEDY
+from karyocyte.runs.portable import REMEDY
 
 
 def thresholds_of_model(model: Model) -> ReviewThresholds:

@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import nn
 
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.runs.portable_folder import NetworkFacts
+from karyocyte.runs.portable import NetworkFacts
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.build.load import TrainedRun, build_network
 from lightning_modules.modules.image_network import ClassifierNetwork, ImageNetwork

@@ -1,31 +1,52 @@
-"""What is known of a portable model: its networks, their training and evaluation."""
+"""A portable model: its folder, which never holds a pickle, and what is known of its networks."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.files import write_json
+from karyocyte.common.files import read_whole_json, write_json
 from karyocyte.common.installed import entries
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.overrides import PATH_KEYS
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable_folder import (
-    FORMAT,
-    REMEDY,
-    NetworkFacts,
-    PortableFolder,
-)
 from karyocyte.runs.run import Run
 
+FORMAT = 2
+# What ends the names of the files of a member.
+WEIGHTS = ".safetensors"
+DISTANCES = ".out_of_distribution.safetensors"
+REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 TOLERANCE = 1e-4  # of a probability
 CODE_LICENCE = "Apache-2.0"
 ADDED = "portable"  # the entry points of what packages add, see `karyocyte.recipes.portable`
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneFacts:
+    """The backbone that weights are loaded into, and the images that it takes."""
+
+    name: str  # timm's name of the backbone, or that of a network of the papers
+    args: dict[str, Any]  # its further arguments
+    cut: str | None  # the module that it ends with; None for the whole network
+    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations, shape (3,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts(BackboneFacts):
+    """What the weights of a member of a classifier are loaded into."""
+
+    head: tuple[str | dict[str, Any], ...]  # the layers of the head, as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: per orientation one per class, or one for two classes
+    orientation: bool  # whether it has two outputs per class, upright and upside down
 
 
 @dataclass(frozen=True)
@@ -117,6 +138,39 @@ class ClassifierDescription(PortableDescription):
     notes: tuple[str, ...] = ()  # what differs from the run
     # what installed packages say of the model, by the name of their entry point; in model.json beside the other keys
     more: dict[str, Any] = field(default_factory=dict)
+
+
+def kind_of(folder: Path) -> str | None:
+    """Return the kind of the portable model in a folder, such as "classifier"; None where there is none."""
+    return read_whole_json(Path(folder) / PortableFile.MODEL).get("kind")
+
+
+@dataclass(frozen=True)
+class PortableFolder:
+    """The files of a portable model; a ``UserError`` names what is missing or damaged."""
+
+    folder: Path
+
+    @staticmethod
+    def is_portable(folder: Path) -> bool:
+        """Tell whether a folder holds a portable classifier."""
+        return kind_of(folder) == "classifier"
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The list of its files."""
+        return Checksums(self.folder, PortableFile.MODEL, REMEDY)
+
+    def file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's WEIGHTS or DISTANCES, whether it exists or not."""
+        return self.folder / f"member{member + 1}{suffix}"
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the folder, whose content is what was exported; it must be there."""
+        self.checksums.checked(path.name)
+        if not path.is_file():
+            raise UserError(f"{path} is missing: {REMEDY}")
+        return path
 
 
 def read_description(folder: Path, kind: type[Description]) -> Description:

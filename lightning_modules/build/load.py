@@ -7,7 +7,7 @@ from torch import nn
 
 from karyocyte.config.schema import Config
 from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.portable_folder import NetworkFacts
+from karyocyte.runs.portable import NetworkFacts
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone, count_logits
 from lightning_modules.backbones.heads import build_head

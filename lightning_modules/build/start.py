@@ -8,8 +8,7 @@ from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import Config
 from karyocyte.config.task import Classes, check_same_classes
 from karyocyte.runs.facts import DataFacts, ModelFacts
-from karyocyte.runs.portable import ClassifierDescription, read_description
-from karyocyte.runs.portable_folder import WEIGHTS, PortableFolder
+from karyocyte.runs.portable import WEIGHTS, ClassifierDescription, PortableFolder, read_description
 from karyocyte.runs.run import Run
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
@@ -23,9 +22,10 @@ def load_start(model: Classifier, config: Config, folder: Path, classes: Sequenc
     theirs: Classes
     is_portable = PortableFolder.is_portable(folder)
     if is_portable:
+        portable = PortableFolder(folder)
         theirs = description = read_description(folder, ClassifierDescription)
         network = description.members[0].network
-        path = PortableFolder(folder).checked_file(0, WEIGHTS)
+        path = portable.checked(portable.file(0, WEIGHTS))
         facts = ModelFacts(list(network.mean), list(network.std), network.args)
         orientation = network.orientation
     else:

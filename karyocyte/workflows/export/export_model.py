@@ -24,16 +24,18 @@ from karyocyte.runs.files import PortableFile, RunFile
 from karyocyte.runs.portable import (
     ADDED,
     CODE_LICENCE,
+    DISTANCES,
     TOLERANCE,
+    WEIGHTS,
     ClassifierDescription,
     Licence,
     Parity,
+    PortableFolder,
     PortableMember,
     TrainingFacts,
     training_command,
     write_description,
 )
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS, PortableFolder
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import ExportRequest

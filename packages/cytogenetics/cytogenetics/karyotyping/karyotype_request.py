@@ -22,7 +22,7 @@ from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.names import resolve_run
-from karyocyte.runs.portable_folder import REMEDY
+from karyocyte.runs.portable import REMEDY
 
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 
