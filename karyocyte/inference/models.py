@@ -226,13 +226,6 @@ def is_model(path: Path) -> bool:
     return Run.is_run(path) or PortableModel.is_portable(path)
 
 
-def learned_from(facts: DataFacts | TrainingFacts) -> str:
-    """Return the source of the images that a network learned from, in words where they were drawn."""
-    if facts.synthetic:
-        return "SYNTHETIC images"
-    return str(facts.source)
-
-
 def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
     """Return warnings of members that learned from synthetic or composed images."""
     lines = []

@@ -10,7 +10,7 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel, learned_from
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
@@ -31,7 +31,6 @@ class LoadedNetwork:
     """A network, and what it takes to predict new images by it."""
 
     name: str  # of the training
-    source: str  # the images that it learned from, in words
     network: "PredictionNetwork"  # computes prepared images
     prepare: PrepareConfig  # how they are prepared
     batch_size: int  # images that are predicted at once
@@ -97,7 +96,6 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(
         name=config.name,
-        source=learned_from(member.data),
         network=network,
         prepare=config.prepare,
         batch_size=config.loader.batch_size,
@@ -114,7 +112,6 @@ def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
     network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
     return LoadedNetwork(
         name=model.named,
-        source="images that the checkpoint does not name",
         network=network,
         prepare=model.facts.preparations[0][1],
         batch_size=PORTABLE_BATCH,
@@ -153,7 +150,6 @@ def _load_exported(model: PortableModel, position: int, options: LoadOptions) ->
     inference = member.inference.model_copy(update={"mc_passes": 0})
     return LoadedNetwork(
         name=member.training.name,
-        source=learned_from(member.training),
         network=PredictionNetwork(classifier, inference, distance=distance).on_best_device(),
         prepare=member.prepare,
         batch_size=PORTABLE_BATCH,
