@@ -24,8 +24,6 @@ FORMAT = 2
 WEIGHTS = ".safetensors"
 DISTANCES = ".out_of_distribution.safetensors"
 REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
-TOLERANCE = 1e-4  # of a probability
-CODE_LICENCE = "Apache-2.0"
 ADDED = "portable"  # the entry points of what packages add, see `karyocyte.recipes.portable`
 
 
@@ -78,7 +76,7 @@ class Parity:
 
     images: int
     weights: float
-    tolerance: float = TOLERANCE
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,11 @@ class PortableMember:
     out_of_distribution: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Licence:
     """The licence of the code, and that of the weights; None where nobody has stated it."""
 
-    code: str
+    code: str = "Apache-2.0"
     weights: str | None
 
 

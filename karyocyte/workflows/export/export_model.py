@@ -23,9 +23,7 @@ from karyocyte.recipes.portable import added_facts
 from karyocyte.runs.files import PortableFile, RunFile
 from karyocyte.runs.portable import (
     ADDED,
-    CODE_LICENCE,
     DISTANCES,
-    TOLERANCE,
     WEIGHTS,
     ClassifierDescription,
     Licence,
@@ -43,7 +41,8 @@ from lightning_modules.build.load import load_run, network_facts
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
-HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
+TOLERANCE = 1e-4  # of a probability
+HALF_TOLERANCE = 0.01  # where weights are in 16 bits
 COMPARED = 32  # images
 VERSIONED = (*PACKAGES, "safetensors")
 # Facts of a training that the predictions of its run tell.
@@ -161,7 +160,7 @@ def _describe(
         combiner=model.facts.combiner,
         thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model), mode="json"),
         evaluation={} if result is None else _evaluation(result),
-        licence=Licence(CODE_LICENCE, request.licence),
+        licence=Licence(weights=request.licence),
         prepare_version=PREPARE_VERSION,
         versions={name: version(name) for name in VERSIONED},
         revision=revision(),
