@@ -15,7 +15,6 @@ from karyocyte.common.files import atomic_path, read_csv
 
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
-LARGEST = 4000  # pixels of a side
 
 
 def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
@@ -41,17 +40,6 @@ def encode(image: np.ndarray | bytes, size: int) -> bytes:
     file = BytesIO()
     picture.save(file, "WEBP", quality=QUALITY)
     return file.getvalue()
-
-
-def decode(picture: bytes) -> np.ndarray:
-    """Return a picture as uint8 RGB, shape (H, W, 3); a ``UserError``: it is none of ``encode``."""
-    try:
-        with Image.open(BytesIO(picture), formats=("WEBP",)) as image:
-            if max(image.size) > LARGEST:
-                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError("a picture of a run is no thumbnail: the file is damaged") from error
 
 
 def read_pictures(path: Path) -> dict[str, bytes]:
