@@ -20,15 +20,12 @@ from lightning_modules.support.checkpoint_io import load_checkpoint
 class TrainedRun:
     """A finished run's model: its network with the best weights, in eval mode, on the CPU.
 
-    ``classes`` are in the order of the logits; a single logit is that of the last, the ``positive_class``, which is
-    None where there are more than two.
+    ``classes`` are in the order of the logits; a single logit is that of the last.
     """
 
-    folder: Path
     config: Config
     classifier: ClassifierNetwork
     classes: tuple[str, ...]
-    positive_class: str | None
 
     @property
     def network(self) -> str:
@@ -52,7 +49,7 @@ def load_run(folder: Path) -> TrainedRun:
     classes = run.data.classes
     classifier = build_network(network_facts(run), run.config.prepare.size, len(classes))
     load_checkpoint(classifier, run.best_checkpoint)
-    return TrainedRun(run.folder, run.config, classifier.eval(), classes, run.data.positive_class)
+    return TrainedRun(run.config, classifier.eval(), classes)
 
 
 def network_facts(run: Run) -> NetworkFacts:
