@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, read_csv
+from karyocyte.common.files import atomic_path
 
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
@@ -51,14 +51,3 @@ def read_pictures(path: Path) -> dict[str, bytes]:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
     return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
-
-
-def heat_words(maps: Path) -> dict[str, str]:
-    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
-    table = maps.with_suffix(".csv")
-    if not table.is_file():
-        return {}
-    frame = read_csv(table, dtype=str, keep_default_na=False)
-    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
-    words = verbs + " for “" + frame["target"] + "”"
-    return dict(zip(frame["image_id"], words, strict=True))

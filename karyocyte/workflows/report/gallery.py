@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from karyocyte.common.files import read_csv
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pages.thumbnails import heat_words, read_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
 
@@ -198,3 +199,14 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
     if not pool.maps:
         pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
     return pool
+
+
+def heat_words(maps: Path) -> dict[str, str]:
+    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
+    table = maps.with_suffix(".csv")
+    if not table.is_file():
+        return {}
+    frame = read_csv(table, dtype=str, keep_default_na=False)
+    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
+    words = verbs + " for “" + frame["target"] + "”"
+    return dict(zip(frame["image_id"], words, strict=True))
