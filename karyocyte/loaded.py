@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from datamodules.inference.image_files import ImageFile, find_image_files
 from karyocyte.common.cli import quiet
@@ -14,11 +14,8 @@ from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, open_model
 from karyocyte.inference.networks import LoadedNetwork, load_networks
+from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.workflows.prediction.files import predict_files, reviewed
-from karyocyte.workflows.prediction.predict_images import thresholds_of_model
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Place = str | PathLike[str]  # a file, a folder or a zip file
 Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
@@ -35,7 +32,7 @@ class LoadedModel:
         warnings: What limits the model, in sentences.
     """
 
-    def __init__(self, paths: Sequence[Path], network: "nn.Module | None" = None) -> None:
+    def __init__(self, paths: Sequence[Path], network: nn.Module | None = None) -> None:
         self.paths = list(paths)
         self.options = LoadOptions()
         self.model: Model

@@ -275,3 +275,13 @@ def _report_steps(plan: Plan, split: Split, runs: Runs) -> list[Step]:
         words = ("scripts/report.py", *of_source)
         steps.append(plan.making(split, f"report{source}", words, "--output", f"report{source}.html"))
     return steps
+
+
+def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Read different numbers such as "0,1,2"; None of None. A ``UserError`` names the option."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
+    return tuple(map(int, parts))

@@ -10,11 +10,12 @@ import pytest
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.commands import train
 from karyocyte.common.paths import without_machine
-from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training import train as training
+from tests.helpers.images import decoded
 from tests.helpers.training import SMALL, call_main
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -71,7 +72,7 @@ def test_the_pictures_that_a_run_keeps_are_its_test_images(finished):
     pictures = read_pictures(run.path(RunFile.THUMBNAILS))
     assert set(pictures) == set(rows.index)
     for name, picture in pictures.items():
-        assert abs(decode(picture).astype(float) - data.images[rows[name]]).mean() < 10  # of 255: they are compressed
+        assert abs(decoded(picture).astype(float) - data.images[rows[name]]).mean() < 10  # of 255: they are compressed
 
 
 def test_the_same_command_evaluates_a_finished_run_again_without_training(finished, monkeypatch, capsys):

@@ -58,6 +58,6 @@ def validation_differs(model: Model) -> bool:
         return any(len(part) >= FEWEST and not is_one_certain_class(part) for part in parts)
     if isinstance(model, CheckpointModel):
         return False
-    chosen = model.model.description.thresholds.get("confidence") or {}
+    chosen = model.description.thresholds.get("confidence") or {}
     # Validation images with a lower confidence than the cut are referred.
     return bool(chosen.get("cut") is not None and chosen["cut"] < CERTAIN and chosen["kept"] < chosen["images"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
@@ -14,7 +14,7 @@ from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
-from karyocyte.runs.portable import PortableModel, TrainingFacts
+from karyocyte.runs.portable import ClassifierDescription, PortableFolder, TrainingFacts, read_description
 from karyocyte.runs.run import Run, check_different
 
 if TYPE_CHECKING:
@@ -59,20 +59,26 @@ class ModelSummary:
     warnings: tuple[str, ...]  # what the user should know of the networks
 
 
+@dataclass(frozen=True, eq=False)
 class RunsModel:
-    """Finished runs and ensembles; several are an ensemble with one vote each.
+    """Finished runs and ensembles, as they were named; several are an ensemble with one vote each."""
 
-    Args:
-        runs: As they were named.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.runs = list(runs)
+    runs: Sequence[Run]
 
     @cached_property
     def members(self) -> list[Run]:
         """The runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
-        return members_of(self.runs)
+        members: list[Run] = []
+        for run in self.runs:
+            if not run.is_ensemble:
+                members.append(run)
+                continue
+            for folder in member_folders(run.folder, run.ensemble):
+                if Run(folder).is_ensemble:
+                    fault = f"{run.folder} has a member that is an ensemble, {folder}"
+                    raise UserError(f"{fault}: name an ensemble of runs")
+                members.append(Run(folder))
+        return members
 
     @property
     def named(self) -> str:
@@ -129,22 +135,25 @@ class RunsModel:
             check_same_classes(str(first.folder), first.data, str(member.folder), member.data, "name runs of one task")
 
 
-class PortableNetworks:
-    """A portable model; what it has is that of `RunsModel`.
+class PortableModel(PortableFolder):
+    """The folder of a portable classifier; what it has beside its files is that of `RunsModel`."""
 
-    Args:
-        model: Its folder.
-    """
+    seen: ClassVar[dict[str, str]] = {}  # the images of the training are unknown
 
-    def __init__(self, model: PortableModel) -> None:
-        self.model = model
-        self.named = str(model.folder)
-        self.seen: dict[str, str] = {}  # the images of the training are unknown
+    @property
+    def named(self) -> str:
+        """The folder as it was named."""
+        return str(self.folder)
+
+    @cached_property
+    def description(self) -> ClassifierDescription:
+        """The content of model.json."""
+        return read_description(self.folder, ClassifierDescription)
 
     @cached_property
     def facts(self) -> ModelSummary:
         """What model.json says; a ``UserError`` says that it cannot be read."""
-        description = self.model.description
+        description = self.description
         facts = [member.training for member in description.members]
         return ModelSummary(
             folders=(self.named,),
@@ -190,10 +199,10 @@ class CheckpointModel:
         )
 
 
-Model = RunsModel | PortableNetworks | CheckpointModel
+Model = RunsModel | PortableModel | CheckpointModel
 
 
-def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
+def open_model(paths: Sequence[Path]) -> RunsModel | PortableModel:
     """Open what is named as a model: runs and ensembles, or one portable model.
 
     Raises:
@@ -203,7 +212,7 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
         if PortableModel.is_portable(path):
             if len(paths) > 1:
                 raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
-            return PortableNetworks(PortableModel(path))
+            return PortableModel(path)
         if not path.exists():
             raise UserError(f"{path} does not exist: name a finished run's folder or a portable model")
         if not Run.is_run(path):
@@ -215,27 +224,6 @@ def open_model(paths: Sequence[Path]) -> RunsModel | PortableNetworks:
 def is_model(path: Path) -> bool:
     """Tell whether a path is that of a run, an ensemble or a portable model."""
     return Run.is_run(path) or PortableModel.is_portable(path)
-
-
-def members_of(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, with the members of an ensemble, which must be no ensembles, in place of its folder."""
-    members: list[Run] = []
-    for run in runs:
-        if not run.is_ensemble:
-            members.append(run)
-            continue
-        for folder in member_folders(run.folder, run.ensemble):
-            if Run(folder).is_ensemble:
-                raise UserError(f"{run.folder} has a member that is an ensemble, {folder}: name an ensemble of runs")
-            members.append(Run(folder))
-    return members
-
-
-def learned_from(facts: DataFacts | TrainingFacts) -> str:
-    """Return the source of the images that a network learned from, in words where they were drawn."""
-    if facts.synthetic:
-        return "SYNTHETIC images"
-    return str(facts.source)
 
 
 def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:

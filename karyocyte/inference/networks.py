@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,15 +9,15 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableNetworks, learned_from
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel
+from karyocyte.inference.torch_network import PredictionNetwork, load_network
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import PortableModel
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS
+from karyocyte.runs.portable import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
-
-if TYPE_CHECKING:
-    from karyocyte.inference.torch_network import PredictionNetwork
+from lightning_modules.build.load import load_run
+from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
+from lightning_modules.training.process import set_up_torch
 
 PORTABLE_BATCH = 32
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
@@ -32,13 +31,11 @@ class LoadedNetwork:
     """A network, and what it takes to predict new images by it."""
 
     name: str  # of the training
-    source: str  # the images that it learned from, in words
-    network: "PredictionNetwork"  # computes prepared images
+    network: PredictionNetwork  # computes prepared images
     prepare: PrepareConfig  # how they are prepared
     batch_size: int  # images that are predicted at once
     classes: tuple[str, ...]  # in the order of its probabilities
-    turns: bool  # whether it estimates which images are upside down
-    adapts: bool  # whether its BatchNorm statistics are to become those of the new images
+    adapts: bool = False  # whether its BatchNorm statistics are to become those of the new images
     passes: int = 0  # of Monte Carlo dropout
     notes: tuple[str, ...] = ()  # what limits it, in sentences
 
@@ -75,21 +72,15 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     Raises:
         UserError: A run cannot be loaded; or see ``_load_portable``.
     """
-    from lightning_modules.training.process import set_up_torch
-
     set_up_torch()
-    if isinstance(model, PortableNetworks):
-        return _load_portable(model.model, options)
+    if isinstance(model, PortableModel):
+        return _load_portable(model, options)
     if isinstance(model, CheckpointModel):
         return [_of_checkpoint(model)]
     return [_load_member(member, options=options) for member in model.members]
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
-    from karyocyte.inference.torch_network import PredictionNetwork
-    from lightning_modules.build.load import load_run
-    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
-
     trained = load_run(member.folder)
     config = trained.config
     passes = config.inference.mc_passes if options.with_passes else 0
@@ -99,12 +90,10 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
     network = PredictionNetwork.of_run(trained, passes, distance)
     return LoadedNetwork(
         name=config.name,
-        source=learned_from(member.data),
         network=network,
         prepare=config.prepare,
         batch_size=config.loader.batch_size,
         classes=trained.classes,
-        turns=network.turns,
         adapts=adapts(config.inference, options.batchnorm),
         passes=passes,
         notes=tuple(filter(None, [unmarked])),
@@ -112,18 +101,13 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 
 
 def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
-    from karyocyte.inference.torch_network import PredictionNetwork
-
     network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
     return LoadedNetwork(
         name=model.named,
-        source="images that the checkpoint does not name",
         network=network,
         prepare=model.facts.preparations[0][1],
         batch_size=PORTABLE_BATCH,
         classes=model.facts.classes,
-        turns=network.turns,
-        adapts=False,
     )
 
 
@@ -144,26 +128,21 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
 
 def _load_exported(model: PortableModel, position: int, options: LoadOptions) -> LoadedNetwork:
     """Load the network of a member; a note says where its share is too small to mark images."""
-    from karyocyte.inference.torch_network import PredictionNetwork, load_network
-    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
-
     classes = model.description.classes
     member = model.description.members[position]
-    weights = model.checked_file(position, WEIGHTS)
+    weights = model.checked(model.file(position, WEIGHTS))
     classifier = load_network(member.network, member.prepare.size, len(classes), weights)
     distance, unmarked = None, None
     if member.out_of_distribution is not None:
         share = options.out_of_distribution or member.out_of_distribution
-        distance, unmarked = load_out_of_distribution(model.checked_file(position, DISTANCES), share)
+        distance, unmarked = load_out_of_distribution(model.checked(model.file(position, DISTANCES)), share)
     inference = member.inference.model_copy(update={"mc_passes": 0})
     return LoadedNetwork(
         name=member.training.name,
-        source=learned_from(member.training),
         network=PredictionNetwork(classifier, inference, distance=distance).on_best_device(),
         prepare=member.prepare,
         batch_size=PORTABLE_BATCH,
         classes=classes,
-        turns=member.network.orientation,
         adapts=adapts(member.inference, options.batchnorm),
         notes=tuple(filter(None, [unmarked])),
     )

@@ -1,6 +1,5 @@
 """The thresholds by which a model's predictions of new images are reviewed: those of its validation images."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,23 +9,26 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
+from karyocyte.inference.models import CheckpointModel, Model, PortableModel, RunsModel
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import PortableModel
-from karyocyte.runs.portable_folder import REMEDY
-from karyocyte.runs.run import Run
+from karyocyte.runs.portable import REMEDY
 
 
-def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:
-    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones.
+def thresholds_of_model(model: Model) -> ReviewThresholds:
+    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none."""
+    if isinstance(model, CheckpointModel):
+        return ReviewThresholds()
+    if isinstance(model, RunsModel):
+        return review_thresholds(model)
+    return _portable_thresholds(model)
 
-    Args:
-        runs: As they are named.
-        members: The runs, with the members of an ensemble in place of its folder.
-    """
-    run = runs[0]
+
+def review_thresholds(model: RunsModel) -> ReviewThresholds:
+    """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones."""
+    members = model.members
     settings = members[0].config.evaluation
-    if len(runs) == 1 and run.metrics:
-        result = EvaluationResult.from_dict(run.metrics)
+    if len(model.runs) == 1 and model.runs[0].metrics:
+        result = EvaluationResult.from_dict(model.runs[0].metrics)
         thresholds = thresholds_of(result)
         return replace(thresholds, notes=(*thresholds.notes, *fit_warnings(result.about)))
     predictions = [member.predictions for member in members]
@@ -39,7 +41,7 @@ def review_thresholds(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThre
         return ReviewThresholds(notes=(note,))
 
 
-def portable_thresholds(model: PortableModel) -> ReviewThresholds:
+def _portable_thresholds(model: PortableModel) -> ReviewThresholds:
     """Return the thresholds that a portable model was exported with; a ``UserError`` says that they are damaged."""
     try:
         return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)

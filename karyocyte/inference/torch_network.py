@@ -1,7 +1,6 @@
 """A trained network from prepared images to probabilities, of a run or from the safetensors of a portable model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,19 +8,14 @@ from safetensors.torch import save
 from torch import nn
 
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.portable_folder import NetworkFacts
-from lightning_modules.backbones.backbone import build_backbone
-from lightning_modules.backbones.heads import build_head
+from karyocyte.runs.portable import NetworkFacts
 from lightning_modules.backbones.truncation import ImageSize
+from lightning_modules.build.load import TrainedRun, build_network
 from lightning_modules.modules.image_network import ClassifierNetwork, ImageNetwork
 from lightning_modules.prediction.adaptation import adapt_to_images
 from lightning_modules.prediction.out_of_distribution import OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
 from lightning_modules.support.checkpoint_io import exported_parts, load_exported
-
-if TYPE_CHECKING:
-    from lightning_modules.build.load import TrainedRun  # at run time it brings Lightning
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -54,10 +48,7 @@ def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: P
     Raises:
         UserError: The file is damaged, or of another network.
     """
-    backbone = build_backbone(facts.name, facts.args, facts.cut, size)
-    head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
-    model_facts = ModelFacts(list(facts.mean), list(facts.std), facts.args)
-    classifier = ClassifierNetwork(backbone.module, head, num_classes, model_facts, orientation=facts.orientation)
+    classifier = build_network(facts, size, num_classes)
     load_exported(classifier, path)
     return classifier.eval()
 
@@ -85,14 +76,14 @@ class PredictionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.predictor = Predictor(classifier, inference, seed, distance)
-        self.turns = classifier.orientation
+        self.turns = classifier.orientation  # whether it estimates which images are upside down
         self._autocast = AUTOCAST.get(precision)
         self._layout = layout
         _set_layout(classifier, layout)
         self.eval()
 
     @classmethod
-    def of_run(cls, trained: "TrainedRun", passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
+    def of_run(cls, trained: TrainedRun, passes: int, distance: OutOfDistribution | None) -> "PredictionNetwork":
         """Return the network of a run as it predicts its own test images, but for the number of passes."""
         config = trained.config
         layout = torch.contiguous_format

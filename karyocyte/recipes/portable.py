@@ -7,8 +7,7 @@ from typing import Any
 
 from karyocyte.common.installed import entries
 from karyocyte.inference.models import RunsModel
-from karyocyte.runs.portable import ADDED, ClassifierDescription
-from karyocyte.runs.portable_folder import kind_of
+from karyocyte.runs.portable import ADDED, ClassifierDescription, kind_of
 from karyocyte.runs.run import Run
 
 KINDS = "kinds"  # the entry points of portable networks that are no classifiers

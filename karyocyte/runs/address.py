@@ -1,14 +1,12 @@
 """The address of a run: computed from what determines its result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.installed import run_keys
 from karyocyte.common.revision import revision
-
-if TYPE_CHECKING:
-    from karyocyte.config.schema import TrainingConfig
+from karyocyte.config.schema import Config, TrainingConfig
 
 # Keys that do not change the trained weights, or that the address holds in another way.
 _WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe protocol seed resume weights
@@ -31,7 +29,7 @@ LATER: dict[str, list[tuple[str, Any]]] = {
 }
 
 
-def run_identity(config: "TrainingConfig", contents: dict[str, str | None]) -> dict[str, Any]:
+def run_identity(config: TrainingConfig, contents: dict[str, str | None]) -> dict[str, Any]:
     """Return what distinguishes the run: the keys that change its result, and hashes of the files that it reads.
 
     ``contents`` has the hashes by name ("data", "weights" and those of `run_keys`), None where there is none.
@@ -69,16 +67,14 @@ def _with_short_names(value: Any) -> Any:
     return short
 
 
-def run_folder(config: "TrainingConfig", identity: dict[str, Any] | None) -> Path:
+def run_folder(config: TrainingConfig, identity: dict[str, Any] | None) -> Path:
     """Return ``<output_dir>/<experiment>/<protocol>-fold<i>-<8 hex>/seed=<n>``; None: with ``*`` for the digits."""
     part = f"{config.protocol}-fold{config.split.fold}-{sha256_of_value(identity)[:8] if identity else '*'}"
     return Path(config.output_dir) / config.name / part / f"seed={config.seed}"
 
 
-def run_facts(config: "TrainingConfig", identity: dict[str, Any]) -> dict[str, Any]:
+def run_facts(config: TrainingConfig, identity: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its predictions hold, as far as configuration and code determine them."""
-    from karyocyte.config.schema import Config  # here: most commands read no configuration
-
     balanced = isinstance(config, Config) and config.balance.name != "none"
     return {
         "name": config.name,

@@ -36,13 +36,3 @@ def new_folder(path: Path, option: str = "--output") -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         another = f"`{option} {shlex.quote(str(free_name(path)))}`"
         raise UserError(f"{option} {path} exists already: choose another name, such as {another}, or move it away")
-
-
-def number_list(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Read different numbers such as "0,1,2"; None of None. A ``UserError`` names the option."""
-    if text is None:
-        return None
-    parts = text.split(",")
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise UserError(f"{option} {text}: type different numbers with commas between, such as 0,1,2")
-    return tuple(map(int, parts))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_typed, sha256_of_file, write_json
+from karyocyte.common.files import sha256_of_file, write_json
 from karyocyte.common.paths import without_machine
 from karyocyte.runs.files import RunFile
 
@@ -37,18 +37,10 @@ def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
 
 
-def read_ensemble(folder: Path) -> EnsembleFile:
-    """Read ``ensemble.json``; a ``UserError`` says that it is missing or damaged, or was written by other code."""
-    path = Path(folder) / RunFile.ENSEMBLE
-    if not path.is_file():
-        raise UserError(f"{folder} is no ensemble: it has no {RunFile.ENSEMBLE}")
-    return read_typed(path, EnsembleFile, SCHEMA_VERSION, "make the ensemble again")
-
-
 def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
     """Find the members' folders as they lie from the ensemble's, with unchanged predictions."""
     places = [Path(os.path.normpath(Path(folder) / member)) for member in ensemble.from_here]
-    for _, place, sha256 in zip(ensemble.members, places, ensemble.predictions, strict=True):
+    for place, sha256 in zip(places, ensemble.predictions, strict=True):
         file = place / RunFile.PREDICTIONS
         if not file.is_file():
             raise UserError(f"{folder}: its member {place} is not there: move it back, or make the ensemble again")

@@ -1,5 +1,6 @@
-"""What is known of a portable model: its networks, their training and evaluation."""
+"""A portable model: its folder, which never holds a pickle, and what is known of its networks."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,24 +9,42 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError, first_fault
-from karyocyte.common.files import write_json
+from karyocyte.common.files import read_whole_json, write_json
 from karyocyte.common.installed import entries
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.overrides import PATH_KEYS
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable_folder import (
-    FORMAT,
-    REMEDY,
-    NetworkFacts,
-    PortableFolder,
-)
 from karyocyte.runs.run import Run
 
-TOLERANCE = 1e-4  # of a probability
-CODE_LICENCE = "Apache-2.0"
+FORMAT = 2
+# What ends the names of the files of a member.
+WEIGHTS = ".safetensors"
+DISTANCES = ".out_of_distribution.safetensors"
+REMEDY = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 ADDED = "portable"  # the entry points of what packages add, see `karyocyte.recipes.portable`
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneFacts:
+    """The backbone that weights are loaded into, and the images that it takes."""
+
+    name: str  # timm's name of the backbone, or that of a network of the papers
+    args: dict[str, Any]  # its further arguments
+    cut: str | None  # the module that it ends with; None for the whole network
+    mean: tuple[float, ...]  # of the channels, shape (3,), which images in [0, 1] are normalised with
+    std: tuple[float, ...]  # their standard deviations, shape (3,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts(BackboneFacts):
+    """What the weights of a member of a classifier are loaded into."""
+
+    head: tuple[str | dict[str, Any], ...]  # the layers of the head, as ``head.layers`` of conf/train.yaml
+    logits: int  # outputs of the head: per orientation one per class, or one for two classes
+    orientation: bool  # whether it has two outputs per class, upright and upside down
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class Parity:
 
     images: int
     weights: float
-    tolerance: float = TOLERANCE
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -75,11 +94,11 @@ class PortableMember:
     out_of_distribution: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Licence:
     """The licence of the code, and that of the weights; None where nobody has stated it."""
 
-    code: str
+    code: str = "Apache-2.0"
     weights: str | None
 
 
@@ -119,19 +138,55 @@ class ClassifierDescription(PortableDescription):
     more: dict[str, Any] = field(default_factory=dict)
 
 
+def kind_of(folder: Path) -> str | None:
+    """Return the kind of the portable model in a folder, such as "classifier"; None where there is none."""
+    return read_whole_json(Path(folder) / PortableFile.MODEL).get("kind")
+
+
+@dataclass(frozen=True)
+class PortableFolder:
+    """The files of a portable model; a ``UserError`` names what is missing or damaged."""
+
+    folder: Path
+
+    @staticmethod
+    def is_portable(folder: Path) -> bool:
+        """Tell whether a folder holds a portable classifier."""
+        return kind_of(folder) == "classifier"
+
+    @cached_property
+    def checksums(self) -> Checksums:
+        """The list of its files."""
+        return Checksums(self.folder, PortableFile.MODEL, REMEDY)
+
+    def file(self, member: int, suffix: str) -> Path:
+        """Return the path of a member's WEIGHTS or DISTANCES, whether it exists or not."""
+        return self.folder / f"member{member + 1}{suffix}"
+
+    def checked(self, path: Path) -> Path:
+        """Return the path of a file of the folder, whose content is what was exported; it must be there."""
+        self.checksums.checked(path.name)
+        if not path.is_file():
+            raise UserError(f"{path} is missing: {REMEDY}")
+        return path
+
+
 def read_description(folder: Path, kind: type[Description]) -> Description:
     """Return the description of a portable model, of the class of its kind.
 
     Raises:
         UserError: model.json is of another format, or does not hold what such a model needs.
     """
-    content = PortableFolder(folder).content
+    path = PortableFolder(folder).checksums.checked(PortableFile.MODEL)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path} has format {content.get('format')}, this code reads {FORMAT}: {REMEDY}")
     if issubclass(kind, ClassifierDescription):
         content = content | {"more": {name: content[name] for name in entries(ADDED) if content.get(name)}}
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        raise UserError(f"{folder / PortableFile.MODEL}: {first_fault(error)}: {REMEDY}") from error
+        raise UserError(f"{path}: {first_fault(error)}: {REMEDY}") from error
 
 
 def write_description(folder: Path, description: PortableDescription) -> None:
@@ -139,15 +194,6 @@ def write_description(folder: Path, description: PortableDescription) -> None:
     content = TypeAdapter(type(description)).dump_python(description, mode="json")
     write_json(folder / PortableFile.MODEL, content | content.pop("more", {}))
     PortableFolder(folder).checksums.write(path.name for path in folder.iterdir())
-
-
-class PortableModel(PortableFolder):
-    """The folder of a portable classifier; a ``UserError`` names what is missing or damaged in it."""
-
-    @cached_property
-    def description(self) -> ClassifierDescription:
-        """The content of model.json."""
-        return read_description(self.folder, ClassifierDescription)
 
 
 def training_command(run: Run) -> str | None:

@@ -82,11 +82,6 @@ class Predictions:
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
     @property
-    def calibrating(self) -> "Predictions":
-        """The rows that temperatures are fitted on: the validation part, also where it is evaluated as test part."""
-        return self.part("test" if self.about.get("on") == VALIDATION else VALIDATION)
-
-    @property
     def sampled(self) -> bool:
         """Whether the columns ``sampled_...`` are there."""
         return SAMPLED_PREFIX + "label" in self.frame.columns

@@ -22,6 +22,7 @@ from karyocyte.common.errors import UserError, first_fault
 from karyocyte.common.files import (
     read_csv,
     read_json,
+    read_typed,
     read_whole_json,
     read_yaml,
     sha256_of_file,
@@ -30,13 +31,13 @@ from karyocyte.common.files import (
     write_text,
 )
 from karyocyte.config.defaults import section_defaults
+from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
 from karyocyte.runs.files import NOT_RECORDED, RunFile, RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from karyocyte.config.schema import Config, TrainingConfig
     from karyocyte.runs.ensemble import EnsembleFile
     from karyocyte.runs.predictions import Predictions
 
@@ -129,18 +130,16 @@ class Run:
         return self._read_mapping(RunFile.CONFIG, read_yaml)
 
     @cached_property
-    def config(self) -> "Config":
+    def config(self) -> Config:
         """The configuration that a classifier was trained with, see ``any_config``."""
         recipe = self.raw_config.get("recipe", "classifier")
         if recipe != "classifier":
             raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
-        return cast("Config", self.any_config)
+        return cast(Config, self.any_config)
 
     @cached_property
-    def any_config(self) -> "TrainingConfig":
+    def any_config(self) -> TrainingConfig:
         """The configuration of a run of any kind of network; a cache that cannot be written becomes this user's."""
-        from karyocyte.config.schema import configuration_of
-
         recipe = configuration_of(self.raw_config.get("recipe", "classifier"))
         config = self._typed(RunFile.CONFIG, self.raw_config, recipe)
         if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
@@ -293,10 +292,10 @@ class Run:
     @cached_property
     def ensemble(self) -> "EnsembleFile":
         """Method, members and weights of an ensemble."""
-        from karyocyte.runs.ensemble import read_ensemble
+        from karyocyte.runs.ensemble import SCHEMA_VERSION, EnsembleFile
 
-        self.checked(RunFile.ENSEMBLE)
-        return read_ensemble(self.folder)
+        path = self.checked(RunFile.ENSEMBLE)
+        return read_typed(path, EnsembleFile, SCHEMA_VERSION, "make the ensemble again")
 
     @property
     def thumbnails(self) -> Path:

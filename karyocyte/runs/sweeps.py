@@ -87,11 +87,8 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """Read sweep.json; a ``UserError`` says that there is none, or that it is damaged or of another version."""
-    path = Path(folder) / "sweep.json"
-    if not path.is_file():
-        raise UserError(f"{folder} is no sweep: there is no sweep.json in it")
-    return read_typed(path, Sweep, SCHEMA, "start the sweep again, it is written again")
+    """Read sweep.json, which is there; a ``UserError`` says that it is damaged or of another version."""
+    return read_typed(Path(folder) / "sweep.json", Sweep, SCHEMA, "start the sweep again, it is written again")
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:

@@ -5,20 +5,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from karyocyte.common.files import read_whole_json, write_json
 from karyocyte.config.distributed import world_of
+from karyocyte.config.schema import TrainerConfig
 from karyocyte.runs.files import RunFile
-
-if TYPE_CHECKING:
-    from karyocyte.config.schema import TrainerConfig
 
 CPU = "cpu"
 
 
 @contextmanager
-def measured(run: Path, trainer: "TrainerConfig") -> Iterator[None]:
+def measured(run: Path, trainer: TrainerConfig) -> Iterator[None]:
     """Measure what the block takes, however it ends; of several processes of a run, the first one measures.
 
     Its wall time counts for the devices of all processes; processor time is its own. The file has the sums of all

@@ -142,8 +142,5 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
 
 def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:
     """Return images with their names and sizes below."""
-    examples: list[Example] = []
-    for name, image in images.items():
-        height, width = image.shape[:2]
-        examples.append((image, [(name, PLAIN), (f"{width} x {height}", PLAIN)]))
-    return examples
+    sizes = {name: f"{image.shape[1]} x {image.shape[0]}" for name, image in images.items()}
+    return [(image, [(name, PLAIN), (sizes[name], PLAIN)]) for name, image in images.items()]

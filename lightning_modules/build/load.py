@@ -6,10 +6,12 @@ from pathlib import Path
 from torch import nn
 
 from karyocyte.config.schema import Config
+from karyocyte.runs.facts import ModelFacts
+from karyocyte.runs.portable import NetworkFacts
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import build_backbone, count_logits
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.truncation import Removed
+from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.support.checkpoint_io import load_checkpoint
 
@@ -18,15 +20,12 @@ from lightning_modules.support.checkpoint_io import load_checkpoint
 class TrainedRun:
     """A finished run's model: its network with the best weights, in eval mode, on the CPU.
 
-    ``classes`` are in the order of the logits; a single logit is that of the last, the ``positive_class``, which is
-    None where there are more than two.
+    ``classes`` are in the order of the logits; a single logit is that of the last.
     """
 
-    folder: Path
     config: Config
     classifier: ClassifierNetwork
     classes: tuple[str, ...]
-    positive_class: str | None
 
     @property
     def network(self) -> str:
@@ -47,12 +46,30 @@ def load_run(folder: Path) -> TrainedRun:
         UserError: The folder is no finished run, was written by code with another format, or lacks its checkpoint.
     """
     run = Run.open_finished(folder)
-    config = run.config
     classes = run.data.classes
-    # The network has random weights at first: those of the checkpoint replace every one of them.
-    backbone = build_backbone(config.model.name, run.model.args, config.model.cut, config.prepare.size)
-    logits = count_logits(config.head, len(classes))
-    head = build_head(config.head.layers, backbone.out_shape, logits, backbone.layout, backbone.prefix_tokens)
-    classifier = ClassifierNetwork(backbone.module, head, len(classes), run.model, config.head.orientation)
+    classifier = build_network(network_facts(run), run.config.prepare.size, len(classes))
     load_checkpoint(classifier, run.best_checkpoint)
-    return TrainedRun(run.folder, config, classifier.eval(), classes, run.data.positive_class)
+    return TrainedRun(run.config, classifier.eval(), classes)
+
+
+def network_facts(run: Run) -> NetworkFacts:
+    """Return what the weights of a finished run are loaded into."""
+    config, model = run.config, run.model
+    return NetworkFacts(
+        name=config.model.name,
+        args=model.args,
+        cut=config.model.cut,
+        head=config.head.layers,
+        logits=count_logits(config.head, len(run.data.classes)),
+        orientation=config.head.orientation,
+        mean=tuple(model.mean),
+        std=tuple(model.std),
+    )
+
+
+def build_network(facts: NetworkFacts, size: ImageSize, num_classes: int) -> ClassifierNetwork:
+    """Build a network for images of a size (see `ImageSize`), with random weights: others are to replace all."""
+    backbone = build_backbone(facts.name, facts.args, facts.cut, size)
+    head = build_head(facts.head, backbone.out_shape, facts.logits, backbone.layout, backbone.prefix_tokens)
+    scale_and_args = ModelFacts(list(facts.mean), list(facts.std), facts.args)
+    return ClassifierNetwork(backbone.module, head, num_classes, scale_and_args, facts.orientation)

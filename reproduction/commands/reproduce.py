@@ -32,9 +32,8 @@ def reproduce(
 
     The commands are those that you could type yourself; the same line again trains only what is missing.
     """
-    from karyocyte.runs.arguments import number_list
     from karyocyte.workflows.sweeps.slurm import check_slurm
-    from reproduction.plan import check_plan, make_plan
+    from reproduction.plan import check_plan, make_plan, number_list
 
     some = tuple(filter(None, experiments.split(",")))
     numbers = number_list(seeds, "--seeds"), number_list(folds, "--folds")

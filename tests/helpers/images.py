@@ -1,5 +1,6 @@
 """Writes tiny image sets to disk, in the layouts of the sources."""
 
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,11 @@ def write_image(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def decoded(picture: bytes) -> np.ndarray:
+    """Return an encoded picture as uint8 RGB, shape (H, W, 3)."""
+    return np.asarray(Image.open(BytesIO(picture)).convert("RGB"))
 
 
 def break_image(path: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from karyocyte.common.errors import UserError
 from karyocyte.composition.grid import job_configs
 from reproduction.plan import (
     Step,
     analysis_steps,
     comparison_step,
     make_plan,
+    number_list,
     preparation_steps,
     training_step,
 )
@@ -134,3 +136,11 @@ def test_the_ensembles_of_several_folds_and_seeds_take_the_first_seed():
     compared = comparison_step(plan, {"paper": {}, "honest": runs}, made)
     assert len(runs_in(compared)) == 4 * len(plan.experiments)
     assert [word for word in compared.words if "ensemble" in word] == ["out/honest/ensemble_average/fold0"]
+
+
+def test_a_list_of_numbers_has_different_numbers_alone():
+    assert number_list("0,2,10", "--seeds") == (0, 2, 10)
+    assert number_list(None, "--seeds") is None
+    for text in ("", "0,", "a", "-1", "0,0", "0 1"):
+        with pytest.raises(UserError, match="--seeds"):
+            number_list(text, "--seeds")

@@ -29,14 +29,11 @@ class HomeExpanded(TyperCommand):
         return super().parse_args(ctx, list(map(expand_home, args)))
 
 
-def program(command: Callable[..., None], *examples: str, **options: Any) -> typer.Typer:
-    """Return the command line of a function, see ``report_user_errors``; examples are at the end of its help page.
-
-    ``options`` are those of Typer's ``command``.
-    """
+def program(command: Callable[..., None], *examples: str) -> typer.Typer:
+    """Return the command line of a function, see ``report_user_errors``; examples are at the end of its help page."""
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     epilog = "\n".join(["[bold]Examples:[/bold]", *map(escape, examples)])
-    app.command(epilog=epilog, **{"cls": HomeExpanded} | options)(report_user_errors()(_with_accept(command)))
+    app.command(epilog=epilog, cls=HomeExpanded)(report_user_errors()(_with_accept(command)))
     return app
 
 

@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import atomic_path, read_csv
+from karyocyte.common.files import atomic_path
 
 QUALITY = 80  # a cell of 160 px takes about 3 kB
 BATCH = 256
-LARGEST = 4000  # pixels of a side
 
 
 def write_pictures(path: Path, image_ids: Iterable[str], images: Iterable[np.ndarray | bytes], size: int) -> None:
@@ -43,17 +42,6 @@ def encode(image: np.ndarray | bytes, size: int) -> bytes:
     return file.getvalue()
 
 
-def decode(picture: bytes) -> np.ndarray:
-    """Return a picture as uint8 RGB, shape (H, W, 3); a ``UserError``: it is none of ``encode``."""
-    try:
-        with Image.open(BytesIO(picture), formats=("WEBP",)) as image:
-            if max(image.size) > LARGEST:
-                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError("a picture of a run is no thumbnail: the file is damaged") from error
-
-
 def read_pictures(path: Path) -> dict[str, bytes]:
     """Return the WebP bytes of each image_id; a ``UserError``: the file is missing or is none of pictures."""
     if not Path(path).is_file():
@@ -63,14 +51,3 @@ def read_pictures(path: Path) -> dict[str, bytes]:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
     return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
-
-
-def heat_words(maps: Path) -> dict[str, str]:
-    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
-    table = maps.with_suffix(".csv")
-    if not table.is_file():
-        return {}
-    frame = read_csv(table, dtype=str, keep_default_na=False)
-    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
-    words = verbs + " for “" + frame["target"] + "”"
-    return dict(zip(frame["image_id"], words, strict=True))

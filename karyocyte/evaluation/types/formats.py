@@ -11,7 +11,7 @@ SEPARATOR = "; "  # between the texts of a cell
 
 def heading(about: dict[str, Any]) -> str:
     """Name run, protocol and fold, where ``about`` has them (or lists of them); mark synthetic images as SYNTHETIC."""
-    facts = {key: _several(value) for key, value in about.items()}
+    facts = {key: joined(value) for key, value in about.items()}
     parts = [_short(facts.get("name", "")) or "unnamed run"]
     if about.get("synthetic"):
         parts.append("SYNTHETIC images")
@@ -46,9 +46,15 @@ def _short(name: str) -> str:
     return name
 
 
-def _several(value: object) -> str:
-    values = value if isinstance(value, list) else [value]
-    return ", ".join(str(each) for each in values if each is not None)
+def listed(fact: Any) -> list[Any]:
+    """Return the facts of several runs, which are a list where they differ; without those that are not known."""
+    facts = fact if isinstance(fact, list) else [fact]
+    return [each for each in facts if each is not None]
+
+
+def joined(fact: Any, between: str = ", ") -> str:
+    """Write a fact of one run, or the list of those of several, without what is not known."""
+    return between.join(map(str, listed(fact)))
 
 
 def number(value: float | None, sign: str = "", undefined: str = "-") -> str:

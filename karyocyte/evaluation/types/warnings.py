@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from karyocyte.common.text import quoted
+from karyocyte.evaluation.types.formats import listed
 from karyocyte.evaluation.types.result import EvaluationWarning, Metrics, PartResult, warnings_about
 
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
@@ -43,23 +44,23 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     Of it, ``leaks`` holds counts, ``external`` notes on another data set, ``incomplete`` what is missing of a published
     one, ``stages`` that the evaluated stage is not the best; each may be a list, as may ``fitted``.
     """
-    counts = pd.DataFrame(_as_list(about.get("leaks")), columns=list(LEAKS))
+    counts = pd.DataFrame(listed(about.get("leaks")), columns=list(LEAKS))
     most = counts.astype(float).max().dropna().astype(int)
     shape = "{}: up to {} in a fold" if len(counts) > 1 else "{}: {}"
     lines = [shape.format(LEAKS[str(key)], number) for key, number in most[most > 0].items()]
-    notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in _as_list(about.get("external"))))
+    notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in listed(about.get("external"))))
     return [
-        *warnings_about("training", dict.fromkeys(filter(None, _as_list(about.get("stages"))))),
+        *warnings_about("training", dict.fromkeys(filter(None, listed(about.get("stages"))))),
         *warnings_about("leak", lines),
         *warnings_about("another set", notes),
-        *warnings_about("data", dict.fromkeys(_as_list(about.get("incomplete")))),
+        *warnings_about("data", dict.fromkeys(listed(about.get("incomplete")))),
         *warnings_about("", fit_warnings(about)),
     ]
 
 
 def fit_warnings(about: dict[str, Any]) -> list[str]:
     """Say that an ensemble has used its validation images; ``about["fitted"]`` holds their number, or a list."""
-    facts = list(filter(None, _as_list(about.get("fitted"))))  # of a plain member: None
+    facts = list(filter(None, listed(about.get("fitted"))))  # of a plain member: None
     if not facts:
         return []
     images = " and ".join(f"{fact['images']:,}" for fact in facts)
@@ -76,10 +77,3 @@ def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
         return []
     unit = "subjects" if by_subject else "images"
     return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
-
-
-def _as_list(facts: Any) -> list[Any]:
-    """Return the facts of several runs, which are a list where they differ."""
-    if isinstance(facts, list):
-        return facts
-    return list(filter(None, [facts]))

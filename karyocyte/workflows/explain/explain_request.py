@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, PositiveInt
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, StrictModel, text_items
 from karyocyte.config.command import Request
-from karyocyte.inference.models import members_of
+from karyocyte.inference.models import RunsModel
 from karyocyte.runs.run import Run
 
 PREDICTED = "predicted"
@@ -38,7 +38,7 @@ class ExplainRequest(Request):
     def runs(self) -> list[Run]:
         """The finished runs among the words, each once, and an ensemble by its members."""
         runs: dict[Path, Run] = {}
-        for run in members_of(list(map(Run.open, self.paths))):
+        for run in RunsModel(list(map(Run.open, self.paths))).members:
             runs.setdefault(run.folder.resolve(), Run.open_finished(run.folder))
         return list(runs.values())
 

@@ -7,9 +7,9 @@ from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
-from karyocyte.inference.models import learned_from, source_warnings
+from karyocyte.inference.models import source_warnings
 from karyocyte.recipes.portable import added_facts
-from karyocyte.runs.portable import ClassifierDescription, PortableMember
+from karyocyte.runs.portable import ClassifierDescription, PortableMember, TrainingFacts
 
 PROTOCOLS = {
     "subject": "no subject is in two parts",
@@ -22,11 +22,8 @@ NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of war
 def model_card(model: ClassifierDescription, result: EvaluationResult | None) -> str:
     """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
     training = [member.training for member in model.members]
-    sources = list(dict.fromkeys(map(learned_from, training)))
+    sources = list(dict.fromkeys(map(_learned_from, training)))
     commands = dict.fromkeys(facts.command for facts in training if facts.command)
-    revisions: set[str] = set()
-    for facts in training:
-        revisions |= set(facts.revisions)
     text = render(
         "karyocyte.workflows.export",
         "card.md.j2",
@@ -42,7 +39,7 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
         commands=commands,
         member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
         starts=dict.fromkeys(facts.start for facts in training),
-        revisions=sorted(revisions),
+        revisions=sorted({revision for facts in training for revision in facts.revisions}),
         markdown=markdown,
     )
     return text + "\n"
@@ -74,13 +71,18 @@ def _result_tables(result: EvaluationResult) -> list[Table]:
     return list(filter(None, tables))
 
 
+def _learned_from(training: TrainingFacts) -> str:
+    """Return the source of the images that a network learned from, in words where they were drawn."""
+    return "SYNTHETIC images" if training.synthetic else str(training.source)
+
+
 def _member(number: int, member: PortableMember) -> dict[str, str | int]:
     training = member.training
     height, width = member.prepare.shape
     return {
         "member": f"member{number}",
         "network": " to ".join(filter(None, [member.network.name, member.network.cut])),
-        "data": f"{learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
+        "data": f"{_learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
         "first weights": f"{training.start}, from another run" if training.init_from else training.start,
         "seed": training.seed,
         "pixels": f"{height} x {width}",

@@ -23,28 +23,30 @@ from karyocyte.recipes.portable import added_facts
 from karyocyte.runs.files import PortableFile, RunFile
 from karyocyte.runs.portable import (
     ADDED,
-    CODE_LICENCE,
-    TOLERANCE,
+    DISTANCES,
+    WEIGHTS,
     ClassifierDescription,
     Licence,
     Parity,
+    PortableFolder,
     PortableMember,
-    PortableModel,
     TrainingFacts,
     training_command,
     write_description,
 )
-from karyocyte.runs.portable_folder import DISTANCES, WEIGHTS, NetworkFacts
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import ExportRequest
-from lightning_modules.build.load import TrainedRun, load_run
+from lightning_modules.build.load import load_run, network_facts
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
-HALF_TOLERANCE = 0.01  # of a probability, where weights are in 16 bits
+TOLERANCE = 1e-4  # of a probability
+HALF_TOLERANCE = 0.01  # where weights are in 16 bits
 COMPARED = 32  # images
 VERSIONED = (*PACKAGES, "safetensors")
+# Facts of a training that the predictions of its run tell.
+OF_RUN = ("name", "protocol", "fold", "folds", "seed", "source", "synthetic", "images_seen", "leaks")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out."
@@ -64,7 +66,7 @@ def export_model(request: ExportRequest) -> None:
     """
     set_up_torch()
     with new_whole_folder(request.output) as folder:
-        model = PortableModel(folder)
+        model = PortableFolder(folder)
         members = []
         for position in range(len(request.model.members)):
             members.append(_write_member(model, position, request))
@@ -84,7 +86,7 @@ def export_model(request: ExportRequest) -> None:
         say(what, command.format(model=request.output))
 
 
-def _write_member(model: PortableModel, position: int, request: ExportRequest) -> PortableMember:
+def _write_member(model: PortableFolder, position: int, request: ExportRequest) -> PortableMember:
     """Write weights and distances of one member, and compare the weights with its run."""
     run = request.model.members[position]
     trained = load_run(run.folder)
@@ -93,7 +95,7 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     weights = model.file(position, WEIGHTS)
     save_weights(trained.classifier, weights, request.half)
     reference = PredictionNetwork(trained.classifier, inference)
-    network = _network_facts(trained, run)
+    network = network_facts(run)
     loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
     images = _images_to_compare(run, request)
     parity = Parity(
@@ -113,39 +115,13 @@ def _write_member(model: PortableModel, position: int, request: ExportRequest) -
     return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
 
 
-def _network_facts(trained: TrainedRun, run: Run) -> NetworkFacts:
-    config = trained.config
-    last = trained.classifier.head[-1]  # type: ignore[index]  # a sequence, see build_head
-    return NetworkFacts(
-        name=config.model.name,
-        args=run.model.args,
-        cut=config.model.cut,
-        head=config.head.layers,
-        logits=int(last.out_features),
-        orientation=config.head.orientation,
-        mean=tuple(run.model.mean),
-        std=tuple(run.model.std),
-    )
-
-
 def _training_facts(run: Run) -> TrainingFacts:
-    config = run.config
-    fold = None
-    if config.split.test == "fold":
-        fold = config.split.fold
+    facts: dict[str, Any] = {key: run.predictions.about.get(key) for key in OF_RUN}
     return TrainingFacts(
-        name=config.name,
-        protocol=config.protocol,
-        fold=fold,
-        folds=run.data.folds,
-        seed=config.seed,
-        start=Path(config.weights).name,
-        init_from=config.init_from is not None,
-        source=run.data.source,
-        synthetic=run.data.synthetic,
+        **facts,
+        start=Path(run.config.weights).name,
+        init_from=run.config.init_from is not None,
         data_sha256=run.identity.get("contents", {}).get("data"),
-        images_seen=run.status.images_seen,
-        leaks=run.data.leaks,
         revisions=run.revisions,
         command=training_command(run),
     )
@@ -161,13 +137,9 @@ def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
 
 
 def _difference(reference: PredictionNetwork, other: PredictionNetwork, images: np.ndarray) -> float:
-    """Return the largest difference of an output, for all images at once and for the first alone; NaN of any NaN."""
-    largest = np.float64(0.0)
-    for batch in (images, images[:1]):
-        expected = reference.arrays(batch)
-        for name, values in other.arrays(batch).items():
-            largest = np.maximum(largest, np.abs(expected[name] - values).max())
-    return float(largest)
+    """Return the largest difference of an output; NaN of any NaN."""
+    expected = reference.arrays(images)
+    return float(np.max([np.abs(expected[name] - values).max() for name, values in other.arrays(images).items()]))
 
 
 def _describe(
@@ -182,9 +154,9 @@ def _describe(
         positive_class=model.facts.positive_class,
         members=tuple(members),
         combiner=model.facts.combiner,
-        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model.runs, model.members), mode="json"),
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model), mode="json"),
         evaluation={} if result is None else _evaluation(result),
-        licence=Licence(CODE_LICENCE, request.licence),
+        licence=Licence(weights=request.licence),
         prepare_version=PREPARE_VERSION,
         versions={name: version(name) for name in VERSIONED},
         revision=revision(),

@@ -76,8 +76,8 @@ def _predict_by(
     network.network.make_fast()
     arrays = network.predict(batches)
     predicted = Predicted.of_arrays(batches.usable_positions, arrays, len(network.classes), network.passes)
-    about = {"name": network.name, "source": f"trained on {network.source}", "synthetic": False}
     parts = pd.Series("test", index=frame.index)
+    about = {"name": network.name}
     return to_predictions(predicted, frame, parts, network.classes, positive_class, about), batches
 
 

@@ -14,13 +14,14 @@ from datamodules.io.progress import progress_bar
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.common.locks import file_lock
+from karyocyte.common.text import class_sizes
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
-from karyocyte.inference.models import CheckpointModel, Model, RunsModel
+from karyocyte.inference.models import Model, RunsModel
 from karyocyte.inference.networks import load_networks
-from karyocyte.inference.thresholds import portable_thresholds, review_thresholds
+from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
 from karyocyte.workflows.prediction.labels import labels_of
@@ -83,15 +84,6 @@ def predict_images(request: PredictRequest) -> None:
     say(f"{request.output} and {request.parquet.name}", *lines)
 
 
-def thresholds_of_model(model: Model) -> ReviewThresholds:
-    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none."""
-    if isinstance(model, CheckpointModel):
-        return ReviewThresholds()
-    if isinstance(model, RunsModel):
-        return review_thresholds(model.runs, model.members)
-    return portable_thresholds(model.model)
-
-
 def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str]:
     if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
         return cut_notes(thresholds.confidence, thresholds.accuracy)
@@ -114,8 +106,7 @@ def summary_lines(table: pd.DataFrame, others: dict[str, int]) -> list[str]:
     """Account for every file, in a few lines: those of the table as it is written, and the ``others`` by kind."""
     predicted = table[table["status"] == "predicted"]
     broken = table[table["status"] == "broken"]
-    counts = predicted["prediction"].value_counts()
-    by_class = ", ".join(f"{number:,} “{name}”" for name, number in counts.items()) or "none"
+    by_class = class_sizes(predicted["prediction"].value_counts().to_dict()) or "none"
     files = len(table) + sum(others.values())
     numbers = f"{len(predicted):,} predicted ({by_class}), {len(broken):,} broken, {describe_others(others)}"
     lines = [f"{files:,} files: {numbers}"]

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Request
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is_model, open_model
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
 
@@ -40,7 +40,7 @@ class PredictRequest(Request):
         return list(filter(is_model, self.paths))
 
     @cached_property
-    def model(self) -> RunsModel | PortableNetworks:
+    def model(self) -> RunsModel | PortableModel:
         """What is named as a model."""
         return open_model(self.model_paths)
 

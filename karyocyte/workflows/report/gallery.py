@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from karyocyte.common.files import read_csv
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.pages.thumbnails import heat_words, read_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
 
@@ -99,7 +100,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
-        "chapters": [chapter.label for chapter in chapters],
+        "chapters": [chapter.group.label for chapter in chapters],
         "doubtful": f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty",
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
         "items": items,
@@ -198,3 +199,14 @@ def _fill_pool(chapters: list[Chapter], chosen: list[str]) -> PicturePool:
     if not pool.maps:
         pool.notes.append("The runs left no heat maps: python scripts/explain.py heatmaps RUN makes them.")
     return pool
+
+
+def heat_words(maps: Path) -> dict[str, str]:
+    """Return for each image_id what its heat map in the file ``maps`` speaks for, where that was written down."""
+    table = maps.with_suffix(".csv")
+    if not table.is_file():
+        return {}
+    frame = read_csv(table, dtype=str, keep_default_na=False)
+    verbs = frame["empty"].map({"True": "nothing speaks"}).fillna("what speaks")
+    words = verbs + " for “" + frame["target"] + "”"
+    return dict(zip(frame["image_id"], words, strict=True))

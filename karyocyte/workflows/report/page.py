@@ -84,7 +84,7 @@ def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     runs = [{"title": chapter.fold_of(run), "facts": summary.provenance(run)} for run in chapter.runs]
     suffix = f"-{place}" if chapters > 1 else ""
     return {
-        "label": chapter.label,
+        "label": chapter.group.label,
         "diagnosis": summary.diagnosis(result),
         "classes": tables.classes_table(result, two=True),
         "name": f"experiment-{place}",

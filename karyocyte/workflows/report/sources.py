@@ -24,11 +24,6 @@ class Chapter:
     pictures: dict[str, bytes]  # PNG files by name: those of a run that is evaluated, else drawn now
 
     @property
-    def label(self) -> str:
-        """Its short name, unlike every other chapter's."""
-        return self.group.label
-
-    @property
     def heatmaps(self) -> dict[str, list[Path]]:
         """The files of heat maps of all runs, by method and layer."""
         files: dict[str, list[Path]] = {}

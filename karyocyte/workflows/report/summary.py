@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import PureWindowsPath
 
 import pandas as pd
 
+from karyocyte.common.paths import without_machine
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.tables.tables import metric_name
-from karyocyte.evaluation.types.formats import ends, number
+from karyocyte.evaluation.types.formats import ends, joined, listed, number
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.files import RunFile
@@ -80,7 +80,7 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     if result.about.get("protocol") == "paper":
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
         return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
-    counts = pd.DataFrame(_listed(result.about.get("leaks")))
+    counts = pd.DataFrame(listed(result.about.get("leaks")))
     if lines:
         title = "Leaks were found: these figures flatter the model"
         # Near-duplicates may be two cells that look alike, so they prove less than a subject or a file on both sides.
@@ -110,16 +110,16 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
             of_chapter.append(Notice("bad", "SYNTHETIC images: nothing here is about real ones"))
         if about.get("on"):
             lines = _texts(chapter.result, ANOTHER_SET)
-            of_chapter.append(Notice("unknown", f"Tested on another data set: {_joined(about['on'])}", lines))
+            of_chapter.append(Notice("unknown", f"Tested on another data set: {joined(about['on'])}", lines))
         for notice in (*of_chapter, _leak_notice(chapter.result)):
-            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.label)
+            unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.group.label)
     return list(unlike.values())
 
 
 def about_rows(chapter: Chapter) -> dict[str, str]:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
     about = chapter.result.about
-    rows = {name: _joined(about.get(key)) for name, key in FACTS.items()}
+    rows = {name: joined(about.get(key)) for name, key in FACTS.items()}
     if about.get("synthetic"):
         rows["data set"] += " (SYNTHETIC)"
     rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
@@ -131,7 +131,8 @@ def about_rows(chapter: Chapter) -> dict[str, str]:
             members |= dict.fromkeys(run.ensemble.labels)
     rows["members"] = ", ".join(members)
     rows["classes"] = ", ".join(chapter.result.classes)
-    rows["starting weights"] = ", ".join(map(last_part, map(str, _listed(about.get("weights")))))
+    # Of a path, of whatever machine, the name of the file alone: folders name people.
+    rows["starting weights"] = ", ".join(PureWindowsPath(weights).name for weights in listed(about.get("weights")))
     return _filled(rows)
 
 
@@ -162,8 +163,8 @@ def provenance(run: Run) -> dict[str, str]:
     packages: dict[str, str] = run.environment.get("packages") or {}
     notes = run.data.notes if run.has(RunFile.DATA) else ()
     rows = {
-        "folder": last_part(str(run.folder.resolve()), 3),
-        "revision of the code": ", ".join(run.revisions or _listed(run.predictions.about.get("revision"))),
+        "folder": without_machine(run.folder.resolve()),
+        "revision of the code": ", ".join(run.revisions or listed(run.predictions.about.get("revision"))),
         "Python": run.environment.get("python") or "",
         "packages": ", ".join(map(" ".join, packages.items())),
         "data": "; ".join(notes),
@@ -175,19 +176,5 @@ def _filled(facts: dict[str, str]) -> dict[str, str]:
     return {name: fact for name, fact in facts.items() if fact}
 
 
-def last_part(path: str, parts: int = 1) -> str:
-    """Return the last parts of a path: the first ones name people and machines."""
-    return "/".join(PurePosixPath(path.replace("\\", "/")).parts[-parts:]) or path
-
-
 def _texts(result: EvaluationResult, topic: str) -> list[str]:
     return [warning.text for warning in result.warnings if warning.topic == topic]
-
-
-def _listed(value: Any) -> list[Any]:
-    values = value if isinstance(value, list) else [value]
-    return [item for item in values if item is not None]
-
-
-def _joined(value: Any) -> str:
-    return ", ".join(map(str, _listed(value)))

@@ -8,7 +8,7 @@ from karyocyte.commands.ensemble import app
 from karyocyte.commands.evaluate import app as evaluate
 from karyocyte.evaluation.pages.thumbnails import read_pictures, write_pictures
 from karyocyte.evaluation.pooling.averaging import Combiner
-from karyocyte.runs.ensemble import member_folders, read_ensemble
+from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions, write_predictions
 from karyocyte.runs.run import Run
@@ -50,7 +50,7 @@ def test_the_new_run_of_each_method_is_evaluated_like_any_other(tmp_path, method
     assert {"metrics.csv", "reliability.png"} <= {path.name for path in home.iterdir()}
     assert Run(home).is_finished
     stack = np.stack([read_predictions(run).probabilities for run in members])
-    actual, facts = read_predictions(home), read_ensemble(home)
+    actual, facts = read_predictions(home), Run(home).ensemble
     assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
     assert actual.sampled
     assert facts.labels == ("a", "b", "c")
@@ -68,8 +68,8 @@ def test_whole_experiments_have_an_ensemble_per_fold(tmp_path):
     members = [run for noise, name in enumerate("ab") for run in write_experiment(tmp_path, name, 2, noise)]
     result = call(*members, "population=10", "generations=2", "--output", tmp_path / "ab", method="genetic")
     folds = [tmp_path / "ab" / f"fold{fold}" for fold in range(2)]
-    assert member_folders(folds[1], read_ensemble(folds[1])) == [tmp_path / name / "fold1" for name in "ab"]
-    assert read_ensemble(folds[1]).combiner["facts"]["settings"]["population"] == 10
+    assert member_folders(folds[1], Run(folds[1]).ensemble) == [tmp_path / name / "fold1" for name in "ab"]
+    assert Run(folds[1]).ensemble.combiner["facts"]["settings"]["population"] == 10
     assert read_predictions(folds[0]).about["fold"] == 0
     assert "96 test images" in result.output
     pooled = evaluated(*folds)
@@ -81,6 +81,6 @@ def test_members_with_other_validation_images(tmp_path):
     second = write_experiment(tmp_path, "b", noise=1, change=lambda frame: frame.iloc[8:])
     disjoint = write_experiment(tmp_path, "c", noise=2, change=lambda frame: frame[frame["part"] == "test"])
     call(*first, *second, *QUICK, "--common", "--output", tmp_path / "new", method="genetic")
-    assert read_ensemble(tmp_path / "new").fitted_on == {"images": 40, "subjects": 16}
+    assert Run(tmp_path / "new").ensemble.fitted_on == {"images": 40, "subjects": 16}
     call(*first, *disjoint, "--common", "--output", tmp_path / "none")
     assert set(read_predictions(tmp_path / "none").frame["part"]) == {"test"}

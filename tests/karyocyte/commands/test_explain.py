@@ -10,12 +10,13 @@ from PIL import Image
 
 from karyocyte.commands.explain import app
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.pages.thumbnails import decode, read_pictures
+from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.predictions import read_predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.explain_request import ExplainRequest
 from karyocyte.workflows.explain.explain_runs import choose, select_images, share_inside, target_classes
+from tests.helpers.images import decoded
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 
@@ -54,7 +55,7 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         table = pd.read_csv(path.with_suffix(".csv")).set_index("image_id")
         pictures, thumbnails = read_pictures(path), read_pictures(run / "thumbnails.parquet")
         assert set(pictures) == set(thumbnails) == set(table.index) == set(test.index)
-        assert all(decode(pictures[name]).shape == decode(thumbnails[name]).shape for name in pictures)
+        assert all(decoded(pictures[name]).shape == decoded(thumbnails[name]).shape for name in pictures)
         assert (table["target"] == table["called"]).all()
         assert table["inside"].isna().equals(table["empty"])
         assert table["inside"].dropna().between(0, 1).all()

@@ -15,7 +15,7 @@ import torch
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.evaluation.types.result import EvaluationResult, Interval
-from karyocyte.runs.portable import PortableModel
+from karyocyte.inference.models import PortableModel
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export.card import model_card

@@ -1,12 +1,13 @@
 """New images that look as if a reader had failed."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from karyocyte.inference.failed_reader import NewImages, why_failed
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import PortableModel, RunsModel
 from tests.helpers.predictions import make_run
 
 CERTAIN = np.tile([0.0, 1.0], (9, 1))
@@ -22,8 +23,9 @@ def of_runs():
 
 def portable(confidence):
     """A portable model of which no more is known than the referral that validation chose."""
-    model = SimpleNamespace(folder="m", description=SimpleNamespace(thresholds={"confidence": confidence}))
-    return PortableNetworks(model)
+    model = PortableModel(Path("m"))
+    vars(model)["description"] = SimpleNamespace(thresholds={"confidence": confidence})
+    return model
 
 
 def test_images_that_differ_are_read_rightly(of_runs):

@@ -5,8 +5,9 @@ import shutil
 import pytest
 
 from karyocyte.common.errors import UserError
-from karyocyte.runs.ensemble import EnsembleFile, member_folders, read_ensemble, write_ensemble
+from karyocyte.runs.ensemble import EnsembleFile, member_folders, write_ensemble
 from karyocyte.runs.predictions import write_predictions
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_predictions
 
 
@@ -26,16 +27,16 @@ def home(tmp_path, monkeypatch):
 def test_members_are_found_from_elsewhere_and_when_all_moved(home, tmp_path, monkeypatch):
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path / "away")
-    assert member_folders(home / "both", read_ensemble(home / "both")) == [home / "seed=0", home / "seed=1"]
+    assert member_folders(home / "both", Run(home / "both").ensemble) == [home / "seed=0", home / "seed=1"]
     moved = shutil.move(home, tmp_path / "archive")
     both = tmp_path / "archive" / "both"
-    assert member_folders(both, read_ensemble(both))[1].resolve() == (tmp_path / moved / "seed=1").resolve()
+    assert member_folders(both, Run(both).ensemble)[1].resolve() == (tmp_path / moved / "seed=1").resolve()
 
 
 def test_a_lost_member_and_one_that_was_trained_again_are_named(home):
     write_predictions(home / "seed=1" / "predictions.parquet", make_predictions(4, 2, seed=9))
     with pytest.raises(UserError, match="outputs/seed=1 predicts otherwise now.* make the ensemble again"):
-        member_folders(home / "both", read_ensemble(home / "both"))
+        member_folders(home / "both", Run(home / "both").ensemble)
     shutil.rmtree(home / "seed=1")
     with pytest.raises(UserError, match="outputs/seed=1 is not there"):
-        member_folders(home / "both", read_ensemble(home / "both"))
+        member_folders(home / "both", Run(home / "both").ensemble)

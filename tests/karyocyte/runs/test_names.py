@@ -3,8 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.common.errors import UserError
-from karyocyte.runs.arguments import number_list
 from karyocyte.runs.names import resolve_run, run_path
 from karyocyte.runs.run import Run
 
@@ -52,14 +50,6 @@ def test_other_words_stay(outputs, word):
     for folder in ("images", "outputs/page"):
         (outputs.parent / folder).mkdir()
     assert resolved(word) == word
-
-
-def test_a_list_of_numbers_has_different_numbers_alone():
-    assert number_list("0,2,10", "--seeds") == (0, 2, 10)
-    assert number_list(None, "--seeds") is None
-    for text in ("", "0,", "a", "-1", "0,0", "0 1"):
-        with pytest.raises(UserError, match="--seeds"):
-            number_list(text, "--seeds")
 
 
 def test_parser_says_what_a_name_means(outputs, capsys):

@@ -19,7 +19,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature, rescale
 from karyocyte.evaluation.pooling.pooling import is_balanced
-from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.predictions import VALIDATION, Predictions
 
 
 def unassignable(*parts: Predictions) -> int:
@@ -87,7 +87,9 @@ def assign_cells(run: Predictions) -> np.ndarray:
     if reason := refusal(run):
         raise UserError(f"the chromosomes of a cell cannot be assigned: {reason}")
     test = run.part("test")
-    logs = log_probabilities(test, fit_temperature(score(run.calibrating)).value or 1.0)
+    # The temperature is that of the validation part, also where it is evaluated as test part.
+    validation = run.part("test" if run.about.get("on") == VALIDATION else VALIDATION)
+    logs = log_probabilities(test, fit_temperature(score(validation)).value or 1.0)
     balanced = is_balanced(run.about)
     order = pd.Index(run.classes).get_indexer(list(CHROMOSOMES))
     assigned = test.probabilities.argmax(axis=1)

@@ -11,9 +11,10 @@ from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
 from cytogenetics.cells.temperatures import are_balanced, fit_temperatures, validated
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.portable.pictures import BUILT_IN, cell_facts
-from karyocyte.inference.models import PortableNetworks, RunsModel
+from karyocyte.inference.models import PortableModel, RunsModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
+from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
 # Of pictures of metaphases, chosen on 72 validation pictures with earlier networks: of the 20 that are not referred 19
 # are wholly right, and with those in models/ 10 of 11 of 60 others. The distance is a quantile of 95 %.
@@ -25,7 +26,7 @@ OF_OTHER_NETWORKS = (
 
 
 def referral_thresholds(
-    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
 ) -> CellThresholds:
     """Return the thresholds that the user sets, and for the others those of metaphases or of the validation cells."""
     chosen = _chosen_thresholds(model, config, of_metaphases)
@@ -36,7 +37,7 @@ def referral_thresholds(
 
 
 def _chosen_thresholds(
-    model: RunsModel | PortableNetworks, config: KaryotypeConfig, of_metaphases: bool
+    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
 ) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
@@ -46,7 +47,7 @@ def _chosen_thresholds(
     elif isinstance(model, RunsModel):
         return choose_on_validation(model, config)
     else:
-        facts = cell_facts(model.model.description)
+        facts = cell_facts(model.description)
         assert facts is not None  # see KaryotypeRequest.check
         kept = facts.thresholds
     if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then
@@ -72,10 +73,6 @@ def choose_on_validation(model: RunsModel, config: KaryotypeConfig) -> CellThres
 
 def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
     """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
-    from lightning_modules.prediction.out_of_distribution import (
-        load_out_of_distribution,  # here: a portable model needs no torch
-    )
-
     scores = []
     for member in model.members:
         path = member.checked(RunFile.OUT_OF_DISTRIBUTION)

@@ -71,12 +71,12 @@ class CellModel:
         if isinstance(opened, RunsModel):
             temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
         else:
-            facts = cell_facts(opened.model.description)
+            facts = cell_facts(opened.description)
             assert facts is not None  # see KaryotypeRequest.check
             temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
         finder = None
         if of_metaphases:
-            from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
+            from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need none of it
 
             finder = BoxFinder.load(*request.pictures)
         return cls(
@@ -95,7 +95,7 @@ class CellModel:
         for network in self.networks:
             notes += network.notes
         notes += self.temperatures.notes
-        if not all(network.turns for network in self.networks):
+        if not all(network.network.turns for network in self.networks):
             notes.append(UPRIGHT)
         return [*notes, self.thresholds.note] if self.thresholds.note else notes
 

@@ -18,11 +18,11 @@ from cytogenetics.portable.pictures import (
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Request
-from karyocyte.inference.models import LoadOptions, PortableNetworks, RunsModel, is_model, open_model
+from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is_model, open_model
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.names import resolve_run
-from karyocyte.runs.portable_folder import REMEDY
+from karyocyte.runs.portable import REMEDY
 
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 
@@ -97,7 +97,7 @@ class KaryotypeRequest(Request):
         return LoadOptions(batchnorm=asked.batchnorm, out_of_distribution=asked.share_of_files)
 
     @cached_property
-    def model(self) -> RunsModel | PortableNetworks:
+    def model(self) -> RunsModel | PortableModel:
         """What is named as a model, without its networks."""
         return open_model(self.named)
 
@@ -120,7 +120,7 @@ class KaryotypeRequest(Request):
         _check_names_chromosomes(self.model)
 
 
-def _check_names_chromosomes(model: RunsModel | PortableNetworks) -> None:
+def _check_names_chromosomes(model: RunsModel | PortableModel) -> None:
     """Check that a model is of the 24 chromosomes, and reads and measures a file once for all of its networks."""
     facts = model.facts
     if set(facts.classes) != set(CHROMOSOMES):
@@ -128,7 +128,7 @@ def _check_names_chromosomes(model: RunsModel | PortableNetworks) -> None:
             f"{facts.folders[0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
             "single chromosomes, 1 to 22, X and Y"
         )
-    if isinstance(model, PortableNetworks) and cell_facts(model.model.description) is None:
+    if isinstance(model, PortableModel) and cell_facts(model.description) is None:
         raise UserError(f"{model.named} has no temperatures for cells: {REMEDY}")
     (name, first), *others = facts.preparations
     for other, prepare in others:

@@ -8,8 +8,7 @@ from pydantic import TypeAdapter
 
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.common.paths import ROOT
-from karyocyte.runs.portable import ClassifierDescription, PortableDescription
-from karyocyte.runs.portable_folder import WEIGHTS, BackboneFacts, kind_of
+from karyocyte.runs.portable import WEIGHTS, BackboneFacts, ClassifierDescription, PortableDescription, kind_of
 from karyocyte.runs.run import Run
 
 PictureNetworks = Literal["detector", "cutter", "refiner"]  # of pictures of metaphases

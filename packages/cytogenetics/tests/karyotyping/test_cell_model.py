@@ -37,7 +37,7 @@ def predict(tmp_path):
     (cell,) = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
 
     def call(combiner=None):
-        network = LoadedNetwork("a", "b", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER), turns=False, adapts=False)
+        network = LoadedNetwork("a", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER))
         model = CellModel([network, network], Temperatures((1.0, 1.0), 1.0), combiner, NAMING)
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, PREPARE, {}, pool)

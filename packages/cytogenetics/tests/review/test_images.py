@@ -6,8 +6,8 @@ from cytogenetics.review.decisions import CellDecisions
 from cytogenetics.review.images import ImageReview
 from cytogenetics.review.review import open_review
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.pages.thumbnails import decode
 from packages.cytogenetics.tests.review.predicted import write_table
+from tests.helpers.images import decoded
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_images_of_a_table_the_most_doubtful_first(table):
     assert shown["files"] == [{"name": "00.png", "class": "bright", "fixed": False}]
     assert shown["probabilities"] == pytest.approx({"bright": 0.6, "dark": 0.4})
     assert shown["reason"] == "probability below 0.7"
-    assert decode(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
+    assert decoded(review.picture("00.png", CellDecisions())).shape == (40, 40, 3)
     assert review.decisions_file == table.parent / "new.decisions.jsonl"
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from cytogenetics.portable.pictures import BUILT_IN
 from karyocyte.commands.predict import app as predict
+from karyocyte.inference.models import PortableModel
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import PortableModel
 from tests.helpers.terminal import run_app
 
 IMAGE = Path(__file__).parent / "chromosome.png"

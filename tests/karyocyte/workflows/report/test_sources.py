@@ -6,10 +6,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.grouping import Group
-from karyocyte.evaluation.pages.thumbnails import heat_words
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
+from karyocyte.workflows.report.gallery import heat_words
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 from karyocyte.workflows.report.summary import about_rows, notices
 from tests.helpers.predictions import make_run

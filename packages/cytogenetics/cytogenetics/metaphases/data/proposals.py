@@ -21,7 +21,7 @@ from datamodules.io.decode import read_image
 from datamodules.manifest.leakage import seen_by_start
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
-from karyocyte.runs.portable_folder import kind_of
+from karyocyte.runs.portable import kind_of
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box
 SMALLEST = 0.35 * AROUND  # that side at least, times the median of the longer sides of the picture's boxes

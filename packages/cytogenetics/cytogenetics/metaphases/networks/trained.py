@@ -17,8 +17,7 @@ from cytogenetics.portable.pictures import DETECTOR_FACTS, DetectorDescription, 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_whole_json
 from karyocyte.runs.facts import ModelFacts
-from karyocyte.runs.portable import CODE_LICENCE, Licence, read_description, training_command
-from karyocyte.runs.portable_folder import BackboneFacts, PortableFolder
+from karyocyte.runs.portable import BackboneFacts, Licence, PortableFolder, read_description, training_command
 from karyocyte.runs.run import Run
 from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.optimizers import TrainingSettings
@@ -103,6 +102,6 @@ def describe(run: Run) -> DetectorDescription:
         calibration=tuple(facts["calibration"]),
         evaluation=facts["evaluation"],
         command=training_command(run),
-        licence=Licence(CODE_LICENCE, None),
+        licence=Licence(weights=None),
         revision="",
     )

@@ -15,7 +15,7 @@ from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
 from karyocyte.recipes.portable import PortableKind
 from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import CODE_LICENCE, Licence, write_description
+from karyocyte.runs.portable import Licence, write_description
 from karyocyte.runs.run import Run
 
 
@@ -27,7 +27,7 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
         save_weights(load(folder, NETWORKS[description.kind]).module, beside / file, half)
         written = replace(
             description,
-            licence=Licence(CODE_LICENCE, licence),
+            licence=Licence(weights=licence),
             data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
             revision=revision(),
         )

@@ -24,7 +24,7 @@ from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable_folder import kind_of
+from karyocyte.runs.portable import kind_of
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import in_sweep
 from lightning_modules.build.build import InitialisedBackbone
