@@ -10,7 +10,6 @@ from pathlib import Path
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
-from karyocyte.runs.arguments import new_folder
 
 UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 
@@ -53,6 +52,8 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: In the meantime another process has written there.
     """
+    from karyocyte.runs.arguments import new_folder  # here: a training fills no folder that an option names
+
     lock = folder.parent / f".{folder.name}.lock"
     try:
         with file_lock(lock), whole_folder(folder) as beside:
