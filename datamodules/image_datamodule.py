@@ -1,14 +1,14 @@
 """The images of a classifier: prepared once, balanced, augmented."""
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.manifest import Manifest
@@ -112,10 +112,12 @@ class ImageDataModule(SplitDataModule):
         facts = {name: getattr(entry, fact) for name, entry in self.manifest.sets.items()}
         return np.asarray(self.manifest.frame["group"].map(facts))
 
-    def of_training_images(self, count: int) -> "RowsDataModule":
-        """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
+    def of_training_images(self, count: int) -> Self:
+        """Return a copy whose ``predicted`` are at most ``count`` training images, evenly spaced in the manifest."""
         rows = np.unique(self.plan.rows)
-        return RowsDataModule(self, rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)])
+        data = copy(self)
+        data.predicted = rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)]
+        return data
 
     # The batches.
 
@@ -164,20 +166,3 @@ class ImageDataModule(SplitDataModule):
     def warnings(self) -> list[str]:
         """Return also what leaks by copies that are made before the split."""
         return [*self.expansion.warnings, *super().warnings()]
-
-
-class RowsDataModule(LightningDataModule):
-    """Serves images of some manifest rows of a data module, int64, to a prediction: in their order, not augmented."""
-
-    def __init__(self, data: ImageDataModule, rows: np.ndarray) -> None:
-        super().__init__()
-        self.data = data
-        self.rows = rows
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Return this process's share of the images."""
-        return self.data.in_order(self.rows, self.trainer)
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> dict[str, torch.Tensor]:
-        """Scale the images."""
-        return self.data.on_after_batch_transfer(batch, dataloader_idx)

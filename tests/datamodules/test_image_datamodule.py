@@ -90,7 +90,7 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert rows.tolist() == np.unique(data.plan.rows).tolist()
     first = batches[0]["image"][0].permute(1, 2, 0)
     np.testing.assert_array_equal(first, to_shape(data.images[rows[0]], data.config.prepare) / np.float32(255))
-    few = data.of_training_images(3).rows
+    few = data.of_training_images(3).predicted
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch["index"] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]
