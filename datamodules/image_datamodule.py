@@ -13,10 +13,10 @@ from torch.utils.data import Dataset
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
-from datamodules.preprocessing.cache import CheckedImages, prepared_images
+from datamodules.preprocessing.cache import prepared_images
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
-from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
+from datamodules.transforms.expansion import Expansion, Images
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config
 from karyocyte.config.task import Task
@@ -49,7 +49,7 @@ class ImageDataModule(SplitDataModule):
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
         if self.config.protocol != "paper":
-            return unchanged(self.scanned, self.config.transform)
+            return Expansion(self.scanned, self.config.transform)
         from datamodules.transforms.presplit_augmentation import expanded  # here: for this protocol alone
 
         return expanded(self.scanned, self.config)
@@ -79,7 +79,7 @@ class ImageDataModule(SplitDataModule):
     # Their preparation.
 
     @cached_property
-    def images(self) -> CheckedImages | ExpandedImages:
+    def images(self) -> Images:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
         prepared = prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
         return self.expansion.images(prepared)

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.preprocessing.cache import CheckedImages
 from datamodules.preprocessing.pipeline import to_shape
-from datamodules.transforms.expansion import ExpandedImages
+from datamodules.transforms.expansion import Images
 from karyocyte.config.data import PrepareConfig
 
 # (epoch, item), or the item alone.
@@ -35,7 +34,7 @@ class PreparedDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        images: CheckedImages | ExpandedImages | np.ndarray,
+        images: Images,
         rows: np.ndarray,
         labels: np.ndarray,
         copies: np.ndarray | None = None,
