@@ -229,11 +229,6 @@ class SplitDataModule(LightningDataModule, ABC):
             lines.append(f"left out as copies of identical files, of which one stays: {counted(count, 'image')}")
         return lines
 
-    @property
-    def notes(self) -> list[str]:
-        """What the run keeps as remarks on its images, a line each."""
-        return list(self.manifest.notes)
-
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
         manifest = self.manifest
@@ -274,7 +269,7 @@ class SplitDataModule(LightningDataModule, ABC):
         run = Run(folder)
         run.write_split(manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts))
         run.write_json(RunFile.LEAKS, self.leaks.as_dict())
-        facts = {**self.facts(), "notes": tuple(self.notes), "skipped": manifest.skipped}
+        facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
         facts["persons"] = [asdict(person) for person in manifest.persons]
         surplus = self.surplus
         facts["copies"] = dict(zip(manifest.frame["path"][surplus.index], surplus, strict=True))
