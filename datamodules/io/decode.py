@@ -89,8 +89,8 @@ def read_plain_file(path: Path) -> bytes:
     raise BrokenImageError("a folder that cannot be listed" if stat.S_ISDIR(status.st_mode) else "no plain file")
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image as ``read_image`` gives it, by its header alone.
+def read_size(path: Path) -> tuple[tuple[int, int], int]:
+    """Return width and height of an image as ``read_image`` gives it, and its orientation as in EXIF, by its header.
 
     Raises:
         BrokenImageError: The file has no header of an image, or none that can be read.
@@ -108,7 +108,7 @@ def read_size(path: Path) -> tuple[int, int]:
                 orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception as error:  # as in `decode_image`
         raise BrokenImageError(first_line(error)) from error
-    return (height, width) if orientation > 4 else (width, height)
+    return ((height, width) if orientation > 4 else (width, height)), orientation
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
