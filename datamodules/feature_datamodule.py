@@ -1,6 +1,7 @@
 """Batches of features in place of images that are the same in every epoch, in the same order."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,12 @@ class FeatureDataModule(LightningDataModule):
         )
 
 
+@dataclass(eq=False)
 class _Features(Dataset[dict[str, torch.Tensor]]):
-    """Features of items, a whole batch at once; ``places`` has the place of each item among the images."""
+    """Features of items, a whole batch at once."""
 
-    def __init__(self, module: FeatureDataModule, places: np.ndarray) -> None:
-        self.module = module
-        self.places = places
+    module: FeatureDataModule
+    places: np.ndarray  # of each item among the images
 
     def __len__(self) -> int:
         return len(self.places)

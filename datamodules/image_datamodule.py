@@ -130,7 +130,7 @@ class ImageDataModule(SplitDataModule):
 
     def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
         """Return the images of some manifest rows, not augmented."""
-        return PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
+        return PreparedDataset(self.images, rows, self.labels, np.zeros_like(rows), prepare=self.config.prepare)
 
     def on_after_batch_transfer(
         self, batch: Batch | dict[str, torch.Tensor], dataloader_idx: int
