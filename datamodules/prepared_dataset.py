@@ -36,10 +36,6 @@ class PreparedDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: Key) -> Batch:
-        """Return an item without the dimension of the batch."""
-        return [values[0] for values in self.__getitems__([key])]
-
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Return a batch."""
         epochs, items = epochs_and_items(keys)
