@@ -187,11 +187,8 @@ def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and columns that a mask, bool (H, W), has pixels in; all of them where it has none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return slice(None), slice(None)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else (slice(None), slice(None))
 
 
 def _decoded_picture(data: bytes, background: Background) -> Decoded:
