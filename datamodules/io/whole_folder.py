@@ -31,18 +31,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """
     for left_over in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
         shutil.rmtree(left_over)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as name:
+        beside = Path(name)
         with naming(folder):
             yield beside
-        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
+        beside.chmod(0o755)  # temporary folders are private; runs of others may share the cache
         for path in beside.rglob("*"):
             if path.is_file():
                 sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextmanager
