@@ -224,7 +224,10 @@ class SplitDataModule(LightningDataModule, ABC):
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the images before anything is done with them, a line each."""
-        lines = list(self.manifest.remarks)
+        manifest = self.manifest
+        lines = [*manifest.notes, *map(str, manifest.persons)]
+        if manifest.skipped:
+            lines.append(f"skipped: {', '.join(manifest.skipped)}")
         if count := len(self.surplus):
             lines.append(f"left out as copies of identical files, of which one stays: {counted(count, 'image')}")
         return lines
