@@ -1,5 +1,7 @@
 """The data module of a configuration: parts, batches, and the files of a run."""
 
+import pickle
+
 import numpy as np
 import torch
 
@@ -35,6 +37,7 @@ def test_validation_and_test_images_are_the_prepared_ones_untouched_and_once_eac
     served = by_row(data.predict_dataloader())
     assert list(served) == [*data.rows("validation"), *data.rows("test")]
     assert all(np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row]) for row, image in served.items())
+    assert len(pickle.dumps(data)) < 1e6  # what a worker process that is not forked is sent outside of a trainer
 
 
 def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
