@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.shared import show
 from datamodules.image_datamodule import ImageDataModule
-from datamodules.prepared_dataset import PreparedDataset, whole_batch
+from datamodules.prepared_dataset import whole_batch
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
@@ -178,7 +178,7 @@ def _loop(config: Config, data: ImageDataModule, clock: Clock, bound: bool, trai
     model = _model(config, data).to(device, memory_format=torch.channels_last).train(training)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     size = config.loader.batch_size
-    dataset = PreparedDataset(data.images, data.plan.rows, data.labels)
+    dataset = data.plain_set(data.plan.rows)
     workers = data.loader(dataset).num_workers
     how: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda", "collate_fn": whole_batch}
     loader: DataLoader[Any] = DataLoader(dataset, size, shuffle=training, drop_last=True, **how)

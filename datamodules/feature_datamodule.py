@@ -1,6 +1,7 @@
 """Batches of features in place of images that are the same in every epoch, in the same order."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class FeatureDataModule(LightningDataModule):
         order = np.lexsort((copies, rows))
         self.count = len(rows)
         self.features = torch.empty(0)
-        self._rows = rows[order]
+        self.rows = rows[order]
         self._copies = copies[order]
         self._validation, self._train = np.split(np.argsort(order), [len(validation)])
 
@@ -56,7 +57,7 @@ class FeatureDataModule(LightningDataModule):
         """The images."""
         data = self.data
         images = PreparedDataset(
-            data.images, self._rows, data.labels, self._copies, self._augmented_image, prepare=data.config.prepare
+            data.images, self.rows, data.labels, self._copies, self._augmented_image, prepare=data.config.prepare
         )
         return data.loader(images, self.trainer, batch_size=data.config.loader.batch_size)
 
@@ -65,12 +66,6 @@ class FeatureDataModule(LightningDataModule):
         if isinstance(batch, dict):
             return batch
         return self.data.on_after_batch_transfer(batch, dataloader_idx)
-
-    def batch(self, places: np.ndarray) -> dict[str, torch.Tensor]:
-        """Return a batch of some of the images."""
-        rows = self._rows[places]
-        label = torch.from_numpy(self.data.labels[rows])
-        return {"image": self.features[torch.from_numpy(places)], "label": label, "index": torch.from_numpy(rows)}
 
     def _augmented_image(self, image: np.ndarray, epoch: int, row: int, copy: int) -> np.ndarray:
         if copy == AS_IT_IS:
@@ -84,16 +79,20 @@ class FeatureDataModule(LightningDataModule):
         )
 
 
+@dataclass(eq=False)
 class _Features(Dataset[dict[str, torch.Tensor]]):
-    """Features of items, a whole batch at once; ``places`` has the place of each item among the images."""
+    """Features of items, a whole batch at once."""
 
-    def __init__(self, module: FeatureDataModule, places: np.ndarray) -> None:
-        self.module = module
-        self.places = places
+    module: FeatureDataModule
+    places: np.ndarray  # of each item among the images
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, torch.Tensor]:
         """Return a batch by (epoch, item), or the item alone."""
-        return self.module.batch(self.places[epochs_and_items(keys)[1]])
+        places = self.places[epochs_and_items(keys)[1]]
+        rows = self.module.rows[places]
+        label = torch.from_numpy(self.module.data.labels[rows])
+        image = self.module.features[torch.from_numpy(places)]
+        return {"image": image, "label": label, "index": torch.from_numpy(rows)}

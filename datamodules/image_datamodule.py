@@ -1,22 +1,22 @@
 """The images of a classifier: prepared once, balanced, augmented."""
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from datamodules.manifest.balancing import BalancePlan, plan
 from datamodules.manifest.manifest import Manifest
 from datamodules.prepared_dataset import Batch, PreparedDataset
-from datamodules.preprocessing.cache import CheckedImages, prepared_images
+from datamodules.preprocessing.cache import prepared_images
 from datamodules.split_datamodule import SplitDataModule
 from datamodules.transforms.augmentation import Augmentation
-from datamodules.transforms.expansion import ExpandedImages, Expansion, unchanged
+from datamodules.transforms.expansion import Expansion, Images
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config
 from karyocyte.config.task import Task
@@ -49,7 +49,7 @@ class ImageDataModule(SplitDataModule):
     def expansion(self) -> Expansion:
         """All images; under the protocol ``paper`` with the copies that the paper of the data set makes beforehand."""
         if self.config.protocol != "paper":
-            return unchanged(self.scanned, self.config.transform)
+            return Expansion(self.scanned, self.config.transform)
         from datamodules.transforms.presplit_augmentation import expanded  # here: for this protocol alone
 
         return expanded(self.scanned, self.config)
@@ -79,7 +79,7 @@ class ImageDataModule(SplitDataModule):
     # Their preparation.
 
     @cached_property
-    def images(self) -> CheckedImages | ExpandedImages:
+    def images(self) -> Images:
         """The prepared images by manifest row, uint8, shape (N, H, W, 3)."""
         prepared = prepared_images(self.scanned, self.config.prepare, self.cache_dir, self.progress)
         return self.expansion.images(prepared)
@@ -112,10 +112,12 @@ class ImageDataModule(SplitDataModule):
         facts = {name: getattr(entry, fact) for name, entry in self.manifest.sets.items()}
         return np.asarray(self.manifest.frame["group"].map(facts))
 
-    def of_training_images(self, count: int) -> "RowsDataModule":
-        """Return at most ``count`` of the training images, evenly spaced in the manifest, each once, not augmented."""
+    def of_training_images(self, count: int) -> Self:
+        """Return a copy whose ``predicted`` are at most ``count`` training images, evenly spaced in the manifest."""
         rows = np.unique(self.plan.rows)
-        return RowsDataModule(self, rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)])
+        data = copy(self)
+        data.predicted = rows[np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=np.int64)]
+        return data
 
     # The batches.
 
@@ -128,7 +130,7 @@ class ImageDataModule(SplitDataModule):
 
     def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
         """Return the images of some manifest rows, not augmented."""
-        return PreparedDataset(self.images, rows, self.labels, prepare=self.config.prepare)
+        return PreparedDataset(self.images, rows, self.labels, np.zeros_like(rows), prepare=self.config.prepare)
 
     def on_after_batch_transfer(
         self, batch: Batch | dict[str, torch.Tensor], dataloader_idx: int
@@ -164,20 +166,3 @@ class ImageDataModule(SplitDataModule):
     def warnings(self) -> list[str]:
         """Return also what leaks by copies that are made before the split."""
         return [*self.expansion.warnings, *super().warnings()]
-
-
-class RowsDataModule(LightningDataModule):
-    """Serves images of some manifest rows of a data module, int64, to a prediction: in their order, not augmented."""
-
-    def __init__(self, data: ImageDataModule, rows: np.ndarray) -> None:
-        super().__init__()
-        self.data = data
-        self.rows = rows
-
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Return this process's share of the images."""
-        return self.data.in_order(self.rows, self.trainer)
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> dict[str, torch.Tensor]:
-        """Scale the images."""
-        return self.data.on_after_batch_transfer(batch, dataloader_idx)

@@ -1,14 +1,14 @@
 """Prepared images as the batches of a DataLoader, augmented."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datamodules.preprocessing.cache import CheckedImages
 from datamodules.preprocessing.pipeline import to_shape
-from datamodules.transforms.expansion import ExpandedImages
+from datamodules.transforms.expansion import Images
 from karyocyte.config.data import PrepareConfig
 
 # (epoch, item), or the item alone.
@@ -19,44 +19,22 @@ Batch = list[torch.Tensor]
 Change = Callable[[np.ndarray, int, int, int], np.ndarray]
 
 
+@dataclass(eq=False)
 class PreparedDataset(Dataset[Batch]):
     """Images of the prepared cache, augmented and resized to ``prepare.shape`` where those are given.
 
     A batch is fetched as a whole: a DataLoader needs ``collate_fn=whole_batch``.
-
-    Args:
-        images: By manifest row, uint8, each of shape (H, W, 3).
-        rows: The manifest row of each item, int64, shape (items,).
-        labels: The class index of each manifest row, int64.
-        copies: 0 for an original, n for the n-th added copy of a row, int64, shape (items,); None: no copies.
-        augmentation: Changes an image; None: nothing does.
-        prepare: Says the shape of an image; None: as it is.
     """
 
-    def __init__(
-        self,
-        images: CheckedImages | ExpandedImages | np.ndarray,
-        rows: np.ndarray,
-        labels: np.ndarray,
-        copies: np.ndarray | None = None,
-        augmentation: Change | None = None,
-        prepare: PrepareConfig | None = None,
-    ) -> None:
-        self.images = images
-        self.rows = rows
-        self.labels = labels
-        if copies is None:
-            copies = np.zeros_like(rows)
-        self.copies = copies
-        self.augmentation = augmentation
-        self.prepare = prepare
+    images: Images  # by manifest row
+    rows: np.ndarray  # the manifest row of each item, int64, shape (items,)
+    labels: np.ndarray  # the class index of each manifest row, int64
+    copies: np.ndarray  # 0 for an original, n for the n-th added copy of a row, int64, shape (items,)
+    augmentation: Change | None = None  # changes an image; None: nothing does
+    prepare: PrepareConfig | None = None  # says the shape of an image; None: as it is
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __getitem__(self, key: Key) -> Batch:
-        """Return an item without the dimension of the batch."""
-        return [values[0] for values in self.__getitems__([key])]
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """Return a batch."""

@@ -1,6 +1,7 @@
 """The order of the training images: a pure function of (seed, epoch), which can start at any batch."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,37 +31,26 @@ def check_shares(images: int, part: str, world: World) -> None:
         )
 
 
+@dataclass(eq=False)
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     """Yield batches of (epoch, item): the epoch travels with the item, so workers need no state.
 
     The processes share global batches of ``world.size * batch_size`` items, and all have the same number of batches.
-
-    Args:
-        length: Number of items, at least twice ``world.size``.
-        batch_size: Items per batch of one process.
-        seed: The run's seed.
-        position: Called when an epoch's iteration starts; returns (epoch, first batch). Lightning 2.6 continues its
-            batch counter after a resume in mid-epoch but feeds from the epoch's start; so the first batch is asked for.
-        weights: Draw with replacement and these weights, float64, shape (length,); None: every item once.
-        world: The processes, and which of them this is.
     """
 
-    def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        seed: int,
-        position: Callable[[], tuple[int, int]],
-        weights: np.ndarray | None = None,
-        world: World = World(),  # noqa: B008 (frozen)
-    ) -> None:
-        self.length = length
-        self.batch_size = batch_size
-        self.seed = seed
-        self.position = position
-        self.weights = weights
-        self.world = world
-        self.step = batch_size * world.size
+    length: int  # number of items, at least twice ``world.size``
+    batch_size: int  # items per batch of one process
+    seed: int  # of the run
+    # Called when an epoch's iteration starts; returns (epoch, first batch). Lightning 2.6 continues its batch counter
+    # after a resume in mid-epoch but feeds from the epoch's start; so the first batch is asked for.
+    position: Callable[[], tuple[int, int]]
+    weights: np.ndarray | None = None  # of draws with replacement, float64, shape (length,); None: every item once
+    world: World = World()  # noqa: RUF009 (frozen): the processes, and which of them this is
+
+    @property
+    def step(self) -> int:
+        """The items of a batch of all processes."""
+        return self.batch_size * self.world.size
 
     def __len__(self) -> int:
         """The batches of a whole epoch, wherever it starts."""

@@ -150,7 +150,7 @@ class SplitDataModule(LightningDataModule, ABC):
         """Return the manifest rows of a part ("train", "validation", "test", "unused"), int64, ascending."""
         return np.flatnonzero(self.parts.to_numpy() == part)
 
-    @property
+    @cached_property
     def predicted(self) -> np.ndarray:
         """The manifest rows of the validation and, after them, of the test part, int64."""
         return np.concatenate([self.rows("validation"), self.rows("test")])
@@ -163,27 +163,27 @@ class SplitDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
-        return self.in_order(self.rows("validation"), self.trainer)
+        return self.in_order(self.rows("validation"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """This process's share of the test part, likewise."""
-        return self.in_order(self.rows("test"), self.trainer)
+        return self.in_order(self.rows("test"))
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """This process's share of ``predicted``, not augmented: what predictions are written for."""
-        return self.in_order(self.predicted, self.trainer)
+        return self.in_order(self.predicted)
 
     def train_sampler(self, position: Callable[[], tuple[int, int]]) -> EpochBatchSampler:
         """Return the order of the training images; ``position`` as of `EpochBatchSampler`."""
         plan = self.plan
         size = self.config.loader.batch_size
-        world = self._present_world(self.trainer)
-        return EpochBatchSampler(len(plan.rows), size, self.config.seed, position, plan.sample_weights, world)
+        weights = plan.sample_weights
+        return EpochBatchSampler(len(plan.rows), size, self.config.seed, position, weights, self._present_world)
 
-    def in_order(self, rows: np.ndarray, trainer: Trainer | None) -> DataLoader[Any]:
-        """Return the share that a process of a trainer has of images of some manifest rows, not augmented."""
-        rows = share_of(rows, self._present_world(trainer))
-        return self.loader(self.plain_set(rows), trainer, batch_size=self.config.loader.batch_size)
+    def in_order(self, rows: np.ndarray) -> DataLoader[Any]:
+        """Return this process's share of the images of some manifest rows, not augmented."""
+        rows = share_of(rows, self._present_world)
+        return self.loader(self.plain_set(rows), self.trainer, batch_size=self.config.loader.batch_size)
 
     def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
@@ -200,8 +200,10 @@ class SplitDataModule(LightningDataModule, ABC):
             **batches,
         )
 
-    def _present_world(self, trainer: Trainer | None) -> World:
-        """The processes of a trainer, where it has several, which must not divide the images once more."""
+    @property
+    def _present_world(self) -> World:
+        """The processes of the trainer, where it has several, which must not divide the images once more."""
+        trainer = self.trainer
         if trainer is not None and trainer.world_size > 1:
             if trainer._accelerator_connector.use_distributed_sampler:
                 raise UserError("on several devices a Trainer of these images needs use_distributed_sampler=False")
@@ -222,15 +224,13 @@ class SplitDataModule(LightningDataModule, ABC):
     @property
     def remarks(self) -> list[str]:
         """What is to be said of the images before anything is done with them, a line each."""
-        lines = list(self.manifest.remarks)
+        manifest = self.manifest
+        lines = [*manifest.notes, *map(str, manifest.persons)]
+        if manifest.skipped:
+            lines.append(f"skipped: {', '.join(manifest.skipped)}")
         if count := len(self.surplus):
             lines.append(f"left out as copies of identical files, of which one stays: {counted(count, 'image')}")
         return lines
-
-    @property
-    def notes(self) -> list[str]:
-        """What the run keeps as remarks on its images, a line each."""
-        return list(self.manifest.notes)
 
     def describe(self) -> list[str]:
         """Return what the user should know of the data before the training starts, a line each."""
@@ -272,7 +272,7 @@ class SplitDataModule(LightningDataModule, ABC):
         run = Run(folder)
         run.write_split(manifest.frame[["image_id", "path", "label", "subject", "sha256"]].assign(part=self.parts))
         run.write_json(RunFile.LEAKS, self.leaks.as_dict())
-        facts = {**self.facts(), "notes": tuple(self.notes), "skipped": manifest.skipped}
+        facts = {**self.facts(), "notes": manifest.notes, "skipped": manifest.skipped}
         facts["persons"] = [asdict(person) for person in manifest.persons]
         surplus = self.surplus
         facts["copies"] = dict(zip(manifest.frame["path"][surplus.index], surplus, strict=True))

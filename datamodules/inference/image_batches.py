@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import cv2
@@ -22,42 +23,23 @@ from datamodules.preprocessing.pipeline import prepare_single
 from karyocyte.config.data import PrepareConfig
 
 
+@dataclass(eq=False)
 class ImageFileBatches:
     """Prepared image files in batches, uint8 (B, 3, H, W), in their order.
 
     Files that cannot be used are left out and noted, and so is a batch without any other. While a batch is used, the
-    next files are read and prepared by all processors.
-
-    Args:
-        files: The files, or images in memory.
-        prepare: The preparation; one that ``scales_by_cell`` takes the scale from the width of each chromosome.
-        batch_size: Size of a batch without broken files.
-        advance: Is called with the number of files of each batch once it is ready.
-
-    Attributes:
-        causes: Why a file cannot be used, by its position; complete once all files are served.
-        hashes: SHA-256 of the files that could be read, by position; likewise.
-        notes: What was chosen in files that could be read (`Decoded.note`), by position; likewise.
-        means: The mean value, 0 to 255, of the prepared images, by position; likewise.
-        blank: The positions of files that show nothing (`BlankImageError`), which are not used; likewise.
+    next files are read and prepared by all processors. What is noted by position is complete once all files are served.
     """
 
-    def __init__(
-        self,
-        files: Sequence[ImageFile],
-        prepare: PrepareConfig,
-        batch_size: int,
-        advance: Callable[[int], None] = lambda count: None,
-    ) -> None:
-        self.files = files
-        self.prepare = prepare
-        self.batch_size = batch_size
-        self.advance = advance
-        self.causes: dict[int, str] = {}
-        self.hashes: dict[int, str] = {}
-        self.notes: dict[int, str] = {}
-        self.means: dict[int, float] = {}
-        self.blank: set[int] = set()
+    files: Sequence[ImageFile]  # the files, or images in memory
+    prepare: PrepareConfig  # one that ``scales_by_cell`` takes the scale from the width of each chromosome
+    batch_size: int  # of a batch without broken files
+    advance: Callable[[int], None] = lambda count: None  # is told the number of files of each batch once it is ready
+    causes: dict[int, str] = field(default_factory=dict)  # why a file cannot be used, by its position
+    hashes: dict[int, str] = field(default_factory=dict)  # SHA-256 of the files that could be read, by position
+    notes: dict[int, str] = field(default_factory=dict)  # what was chosen in these (`Decoded.note`), by position
+    means: dict[int, float] = field(default_factory=dict)  # value of the prepared images, 0 to 255, by position
+    blank: set[int] = field(default_factory=set)  # the positions of files that show nothing (`BlankImageError`)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         prepared = in_threads(self._prepared, range(len(self.files)))

@@ -2,9 +2,7 @@
 
 import io
 import stat
-import struct
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,11 +32,11 @@ MAX_BYTES = 1 << 30  # of a file: the largest image in three 16-bit colours take
 MAX_SIDE = 10_000  # pixels, by the header: a small file may unpack to gigabytes, and is padded to a square
 _TOO_LARGE = f"too large: scale it to at most {MAX_SIDE:,} pixels a side"
 _FOURTEEN_BITS = (1 << 14) - 1
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+JPEG_START = b"\xff\xd8\xff"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 _SRGB_GAMMA = 1 / 2.2  # of the chunk gAMA, where the picture needs no change
 _GAMMA_TOLERANCE = 0.05
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 NEAR_BLACK = 15  # of 255: what a picture of four bits or fewer in eight reaches
 LEAST_OPAQUE = 0.001  # share of the pixels of a cut-out
 LEAST_BRIGHT = 0.01  # share of the values of a picture of 16 bits: hot pixels and a scale bar are fewer
@@ -91,15 +89,15 @@ def read_plain_file(path: Path) -> bytes:
     raise BrokenImageError("a folder that cannot be listed" if stat.S_ISDIR(status.st_mode) else "no plain file")
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image as ``read_image`` gives it, by its header alone.
+def read_size(path: Path) -> tuple[tuple[int, int], int]:
+    """Return width and height of an image as ``read_image`` gives it, and its orientation as in EXIF, by its header.
 
     Raises:
         BrokenImageError: The file has no header of an image, or none that can be read.
     """
     try:
         data = read_plain_file(path)
-        if data.startswith(_TIFF):
+        if data.startswith(TIFF_STARTS):
             from datamodules.io.tiff import read_header
 
             (width, height), orientation = read_header(data)
@@ -110,7 +108,7 @@ def read_size(path: Path) -> tuple[int, int]:
                 orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception as error:  # as in `decode_image`
         raise BrokenImageError(first_line(error)) from error
-    return (height, width) if orientation > 4 else (width, height)
+    return ((height, width) if orientation > 4 else (width, height)), orientation
 
 
 def decode_image(data: bytes, background: Background = "black") -> Decoded:
@@ -189,15 +187,12 @@ def crop_to_content(image: np.ndarray, threshold: int) -> np.ndarray:
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and columns that a mask, bool (H, W), has pixels in; all of them where it has none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return slice(None), slice(None)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return (slice(top, top + height), slice(left, left + width)) if width else (slice(None), slice(None))
 
 
 def _decoded_picture(data: bytes, background: Background) -> Decoded:
-    image, *notes = _by_tifffile(data) if data.startswith(_TIFF) else _by_pillow(data)
+    image, *notes = _by_tifffile(data) if data.startswith(TIFF_STARTS) else _by_pillow(data)
     channels = len(image.getbands())
     if image.mode.startswith("I;16"):
         values = np.asarray(image)
@@ -234,7 +229,7 @@ def _by_pillow(data: bytes) -> tuple[Image.Image, str]:
         several = getattr(image, "n_frames", 1) > 1
         if image.format == "PNG":
             _check_png(image, data)
-        if data.startswith(_JPEG):
+        if data.startswith(JPEG_START):
             image = _strict_jpeg(image, data)  # noqa: PLW2901 (the file is read)
         image.load()
         if image.mode not in _MODES:
@@ -283,12 +278,7 @@ def _strict_jpeg(image: Image.Image, data: bytes) -> Image.Image:
 
 def _check_png(image: Image.Image, data: bytes) -> None:
     """Check the sums of a PNG, since Pillow reads zeros in place of its data as black, and what its values mean."""
-    start = len(_PNG)
-    while start + 12 < len(data) and data[start + 4 : start + 8] != b"IEND":  # Pillow sees that the end is missing
-        end = start + 8 + struct.unpack_from(">I", data, start)[0]
-        if end + 4 <= len(data) and data[end : end + 4] != struct.pack(">I", zlib.crc32(data[start + 4 : end])):
-            raise BrokenImageError("damaged: a wrong checksum")
-        start = end + 4
+    _opened(data).verify()
     gamma = image.info.get("gamma", _SRGB_GAMMA)
     if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
         raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")

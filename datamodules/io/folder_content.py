@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datamodules.io.decode import SUFFIXES, UNREAD_SUFFIXES
+from datamodules.io.decode import JPEG_START, PNG_START, SUFFIXES, TIFF_STARTS, UNREAD_SUFFIXES
 from karyocyte.common.text import counted, natural_key
 
 IMAGE = "image"
@@ -19,10 +19,6 @@ _SYSTEM = re.compile(
     r"Thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*\.(bak|crdownload|part|tmp)",
     re.IGNORECASE,
 )
-# How the files of most formats that are read begin; BMP and WebP: see `starts_as_image`.
-_STARTS = (
-    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
-)  # fmt: skip
 
 
 @dataclass
@@ -110,7 +106,9 @@ def starts_as_image(path: str | Path) -> bool:
         return False
     if start.startswith(b"BM"):  # two letters are no proof: the size of the header of the picture follows
         return int.from_bytes(start[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+    if start.startswith((PNG_START, JPEG_START, *TIFF_STARTS)):
+        return True
+    return start[:4] == b"RIFF" and start[8:12] == b"WEBP"
 
 
 def is_system(name: str) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
-from karyocyte.runs.arguments import new_folder
 
 UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 
@@ -32,18 +31,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """
     for left_over in folder.parent.glob(f".{glob.escape(folder.name)}-*"):
         shutil.rmtree(left_over)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as name:
+        beside = Path(name)
         with naming(folder):
             yield beside
-        beside.chmod(0o755)  # mkdtemp's folders are private; runs of others may share the cache
+        beside.chmod(0o755)  # temporary folders are private; runs of others may share the cache
         for path in beside.rglob("*"):
             if path.is_file():
                 sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextmanager
@@ -53,6 +50,8 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: In the meantime another process has written there.
     """
+    from karyocyte.runs.arguments import new_folder  # here: a training fills no folder that an option names
+
     lock = folder.parent / f".{folder.name}.lock"
     try:
         with file_lock(lock), whole_folder(folder) as beside:

@@ -34,8 +34,7 @@ class LeakReport:
 
     protocol: str
     pairs: pd.DataFrame  # see `pair_table`: of copies one pair for every two parts; then near ones, nearest first
-    near_count: int  # of near-duplicate pairs, of which `LISTED_PAIRS` are listed at most
-    near_bits: int | None  # up to which distance pictures are near; None where they were not compared
+    near_count: int | None  # of near-duplicate pairs, of which `LISTED_PAIRS` are listed; None: they were not compared
     subjects: tuple[str, ...] = ()  # those in more than one part
     conflicting: tuple[tuple[str, ...], ...] = ()  # ids of images of the same bytes and different labels, in any part
 
@@ -51,8 +50,8 @@ class LeakReport:
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
-        near = None if self.near_bits is None else self.near_count
-        return {"subjects": len(self.subjects), "identical_pairs": len(self.identical_pairs), "near_pairs": near}
+        identical = len(self.identical_pairs)
+        return {"subjects": len(self.subjects), "identical_pairs": identical, "near_pairs": self.near_count}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, and the first names that no pair has, as plain values for JSON."""
@@ -61,8 +60,8 @@ class LeakReport:
             "subjects_in_several_parts": len(self.subjects),
             "subjects": list(self.subjects[:100]),
             "identical_pairs": len(self.identical_pairs),
-            "near_pairs": self.counts()["near_pairs"],
-            "near_bits": self.near_bits,
+            "near_pairs": self.near_count,
+            "near_bits": None if self.near_count is None else NEAR_BITS,
             "conflicting_labels": [list(group) for group in self.conflicting[:100]],
         }
 
@@ -76,7 +75,7 @@ class LeakReport:
             first = _describe_first(self.identical_pairs)
             found["identical"] = f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}"
         if self.near_count:
-            within = f"within {self.near_bits} of 256 bits"
+            within = f"within {NEAR_BITS} of 256 bits"
             closest = _describe_first(self.near_pairs)
             found["near"] = f"near-duplicate pairs across parts ({within}): {self.near_count:,}, closest {closest}"
         if self.conflicting:
@@ -102,14 +101,13 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
-    bits = None if split.near_duplicates == "off" else NEAR_BITS
-    near, count = near_pairs(used, bits)
+    near, count = (np.empty((0, 3), np.int64), None) if split.near_duplicates == "off" else near_pairs(used)
     sides = used.groupby("subject")["part"].nunique()
     labelled = frame.dropna(subset=["label"])
     copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
-    report = LeakReport(protocol, pairs, count, bits, tuple(sides.index[sides > 1]), tuple(conflicting))
+    report = LeakReport(protocol, pairs, count, tuple(sides.index[sides > 1]), tuple(conflicting))
     if protocol == "subject":
         _stop_at_spellings(manifest, used)
     sentences = report.sentences()
@@ -128,26 +126,22 @@ def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:
             raise UserError(f"subjects {quotation(group)} are in {' and '.join(sorted(parts))}: one person? {remedy}")
 
 
-def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
+def near_pairs(used: pd.DataFrame) -> tuple[np.ndarray, int]:
     """Return the closest pairs of different files in two parts, nearest first, and how many there are.
 
-    Args:
-        used: ``part``, ``sha256`` and ``phash`` of the images; the index is the manifest row.
-        bits: Up to which Hamming distance a pair counts, 0 to 255; None: no pair does.
+    ``used`` has ``part``, ``sha256`` and ``phash`` of the images; the index is the manifest row.
 
     Returns:
         Distance, row in the earlier part (train, validation, test) and row in the later one of at most `LISTED_PAIRS`,
         int64, shape (pairs, 3); and the number of all pairs.
     """
     found = [np.empty((0, 3), np.int64)]
-    if bits is None:
-        return found[0], 0
     hashes = np.frombuffer(bytes.fromhex("".join(used["phash"])), np.uint64).reshape(-1, 4)
     content = pd.factorize(used["sha256"])[0]
     members = [np.flatnonzero(used["part"] == part) for part in PARTS]
     count = 0
     for one, other in combinations(members, 2):
-        for pairs in _close_pairs(hashes, one, other, bits):
+        for pairs in _close_pairs(hashes, one, other):
             different = pairs[content[pairs[:, 1]] != content[pairs[:, 2]]]
             count += len(different)
             found.append(different)
@@ -158,8 +152,8 @@ def near_pairs(used: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, int]:
     return closest, count
 
 
-def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: int) -> Iterator[np.ndarray]:
-    """Yield distance, row of ``one`` and of ``other`` of pairs of hashes (images, 4) within ``bits``, some at a time.
+def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield distance, row of ``one`` and of ``other`` of near pairs of hashes (images, 4), some at a time.
 
     Each is compared with each, by half of the bits first: for 100,000 images that takes ten to twenty seconds.
     """
@@ -168,11 +162,11 @@ def _close_pairs(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, bits: i
     for start in range(0, len(one), step):
         rows = one[start : start + step]
         half = np.bitwise_count(hashes[rows, 0, None] ^ words[0]) + np.bitwise_count(hashes[rows, 1, None] ^ words[1])
-        left, right = np.nonzero(half <= bits)
+        left, right = np.nonzero(half <= NEAR_BITS)
         if len(left):
             pairs = np.stack([np.zeros_like(left), rows[left], other[right]], axis=1)
             pairs[:, 0] = np.bitwise_count(hashes[pairs[:, 1]] ^ hashes[pairs[:, 2]]).sum(axis=1, dtype=np.int64)
-            yield pairs[pairs[:, 0] <= bits]
+            yield pairs[pairs[:, 0] <= NEAR_BITS]
 
 
 def pair_table(frame: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:

@@ -64,14 +64,6 @@ class Manifest:
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """The notes, the persons of several subjects, and the names of what was left out."""
-        remarks = (*self.notes, *map(str, self.persons))
-        if self.skipped:
-            remarks += (f"skipped: {', '.join(self.skipped)}",)
-        return remarks
-
-    @property
     def incomplete(self) -> tuple[str, ...]:
         """The notes that say that a part has not all images that were published."""
         return tuple(note for note in self.notes if note.startswith(PARTIAL))

@@ -1,6 +1,5 @@
 """Persons behind subjects: subjects that share byte-identical files are one person, and one copy of a file is used."""
 
-from collections import Counter
 from dataclasses import replace
 from itertools import chain
 
@@ -46,9 +45,7 @@ def parts_by_person(manifest: Manifest) -> pd.Series:
     parts = frame["part"].copy()
     for person in manifest.persons:
         rows = frame["subject"] == person.name
-        images = Counter(parts[rows])
-        most = max(images.values())
-        parts[rows] = min((part for part, count in images.items() if count == most), key=lambda part: part or "")
+        parts[rows] = parts[rows].fillna("").mode()[0] or None  # it sorts equally frequent ones
     return parts
 
 

@@ -37,7 +37,11 @@ def on_black(image: np.ndarray) -> np.ndarray:
     # Where a chromosome touches the border, the ground is the darkest part of it.
     if np.percentile(border(to_gray(image)), 10) <= _BLACK:
         return image
-    return _subtract_ground(image)
+    ground = _fitted_ground(to_gray(image))
+    if ground is None:
+        return image
+    stretched = (image - ground[..., None]) * (255 / np.maximum(255 - ground[..., None], 1))
+    return np.asarray(np.clip(np.rint(stretched), 0, 255), np.uint8)
 
 
 def is_light(image: np.ndarray) -> bool:
@@ -86,14 +90,6 @@ def _frame_lines(gray: np.ndarray) -> int:
         if away.mean() > 0.7:
             return count
     return 0
-
-
-def _subtract_ground(image: np.ndarray) -> np.ndarray:
-    ground = _fitted_ground(to_gray(image))
-    if ground is None:
-        return image
-    stretched = (image - ground[..., None]) * (255 / np.maximum(255 - ground[..., None], 1))
-    return np.asarray(np.clip(np.rint(stretched), 0, 255), np.uint8)
 
 
 def _fitted_ground(gray: np.ndarray) -> np.ndarray | None:

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from datamodules.io.folder_content import describe_others, scan_folder
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
@@ -106,6 +105,8 @@ def _beside(listing: Manifest, context: SourceContext) -> list[str]:
     written = in_cache and not listing.root.is_relative_to(context.cache_dir / UNPACKED)
     if context.data_dir is None or listing.source == "table" or written:
         return []
+    from datamodules.io.folder_content import describe_others, scan_folder  # here: drawn images lie beside no others
+
     content = scan_folder(listing.root, context.follow_links)
     others = content.others
     others["image that is not used"] += len(set(content.images).difference(listing.frame["path"]))

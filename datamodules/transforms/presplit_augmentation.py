@@ -4,7 +4,9 @@ Copies of one image then lie on both sides of the split. It is done under ``prot
 counts such pairs, since a copy keeps the bytes' hash of its original.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,37 @@ import pandas as pd
 from datamodules.manifest.balancing import drawn_rows, even_out
 from datamodules.manifest.manifest import Manifest
 from datamodules.transforms.augmentation import Augmentation
-from datamodules.transforms.expansion import Expansion, unchanged
+from datamodules.transforms.expansion import Expansion, Images
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import quoted
 from karyocyte.config.data import SplitConfig, TransformConfig
 from karyocyte.config.schema import Config
 from karyocyte.config.sources import AugmentedConfig, AugmentedKaryogramsConfig, HemAllConfig
+
+# Makes a copy of an image (H, W, 3), that image's row, and the number of the copy, from 1.
+Change = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class ExpandedImages:
+    """The images of a manifest with copies by row, uint8, shape (H, W, 3); nothing is stored twice."""
+
+    images: Images  # the scanned ones
+    origin: np.ndarray  # the scanned image that each row shows, int64, shape (N,)
+    copy: np.ndarray  # 0 for an original, n for the n-th copy of an image, int64, shape (N,)
+    change: Change  # makes a copy
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    def __getitem__(self, row: int, /) -> np.ndarray:
+        origin = int(self.origin[row])
+        copy = int(self.copy[row])
+        image = np.asarray(self.images[origin])
+        if not copy:
+            return image
+        return self.change(image, origin, copy)
 
 
 def expanded(manifest: Manifest, config: Config) -> Expansion:
@@ -36,7 +62,7 @@ def expanded(manifest: Manifest, config: Config) -> Expansion:
             return turn_and_subsample(manifest, images, config.transform, config.split)
         case AugmentedKaryogramsConfig(augmented=augmented):
             return copy_karyograms(manifest, augmented, config.transform, config.split)
-    return unchanged(manifest, config.transform)
+    return Expansion(manifest, config.transform)
 
 
 def _rows_by_class(manifest: Manifest) -> dict[str, np.ndarray]:
@@ -67,8 +93,9 @@ def turn_and_subsample(
     warning = f"augmented BEFORE the split, as paper 003: {changes}"
     if copies:
         warning += "; copies of one cell lie in several parts"
-    expanded, origin, copy = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
-    return Expansion(expanded, transform, origin, copy, _quarter_turn, (warning,), is_balanced=True)
+    expanded, places = _with_copies(manifest, left_out, turned, np.ones_like(turned), "_turned90")
+    images = partial(ExpandedImages, **places, change=_quarter_turn)
+    return Expansion(expanded, transform, images, (warning,), is_balanced=True)
 
 
 def copy_karyograms(
@@ -98,7 +125,7 @@ def copy_karyograms(
         number = np.concatenate([number, numbers, np.full(rest, rounds + 1)])
         counts.append(f"{len(of_class):,} {quoted(name)} became {len(of_class) + copies:,}")
     if not len(copied):
-        return unchanged(manifest, transform)  # the paper's experiments without augmentation (section 4.1)
+        return Expansion(manifest, transform)  # the paper's experiments without augmentation (section 4.1)
     light = {"brightness": transform.brightness, "noise": transform.noise, "blur": transform.blur}
     if not any(light.values()):
         raise UserError(
@@ -114,22 +141,22 @@ def copy_karyograms(
         return relight(image, 0, row, number)
 
     suffixes = [f"_copy{copy}" for copy in number]
-    expanded, origin, copy = _with_copies(manifest, copied[:0], copied, number, suffixes)
+    expanded, places = _with_copies(manifest, copied[:0], copied, number, suffixes)
     remaining = transform.model_copy(update=dict.fromkeys(light, 0.0))
-    return Expansion(expanded, remaining, origin, copy, change, (warning,))
+    return Expansion(expanded, remaining, partial(ExpandedImages, **places, change=change), (warning,))
 
 
 def _with_copies(
     manifest: Manifest, left_out: np.ndarray, copied: np.ndarray, copy: np.ndarray, suffixes: str | list[str]
-) -> tuple[Manifest, np.ndarray, np.ndarray]:
-    """The manifest without some rows and with copies of others, the row that each shows, and the number of the copy."""
+) -> tuple[Manifest, dict[str, np.ndarray]]:
+    """The manifest without some rows and with copies of others, and its ``origin`` and ``copy`` (`ExpandedImages`)."""
     frame = manifest.frame
     kept = np.setdiff1d(np.arange(len(frame)), left_out)
     copies = frame.iloc[copied]
     names = copies["image_id"] + suffixes
     expanded = pd.concat([frame.iloc[kept], copies.assign(image_id=names)], ignore_index=True)
-    manifest = replace(manifest, frame=expanded)
-    return manifest, np.concatenate([kept, copied]), np.concatenate([np.zeros_like(kept), copy])
+    places = {"origin": np.concatenate([kept, copied]), "copy": np.concatenate([np.zeros_like(kept), copy])}
+    return replace(manifest, frame=expanded), places
 
 
 def _quarter_turn(image: np.ndarray, row: int, copy: int) -> np.ndarray:

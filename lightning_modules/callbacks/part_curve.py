@@ -47,4 +47,4 @@ class PartCurve(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if self.part == "test":
             return data.test_dataloader()  # type: ignore[no-any-return]
-        return data.in_order(np.unique(data.plan.rows), trainer)  # type: ignore[no-any-return]
+        return data.in_order(np.unique(data.plan.rows))  # type: ignore[no-any-return]

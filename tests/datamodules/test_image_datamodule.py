@@ -1,5 +1,7 @@
 """The data module of a configuration: parts, batches, and the files of a run."""
 
+import pickle
+
 import numpy as np
 import torch
 
@@ -35,6 +37,7 @@ def test_validation_and_test_images_are_the_prepared_ones_untouched_and_once_eac
     served = by_row(data.predict_dataloader())
     assert list(served) == [*data.rows("validation"), *data.rows("test")]
     assert all(np.array_equal(image.numpy().transpose(1, 2, 0), data.images[row]) for row, image in served.items())
+    assert len(pickle.dumps(data)) < 1e6  # what a worker process that is not forked is sent outside of a trainer
 
 
 def test_augmentation_depends_on_the_epoch_and_not_on_the_workers(tmp_path):
@@ -90,7 +93,7 @@ def test_training_images_are_served_once_each_and_not_augmented(tmp_path):
     assert rows.tolist() == np.unique(data.plan.rows).tolist()
     first = batches[0]["image"][0].permute(1, 2, 0)
     np.testing.assert_array_equal(first, to_shape(data.images[rows[0]], data.config.prepare) / np.float32(255))
-    few = data.of_training_images(3).rows
+    few = data.of_training_images(3).predicted
     assert few.tolist() == [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
     evaluated = torch.cat([batch["index"] for batch in data.predict_dataloader()]).tolist()
     assert evaluated == [*data.rows("validation"), *data.rows("test")]

@@ -56,8 +56,7 @@ class SelectedImages:
     run: Run
     test: Predictions  # its predictions for these images, a row each
     reasons: list[str]  # why each is shown; may be empty strings
-    images: RunImages  # all images of the run's data set
-    rows: np.ndarray  # the row of each image in ``images``
+    images: RunImages
     targets: np.ndarray  # the class that each image's map is for, int64, shape (N,)
 
 
@@ -69,7 +68,7 @@ def draw_heat_maps(request: ExplainRequest) -> None:
         model = Model.of_run(trained)
         _warn_of_averaging(trained, request.settings.method)
         for layer in request.settings.layer or (None,):
-            method = method_at(request.settings.method, layer, model, selected.images[selected.rows[0]])
+            method = method_at(request.settings.method, layer, model, selected.images[0])
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
             say(str(stem), "pictures (.parquet) and their table (.csv)")
@@ -107,10 +106,9 @@ def select_images(run: Run, request: ExplainRequest, chosen: Mapping[str, str]) 
     if (places < 0).any():
         raise UserError(f"{run.folder} was not tested on the images of the first run: leave out --out")
     test = replace(whole, frame=whole.frame.iloc[places].reset_index(drop=True))
-    images = RunImages(run.config, request.settings.data_dir)
-    rows = images.rows(run.folder, test.frame["image_id"])
+    images = RunImages(run, test.frame["image_id"], request.settings.data_dir)
     targets = target_classes(test, request.settings.target)
-    return SelectedImages(run, test, list(chosen.values()), images, rows, targets)
+    return SelectedImages(run, test, list(chosen.values()), images, targets)
 
 
 def choose(test: Predictions, samples: int | None, every: bool = False) -> dict[str, str]:
@@ -172,14 +170,13 @@ def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Meth
     table = _table(selected, method)
     size = selected.run.config.evaluation.thumbnails or PICTURE
     drawn = min(len(list(filter(None, selected.reasons))) or len(table), DRAWN)
-    images = (selected.images[row] for row in selected.rows)
     pictures = []
     pairs = []
     with progress_bar(len(table), f"explaining {selected.run.config.name}", console.is_terminal) as advance:
-        for number, heat in enumerate(heat_maps(model, images, selected.targets.tolist(), method)):
+        for number, heat in enumerate(heat_maps(model, selected.images, selected.targets.tolist(), method)):
             pictures.append(encode(heat_colours(display_map(heat)), size))
             table.loc[number, "empty"] = not heat.any()
-            image = selected.images[selected.rows[number]]
+            image = selected.images[number]
             for name, weights in (("inside", heat), ("content", np.ones_like(heat))):
                 table.loc[number, name] = share_inside(weights, image, selected.run.config.prepare.crop_threshold)
             if number < drawn:
@@ -198,7 +195,7 @@ def share_inside(heat: np.ndarray, image: np.ndarray, background: int) -> float:
 
 def _pair(selected: SelectedImages, number: int, row: pd.Series, heat: np.ndarray) -> tuple[Example, Example]:
     """Return an image with the reason to show it, and its map with the prediction and the class of the map."""
-    image = selected.images[selected.rows[number]]
+    image = selected.images[number]
     label = ""
     colour = PLAIN
     if isinstance(row["label"], str):
@@ -231,8 +228,8 @@ def _put_beside(beside: Strips, title: Sequence[str], pairs: Pairs) -> None:
 def _draw_figure(path: Path, selected: SelectedImages, note: str, pairs: Pairs) -> None:
     """Draw images and maps in rows."""
     note = f"{note}; {COLOURS}"
-    if len(selected.rows) > len(pairs):
-        note = f"{len(pairs)} of {len(selected.rows):,} images; {note}"
+    if len(selected.images) > len(pairs):
+        note = f"{len(pairs)} of {len(selected.images):,} images; {note}"
     _draw_strips(path, selected.test.about, note, [("", list(chain.from_iterable(pairs)))], COLUMNS)
 
 
@@ -255,8 +252,7 @@ def _layer_strips(run: Run, request: ExplainRequest) -> Strips:
     model = Model.of_run(trained)
     strips: Strips = []
     named = selected.test.frame[["image_id", "label"]].itertuples(index=False)
-    for row, (name, label) in zip(selected.rows, named, strict=True):
-        image = selected.images[row]
+    for image, (name, label) in zip(selected.images, named, strict=True):
         maps = layer_maps(model, image)
         strip: list[Example] = [(image, [("input", PLAIN)])]
         for layer in _shown_layers(model, request.settings.layer or (), list(maps)):

@@ -46,9 +46,3 @@ def test_the_mark_of_synthetic_images_is_found_in_every_folder_above_an_image(tm
         (tmp_path / folder / DRAWN).touch()
         assert manifest.is_marked()
         (tmp_path / folder / DRAWN).unlink()
-
-
-def test_remarks_are_the_notes_and_what_was_skipped():
-    noted = replace(make_manifest(["a", "b"]), notes=("2 cells left out",))
-    assert noted.remarks == ("2 cells left out",)
-    assert replace(noted, skipped=("x.bmp", "y.bmp")).remarks == ("2 cells left out", "skipped: x.bmp, y.bmp")

@@ -72,7 +72,7 @@ def test_no_person_and_no_file_is_in_two_parts(fold):
     assert ("test" in set(parts[-6:])) == (fold == 2)
 
 
-def test_a_run_records_persons_and_copies(tmp_path):
+def test_a_run_records_persons_and_copies_and_tells_what_was_skipped(tmp_path):
     images = {}
     for label in ("a", "b"):
         for subject in range(6):
@@ -81,10 +81,14 @@ def test_a_run_records_persons_and_copies(tmp_path):
                 pixels = np.random.default_rng(len(images)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 images[name] = write_image(tmp_path / "set" / label / name, pixels)
     shutil.copy(images["a1_2.png"], images["a5_0.png"])
+    (tmp_path / "set" / "b" / "empty_0.png").touch()
     keys = {"positive_class": "b", "subject_regex": "^(?P<subject>[^_]+)_", "split": {"folds": 3}, "size": 16}
+    keys["on_broken"] = "skip"
     data = FolderDataModule(data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"), progress=False, **keys)
     data.setup()
     assert any("subjects a1 and a5 share 1 file: treated as one person" in line for line in data.describe())
+    assert data.remarks[0].startswith("1 broken image skipped: 1 an empty file")
+    assert "skipped: b/empty_0.png" in data.describe()
     data.write_facts(tmp_path)
     facts = json.loads((tmp_path / "data.json").read_text())
     assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1}]

@@ -59,17 +59,18 @@ def test_each_class_becomes_so_many_times_as_many_dealt_evenly(normal, abnormal,
     expansion = expanded(manifest, augmented, SplitConfig(seed=seed))
     wanted = {"normal": round(normal * times[0]), "abnormal": round(abnormal * times[1])}
     if wanted == {"normal": normal, "abnormal": abnormal}:
-        assert expansion.change is None
+        assert expansion.manifest is manifest
         return
     assert expansion.manifest.frame["label"].value_counts().to_dict() == wanted
+    images = expansion.images([])
     for name in wanted:
-        each = np.bincount(expansion.origin, minlength=normal + abnormal)[(manifest.frame["label"] == name).to_numpy()]
+        each = np.bincount(images.origin, minlength=normal + abnormal)[(manifest.frame["label"] == name).to_numpy()]
         assert each.min() >= 1
         assert each.max() - each.min() <= 1
-    frame, original = expansion.manifest.frame, manifest.frame.iloc[expansion.origin].reset_index(drop=True)
+    frame, original = expansion.manifest.frame, manifest.frame.iloc[images.origin].reset_index(drop=True)
     for column in ("path", "label", "subject", "sha256"):
         assert (frame[column] == original[column]).all()
-    ends = [f"_copy{number}" if number else "" for number in expansion.copy]
+    ends = [f"_copy{number}" if number else "" for number in images.copy]
     assert frame["image_id"].tolist() == [name + end for name, end in zip(original["image_id"], ends, strict=True)]
     assert frame["image_id"].is_unique
 

@@ -93,7 +93,7 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):
     run, request = Run(runs[0]), ExplainRequest.read([str(runs[0]), "samples=2"])
     selected = select_images(run, request, choose(run.predictions.part("test"), 2))
-    assert selected.images[selected.rows[1]].shape == (64, 64, 3)
+    assert selected.images[1].shape == (64, 64, 3)
     test, frame = selected.test, selected.test.frame
     assert ExplainRequest.read([str(runs[0]), "target=true"]).settings.target == "true"
     assert target_classes(test, "true").tolist() == test.labels.tolist()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image
 
 from cytogenetics.config.sources import MetaphasesConfig
 from cytogenetics.metaphases.sources.metaphase_boxes import (
@@ -132,11 +131,9 @@ def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
         UserError: The picture is shown turned or mirrored, and nothing tells whether the boxes were drawn on it so.
     """
     try:
-        size = read_size(path)
+        size, orientation = read_size(path)
     except BrokenImageError:
         return None
-    with Image.open(path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     # From 5 on width and height are exchanged: then the size that the annotation has tells it.
     if orientation in (2, 3, 4) or (orientation > 4 and annotation.size is None):
         raise UserError(
