@@ -2,7 +2,9 @@
 
 import io
 import stat
+import struct
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -278,7 +280,12 @@ def _strict_jpeg(image: Image.Image, data: bytes) -> Image.Image:
 
 def _check_png(image: Image.Image, data: bytes) -> None:
     """Check the sums of a PNG, since Pillow reads zeros in place of its data as black, and what its values mean."""
-    _opened(data).verify()
+    start = len(PNG_START)
+    while start + 12 < len(data) and data[start + 4 : start + 8] != b"IEND":  # Pillow sees that the end is missing
+        end = start + 8 + struct.unpack_from(">I", data, start)[0]
+        if end + 4 <= len(data) and data[end : end + 4] != struct.pack(">I", zlib.crc32(data[start + 4 : end])):
+            raise BrokenImageError("damaged: a wrong checksum")
+        start = end + 4
     gamma = image.info.get("gamma", _SRGB_GAMMA)
     if abs(gamma / _SRGB_GAMMA - 1) > _GAMMA_TOLERANCE and not {"srgb", "icc_profile"} & image.info.keys():
         raise BrokenImageError(f"values of gamma {gamma:g} (gAMA), which is not applied: save it as sRGB, without gAMA")

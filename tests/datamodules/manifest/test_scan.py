@@ -110,7 +110,7 @@ def test_files_of_this_moment_are_not_remembered(root, tmp_path):
 def test_a_broken_image_is_named_with_the_number_of_others_and_what_was_read_is_kept(root, tmp_path, reads):
     for name in ("all/s0_0.png", "all/s1_2.png", "hem/s100_1.png"):
         break_image(root / name)
-    with pytest.raises(UserError, match=r"all/s0_0.png \(damaged or cut short.*\) and 2 others: .*data.on_broken=skip"):
+    with pytest.raises(UserError, match=r"all/s0_0.png \(.*truncated.*\) and 2 others: .*data.on_broken=skip"):
         scan_folder(root, tmp_path / "cache")
     assert len(reads) == 8
     write_image(root / "hem/s100_1.png", cell_image(92))
