@@ -19,11 +19,7 @@ def composition(*overrides: str, primary: str = "train") -> DictConfig:
 
     ``primary`` is ``train``, of a classifier, or the name of another kind of network; see `with_recipe`.
     """
-    if any(override.startswith("+tuned") for override in overrides):  # its file may be written meanwhile
-        composed = _compose.__wrapped__(CONF, primary, overrides)
-    else:
-        composed = deepcopy(_compose(CONF, primary, overrides))
-    return with_recipe(composed, primary)
+    return with_recipe(deepcopy(_compose(CONF, primary, overrides)), primary)
 
 
 def with_recipe(composed: DictConfig, primary: str) -> DictConfig:
