@@ -7,7 +7,6 @@ from typing import Any
 _BEGINNINGS = "=+-@\t\r\n＝＋－＠"  # the last four are their full-width forms
 _FORMULA = re.compile(f"'*[{re.escape(_BEGINNINGS)}]")
 _HARMLESS = re.compile(r"-|[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[^ -~]")
 _ESCAPED = re.compile(f"'+[{re.escape(_BEGINNINGS)}]")
 
 
@@ -33,14 +32,7 @@ def natural_key(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a text with line breaks and other control characters as escapes: names of files may steer a terminal."""
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    letter = found.group()
-    if letter.isprintable():
-        return letter
-    return letter.encode("unicode_escape").decode("ascii")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def escape_formula(value: Any) -> Any:
