@@ -79,9 +79,7 @@ class LocalJobs:
 
     def _gpus_of(self, need: LocalConfig) -> int:
         """How many GPUs a job gets; 0 where there is none, or where it asks for the CPU."""
-        if self.gpus and need.wants_gpu:
-            return need.devices
-        return 0
+        return need.devices if self.gpus and need.accelerator in ("auto", "gpu", "cuda") else 0
 
     def _start(self, task: Task, need: LocalConfig) -> bool:
         """Start a job, unless too many run, too few GPUs are free for it, or that of a killed launcher still ends."""
