@@ -26,7 +26,6 @@ from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
-from karyocyte.workflows.sweeps.jobs import job_failed
 from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
 VANISHED = "its process ended without a status (killed, out of memory, over its time limit, or its node is gone)"
@@ -162,19 +161,19 @@ def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
 
 
 def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
-    """Print how the jobs have ended, and note those that failed for the exit code."""
+    """Print how the jobs have ended; a ``UserError`` says that some of them failed."""
     failed = 0
     for task in tasks:
         record = sweeps.read_record(folder, task.key)
         if record["status"] != "finished":
             failed += 1
             reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]
-            job_failed(UserError(reason))
             console.print("[red]failed[/red] ", end="")
             console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
-    if len(tasks) == 1:
-        return
-    say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
+    if len(tasks) > 1:
+        say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
+        if failed:
+            say(f"{failed} failed: the same command runs what is missing, and nothing else")
+        say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
     if failed:
-        say(f"{failed} failed: the same command runs what is missing, and nothing else")
-    say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
+        raise UserError(f"{failed} of the jobs failed, see above")
