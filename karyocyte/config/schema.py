@@ -183,14 +183,9 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
     @property
     def enabled(self) -> dict[str, CallbackConfig]:
         """The callbacks that are enabled, by their keys, in the order in which they are called."""
-        entries = {
-            "averaging": self.averaging,
-            "check_and_adjust": self.check_and_adjust,
-            "early_stopping": self.early_stopping,
-            "early_break": self.early_break,
-        }
-        for name, entry in self.extra.items():
-            entries[f"extra.{name}"] = entry
+        own = ("averaging", "check_and_adjust", "early_stopping", "early_break")
+        entries = {name: getattr(self, name) for name in own}
+        entries |= {f"extra.{name}": entry for name, entry in self.extra.items()}
         return {name: entry for name, entry in entries.items() if entry.enabled}
 
     @property
