@@ -90,10 +90,9 @@ class LocalJobs:
         if len(self.running) >= self.at_a_time or len(self.free) < count:
             return False
         gpus, self.free = self.free[:count], self.free[count:]
-        command = task.command_of(need.devices)
         with open(self.folder / "logs" / f"{task.key}.log", "a") as log:
             process = subprocess.Popen(
-                command,
+                task.command(need.devices),
                 env=self._environment(need, gpus),
                 preexec_fn=_end_with_launcher,
                 stdout=log,

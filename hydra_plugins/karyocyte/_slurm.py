@@ -49,7 +49,7 @@ class SlurmJobs:
 
     def _submit(self, need: SlurmConfig, tasks: Sequence[Task]) -> None:
         with slurm.uninterrupted():  # jobs that no record names would be submitted again
-            array = slurm.submit(need, [task.command for task in tasks], self.folder.absolute())
+            array = slurm.submit(need, [task.command() for task in tasks], self.folder.absolute())
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
                 self._record(task, status="waiting", slurm_job=self.ids[task])
