@@ -63,7 +63,12 @@ def section_defaults(section: str) -> dict[str, Any]:
     node: Any = _load(file)
     if key:
         node = OmegaConf.select(node, key)
-    return _resolved(node)
+    values = {}
+    for name in map(str, node):
+        with suppress(InterpolationKeyError):
+            value = OmegaConf.select(node, name)
+            values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+    return values
 
 
 @cache  # each section of conf/train.yaml asks for it: 0.3 s of every start
@@ -76,12 +81,3 @@ def _load(name: str) -> DictConfig:
     merged = OmegaConf.merge(*map(_load, whole), own)
     assert isinstance(merged, DictConfig)
     return merged
-
-
-def _resolved(node: DictConfig) -> dict[str, Any]:
-    values = {}
-    for key in map(str, node):
-        with suppress(InterpolationKeyError):
-            value = OmegaConf.select(node, key)
-            values[key] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-    return values

@@ -67,10 +67,8 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
 
     A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
     """
-    statuses = []
-    for key, name in names(read_sweep(folder).jobs).items():
-        statuses.append(_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")))
-    return statuses
+    named = names(read_sweep(folder).jobs)
+    return [_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")) for key, name in named.items()]
 
 
 def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus:
