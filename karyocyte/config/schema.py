@@ -6,21 +6,12 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
-from karyocyte.config.base import (
-    FROM_YAML,
-    ClassConfig,
-    Count,
-    Folder,
-    Name,
-    Seed,
-    Share,
-    StrictModel,
-    unknown_key_error,
-)
+from karyocyte.config.base import FROM_YAML, ClassConfig, Count, Folder, Name, Seed, Share, StrictModel
 from karyocyte.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import DataConfig
@@ -176,7 +167,8 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
                 continue
             if given.get("_target_", defaults["_target_"]) == defaults["_target_"]:
                 for key in given.keys() - defaults.keys():
-                    raise unknown_key_error(name, key)
+                    fault = InitErrorDetails(type="extra_forbidden", loc=(name, key), input=None)
+                    raise ValidationError.from_exception_data("", [fault])
                 filled[name] = {**defaults, **given}
         return filled
 
