@@ -14,14 +14,7 @@ from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_job
-from karyocyte.config.cluster import (
-    SWEEP_VARIABLE,
-    ClusterConfig,
-    LocalConfig,
-    SlurmConfig,
-    check_cluster,
-    check_devices,
-)
+from karyocyte.config.cluster import SWEEP_VARIABLE, ClusterConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
@@ -103,18 +96,20 @@ class Multirun:
             raise SystemExit(INTERRUPTED) from None
 
     def _run_once(self, folder: Path, tasks: Sequence[Task]) -> None:
-        cluster = self.cluster
-        if isinstance(cluster, SlurmConfig) and tasks:
-            from hydra_plugins.karyocyte._slurm import SlurmJobs
-
-            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
-        elif isinstance(cluster, LocalConfig) and tasks:
-            from hydra_plugins.karyocyte._local import LocalJobs
-
-            LocalJobs(cluster, folder).run(tasks, self._needs(tasks))
-        else:
+        if self.cluster.name == "none" or not tasks:
             for task in tasks:
                 run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
+            return
+        # What each task asks of the cluster.
+        needs: list[Any] = [check_cluster(self._composed(task).cluster) for task in tasks]
+        if self.cluster.name == "slurm":
+            from hydra_plugins.karyocyte._slurm import SlurmJobs
+
+            SlurmJobs(self.cluster, folder).run(tasks, needs)
+        else:
+            from hydra_plugins.karyocyte._local import LocalJobs
+
+            LocalJobs(self.cluster, folder).run(tasks, needs)
 
     def _checked(self, folder: Path, tasks: Sequence[Task]) -> list[Task]:
         """Return the tasks that may begin; those whose keys, files or weights are wrong fail before any begins."""
@@ -139,10 +134,6 @@ class Multirun:
             check_devices(composed)
             self.composed[words] = composed
         return self.composed[words]
-
-    def _needs(self, tasks: Sequence[Task]) -> list[Any]:
-        """Return what each task asks of the cluster."""
-        return [check_cluster(self._composed(task).cluster) for task in tasks]
 
 
 def _words(task: Task) -> tuple[str, ...]:
