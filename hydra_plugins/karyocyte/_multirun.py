@@ -78,20 +78,20 @@ class Multirun:
         """Run tasks, and those again whose process died without a status, up to ``retries`` times."""
         for task in tasks:  # an older end is none of this attempt
             if sweeps.has_ended(folder, task.key):
-                sweeps.write_record(folder, task.key, status="waiting", error=None, slurm_job=None)
+                sweeps.write_record(folder, task.job, status="waiting", error=None, slurm_job=None)
         left = list(tasks)
         try:
             for attempt in range(self.cluster.retries + 1):
                 self._run_once(folder, left)
                 left = [task for task in left if not sweeps.has_ended(folder, task.key)]
                 for task in left:
-                    sweeps.write_record(folder, task.key, status="lost", overrides=task.job.overrides, error=VANISHED)
+                    sweeps.write_record(folder, task.job, status="lost", error=VANISHED)
                     again = "; it is run again" if attempt < self.cluster.retries else ""
                     warn(f"{task.name}: {VANISHED}{again}")
         except KeyboardInterrupt:
             for task in left:
                 if sweeps.read_record(folder, task.key)["status"] == "running":
-                    sweeps.write_record(folder, task.key, status="interrupted")
+                    sweeps.write_record(folder, task.job, status="interrupted")
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
 
@@ -120,7 +120,7 @@ class Multirun:
             if words not in faults:
                 faults[words] = fault_of(self._composed(task), weights)
             if fault := faults[words]:
-                sweeps.write_record(folder, task.key, status="failed", overrides=task.job.overrides, error=fault)
+                sweeps.write_record(folder, task.job, status="failed", error=fault)
         warn(*(f"jobs that cannot begin: {fault}" for fault in dict.fromkeys(filter(None, faults.values()))))
         return [task for task in tasks if not faults[_words(task)]]
 
