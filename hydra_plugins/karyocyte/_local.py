@@ -79,9 +79,7 @@ class LocalJobs:
 
     def _gpus_of(self, need: LocalConfig) -> int:
         """How many GPUs a job gets; 0 where there is none, or where it asks for the CPU."""
-        if self.gpus and need.wants_gpu:
-            return need.devices
-        return 0
+        return need.devices if self.gpus and need.accelerator in ("auto", "gpu", "cuda") else 0
 
     def _start(self, task: Task, need: LocalConfig) -> bool:
         """Start a job, unless too many run, too few GPUs are free for it, or that of a killed launcher still ends."""
@@ -92,10 +90,9 @@ class LocalJobs:
         if len(self.running) >= self.at_a_time or len(self.free) < count:
             return False
         gpus, self.free = self.free[:count], self.free[count:]
-        command = task.command_of(need.devices)
         with open(self.folder / "logs" / f"{task.key}.log", "a") as log:
             process = subprocess.Popen(
-                command,
+                task.command(need.devices),
                 env=self._environment(need, gpus),
                 preexec_fn=_end_with_launcher,
                 stdout=log,

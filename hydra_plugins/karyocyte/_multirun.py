@@ -14,19 +14,11 @@ from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_job
-from karyocyte.config.cluster import (
-    SWEEP_VARIABLE,
-    ClusterConfig,
-    LocalConfig,
-    SlurmConfig,
-    check_cluster,
-    check_devices,
-)
+from karyocyte.config.cluster import SWEEP_VARIABLE, ClusterConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
-from karyocyte.workflows.sweeps.jobs import job_failed
 from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
 VANISHED = "its process ended without a status (killed, out of memory, over its time limit, or its node is gone)"
@@ -86,36 +78,38 @@ class Multirun:
         """Run tasks, and those again whose process died without a status, up to ``retries`` times."""
         for task in tasks:  # an older end is none of this attempt
             if sweeps.has_ended(folder, task.key):
-                sweeps.write_record(folder, task.key, status="waiting", error=None, slurm_job=None)
+                sweeps.write_record(folder, task.job, status="waiting", error=None, slurm_job=None)
         left = list(tasks)
         try:
             for attempt in range(self.cluster.retries + 1):
                 self._run_once(folder, left)
                 left = [task for task in left if not sweeps.has_ended(folder, task.key)]
                 for task in left:
-                    sweeps.write_record(folder, task.key, status="lost", overrides=task.job.overrides, error=VANISHED)
+                    sweeps.write_record(folder, task.job, status="lost", error=VANISHED)
                     again = "; it is run again" if attempt < self.cluster.retries else ""
                     warn(f"{task.name}: {VANISHED}{again}")
         except KeyboardInterrupt:
             for task in left:
                 if sweeps.read_record(folder, task.key)["status"] == "running":
-                    sweeps.write_record(folder, task.key, status="interrupted")
+                    sweeps.write_record(folder, task.job, status="interrupted")
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
 
     def _run_once(self, folder: Path, tasks: Sequence[Task]) -> None:
-        cluster = self.cluster
-        if isinstance(cluster, SlurmConfig) and tasks:
-            from hydra_plugins.karyocyte._slurm import SlurmJobs
-
-            SlurmJobs(cluster, folder).run(tasks, self._needs(tasks))
-        elif isinstance(cluster, LocalConfig) and tasks:
-            from hydra_plugins.karyocyte._local import LocalJobs
-
-            LocalJobs(cluster, folder).run(tasks, self._needs(tasks))
-        else:
+        if self.cluster.name == "none" or not tasks:
             for task in tasks:
                 run_in_process(self.hydra_context, self.task_function, self.config, task.overrides, task.number)
+            return
+        # What each task asks of the cluster.
+        needs: list[Any] = [check_cluster(self._composed(task).cluster) for task in tasks]
+        if self.cluster.name == "slurm":
+            from hydra_plugins.karyocyte._slurm import SlurmJobs
+
+            SlurmJobs(self.cluster, folder).run(tasks, needs)
+        else:
+            from hydra_plugins.karyocyte._local import LocalJobs
+
+            LocalJobs(self.cluster, folder).run(tasks, needs)
 
     def _checked(self, folder: Path, tasks: Sequence[Task]) -> list[Task]:
         """Return the tasks that may begin; those whose keys, files or weights are wrong fail before any begins."""
@@ -126,7 +120,7 @@ class Multirun:
             if words not in faults:
                 faults[words] = fault_of(self._composed(task), weights)
             if fault := faults[words]:
-                sweeps.write_record(folder, task.key, status="failed", overrides=task.job.overrides, error=fault)
+                sweeps.write_record(folder, task.job, status="failed", error=fault)
         warn(*(f"jobs that cannot begin: {fault}" for fault in dict.fromkeys(filter(None, faults.values()))))
         return [task for task in tasks if not faults[_words(task)]]
 
@@ -140,10 +134,6 @@ class Multirun:
             check_devices(composed)
             self.composed[words] = composed
         return self.composed[words]
-
-    def _needs(self, tasks: Sequence[Task]) -> list[Any]:
-        """Return what each task asks of the cluster."""
-        return [check_cluster(self._composed(task).cluster) for task in tasks]
 
 
 def _words(task: Task) -> tuple[str, ...]:
@@ -162,19 +152,19 @@ def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:
 
 
 def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
-    """Print how the jobs have ended, and note those that failed for the exit code."""
+    """Print how the jobs have ended; a ``UserError`` says that some of them failed."""
     failed = 0
     for task in tasks:
         record = sweeps.read_record(folder, task.key)
         if record["status"] != "finished":
             failed += 1
             reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]
-            job_failed(UserError(reason))
             console.print("[red]failed[/red] ", end="")
             console.print(f"{task.name}: {reason}", markup=False, soft_wrap=True)
-    if len(tasks) == 1:
-        return
-    say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
+    if len(tasks) > 1:
+        say(f"{len(tasks) - failed} of {len(tasks)} jobs are finished")
+        if failed:
+            say(f"{failed} failed: the same command runs what is missing, and nothing else")
+        say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
     if failed:
-        say(f"{failed} failed: the same command runs what is missing, and nothing else")
-    say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
+        raise UserError(f"{failed} of the jobs failed, see above")

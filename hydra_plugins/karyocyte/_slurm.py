@@ -49,15 +49,11 @@ class SlurmJobs:
 
     def _submit(self, need: SlurmConfig, tasks: Sequence[Task]) -> None:
         with slurm.uninterrupted():  # jobs that no record names would be submitted again
-            array = slurm.submit(need, [task.command for task in tasks], self.folder.absolute())
+            array = slurm.submit(need, [task.command() for task in tasks], self.folder.absolute())
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
-                self._record(task, status="waiting", slurm_job=self.ids[task])
+                sweeps.write_record(self.folder, task.job, status="waiting", error=None, slurm_job=self.ids[task])
         say(f"submitted {len(tasks)} jobs as {array}")
-
-    def _record(self, task: Task, status: str, error: str | None = None, **facts: str) -> None:
-        overrides = list(task.job.overrides)
-        sweeps.write_record(self.folder, task.key, status=status, error=error, overrides=overrides, **facts)
 
     def _wait(self) -> None:
         """Return when none of the jobs is in the queue any more, or has a result."""
@@ -89,7 +85,7 @@ class SlurmJobs:
         if unexplained or record["status"] in ("waiting", "lost", "preempted", "interrupted"):
             log = self.folder / "slurm" / f"{slurm_id}.log"
             reason = f"not started, cancelled, or cluster.timeout_min is too short, see {log}"
-            self._record(task, "failed", f"{reason}: the same command goes on")
+            sweeps.write_record(self.folder, task.job, status="failed", error=f"{reason}: the same command goes on")
         if sweeps.has_ended(self.folder, task.key):  # the launcher reports the others
             status = sweeps.read_record(self.folder, task.key)["status"]
             console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)

@@ -44,9 +44,11 @@ def prepare_data(
     otherwise those of Keras in cache_dir, others in the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
-    from karyocyte.composition.grid import experiment_names, job_configs
+    from karyocyte.common.installed import conf_files
+    from karyocyte.composition.grid import job_configs
 
-    words = [*(overrides or ()), *[f"+experiment={','.join(experiment_names())}"] * every]
+    experiments = ",".join(path.stem for path in conf_files("experiment"))
+    words = [*(overrides or ()), *[f"+experiment={experiments}"] * every]
     if (every or list_only) and not weights:
         raise UserError("--all and --list are of weights: add --weights")
     configs = job_configs(words, needs_data=not weights, primary=primary)

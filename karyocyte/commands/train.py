@@ -31,8 +31,7 @@ from karyocyte.common.paths import CONF
 from karyocyte.composition.compose import check_config, check_override_order
 from karyocyte.composition.named_files import check_files
 from karyocyte.config.defaults import with_recipe
-from karyocyte.config.help import help_asked, print_help
-from karyocyte.config.overrides import is_multirun, primary_typed
+from karyocyte.config.overrides import help_asked, is_multirun, primary_typed
 from karyocyte.workflows.sweeps.jobs import command_line, job
 
 
@@ -52,6 +51,8 @@ def main(composed: DictConfig) -> None:
 def app() -> None:
     """Answer ``--help``, or run what the command line asks for."""
     if help_asked():
+        from karyocyte.config.help import print_help  # here: no training needs it
+
         print_help(__doc__ or "")
     else:
         with command_line():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
@@ -16,18 +17,6 @@ from karyocyte.common.files import read_json, sha256_of_file, write_json
 FILE = "checksums.json"
 OPTION = "--accept-changes"
 HELP = "Use and record files of runs, models and outputs that were changed after they were written."
-_accepting = False
-
-
-def accept_changes(value: bool) -> None:
-    """Accept what was changed, from now on; the callback of the option."""
-    global _accepting
-    _accepting = value
-
-
-def is_accepting() -> bool:
-    """Tell whether changes are accepted."""
-    return _accepting
 
 
 @dataclass(frozen=True)
@@ -35,8 +24,10 @@ class Checksums:
     """The list in the folder of an artefact.
 
     ``first`` is the file that tells the artefact from all others: it is compared before every other file, so that the
-    list of another artefact does not fit.
+    list of another artefact does not fit. ``accepting``: whether this process accepts what was changed.
     """
+
+    accepting: ClassVar[bool] = False
 
     folder: Path
     first: str
@@ -67,7 +58,7 @@ class Checksums:
             if not fault:
                 continue
             path = self.folder / each
-            if not _accepting or not path.is_file():
+            if not self.accepting or not path.is_file():
                 raise UserError(f"{path} {fault}: {self.remedy}; if that is on purpose, add {OPTION}")
             warn(f"{path} {fault}: it is used as it is now, and recorded")
             self.add(each)

@@ -10,8 +10,6 @@ from filelock import FileLock, Timeout
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 
-POLL_SECONDS = 0.2
-
 
 def file_lock(lock_file: Path) -> FileLock:
     """Return the lock of a file, which nobody holds yet by this; its folder is made where it is missing.
@@ -53,11 +51,9 @@ def one_at_a_time(lock_file: Path, work: str) -> Iterator[None]:
     """
     lock = file_lock(lock_file)
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         say(f"waiting for another process, which {work}", str(lock_file))
-        lock.acquire(poll_interval=POLL_SECONDS)
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()

@@ -7,7 +7,6 @@ from typing import Any
 _BEGINNINGS = "=+-@\t\r\n＝＋－＠"  # the last four are their full-width forms
 _FORMULA = re.compile(f"'*[{re.escape(_BEGINNINGS)}]")
 _HARMLESS = re.compile(r"-|[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[^ -~]")
 _ESCAPED = re.compile(f"'+[{re.escape(_BEGINNINGS)}]")
 
 
@@ -16,31 +15,14 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name}{'s' * (count != 1)}"
 
 
-def natural_key(text: str) -> str:
-    """Return a sort key by which "cell2" precedes "cell10"; it takes little more memory than the text.
-
-    A number sorts before any piece of text, and by the number of its digits first.
-    """
-    key = ""
-    for piece in filter(None, re.split(r"(\d+)", text)):
-        if piece.isdecimal():
-            digits = str(int(piece))
-            key += f"\0{chr(len(digits))}{digits}"
-        else:
-            key += f"\1{piece}"
-    return key
+def natural_key(text: str) -> list[Any]:
+    """Return a sort key by which "cell2" precedes "cell10": pieces of text, each but the last before a number."""
+    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", text)]
 
 
 def one_line(text: str) -> str:
     """Return a text with line breaks and other control characters as escapes: names of files may steer a terminal."""
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    letter = found.group()
-    if letter.isprintable():
-        return letter
-    return letter.encode("unicode_escape").decode("ascii")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def escape_formula(value: Any) -> Any:

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
 
@@ -93,16 +92,12 @@ def check_config(composed: DictConfig) -> TrainingConfig:
 
 
 def check_override_order(overrides: Sequence[str]) -> None:
-    """Refuse ``+profile`` before ``+experiment``, ``+tuned`` before either, and a group that is mixed with others.
-
-    Hydra would overrule each of them silently.
-    """
-    groups = [word.partition("=")[0] for word in overrides]  # without a + it is no group
-    typed = [groups.index(name) for name in ("+experiment", "+profile", "+tuned") if name in groups]
-    for first, second in pairwise(typed):
-        if second < first:
-            right = f"{overrides[first]} {overrides[second]}"
-            raise UserError(f"{overrides[second]} precedes {overrides[first]} and would be overridden: type `{right}`")
+    """Refuse ``+profile`` before ``+experiment``, and a group that is mixed with others: Hydra would overrule them."""
+    words = {word.partition("=")[0]: word for word in overrides}
+    typed = [words[name] for name in words if name in ("+profile", "+experiment")]  # without a + it is no group
+    if list(map(key_of, typed)) == ["profile", "experiment"]:
+        profile, experiment = typed
+        raise UserError(f"{profile} precedes {experiment} and would be overridden: type `{experiment} {profile}`")
     check_chosen_groups(overrides)
 
 

@@ -51,12 +51,6 @@ def grid(typed: Sequence[str], primary: str = "train") -> Iterator[Grid]:
         yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader, primary)
 
 
-def experiment_names() -> list[str]:
-    """Return the names of all experiments, those in ``--config-dir`` among them."""
-    folders = [CONF, *filter(None, [config_dir_typed()])]
-    return sorted({path.stem for folder in folders for path in (folder / "experiment").glob("*.yaml")})
-
-
 def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str = "train") -> list[TrainingConfig]:
     """Return the configuration of each job of overrides as train.py takes them; those equal but for the seed once.
 

@@ -5,8 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from karyocyte.config.defaults import section_defaults
 
@@ -26,11 +25,6 @@ FROM_YAML: Any = ...
 def text_items(value: Any) -> Any:
     """Divide a text with commas, as it is typed on a command line, into a list: a validator for such keys."""
     return re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
-
-
-def unknown_key_error(*key: str) -> ValidationError:
-    """Return the error of a key that a model with keys of a class does not have."""
-    return ValidationError.from_exception_data("", [InitErrorDetails(type="extra_forbidden", loc=key, input=None)])
 
 
 class StrictModel(BaseModel):

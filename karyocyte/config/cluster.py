@@ -29,11 +29,6 @@ class LocalConfig(StrictModel):
     accelerator: str = "auto"
     retries: Annotated[int, Field(ge=0)] = 1
 
-    @property
-    def wants_gpu(self) -> bool:
-        """Whether the job trains on an NVIDIA GPU where there is one."""
-        return self.accelerator in ("auto", "gpu", "cuda")
-
 
 # Keys of the cluster that follow the trainer, and their names there.
 OF_TRAINER = {

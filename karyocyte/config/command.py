@@ -62,14 +62,8 @@ class Request(StrictModel):
 
 def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Divide the words of a command line into paths and overrides; ``seed=0`` is a path where it exists."""
-    paths = []
-    overrides = []
-    for word in words:
-        if is_override(word):
-            overrides.append(word)
-        else:
-            paths.append(Path(word))
-    return paths, overrides
+    overrides = list(filter(is_override, words))
+    return [Path(word) for word in words if word not in overrides], overrides
 
 
 def is_override(word: str) -> bool:

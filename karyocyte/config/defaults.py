@@ -19,11 +19,7 @@ def composition(*overrides: str, primary: str = "train") -> DictConfig:
 
     ``primary`` is ``train``, of a classifier, or the name of another kind of network; see `with_recipe`.
     """
-    if any(override.startswith("+tuned") for override in overrides):  # its file may be written meanwhile
-        composed = _compose.__wrapped__(CONF, primary, overrides)
-    else:
-        composed = deepcopy(_compose(CONF, primary, overrides))
-    return with_recipe(composed, primary)
+    return with_recipe(deepcopy(_compose(CONF, primary, overrides)), primary)
 
 
 def with_recipe(composed: DictConfig, primary: str) -> DictConfig:
@@ -67,7 +63,12 @@ def section_defaults(section: str) -> dict[str, Any]:
     node: Any = _load(file)
     if key:
         node = OmegaConf.select(node, key)
-    return _resolved(node)
+    values = {}
+    for name in map(str, node):
+        with suppress(InterpolationKeyError):
+            value = OmegaConf.select(node, name)
+            values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+    return values
 
 
 @cache  # each section of conf/train.yaml asks for it: 0.3 s of every start
@@ -80,12 +81,3 @@ def _load(name: str) -> DictConfig:
     merged = OmegaConf.merge(*map(_load, whole), own)
     assert isinstance(merged, DictConfig)
     return merged
-
-
-def _resolved(node: DictConfig) -> dict[str, Any]:
-    values = {}
-    for key in map(str, node):
-        with suppress(InterpolationKeyError):
-            value = OmegaConf.select(node, key)
-            values[key] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-    return values

@@ -1,6 +1,5 @@
 """The help pages of the commands that Hydra composes, train.py and scripts/tune.py."""
 
-import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -9,11 +8,6 @@ from karyocyte.config.defaults import primaries
 
 EXAMPLES = "Examples:"  # the title of a part of the text
 WIDTH = 80
-
-
-def help_asked() -> bool:
-    """Whether the command line asks for the help page."""
-    return not {"-h", "--help"}.isdisjoint(sys.argv[1:])
 
 
 def print_help(text: str, groups: Sequence[str] = ()) -> None:

@@ -39,6 +39,11 @@ def is_multirun() -> bool:
     return any(word in ("-m", "--multirun") or word.startswith("+sweep=") for word in sys.argv)
 
 
+def help_asked() -> bool:
+    """Tell whether the command line of this process asks for the help page."""
+    return not {"-h", "--help"}.isdisjoint(sys.argv[1:])
+
+
 def primary_typed() -> str:
     """Return the name of the primary configuration that this process was called with: ``--config-name``."""
     name: str = _flags().config_name

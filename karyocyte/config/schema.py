@@ -6,21 +6,12 @@ The comments for users are in conf/*.yaml; types, ranges and rules are here, tho
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import entries
-from karyocyte.config.base import (
-    FROM_YAML,
-    ClassConfig,
-    Count,
-    Folder,
-    Name,
-    Seed,
-    Share,
-    StrictModel,
-    unknown_key_error,
-)
+from karyocyte.config.base import FROM_YAML, ClassConfig, Count, Folder, Name, Seed, Share, StrictModel
 from karyocyte.config.data import BalanceConfig, LoaderConfig, PrepareConfig, SplitConfig, TransformConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.sources import DataConfig
@@ -176,21 +167,17 @@ class CallbacksConfig(StrictModel, defaults="callbacks/default"):
                 continue
             if given.get("_target_", defaults["_target_"]) == defaults["_target_"]:
                 for key in given.keys() - defaults.keys():
-                    raise unknown_key_error(name, key)
+                    fault = InitErrorDetails(type="extra_forbidden", loc=(name, key), input=None)
+                    raise ValidationError.from_exception_data("", [fault])
                 filled[name] = {**defaults, **given}
         return filled
 
     @property
     def enabled(self) -> dict[str, CallbackConfig]:
         """The callbacks that are enabled, by their keys, in the order in which they are called."""
-        entries = {
-            "averaging": self.averaging,
-            "check_and_adjust": self.check_and_adjust,
-            "early_stopping": self.early_stopping,
-            "early_break": self.early_break,
-        }
-        for name, entry in self.extra.items():
-            entries[f"extra.{name}"] = entry
+        own = ("averaging", "check_and_adjust", "early_stopping", "early_break")
+        entries = {name: getattr(self, name) for name in own}
+        entries |= {f"extra.{name}": entry for name, entry in self.extra.items()}
         return {name: entry for name, entry in entries.items() if entry.enabled}
 
     @property

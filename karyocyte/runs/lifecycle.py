@@ -97,13 +97,10 @@ def locked(folder: Path, message: str | None = None) -> Iterator[None]:
 
     A ``UserError``, by default that it trains this run: another process holds the lock.
     """
-    lock = file_lock(folder / RunFile.LOCK)
     try:
-        lock.acquire(timeout=0)
+        held = file_lock(folder / RunFile.LOCK).acquire(timeout=0)
     except Timeout as error:
         training = f"another process is training {folder}: wait for it, or choose another seed"
         raise UserError(message or training) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()

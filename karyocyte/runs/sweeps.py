@@ -103,10 +103,10 @@ def read_record(folder: Path, key: str) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: remove it, the job's run knows how far it is") from error
 
 
-def write_record(folder: Path, key: str, **facts: Any) -> None:
-    """Add facts to the record of a job, and note the time."""
-    record = {**read_record(folder, key), **facts, "updated": time.time()}
-    write_json(Path(folder) / "jobs" / f"{key}.json", record)
+def write_record(folder: Path, job: Job, **facts: Any) -> None:
+    """Add facts to the record of a job, which has its overrides, and note the time."""
+    record = {**read_record(folder, job.key), "overrides": job.overrides, **facts, "updated": time.time()}
+    write_json(Path(folder) / "jobs" / f"{job.key}.json", record)
 
 
 def has_ended(folder: Path, key: str) -> bool:
@@ -139,12 +139,12 @@ def job_record(overrides: Sequence[str], kind: str, first: bool) -> Iterator[Non
         yield
         return
     job = job_of(overrides)
-    note = partial(write_record, Path(folder), job.key)
+    note = partial(write_record, Path(folder), job)
     attempts = read_record(Path(folder), job.key).get("attempts", 0) + 1
     place = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm_job()}
     place["gpus"] = os.environ.get("CUDA_VISIBLE_DEVICES") or None
     begun = {"status": "running", "error": None, "started": time.time(), "attempts": attempts, "run": None}
-    note(overrides=list(job.overrides), kind=kind, **place, **begun)
+    note(kind=kind, **place, **begun)
     _current.append(note)
     end: dict[str, str | None] = {"status": "finished"}  # where it ran is of use while it runs
     try:

@@ -130,7 +130,7 @@ def record_sweep(inputs: Inputs, folder: Path) -> None:
     jobs = tuple(job_of([f"seed={number}"]) for number in range(3))
     write_sweep(folder / "out", Sweep("sweep", jobs, "local", ("train.py",), "outputs"))
     for job in jobs:
-        write_record(folder / "out", job.key, status="finished", updated_by="test")
+        write_record(folder / "out", job, status="finished", updated_by="test")
 
 
 def publish_review(inputs: Inputs, folder: Path) -> None:

@@ -183,7 +183,7 @@ def test_an_older_failure_is_not_the_end_of_a_job_whose_process_vanished(tmp_pat
     runs = []
     monkeypatch.setattr(Launched, "_run_once", lambda self, folder, tasks: runs.extend(tasks))
     job = job_of(["seed=0"])
-    write_record(tmp_path, job.key, status="failed", error="a mistake of yesterday")
+    write_record(tmp_path, job, status="failed", error="a mistake of yesterday")
     launched = Launched(LocalConfig(name="local", retries=2), None, None, None)
     launched._run_all(tmp_path, [Task(job, job.overrides, 0, "seed=0")])
     record = read_record(tmp_path, job.key)

@@ -111,7 +111,7 @@ def test_without_a_gpu_the_jobs_share_the_cores(tmp_path, monkeypatch, machine, 
 
 def test_a_job_waits_for_the_end_of_the_one_that_a_killed_launcher_left(tmp_path, monkeypatch, machine):
     pretend_gpus(tmp_path / "bin", monkeypatch, 0)
-    write_record(tmp_path, job_of(["seed=0"]).key, run="run")
+    write_record(tmp_path, job_of(["seed=0"]), run="run")
     held = locked(tmp_path / "run")
     held.__enter__()
     polls = []

@@ -70,8 +70,8 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
         folder = sweep_folder(outputs, f"sweep{number}", jobs)
         write_sweep(folder, Sweep("sweep", jobs, "none", command, str(outputs)))
         if number:
-            write_record(folder, jobs[0].key, status="finished", kind="run", run=str(finished_run))
-            write_record(folder, jobs[1].key, status="failed", error="no memory")
+            write_record(folder, jobs[0], status="finished", kind="run", run=str(finished_run))
+            write_record(folder, jobs[1], status="failed", error="no memory")
     assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
     other = replace(training, words=("train.py", "-m", "+experiment=another"))
     assert runner.finished_runs(outputs, other) == {}

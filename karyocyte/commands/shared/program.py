@@ -43,7 +43,7 @@ def _with_accept(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def accepting(*words: Any, accept_changes: bool = False, **options: Any) -> None:
         """Note whether changed files are accepted, and run the command."""
-        checksums.accept_changes(accept_changes)
+        checksums.Checksums.accepting = accept_changes
         command(*words, **options)
 
     # Typer reads the signature for the options, and the annotations for their types.

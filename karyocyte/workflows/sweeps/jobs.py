@@ -14,16 +14,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import watched
 from karyocyte.composition.compose import explain_composition
 from karyocyte.config.distributed import started_world
-from karyocyte.config.overrides import (
-    check_words,
-    expand_home,
-    is_multirun,
-    primary_typed,
-    quote_text,
-)
+from karyocyte.config.overrides import check_words, expand_home, primary_typed, quote_text
 from karyocyte.runs import sweeps
 
-_failed: list[Exception] = []
+_failed: list[UserError] = []  # of a single run: Hydra would announce it by a line of its own
 
 
 @contextmanager
@@ -45,14 +39,9 @@ def job(kind: str = "run") -> Iterator[list[str]]:
             if not isinstance(error, UserError):
                 traceback.print_exc()
         elif isinstance(error, UserError):
-            job_failed(error)
+            _failed.append(error)
         else:
             raise
-
-
-def job_failed(error: Exception) -> None:
-    """Note that a job has failed, for the end of the command line."""
-    _failed.append(error)
 
 
 @contextmanager
@@ -65,7 +54,5 @@ def command_line() -> Iterator[None]:
         check_words(sys.argv[1:])
         sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield
-        if len(_failed) == 1 and not is_multirun():
-            raise _failed[0]
         if _failed:
-            raise UserError(f"{len(_failed)} of the jobs failed, see above")
+            raise _failed[0]

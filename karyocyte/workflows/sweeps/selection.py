@@ -1,6 +1,7 @@
 """The sweep, or the runs, that a command line names."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from karyocyte.common.cli import warn
@@ -35,21 +36,15 @@ def find_sweep(place: str | None, output_dir: Path) -> Path:
 
 def find_runs(places: Sequence[str], output_dir: Path) -> list[Run]:
     """Return the finished runs of sweeps and folders, see ``find_sweep``, and warn of jobs that are not finished."""
-    found: dict[Path, Run] = {}
-    unfinished = 0
-    named: Sequence[str | None] = places or [None]
-    for place in named:
-        for run in _runs_of(place, output_dir):
-            if run is None or not run.is_finished:
-                unfinished += 1
-            else:
-                # By the real folder, since two places may lead to one run.
-                found[run.folder.resolve()] = run
-    if not found:
+    asked: Sequence[str | None] = places or [None]
+    named = list(chain.from_iterable(_runs_of(place, output_dir) for place in asked))
+    finished = [run for run in named if run and run.is_finished]
+    if not finished:
         raise UserError(f"no run of {' '.join(places) or 'the newest sweep'} is finished")
-    if unfinished:
+    if unfinished := len(named) - len(finished):
         warn(f"left out, not finished: {counted(unfinished, 'run')}; python scripts/sweep_status.py names them")
-    return list(found.values())
+    # By the real folder, since two places may lead to one run.
+    return list({run.folder.resolve(): run for run in finished}.values())
 
 
 def _runs_of(place: str | None, output_dir: Path) -> Iterator[Run | None]:

@@ -122,13 +122,8 @@ def queued_jobs() -> dict[str, str] | None:
     done = call_slurm("squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r")
     if done.returncode:
         return None
-    states = {}
-    for line in done.stdout.splitlines():
-        slurm_id, _, rest = line.strip().partition("|")
-        state, separator, reason = rest.partition("|")
-        if separator:
-            states[slurm_id] = HELD if "requeued held" in reason else state
-    return states
+    rows = [line.strip().split("|", 2) for line in done.stdout.splitlines() if line.count("|") > 1]
+    return {slurm_id: HELD if "requeued held" in reason else state for slurm_id, state, reason in rows}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -67,10 +68,8 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
 
     A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
     """
-    statuses = []
-    for key, name in names(read_sweep(folder).jobs).items():
-        statuses.append(_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")))
-    return statuses
+    named = names(read_sweep(folder).jobs)
+    return [_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")) for key, name in named.items()]
 
 
 def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus:
@@ -105,13 +104,11 @@ def process_exists(pid: int) -> bool:
     """Tell whether a process of this machine exists and has not ended."""
     try:
         os.kill(pid, 0)
+        # A process that has ended, and that nobody has asked for its exit code, keeps its number.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
-    try:  # a process that has ended, and that nobody has asked for its exit code, keeps its number
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
+    except (OSError, IndexError):  # it is another user's, or this is no Linux
         return True
 
 
@@ -148,13 +145,11 @@ def show_status(folder: Path, watch: float | None = None) -> None:
 
 def watch_status(folder: Path, seconds: float) -> None:
     """Show the jobs that are not finished every so many seconds, until all is over; Ctrl-C ends the watching alone."""
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        try:
-            while True:
-                shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
-                if not TO_COME & {status.state for status in shown}:
-                    return
-                live.update(status_report(folder.name, shown), refresh=True)
-                time.sleep(seconds)
-        except KeyboardInterrupt:  # the usual end
-            return
+    live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+    with suppress(KeyboardInterrupt), live:  # the usual end
+        while True:
+            shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
+            if not TO_COME & {status.state for status in shown}:
+                return
+            live.update(status_report(folder.name, shown), refresh=True)
+            time.sleep(seconds)

@@ -27,22 +27,16 @@ class Task:
         """Of the job."""
         return self.job.key
 
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The command that runs the job alone, by the script that runs now.
+    def command(self, processes: int = 1) -> tuple[str, ...]:
+        """Return the command that runs the job alone by the script that runs now, by torchrun in several processes.
 
         ``sweep`` is left out: it would start all the jobs again.
         """
-        script = Path(sys.argv[0]).resolve()
-        return (sys.executable, str(script), *composition_flags(), *overrides_outside(self.overrides, ("sweep",)))
-
-    def command_of(self, processes: int) -> tuple[str, ...]:
-        """The command that runs the job alone in so many processes of this machine: those of torchrun, if several."""
-        if processes == 1:
-            return self.command
-        # A port of its own for each job.
+        # Standalone: a port of its own for each job.
         torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
-        return (sys.executable, *torchrun, *self.command[1:])
+        script = str(Path(sys.argv[0]).resolve())
+        words = (*composition_flags(), *overrides_outside(self.overrides, ("sweep",)))
+        return (sys.executable, *torchrun * (processes > 1), script, *words)
 
 
 def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from karyocyte.common.checksums import Checksums, accept_changes
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
 from tests.faults.artefacts import DAMAGES
 
@@ -46,8 +46,8 @@ def test_the_list_of_another_artefact_does_not_fit_and_a_new_file_is_none_of_it(
 
 def test_a_change_is_accepted_once_and_recorded(artefact, capsys):
     (artefact.folder / "table.csv").write_text("edited\n")
-    accept_changes(True)
+    Checksums.accepting = True
     artefact.checked("table.csv")
-    accept_changes(False)
+    Checksums.accepting = False
     assert "table.csv was changed" in capsys.readouterr().out
     assert artefact.checked("table.csv").read_text() == "edited\n"

@@ -11,7 +11,8 @@ from karyocyte.runs import sweeps
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Job, job_of, job_record, names, read_record, sweep_folder, write_record
 
-KEY = job_of(["seed=0"]).key
+JOB = job_of(["seed=0"])
+KEY = JOB.key
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_sweep_keeps_its_folder_whatever_the_order_of_its_jobs(words, random):
 
 @pytest.mark.parametrize("text", ['{"sta', "[]"])
 def test_a_damaged_record_is_not_taken_for_a_job_that_waits(tmp_path, text):
-    write_record(tmp_path, KEY, status="finished")
+    write_record(tmp_path, JOB, status="finished")
     (tmp_path / "jobs" / f"{KEY}.json").write_text(text)
     with pytest.raises(UserError, match=f"{KEY}.json cannot be read"):
         read_record(tmp_path, KEY)
@@ -95,8 +96,8 @@ def test_only_the_first_process_of_a_job_writes_and_none_outside_a_sweep(sweep, 
 def test_a_job_is_done_while_its_run_is_there_and_a_search_never(tmp_path):
     run = Run(tmp_path / "run")
     run.write_status("finished")
-    write_record(tmp_path, "k", status="finished", kind="run", run=str(tmp_path / "run"))
-    write_record(tmp_path, "s", status="finished", kind="search", run=str(tmp_path / "run"))
+    write_record(tmp_path, Job("k", ()), status="finished", kind="run", run=str(tmp_path / "run"))
+    write_record(tmp_path, Job("s", ()), status="finished", kind="search", run=str(tmp_path / "run"))
     assert [sweeps.is_done(tmp_path, key) for key in ("k", "s", "unknown")] == [True, False, False]
     run.write_status("running")
     assert not sweeps.is_done(tmp_path, "k")

@@ -30,7 +30,7 @@ def note(folder: Path, job: Job, status: str, run: Path | None = None, **facts) 
     """Write a job's record, by default of a process of another machine."""
     place = {"host": ELSEWHERE, "pid": 1, "slurm_job": None, "attempts": 1, "error": None, "kind": "run"}
     facts = {**place, "started": time.time() - 600, "run": None if run is None else str(run), **facts}
-    write_record(folder, job.key, overrides=list(job.overrides), status=status, **facts)
+    write_record(folder, job, status=status, **facts)
 
 
 def note_long_ago(folder: Path, job: Job, **facts) -> None:
