@@ -24,7 +24,7 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
     description = describe(Run.open_finished(folder))
     file = description.weights
     with new_whole_folder(output) as beside:
-        save_weights(load(folder, NETWORKS[description.kind]).module, beside / file, half)
+        save_weights(load(folder, NETWORKS[description.kind]), beside / file, half)
         written = replace(
             description,
             licence=Licence(CODE_LICENCE, licence),

@@ -56,7 +56,7 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
     folders = [Path(config.detector)] if config.detector else BUILT_IN_DETECTORS
     with rank_zero_first():
         finder = BoxFinder.load(folders, None)
-        digests = [_digest(detector.module) for detector in finder.detectors]
+        digests = [_digest(detector) for detector in finder.detectors]
         data.proposals = proposals_of(data, finder, digests)
     _show_the_picture(first.backbone.module)
     model, hashes = build_network(config, data, first)

@@ -10,9 +10,7 @@ import pandas as pd
 import torch
 
 from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig
-from cytogenetics.metaphases.networks.cutter import Cutter
-from cytogenetics.metaphases.networks.detector import Detector
-from cytogenetics.metaphases.networks.refiner import BoxRefiner
+from cytogenetics.metaphases.networks.picture_network import PictureNetwork
 from cytogenetics.metaphases.networks.trained import NETWORKS, build_head, load
 from cytogenetics.portable.pictures import DETECTOR_FACTS
 from datamodules.split_datamodule import SplitDataModule
@@ -56,7 +54,7 @@ def build_network(config: MetaphaseConfig, data: SplitDataModule, first: Initial
     return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
 
 
-def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> str | None:
+def load_start(model: PictureNetwork, init_from: str | None) -> str | None:
     """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
 
     Raises:
@@ -65,8 +63,8 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     if init_from is None:
         return None
     folder = Path(init_from)
-    loaded = load(folder, type(model))
-    description, start = loaded.description, loaded.module
+    start = load(folder, type(model))
+    description = start.description
     if start.facts() != model.facts():
         raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:
