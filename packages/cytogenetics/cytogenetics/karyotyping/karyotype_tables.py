@@ -250,14 +250,9 @@ class PageFacts:
 
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
     """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
-    ends = tables.cells["files"].cumsum()
     shown: list[dict[str, Any]] = []
     for number, cell in tables.most_doubtful_first().iterrows():
-        files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
-        result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}"}
-        details["overlays"] = overlays(result)
-        shown.append({**cell, **details})
+        shown.append({**cell, **_details(cell, results[number]), "anchor": f"cell-{number}"})
     page = render(
         "cytogenetics.karyotyping",
         "karyotypes.html.j2",
@@ -280,20 +275,19 @@ def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str,
     return groups
 
 
-def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
+def _details(cell: pd.Series, result: CellResult) -> dict[str, Any]:
     """Return what a cell's part of the page has beside its row of the table."""
-    karyotypes = []
-    for prefix in RANKS:
-        if cell[f"{prefix}karyotype"] is not None:
-            karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
+    ranked = result.karyotype.candidates[: len(RANKS)]
     counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
     # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
-    listed = (files["status"] != FileStatus.USED) & (files["cause"] != NO_CHROMOSOME)
-    left_out = files.loc[listed, ["file", "status", "cause"]]
-    tables = []
-    if len(left_out):
-        tables.append(Table.of_frame("Files that are not used", left_out))
-    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
+    unused = [file for file, call in result.calls if call is None and file.cause != NO_CHROMOSOME]
+    rows = [{"file": file.file.name, "status": str(file.status), "cause": file.cause} for file in unused]
+    return {
+        "karyotypes": [(one.karyotype.iscn, _probability(one.probability)) for one in ranked],
+        "counts": ", ".join(counts),
+        "unused": Table.of("Files that are not used", rows),
+        "overlays": overlays(result),
+    }
 
 
 def _probability(value: float) -> str:
