@@ -1,6 +1,6 @@
 """The steps that the trainings of a detector, of a refiner and of a cutter share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,15 @@ def fit_and_predict(
         run.write_status("finished", best=best.best, **training_facts(stages))
 
 
-def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:
-    """Keep the results of a finished run as a file and, with ``facts``, for its export, and print their table."""
-    write_csv(folder / file, results)
+def report(
+    file: Path, results: pd.DataFrame, title: str, words: dict[str, str], calibration: tuple[float, ...]
+) -> None:
+    """Keep the results of a finished run as a file in its folder and for its export; print them under a title."""
+    folder = file.parent
+    write_csv(file, results)
     rows = results.astype(object).where(results.notna(), None).to_dict("records")
-    write_json(folder / DETECTOR_FACTS, {**facts, "evaluation": rows})
+    write_json(folder / DETECTOR_FACTS, {"calibration": calibration, "evaluation": rows})
+    shown = Table.of_frame(title, results.assign(metric=results["metric"].replace(words)))
     Run(folder).checksums.add(DETECTOR_FACTS)
     with console.capture() as printed:
         console.print(terminal(shown))
