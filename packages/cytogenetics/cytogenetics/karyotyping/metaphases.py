@@ -49,7 +49,6 @@ class FoundChromosome:
 class MetaphaseFile:
     """A picture and what is found in it."""
 
-    name: str  # of the file
     shape: tuple[int, int] = (0, 0)  # height and width in pixels; 0 where it cannot be read
     # by the names of the files that the chromosomes are written to
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
@@ -131,16 +130,16 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
     try:
         image, _, note = decode_image(read_plain_file(file.path), "detect")
     except BrokenImageError as error:
-        return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
+        return MetaphaseFile(problem=f"{file.name}: {error}"), []
     shape = (image.shape[0], image.shape[1])
     if max(shape) > MOST_SIDE:
         size = f"{shape[1]:,} x {shape[0]:,} pixels"
-        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
+        return MetaphaseFile(problem=f"{file.name}: {size}: scale it: {SCALE}"), []
     write_bytes(copy, encode_png(image))
     boxes, probabilities = _possible_boxes(image, finder)
     picture = network_picture(image, 1.0)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], count_outside(picture, boxes)):
-        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", note=note), []
+        return MetaphaseFile(shape, {}, f"{file.name}: {problem}", note=note), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -153,7 +152,7 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
             cuts.append(possible[row])
     sure = np.array([one.probability for one in found.values()])
     measured = boxes_of(cuts, sure, shape)
-    return MetaphaseFile(file.name, shape, found, None, float(picture.mean()), note, measured), cuts
+    return MetaphaseFile(shape, found, None, float(picture.mean()), note, measured), cuts
 
 
 def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:

@@ -208,7 +208,7 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
         places[row] = Place(str(row), 10 * row, 20, 5, 8)
     drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
-    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn))
+    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile((40, 50), found), drawn=drawn))
     assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
     for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
