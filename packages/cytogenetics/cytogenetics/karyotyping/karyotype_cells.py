@@ -143,8 +143,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
-    markers, others = result.markers, [karyotype.others(row) for row in range(len(karyotype.calls))]
-    named, probability = karyotype.karyotype, karyotype.probability
     files: list[ReviewedFile] = []
     left_out = []
     for one, call in result.calls:
@@ -163,7 +161,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 result.predicted.log_probabilities[row].tolist(),
                 call.probability,
                 call.doubtful,
-                others[row],
+                karyotype.others(row),
                 name in result.out_of_distribution,
             )
         )
@@ -173,11 +171,11 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         result.cell.name,
         files,
         left_out,
-        named and named.iscn,
-        probability,
+        karyotype.karyotype and karyotype.karyotype.iscn,
+        karyotype.probability,
         list(result.reasons),
         None if np.isnan(result.mean_distance) else result.mean_distance,
-        markers,
+        result.markers,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
         list(result.copies),

@@ -329,19 +329,13 @@ def overlays(result: CellResult) -> list[Overlay]:
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
-        name = file.file.name
-        found = metaphase.found[name]
-        if call is None:
-            in_picture.append(_shape(found.number, found.outline, "left-out", f"{found.number}: {file.cause}"))
-            continue
-        row += 1
-        kind = "doubt" if name in result.doubtful_files else "sure"
-        text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
-        in_picture.append(_shape(found.number, found.outline, kind, text))
-        if row in places:
+        found = metaphase.found[file.file.name]
+        in_picture.append(_shape(found.number, found.outline, file, call))
+        row += call is not None
+        if call is not None and row in places:
             _, x, y, width, height = places[row]
             box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-            in_karyogram.append(_shape(found.number, box, kind, text))
+            in_karyogram.append(_shape(found.number, box, file, call))
     height, width = metaphase.shape
     text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
     drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, in_picture, text)]
@@ -351,7 +345,11 @@ def overlays(result: CellResult) -> list[Overlay]:
     return drawn
 
 
-def _shape(number: int, points: np.ndarray, kind: str, text: str) -> Shape:
+def _shape(number: int, points: np.ndarray, file: CellFile, call: ChromosomeCall | None) -> Shape:
+    kind, text = "left-out", file.cause
+    if call is not None:
+        kind = "doubt" if call.doubtful or call.is_contradicted else "sure"
+        text = f"{call.assigned}, probability {call.probability:.2f}"
     joined = " ".join(f"{x},{y}" for x, y in points.tolist())
     x, y = points[:, 0].mean(), points[:, 1].max()
-    return Shape(number, joined, round(float(x), 1), round(float(y), 1), kind, text)
+    return Shape(number, joined, round(float(x), 1), round(float(y), 1), kind, f"{number}: {text}")
