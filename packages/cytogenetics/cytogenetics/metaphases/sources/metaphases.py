@@ -36,7 +36,6 @@ _MARKED = """
 1060143 1091295 1091421 1091573 1091594 1100929 1100991 1100992 1100994 1100998 1101021 1101023 1101024 1101026 1101084
 """
 MARKED = frozenset(_MARKED.split())
-DIFFICULT = "diff_image.txt"
 UNDECLARED = "metaphase"  # the class of all pictures where there are no lists
 
 
@@ -80,9 +79,6 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
         frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
         absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
         notes.append(f"in no list: {kinds.count(None):,} pictures; listed without picture: {absent:,}")
-    for file in sorted(root.rglob(DIFFICULT)):
-        difficult = frame["image_id"].isin(file.read_text(encoding="utf-8").split())
-        frame["group"] = difficult.map({True: "difficult", False: "usual"})
     classes = tuple(sorted(set(frame["label"].dropna())))
     positive = None
     if len(classes) == 2:
