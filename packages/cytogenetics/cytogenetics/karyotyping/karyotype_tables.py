@@ -72,6 +72,51 @@ class Tables(NamedTuple):
         if len(self.cases):
             write_csv(folder / "cases.csv", self.cases, "%.6f")
 
+    @property
+    def case_titles(self) -> dict[str, str]:
+        """The karyotype of each case of cases.csv with its doubt, in words."""
+        titles = {}
+        for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
+            named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
+            titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
+        return titles
+
+    @property
+    def warnings(self) -> list[str]:
+        """Which images the runs were trained on."""
+        trained_on = self.chromosomes[self.chromosomes["seen"] == "train"]
+        if trained_on.empty:
+            return []
+        cells = trained_on[["case", "cell"]].drop_duplicates()
+        return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
+
+    @property
+    def cell_lines(self) -> list[str]:
+        """The cells, the most expected errors first, each on a line of the terminal."""
+        lines = []
+        for cell in self.most_doubtful_first().itertuples():
+            refer = "refer" if cell.refer == "yes" else ""
+            lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
+        return lines
+
+    def summary(self, thresholds: CellThresholds) -> list[str]:
+        """Account for every cell and every file, and say above which numbers a cell is referred."""
+        kinds = self.cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
+        statuses = self.chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
+        statuses = statuses.rename(words_of)
+        lines = [
+            f"{counted(len(self.cells), 'cell')}: {_enumerate(kinds)}",
+            f"{counted(len(self.chromosomes), 'image')}: {_enumerate(statuses)}",
+            *note_lines(self.chromosomes["note"].dropna()),
+            f"to be referred to an expert: {(self.cells['refer'] == 'yes').sum():,}",
+        ]
+        limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
+        above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
+        lines.append(f"a cell is referred above one of: {', '.join(above)}")
+        if len(self.cases):
+            lines.append(f"{counted(len(self.cases), 'case')} of several cells: see cases.csv")
+        return lines
+
 
 def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
     """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
@@ -116,15 +161,6 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "refer": YES_OR_NO[bool(reasons)],
         "reason": "; ".join(reasons) or None,
     }
-
-
-def case_titles(cases: pd.DataFrame) -> dict[str, str]:
-    """Return the karyotype of each case of cases.csv with its doubt, in words."""
-    titles = {}
-    for case in cases.astype(object).where(cases.notna(), None).itertuples():
-        named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
-        titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
-    return titles
 
 
 def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
@@ -191,44 +227,6 @@ def _file_row(
     return row
 
 
-def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
-    """Warn of images that the runs were trained on."""
-    trained_on = chromosomes[chromosomes["seen"] == "train"]
-    if trained_on.empty:
-        return []
-    cells = trained_on[["case", "cell"]].drop_duplicates()
-    return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
-
-
-def cell_lines(tables: Tables) -> list[str]:
-    """Name the cells, the most expected errors first, each on a line of the terminal."""
-    lines = []
-    for cell in tables.most_doubtful_first().itertuples():
-        refer = "refer" if cell.refer == "yes" else ""
-        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
-    return lines
-
-
-def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
-    """Account for every cell and every file, and say above which numbers a cell is referred."""
-    cells, chromosomes, cases = tables
-    kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
-    statuses = chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
-    statuses = statuses.rename(words_of)
-    lines = [
-        f"{counted(len(cells), 'cell')}: {_enumerate(kinds)}",
-        f"{counted(len(chromosomes), 'image')}: {_enumerate(statuses)}",
-        *note_lines(chromosomes["note"].dropna()),
-        f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
-    ]
-    limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
-    above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
-    lines.append(f"a cell is referred above one of: {', '.join(above)}")
-    if len(cases):
-        lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
-    return lines
-
-
 def words_of(status: str) -> str:
     """Write a status of files in words."""
     return status.replace("_", " ")
@@ -259,7 +257,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         facts=facts,
         cells=shown,
         groups=_by_case(shown),
-        cases=case_titles(tables.cases),
+        cases=tables.case_titles,
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)

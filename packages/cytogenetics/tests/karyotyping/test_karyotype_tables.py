@@ -19,7 +19,6 @@ from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
     Tables,
     case_table,
-    case_titles,
     overlays,
     write_karyotype_page,
 )
@@ -186,8 +185,8 @@ def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     text = page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
     assert text.index("Case p1") < text.index("47,XY,+21, probability") < text.index("p1 / a")
     sure_cells = [result("p", name, karyotype()) for name in "ab"]
-    cases = case_table([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], PRIORS)
-    titles = [title.partition("; ")[2] for title in case_titles(cases).values()]
+    tables = Tables.of([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], {}, PRIORS)
+    titles = [title.partition("; ")[2] for title in tables.case_titles.values()]
     assert titles == ["not referred", "2 of 2 cells referred"]
 
 
