@@ -8,13 +8,7 @@ import pandas as pd
 from PIL import ExifTags, Image
 
 from cytogenetics.config.sources import MetaphasesConfig
-from cytogenetics.metaphases.sources.metaphase_boxes import (
-    NO_BOXES,
-    Annotation,
-    CheckedBoxes,
-    check_boxes,
-    read_annotations,
-)
+from cytogenetics.metaphases.sources.metaphase_boxes import NO_BOXES, Annotation, CheckedBoxes, read_annotations
 from datamodules.io.decode import BrokenImageError, read_size
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
@@ -51,7 +45,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
 
     Raises:
         UserError: The data folder is missing or empty; a file of boxes or a list cannot be read; a picture is missing,
-            or two have one name; boxes do not fit (`check_boxes`); a name does not match ``data.subject_regex``.
+            or two have one name; boxes do not fit (`Annotation`); a name does not match ``data.subject_regex``.
     """
     root = data_folder(context)
     form, annotations = read_annotations(root)
@@ -103,7 +97,7 @@ def _frame(
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
         size = _size(pictures[name], annotation)
-        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size, data.scale_boxes))
+        boxes.append(NO_BOXES if size is None else annotation.checked(size, data.scale_boxes))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
