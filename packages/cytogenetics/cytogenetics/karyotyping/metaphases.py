@@ -1,7 +1,7 @@
 """Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_
 from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
 from datamodules.io.progress import progress_bar
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import safe_stems, write_bytes
+from karyocyte.common.files import write_bytes
 from karyocyte.common.text import counted
 
 if TYPE_CHECKING:
@@ -99,16 +99,14 @@ def cut_pictures(
     Raises:
         UserError: None of them is a metaphase.
     """
-    titles = []
-    for file in images.files:
-        titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
-    stems = safe_stems(".".join(filter(None, title)) for title in titles)
+    named = [Cell(Path(file.name).stem, printable("/".join(file.folders[1:])) or None, ()) for file in images.files]
+    stems = Cells(tuple(named), {}).stems
     (folder / METAPHASES).mkdir()
     cells = []
     metaphases = []
-    what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
-    with progress_bar(len(titles), what, progress) as advance:
-        for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
+    what = f"finding the chromosomes of {counted(len(named), 'picture')}"
+    with progress_bar(len(named), what, progress) as advance:
+        for file, cell, stem in zip(images.files, named, stems, strict=True):
             metaphase, cuts = _cut(file, folder / METAPHASES / f"{stem}.png", finder)
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
@@ -116,7 +114,7 @@ def cut_pictures(
                 pixels = np.repeat(cut.pixels[..., None], 3, axis=2)
                 write_bytes(folder / CUT_OUTS / path, encode_png(pixels))
                 files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
-            cells.append(Cell(name, case, tuple(files)))
+            cells.append(replace(cell, files=tuple(files)))
             metaphases.append(metaphase)
             advance()
     if all(one.problem for one in metaphases):
