@@ -43,10 +43,8 @@ class DetectionScores(Metric):
     def compute(self) -> dict[str, float]:
         """Return the average precision by the names of LEVELS."""
         scores = dim_zero_cat(self.scores).float().cpu().numpy()
-        right = dim_zero_cat(self.right).cpu().numpy()
-        return {
-            name: average_precision(scores, right[:, column], int(self.boxes)) for column, name in enumerate(LEVELS)
-        }
+        right = dim_zero_cat(self.right).cpu().numpy().T
+        return {name: average_precision(scores, one, int(self.boxes)) for name, one in zip(LEVELS, right, strict=True)}
 
 
 class Detector(PictureNetwork):
