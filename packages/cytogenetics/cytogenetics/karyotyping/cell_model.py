@@ -21,7 +21,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
 from karyocyte.evaluation.pooling.averaging import Combiner
-from karyocyte.inference.models import RunsModel
+from karyocyte.inference.models import LoadOptions, RunsModel
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 
@@ -80,7 +80,7 @@ class CellModel:
 
             finder = BoxFinder.load(*request.pictures)
         return cls(
-            load_networks(opened, request.options),
+            load_networks(opened, LoadOptions(batchnorm=config.batchnorm, out_of_distribution=config.share_of_files)),
             temperatures,
             None if opened.facts.combiner is None else Combiner.from_dict(opened.facts.combiner),
             NamingSettings(config, config.refer_below, balanced),

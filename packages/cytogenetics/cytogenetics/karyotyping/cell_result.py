@@ -84,15 +84,6 @@ class CellResult(CellInput):
         return list(distances.index[distances > 1.0])
 
     @cached_property
-    def doubtful_files(self) -> set[str]:
-        """The names of used files whose class is in doubt, by itself or by its image alone."""
-        names = set()
-        for file, call in self.calls:
-            if call is not None and (call.doubtful or (call.is_contradicted and self.metaphase)):
-                names.add(file.file.name)
-        return names
-
-    @cached_property
     def karyogram(self) -> str | None:
         """Where the karyogram is written, below the folder of the page; None where no karyotype can be named."""
         return f"{KARYOGRAMS}/{self.stem}.png" if self.karyotype.candidates else None

@@ -13,15 +13,7 @@ from cytogenetics.karyotyping.cell_model import CellModel
 from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResult, name_cell
 from cytogenetics.karyotyping.expert import classes_by_cell, read_fixed
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_picture_networks
-from cytogenetics.karyotyping.karyotype_tables import (
-    PageFacts,
-    Tables,
-    case_titles,
-    cell_lines,
-    data_warnings,
-    summary,
-    write_karyotype_page,
-)
+from cytogenetics.karyotyping.karyotype_tables import PageFacts, Tables, write_karyotype_page
 from cytogenetics.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
 from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import (
@@ -81,9 +73,9 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
             results = [replace(result, failed=failed) for result in results]
         tables = Tables.of(results, opened.seen, config)
         tables.write(folder)
-        new_warnings = data_warnings(tables.chromosomes)
+        new_warnings = tables.warnings
         notes_of_pictures = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
-        lines = [*summary(tables, model.thresholds), *notes_of_pictures, describe_others(others)]
+        lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
         place = Path(opened.named)
         name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
         facts = PageFacts(
@@ -92,10 +84,10 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
             [*warnings, *new_warnings],
             config.refer_below,
         )
-        lines = [*cell_lines(tables), *lines]
+        lines = [*tables.cell_lines, *lines]
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]
-        index = replace(review_index(shown, request, model), cases=case_titles(tables.cases))
+        index = replace(review_index(shown, request, model), cases=tables.case_titles)
         write_bundle(folder / REVIEW, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
     warn(*new_warnings)
     say(str(request.folder / "index.html"), *lines)
@@ -143,8 +135,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
-    markers, others = result.markers, [karyotype.others(row) for row in range(len(karyotype.calls))]
-    named, probability = karyotype.karyotype, karyotype.probability
     files: list[ReviewedFile] = []
     left_out = []
     for one, call in result.calls:
@@ -163,7 +153,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 result.predicted.log_probabilities[row].tolist(),
                 call.probability,
                 call.doubtful,
-                others[row],
+                karyotype.others(row),
                 name in result.out_of_distribution,
             )
         )
@@ -173,11 +163,11 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         result.cell.name,
         files,
         left_out,
-        named and named.iscn,
-        probability,
+        karyotype.karyotype and karyotype.karyotype.iscn,
+        karyotype.probability,
         list(result.reasons),
         None if np.isnan(result.mean_distance) else result.mean_distance,
-        markers,
+        result.markers,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
         list(result.copies),

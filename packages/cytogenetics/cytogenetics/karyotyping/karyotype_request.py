@@ -18,7 +18,7 @@ from cytogenetics.portable.pictures import (
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Request
-from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is_model, open_model
+from karyocyte.inference.models import PortableModel, RunsModel, is_model, open_model
 from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.names import resolve_run
@@ -89,12 +89,6 @@ class KaryotypeRequest(Request):
     def pictures(self) -> PictureFolders:
         """The networks of pictures of metaphases."""
         return PictureFolders.of(self.config)
-
-    @property
-    def options(self) -> LoadOptions:
-        """How the networks are loaded."""
-        asked = self.config
-        return LoadOptions(batchnorm=asked.batchnorm, out_of_distribution=asked.share_of_files)
 
     @cached_property
     def model(self) -> RunsModel | PortableModel:

@@ -72,6 +72,51 @@ class Tables(NamedTuple):
         if len(self.cases):
             write_csv(folder / "cases.csv", self.cases, "%.6f")
 
+    @property
+    def case_titles(self) -> dict[str, str]:
+        """The karyotype of each case of cases.csv with its doubt, in words."""
+        titles = {}
+        for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
+            named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
+            titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
+        return titles
+
+    @property
+    def warnings(self) -> list[str]:
+        """Which images the runs were trained on."""
+        trained_on = self.chromosomes[self.chromosomes["seen"] == "train"]
+        if trained_on.empty:
+            return []
+        cells = trained_on[["case", "cell"]].drop_duplicates()
+        return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
+
+    @property
+    def cell_lines(self) -> list[str]:
+        """The cells, the most expected errors first, each on a line of the terminal."""
+        lines = []
+        for cell in self.most_doubtful_first().itertuples():
+            refer = "refer" if cell.refer == "yes" else ""
+            lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
+        return lines
+
+    def summary(self, thresholds: CellThresholds) -> list[str]:
+        """Account for every cell and every file, and say above which numbers a cell is referred."""
+        kinds = self.cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
+        statuses = self.chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
+        statuses = statuses.rename(words_of)
+        lines = [
+            f"{counted(len(self.cells), 'cell')}: {_enumerate(kinds)}",
+            f"{counted(len(self.chromosomes), 'image')}: {_enumerate(statuses)}",
+            *note_lines(self.chromosomes["note"].dropna()),
+            f"to be referred to an expert: {(self.cells['refer'] == 'yes').sum():,}",
+        ]
+        limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
+        above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
+        lines.append(f"a cell is referred above one of: {', '.join(above)}")
+        if len(self.cases):
+            lines.append(f"{counted(len(self.cases), 'case')} of several cells: see cases.csv")
+        return lines
+
 
 def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
     """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
@@ -116,15 +161,6 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "refer": YES_OR_NO[bool(reasons)],
         "reason": "; ".join(reasons) or None,
     }
-
-
-def case_titles(cases: pd.DataFrame) -> dict[str, str]:
-    """Return the karyotype of each case of cases.csv with its doubt, in words."""
-    titles = {}
-    for case in cases.astype(object).where(cases.notna(), None).itertuples():
-        named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
-        titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
-    return titles
 
 
 def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
@@ -191,44 +227,6 @@ def _file_row(
     return row
 
 
-def data_warnings(chromosomes: pd.DataFrame) -> list[str]:
-    """Warn of images that the runs were trained on."""
-    trained_on = chromosomes[chromosomes["seen"] == "train"]
-    if trained_on.empty:
-        return []
-    cells = trained_on[["case", "cell"]].drop_duplicates()
-    return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
-
-
-def cell_lines(tables: Tables) -> list[str]:
-    """Name the cells, the most expected errors first, each on a line of the terminal."""
-    lines = []
-    for cell in tables.most_doubtful_first().itertuples():
-        refer = "refer" if cell.refer == "yes" else ""
-        lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
-    return lines
-
-
-def summary(tables: Tables, thresholds: CellThresholds) -> list[str]:
-    """Account for every cell and every file, and say above which numbers a cell is referred."""
-    cells, chromosomes, cases = tables
-    kinds = cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
-    statuses = chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
-    statuses = statuses.rename(words_of)
-    lines = [
-        f"{counted(len(cells), 'cell')}: {_enumerate(kinds)}",
-        f"{counted(len(chromosomes), 'image')}: {_enumerate(statuses)}",
-        *note_lines(chromosomes["note"].dropna()),
-        f"to be referred to an expert: {(cells['refer'] == 'yes').sum():,}",
-    ]
-    limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
-    above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
-    lines.append(f"a cell is referred above one of: {', '.join(above)}")
-    if len(cases):
-        lines.append(f"{counted(len(cases), 'case')} of several cells: see cases.csv")
-    return lines
-
-
 def words_of(status: str) -> str:
     """Write a status of files in words."""
     return status.replace("_", " ")
@@ -250,21 +248,16 @@ class PageFacts:
 
 def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: Sequence[CellResult]) -> None:
     """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
-    ends = tables.cells["files"].cumsum()
     shown: list[dict[str, Any]] = []
     for number, cell in tables.most_doubtful_first().iterrows():
-        files = tables.chromosomes.iloc[ends[number] - cell["files"] : ends[number]]
-        result = results[number]
-        details = _details(cell, files) | {"anchor": f"cell-{number}"}
-        details["overlays"] = overlays(result)
-        shown.append({**cell, **details})
+        shown.append({**cell, **_details(cell, results[number]), "anchor": f"cell-{number}"})
     page = render(
         "cytogenetics.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=shown,
         groups=_by_case(shown),
-        cases=case_titles(tables.cases),
+        cases=tables.case_titles,
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)
@@ -280,20 +273,19 @@ def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str,
     return groups
 
 
-def _details(cell: pd.Series, files: pd.DataFrame) -> dict[str, Any]:
+def _details(cell: pd.Series, result: CellResult) -> dict[str, Any]:
     """Return what a cell's part of the page has beside its row of the table."""
-    karyotypes = []
-    for prefix in RANKS:
-        if cell[f"{prefix}karyotype"] is not None:
-            karyotypes.append((cell[f"{prefix}karyotype"], _probability(cell[f"{prefix}probability"])))
+    ranked = result.karyotype.candidates[: len(RANKS)]
     counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
     # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
-    listed = (files["status"] != FileStatus.USED) & (files["cause"] != NO_CHROMOSOME)
-    left_out = files.loc[listed, ["file", "status", "cause"]]
-    tables = []
-    if len(left_out):
-        tables.append(Table.of_frame("Files that are not used", left_out))
-    return {"karyotypes": karyotypes, "counts": ", ".join(counts), "tables": tables}
+    unused = [file for file, call in result.calls if call is None and file.cause != NO_CHROMOSOME]
+    rows = [{"file": file.file.name, "status": str(file.status), "cause": file.cause} for file in unused]
+    return {
+        "karyotypes": [(one.karyotype.iscn, _probability(one.probability)) for one in ranked],
+        "counts": ", ".join(counts),
+        "unused": Table.of("Files that are not used", rows),
+        "overlays": overlays(result),
+    }
 
 
 def _probability(value: float) -> str:
@@ -335,19 +327,13 @@ def overlays(result: CellResult) -> list[Overlay]:
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
-        name = file.file.name
-        found = metaphase.found[name]
-        if call is None:
-            in_picture.append(_shape(found.number, found.outline, "left-out", f"{found.number}: {file.cause}"))
-            continue
-        row += 1
-        kind = "doubt" if name in result.doubtful_files else "sure"
-        text = f"{found.number}: {call.assigned}, probability {call.probability:.2f}"
-        in_picture.append(_shape(found.number, found.outline, kind, text))
-        if row in places:
+        found = metaphase.found[file.file.name]
+        in_picture.append(_shape(found.number, found.outline, file, call))
+        row += call is not None
+        if call is not None and row in places:
             _, x, y, width, height = places[row]
             box = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-            in_karyogram.append(_shape(found.number, box, kind, text))
+            in_karyogram.append(_shape(found.number, box, file, call))
     height, width = metaphase.shape
     text = f"Metaphase {result.cell.title}: {len(in_picture)} boxes"
     drawn = [Overlay(f"{METAPHASES}/{result.stem}.png", width, height, in_picture, text)]
@@ -357,7 +343,11 @@ def overlays(result: CellResult) -> list[Overlay]:
     return drawn
 
 
-def _shape(number: int, points: np.ndarray, kind: str, text: str) -> Shape:
+def _shape(number: int, points: np.ndarray, file: CellFile, call: ChromosomeCall | None) -> Shape:
+    kind, text = "left-out", file.cause
+    if call is not None:
+        kind = "doubt" if call.doubtful or call.is_contradicted else "sure"
+        text = f"{call.assigned}, probability {call.probability:.2f}"
     joined = " ".join(f"{x},{y}" for x, y in points.tolist())
     x, y = points[:, 0].mean(), points[:, 1].max()
-    return Shape(number, joined, round(float(x), 1), round(float(y), 1), kind, text)
+    return Shape(number, joined, round(float(x), 1), round(float(y), 1), kind, f"{number}: {text}")

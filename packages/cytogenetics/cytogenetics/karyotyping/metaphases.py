@@ -1,7 +1,7 @@
 """Pictures of metaphases as cells: chromosomes are found, cut out, and written as the files of a cell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_
 from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
 from datamodules.io.progress import progress_bar
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import safe_stems, write_bytes
+from karyocyte.common.files import write_bytes
 from karyocyte.common.text import counted
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ class FoundChromosome:
 class MetaphaseFile:
     """A picture and what is found in it."""
 
-    name: str  # of the file
     shape: tuple[int, int] = (0, 0)  # height and width in pixels; 0 where it cannot be read
     # by the names of the files that the chromosomes are written to
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
@@ -100,16 +99,14 @@ def cut_pictures(
     Raises:
         UserError: None of them is a metaphase.
     """
-    titles = []
-    for file in images.files:
-        titles.append((printable("/".join(file.folders[1:])) or None, Path(file.name).stem))
-    stems = safe_stems(".".join(filter(None, title)) for title in titles)
+    named = [Cell(Path(file.name).stem, printable("/".join(file.folders[1:])) or None, ()) for file in images.files]
+    stems = Cells(tuple(named), {}).stems
     (folder / METAPHASES).mkdir()
     cells = []
     metaphases = []
-    what = f"finding the chromosomes of {counted(len(titles), 'picture')}"
-    with progress_bar(len(titles), what, progress) as advance:
-        for file, (case, name), stem in zip(images.files, titles, stems, strict=True):
+    what = f"finding the chromosomes of {counted(len(named), 'picture')}"
+    with progress_bar(len(named), what, progress) as advance:
+        for file, cell, stem in zip(images.files, named, stems, strict=True):
             metaphase, cuts = _cut(file, folder / METAPHASES / f"{stem}.png", finder)
             (folder / CUT_OUTS / stem).mkdir(parents=True)
             files = []
@@ -117,7 +114,7 @@ def cut_pictures(
                 pixels = np.repeat(cut.pixels[..., None], 3, axis=2)
                 write_bytes(folder / CUT_OUTS / path, encode_png(pixels))
                 files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
-            cells.append(Cell(name, case, tuple(files)))
+            cells.append(replace(cell, files=tuple(files)))
             metaphases.append(metaphase)
             advance()
     if all(one.problem for one in metaphases):
@@ -131,16 +128,16 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
     try:
         image, _, note = decode_image(read_plain_file(file.path), "detect")
     except BrokenImageError as error:
-        return MetaphaseFile(file.name, problem=f"{file.name}: {error}"), []
+        return MetaphaseFile(problem=f"{file.name}: {error}"), []
     shape = (image.shape[0], image.shape[1])
     if max(shape) > MOST_SIDE:
         size = f"{shape[1]:,} x {shape[0]:,} pixels"
-        return MetaphaseFile(file.name, problem=f"{file.name}: {size}: scale it: {SCALE}"), []
+        return MetaphaseFile(problem=f"{file.name}: {size}: scale it: {SCALE}"), []
     write_bytes(copy, encode_png(image))
     boxes, probabilities = _possible_boxes(image, finder)
     picture = network_picture(image, 1.0)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], count_outside(picture, boxes)):
-        return MetaphaseFile(file.name, shape, {}, f"{file.name}: {problem}", note=note), []
+        return MetaphaseFile(shape, {}, f"{file.name}: {problem}", note=note), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -153,7 +150,7 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
             cuts.append(possible[row])
     sure = np.array([one.probability for one in found.values()])
     measured = boxes_of(cuts, sure, shape)
-    return MetaphaseFile(file.name, shape, found, None, float(picture.mean()), note, measured), cuts
+    return MetaphaseFile(shape, found, None, float(picture.mean()), note, measured), cuts
 
 
 def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:

@@ -14,7 +14,7 @@ from cytogenetics.metaphases.data.proposals import Proposed, proposal_images
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, moved_boxes
-from cytogenetics.metaphases.networks.trained import Trained, load
+from cytogenetics.metaphases.networks.trained import load
 
 ZOOMS = (1.0, 1.2)  # times its scale, at which a single detector looks at a picture; of several, each looks once
 SAME = 0.6  # intersection over union, from which on boxes that were found at two scales are of one chromosome
@@ -26,8 +26,8 @@ EDGE = 1e-6  # least and, from 1, largest score
 class BoxFinder:
     """Detectors; what refines their boxes, without which the probabilities are those of the first; and a cutter."""
 
-    detectors: Sequence[Trained[Detector]]
-    refiner: Trained[BoxRefiner] | None = None
+    detectors: Sequence[Detector]
+    refiner: BoxRefiner | None = None
     cut_out: Callable[[np.ndarray, np.ndarray], list[CutOut]] = field(default=cut_out)  # chromosomes out of their boxes
 
     @classmethod
@@ -40,7 +40,7 @@ class BoxFinder:
         return cls(
             [load(folder, Detector) for folder in detectors],
             load(refiner, BoxRefiner) if refiner else None,
-            partial(cut_out_by, load(cutter, Cutter).module.probabilities) if cutter else cut_out,
+            partial(cut_out_by, load(cutter, Cutter).probabilities) if cutter else cut_out,
         )
 
     @property
@@ -53,7 +53,7 @@ class BoxFinder:
         for detector in self.detectors:
             for zoom in ZOOMS if len(self.detectors) == 1 else ZOOMS[:1]:
                 scale = detector.description.scale * zoom
-                found.append(detector.module.find_in_picture(network_picture(image, scale), scale))
+                found.append(detector.find_in_picture(network_picture(image, scale), scale))
         return found
 
     def proposals(self, image: np.ndarray) -> list[Proposed]:
@@ -79,7 +79,7 @@ class BoxFinder:
         boxes, scores = self.proposals(image)[0]
         by_detectors = logits_of(scores)
         shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
-        refined, offsets = self.refiner.module.refine(shown.images, shown.sizes)
+        refined, offsets = self.refiner.refine(shown.images, shown.sizes)
         *slopes, intercept = self.refiner.description.calibration
         evidence = np.column_stack([by_detectors, refined])
         return moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept)

@@ -19,7 +19,6 @@ from cytogenetics.karyotyping.karyotype_tables import (
     PageFacts,
     Tables,
     case_table,
-    case_titles,
     overlays,
     write_karyotype_page,
 )
@@ -186,8 +185,8 @@ def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     text = page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
     assert text.index("Case p1") < text.index("47,XY,+21, probability") < text.index("p1 / a")
     sure_cells = [result("p", name, karyotype()) for name in "ab"]
-    cases = case_table([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], PRIORS)
-    titles = [title.partition("; ")[2] for title in case_titles(cases).values()]
+    tables = Tables.of([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], {}, PRIORS)
+    titles = [title.partition("; ")[2] for title in tables.case_titles.values()]
     assert titles == ["not referred", "2 of 2 cells referred"]
 
 
@@ -208,7 +207,7 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         found[file.file.name] = FoundChromosome(row + 1, np.zeros(4), 1.0, corners)
         places[row] = Place(str(row), 10 * row, 20, 5, 8)
     drawn = Karyogram(np.zeros((60, 90, 3), np.uint8), places)
-    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile("a.png", (40, 50), found), drawn=drawn))
+    picture, karyogram = overlays(replace(cell, metaphase=MetaphaseFile((40, 50), found), drawn=drawn))
     assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
     for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"

@@ -18,7 +18,6 @@ class Finds:
         self.found = (BOX + np.float32(moved), np.array([score], np.float32))
         self.description = SimpleNamespace(scale=scale, calibration=(2.0, 0.5))
         self.seen = []
-        self.module = self
 
     def find_in_picture(self, picture, scale):
         self.seen.append((picture.shape, scale))
@@ -29,16 +28,9 @@ class Refines:
     """A refiner that moves the right side of each box by a quarter of what it sees, and gives the logits 3 and 1."""
 
     description = SimpleNamespace(calibration=(1.0, 0.5, 0.25, -1.0))
-    module: "Refines"
 
     def refine(self, images, sizes):
         return np.tile([3.0, 1.0], (len(images), 1)), np.tile([0, 0, 1.0, 0], (len(images), 1))
-
-
-def refines():
-    refiner = Refines()
-    refiner.module = refiner
-    return refiner
 
 
 IMAGE = np.full((100, 120, 3), 255, np.uint8)
@@ -66,21 +58,21 @@ def test_without_a_refiner_probabilities_are_those_of_the_first_detector():
 
 
 def test_a_refiner_moves_boxes_and_its_scores_count():
-    refiner = refines()
+    refiner = Refines()
     boxes, probabilities = BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)
     assert boxes == pytest.approx(BOX + np.float32([[0, 0, 0.25 * 1.5 * 40, 0]]))
     assert probabilities == pytest.approx(expit(logit(0.8) + 0.5 * 3 + 0.25 * 1 - 1), rel=1e-5)
 
 
 def test_a_box_that_would_vanish_stays_where_it_is():
-    refiner = refines()
+    refiner = Refines()
     refiner.refine = lambda images, sizes: (np.zeros((len(images), 2)), np.tile([0, 0, -4.0, 0], (len(images), 1)))
     assert BoxFinder([Finds(0.8, 0, 0.5)], refiner).find(IMAGE)[0] == pytest.approx(BOX)
 
 
 def test_boxes_that_are_hardly_seen_are_no_proposals():
     assert [len(boxes) for boxes, _ in BoxFinder([Finds(0.05, 0, 0.5)]).proposals(IMAGE)] == [0, 0, 0]
-    assert len(BoxFinder([Finds(0.05, 0, 0.5)], refines()).find(IMAGE)[0]) == 0
+    assert len(BoxFinder([Finds(0.05, 0, 0.5)], Refines()).find(IMAGE)[0]) == 0
     # Without a refiner its calibrated probability decides.
     assert len(BoxFinder([Finds(0.05, 0, 0.5)]).find(IMAGE)[0]) == 1
 

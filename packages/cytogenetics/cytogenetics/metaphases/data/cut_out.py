@@ -123,27 +123,23 @@ class BoxCrops:
         drawn = [_warped(mask, place, corner) for mask, place, corner in zip(masks, self.places, corners, strict=True)]
         return np.array(drawn, np.uint8).reshape(-1, SIDE, SIDE) // 255
 
-    def cut_out(self, picture: np.ndarray, boxes: np.ndarray, probabilities: np.ndarray) -> list[CutOut]:
-        """Cut out the chromosomes by the probabilities of their pixels, float32, shape (n, SIDE, SIDE)."""
-        cut = []
-        limits = np.array(picture.shape[1::-1] * 2)
-        outwards = np.array([-BEYOND, -BEYOND, BEYOND, BEYOND])
-        for box, place, probability in zip(boxes, self.places, probabilities, strict=True):
-            left, top, right, bottom = np.rint(box + outwards).astype(int).clip(0, limits).tolist()
-            size = (right - left, bottom - top)
-            back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-            within = cv2.warpAffine(probability, _moved(place, (left, top)), size, flags=back)
-            mask = largest_part(within > LEAST).astype(bool)
-            cut.append(CutOut.of(picture[top:bottom, left:right], mask, (left, top)))
-        return cut
-
 
 def cut_out_by(network: Callable[[np.ndarray], np.ndarray], picture: np.ndarray, boxes: np.ndarray) -> list[CutOut]:
-    """Cut out chromosomes as ``cut_out`` does, by a network's probabilities of the pixels of their boxes."""
+    """Cut out as ``cut_out`` does, by what a network makes of `BoxCrops`: probabilities, float32, (n, SIDE, SIDE)."""
     if not len(boxes):
         return []
     crops = crop_boxes(picture, boxes)
-    return crops.cut_out(picture, boxes, network(crops.images))
+    cut = []
+    limits = np.array(picture.shape[1::-1] * 2)
+    outwards = np.array([-BEYOND, -BEYOND, BEYOND, BEYOND])
+    for box, place, probability in zip(boxes, crops.places, network(crops.images), strict=True):
+        left, top, right, bottom = np.rint(box + outwards).astype(int).clip(0, limits).tolist()
+        size = (right - left, bottom - top)
+        back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        within = cv2.warpAffine(probability, _moved(place, (left, top)), size, flags=back)
+        mask = largest_part(within > LEAST).astype(bool)
+        cut.append(CutOut.of(picture[top:bottom, left:right], mask, (left, top)))
+    return cut
 
 
 def crop_boxes(picture: np.ndarray, boxes: np.ndarray) -> BoxCrops:

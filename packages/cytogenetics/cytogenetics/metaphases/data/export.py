@@ -37,7 +37,7 @@ def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> in
     """
     new_folder(folder, "--export")
     data = MetaphaseDataModule(config)
-    cutter = load(BUILT_IN_CUTTER, Cutter).module
+    cutter = load(BUILT_IN_CUTTER, Cutter)
     frame = data.manifest.frame
     chosen = np.flatnonzero(data.parts.isin(["train", "validation"]))
     rows: list[tuple[str, str, str, str]] = []

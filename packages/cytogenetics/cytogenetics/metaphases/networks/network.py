@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from timm.models.resnet import ResNet
 from torch import nn
 from torch.nn import functional
 from torchvision.ops import nms
@@ -104,16 +105,8 @@ def levels_of(backbone: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
     Raises:
         UserError: The network is no ResNet.
     """
-    try:
-        stem = [backbone.get_submodule(name) for name in ("conv1", "bn1", "act1")]
-        pool = backbone.get_submodule("maxpool")
-        blocks = [backbone.get_submodule(name) for name in ("layer1", "layer2", "layer3")]
-    except AttributeError as error:
-        raise UserError(f"a detector needs a ResNet, with conv1 to layer3: set model=resnet18 ({error})") from error
-    features = nn.Sequential(*stem)(image)
-    levels = [features]
-    features = pool(features)
-    for block in blocks:
-        features = block(features)
-        levels.append(features)
+    if not isinstance(backbone, ResNet):
+        raise UserError("a detector needs a ResNet, with conv1 to layer3: set model=resnet18")
+    levels: list[torch.Tensor]
+    _, levels = backbone.forward_intermediates(image, [0, 1, 2, 3], stop_early=True)  # type: ignore[assignment]
     return levels

@@ -1,6 +1,6 @@
 """The LightningModule that scores boxes which may be chromosomes, and moves them to where these are."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -8,10 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAveragePrecision
 
-from cytogenetics.portable.pictures import PictureNetworks
-from karyocyte.runs.facts import ModelFacts
-from lightning_modules.modules.staged_module import StagedModule
-from lightning_modules.optimizers import TrainingSettings
+from cytogenetics.metaphases.networks.picture_network import PictureNetwork
 
 WIDTH = 64  # channels that are joined over all places of an image
 HIDDEN = 128
@@ -52,24 +49,15 @@ class RefinerHead(nn.Module):
         return Refinement(outputs[:, 0], outputs[:, 1], outputs[:, 2:])
 
 
-class BoxRefiner(StagedModule):
+class BoxRefiner(PictureNetwork):
     """The second stage of a detector (after Ren et al., Faster R-CNN, 2015); batches are those of `ProposalDataModule`.
 
-    Args:
-        backbone: A network of timm, whole or cut.
-        head: What reads its features.
-        facts: Channel means and standard deviations that the backbone expects, and timm's arguments.
-        settings: Optimiser, schedule and learning rate; its loss is not used.
+    Its head is a `RefinerHead`.
     """
 
-    kind: ClassVar[PictureNetworks] = "refiner"
+    kind = "refiner"
     monitors = ("val/loss", "val/ap")
-
-    def __init__(self, backbone: nn.Module, head: RefinerHead, facts: ModelFacts, settings: TrainingSettings) -> None:
-        super().__init__(backbone, head, facts)
-        self.settings = settings
-        self.lr = settings.lr
-        self.val_ap = BinaryAveragePrecision()
+    metric = BinaryAveragePrecision
 
     def forward(self, image: torch.Tensor, size: torch.Tensor) -> Refinement:
         """Return what is given for boxes by images (n, 3, SIDE, SIDE), float in [0, 1], and their sizes, (n,)."""
@@ -86,8 +74,8 @@ class BoxRefiner(StagedModule):
         refined = self(batch["image"], batch["size"])
         self._loss("val", refined, batch)
         if len(batch["index"]):
-            self.val_ap.update(refined.best, batch["best"].long())
-            self.log("val/ap", self.val_ap, prog_bar=True)
+            self.val_metric.update(refined.best, batch["best"].long())
+            self.log("val/ap", self.val_metric, prog_bar=True)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return "index", "box", "side", "score" and "best" of the batch, and the fields of its `Refinement`."""
@@ -104,8 +92,7 @@ class BoxRefiner(StagedModule):
         if len(near):
             loss = cross_entropy(refined.best, batch["best"]) + cross_entropy(refined.overlap, batch["overlap"])
         loss = loss + OFFSETS_WEIGHT * moved
-        options: Any = {"on_epoch": True, "on_step": False, "sync_dist": True, "batch_size": max(len(near), 1)}
-        self.log_dict({f"{part}/loss": loss, f"{part}/loss_offsets": moved}, **options)
+        self.log_losses({f"{part}/loss": loss, f"{part}/loss_offsets": moved}, max(len(near), 1))
         return loss
 
     @torch.inference_mode()
@@ -115,8 +102,7 @@ class BoxRefiner(StagedModule):
         Returns:
             The logits of ``best`` and ``overlap``, float32, shape (n, 2), and the offsets, float32, shape (n, 4).
         """
-        scaled = torch.from_numpy(images).to(self.device).float() / 255
-        refined = self(scaled, torch.from_numpy(sizes).to(self.device))
+        refined = self(self.batch_of(images), torch.from_numpy(sizes).to(self.device))
         logits = torch.stack([refined.best, refined.overlap], dim=1)
         return logits.cpu().numpy(), refined.offsets.cpu().numpy()
 

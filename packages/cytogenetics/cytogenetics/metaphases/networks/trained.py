@@ -1,9 +1,8 @@
 """Trained detectors, refiners and cutters, from their runs or from folders that need no run."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from cytogenetics.config.networks import REFINED_SIDE, DetectorConfig, Metaphase
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.detector import Detector
 from cytogenetics.metaphases.networks.network import CentreDecoder, levels_of
+from cytogenetics.metaphases.networks.picture_network import PictureNetwork
 from cytogenetics.metaphases.networks.refiner import BoxRefiner, RefinerHead
 from cytogenetics.portable.pictures import DETECTOR_FACTS, DetectorDescription, picture_network
 from karyocyte.common.errors import UserError
@@ -23,20 +23,12 @@ from lightning_modules.backbones.backbone import Backbone, build_backbone
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.checkpoint_io import load_checkpoint, load_exported
 
-Network = TypeVar("Network", bound=Detector | Cutter | BoxRefiner)
-NETWORKS: dict[str, type[Detector | Cutter | BoxRefiner]] = {one.kind: one for one in (Detector, Cutter, BoxRefiner)}
+Network = TypeVar("Network", bound=PictureNetwork)
+NETWORKS: dict[str, type[PictureNetwork]] = {one.kind: one for one in (Detector, Cutter, BoxRefiner)}
 
 
-@dataclass(frozen=True, eq=False)
-class Trained(Generic[Network]):
-    """A network with its weights, on the CPU or, where torch sees one, a GPU."""
-
-    description: DetectorDescription
-    module: Network
-
-
-def load(folder: Path, network: type[Network]) -> Trained[Network]:
-    """Load a network of a class from the folder of a finished run or of an export, to where it computes fastest.
+def load(folder: Path, network: type[Network]) -> Network:
+    """Load a network of a class from the folder of a finished run or of an export, to a GPU where torch sees one.
 
     Raises:
         UserError: The folder holds none, or its files are missing, changed or damaged.
@@ -54,10 +46,11 @@ def load(folder: Path, network: type[Network]) -> Trained[Network]:
         load_exported(module, PortableFolder(folder).checked(folder / description.weights))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module.eval().to(device=device, memory_format=torch.channels_last)
-    return Trained(description, module)
+    module.description = description
+    return module
 
 
-def build(description: DetectorDescription) -> Detector | Cutter | BoxRefiner:
+def build(description: DetectorDescription) -> PictureNetwork:
     """Build the network of a description with random weights."""
     network = description.network
     side = REFINED_SIDE if description.kind == "refiner" else 64

@@ -30,6 +30,20 @@ _TURNED = ("cx", "cy", "w", "h", "angle")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
+@dataclass(frozen=True, eq=False)
+class CheckedBoxes:
+    """The checked boxes of one picture."""
+
+    corners: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
+    labels: np.ndarray  # index into `CHROMOSOMES`, or `UNKNOWN`, int64, shape (n,)
+    clipped: int = 0  # how many reached beyond the picture
+    copies: int = 0  # how many further ones were given of a chromosome, and left out
+    contradicting: int = 0  # how many lie at the place of one of another class
+
+
+NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
+
+
 @dataclass(frozen=True)
 class Annotation:
     """What a file says of one picture, unchecked."""
@@ -58,19 +72,52 @@ class Annotation:
         x, y, width, height = box
         self.add_hull(name, cv2.boxPoints(((x, y), (width, height), math.degrees(angle))))
 
+    def checked(self, size: tuple[int, int], scale: bool = False) -> CheckedBoxes:
+        """Check the boxes, clip those that reach a pixel beyond their picture, and leave out copies.
 
-@dataclass(frozen=True, eq=False)
-class CheckedBoxes:
-    """The checked boxes of one picture."""
+        Args:
+            size: Width and height of the picture in pixels.
+            scale: Whether boxes that were drawn on a picture of another size are scaled.
 
-    corners: np.ndarray  # left, top, right, bottom in pixels of the picture, float32, shape (n, 4)
-    labels: np.ndarray  # index into `CHROMOSOMES`, or `UNKNOWN`, int64, shape (n,)
-    clipped: int = 0  # how many reached beyond the picture
-    copies: int = 0  # how many further ones were given of a chromosome, and left out
-    contradicting: int = 0  # how many lie at the place of one of another class
+        Raises:
+            UserError: There is no box; a class is unknown; the picture has another size than the annotation says; a
+                box is empty or reaches further beyond the picture.
+        """
+        where = f"{self.file}: picture {self.picture}"
+        if not self.boxes:
+            raise UserError(f"{where} has no boxes: draw them, or remove the file")
+        labels = np.array([_label(name, where) for name in self.names], np.int64)
+        corners = np.array(self.boxes) * np.tile(self._scale(size, scale, where), 2)
+        inside = corners.clip(0, np.tile(size, 2))
+        beyond = np.abs(corners - inside).max(axis=1)
+        # Shares are written with six digits: a hundredth of a pixel is rounding.
+        fits = (beyond <= CLIPPED + 0.01) & (inside[:, 2:] - inside[:, :2] >= SMALLEST).all(axis=1)
+        for number in np.flatnonzero(~fits):
+            corner = ", ".join(f"{value:g}" for value in corners[number])
+            problem = f"is smaller than a pixel or reaches beyond the picture of {size[0]} x {size[1]} pixels"
+            raise UserError(f"{where}: box {number + 1} ({self.names[number]}: {corner}) {problem}: correct it")
+        is_copy, contradicting = _same_places(inside, labels)
+        counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()), contradicting)
+        return CheckedBoxes(inside[~is_copy].astype(np.float32), labels[~is_copy], *counts)
 
-
-NO_BOXES = CheckedBoxes(np.empty((0, 4), np.float32), np.empty(0, np.int64))
+    def _scale(self, size: tuple[int, int], scale: bool, where: str) -> np.ndarray:
+        """Return what the corners are multiplied with, in x and y."""
+        if self.relative:
+            return np.array(size)
+        if self.size in (None, size):
+            return np.ones(2)
+        own = f"{where}: the annotation is of {self.size[0]} x {self.size[1]}, the picture has {size[0]} x {size[1]}"
+        if self.size == size[::-1]:
+            raise UserError(
+                f"{own}: it was turned since, or its EXIF turns it: save it upright, and draw the boxes anew"
+            )
+        factors = np.array(size) / self.size
+        if not scale or abs(factors[0] / factors[1] - 1) > SAME_SHAPE:
+            remedy = "bring the picture that they were drawn on"
+            if not scale:
+                remedy += ", or set data.scale_boxes=true where it was made larger or smaller since"
+            raise UserError(f"{own}: {remedy}")
+        return factors
 
 
 def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
@@ -94,55 +141,6 @@ def read_annotations(root: Path) -> tuple[str, list[Annotation]]:
             return name, annotations
     places = "<picture>.xml (Pascal VOC), *.json (COCO) or labels/<picture>.txt (YOLO)"
     raise UserError(f"no boxes in {root}: bring {places}")
-
-
-def check_boxes(annotation: Annotation, size: tuple[int, int], scale: bool = False) -> CheckedBoxes:
-    """Check the boxes of a picture, clip those that reach a pixel beyond it, and leave out copies.
-
-    Args:
-        annotation: The boxes.
-        size: Width and height of the picture in pixels.
-        scale: Whether boxes that were drawn on a picture of another size are scaled.
-
-    Raises:
-        UserError: There is no box; a class is unknown; the picture has another size than the annotation says; a box is
-            empty or reaches further beyond the picture.
-    """
-    where = f"{annotation.file}: picture {annotation.picture}"
-    if not annotation.boxes:
-        raise UserError(f"{where} has no boxes: draw them, or remove the file")
-    labels = np.array([_label(name, where) for name in annotation.names], np.int64)
-    corners = np.array(annotation.boxes) * np.tile(_scale(annotation, size, scale, where), 2)
-    inside = corners.clip(0, np.tile(size, 2))
-    beyond = np.abs(corners - inside).max(axis=1)
-    # Shares are written with six digits: a hundredth of a pixel is rounding.
-    fits = (beyond <= CLIPPED + 0.01) & (inside[:, 2:] - inside[:, :2] >= SMALLEST).all(axis=1)
-    for number in np.flatnonzero(~fits):
-        corner = ", ".join(f"{value:g}" for value in corners[number])
-        problem = f"is smaller than a pixel or reaches beyond the picture of {size[0]} x {size[1]} pixels"
-        raise UserError(f"{where}: box {number + 1} ({annotation.names[number]}: {corner}) {problem}: correct it")
-    is_copy, contradicting = _same_places(inside, labels)
-    counts = (int((beyond[~is_copy] > 0.01).sum()), int(is_copy.sum()), contradicting)
-    return CheckedBoxes(inside[~is_copy].astype(np.float32), labels[~is_copy], *counts)
-
-
-def _scale(annotation: Annotation, size: tuple[int, int], scale: bool, where: str) -> np.ndarray:
-    """Return what the corners are multiplied with, in x and y."""
-    if annotation.relative:
-        return np.array(size)
-    if annotation.size in (None, size):
-        return np.ones(2)
-    told = "{} x {}".format(*annotation.size)
-    own = f"{where}: the annotation is of {told}, the picture has {size[0]} x {size[1]}"
-    if annotation.size == size[::-1]:
-        raise UserError(f"{own}: it was turned since, or its EXIF turns it: save it upright, and draw the boxes anew")
-    factors = np.array(size) / annotation.size
-    if not scale or abs(factors[0] / factors[1] - 1) > SAME_SHAPE:
-        remedy = "bring the picture that they were drawn on"
-        if not scale:
-            remedy += ", or set data.scale_boxes=true where it was made larger or smaller since"
-        raise UserError(f"{own}: {remedy}")
-    return factors
 
 
 def _same_places(corners: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:

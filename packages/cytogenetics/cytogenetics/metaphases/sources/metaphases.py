@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cytogenetics.config.sources import MetaphasesConfig
-from cytogenetics.metaphases.sources.metaphase_boxes import (
-    NO_BOXES,
-    Annotation,
-    CheckedBoxes,
-    check_boxes,
-    read_annotations,
-)
+from cytogenetics.metaphases.sources.metaphase_boxes import NO_BOXES, Annotation, CheckedBoxes, read_annotations
 from datamodules.io.decode import BrokenImageError, read_size
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
@@ -35,7 +29,6 @@ _MARKED = """
 1060143 1091295 1091421 1091573 1091594 1100929 1100991 1100992 1100994 1100998 1101021 1101023 1101024 1101026 1101084
 """
 MARKED = frozenset(_MARKED.split())
-DIFFICULT = "diff_image.txt"
 UNDECLARED = "metaphase"  # the class of all pictures where there are no lists
 
 
@@ -51,7 +44,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
 
     Raises:
         UserError: The data folder is missing or empty; a file of boxes or a list cannot be read; a picture is missing,
-            or two have one name; boxes do not fit (`check_boxes`); a name does not match ``data.subject_regex``.
+            or two have one name; boxes do not fit (`Annotation`); a name does not match ``data.subject_regex``.
     """
     root = data_folder(context)
     form, annotations = read_annotations(root)
@@ -79,9 +72,6 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
         frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
         absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
         notes.append(f"in no list: {kinds.count(None):,} pictures; listed without picture: {absent:,}")
-    for file in sorted(root.rglob(DIFFICULT)):
-        difficult = frame["image_id"].isin(file.read_text(encoding="utf-8").split())
-        frame["group"] = difficult.map({True: "difficult", False: "usual"})
     classes = tuple(sorted(set(frame["label"].dropna())))
     positive = None
     if len(classes) == 2:
@@ -106,7 +96,7 @@ def _frame(
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
         rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
         size = _size(pictures[name], annotation)
-        boxes.append(NO_BOXES if size is None else check_boxes(annotation, size, data.scale_boxes))
+        boxes.append(NO_BOXES if size is None else annotation.checked(size, data.scale_boxes))
     frame = manifest_frame(list(rows.values()))
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]

@@ -13,7 +13,6 @@ from cytogenetics.metaphases.training.steps import Found, build_network, fit_and
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 
@@ -50,9 +49,7 @@ def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> N
     frame = data.manifest.frame
     cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]
     results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
-    shown = results.assign(metric=results["metric"].map(WORDS))
-    table = Table.of_frame("Chromosomes of composed test pictures, cut out", shown)
-    report(folder, RESULTS, results, table, {"calibration": (1.0, 0.0)})
+    report(folder / RESULTS, results, "Chromosomes of composed test pictures, cut out", WORDS, calibration=(1.0, 0.0))
 
 
 CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

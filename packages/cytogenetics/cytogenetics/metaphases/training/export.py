@@ -24,7 +24,7 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
     description = describe(Run.open_finished(folder))
     file = description.weights
     with new_whole_folder(output) as beside:
-        save_weights(load(folder, NETWORKS[description.kind]).module, beside / file, half)
+        save_weights(load(folder, NETWORKS[description.kind]), beside / file, half)
         written = replace(
             description,
             licence=Licence(weights=licence),
@@ -40,12 +40,10 @@ def export_detector(folder: Path, output: Path, licence: str | None, half: bool,
     )
 
 
-def kind_of_pictures(kind: str) -> PortableKind:
-    """Return how a network of pictures is exported and used."""
-    return PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
-
-
-DETECTOR, CUTTER, REFINER = map(kind_of_pictures, ("detector", "cutter", "refiner"))
+DETECTOR, CUTTER, REFINER = (
+    PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
+    for kind in ("detector", "cutter", "refiner")
+)
 
 
 def card(model: DetectorDescription) -> str:

@@ -25,7 +25,6 @@ from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, sha256_of_value
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built, Recipe
 from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.support.distributed import rank_zero_first
@@ -56,7 +55,7 @@ def build_refiner(config: RefinerConfig, data: SplitDataModule, first: Initialis
     folders = [Path(config.detector)] if config.detector else BUILT_IN_DETECTORS
     with rank_zero_first():
         finder = BoxFinder.load(folders, None)
-        digests = [_digest(detector.module) for detector in finder.detectors]
+        digests = [_digest(detector) for detector in finder.detectors]
         data.proposals = proposals_of(data, finder, digests)
     _show_the_picture(first.backbone.module)
     model, hashes = build_network(config, data, first)
@@ -147,9 +146,7 @@ def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule)
         return {f"{name}_{level}": one.measure(kept, 0.5)[level] for name, one in detected.items() for level in LEVELS}
 
     results = by_case(measure, cases, config.evaluation.confidence)
-    shown = results.assign(metric=results["metric"].map(WORDS))
-    table = Table.of_frame("Boxes of the test pictures, refined", shown)
-    report(folder, RESULTS, results, table, {"calibration": calibration})
+    report(folder / RESULTS, results, "Boxes of the test pictures, refined", WORDS, calibration)
 
 
 REFINING = Recipe(ProposalDataModule, build_refiner, partial(fit_and_predict, write=write_proposals), report_proposals)

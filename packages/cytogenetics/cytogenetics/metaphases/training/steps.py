@@ -1,6 +1,6 @@
 """The steps that the trainings of a detector, of a refiner and of a cutter share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,7 @@ import pandas as pd
 import torch
 
 from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig
-from cytogenetics.metaphases.networks.cutter import Cutter
-from cytogenetics.metaphases.networks.detector import Detector
-from cytogenetics.metaphases.networks.refiner import BoxRefiner
+from cytogenetics.metaphases.networks.picture_network import PictureNetwork
 from cytogenetics.metaphases.networks.trained import NETWORKS, build_head, load
 from cytogenetics.portable.pictures import DETECTOR_FACTS
 from datamodules.split_datamodule import SplitDataModule
@@ -56,7 +54,7 @@ def build_network(config: MetaphaseConfig, data: SplitDataModule, first: Initial
     return model, {"weights": first.info.content_hash(), "init_from": load_start(model, config.init_from)}
 
 
-def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> str | None:
+def load_start(model: PictureNetwork, init_from: str | None) -> str | None:
     """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
 
     Raises:
@@ -65,8 +63,8 @@ def load_start(model: Detector | Cutter | BoxRefiner, init_from: str | None) -> 
     if init_from is None:
         return None
     folder = Path(init_from)
-    loaded = load(folder, type(model))
-    description, start = loaded.description, loaded.module
+    start = load(folder, type(model))
+    description = start.description
     if start.facts() != model.facts():
         raise UserError(f"init_from={init_from} takes images of another mean and std: use its weights= here too")
     try:
@@ -98,11 +96,15 @@ def fit_and_predict(
         run.write_status("finished", best=best.best, **training_facts(stages))
 
 
-def report(folder: Path, file: str, results: pd.DataFrame, shown: Table, facts: Mapping[str, Any]) -> None:
-    """Keep the results of a finished run as a file and, with ``facts``, for its export, and print their table."""
-    write_csv(folder / file, results)
+def report(
+    file: Path, results: pd.DataFrame, title: str, words: dict[str, str], calibration: tuple[float, ...]
+) -> None:
+    """Keep the results of a finished run as a file in its folder and for its export; print them under a title."""
+    folder = file.parent
+    write_csv(file, results)
     rows = results.astype(object).where(results.notna(), None).to_dict("records")
-    write_json(folder / DETECTOR_FACTS, {**facts, "evaluation": rows})
+    write_json(folder / DETECTOR_FACTS, {"calibration": calibration, "evaluation": rows})
+    shown = Table.of_frame(title, results.assign(metric=results["metric"].replace(words)))
     Run(folder).checksums.add(DETECTOR_FACTS)
     with console.capture() as printed:
         console.print(terminal(shown))

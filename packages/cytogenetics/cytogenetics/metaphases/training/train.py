@@ -19,7 +19,6 @@ from cytogenetics.metaphases.networks.detector import LEVELS
 from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Recipe
 
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
@@ -37,7 +36,6 @@ WORDS = {
     "count_within_one": "pictures with a count within one",
     "all_right": "pictures with every box right, IoU 0.5",
 }
-READING = "Intervals by case. The last six count the detections above a score chosen on the validation pictures."
 
 
 class Detected(NamedTuple):
@@ -141,10 +139,8 @@ def report_detections(folder: Path, config: DetectorConfig, data: SplitDataModul
     validation, test = (Detected.of(found, data.manifest.frame, data.parts, part) for part in ("validation", "test"))
     measure = partial(test.measure, threshold=choose_box_threshold(validation))
     results = by_case(measure, test.pictures["case"], config.evaluation.confidence)
-    shown = results.assign(metric=results["metric"].replace(WORDS))
-    table = Table.of_frame("Detected chromosomes on the test pictures", shown, reading=READING)
     calibration = calibrate(logits_of(validation.found[["score"]].to_numpy()), validation.found["ap50"].to_numpy())
-    report(folder, RESULTS, results, table, {"calibration": calibration})
+    report(folder / RESULTS, results, "Detected chromosomes on the test pictures", WORDS, calibration)
 
 
 DETECTION = Recipe(MetaphaseDataModule, build_network, partial(fit_and_predict, write=write_boxes), report_detections)

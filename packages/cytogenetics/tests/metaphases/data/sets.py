@@ -73,11 +73,10 @@ def write_metaphases(
     suffix: str = ".jpg",
     boxes: Sequence[tuple[str, Sequence[float]]] = BOXES,
 ) -> Path:
-    """Write pictures, boxes, lists and the difficult names."""
+    """Write pictures, boxes and lists."""
     for number, name in enumerate(pictures):
         write_picture(root / "24_chromosomes_object" / "JEPG" / f"{name}{suffix}", number)
         write_voc(root / "24_chromosomes_object" / "annotations" / f"{name}.xml", boxes)
     for name, text in lists.items():
         (root / name).write_text(text)
-    (root / "diff_image.txt").write_text("1050012\n")
     return root

@@ -49,7 +49,7 @@ def test_the_models_of_karyotypes_are_small():
 
 
 def test_the_cutter_gives_masks_near_the_true_ones(drawn):
-    cutter = load(MODELS / "cutter", Cutter).module
+    cutter = load(MODELS / "cutter", Cutter)
     boxes = np.array([one.box for one in drawn.chromosomes])
     cuts = cut_out_by(cutter.probabilities, picture_of(drawn, 1.0), boxes)
     assert np.mean(agreements(drawn, cuts)) > 0.75

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, check_boxes, read_annotations
+from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, read_annotations
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import BOXES, SIZE, write_voc
@@ -62,7 +62,7 @@ def test_all_formats_give_the_same_boxes(tmp_path, name):
     form, (annotation,) = read_annotations(tmp_path)
     assert name.startswith(form)
     assert annotation.picture == "p"
-    boxes = check_boxes(annotation, SIZE)
+    boxes = annotation.checked(SIZE)
     assert np.allclose(boxes.corners, [corners for _, corners in BOXES], atol=1e-3)
     assert boxes.corners.dtype == np.float32
     assert boxes.labels.tolist() == [0, CHROMOSOMES.index("X")]
@@ -97,7 +97,7 @@ def test_of_a_turned_box_the_upright_one_around_it_is_used(tmp_path, write):
     write(tmp_path)
     (annotation,) = read_annotations(tmp_path)[1]
     assert annotation.turned == ["A1"]
-    assert check_boxes(annotation, SIZE).corners[0] == pytest.approx([25, 5, 35, 25], abs=0.01)
+    assert annotation.checked(SIZE).corners[0] == pytest.approx([25, 5, 35, 25], abs=0.01)
 
 
 def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
@@ -105,12 +105,12 @@ def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
     with pytest.raises(
         UserError, match=r"the annotation is of 32 x 24, the picture has 64 x 48.*data.scale_boxes=true"
     ):
-        check_boxes(annotation, SIZE)
-    assert check_boxes(annotation, SIZE, scale=True).corners.tolist() == [[2, 4, 20, 40]]
+        annotation.checked(SIZE)
+    assert annotation.checked(SIZE, scale=True).corners.tolist() == [[2, 4, 20, 40]]
     with pytest.raises(UserError, match="EXIF turns it"):
-        check_boxes(annotation, (24, 32), scale=True)
+        annotation.checked((24, 32), scale=True)
     with pytest.raises(UserError, match="bring the picture"):
-        check_boxes(annotation, (64, 40), scale=True)
+        annotation.checked((64, 40), scale=True)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
 def test_names_of_classes(tmp_path, name, label):
     annotation = Annotation(tmp_path, "p", names=[name], boxes=[(0, 0, 5, 5)])
     expected = UNKNOWN if label is None else CHROMOSOMES.index(label)
-    assert check_boxes(annotation, SIZE).labels.tolist() == [expected]
+    assert annotation.checked(SIZE).labels.tolist() == [expected]
 
 
 def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
     annotation = Annotation(tmp_path, "p", names=["X", "X"], boxes=[(-1, 4, 65, 20), (3, 4, 9, 20)])
-    boxes = check_boxes(annotation, SIZE)
+    boxes = annotation.checked(SIZE)
     assert boxes.corners.tolist() == [[0, 4, 64, 20], [3, 4, 9, 20]]
     assert boxes.clipped == 1
 
@@ -144,7 +144,7 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
     write_voc(tmp_path / "p.xml", boxes)
     (annotation,) = read_annotations(tmp_path)[1]
     with pytest.raises(UserError, match=message):
-        check_boxes(annotation, SIZE)
+        annotation.checked(SIZE)
 
 
 def voc_with(root, text):

@@ -32,7 +32,6 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
     assert list(frame["subject"]) == ["10504", "105001", "105001", "105003", "105004"]
     assert list(frame["label"]) == [None, "normal", "normal", "normal", "abnormal"]
     assert list(frame["kind"]) == [None, "normal", "normal", "normal", "numerical"]
-    assert list(frame["group"]) == ["usual", "usual", "difficult", "usual", "usual"]
     assert (listing.classes, listing.positive_class) == (("normal", "abnormal"), "abnormal")
     assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
     (tmp_path / "data" / "structural_abnormalities.csv").write_text("filename,description\n")

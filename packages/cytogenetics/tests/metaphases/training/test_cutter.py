@@ -45,8 +45,7 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
     picture = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
     boxes = np.array([[10, 10, 60, 50], [40, 20, 119, 89]], np.float32)
     ours, of_run = (
-        cut_out_by(load(place, Cutter).module.probabilities, picture, boxes)
-        for place in (tmp_path / "exported", run.folder)
+        cut_out_by(load(place, Cutter).probabilities, picture, boxes) for place in (tmp_path / "exported", run.folder)
     )
     for one, other in zip(ours, of_run, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)

@@ -64,7 +64,7 @@ def test_a_refiner_starts_from_another_one_and_keeps_what_was_found(run, tmp_pat
     before = kept.stat().st_mtime_ns
     _, module, contents = train.prepare(config(tmp_path, cache, f'init_from="{run.folder}"', "seed=1"))
     assert contents["init_from"] is not None
-    first = load(run.folder, BoxRefiner).module.state_dict()
+    first = load(run.folder, BoxRefiner).state_dict()
     assert all(torch.equal(value, first[name].cpu()) for name, value in module.state_dict().items())
     assert [path.stat().st_mtime_ns for path in folder.iterdir()] == [before]
 

@@ -64,7 +64,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
     run_app(export, folder, "--output", tmp_path / "exported", "--half", "--licence", "of the test")
     picture = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        ours, of_run = (load(place, Detector).module(picture) for place in (tmp_path / "exported", folder))
+        ours, of_run = (load(place, Detector)(picture) for place in (tmp_path / "exported", folder))
     torch.testing.assert_close(ours.centres, of_run.centres, atol=0.02, rtol=0)  # its weights have 16 bits
     torch.testing.assert_close(ours.sides, of_run.sides, atol=0.2, rtol=0)
     boxes, probabilities = BoxFinder.load([folder], None).find(np.zeros((50, 70, 3), np.uint8))
@@ -73,7 +73,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
     start = f"init_from={tmp_path / 'exported'}"
     _, module, contents = train.prepare(config(tmp_path, root, start, "seed=1"))
     assert contents["init_from"] is not None
-    started_from = load(tmp_path / "exported", Detector).module.state_dict()
+    started_from = load(tmp_path / "exported", Detector).state_dict()
     assert all(torch.equal(value, started_from[name]) for name, value in module.state_dict().items())
     with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 decoder.width=16"):
         train.prepare(config(tmp_path, root, start, "decoder.width=8"))
