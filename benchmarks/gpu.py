@@ -33,7 +33,6 @@ from karyocyte.common.revision import revision
 from karyocyte.composition.compose import compose_config
 from karyocyte.config.schema import Config, as_classifier
 from lightning_modules.build.build import build_classifier
-from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training.fit import train_stages
 from lightning_modules.training.predict import LightningPredictor, PredictionCollector
 from lightning_modules.training.process import set_up_torch
@@ -122,7 +121,7 @@ def rates(experiment: str, batches: int, batch: int, folder: Path, accelerator: 
     data.setup()
     for work in ("training", "prediction"):
         clock = Clock(device, WARM_UP + data.loader(data.training_set()).num_workers)
-        model = _model(config, data)
+        model = build_classifier(config, data.manifest.classes)[0]
         if work == "training":
             train_stages(model, data, config, folder / experiment, callbacks=[TimedSteps(clock)])
         else:
@@ -130,13 +129,8 @@ def rates(experiment: str, batches: int, batch: int, folder: Path, accelerator: 
             trainer.limit_predict_batches = batches
             predictor = LightningPredictor(model, config.inference, config.seed)
             trainer.predict(predictor, datamodule=data, return_predictions=False)
-        row: dict[str, object] = {
-            "experiment": experiment,
-            "work": work,
-            "ours": clock.rate(),
-            "start": clock.start - clock.made,
-        }
-        row["memory"] = _peak(device)
+        row: dict[str, object] = {"experiment": experiment, "work": work}
+        row |= {"ours": clock.rate(), "start": clock.start - clock.made, "memory": _peak(device)}
         for way in ("loop", "bound"):
             row[way] = _loop(config, data, Clock(device, clock.warm_up), way == "bound", work == "training")
             row[f"{way}_memory"] = _peak(device)
@@ -167,15 +161,12 @@ def _config(experiment: str, batches: int, batch: int, folder: Path, accelerator
     ]))  # fmt: skip
 
 
-def _model(config: Config, data: ImageDataModule) -> Classifier:
-    return build_classifier(config, data.manifest.classes)[0]
-
-
 def _loop(config: Config, data: ImageDataModule, clock: Clock, bound: bool, training: bool) -> float:
     """Return the images per second of a loop as a good engineer writes it, over the images or over one batch."""
     device, limit = clock.device, config.trainer.limit_train_batches
     assert isinstance(limit, int)
-    model = _model(config, data).to(device, memory_format=torch.channels_last).train(training)
+    model = build_classifier(config, data.manifest.classes)[0].train(training)
+    model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     size = config.loader.batch_size
     dataset = data.plain_set(data.plan.rows)

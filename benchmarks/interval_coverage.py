@@ -111,9 +111,7 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[La
     return pair[0], pair[1]
 
 
-def measure(
-    world: World, subjects: int, settings: EvaluationConfig, cases: int, methods: tuple[str, ...] = METHODS
-) -> pd.DataFrame:
+def measure(world: World, subjects: int, settings: EvaluationConfig, cases: int) -> pd.DataFrame:
     """Draw data sets and count how often each method's interval covers the truth: a row per metric and method.
 
     ``images`` is the mean of a case, ``without`` the number of cases without an interval, ``share`` that of the others
@@ -126,20 +124,18 @@ def measure(
     for case in track(range(cases), f"{world.name}, {subjects} subjects", console=Console(stderr=True)):
         first, second = draw_pair(world, subjects, np.random.default_rng([settings.seed, subjects, case]))
         images += len(first.labels)
-        for method, metric, interval in _intervals(first, second, methods, settings.model_copy(update={"seed": case})):
+        for metric, method, interval in _intervals(first, second, settings.model_copy(update={"seed": case})):
             other = interval.method not in (method, None)
             rows.append({**asdict(interval), "metric": metric, "method": method, "other": other})
     found = pd.DataFrame(rows).astype({"low": float, "high": float})
     found["missed_low"] = found["metric"].map(true) < found["low"]
     found["missed_high"] = found["metric"].map(true) > found["high"]
     found["width"] = found["high"] - found["low"]
-    groups = found.groupby(["metric", "method"])
     facts = {"world": world.name, "subjects": subjects, "images": images / cases}
     counted = []
-    for metric, value in true.items():
-        for method in methods:
-            row = {**facts, "metric": metric, "method": method, "truth": value}
-            counted.append(row | _count(groups.get_group((metric, method))))
+    for (metric, method), of_metric in found.groupby(["metric", "method"], sort=False):
+        row = {**facts, "metric": metric, "method": method, "truth": true[str(metric)]}
+        counted.append(row | _count(of_metric))
     return pd.DataFrame(counted)
 
 
@@ -148,30 +144,24 @@ def _noise(world: World, subject: np.ndarray, rng: np.random.Generator) -> np.nd
 
 
 def _intervals(
-    first: LabelledPredictions, second: LabelledPredictions, methods: tuple[str, ...], settings: EvaluationConfig
+    first: LabelledPredictions, second: LabelledPredictions, settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
-    """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
+    """Yield the intervals of MAIN, and of the differences of COMPARED, as ``by_methods`` does."""
     both = [Resamples(WeightedMetrics(each, names=COMPARED), each, settings) for each in (first, second)]
-    statistics = [
-        (metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings)),
-        (dict.fromkeys(DIFFERENCES, DIFFERENCE), Differences(*both)),
-    ]
-    for metrics, resamples in statistics:
-        for method in methods:
-            for name, interval in intervals_by(method, metrics, resamples, settings).items():
-                yield method, name, interval
+    yield from by_methods(metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings), settings)
+    yield from by_methods(dict.fromkeys(DIFFERENCES, DIFFERENCE), Differences(*both), settings)
 
 
-def intervals_by(
-    method: str, metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
-) -> dict[str, Interval]:
-    """Return the intervals of metrics by a method of METHODS."""
+def by_methods(
+    metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
+) -> Iterator[tuple[str, str, Interval]]:
+    """Yield metric, method and interval, by each of METHODS; all from the same resamples."""
     found = of_resamples(metrics, resamples, settings)
-    if method == "percentile":
-        for (name, interval), drawn in zip(found.items(), resamples.drawn, strict=True):
-            low, high, used = percentiles(drawn, settings.confidence)
-            found[name] = replace(interval, low=low, high=high, method=used)
-    return found
+    for (name, interval), drawn in zip(found.items(), resamples.drawn, strict=True):
+        low, high, used = percentiles(drawn, settings.confidence)
+        methods = interval, replace(interval, low=low, high=high, method=used)
+        for method, by_method in zip(METHODS, methods, strict=True):
+            yield name, method, by_method
 
 
 def _count(cases: pd.DataFrame) -> dict[str, float | None]:

@@ -17,10 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 from pydantic import BaseModel
 from radon.complexity import cc_visit
+from scipy.sparse.csgraph import connected_components
 
 from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
@@ -152,7 +154,7 @@ class CodeBase:
         return found
 
     def circles(self) -> set[str]:
-        """Return the modules, but for tests, that import each other in circles, and those between two circles."""
+        """Return the modules, but for tests, that import each other in circles."""
         imports = {}
         for name in self.imports.keys() - {module.name for module in self.below("tests")}:
             # Importing a.b.c runs a/__init__ and a/b/__init__ too, but those of one's own parents run already.
@@ -168,19 +170,11 @@ def _import_path(path: Path) -> Path:
 
 
 def _in_circles(imports: Mapping[str, set[str]]) -> set[str]:
-    """Return the names that lead back to themselves."""
-    return {name for name in imports if name in _reached(name, imports)}
-
-
-def _reached(name: str, imports: Mapping[str, set[str]]) -> set[str]:
-    """Return all that a name leads to."""
-    seen: set[str] = set()
-    waiting = set(imports[name])
-    while waiting:
-        other = waiting.pop()
-        seen.add(other)
-        waiting |= imports.get(other, set()) - seen
-    return seen
+    """Return the names that lead back to themselves, of names that do not name themselves."""
+    leads = np.array([[other in imports[name] for other in imports] for name in imports])
+    _, circles = connected_components(leads, connection="strong")
+    found = pd.Series(circles, index=list(imports))
+    return set(found[found.duplicated(keep=False)].index)
 
 
 def count_lines(modules: Iterable[Module]) -> int:

@@ -22,17 +22,12 @@ class PaperData:
 
     dataset: str
     total: int
-    sizes: tuple[int, ...]  # of training, validation and test part, as printed
-    classes: tuple[str, ...]  # the negative and the positive class; empty beyond two classes
+    sizes: dict[str, int]  # of each of PARTS, as printed
     public: bool
-
-    def size(self, part: str) -> int:
-        """Return the number of images of a part."""
-        return self.sizes[PARTS.index(part)]
 
     def is_whole(self, part: str, images: int) -> bool:
         """Tell whether so many images are as good as all of a part."""
-        return abs(images - self.size(part)) <= SLACK * self.size(part)
+        return abs(images - self.sizes[part]) <= SLACK * self.sizes[part]
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def read_data(results: Path) -> dict[tuple[str, str], PaperData]:
     """Read what the papers print of their images, by data set and split."""
     data = {}
     for row in read_table(results, "data").to_dict("records"):
-        sizes, classes = tuple(int(row[part]) for part in PARTS), tuple(row["classes"].split())
-        facts = (row["dataset"], int(row["total"]), sizes, classes, row["public"] == "yes")
-        data[row["dataset"], row["split"]] = PaperData(*facts)
+        sizes = {part: int(row[part]) for part in PARTS}
+        of_paper = PaperData(row["dataset"], int(row["total"]), sizes, row["public"] == "yes")
+        data[row["dataset"], row["split"]] = of_paper
     return data

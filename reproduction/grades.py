@@ -23,7 +23,7 @@ NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is prin
 COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part", "consistent", OTHER_IMAGES, NOT_RUN)
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
 WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
-NOTHING = Estimate(None, None, None)
+NOTHING = Estimate(None)
 
 
 def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str
     row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
     row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}
     row |= {"value": value.value, "low": value.low, "high": value.high}
-    row |= {"images": own and own.images.get(claim.part), "of_images": claim.data.size(claim.part)}
+    row |= {"images": own and own.images.get(claim.part), "of_images": claim.data.sizes[claim.part]}
     row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
     grade = _grade(claim, own, value)
@@ -111,7 +111,7 @@ def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
         return NO_FIGURE
     if own is None:
         return f"{NOT_RUN}: {claim.not_run or 'no predictions are kept'}"
-    size = claim.data.size(claim.part)
+    size = claim.data.sizes[claim.part]
     images = _images(claim, own)
     is_whole = claim.data.is_whole(claim.part, images)
     if _has_other_images(claim, own, images):
@@ -131,19 +131,19 @@ def _has_other_images(claim: Claim, own: Measured, images: int) -> bool:
     # The parts of another split have other sizes; that is no other data set.
     if own.protocol != "paper" or claim.data.is_whole(claim.part, images):
         return False
-    return images >= claim.data.size(claim.part) * claim.data.public
+    return images >= claim.data.sizes[claim.part] * claim.data.public
 
 
 def _images(claim: Claim, own: Measured) -> int:
     """Return on how many images a figure is; means over an epoch are on as large a share as the test images."""
     if claim.metric in OF_EPOCH and TEST in own.images:
-        return round(own.images[TEST] / claim.data.size(TEST) * claim.data.size(TRAIN))
-    return own.images.get(claim.part) or claim.data.size(claim.part)
+        return round(own.images[TEST] / claim.data.sizes[TEST] * claim.data.sizes[TRAIN])
+    return own.images.get(claim.part) or claim.data.sizes[claim.part]
 
 
 def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
     """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
-    name, seen, epoch = in_words(claim.metric)[0], own.images_seen, share * claim.data.size(TRAIN)
+    name, seen, epoch = in_words(claim.metric)[0], own.images_seen, share * claim.data.sizes[TRAIN]
     printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
     reasons = {
         printed: printed,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -105,9 +106,7 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     epochs = []
     for run in runs:
         about = run.predictions.about
-        monitor = str(about.get("monitor"))
-        epoch = about.get(BEST_EPOCH) or run.best_epoch(monitor, lower_is_better(monitor))
-        epochs.append({"seed": about.get("seed"), **epoch})
+        epochs.append({"seed": about.get("seed"), **(about.get(BEST_EPOCH) or best_epoch(run))})
     table = pd.DataFrame(epochs)
     found = {}
     for metric, column in OF_EPOCH.items():
@@ -117,6 +116,24 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
             low, high = pd.Series(ends).clip(0, None if metric.endswith(LOSS) else 1)
             found[TRAIN, metric] = Estimate(means.mean(), *((low, high) if len(means) > 1 else (None, None)))
     return found
+
+
+def best_epoch(run: Run) -> dict[str, float]:
+    """Return the means of OF_EPOCH at the best epoch by ``monitor``, those that were logged; {} if it was not.
+
+    The epoch is of the stage whose weights are the run's, of the last one in a run without weights.
+    """
+    monitor, history = str(run.predictions.about.get("monitor")), run.history
+    if monitor not in history:
+        return {}
+    stage = history["stage"].iloc[-1]
+    if run.status.best is not None:
+        stage = Path(run.status.best).parent.name.split("-", 1)[1]
+    scores = history.loc[history["stage"] == stage, monitor].dropna()
+    if scores.empty:
+        return {}
+    best = history.loc[scores.idxmin() if lower_is_better(monitor) else scores.idxmax()]
+    return {name: float(best[name]) for name in OF_EPOCH.values() if pd.notna(best.get(name))}
 
 
 def _names(fact: Any) -> str:

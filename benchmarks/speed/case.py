@@ -1,19 +1,25 @@
 """A comparison of speed: ours and an alternative, timed in turn."""
 
-import resource
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
+
+from karyocyte.common.paths import ROOT
+
+ROUNDS = 3  # that each case is timed in
 
 
 @dataclass(frozen=True)
 class Case:
     """A piece of work: ours does it once, likewise its peer, on so many ``items`` (images) each time.
 
-    Each is timed in so many ``rounds``, in turn, after it was called once (``warm_up``). ``goal`` is by how many times
-    ours is wanted to be faster; ``packages`` are those of the peer whose versions the table names.
+    ``goal`` is by how many times ours is wanted to be faster; ``packages`` are those of the peer whose versions the
+    table names; ``warm_up`` says whether each is called once before it is timed.
     """
 
     name: str
@@ -23,7 +29,6 @@ class Case:
     goal: float
     packages: tuple[str, ...]
     items: int = 1
-    rounds: int = 3
     warm_up: bool = True
 
 
@@ -37,7 +42,7 @@ def measure(case: Case) -> dict[str, object]:
     if case.warm_up:
         case.ours()
         case.peer_run()
-    rounds = [(_seconds(case.ours), _seconds(case.peer_run)) for _ in range(case.rounds)]
+    rounds = [(_seconds(case.ours), _seconds(case.peer_run)) for _ in range(ROUNDS)]
     seconds = pd.DataFrame(rounds, columns=["ours_s", "peer_s"])
     ratio = seconds["peer_s"] / seconds["ours_s"]
     row: dict[str, object] = {"case": case.name, "peer": case.peer, "items": case.items, **seconds.median()}
@@ -47,12 +52,27 @@ def measure(case: Case) -> dict[str, object]:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Return the processor's time of a call; ended child processes are included."""
-    start = _processor_seconds()
+    """Return the processor's time of a call, to hundredths; ended child processes are included."""
+    start = sum(os.times()[:4])
     run()
-    return _processor_seconds() - start
+    return sum(os.times()[:4]) - start
 
 
-def _processor_seconds() -> float:
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return float(np.sum([(usage.ru_utime, usage.ru_stime) for usage in usages]))
+class Used(NamedTuple):
+    """What a process has used: seconds of the processor, and the peak of its memory in GB."""
+
+    seconds: float
+    peak: float
+
+
+def used_by(*words: str) -> Used:
+    """Run a Python program to its end.
+
+    Raises:
+        CalledProcessError: It fails.
+    """
+    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(status, words)
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6)

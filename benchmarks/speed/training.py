@@ -1,7 +1,5 @@
 """Trainings: an epoch, and a whole run of two by ``train.py``, beside those that a good engineer writes by hand."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,9 +10,8 @@ import torch
 
 from benchmarks.shared import write_images
 from benchmarks.speed import plain
-from benchmarks.speed.case import Case
+from benchmarks.speed.case import Case, used_by
 from datamodules.image_datamodule import ImageDataModule
-from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
 from karyocyte.config.schema import as_classifier
 from lightning_modules.build.build import build_classifier
@@ -38,18 +35,21 @@ def cases(folder: Path) -> Iterator[Case]:
         yield _run(folder / str(images), network, size, batch)
 
 
-def _settings(folder: Path, network: str, size: int, batch: int, epochs: int) -> list[str]:
+def settings(folder: Path, network: str, size: int, batch: int, epochs: int) -> list[str]:
+    """Return the words of train.py for ``folder``/images, of a network as ``plain`` names it, with a new cache."""
+    name, _, cut = network.partition(" to ")
+    place = folder / str(next(NUMBERS))
     return [
         "data=folder", f"data_dir={folder}/images", "data.positive_class=b", "protocol=image", "weights=random",
-        "unfreeze=whole", f"unfreeze.lr={plain.RATE}", f"model.name={network}", f"prepare.size={size}",
-        "prepare.crop=false", f"loader.batch_size={batch}", f"trainer.max_epochs={epochs}", "trainer.accelerator=cpu",
-        f"cache_dir={folder}/cache{next(NUMBERS)}", f"output_dir={folder}/{next(NUMBERS)}",
+        "unfreeze=whole", f"unfreeze.lr={plain.RATE}", f"model.name={name}", f"model.cut={cut or 'null'}",
+        f"prepare.size={size}", "prepare.crop=false", f"loader.batch_size={batch}", f"trainer.max_epochs={epochs}",
+        "trainer.accelerator=cpu", f"cache_dir={place}/cache", f"output_dir={place}",
     ]  # fmt: skip
 
 
 def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
     """Training, validation and the saved weights of an epoch; images are in memory, or in the cache."""
-    config = as_classifier(compose_config(_settings(folder, network, size, batch, 1)))
+    config = as_classifier(compose_config(settings(folder, network, size, batch, 1)))
     data = ImageDataModule(config, progress=False)
     data.setup()
     data.prepare_data()
@@ -74,15 +74,10 @@ def _run(folder: Path, network: str, size: int, batch: int) -> Case:
 
     def ours() -> None:
         """Call train.py."""
-        _call("train.py", *_settings(folder, network, size, batch, plain.EPOCHS))
+        used_by("train.py", *settings(folder, network, size, batch, plain.EPOCHS))
 
     def by_hand() -> None:
         """Call the program that does without Karyocyte."""
-        _call(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
+        used_by(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
 
     return Case(f"first run, {network}, {size} px", ours, BY_HAND, by_hand, 0.83, PACKAGES, warm_up=False)
-
-
-def _call(*words: str) -> None:
-    """Run a Python program, which has to succeed."""
-    subprocess.run([sys.executable, *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.interval_coverage import METHODS, WORLDS, World, draw_pair, intervals_by, truth
+from benchmarks.interval_coverage import METHODS, WORLDS, World, by_methods, draw_pair, truth
 from karyocyte.common.paths import ROOT
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import Resamples
@@ -17,7 +17,6 @@ from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 SUBJECTS = 14
 STUDIES = 40
-SHOWN = ("percentile", "logit_t")
 COLOUR_OF = {"logit_t": COLOURS[0], "percentile": COLOURS[1]}
 
 
@@ -32,14 +31,13 @@ class Study(NamedTuple):
 
 
 def studies(world: World, count: int = STUDIES) -> list[Study]:
-    """Return the first data sets of ``python -m benchmarks.interval_coverage``, each with the intervals of SHOWN."""
+    """Return the first data sets of ``python -m benchmarks.interval_coverage``, each with the intervals of METHODS."""
     rows = []
     for number in range(count):
         scored, _ = draw_pair(world, SUBJECTS, np.random.default_rng([0, SUBJECTS, number]))
         settings = EvaluationConfig(seed=number)
         resamples = Resamples(WeightedMetrics(scored, names=("auc",)), scored, settings)
-        for method in SHOWN:
-            auc = intervals_by(method, metrics_of(["auc"]), resamples, settings)["auc"]
+        for _, method, auc in by_methods(metrics_of(["auc"]), resamples, settings):
             if auc.value is not None and auc.low is not None and auc.high is not None:
                 rows.append(Study(number, method, auc.value, auc.low, auc.high))
     return rows
@@ -62,9 +60,9 @@ def draw(path: Path) -> None:
 
 def _draw_studies(axis: Axes, rows: list[Study], true: float) -> None:
     axis.axhline(true, color="#444444", linestyle="--", linewidth=1.2)
-    order = np.argsort(np.argsort([row.value for row in rows], kind="stable"), kind="stable") // len(SHOWN)
+    order = np.argsort(np.argsort([row.value for row in rows], kind="stable"), kind="stable") // len(METHODS)
     for number, row in zip(order, rows, strict=True):
-        place = number + 0.17 * (-1 if row.method == SHOWN[0] else 1)
+        place = number + 0.17 * (1 if row.method == METHODS[0] else -1)
         missed = not row.low <= true <= row.high
         axis.plot([place, place], [row.low, row.high], color=COLOUR_OF[row.method], linewidth=1.4)
         axis.plot(place, row.value, "X" if missed else "o", color=COLOUR_OF[row.method], markersize=7 if missed else 3)

@@ -248,24 +248,6 @@ class Run:
         logged = pd.concat(tables, ignore_index=True)
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
 
-    def best_epoch(self, monitor: str, lower_is_better: bool) -> dict[str, Any]:
-        """Return the row of ``history`` at the best epoch by ``monitor``; {} if it was not logged.
-
-        It is of the stage whose weights are the run's, of the last one in a run without weights.
-        """
-        history = self.history
-        if monitor not in history:
-            return {}
-        stage = history["stage"].iloc[-1]
-        if self.status.best is not None:
-            stage = Path(self.status.best).parent.name.split("-", 1)[1]
-        epochs = history[history["stage"] == stage].dropna(subset=[monitor])
-        if epochs.empty:
-            return {}
-        scores = epochs[monitor]
-        best = scores.idxmin() if lower_is_better else scores.idxmax()
-        return dict(epochs.loc[best].dropna())
-
     @cached_property
     def progress(self) -> Progress:
         """How far the training is; without the file, or with a damaged one, as before its start."""

@@ -6,18 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, seed_means
+from karyocyte.evaluation.intervals.grouping import Group
+from karyocyte.evaluation.intervals.seeds import seed_means
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.genetic import fit
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
-
-SETTINGS = EvaluationConfig()
-METRICS = (*OF_ALL, *OF_TWO)
+from reproduction.measured import SETTINGS
 
 
 def rows_of_ensembles(groups: Sequence[Group]) -> pd.DataFrame:
@@ -36,7 +33,7 @@ def rows_of_ensembles(groups: Sequence[Group]) -> pd.DataFrame:
         for name, runs in predictions.items():
             row: dict[str, object] = {"protocol": protocol, "members": len(members), "name": name}
             parts = [run.part("test") for run in runs]
-            for metric, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
+            for metric, mean in seed_means(parts, SETTINGS).metrics.items():
                 row |= mean.estimate.columns(metric)
             rows.append({**row, **_difference(runs, first)})
     return pd.DataFrame(rows)
@@ -57,16 +54,12 @@ def _members(groups: Sequence[Group], protocol: str) -> list[Group]:
 
     Of several configurations of a network it is the one that saw most.
     """
-    of_protocol = []
-    for group in groups:
+    of_images: dict[tuple[frozenset[str], ...], dict[str, Group]] = {}
+    for group in sorted(groups, key=lambda group: int(group.runs[0].about["images_seen"]), reverse=True):
         about = group.runs[0].about
         if (about["protocol"], about["seed"]) == (protocol, 0):
-            of_protocol.append(group)
-    of_protocol.sort(key=lambda group: int(group.runs[0].about["images_seen"]), reverse=True)
-    of_images: dict[tuple[frozenset[str], ...], dict[str, Group]] = {}
-    for group in of_protocol:
-        tested = tuple(frozenset(run.part("test").frame["image_id"]) for run in group.runs)
-        of_images.setdefault(tested, {}).setdefault(str(group.runs[0].about["name"]), group)
+            tested = tuple(frozenset(run.part("test").frame["image_id"]) for run in group.runs)
+            of_images.setdefault(tested, {}).setdefault(str(about["name"]), group)
     return list(max(of_images.values(), key=len, default={}).values())
 
 
@@ -81,6 +74,6 @@ def _combined(members: EnsembleMembers, method: str) -> Predictions:
 def _difference(runs: Sequence[Predictions], first: Sequence[Predictions]) -> Mapping[str, object]:
     if runs is first:
         return {}
-    names = [f"{place}/{number}" for place in ("this", "first") for number in range(len(runs))]
-    (pair,) = compare_groups(group_runs([*runs, *first], names), SETTINGS).pairs
+    groups = [Group(label, tuple(each), ()) for label, each in (("this", runs), ("first", first))]
+    (pair,) = compare_groups(groups, SETTINGS).pairs
     return pair.differences["f1_weighted"].columns("minus_first")

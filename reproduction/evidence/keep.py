@@ -19,11 +19,11 @@ from karyocyte.common.cli import report_user_errors, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import atomic_path, write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import COLUMNS, Predictions, uncertainty_of
 from karyocyte.runs.run import Run, open_runs
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.measured import BEST_EPOCH, best_epoch
 
 HEAT = "heat.parquet"  # beside the predictions
 DIGITS = 12  # of a SHA-256
@@ -44,19 +44,12 @@ def keep(run: Run, evidence: Path = RESULTS / EVIDENCE) -> Path:
     config = {key: value for key, value in run.raw_config.items() if key not in MACHINE}
     write_text(kept.path(RunFile.CONFIG), yaml.safe_dump(config, sort_keys=False))
     predictions = slim(run.predictions)
-    predictions.about["best_epoch"] = best_epoch(run)
+    predictions.about[BEST_EPOCH] = best_epoch(run)
     kept.write_predictions(predictions)
     if run.predictions_train is not None and run.predictions.about["protocol"] == TRAIN_OF:
         kept.write_predictions(slim(run.predictions_train), RunFile.PREDICTIONS_TRAIN)
     keep_heat(run, folder / HEAT)
     return folder
-
-
-def best_epoch(run: Run) -> dict[str, float]:
-    """Return the means over the chosen epoch that Keras prints, of those that were logged."""
-    monitor = str(run.predictions.about.get("monitor"))
-    logged = run.best_epoch(monitor, lower_is_better(monitor))
-    return {name: float(logged[name]) for name in ("train/loss", "train/acc") if name in logged}
 
 
 def keep_heat(run: Run, path: Path) -> None:

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pandas as pd
 
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.runs.predictions import Predictions
+from reproduction.measured import SETTINGS
 
 METRICS = ("auc", "f1_weighted")
 
@@ -41,8 +41,8 @@ def _leaks(random: Predictions, apart: Predictions) -> list[dict[str, object]]:
     """Return a row per metric: its value on the random split, with persons apart, and the difference."""
     images = set(random.frame["image_id"]) & set(apart.frame["image_id"])
     both = [_only(predictions, images) for predictions in (random, apart)]
-    groups = [Group(label, (part,), (label,)) for label, part in zip(("random", "apart"), both, strict=True)]
-    pair = compare_groups(groups, EvaluationConfig()).pairs[0]
+    groups = [Group(label, (part,), ()) for label, part in zip(("random", "apart"), both, strict=True)]
+    pair = compare_groups(groups, SETTINGS).pairs[0]
     of_random, of_apart = (evaluate(score(part)) for part in both)
     rows = []
     for metric in METRICS:

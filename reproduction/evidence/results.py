@@ -13,7 +13,7 @@ and the tables of ``results/recomputed``:
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, groupby
 from pathlib import Path
 
@@ -21,12 +21,11 @@ import pandas as pd
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
-from karyocyte.evaluation.intervals.seeds import OF_ALL, OF_TWO, run_groups, seed_means
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.referral.evaluate_referral import triage
 from karyocyte.evaluation.referral.unseen import unseen_table
@@ -39,9 +38,8 @@ from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
 from reproduction.evidence.leaks import rows_of_leaks
 from reproduction.grades import grade_table
+from reproduction.measured import SETTINGS
 
-METRICS = (*OF_ALL, *OF_TWO)
-SETTINGS = EvaluationConfig()
 DIGITS = "%.6f"
 FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
 
@@ -71,7 +69,7 @@ def rows_of_areas(evidence: Path) -> pd.DataFrame:
 
 def _figures(test: Predictions) -> dict[str, object]:
     """Return the images and persons of a test part, and each metric with its interval."""
-    found = seed_means([test], SETTINGS, names=METRICS)
+    found = seed_means([test], SETTINGS)
     row: dict[str, object] = {"images": found.images, "persons": found.subjects}
     for name, mean in found.metrics.items():
         row |= mean.estimate.columns(name)
@@ -88,7 +86,7 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
             row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
         row["departures"] = "; ".join(departures(group))
         row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
-        for name, mean in seed_means(parts, SETTINGS, names=METRICS).metrics.items():
+        for name, mean in seed_means(parts, SETTINGS).metrics.items():
             row |= mean.columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -146,23 +144,19 @@ def rows_of_heat(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _heat_tables(images: pd.DataFrame) -> list[pd.DataFrame]:
-    def intervals(measure: Callable[[pd.DataFrame], Mapping[str, float]], least: float) -> pd.DataFrame:
-        return by_case(lambda kept: measure(images[kept]), images["subject"], SETTINGS.confidence, (least, 1.0))
+    """Return the shares of heat and of pixels inside the cell, and by how much that of the heat is above the other."""
+    images = images.assign(excess=images["inside"] - images["content"])
 
-    return [intervals(_shares, 0.0), intervals(_excess, -1.0)]
+    def intervals(names: Sequence[str], least: float) -> pd.DataFrame:
+        return by_case(lambda kept: _means(images[kept], names), images["subject"], SETTINGS.confidence, (least, 1.0))
+
+    return [intervals(["inside", "content"], 0.0), intervals(["excess"], -1.0)]
 
 
-def _shares(images: pd.DataFrame) -> dict[str, float]:
-    """Return the mean shares of heat and of pixels inside the cell, of all images and by class."""
+def _means(images: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """Return the means of some columns, of all images and by class."""
     groups = [("any", images), *images.groupby("label")]
-    return {f"{name}, {label}": of_class[name].mean() for label, of_class in groups for name in ("inside", "content")}
-
-
-def _excess(images: pd.DataFrame) -> dict[str, float]:
-    """Return by how much the share of heat is above that of the pixels, on average, of all images and by class."""
-    excess = images["inside"] - images["content"]
-    of_classes = {f"excess, {label}": float(values.mean()) for label, values in excess.groupby(images["label"])}
-    return {"excess, any": float(excess.mean()), **of_classes}
+    return {f"{name}, {label}": of_class[name].mean() for label, of_class in groups for name in names}
 
 
 def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / EVIDENCE) -> None:

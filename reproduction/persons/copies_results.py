@@ -12,11 +12,12 @@ probability. Intervals are over drawn persons.
 
 import numpy as np
 import pandas as pd
+from numpy.random import default_rng
 from scipy.special import expit
 
 from karyocyte.common.files import write_csv
 from reproduction.claims import EVIDENCE, RESULTS
-from reproduction.persons.results import DIGITS, RESAMPLES, Images, auc, columns, resampled
+from reproduction.persons.results import DIGITS, RESAMPLES, Images, auc, columns, pooled, resampled
 
 FOLDER = RESULTS / EVIDENCE / "copies"
 CODINGS = ("originals", "copies")
@@ -29,26 +30,19 @@ def row_of_copies(table: pd.DataFrame, trained: str) -> dict[str, float]:
     row: dict[str, float] = {}
     probabilities = []
     for coding in CODINGS:
-        random = np.random.default_rng(0)  # the same persons for both
+        random = default_rng(0)  # the same persons for both
         scores = table[f"{trained} on {coding}"].to_numpy(float)
         pairs = images.pairs(scores, folds)
         again = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
         row |= columns(f"auc_{coding}", float(auc(pairs)), again)
         patients, healthy = images.rows
-        row |= pooled(f"sensitivity_{coding}", scores > 0, patients)
-        row |= pooled(f"specificity_{coding}", scores <= 0, healthy)
+        row |= pooled(f"sensitivity_{coding}", scores > 0, patients, default_rng(0))
+        row |= pooled(f"specificity_{coding}", scores <= 0, healthy, default_rng(0))
         probabilities.append(expit(scores))
     change = probabilities[1] - probabilities[0]
-    return row | pooled("change_all", change, images.rows[0]) | pooled("change_hem", change, images.rows[1])
-
-
-def pooled(name: str, values: np.ndarray, persons: list[np.ndarray]) -> dict[str, float]:
-    """Return the mean of all images of some persons, with its interval over drawn persons; of one there is none."""
-    sums, images = (np.array([count(values[rows]) for rows in persons]) for count in (np.sum, len))
-    drawn = np.random.default_rng(0).integers(len(persons), size=(RESAMPLES, len(persons)))
-    if len(persons) == 1:
-        return {name: sums[0] / images[0], f"{name}_low": np.nan, f"{name}_high": np.nan}
-    return columns(name, sums.sum() / images.sum(), sums[drawn].sum(axis=1) / images[drawn].sum(axis=1))
+    for name, persons in zip(("change_all", "change_hem"), images.rows, strict=True):
+        row |= pooled(name, change, persons, default_rng(0))
+    return row
 
 
 def write_all() -> None:

@@ -112,16 +112,18 @@ def row_of_persons(images: Images, scores: np.ndarray, area: np.ndarray) -> dict
     row = columns("auc", value, of_both[:, 0]) | {"auc_error": float(of_both[:, 0].std())}
     row |= columns("over_area", value - of_area, of_both[:, 0] - of_both[:, 1])
     row |= columns("person_auc", float(in_order.mean()), of_persons)
-    return row | _specificity(images, scores, random)
+    # At the threshold that finds SENSITIVITY of the leukaemic cells.
+    below = scores < np.quantile(scores[np.concatenate(images.rows[0])], 1 - SENSITIVITY)
+    return row | pooled("specificity", below, images.rows[1], random)
 
 
-def _specificity(images: Images, scores: np.ndarray, random: np.random.Generator) -> dict[str, float]:
-    """Return the specificity at the threshold that finds ``SENSITIVITY`` of the leukaemic cells."""
-    patients, healthy = (np.concatenate(group) for group in images.rows)
-    below = scores < np.quantile(scores[patients], 1 - SENSITIVITY)
-    right, cells = (np.array([count(below[rows]) for rows in images.rows[1]]) for count in (np.sum, len))
-    drawn = random.integers(len(cells), size=(RESAMPLES, len(cells)))
-    return columns("specificity", below[healthy].mean(), right[drawn].sum(axis=1) / cells[drawn].sum(axis=1))
+def pooled(name: str, values: np.ndarray, persons: list[np.ndarray], random: np.random.Generator) -> dict[str, float]:
+    """Return the mean of all images of some persons, with its interval over drawn persons; of one there is none."""
+    sums, images = (np.array([count(values[rows]) for rows in persons]) for count in (np.sum, len))
+    drawn = random.integers(len(persons), size=(RESAMPLES, len(persons)))
+    if len(persons) == 1:
+        return {name: sums[0] / images[0], f"{name}_low": np.nan, f"{name}_high": np.nan}
+    return columns(name, sums.sum() / images.sum(), sums[drawn].sum(axis=1) / images[drawn].sum(axis=1))
 
 
 def row_of_leak(images: Images, scores: pd.DataFrame, area: pd.DataFrame) -> dict[str, float]:

@@ -153,7 +153,6 @@ def test_log_cut_by_a_full_disk(size, tmp_path):
     history = Run(tmp_path).history
     losses = history["val/loss"].tolist() if len(history) else []
     assert losses == [0.75, 0.625, 0.5][: max(0, LOG[:size].count("\n") - 1)]
-    assert Run(tmp_path).best_epoch("val/loss", True).get("val/loss") == (losses[-1] if losses else None)
 
 
 def lock_a_run(folder):
