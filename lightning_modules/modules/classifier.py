@@ -255,8 +255,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the validation loss and metrics of the epoch."""
-        self._check_labels(batch["label"], batch_idx)
-        self._evaluate(batch, self.val_metrics)
+        self._evaluate(batch, batch_idx, self.val_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the whole validation part and, in a training, the rate that its epoch ended with."""
@@ -266,8 +265,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the loss and metrics of the test part, ``test/...``; train.py does not call it."""
-        self._check_labels(batch["label"], batch_idx)
-        self._evaluate(batch, self.test_metrics)
+        self._evaluate(batch, batch_idx, self.test_metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics over the whole test part."""
@@ -284,9 +282,10 @@ class Classifier(ClassifierNetwork, StagedModule):
             remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
             raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
-    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
-        logits = self(batch["image"])
+    def _evaluate(self, batch: dict[str, torch.Tensor], batch_idx: int, metrics: MetricCollection) -> None:
         label = batch["label"]
+        self._check_labels(label, batch_idx)
+        logits = self(batch["image"])
         metrics.update(self.scores(logits), label)
         loss = self.validation_loss(logits, label)
         self.log(f"{metrics.prefix}loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
@@ -297,8 +296,5 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""
-        logits = logits.float()
-        if logits.shape[1] == 1:
-            return torch.sigmoid(logits[:, 0])
-        probability = self.probabilities(logits)
+        probability = self.probabilities(logits.float())
         return probability[:, 1] if self.num_classes == 2 else probability
