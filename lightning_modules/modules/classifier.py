@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
-from torchmetrics import MetricCollection
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names, first_fault
@@ -23,7 +22,7 @@ from lightning_modules.backbones.heads import build_head
 from lightning_modules.backbones.orientation import loss_by_orientation, turn_half
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
-from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
+from lightning_modules.modules.epoch_metrics import KeptScores, training_metrics, validation_metrics
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
@@ -110,7 +109,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         self.lr = settings.lr
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
-        self.train_metrics = training_metrics(num_classes)
+        self.train_metrics = training_metrics(num_classes, "train/")
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
 
@@ -249,9 +248,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         if not self.epoch_is_whole:
             self.log("interrupted", 1.0)
         if self.train_metrics.update_called:
-            for name, value in self.train_metrics.compute().items():
-                self.log(f"train/{name}", value)
-        self.train_metrics.reset()
+            self._log(self.train_metrics)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the validation loss and metrics of the epoch."""
@@ -282,7 +279,7 @@ class Classifier(ClassifierNetwork, StagedModule):
             remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
             raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
-    def _evaluate(self, batch: dict[str, torch.Tensor], batch_idx: int, metrics: MetricCollection) -> None:
+    def _evaluate(self, batch: dict[str, torch.Tensor], batch_idx: int, metrics: KeptScores) -> None:
         label = batch["label"]
         self._check_labels(label, batch_idx)
         logits = self(batch["image"])
@@ -290,7 +287,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         loss = self.validation_loss(logits, label)
         self.log(f"{metrics.prefix}loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
-    def _log(self, metrics: MetricCollection) -> None:
+    def _log(self, metrics: KeptScores) -> None:
         self.log_dict(metrics.compute())
         metrics.reset()
 
