@@ -42,7 +42,11 @@ class Predictor(nn.Module):
         self.distance = distance
         self.keep_features = keep_features
         self.mirror = inference.mirror
-        self.mc_dropout = _mc_dropout(classifier, inference, seed)
+        self.mc_dropout: McDropout | None = None
+        if inference.mc_passes:
+            from lightning_modules.prediction import mc_dropout  # here: few networks take passes
+
+            self.mc_dropout = mc_dropout.McDropout(classifier, inference.mc_passes, seed)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
@@ -103,11 +107,3 @@ class Predictor(nn.Module):
 
 def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: (values + second[key]) / 2 for key, values in first.items()}
-
-
-def _mc_dropout(classifier: ClassifierNetwork, inference: InferenceConfig, seed: int) -> "McDropout | None":
-    if not inference.mc_passes:
-        return None
-    from lightning_modules.prediction.mc_dropout import McDropout  # few networks take passes
-
-    return McDropout(classifier, inference.mc_passes, seed)
