@@ -19,7 +19,6 @@ from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, build_backbone, finish_backbone
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.orientation import loss_by_orientation, turn_half
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
 from lightning_modules.modules.epoch_metrics import KeptScores, training_metrics, validation_metrics
@@ -214,17 +213,9 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
-        image, label = batch["image"], batch["label"]
+        label = batch["label"]
         self._check_labels(label, batch_idx)
-        target = label
-        if self.orientation:
-            image, turned = turn_half(image, batch["index"], self.current_epoch)
-            target = label + self.num_classes * turned
-        logits = self.head_logits(image)
-        if self.orientation and "upright" in batch:
-            mean_loss = loss_by_orientation(self.training_loss, logits, target, batch["upright"])
-        else:
-            mean_loss = self.training_loss(logits, target)
+        logits, mean_loss = self._logits_and_loss(batch)
         share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
@@ -233,6 +224,19 @@ class Classifier(ClassifierNetwork, StagedModule):
             self.log("train/loss", loss, on_epoch=True, on_step=False, **options)
             self.train_metrics.update(scores, label)
         return {"loss": share, "correct": predicted == label}
+
+    def _logits_and_loss(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the head gives for a training batch, whose images it may turn, and the mean loss."""
+        image, label = batch["image"], batch["label"]
+        if not self.orientation:
+            logits = self.head_logits(image)
+            return logits, self.training_loss(logits, label)
+        from lightning_modules.backbones.orientation import loss_by_orientation, turn_half  # here: few heads have one
+
+        image, turned = turn_half(image, batch["index"], self.current_epoch)
+        target = label + self.num_classes * turned
+        logits = self.head_logits(image)
+        return logits, loss_by_orientation(self.training_loss, logits, target, batch.get("upright"))
 
     def on_fit_start(self) -> None:
         """Forget the epoch in which an earlier fit was interrupted."""

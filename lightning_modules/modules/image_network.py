@@ -5,7 +5,6 @@ from torch import nn
 
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
-from lightning_modules.backbones.orientation import marginal_logits
 from lightning_modules.backbones.truncation import features_of
 
 
@@ -50,7 +49,11 @@ class ClassifierNetwork(ImageNetwork):
 
     def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
-        return marginal_logits(logits) if self.orientation else logits
+        if not self.orientation:
+            return logits
+        from lightning_modules.backbones.orientation import marginal_logits  # here: few heads have one
+
+        return marginal_logits(logits)
 
     def head_logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return what the head gives for images: (B, 2K) with orientation, else (B, K)."""

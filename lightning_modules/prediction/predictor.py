@@ -7,7 +7,6 @@ from torch import nn
 
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from lightning_modules.backbones.orientation import turn
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.prediction.out_of_distribution import Distances, OutOfDistribution, looks_of
 
@@ -58,6 +57,8 @@ class Predictor(nn.Module):
         """
         predicted = self._over_mirrored(image)
         if self.classifier.orientation:
+            from lightning_modules.backbones.orientation import turn  # here: few heads have one
+
             turned = self._over_mirrored(turn(image))
             for key, values in turned.items():
                 turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
