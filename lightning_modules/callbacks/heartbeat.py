@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -19,29 +19,24 @@ from karyocyte.runs.stages import Stage
 EVERY = 5.0  # seconds between two writes
 
 
+@dataclass(eq=False)
 class Heartbeat(Callback):
     """Count the images and seconds of a stage, end it after its last step, and write progress.json.
 
     It is written at the start of a fit, every few seconds, and at each epoch's end. The device is asked for nothing
     while batches run. A full disk does not end a training.
-
-    Args:
-        stage: The stage that is trained, one of ``stages``.
-        stages: Their number.
-        steps: Optimiser steps of the stage.
-        sizes: Images of each batch of an epoch, over all processes, of which one may have more than another.
-        seconds: What this stretch of the stage has taken before the fit.
     """
+
+    stage: Stage  # that is trained
+    stages: int  # of the run
+    steps: int  # of the optimiser in the stage
+    sizes: Sequence[int]  # images of each batch of an epoch, of all processes, whose shares may differ by one
+    seconds: float = 0.0  # that this stretch of the stage has taken before the fit
 
     state_key = "OneStage"  # in checkpoints, as of 3.0.0
 
-    def __init__(self, stage: Stage, stages: int, steps: int, sizes: Sequence[int], seconds: float = 0.0) -> None:
-        self.stage = stage
-        self.stages = stages
-        self.steps = steps
-        self.sizes = sizes
+    def __post_init__(self) -> None:
         self.images_seen = 0
-        self.seconds = seconds
         self.best: float | None = None
         self._began = self._written_at = time.monotonic()
 
