@@ -62,12 +62,8 @@ class ClassifierNetwork(ImageNetwork):
     def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
         *layers, last = head_layers(self.head)
-        embedding = image
-        if self.takes_features:
-            layers = layers[count_fixed_layers(layers) :]
-        else:
-            embedding = self.features(image)
-        for layer in layers:
+        embedding = image if self.takes_features else self.fixed_features(image)
+        for layer in layers[count_fixed_layers(layers) :]:
             embedding = layer(embedding)
         return last(embedding), embedding
 
