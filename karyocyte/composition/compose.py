@@ -27,7 +27,6 @@ from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved
 from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
-from karyocyte.runs.names import resolve_run
 
 _FROM_RESOLVER = "UserError raised while resolving interpolation: "  # what OmegaConf puts before a message of ours
 GIVEN_FOLDS = {"cnmc": 3, "hem_all": 3}  # the folds that C-NMC's training images come with
@@ -76,6 +75,8 @@ def check_config(composed: DictConfig) -> TrainingConfig:
     check_devices(composed)
     for key in run_keys():
         if composed.get(key) is not None:  # a name such as chromosomes/latest means another run tomorrow
+            from karyocyte.runs.names import resolve_run  # here: most trainings begin from no run
+
             composed[key] = str(resolve_run(Path(composed[key])))
     values = resolved_values(composed, "configuration")
     cluster = check_cluster(values.pop("cluster", None))  # where a run is trained is no part of the run

@@ -15,7 +15,6 @@ from karyocyte.runs.predictions import (
     Predictions,
     uncertainty_of,
 )
-from karyocyte.runs.uncertainty import summarise
 
 
 @dataclass(frozen=True)
@@ -82,5 +81,7 @@ def to_predictions(
     if predicted.out_of_distribution is not None:
         frame[OUT_OF_DISTRIBUTION] = predicted.out_of_distribution.astype(np.float64)
     if predicted.passes is not None:
+        from karyocyte.runs.uncertainty import summarise  # here: few networks take passes
+
         frame = frame.join(summarise(predicted.passes, classes))
     return Predictions(frame, classes, positive_class, about)

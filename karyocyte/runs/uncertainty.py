@@ -1,4 +1,4 @@
-"""Many predictions of the same images, of passes of Monte Carlo dropout or members of an ensemble; and quantiles."""
+"""Many predictions of the same images, of passes of Monte Carlo dropout or members of an ensemble."""
 
 from collections.abc import Sequence
 
@@ -74,18 +74,3 @@ def most_voted(votes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     if votes.shape[1] == 2:
         return np.asarray((support[:, 1] >= support[:, 0]).astype(np.int64))
     return np.asarray(support.argmax(axis=1))
-
-
-def quantile_above(scores: np.ndarray, share: float) -> float:
-    """Return the ceil((N + 1) (1 - share))-th smallest of N validation scores, shape (N,), or the largest.
-
-    A new score of their kind is above it with a probability of ``share`` at most, where they are ``needed_images`` or
-    more (split-conformal prediction).
-    """
-    rank = int(np.ceil((len(scores) + 1) * (1 - share) - 1e-9))
-    return float(np.sort(scores)[min(rank, len(scores)) - 1])
-
-
-def needed_images(share: float) -> int:
-    """Return how many validation images a quantile needs that a ``share`` (0 to 1) of new ones is above."""
-    return max(1, int(np.ceil(1 / share - 1e-9)) - 1)

@@ -21,28 +21,24 @@ EXAMPLES |= {"dense": "{dense: 256}", "dropout": "{dropout: 0.5}"}
 
 
 class TokenPool(nn.Module):
-    """The mean over the patch tokens, without ``prefix_tokens``, of a vision transformer: (B, tokens, C) -> (B, C)."""
+    """One vector of the tokens of a vision transformer: (B, tokens, C) -> (B, C).
 
-    def __init__(self, prefix_tokens: int) -> None:
+    Of ``kind`` "token" its class token, the first; of "avg" the mean over the patch tokens, without ``prefix_tokens``.
+    """
+
+    def __init__(self, kind: Literal["token", "avg"], prefix_tokens: int) -> None:
         super().__init__()
+        self.kind = kind
         self.prefix_tokens = prefix_tokens
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the mean, (B, C), of tokens (B, tokens, C)."""
-        pooled: torch.Tensor = global_pool_nlc(x, pool_type="avg", num_prefix_tokens=self.prefix_tokens)
+        """Return the vectors, (B, C), of tokens (B, tokens, C)."""
+        pooled: torch.Tensor = global_pool_nlc(x, pool_type=self.kind, num_prefix_tokens=self.prefix_tokens)
         return pooled
 
 
-class ClassToken(nn.Module):
-    """The class token of a vision transformer, its first: (B, tokens, C) -> (B, C)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the class token, (B, C), of tokens (B, tokens, C)."""
-        return x[:, 0]
-
-
 # Layers that a head may begin with: they have no weights, and draw nothing.
-FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, ClassToken, nn.Flatten)
+FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, nn.Flatten)
 
 
 def count_fixed_layers(head: Sequence[nn.Module]) -> int:
@@ -87,7 +83,7 @@ def build_head(
         if word == "token":
             if layout != "NLC" or not prefix_tokens or len(shape) == 1:
                 raise UserError("head.layers: token: the features have no class token: say gap, or leave it out")
-            modules[name] = ClassToken()
+            modules[name] = TokenPool("token", prefix_tokens)
             shape = shape[1:]
         elif word in ("gap", "flatten"):
             if len(shape) == 1:
@@ -128,7 +124,7 @@ def _word_and_value(layer: str | dict[str, Any]) -> tuple[str, Any]:
 
 def _pool(layout: Layout, prefix_tokens: int) -> nn.Module:
     if layout == "NLC":
-        return TokenPool(prefix_tokens)
+        return TokenPool("avg", prefix_tokens)
     return SelectAdaptivePool2d(pool_type="avg", flatten=True, input_fmt=layout)
 
 

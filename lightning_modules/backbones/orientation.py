@@ -40,7 +40,7 @@ def marginal_logits(logits: torch.Tensor) -> torch.Tensor:
 
 
 def loss_by_orientation(
-    loss: nn.Module, logits: torch.Tensor, target: torch.Tensor, upright: torch.Tensor
+    loss: nn.Module, logits: torch.Tensor, target: torch.Tensor, upright: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the mean loss of images, some of which may have been upside down before they were turned.
 
@@ -50,9 +50,9 @@ def loss_by_orientation(
         loss: The mean loss of logits (B, outputs) and indices (B,).
         logits: Of all outputs, float, shape (B, 2K).
         target: The outputs of class and orientation, int64, shape (B,).
-        upright: Which images were upright before they were turned, bool, shape (B,).
+        upright: Which images were upright before they were turned, bool, shape (B,); None: all.
     """
-    if upright.all():
+    if upright is None or upright.all():
         return loss(logits, target)  # type: ignore[no-any-return]
     classes = marginal_logits(logits[~upright])
     of_classes: torch.Tensor = loss(classes, target[~upright] % classes.shape[1])

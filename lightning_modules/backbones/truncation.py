@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import torch
@@ -30,13 +29,13 @@ class Removed(nn.Module):
 
 @dataclass
 class Trace:
-    """What one pass of ``forward_features`` did: when each module was first called, and the cut last ended.
+    """What one pass of ``forward_features`` did: the order of first calls, and how many were before the cut's last end.
 
     The output is that of the module at the cut; without a cut, of ``forward_features``.
     """
 
     entered: dict[str, int] = field(default_factory=dict)
-    left: float = math.inf
+    before_end: float = math.inf
     output: Any = None
 
 
@@ -61,7 +60,7 @@ def cut_backbone(network: nn.Module, cut: str | None, input_size: ImageSize) -> 
     image = random_image(input_size)
     with torch.no_grad(), evaluating(network), constants_scrambled(network):
         trace = _trace(network, image, cut)
-        after = _remove_after(network, trace, trace.left)
+        after = _remove_after(network, trace)
         unused = _drop_unused(network, trace, image)
     if unused is None:
         trace.entered.pop(cut or "", None)
@@ -103,17 +102,16 @@ def has_parameters(module: nn.Module) -> bool:
 def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     """Run the uncut network and note what ran."""
     trace = Trace()
-    clock = count()
     modules = dict(network.named_modules())
     names = dict(zip(modules.values(), modules, strict=True))
 
     def enter(module: nn.Module, _args: Any) -> None:
         """Note when a module begins."""
-        trace.entered.setdefault(names[module], next(clock))
+        trace.entered.setdefault(names[module], len(trace.entered))
 
     def leave_cut(_module: nn.Module, _args: Any, output: Any) -> None:
         """Note when the module of the cut ends, and what it returns."""
-        trace.left = next(clock)
+        trace.before_end = len(trace.entered)
         # A clone, since the next module may work in place.
         trace.output = output.clone() if isinstance(output, torch.Tensor) else output
 
@@ -141,16 +139,16 @@ def _trace(network: nn.Module, image: torch.Tensor, cut: str | None) -> Trace:
     return trace
 
 
-def _remove_after(parent: nn.Module, trace: Trace, moment: float, prefix: str = "") -> list[str]:
-    """Replace the highest modules that were called only after ``moment``; return their names."""
+def _remove_after(parent: nn.Module, trace: Trace, prefix: str = "") -> list[str]:
+    """Replace the highest modules that were called only after the end of the cut; return their names."""
     removed = []
     for key, child in list(parent.named_children()):
         name = prefix + key
-        if trace.entered.get(name, -1) > moment:
+        if trace.entered.get(name, -1) >= trace.before_end:
             setattr(parent, key, Removed(child))
             removed.append(name)
         else:
-            removed += _remove_after(child, trace, moment, f"{name}.")
+            removed += _remove_after(child, trace, f"{name}.")
     return removed
 
 

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 
 from karyocyte.common.errors import UserError
-from lightning_modules.support.compat import callbacks_of, swap_models
+from lightning_modules.support.compat import swap_models
 
 STEP_CHECKPOINTS = "step-*.ckpt"  # saved by a callback within a stage, and removed with its end
 
@@ -69,6 +69,6 @@ def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[N
 
 
 def _swap(trainer: Trainer, pl_module: LightningModule) -> None:
-    for callback in callbacks_of(trainer):
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's connector
         if isinstance(callback, WeightAveraging):
             swap_models(callback, pl_module)

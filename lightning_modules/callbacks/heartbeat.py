@@ -2,8 +2,9 @@
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -18,30 +19,26 @@ from karyocyte.runs.stages import Stage
 EVERY = 5.0  # seconds between two writes
 
 
+@dataclass(eq=False)
 class Heartbeat(Callback):
     """Count the images and seconds of a stage, end it after its last step, and write progress.json.
 
     It is written at the start of a fit, every few seconds, and at each epoch's end. The device is asked for nothing
     while batches run. A full disk does not end a training.
-
-    Args:
-        stage: The stage that is trained, one of ``stages``.
-        stages: Their number.
-        steps: Optimiser steps of the stage.
-        seconds: What this stretch of the stage has taken before the fit.
     """
+
+    stage: Stage  # that is trained
+    stages: int  # of the run
+    steps: int  # of the optimiser in the stage
+    sizes: Sequence[int]  # images of each batch of an epoch, of all processes, whose shares may differ by one
+    seconds: float = 0.0  # that this stretch of the stage has taken before the fit
 
     state_key = "OneStage"  # in checkpoints, as of 3.0.0
 
-    def __init__(self, stage: Stage, stages: int, steps: int, seconds: float = 0.0) -> None:
-        self.stage = stage
-        self.stages = stages
-        self.steps = steps
+    def __post_init__(self) -> None:
         self.images_seen = 0
-        self.seconds = seconds
         self.best: float | None = None
         self._began = self._written_at = time.monotonic()
-        self._batch_sizes: list[int] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -56,16 +53,11 @@ class Heartbeat(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the images seen, over all ranks, of which one may have more than another; stop after the last step.
+        """Count the images seen; stop after the last step.
 
         Lightning's ``max_steps`` would leave an epoch without its validation, and so without a best checkpoint.
         """
-        if trainer.world_size == 1:
-            self.images_seen += len(batch["image"])
-        else:
-            loader: Any = trainer.train_dataloader
-            self._batch_sizes = self._batch_sizes or loader.batch_sampler.sizes()
-            self.images_seen += self._batch_sizes[batch_idx]
+        self.images_seen += self.sizes[batch_idx]
         if trainer.global_step >= self.steps:
             trainer.should_stop = True
         self._write_if_due(trainer)

@@ -3,7 +3,7 @@
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +18,6 @@ from karyocyte.runs.files import RunFolder
 from karyocyte.runs.stages import Stage
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, averaged_weights
 from lightning_modules.support.distributed import all_reduce, on_rank_zero
-
-SAVED_COLUMNS = ["step", "epoch", "reason", "accuracy", "lr"]  # of check_and_adjust.csv, before the monitored metric
 
 # Shares of images are compared: 0.8 - 0.7 must not exceed a gate of 0.1 by a rounding.
 ROUNDING = 1e-9
@@ -218,7 +216,7 @@ class CheckAndAdjust(StepAccuracy):
         The table logs/<stage>/check_and_adjust.csv lists them, with the accuracy of the mini-batch and the monitored
         metric on the whole validation part.
         """
-        table = pd.DataFrame(map(asdict, self.saved), columns=[*SAVED_COLUMNS, "file"])
+        table = pd.DataFrame(map(asdict, self.saved), columns=[field.name for field in fields(SavedWeights)])
         scores = np.array([score_of(self.folder / file) for file in table.pop("file")], dtype=np.float64)
         table[self.monitor] = scores
         on_rank_zero(write_csv, self.stage.run / RunFolder.LOGS / self.folder.name / "check_and_adjust.csv", table)

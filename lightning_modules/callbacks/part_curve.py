@@ -30,7 +30,8 @@ class PartCurve(Callback):
         """Evaluate the weights that the epoch ended with; of averaged weights the average."""
         assert isinstance(pl_module, Classifier)
         curve = f"{self.part}_curve/"
-        metrics = pl_module.val_metrics.clone(curve)  # empty: the validation of the epoch is over
+        metrics = pl_module.val_metrics.clone()  # empty: the validation of the epoch is over
+        metrics.prefix = curve
         loss = MeanMetric().to(pl_module.device)
         with torch.random.fork_rng(devices=[]), averaged_weights(trainer, pl_module), torch.no_grad():
             pl_module.eval()

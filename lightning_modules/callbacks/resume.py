@@ -71,7 +71,7 @@ class ResumeCheckpoint(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, where a resume goes on too."""
         self._saved_at = time.monotonic()
-        self._saved_step = self._from_step = trainer.global_step
+        self._saved_step = self._from_step = self._step_before = trainer.global_step
         self._saved_best = _best_score(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,10 +80,6 @@ class ResumeCheckpoint(Callback):
         if signum and self._saved_step == trainer.global_step:
             preemption.leave(signum, trainer.is_global_zero)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note how many steps the optimiser has taken."""
-        self._step_before = trainer.global_step
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -91,8 +87,9 @@ class ResumeCheckpoint(Callback):
 
         Where the epoch or the stage ends with this step, the validation comes first.
         """
-        step = trainer.global_step
-        if step == self._step_before or is_last_batch(trainer) or trainer.should_stop:
+        step, before = trainer.global_step, self._step_before
+        self._step_before = step
+        if step == before or is_last_batch(trainer) or trainer.should_stop:
             return
         due, signum = _on_any_rank(self._is_due(step))
         if signum:

@@ -139,8 +139,9 @@ class StagedUnfreezing(Callback):
         self._seed(pl_module, self._seeded_epoch)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on: the optimiser of the first stage is built."""
-        self._end_building(trainer, pl_module)
+        """Give what ``configure_optimizers`` has read for a stage the values of the fit: the optimiser is built."""
+        trainer.fit_loop.max_epochs = self._starts[-1]
+        _set_rate(pl_module, self._rate)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the modes of all modules, whatever a caller has done to them since."""
@@ -156,7 +157,7 @@ class StagedUnfreezing(Callback):
             self._begin(trainer, pl_module, number)
             trainer.strategy.connect(pl_module)  # in place of DDP's wrap, which fixes which gradients it adds up
             trainer.strategy.setup(trainer)
-            self._end_building(trainer, pl_module)
+            self.on_fit_start(trainer, pl_module)
             self.on_train_start(trainer, pl_module)
         if trainer.current_epoch != self._seeded_epoch:
             self._seed(pl_module, trainer.current_epoch)
@@ -196,11 +197,6 @@ class StagedUnfreezing(Callback):
         module.zero_grad()  # what is frozen now keeps no gradients
         if trainer.is_global_zero:
             say(describe_stage(module, self.config, number, list(self.stages)[number]))
-
-    def _end_building(self, trainer: Trainer, module: LightningModule) -> None:
-        """Give what ``configure_optimizers`` has read the values of the fit."""
-        trainer.fit_loop.max_epochs = self._starts[-1]
-        _set_rate(module, self._rate)
 
     def _seed(self, module: LightningModule, epoch: int, batch: int = 0) -> None:
         """Seed torch for a batch of an epoch of the fit, or for the order of its batches."""

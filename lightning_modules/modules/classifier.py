@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
-from torchmetrics import MetricCollection
 
 from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError, close_names, first_fault
@@ -20,10 +19,9 @@ from karyocyte.config.task import Task, check_same_classes
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, build_backbone, finish_backbone
 from lightning_modules.backbones.heads import build_head
-from lightning_modules.backbones.orientation import loss_by_orientation, turn_half
 from lightning_modules.backbones.truncation import ImageSize
 from lightning_modules.losses import build_losses, share_of_loss
-from lightning_modules.modules.epoch_metrics import training_metrics, validation_metrics
+from lightning_modules.modules.epoch_metrics import KeptScores, training_metrics, validation_metrics
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
@@ -110,7 +108,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         self.lr = settings.lr
         self.epoch_is_whole = False
         self.training_loss, self.validation_loss = build_losses(settings.loss)
-        self.train_metrics = training_metrics(num_classes)
+        self.train_metrics = training_metrics(num_classes, "train/")
         self.val_metrics = validation_metrics(num_classes, "val/")
         self.test_metrics = validation_metrics(num_classes, "test/")
 
@@ -215,17 +213,9 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
-        image, label = batch["image"], batch["label"]
+        label = batch["label"]
         self._check_labels(label, batch_idx)
-        target = label
-        if self.orientation:
-            image, turned = turn_half(image, batch["index"], self.current_epoch)
-            target = label + self.num_classes * turned
-        logits = self.head_logits(image)
-        if self.orientation and "upright" in batch:
-            mean_loss = loss_by_orientation(self.training_loss, logits, target, batch["upright"])
-        else:
-            mean_loss = self.training_loss(logits, target)
+        logits, mean_loss = self._logits_and_loss(batch)
         share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
         predicted = (scores > 0.5).long() if scores.ndim == 1 else scores.argmax(1)
@@ -234,6 +224,19 @@ class Classifier(ClassifierNetwork, StagedModule):
             self.log("train/loss", loss, on_epoch=True, on_step=False, **options)
             self.train_metrics.update(scores, label)
         return {"loss": share, "correct": predicted == label}
+
+    def _logits_and_loss(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the head gives for a training batch, whose images it may turn, and the mean loss."""
+        image, label = batch["image"], batch["label"]
+        if not self.orientation:
+            logits = self.head_logits(image)
+            return logits, self.training_loss(logits, label)
+        from lightning_modules.backbones.orientation import loss_by_orientation, turn_half  # here: few heads have one
+
+        image, turned = turn_half(image, batch["index"], self.current_epoch)
+        target = label + self.num_classes * turned
+        logits = self.head_logits(image)
+        return logits, loss_by_orientation(self.training_loss, logits, target, batch.get("upright"))
 
     def on_fit_start(self) -> None:
         """Forget the epoch in which an earlier fit was interrupted."""
@@ -249,14 +252,11 @@ class Classifier(ClassifierNetwork, StagedModule):
         if not self.epoch_is_whole:
             self.log("interrupted", 1.0)
         if self.train_metrics.update_called:
-            for name, value in self.train_metrics.compute().items():
-                self.log(f"train/{name}", value)
-        self.train_metrics.reset()
+            self._log(self.train_metrics)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the validation loss and metrics of the epoch."""
-        self._check_labels(batch["label"], batch_idx)
-        self._evaluate(batch, self.val_metrics)
+        self._evaluate(batch, batch_idx, self.val_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics over the whole validation part and, in a training, the rate that its epoch ended with."""
@@ -266,8 +266,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def test_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Take a batch into the loss and metrics of the test part, ``test/...``; train.py does not call it."""
-        self._check_labels(batch["label"], batch_idx)
-        self._evaluate(batch, self.test_metrics)
+        self._evaluate(batch, batch_idx, self.test_metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics over the whole test part."""
@@ -284,21 +283,19 @@ class Classifier(ClassifierNetwork, StagedModule):
             remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
             raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
-    def _evaluate(self, batch: dict[str, torch.Tensor], metrics: MetricCollection) -> None:
-        logits = self(batch["image"])
+    def _evaluate(self, batch: dict[str, torch.Tensor], batch_idx: int, metrics: KeptScores) -> None:
         label = batch["label"]
+        self._check_labels(label, batch_idx)
+        logits = self(batch["image"])
         metrics.update(self.scores(logits), label)
         loss = self.validation_loss(logits, label)
         self.log(f"{metrics.prefix}loss", loss, prog_bar=True, batch_size=len(label), sync_dist=True)
 
-    def _log(self, metrics: MetricCollection) -> None:
+    def _log(self, metrics: KeptScores) -> None:
         self.log_dict(metrics.compute())
         metrics.reset()
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the metrics take: the positive class's probability for two classes, else all of them."""
-        logits = logits.float()
-        if logits.shape[1] == 1:
-            return torch.sigmoid(logits[:, 0])
-        probability = self.probabilities(logits)
+        probability = self.probabilities(logits.float())
         return probability[:, 1] if self.num_classes == 2 else probability

@@ -5,7 +5,6 @@ from torch import nn
 
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.heads import count_fixed_layers, head_layers
-from lightning_modules.backbones.orientation import marginal_logits
 from lightning_modules.backbones.truncation import features_of
 
 
@@ -50,7 +49,11 @@ class ClassifierNetwork(ImageNetwork):
 
     def class_logits(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits of the classes, (B, K), of what the head gives: marginalised over the orientation."""
-        return marginal_logits(logits) if self.orientation else logits
+        if not self.orientation:
+            return logits
+        from lightning_modules.backbones.orientation import marginal_logits  # here: few heads have one
+
+        return marginal_logits(logits)
 
     def head_logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return what the head gives for images: (B, 2K) with orientation, else (B, K)."""
@@ -59,12 +62,8 @@ class ClassifierNetwork(ImageNetwork):
     def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
         *layers, last = head_layers(self.head)
-        embedding = image
-        if self.takes_features:
-            layers = layers[count_fixed_layers(layers) :]
-        else:
-            embedding = self.features(image)
-        for layer in layers:
+        embedding = image if self.takes_features else self.fixed_features(image)
+        for layer in layers[count_fixed_layers(layers) :]:
             embedding = layer(embedding)
         return last(embedding), embedding
 

@@ -19,7 +19,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.runs.uncertainty import needed_images, quantile_above
 
 NEIGHBOURS = 10
 KEPT = 2000  # training images whose features are kept, at most
@@ -91,6 +90,21 @@ class OutOfDistribution(nn.Module):
         """Return the scores, (B,), of distances, (B, 2)."""
         above = ((distances - self.median.to(distances.device)) / self.spread.to(distances.device)).clamp(min=0)
         return above.square().sum(1).sqrt() / self.threshold
+
+
+def quantile_above(scores: np.ndarray, share: float) -> float:
+    """Return the ceil((N + 1) (1 - share))-th smallest of N validation scores, shape (N,), or the largest.
+
+    A new score of their kind is above it with a probability of ``share`` at most, where they are ``needed_images`` or
+    more (split-conformal prediction).
+    """
+    rank = int(np.ceil((len(scores) + 1) * (1 - share) - 1e-9))
+    return float(np.sort(scores)[min(rank, len(scores)) - 1])
+
+
+def needed_images(share: float) -> int:
+    """Return how many validation images a quantile needs that a ``share`` (0 to 1) of new ones is above."""
+    return max(1, int(np.ceil(1 / share - 1e-9)) - 1)
 
 
 def looks_of(image: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,6 @@ from torch import nn
 
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
-from lightning_modules.backbones.orientation import turn
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.prediction.out_of_distribution import Distances, OutOfDistribution, looks_of
 
@@ -42,7 +41,11 @@ class Predictor(nn.Module):
         self.distance = distance
         self.keep_features = keep_features
         self.mirror = inference.mirror
-        self.mc_dropout = _mc_dropout(classifier, inference, seed)
+        self.mc_dropout: McDropout | None = None
+        if inference.mc_passes:
+            from lightning_modules.prediction import mc_dropout  # here: few networks take passes
+
+            self.mc_dropout = mc_dropout.McDropout(classifier, inference.mc_passes, seed)
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return {"probability": float32 (B, classes)} of images (B, C, H, W), float in [0, 1].
@@ -54,6 +57,8 @@ class Predictor(nn.Module):
         """
         predicted = self._over_mirrored(image)
         if self.classifier.orientation:
+            from lightning_modules.backbones.orientation import turn  # here: few heads have one
+
             turned = self._over_mirrored(turn(image))
             for key, values in turned.items():
                 turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
@@ -103,11 +108,3 @@ class Predictor(nn.Module):
 
 def _mean(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: (values + second[key]) / 2 for key, values in first.items()}
-
-
-def _mc_dropout(classifier: ClassifierNetwork, inference: InferenceConfig, seed: int) -> "McDropout | None":
-    if not inference.mc_passes:
-        return None
-    from lightning_modules.prediction.mc_dropout import McDropout  # few networks take passes
-
-    return McDropout(classifier, inference.mc_passes, seed)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from timm.models._hub import load_model_config_from_path
 from torch import nn
@@ -36,12 +36,6 @@ def average_model(averaging: WeightAveraging) -> AveragedModel:
 def swap_models(averaging: WeightAveraging, model: LightningModule) -> None:
     """Swap the weights of the model and of its average."""
     averaging._swap_models(model)
-
-
-def callbacks_of(trainer: Trainer) -> list[Callback]:
-    """Return the callbacks of a trainer, in their order."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's connector
-    return callbacks
 
 
 def forget_buffers(module: nn.Module) -> None:

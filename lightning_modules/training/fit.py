@@ -140,7 +140,7 @@ class _Training:
         )
         self.model.configure_stage(stage.config, steps)
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
-        heartbeat = Heartbeat(stage, len(stages_of(self.config)), steps, seconds)
+        heartbeat = Heartbeat(stage, len(stages_of(self.config)), steps, sizes, seconds)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
         callbacks = self.own_callbacks(stage, optional, heartbeat, last)

@@ -13,7 +13,6 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
 from karyocyte.evaluation.intervals.bootstrap import intervals
-from karyocyte.evaluation.intervals.folds import fold_mean_intervals
 from karyocyte.evaluation.metrics.classification import Threshold, call, confusion
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
@@ -161,6 +160,8 @@ def _figures(
 
 def _fold_figures(runs: LabelledRuns) -> Figures:
     """Return the plain metrics of each fold, and their means with intervals, at 0.5 and at the folds' thresholds."""
+    from karyocyte.evaluation.intervals.folds import fold_mean_intervals  # here: a training evaluates one run
+
     figures: Figures = {}
     halves: list[float | None] = [0.5] * len(runs.folds)
     sections = {Kind.AT_HALF: halves, Kind.AT_THRESHOLD: runs.thresholds}

@@ -11,7 +11,6 @@ from karyocyte.evaluation.metrics.classification import METRICS, metric_names
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from lightning_modules.modules.classifier import Classifier
-from lightning_modules.modules.epoch_metrics import KeptScores
 
 LOSS = "val/loss"
 
@@ -37,7 +36,7 @@ def add_monitored(model: Classifier, monitor: str, classes: Sequence[str]) -> No
     Raises:
         UserError: There is no such metric.
     """
-    own = [LOSS, *map(str, model.val_metrics.keys())]
+    own = [LOSS, *(f"val/{name}" for name in model.val_metrics.measures)]
     if monitor in own:
         return
     name = monitor.removeprefix("val/")
@@ -46,4 +45,4 @@ def add_monitored(model: Classifier, monitor: str, classes: Sequence[str]) -> No
         known = [f"val/{each}" for each in registered if each.partition("/")[0] in METRICS]
         names = ", ".join(dict.fromkeys([*own, *known]))
         raise UserError(f"callbacks.monitor={monitor} is no metric: choose one of {names}")
-    model.val_metrics.add_metrics({name: KeptScores(partial(monitored, name=name, classes=tuple(classes)))})
+    model.val_metrics.measures[name] = partial(monitored, name=name, classes=tuple(classes))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from karyocyte.runs.uncertainty import needed_images, quantile_above, summarise
+from karyocyte.runs.uncertainty import summarise
 
 NAMES = ("a", "b", "c", "d")
 PAIR = ("normal", "abnormal")
@@ -66,12 +66,3 @@ def test_it_agrees_with_scipy_and_the_definitions(passes):
 )
 def test_the_label_of_two_classes(passes, label):
     assert of_one_image(*passes)["sampled_label"] == label
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.01, 99), (0.05, 19), (0.5, 1)])
-def test_a_quantile_is_of_the_images_that_are_needed(share, expected):
-    assert needed_images(share) == expected
-    scores = np.random.default_rng(0).permutation(expected) + 1.0
-    assert quantile_above(scores, share) == expected
-    many = np.random.default_rng(0).permutation(10 * expected + 9) + 1.0
-    assert (many > quantile_above(many, share)).mean() <= share

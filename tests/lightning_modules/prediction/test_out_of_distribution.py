@@ -14,6 +14,8 @@ from lightning_modules.prediction.out_of_distribution import (
     fit_distances,
     load_out_of_distribution,
     looks_of,
+    needed_images,
+    quantile_above,
     save_distances,
 )
 
@@ -88,3 +90,12 @@ def test_why_there_is_no_score(tmp_path, distances):
     path.write_bytes(b"no tensors")
     with pytest.raises(UserError, match="is damaged"):
         load_out_of_distribution(path, 0.05)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.01, 99), (0.05, 19), (0.5, 1)])
+def test_a_quantile_is_of_the_images_that_are_needed(share, expected):
+    assert needed_images(share) == expected
+    scores = np.random.default_rng(0).permutation(expected) + 1.0
+    assert quantile_above(scores, share) == expected
+    many = np.random.default_rng(0).permutation(10 * expected + 9) + 1.0
+    assert (many > quantile_above(many, share)).mean() <= share

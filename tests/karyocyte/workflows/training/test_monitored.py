@@ -22,10 +22,10 @@ NET = ["model=resnet18", "model.cut=layer1", "unfreeze=whole", "trainer.max_epoc
     ("name", "expected"), [("balanced_accuracy", 0.75), ("recall/all", 0.5), ("average_precision", 1.0)]
 )
 def test_it_is_computed_over_all_batches(name, expected):
-    metric = KeptScores(partial(monitored, name=name, classes=CLASSES))
+    metric = KeptScores({name: partial(monitored, name=name, classes=CLASSES)}, "")
     metric.update(torch.tensor([0.9, 0.1]), torch.tensor([1, 0]))
     metric.update(torch.tensor([0.4, 0.2]), torch.tensor([1, 0]))
-    assert float(metric.compute()) == pytest.approx(expected)
+    assert float(metric.compute()[name]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("monitor", ["val/acurracy", "f1_macro"])
