@@ -24,11 +24,12 @@ from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
+from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import Combined, StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Interval
 
@@ -151,25 +152,24 @@ def _intervals(
     first: LabelledPredictions, second: LabelledPredictions, methods: tuple[str, ...], settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield method, metric and interval; all methods from the same resamples, as their intervals would be alone."""
-    both = [Resamples(WeightedMetrics(each, names=COMPARED), each, settings) for each in (first, second)]
-    statistics = [
-        (metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings)),
-        (dict.fromkeys(DIFFERENCES, DIFFERENCE), Differences(*both)),
+    both = [WeightedMetrics(each, names=COMPARED) for each in (first, second)]
+    statistics: list[tuple[Mapping[str, Metric], StatisticOfSums]] = [
+        (metrics_of(MAIN), WeightedMetrics(first, names=MAIN)),
+        (dict.fromkeys(DIFFERENCES, DIFFERENCE), Combined(both, np.subtract.reduce)),
     ]
-    for metrics, resamples in statistics:
+    for metrics, statistic in statistics:
+        resamples = Resamples(statistic, first, settings)
         for method in methods:
-            for name, interval in intervals_by(method, metrics, resamples, settings).items():
+            for name, interval in intervals_by(method, metrics, resamples).items():
                 yield method, name, interval
 
 
-def intervals_by(
-    method: str, metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
-) -> dict[str, Interval]:
+def intervals_by(method: str, metrics: Mapping[str, Metric], resamples: Resamples) -> dict[str, Interval]:
     """Return the intervals of metrics by a method of METHODS."""
-    found = of_resamples(metrics, resamples, settings)
+    found = of_resamples(metrics, resamples)
     if method == "percentile":
         for (name, interval), drawn in zip(found.items(), resamples.drawn, strict=True):
-            low, high, used = percentiles(drawn, settings.confidence)
+            low, high, used = percentiles(drawn, resamples.settings.confidence)
             found[name] = replace(interval, low=low, high=high, method=used)
     return found
 

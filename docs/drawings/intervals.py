@@ -39,7 +39,7 @@ def studies(world: World, count: int = STUDIES) -> list[Study]:
         settings = EvaluationConfig(seed=number)
         resamples = Resamples(WeightedMetrics(scored, names=("auc",)), scored, settings)
         for method in SHOWN:
-            auc = intervals_by(method, metrics_of(["auc"]), resamples, settings)["auc"]
+            auc = intervals_by(method, metrics_of(["auc"]), resamples)["auc"]
             if auc.value is not None and auc.low is not None and auc.high is not None:
                 rows.append(Study(number, method, auc.value, auc.low, auc.high))
     return rows

@@ -51,8 +51,8 @@ class LabelledPredictions:
             return "subjects"
         return "cells" if self.by_cell else "images"
 
-    def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
-        """Return some of the images (a mask of shape (N,), or a slice), with their clusters renumbered."""
+    def subset(self, rows: np.ndarray) -> "LabelledPredictions":
+        """Return some of the images, by a mask of shape (N,), with their clusters renumbered."""
         clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
         labels = self.labels[rows]
         return replace(self, labels=labels, probabilities=self.probabilities[rows], clusters=clusters, unlabelled=0)

@@ -16,7 +16,7 @@ from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
-from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
+from karyocyte.evaluation.metrics.resampled import counts_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
@@ -80,7 +80,8 @@ class CellMetrics(StatisticOfSums):
         sums = np.zeros((scored.cluster_count, len(hits) + len(bases)))
         np.add.at(sums, cluster, np.stack([*np.logical_and(hits, bases), *bases], axis=1))
         self.hits, self.bases = np.hsplit(sums, 2)
-        confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
+        k = len(scored.classes)
+        confusions = counts_of_clusters(scored.clusters, scored.labels * k + assigned, (scored.cluster_count, k * k))
         super().__init__(np.hstack([sums, confusions.toarray()]), self._metrics)
 
     def _metrics(self, totals: np.ndarray) -> np.ndarray:
