@@ -9,6 +9,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -92,12 +93,10 @@ def seed_means(
     """
     parts = [run.part(part) for run in runs]
     scored = list(map(score, parts))
-    frame = pd.concat(map(attrgetter("frame"), parts), ignore_index=True)
-    first = runs[0]
-    pooled = score(replace(first, frame=frame))
+    pooled = score(*parts)
     sizes = [len(of_run.labels) for of_run in scored]
     if names is None:
-        names = OF_ALL + OF_TWO * (len(first.classes) == 2)
+        names = OF_ALL + OF_TWO * (len(pooled.classes) == 2)
     over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings, tuple(names))
     facts = pd.DataFrame(map(attrgetter("about"), runs), columns=["fold", "seed"], dtype=object).astype(str)
     values = pd.DataFrame(map(evaluate, scored)).join(facts).drop_duplicates(["fold", "seed"], keep="last")
@@ -106,7 +105,8 @@ def seed_means(
         interval = over_subjects[name]
         table = values.pivot(index="fold", columns="seed", values=name)
         metrics[name] = with_seeds(interval.value, interval.low, interval.high, table, settings.confidence)
-    return Collected(frame["image_id"].nunique(), pooled.subjects, metrics)
+    images = set(chain.from_iterable(part.frame["image_id"] for part in parts))
+    return Collected(len(images), pooled.subjects, metrics)
 
 
 def with_seeds(

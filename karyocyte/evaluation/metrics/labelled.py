@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.runs.predictions import SAMPLED_PROBABILITY_PREFIX, Predictions
+from karyocyte.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,17 @@ class LabelledPredictions:
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
-def score(predictions: Predictions) -> LabelledPredictions:
-    """Take the labelled rows of ``predictions`` (all parts that it holds).
+def score(predictions: Predictions, *others: Predictions) -> LabelledPredictions:
+    """Take the labelled rows of ``predictions`` (all parts that it holds), and then of ``others`` of the same classes.
 
     Raises:
         UserError: Two classes without a positive one, or a probability that is not a number.
     """
     if len(predictions.classes) == 2 and predictions.positive_class is None:
         raise UserError(f"predictions of {' and '.join(predictions.classes)} name no positive class: run them again")
+    if others:
+        frames = [each.frame for each in (predictions, *others)]
+        predictions = replace(predictions, frame=pd.concat(frames, ignore_index=True))
     probabilities = predictions.probabilities
     broken = ~np.isfinite(probabilities).all(axis=1)
     if broken.any():
@@ -102,30 +105,3 @@ def score(predictions: Predictions) -> LabelledPredictions:
         unlabelled=int((~labelled).sum()),
         by_cell=bool(subjects.isna().all() and cells.notna().any()),
     )
-
-
-@dataclass(frozen=True)
-class LabelledPart:
-    """Labelled images of one part."""
-
-    scored: LabelledPredictions  # labels and probabilities of the N images
-    labels: np.ndarray  # their true classes as indices, int64, shape (N,)
-    frame: pd.DataFrame  # their rows of the predictions, numbered from 0
-    sampled: bool  # whether each has predictions of several passes or members, so that there are votes
-
-    @property
-    def mean_probabilities(self) -> np.ndarray:
-        """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
-        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
-        return np.asarray(self.frame[columns].to_numpy(np.float64))
-
-
-def labelled_part(predictions: Predictions) -> LabelledPart:
-    """Take the labelled rows of ``predictions`` (all parts that it holds).
-
-    Raises:
-        UserError: See ``score``.
-    """
-    frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
-    scored = score(predictions)
-    return LabelledPart(scored, scored.labels, frame, predictions.sampled)

@@ -4,7 +4,6 @@ A rule decides the other images alone; the person is assumed to be always right.
 negatives, any number of classes the referral by confidence.
 """
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -43,7 +42,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 
     Without an image of each class in every part a warning says so.
     """
-    if runs.positive_index is None:
+    if runs.test.positive_index is None:
         return Findings()
     if absence := _missing_classes(runs):
         return Findings(warnings=warnings_about("triage", [absence]))
@@ -51,20 +50,20 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     reviewed = []  # by a person: the labels of the images are not used
     for fold, release in zip(runs.folds, releases, strict=True):
         thresholds = ReviewThresholds(release=release.threshold)
-        reviewed.append(review_mask("release", replace(fold.run, frame=fold.test.frame), thresholds))
+        reviewed.append(review_mask("release", fold.test, thresholds))
     review = np.concatenate(reviewed)
     figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
     unseen = count_unseen(runs.test, review, runs.settings.confidence)
-    by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
+    by_subject = any(fold.test.by_subject for fold in runs.folds)
     positive = f"“{runs.pooled.positive_class}”"
     warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
     tables = {}
     confidence = runs.test.probabilities.max(axis=1)
-    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    wrong = call(runs.test.probabilities, runs.test.positive_index) != runs.test.labels
     drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
-        tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
+        tables["unseen"] = unseen_table({str(runs.pooled.about["name"]): unseen})
         drawn["unseen"] = lambda path, result: draw_unseen(path, tables["unseen"], result.about)
     return Findings(releases, warnings, figures, tables, drawn)
 
@@ -72,7 +71,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 def _missing_classes(runs: LabelledRuns) -> str | None:
     """Say which classes have no image in some part; None where each part has all classes."""
     # The folds' test images are evaluated together, but each fold chooses for itself.
-    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
+    parts = [("validation", fold.validation.count_images()) for fold in runs.folds]
     for part, counts in [*parts, ("test", runs.test.count_images())]:
         if missing := [name for name in counts if not counts[name]]:
             return f"none, no {part} image of {' and '.join(missing)}"
@@ -87,7 +86,7 @@ def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
     """
     confidence = runs.settings.confidence
     alone = ~review
-    true = runs.test.labels == runs.positive_index
+    true = runs.test.labels == runs.test.positive_index
     missed = int((alone & true).sum())
     return {
         "review_share": Interval(float(review.mean()), n=len(true)),
@@ -134,7 +133,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if chosen.confidence is None:
             return Findings()
         cuts.append(chosen.confidence)
-        referred.append(review_mask("confidence", replace(fold.run, frame=fold.test.frame), chosen))
+        referred.append(review_mask("confidence", fold.test, chosen))
     review = np.concatenate(referred)
     test = runs.test
     correct = call(test.probabilities, test.positive_index) == test.labels

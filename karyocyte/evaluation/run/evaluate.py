@@ -108,18 +108,18 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     thresholds = spread(runs.thresholds, runs.sizes)
     test = _part(runs.test, thresholds)
     figures |= _figures(TEST, runs.test, thresholds, settings)
-    warnings = leakage(runs.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
+    warnings = leakage(runs.pooled.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
     validation = None
     if len(runs.folds) == 1:
-        images = runs.folds[0].validation.scored
+        images = runs.folds[0].validation
         validation = _part(images, runs.thresholds[0])
         figures |= _figures(VALIDATION, images, runs.thresholds[0], settings)
         warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
         figures |= _fold_figures(runs)
     return EvaluationResult(
-        about=runs.about,
-        classes=list(runs.classes),
+        about=runs.pooled.about,
+        classes=list(runs.test.classes),
         positive_class=runs.pooled.positive_class,
         settings=settings.model_dump(mode="json", exclude={"extra"}),
         thresholds=[fold.threshold for fold in runs.folds],
@@ -168,7 +168,7 @@ def _fold_figures(runs: LabelledRuns) -> Figures:
         known = [value for value in thresholds if value is not None]
         for number, (fold, value) in enumerate(zip(runs.folds, thresholds, strict=True)):
             if value is not None:
-                values = evaluate(fold.test.scored, value)
+                values = evaluate(fold.test, value)
                 figures[f"fold {number}", section] = {name: Interval(each) for name, each in values.items()}
         if len(known) == len(runs.folds):
             figures[FOLD_MEAN, section] = fold_mean_intervals(runs.test, runs.sizes, known, runs.settings)

@@ -29,7 +29,7 @@ from karyocyte.evaluation.types.result import (
     ReliabilityBin,
     warnings_about,
 )
-from karyocyte.runs.predictions import VALIDATION
+from karyocyte.runs.predictions import SAMPLED_PROBABILITY_PREFIX, VALIDATION
 
 DRAWS = 200
 BINS = 10
@@ -108,22 +108,22 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     temperatures = []
     reasons = []
     scaled = []
-    if runs.about.get("on") == VALIDATION:
+    if runs.pooled.about.get("on") == VALIDATION:
         reasons.append("none is fitted on the images that it would be evaluated on")
     for fold in runs.folds:
-        temperature = fit_temperature(fold.validation.scored)
+        temperature = fit_temperature(fold.validation)
         temperatures.append(temperature.value)
         if temperature.reason:
             reasons.append(temperature.reason)
         if temperature.value is not None:
-            scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
+            scaled.append(rescale(fold.test.probabilities, temperature.value))
     sides = _sides(runs, scaled)
     measured = {section: _evaluate(runs, each) for section, each in sides.items()}
     measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
     sides.pop(Kind.SAMPLED, None)
     bins: dict[str, list[ReliabilityBin]] = {}
     for section, each in sides.items():
-        right = call(each, runs.positive_index) == runs.test.labels
+        right = call(each, runs.test.positive_index) == runs.test.labels
         bins[section] = reliability(each.max(axis=1), right, BINS)
     value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
@@ -137,8 +137,10 @@ def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarra
     # Scaled and unscaled folds in one figure would be the calibration of neither.
     if len(scaled) == len(runs.folds):
         sides[Kind.SCALED] = np.concatenate(scaled)
-    if all(test.sampled for test in runs.tests):
-        sides[Kind.SAMPLED] = np.concatenate([test.mean_probabilities for test in runs.tests])
+    # Means over passes or members, where every image has them.
+    sampled = runs.frame.reindex(columns=[SAMPLED_PROBABILITY_PREFIX + name for name in runs.test.classes])
+    if sampled.notna().all(axis=None):
+        sides[Kind.SAMPLED] = sampled.to_numpy(np.float64)
     return sides
 
 

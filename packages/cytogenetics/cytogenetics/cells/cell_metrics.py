@@ -141,13 +141,13 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     labelled = runs.pooled.labels >= 0
     numbers = numbered_cells(runs.pooled.frame)
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
-    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    assigned = pd.Index(runs.test.classes).get_indexer(table["assigned"])[labelled]
     cells = np.unique(numbers[labelled], return_inverse=True)[1]
     complete = by_cell["all"][by_cell["any"]].to_numpy()
     metrics = CellMetrics(runs.test, assigned, cells, complete)
-    names = cell_metric_names(runs.classes)
+    names = cell_metric_names(runs.test.classes)
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
-    for name in _class_metric_names(runs.classes):
+    for name in _class_metric_names(runs.test.classes):
         described[name + SUFFIX] = metric_of(name)
     figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
@@ -156,7 +156,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     counts |= {"abnormal": abnormal, "recovered": recovered, "recovered_before": recovered_before}
     counts |= {"normal": normal, "alarmed": alarmed, "alarmed_before": alarmed_before}
     figures[TEST, CELLS] = {name: Interval(count) for name, count in counts.items()}
-    return figures, confusion(runs.test.labels, assigned, len(runs.classes)).tolist()
+    return figures, confusion(runs.test.labels, assigned, len(runs.test.classes)).tolist()
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
