@@ -95,9 +95,9 @@ def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
     names, classes = ["accuracy", "f1_weighted"], runs[0].classes
     if len(classes) == 2:
         names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
-    found = {name: mean.estimate for name, mean in seed_means(runs, SETTINGS, part, names).metrics.items()}
     pooled = score(*runs)
-    return found | {LOSS: around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]}
+    loss = around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]
+    return {**seed_means(runs, SETTINGS, part, names).metrics, LOSS: loss}
 
 
 def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
