@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from karyocyte.config.schema import TriageConfig
+from karyocyte.common.text import quoted
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -54,9 +54,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     review = np.concatenate(reviewed)
     figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
     unseen = count_unseen(runs.test, review, runs.settings.confidence)
-    by_subject = any(fold.test.by_subject for fold in runs.folds)
-    positive = f"“{runs.pooled.positive_class}”"
-    warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
+    warnings = triage_warnings(runs, releases)
     tables = {}
     confidence = runs.test.probabilities.max(axis=1)
     wrong = call(runs.test.probabilities, runs.test.positive_index) != runs.test.labels
@@ -97,26 +95,26 @@ def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
     }
 
 
-def triage_warnings(
-    releases: list[Release], figures: Figures, settings: TriageConfig, positive: str, by_subject: bool
-) -> list[EvaluationWarning]:
-    """Return what limits the figures of ``triage``; ``positive`` is the class in quotes."""
+def triage_warnings(runs: LabelledRuns, releases: list[Release]) -> list[EvaluationWarning]:
+    """Return what limits the figures of ``triage``."""
     lines = []
-    positives = figures[TEST, Kind.RELEASE]["sensitivity"].n
+    name = str(runs.pooled.positive_class)
+    positive, positives = quoted(name), runs.test.count_images()[name]
+    sensitivity = runs.settings.triage.sensitivity
     # Without a positive image there is no triage, so every release has a bound.
     low = min(releases, key=lambda release: release.lower_bound or 0.0)
     bound = low.lower_bound or 0.0
-    if bound < settings.sensitivity:
+    if bound < sensitivity:
         advice = f"{low.needed:,} without a miss would"
         if low.positives >= low.needed:
             advice = "raise triage.sensitivity"
         lines.append(
             f"{low.positives:,} {positive} validation images guarantee a sensitivity of "
-            f"{bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
+            f"{bound:.3f} only, not of {sensitivity:g} ({advice})"
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    if by_subject:
+    if runs.test.by_subject:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     return warnings_about("triage", lines)
 

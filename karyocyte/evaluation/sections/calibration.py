@@ -64,12 +64,6 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Interv
     return Interval(float(errors.mean()), high=float(np.quantile(errors, 0.95)), n=len(confidences))
 
 
-def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
-    true = probabilities[np.arange(len(labels)), labels]
-    return np.asarray(-np.log(clip(true)))
-
-
 def weighted_calibration(scored: LabelledPredictions, bins: int) -> StatisticOfSums:
     """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
 
@@ -81,7 +75,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> StatisticOfS
     brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
     if scored.positive_index is not None:
         brier = brier / 2  # both squares are the same, and one of them counts
-    nll = log_losses(scored.probabilities, scored.labels)
+    nll = -np.log(clip(probabilities[images, scored.labels]))
     confidences = probabilities.max(axis=1)
     correct = call(probabilities, scored.positive_index) == scored.labels
     losses = np.zeros((scored.cluster_count, 3))
