@@ -23,22 +23,14 @@ Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 class Findings:
     """What a section found, beside the metrics."""
 
-    # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
-    value: Any = None
-    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of ``EvaluationResult``, by their names
+    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits it
     metrics: Figures = field(default_factory=dict)  # for the table of the result
     # contents of CSV files, by their names without the ending
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # what draws the whole result to a PNG, by the names of the files without the ending
     figures: Mapping[str, Drawing] = field(default_factory=dict)
     confusions: dict[str, Matrix] = field(default_factory=dict)  # of the test images, by section of the metrics
-
-
-@dataclass(frozen=True)
-class FindingsWithoutValue(Findings):
-    """What a section returns that has no field in ``EvaluationResult``."""
-
-    value: None = field(default=None, init=False)
 
 
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.
@@ -82,7 +74,7 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
     """Return the functions that ``evaluation.extra`` names, bound to their arguments, by their names there.
 
     Raises:
-        UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
+        UserError: One cannot be imported or called.
     """
     check_switches(settings)
     sections: dict[str, Section] = {}
@@ -93,9 +85,5 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
             signature(section.func).bind(*range(2), **section.keywords)
         except (TypeError, ValueError) as error:
             raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
-        returns = section.func.__annotations__.get("return")
-        if returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
-            remedy = "annotate its function with -> FindingsWithoutValue, and return tables, figures and warnings"
-            raise UserError(f"{key}: {extra.target}: EvaluationResult has no field for its value: {remedy}")
         sections[name] = section
     return sections

@@ -63,7 +63,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         figures[TEST, Kind.UNSEEN] = unseen
         tables["unseen"] = unseen_table({str(runs.pooled.about["name"]): unseen})
         drawn["unseen"] = lambda path, result: draw_unseen(path, tables["unseen"], result.about)
-    return Findings(releases, warnings, figures, tables, drawn)
+    return Findings({"triage": releases}, warnings, figures, tables, drawn)
 
 
 def _missing_classes(runs: LabelledRuns) -> str | None:
@@ -142,6 +142,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     }
     figures: Figures = {(TEST, Kind.REFERRAL): shares}
     if test.positive_index is not None:  # two classes have the warnings of triage
-        return Findings(cuts, metrics=figures)
+        return Findings({"referral": cuts}, metrics=figures)
     weakest = min(cuts, key=lambda cut: cut.kept)
-    return Findings(cuts, warnings_about("triage", cut_notes(weakest, settings.triage.accuracy)), figures)
+    warnings = warnings_about("triage", cut_notes(weakest, settings.triage.accuracy))
+    return Findings({"referral": cuts}, warnings, figures)

@@ -19,7 +19,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
+from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -39,18 +39,17 @@ from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
 
 
-def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
+def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the figures of any evaluation; curves are those of the logs in the folder."""
     drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
         drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
-    return FindingsWithoutValue(figures=drawn)
+    return Findings(figures=drawn)
 
 
-# What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
-# Those of installed packages are between the two, since per_class reads their results.
+# What is evaluated, written and drawn beside the metrics, in this order; those of packages are between the two.
 FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "baseline": baseline}
 SECTIONS: dict[str, Section] = {
     "by_subject": by_subject,
@@ -89,12 +88,10 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
     sections = (FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings))
-    for name, section in chain.from_iterable(each.items() for each in sections):
+    for section in chain.from_iterable(each.values() for each in sections):
         findings = section(runs, result)
         figures, confusions = result.figures | findings.metrics, result.confusions | findings.confusions
-        result = replace(result, figures=figures, confusions=confusions)
-        if findings.value is not None:
-            result = replace(result, **{name: findings.value})
+        result = replace(result, figures=figures, confusions=confusions, **findings.fields)
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)

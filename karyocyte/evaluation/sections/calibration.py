@@ -122,7 +122,7 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
     warnings = calibration_warnings(value.reason, measured)
-    return Findings(value, warnings, figures, figures={"reliability": write_reliability})
+    return Findings({"calibration": value}, warnings, figures, figures={"reliability": write_reliability})
 
 
 def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:

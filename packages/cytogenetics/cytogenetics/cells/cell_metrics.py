@@ -186,4 +186,4 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion
-    return Findings(None, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})
+    return Findings({}, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})

@@ -15,10 +15,9 @@ from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnin
 from karyocyte.evaluation.types.table import Named
 from tests.helpers.predictions import make_run
 
-FITTING = "karyocyte.evaluation.run.evaluate.figures"  # which gives no value
+FITTING = "karyocyte.evaluation.run.evaluate.figures"
 OFF = EvaluationConfig(resamples=20)
 ON = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
-VALUED = "karyocyte.evaluation.sections.baseline.baseline"  # which may give one
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,6 @@ VALUED = "karyocyte.evaluation.sections.baseline.baseline"  # which may give one
     [
         ({"_target_": FITTING, "names": 3}, "unexpected keyword argument 'names'; correct"),
         ({"_target_": "math.pi"}, "Expected a callable target"),
-        ({"_target_": VALUED}, "no field for its value"),
         ({"_target_": "absent.module.function"}, "No module named 'absent.*; correct"),
     ],
 )
