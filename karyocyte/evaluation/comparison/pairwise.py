@@ -47,12 +47,11 @@ class PairLeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class PairwiseComparison:
-    """All pairs of several groups; ``confidence`` (0 to 1) is that of the intervals."""
+    """All pairs of several groups."""
 
     labels: list[str]
     pairs: list[Pair]
     left_out: list[PairLeftOut]
-    confidence: float
     warnings: list[str]
 
 
@@ -90,7 +89,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         )
         warnings[line] = None
     names = [group.label for group in groups]
-    return PairwiseComparison(names, pairs, left_out, settings.confidence, list(warnings))
+    return PairwiseComparison(names, pairs, left_out, list(warnings))
 
 
 def _in_order(predictions: Predictions) -> Predictions:

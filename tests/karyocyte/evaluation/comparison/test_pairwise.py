@@ -105,9 +105,9 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
 def test_tables_fit_the_terminal():
     groups = groups_of(ELSEWHERE)
     results = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
-    labels, comparison = [group.label for group in groups], compare_groups(groups, SETTINGS)
+    comparison = compare_groups(groups, SETTINGS)
     for width in (80, 120):
-        text = printed(comparison_of_groups(labels, results, comparison), width)
+        text = printed(comparison_of_groups(results, comparison), width)
         assert "…" not in text
         assert "not corrected for 3 pairs" in " ".join(text.split())
         assert "left out 1 - 4, 2 - 4, 3 - 4: " in text
