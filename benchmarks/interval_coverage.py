@@ -106,9 +106,8 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[La
         noise = np.sqrt(IN_COMMON) * common + np.sqrt(1 - IN_COMMON) * _noise(world, subject, rng)
         called = special.expit(np.where(positive, skill, -skill)[subject] + noise)
         probabilities = np.column_stack([1 - called, called])
-        pair.append(
-            LabelledPredictions(positive[subject].astype(np.int64), probabilities, CLASSES, 1, subject, True, 0)
-        )
+        labels = positive[subject].astype(np.int64)
+        pair.append(LabelledPredictions(labels, probabilities, CLASSES, 1, subject, "subjects"))
     return pair[0], pair[1]
 
 

@@ -81,7 +81,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         differences = around(both, dict.fromkeys(COMPARED, DIFFERENCE), images, settings)
         pairs.append(Pair(*labels, len(images.labels), images.subjects, differences))
         few += _discordant(images, scored[two]) < FEW_DISCORDANT
-        warnings |= dict.fromkeys(few_clusters(images.count_clusters(), images.by_subject))
+        warnings |= dict.fromkeys(few_clusters(images.count_clusters(), images.drawn))
     if few:
         line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "

@@ -20,9 +20,8 @@ class LabelledPredictions:
         positive_index: The positive one of two classes; None for K > 2.
         clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; where it
             is unknown, those of one cell; an image of neither is alone.
-        by_subject: Whether any subject is known.
+        drawn: What intervals take for independent: "subjects" or else "cells", where any is known, or "images".
         unlabelled: How many images were left out because their label is unknown.
-        by_cell: Whether subjects are unknown, and any cell is known.
     """
 
     labels: np.ndarray
@@ -30,9 +29,8 @@ class LabelledPredictions:
     classes: tuple[str, ...]
     positive_index: int | None
     clusters: np.ndarray
-    by_subject: bool
-    unlabelled: int
-    by_cell: bool = False
+    drawn: str = "images"
+    unlabelled: int = 0
 
     @property
     def cluster_count(self) -> int:
@@ -42,14 +40,7 @@ class LabelledPredictions:
     @property
     def subjects(self) -> int | None:
         """The number of subjects, None where none is known."""
-        return self.cluster_count if self.by_subject else None
-
-    @property
-    def drawn(self) -> str:
-        """What intervals take for independent: "subjects", "cells" or "images"."""
-        if self.by_subject:
-            return "subjects"
-        return "cells" if self.by_cell else "images"
+        return self.cluster_count if self.drawn == "subjects" else None
 
     def subset(self, rows: np.ndarray) -> "LabelledPredictions":
         """Return some of the images, by a mask of shape (N,), with their clusters renumbered."""
@@ -95,13 +86,15 @@ def score(predictions: Predictions, *others: Predictions) -> LabelledPredictions
     # The prefixes keep a subject from meeting an image that happens to be called the same.
     clusters = ("image " + rows["image_id"].astype("object")).mask(cells.notna(), "cell " + cells)
     clusters = clusters.mask(subjects.notna(), "subject " + subjects)
+    drawn = "cells" if cells.notna().any() else "images"
+    if subjects.notna().any():
+        drawn = "subjects"
     return LabelledPredictions(
         labels=predictions.labels[labelled],
         probabilities=probabilities[labelled],
         classes=predictions.classes,
         positive_index=predictions.positive_index,
         clusters=pd.factorize(clusters)[0].astype(np.int64),
-        by_subject=bool(subjects.notna().any()),
+        drawn=drawn,
         unlabelled=int((~labelled).sum()),
-        by_cell=bool(subjects.isna().all() and cells.notna().any()),
     )

@@ -114,7 +114,7 @@ def triage_warnings(runs: LabelledRuns, releases: list[Release]) -> list[Evaluat
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    if runs.test.by_subject:
+    if runs.test.subjects is not None:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     return warnings_about("triage", lines)
 

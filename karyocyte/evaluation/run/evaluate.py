@@ -140,7 +140,7 @@ def _part(labelled: LabelledPredictions, threshold: Threshold | None) -> PartRes
         subjects=labelled.subjects,
         drawn=labelled.drawn,
         class_counts=labelled.count_images(),
-        class_subjects=labelled.count_clusters() if labelled.by_subject else None,
+        class_subjects=labelled.count_clusters() if labelled.drawn == "subjects" else None,
         confusion=matrices[0],
         confusion_at_threshold=matrices[1] if matrices[1:] else None,
     )

@@ -22,8 +22,6 @@ def _labelled(seed, images, classes, clusters):
         classes=tuple("abcd"[:classes]),
         positive_index=1 if classes == 2 else None,
         clusters=cluster,
-        by_subject=False,
-        unlabelled=0,
     )
 
 

@@ -52,7 +52,7 @@ def labelled(labels, probabilities):
     images, classes = np.shape(probabilities)
     names = tuple("abcdef"[:classes])
     positive = 1 if classes == 2 else None
-    return LabelledPredictions(np.array(labels), np.array(probabilities), names, positive, np.arange(images), False, 0)
+    return LabelledPredictions(np.array(labels), np.array(probabilities), names, positive, np.arange(images))
 
 
 def measure(scored, bins=10):
