@@ -99,19 +99,12 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     if not len(runs.test.labels):
         return Findings()
-    temperatures = []
-    reasons = []
-    scaled = []
+    fitted = [fit_temperature(fold.validation) for fold in runs.folds]
+    reasons = [temperature.reason for temperature in fitted if temperature.reason]
     if runs.pooled.about.get("on") == VALIDATION:
-        reasons.append("none is fitted on the images that it would be evaluated on")
-    for fold in runs.folds:
-        temperature = fit_temperature(fold.validation)
-        temperatures.append(temperature.value)
-        if temperature.reason:
-            reasons.append(temperature.reason)
-        if temperature.value is not None:
-            scaled.append(rescale(fold.test.probabilities, temperature.value))
-    sides = _sides(runs, scaled)
+        reasons.insert(0, "none is fitted on the images that it would be evaluated on")
+    temperatures = [temperature.value for temperature in fitted]
+    sides = _sides(runs, temperatures)
     measured = {section: _evaluate(runs, each) for section, each in sides.items()}
     measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
     sides.pop(Kind.SAMPLED, None)
@@ -125,12 +118,14 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     return Findings({"calibration": value}, warnings, figures, figures={"reliability": write_reliability})
 
 
-def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:
-    """Return the probabilities to be evaluated; ``scaled`` are those of each fold that has a temperature."""
+def _sides(runs: LabelledRuns, temperatures: list[float | None]) -> dict[Kind, np.ndarray]:
+    """Return the probabilities to be evaluated, those after scaling where every fold has a temperature."""
     sides = {Kind.CALIBRATED: runs.test.probabilities}
+    known = [temperature for temperature in temperatures if temperature is not None]
     # Scaled and unscaled folds in one figure would be the calibration of neither.
-    if len(scaled) == len(runs.folds):
-        sides[Kind.SCALED] = np.concatenate(scaled)
+    if len(known) == len(runs.folds):
+        pairs = zip(runs.folds, known, strict=True)
+        sides[Kind.SCALED] = np.concatenate([rescale(fold.test.probabilities, value) for fold, value in pairs])
     # Means over passes or members, where every image has them.
     sampled = runs.frame.reindex(columns=[SAMPLED_PROBABILITY_PREFIX + name for name in runs.test.classes])
     if sampled.notna().all(axis=None):
