@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -74,13 +73,6 @@ class LabelledRuns:
             sizes=[len(fold.test.labels) for fold in folds],
             thresholds=[fold.threshold.value for fold in folds],
         )
-
-
-def spread(values: Sequence[float | None], sizes: Sequence[int]) -> np.ndarray | None:
-    """Return the value of its fold for each image of folds of these sizes, shape (N,); None where a fold has none."""
-    if None in values:
-        return None
-    return np.repeat(np.array(values, dtype=np.float64), sizes)
 
 
 def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from karyocyte.common.files import write_csv
@@ -18,7 +19,7 @@ from karyocyte.evaluation.metrics.classification import Threshold, call, confusi
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
@@ -102,7 +103,9 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     """Evaluate every metric of each part, without the sections."""
     settings = runs.settings
     figures: Figures = {}
-    thresholds = spread(runs.thresholds, runs.sizes)
+    thresholds = None  # of each image that of its fold
+    if None not in runs.thresholds:
+        thresholds = np.repeat(np.array(runs.thresholds, dtype=np.float64), runs.sizes)
     test = _part(runs.test, thresholds)
     figures |= _figures(TEST, runs.test, thresholds, settings)
     warnings = leakage(runs.pooled.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
