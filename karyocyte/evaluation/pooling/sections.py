@@ -37,17 +37,13 @@ class Findings:
 Section = Callable[[LabelledRuns, EvaluationResult], Findings]
 
 
-def added_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions of ``karyocyte.sections``, by their keys in ``metrics.json``.
+def added_sections(settings: EvaluationConfig) -> list[Section]:
+    """Return the functions of ``karyocyte.sections``.
 
     They are named ``<switch>.<key>``; only those are loaded for which ``evaluation.<switch>.enabled`` is true.
     """
-    sections: dict[str, Section] = {}
-    for name, entry in entries("sections").items():
-        switch, key = name.split(".")
-        if getattr(settings, switch).enabled:
-            sections[key] = entry.load()
-    return sections
+    named = entries("sections").items()
+    return [entry.load() for name, entry in named if getattr(settings, name.partition(".")[0]).enabled]
 
 
 def check_switches(settings: EvaluationConfig) -> None:
@@ -70,14 +66,14 @@ def turned_on(settings: EvaluationConfig, runs: Sequence[Predictions], kept: Col
     return settings.model_copy(update=changed)
 
 
-def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions that ``evaluation.extra`` names, bound to their arguments, by their names there.
+def own_sections(settings: EvaluationConfig) -> list[Section]:
+    """Return the functions that ``evaluation.extra`` names, bound to their arguments.
 
     Raises:
         UserError: One cannot be imported or called.
     """
     check_switches(settings)
-    sections: dict[str, Section] = {}
+    sections: list[Section] = []
     for name, extra in settings.extra.items():
         key = f"evaluation.extra.{name}"
         section = bound(key, extra.entry)
@@ -85,5 +81,5 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
             signature(section.func).bind(*range(2), **section.keywords)
         except (TypeError, ValueError) as error:
             raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
-        sections[name] = section
+        sections.append(section)
     return sections

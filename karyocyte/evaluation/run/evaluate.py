@@ -51,14 +51,8 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
 
 
 # What is evaluated, written and drawn beside the metrics, in this order; those of packages are between the two.
-FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "baseline": baseline}
-SECTIONS: dict[str, Section] = {
-    "by_subject": by_subject,
-    "subgroups": subgroups,
-    "calibration": calibration,
-    "triage": triage,
-    "referral": referral,
-}
+FIRST_SECTIONS: tuple[Section, ...] = (figures, baseline)
+SECTIONS: tuple[Section, ...] = (by_subject, subgroups, calibration, triage, referral)
 
 
 @dataclass(frozen=True)
@@ -88,8 +82,7 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    sections = (FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings))
-    for section in chain.from_iterable(each.values() for each in sections):
+    for section in chain(FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings)):
         findings = section(runs, result)
         figures, confusions = result.figures | findings.metrics, result.confusions | findings.confusions
         result = replace(result, figures=figures, confusions=confusions, **findings.fields)
