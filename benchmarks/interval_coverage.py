@@ -24,11 +24,12 @@ from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
+from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Interval
 
@@ -105,9 +106,8 @@ def draw_pair(world: World, subjects: int, rng: np.random.Generator) -> tuple[La
         noise = np.sqrt(IN_COMMON) * common + np.sqrt(1 - IN_COMMON) * _noise(world, subject, rng)
         called = special.expit(np.where(positive, skill, -skill)[subject] + noise)
         probabilities = np.column_stack([1 - called, called])
-        pair.append(
-            LabelledPredictions(positive[subject].astype(np.int64), probabilities, CLASSES, 1, subject, True, 0)
-        )
+        labels = positive[subject].astype(np.int64)
+        pair.append(LabelledPredictions(labels, probabilities, CLASSES, 1, subject, "subjects"))
     return pair[0], pair[1]
 
 
@@ -147,18 +147,17 @@ def _intervals(
     first: LabelledPredictions, second: LabelledPredictions, settings: EvaluationConfig
 ) -> Iterator[tuple[str, str, Interval]]:
     """Yield the intervals of MAIN, and of the differences of COMPARED, as ``by_methods`` does."""
-    both = [Resamples(WeightedMetrics(each, names=COMPARED), each, settings) for each in (first, second)]
-    yield from by_methods(metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings), settings)
-    yield from by_methods(dict.fromkeys(DIFFERENCES, DIFFERENCE), Differences(*both), settings)
+    both = [WeightedMetrics(each, names=COMPARED) for each in (first, second)]
+    differences = Combined(both, np.subtract.reduce)
+    yield from by_methods(metrics_of(MAIN), Resamples(WeightedMetrics(first, names=MAIN), first, settings))
+    yield from by_methods(dict.fromkeys(DIFFERENCES, DIFFERENCE), Resamples(differences, first, settings))
 
 
-def by_methods(
-    metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
-) -> Iterator[tuple[str, str, Interval]]:
+def by_methods(metrics: Mapping[str, Metric], resamples: Resamples) -> Iterator[tuple[str, str, Interval]]:
     """Yield metric, method and interval, by each of METHODS; all from the same resamples."""
-    found = of_resamples(metrics, resamples, settings)
+    found = of_resamples(metrics, resamples)
     for (name, interval), drawn in zip(found.items(), resamples.drawn, strict=True):
-        low, high, used = percentiles(drawn, settings.confidence)
+        low, high, used = percentiles(drawn, resamples.settings.confidence)
         methods = interval, replace(interval, low=low, high=high, method=used)
         for method, by_method in zip(METHODS, methods, strict=True):
             yield name, method, by_method

@@ -1,7 +1,7 @@
 """What finished runs and ensembles measured, to be compared with printed figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,9 @@ def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
     names, classes = ["accuracy", "f1_weighted"], runs[0].classes
     if len(classes) == 2:
         names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
-    found = {name: mean.estimate for name, mean in seed_means(runs, SETTINGS, part, names).metrics.items()}
-    pooled = score(replace(runs[0], frame=pd.concat([run.frame for run in runs], ignore_index=True)))
-    return found | {LOSS: around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]}
+    pooled = score(*runs)
+    loss = around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]
+    return {**seed_means(runs, SETTINGS, part, names).metrics, LOSS: loss}
 
 
 def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:

@@ -47,7 +47,8 @@ class Cell:
     @property
     def karyotype(self) -> Candidate:
         """The most probable karyotype by the priors of packages/cytogenetics/conf/karyotype.yaml."""
-        return karyotype_posterior(self.log_probabilities, KaryotypePriors()).best
+        (best, *_), _ = karyotype_posterior(self.log_probabilities, KaryotypePriors())
+        return best
 
 
 CELLS = (

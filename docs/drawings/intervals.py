@@ -37,7 +37,7 @@ def studies(world: World, count: int = STUDIES) -> list[Study]:
         scored, _ = draw_pair(world, SUBJECTS, np.random.default_rng([0, SUBJECTS, number]))
         settings = EvaluationConfig(seed=number)
         resamples = Resamples(WeightedMetrics(scored, names=("auc",)), scored, settings)
-        for _, method, auc in by_methods(metrics_of(["auc"]), resamples, settings):
+        for _, method, auc in by_methods(metrics_of(["auc"]), resamples):
             if auc.value is not None and auc.low is not None and auc.high is not None:
                 rows.append(Study(number, method, auc.value, auc.low, auc.high))
     return rows

@@ -82,11 +82,6 @@ class Predictions:
         return Predictions(rows, self.classes, self.positive_class, self.about)
 
     @property
-    def sampled(self) -> bool:
-        """Whether the columns ``sampled_...`` are there."""
-        return SAMPLED_PREFIX + "label" in self.frame.columns
-
-    @property
     def probabilities(self) -> np.ndarray:
         """The probabilities, float64, shape (images, classes)."""
         columns = [PROBABILITY_PREFIX + name for name in self.classes]

@@ -34,7 +34,7 @@ def rows_of_ensembles(groups: Sequence[Group]) -> pd.DataFrame:
             row: dict[str, object] = {"protocol": protocol, "members": len(members), "name": name}
             parts = [run.part("test") for run in runs]
             for metric, mean in seed_means(parts, SETTINGS).metrics.items():
-                row |= mean.estimate.columns(metric)
+                row |= mean.columns(metric)
             rows.append({**row, **_difference(runs, first)})
     return pd.DataFrame(rows)
 

@@ -72,7 +72,7 @@ def _figures(test: Predictions) -> dict[str, object]:
     found = seed_means([test], SETTINGS)
     row: dict[str, object] = {"images": found.images, "persons": found.subjects}
     for name, mean in found.metrics.items():
-        row |= mean.estimate.columns(name)
+        row |= mean.columns(name)
     return row
 
 
@@ -87,7 +87,7 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
         row["departures"] = "; ".join(departures(group))
         row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
         for name, mean in seed_means(parts, SETTINGS).metrics.items():
-            row |= mean.columns(name)
+            row |= mean.all_columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -48,7 +48,7 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.intervals.bootstrap import intervals
 labels, subjects = np.arange(60) % 2, np.arange(60) // 3
 positive = np.random.default_rng(0).random(60)
-images = LabelledPredictions(labels, np.column_stack([1 - positive, positive]), ("a", "b"), 1, subjects, True, 0)
+images = LabelledPredictions(labels, np.column_stack([1 - positive, positive]), ("a", "b"), 1, subjects, "subjects")
 mcc = intervals(images, EvaluationConfig(resamples=20))["mcc"]
 expected = matthews_corrcoef(labels, positive >= 0.5)
 print(abs(mcc.value - expected) < 1e-9, -1 < mcc.low < mcc.value < mcc.high < 1, mcc.low < 0, mcc.method)

@@ -1,29 +1,21 @@
 """Subjects instead of images: what all images of a person say together."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.metrics.classification import call
-from karyocyte.evaluation.metrics.labelled import LabelledPart, LabelledPredictions
+from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Interval, Kind, chosen_figures
+from karyocyte.runs.predictions import PROBABILITY_PREFIX, VALIDATION, Predictions
 
 HALF = 0.5  # where validation chooses no threshold
-
-
-@dataclass(frozen=True)
-class Subjects:
-    """The S subjects of a part that have images of one class; ``left_out`` others have images of several."""
-
-    frame: pd.DataFrame  # a row per subject: ``subject``, ``images``, ``truth`` (class name)
-    means: np.ndarray  # of the probabilities of the images, float64, shape (S, K)
-    labels: np.ndarray  # true classes as indices, shape (S,)
-    left_out: int
 
 
 def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
@@ -38,41 +30,42 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         with images of several classes are ``left_out``, and a row per subject. Nothing where no subject is known, where
         each has a single image, and where most have images of several classes.
     """
-    tests = list(map(subjects_of, runs.tests))
+    tests, mixed = zip(*(subjects_of(run.part("test")) for run in runs.runs), strict=True)
     images = pd.concat([test.frame["images"] for test in tests])
-    left_out = sum(test.left_out for test in tests)
+    left_out = sum(mixed)
     if (images == 1).all() or left_out > len(images):
         return Findings()
     thresholds = _choose(runs)
     cuts = [HALF if threshold is None else threshold for threshold in thresholds]
-    metrics = intervals(_scored(runs, tests), runs.settings, np.repeat(cuts, [len(test.labels) for test in tests]))
+    metrics = intervals(score(*tests), runs.settings, np.repeat(cuts, [len(test.frame) for test in tests]))
     counts = {"subjects": Interval(len(images)), "left_out": Interval(left_out)}
     figures: Figures = {(TEST, Kind.SUBJECTS): counts, (TEST, Kind.BY_SUBJECT): metrics}
     figures |= chosen_figures(Kind.BY_SUBJECT, [{"threshold": value} for value in thresholds])
-    return Findings(tables={"by_subject": by_subject_table(runs, tests, cuts)}, metrics=figures)
+    return Findings(tables={"by_subject": by_subject_table(tests, cuts)}, metrics=figures)
 
 
 def _choose(runs: LabelledRuns) -> list[float | None]:
     """Return the threshold that the validation subjects of each fold choose."""
-    validations = [_scored(runs, [subjects_of(fold.validation)]) for fold in runs.folds]
+    validations = [score(subjects_of(run.part(VALIDATION))[0]) for run in runs.runs]
     return [choose_threshold(validation, runs.settings).value for validation in validations]
 
 
-def subjects_of(images: LabelledPart) -> Subjects:
-    """Gather the labelled images of each subject of one part."""
-    scored = images.scored
-    # Images without subject are left out by groupby.
-    subject = images.frame["subject"]
-    labels = pd.Series(scored.labels).groupby(subject).agg(["min", "max", "size"])
-    means = pd.DataFrame(scored.probabilities).groupby(subject).mean().to_numpy()
-    pure = (labels["min"] == labels["max"]).to_numpy()
-    truth = labels["min"].to_numpy(np.int64)[pure]
-    frame = pd.DataFrame({"subject": labels.index[pure], "images": labels["size"].to_numpy()[pure]})
-    frame["truth"] = np.array(scored.classes, dtype=object)[truth]
-    return Subjects(frame, means[pure], truth, int((~pure).sum()))
+def subjects_of(images: Predictions) -> tuple[Predictions, int]:
+    """Return the subjects of a part that have labelled images of one class, and how many others have several.
+
+    A row is a subject, as if it were an image: ``images`` is the number of its images, of which it has the means of the
+    probabilities.
+    """
+    columns = [PROBABILITY_PREFIX + name for name in images.classes]
+    labelled = images.frame[images.labels >= 0].astype(dict.fromkeys(columns, np.float64))
+    subjects = labelled.groupby("subject")  # images without subject are left out
+    is_pure = subjects["label"].nunique() == 1
+    rows = subjects[columns].mean().assign(label=subjects["label"].first(), images=subjects.size(), cell=None)
+    rows = rows[is_pure].reset_index()
+    return replace(images, frame=rows.assign(image_id=rows["subject"])), int((~is_pure).sum())
 
 
-def by_subject_table(runs: LabelledRuns, tests: list[Subjects], cuts: list[float]) -> pd.DataFrame:
+def by_subject_table(tests: Sequence[Predictions], cuts: Sequence[float]) -> pd.DataFrame:
     """Return a row per evaluated test subject of each fold, see ``by_subject``.
 
     Returns:
@@ -80,26 +73,13 @@ def by_subject_table(runs: LabelledRuns, tests: list[Subjects], cuts: list[float
         more than two: of the predicted one) and ``predicted``.
     """
     tables = []
-    for number, (test, cut) in enumerate(zip(tests, cuts, strict=True)):
-        table = test.frame.copy()
+    for test, cut in zip(tests, cuts, strict=True):
+        table = test.frame[["subject", "images"]].assign(truth=test.frame["label"])
         if len(tests) > 1:
-            table.insert(0, "fold", runs.runs[number].about.get("fold"))
-        predicted = call(test.means, runs.positive_index, cut)
-        shown = predicted if runs.positive_index is None else runs.positive_index
-        table["probability"] = test.means[np.arange(len(predicted)), shown].round(6)
-        table["predicted"] = np.array(runs.classes, dtype=object)[predicted]
+            table.insert(0, "fold", test.about.get("fold"))
+        predicted = call(test.probabilities, test.positive_index, cut)
+        shown = predicted if test.positive_index is None else test.positive_index
+        table["probability"] = test.probabilities[np.arange(len(predicted)), shown].round(6)
+        table["predicted"] = np.array(test.classes, dtype=object)[predicted]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def _scored(runs: LabelledRuns, parts: list[Subjects]) -> LabelledPredictions:
-    names = pd.concat([part.frame["subject"] for part in parts])
-    return LabelledPredictions(
-        labels=np.concatenate([part.labels for part in parts]),
-        probabilities=np.concatenate([part.means for part in parts]),
-        classes=runs.classes,
-        positive_index=runs.positive_index,
-        clusters=pd.factorize(names)[0].astype(np.int64),
-        by_subject=True,
-        unlabelled=0,
-    )

@@ -1,9 +1,5 @@
 """The same metrics for parts of the test images: given groups, such as stainings, and kinds."""
 
-from operator import attrgetter
-
-import pandas as pd
-
 from karyocyte.evaluation.intervals.bootstrap import intervals
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -25,10 +21,9 @@ def subgroups(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     figures: Figures = {}
     few = []
-    metrics_of = {"group": MORE_CLASSES if runs.positive_index is None else TWO_CLASSES, "kind": ("accuracy",)}
-    frame = pd.concat(map(attrgetter("frame"), runs.tests), ignore_index=True)
+    metrics_of = {"group": MORE_CLASSES if runs.test.positive_index is None else TWO_CLASSES, "kind": ("accuracy",)}
     for by, metrics in metrics_of.items():
-        names = frame[by].astype(object).fillna(UNKNOWN)
+        names = runs.frame[by].astype(object).fillna(UNKNOWN)
         # What is not known comes last.
         for name in sorted(names.unique(), key=lambda name: (name == UNKNOWN, name)) if names.nunique() > 1 else ():
             images = runs.test.subset((names == name).to_numpy())

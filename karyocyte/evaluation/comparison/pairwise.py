@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples, of_resamples
+from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
+from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.pooling.pooling import check_same_images, pool
 from karyocyte.evaluation.types.result import Interval
@@ -20,6 +23,7 @@ from karyocyte.runs.predictions import Predictions
 # Below this number of images that one group alone predicts right, a bootstrap of predictions has too little to draw.
 FEW_DISCORDANT = 10
 COMPARED = ("f1_weighted", "auc", "accuracy")
+REMEDY = "compare runs of one task and the same folds"
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,11 @@ class PairLeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class PairwiseComparison:
-    """All pairs of several groups; ``confidence`` (0 to 1) is that of the intervals."""
+    """All pairs of several groups."""
 
     labels: list[str]
     pairs: list[Pair]
     left_out: list[PairLeftOut]
-    confidence: float
     warnings: list[str]
 
 
@@ -58,8 +61,9 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     Raises:
         UserError: See ``pool``.
     """
-    pooled = [pool(group.runs) for group in groups]
-    resamples = [_resamples(images, settings=settings) for images in pooled]
+    pooled = [_in_order(pool(group.runs)) for group in groups]
+    scored = list(map(score, pooled))
+    statistics = [WeightedMetrics(images, names=COMPARED) for images in scored]
     pairs = []
     left_out = []
     warnings: dict[str, None] = {}
@@ -68,15 +72,16 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         labels = (groups[one].label, groups[two].label)
         try:
             # Groups of other images are no fault of the call: the remaining pairs are compared all the same.
-            first, second = aligned_pair(pooled[one], pooled[two])
+            check_same_images(pooled[one], pooled[two], ("one", "the other"), ("label", "subject"), REMEDY)
         except UserError as reason:
             left_out.append(PairLeftOut(*labels, reason))
             continue
-        both = Differences(resamples[one], resamples[two])
-        differences = of_resamples(dict.fromkeys(COMPARED, DIFFERENCE), both, settings)
-        pairs.append(Pair(*labels, len(first.labels), first.subjects, differences))
-        few += _discordant(first, second) < FEW_DISCORDANT
-        warnings |= dict.fromkeys(few_clusters(first.count_clusters(), first.by_subject))
+        both = Combined((statistics[one], statistics[two]), np.subtract.reduce)
+        images = scored[one]
+        differences = around(both, dict.fromkeys(COMPARED, DIFFERENCE), images, settings)
+        pairs.append(Pair(*labels, len(images.labels), images.subjects, differences))
+        few += _discordant(images, scored[two]) < FEW_DISCORDANT
+        warnings |= dict.fromkeys(few_clusters(images.count_clusters(), images.drawn))
     if few:
         line = (
             f"in {few} of {len(pairs)} pairs fewer than {FEW_DISCORDANT} images are classified correctly by one side "
@@ -84,28 +89,15 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         )
         warnings[line] = None
     names = [group.label for group in groups]
-    return PairwiseComparison(names, pairs, left_out, settings.confidence, list(warnings))
+    return PairwiseComparison(names, pairs, left_out, list(warnings))
 
 
-def _resamples(predictions: Predictions, settings: EvaluationConfig) -> Resamples:
-    """Return resamples in the order of ``aligned_pair``, so that all groups of one set draw the same subjects."""
-    scored = score(replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True)))
-    return Resamples(WeightedMetrics(scored, names=COMPARED), scored, settings)
+def _in_order(predictions: Predictions) -> Predictions:
+    """Sort predictions by image, so that all groups of the same images draw the same subjects."""
+    return replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True))
 
 
 def _discordant(first: LabelledPredictions, second: LabelledPredictions) -> int:
     """Count the images, in the same order, that only one of the two predicts right (at 0.5)."""
     right, other = (call(each.probabilities, each.positive_index) == each.labels for each in (first, second))
     return int((right != other).sum())
-
-
-def aligned_pair(first: Predictions, second: Predictions) -> tuple[LabelledPredictions, LabelledPredictions]:
-    """Bring two sets of predictions of the same images into the same order, by ``image_id``.
-
-    Raises:
-        UserError: Images, labels, subjects or classes differ.
-    """
-    remedy = "compare runs of one task and the same folds"
-    check_same_images(first, second, ("one", "the other"), ("label", "subject"), remedy)
-    one, two = (replace(each, frame=each.frame.sort_values("image_id", ignore_index=True)) for each in (first, second))
-    return score(one), score(two)

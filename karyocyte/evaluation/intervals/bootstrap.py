@@ -20,7 +20,7 @@ from karyocyte.evaluation.types.result import Interval
 
 
 class Resamples:
-    """M statistics of all images, without each of C clusters, and of R resamples, computed where they are needed.
+    """M values of a statistic on all images, and on R resamples of their C clusters, computed where they are needed.
 
     The same seed of the settings draws the same subjects.
     """
@@ -39,11 +39,6 @@ class Resamples:
         return self.statistic(np.ones((1, self.clusters)))[:, 0]
 
     @cached_property
-    def left_out(self) -> np.ndarray:
-        """Without each cluster, float64, shape (M, C)."""
-        return self.statistic.without_each()
-
-    @cached_property
     def drawn(self) -> np.ndarray:
         """Of resamples of clusters, float64, shape (M, R)."""
         clusters = self.clusters
@@ -56,38 +51,6 @@ class Resamples:
             counts = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
             values.append(self.statistic(counts))
         return np.concatenate(values, axis=1)
-
-    @cached_property
-    def defined_alone(self) -> np.ndarray:
-        """Whether each statistic is defined on each cluster alone, bool, shape (M, C)."""
-        return self.statistic.defined_on_each()
-
-
-class Differences(Resamples):
-    """Resamples of the differences between statistics of the same clusters, whose own resamples are reused."""
-
-    def __init__(self, first: Resamples, second: Resamples) -> None:
-        self.clusters = first.clusters
-        self.images = first.images
-        self.rarest = first.rarest
-        self.settings = first.settings
-        self._first = first
-        self._second = second
-
-    @cached_property
-    def point(self) -> np.ndarray:
-        """Of all images, float64, shape (M,); NaN where undefined."""
-        return np.asarray(self._first.point - self._second.point)
-
-    @cached_property
-    def left_out(self) -> np.ndarray:
-        """Without each cluster, float64, shape (M, C)."""
-        return np.asarray(self._first.left_out - self._second.left_out)
-
-    @cached_property
-    def drawn(self) -> np.ndarray:
-        """Of resamples of clusters, float64, shape (M, R)."""
-        return np.asarray(self._first.drawn - self._second.drawn)
 
 
 def intervals(
@@ -111,12 +74,10 @@ def around(
 
     ``metrics`` say by name how its M values are bounded, and whether they are shares.
     """
-    return of_resamples(metrics, Resamples(statistic, scored, settings), settings)
+    return of_resamples(metrics, Resamples(statistic, scored, settings))
 
 
-def of_resamples(
-    metrics: Mapping[str, Metric], resamples: Resamples, settings: EvaluationConfig
-) -> dict[str, Interval]:
+def of_resamples(metrics: Mapping[str, Metric], resamples: Resamples) -> dict[str, Interval]:
     """Put intervals around statistics of which there are resamples, by name; of value None where undefined.
 
     Fewer than two clusters have no interval. Shares that are 0 or 1 with and without every subject
@@ -129,25 +90,25 @@ def of_resamples(
         if clusters < 2:
             found[name] = Interval(value, n=clusters)
             continue
-        low, high, method = _ends(row, metric, resamples, settings)
+        low, high, method = _ends(row, metric, resamples)
         found[name] = Interval(value, low, high, clusters, method)
     return found
 
 
-def _ends(row: int, metric: Metric, resamples: Resamples, settings: EvaluationConfig) -> Ends:
+def _ends(row: int, metric: Metric, resamples: Resamples) -> Ends:
     """Return low, high and method; the resamples are drawn only where a method needs them."""
     point = resamples.point[row]
     if np.isnan(point):
         return None, None, None
-    interval = None
+    interval, confidence = None, resamples.settings.confidence
     if metric.bounds == SHARE:
-        interval = _exact_ends(row, metric.is_share, resamples, settings.confidence)
+        interval = _exact_ends(row, metric.is_share, resamples)
     if interval is None:
-        interval = t_on_scale(point, resamples.left_out[row], settings.confidence, metric.bounds)
-    return interval or percentiles(resamples.drawn[row], settings.confidence)
+        interval = t_on_scale(point, resamples.statistic.without_each[row], confidence, metric.bounds)
+    return interval or percentiles(resamples.drawn[row], confidence)
 
 
-def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: float) -> Ends | None:
+def _exact_ends(row: int, is_share: bool, resamples: Resamples) -> Ends | None:
     """Return the interval of Clopper and Pearson where one holds, "binomial" of a share of independent images; or None.
 
     "exact": of a metric of 0 or 1 that no subject changes no resample says how far it may be off. Where a share p of
@@ -155,12 +116,12 @@ def _exact_ends(row: int, is_share: bool, resamples: Resamples, confidence: floa
     the subjects that have such images; what compares classes (AUC) counts those of the rarest class, as n pairs of
     subjects, none in two pairs, are in order with probability AUC ** n at most.
     """
-    value = resamples.point[row]
-    images = number = int(resamples.defined_alone[row].sum())
+    value, confidence = resamples.point[row], resamples.settings.confidence
+    images = number = int((~np.isnan(resamples.statistic.of_each[row])).sum())
     if not is_share:  # at 0 there is no bound of it
         number = min(number or resamples.rarest, resamples.rarest) * round(value)
     # Where every resample gives 0 or 1, an interval of no width would claim certainty.
-    values = np.append(value, resamples.left_out[row])
+    values = np.append(value, resamples.statistic.without_each[row])
     defined = values[~np.isnan(values)]
     if number and any(np.allclose(defined, end, rtol=0, atol=ROUNDING) for end in SHARE):
         exact = share(number * round(value), number, confidence)

@@ -7,13 +7,12 @@ can differ. The mean's interval comes from the same draws of subjects over all f
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
+from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Interval
 
@@ -32,33 +31,8 @@ def fold_mean_intervals(
     """
     if names is None:
         names = metric_names(pooled.classes)
-    return around(MeanOverFolds(pooled, sizes, thresholds, names), metrics_of(names), pooled, settings)
-
-
-class MeanOverFolds(StatisticOfSums):
-    """Maps counts of clusters, shape (B, C), to M mean metrics, shape (M, B); NaN where a fold's is undefined.
-
-    The arguments are those of ``fold_mean_intervals``.
-    """
-
-    def __init__(
-        self, pooled: LabelledPredictions, sizes: Sequence[int], thresholds: Sequence[Threshold], names: tuple[str, ...]
-    ) -> None:
-        self._folds = []
-        sums = []
-        ends = np.cumsum(sizes)
-        for size, end, threshold in zip(sizes, ends, thresholds, strict=True):
-            rows = slice(end - size, end)
-            statistic = WeightedMetrics(pooled.subset(rows), threshold, names)
-            clusters = np.unique(pooled.clusters[rows])
-            # Of all clusters; those that are not in this fold add nothing to it.
-            places = (clusters, np.arange(len(clusters)))
-            placed = sparse.csr_array((np.ones(len(clusters)), places), shape=(pooled.cluster_count, len(clusters)))
-            self._folds.append(statistic)
-            sums.append(placed @ statistic.sums)
-        self._ends = np.cumsum([each.shape[1] for each in sums])[:-1]
-        super().__init__(sparse.hstack(sums, format="csr"), self._mean)
-
-    def _mean(self, totals: np.ndarray) -> np.ndarray:
-        of_folds = zip(self._folds, np.split(totals, self._ends, axis=1), strict=True)
-        return np.asarray(np.mean([statistic.of_totals(of_fold) for statistic, of_fold in of_folds], axis=0))
+    folds = []
+    for size, end, threshold in zip(sizes, np.cumsum(sizes), thresholds, strict=True):
+        folds.append(WeightedMetrics(pooled, threshold, names, slice(end - size, end)))
+    mean = Combined(folds, lambda values: np.asarray(np.mean(values, axis=0)))
+    return around(mean, metrics_of(names), pooled, settings)

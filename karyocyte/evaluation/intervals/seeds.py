@@ -9,6 +9,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -30,27 +31,19 @@ SHARED = ("name", "source", "synthetic", "protocol", "config", "folds", "test", 
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Estimate):
     """The mean of a metric over all runs, None where a run's is undefined, and its interval.
 
     ``low`` and ``high`` are over subjects and, of several seeds, over these too; ``sd_seeds`` is the standard deviation
     between the seeds' means over the folds that all of them have, ``sd_folds`` likewise.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
     sd_seeds: float | None = None
     sd_folds: float | None = None
 
-    @property
-    def estimate(self) -> Estimate:
-        """The mean with its interval."""
-        return Estimate(self.value, self.low, self.high)
-
-    def columns(self, name: str) -> dict[str, float | None]:
-        """Return the fields as cells: ``name`` the value, ``<name>_<field>`` the others."""
-        return {name if field == "value" else f"{name}_{field}": value for field, value in vars(self).items()}
+    def all_columns(self, name: str) -> dict[str, float | None]:
+        """Return ``columns``, ``<name>_sd_seeds`` and ``<name>_sd_folds``."""
+        return {**self.columns(name), f"{name}_sd_seeds": self.sd_seeds, f"{name}_sd_folds": self.sd_folds}
 
 
 @dataclass(frozen=True)
@@ -92,32 +85,29 @@ def seed_means(
     """
     parts = [run.part(part) for run in runs]
     scored = list(map(score, parts))
-    frame = pd.concat(map(attrgetter("frame"), parts), ignore_index=True)
-    first = runs[0]
-    pooled = score(replace(first, frame=frame))
+    pooled = score(*parts)
     sizes = [len(of_run.labels) for of_run in scored]
     if names is None:
-        names = OF_ALL + OF_TWO * (len(first.classes) == 2)
+        names = OF_ALL + OF_TWO * (len(pooled.classes) == 2)
     over_subjects = fold_mean_intervals(pooled, sizes, [0.5] * len(sizes), settings, tuple(names))
     facts = pd.DataFrame(map(attrgetter("about"), runs), columns=["fold", "seed"], dtype=object).astype(str)
     values = pd.DataFrame(map(evaluate, scored)).join(facts).drop_duplicates(["fold", "seed"], keep="last")
     metrics = {}
     for name in names:
-        interval = over_subjects[name]
         table = values.pivot(index="fold", columns="seed", values=name)
-        metrics[name] = with_seeds(interval.value, interval.low, interval.high, table, settings.confidence)
-    return Collected(frame["image_id"].nunique(), pooled.subjects, metrics)
+        metrics[name] = with_seeds(over_subjects[name], table, settings.confidence)
+    images = set(chain.from_iterable(part.frame["image_id"] for part in parts))
+    return Collected(len(images), pooled.subjects, metrics)
 
 
-def with_seeds(
-    value: float | None, low: float | None, high: float | None, table: pd.DataFrame, confidence: float
-) -> Mean:
+def with_seeds(over_subjects: Estimate, table: pd.DataFrame, confidence: float) -> Mean:
     """Join what seeds and folds say with the mean over all runs and its interval over subjects.
 
     ``table`` holds the metric of each run, a row per fold and a column per seed; NaN where there is no run.
     """
+    value, low, high = over_subjects.value, over_subjects.low, over_subjects.high
     if value is None:
-        return Mean(None, None, None)
+        return Mean(None)
     seeds = table.dropna(axis="index").mean(axis="index")
     folds = table.dropna(axis="columns").mean(axis="columns")
     mean = Mean(value, low, high, sd_seeds=_deviation(seeds), sd_folds=_deviation(folds))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.common.errors import UserError
-from karyocyte.runs.predictions import SAMPLED_PROBABILITY_PREFIX, Predictions
+from karyocyte.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,8 @@ class LabelledPredictions:
         positive_index: The positive one of two classes; None for K > 2.
         clusters: Which images are resampled together, int64 in 0 to C - 1, shape (N,): those of one subject; where it
             is unknown, those of one cell; an image of neither is alone.
-        by_subject: Whether any subject is known.
+        drawn: What intervals take for independent: "subjects" or else "cells", where any is known, or "images".
         unlabelled: How many images were left out because their label is unknown.
-        by_cell: Whether subjects are unknown, and any cell is known.
     """
 
     labels: np.ndarray
@@ -30,9 +29,8 @@ class LabelledPredictions:
     classes: tuple[str, ...]
     positive_index: int | None
     clusters: np.ndarray
-    by_subject: bool
-    unlabelled: int
-    by_cell: bool = False
+    drawn: str = "images"
+    unlabelled: int = 0
 
     @property
     def cluster_count(self) -> int:
@@ -42,17 +40,10 @@ class LabelledPredictions:
     @property
     def subjects(self) -> int | None:
         """The number of subjects, None where none is known."""
-        return self.cluster_count if self.by_subject else None
+        return self.cluster_count if self.drawn == "subjects" else None
 
-    @property
-    def drawn(self) -> str:
-        """What intervals take for independent: "subjects", "cells" or "images"."""
-        if self.by_subject:
-            return "subjects"
-        return "cells" if self.by_cell else "images"
-
-    def subset(self, rows: np.ndarray | slice) -> "LabelledPredictions":
-        """Return some of the images (a mask of shape (N,), or a slice), with their clusters renumbered."""
+    def subset(self, rows: np.ndarray) -> "LabelledPredictions":
+        """Return some of the images, by a mask of shape (N,), with their clusters renumbered."""
         clusters = np.unique(self.clusters[rows], return_inverse=True)[1].astype(np.int64)
         labels = self.labels[rows]
         return replace(self, labels=labels, probabilities=self.probabilities[rows], clusters=clusters, unlabelled=0)
@@ -69,14 +60,17 @@ class LabelledPredictions:
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
-def score(predictions: Predictions) -> LabelledPredictions:
-    """Take the labelled rows of ``predictions`` (all parts that it holds).
+def score(predictions: Predictions, *others: Predictions) -> LabelledPredictions:
+    """Take the labelled rows of ``predictions`` (all parts that it holds), and then of ``others`` of the same classes.
 
     Raises:
         UserError: Two classes without a positive one, or a probability that is not a number.
     """
     if len(predictions.classes) == 2 and predictions.positive_class is None:
         raise UserError(f"predictions of {' and '.join(predictions.classes)} name no positive class: run them again")
+    if others:
+        frames = [each.frame for each in (predictions, *others)]
+        predictions = replace(predictions, frame=pd.concat(frames, ignore_index=True))
     probabilities = predictions.probabilities
     broken = ~np.isfinite(probabilities).all(axis=1)
     if broken.any():
@@ -92,40 +86,15 @@ def score(predictions: Predictions) -> LabelledPredictions:
     # The prefixes keep a subject from meeting an image that happens to be called the same.
     clusters = ("image " + rows["image_id"].astype("object")).mask(cells.notna(), "cell " + cells)
     clusters = clusters.mask(subjects.notna(), "subject " + subjects)
+    drawn = "cells" if cells.notna().any() else "images"
+    if subjects.notna().any():
+        drawn = "subjects"
     return LabelledPredictions(
         labels=predictions.labels[labelled],
         probabilities=probabilities[labelled],
         classes=predictions.classes,
         positive_index=predictions.positive_index,
         clusters=pd.factorize(clusters)[0].astype(np.int64),
-        by_subject=bool(subjects.notna().any()),
+        drawn=drawn,
         unlabelled=int((~labelled).sum()),
-        by_cell=bool(subjects.isna().all() and cells.notna().any()),
     )
-
-
-@dataclass(frozen=True)
-class LabelledPart:
-    """Labelled images of one part."""
-
-    scored: LabelledPredictions  # labels and probabilities of the N images
-    labels: np.ndarray  # their true classes as indices, int64, shape (N,)
-    frame: pd.DataFrame  # their rows of the predictions, numbered from 0
-    sampled: bool  # whether each has predictions of several passes or members, so that there are votes
-
-    @property
-    def mean_probabilities(self) -> np.ndarray:
-        """Means over passes or members, 0 to 1, shape (N, K); only where ``sampled``."""
-        columns = [SAMPLED_PROBABILITY_PREFIX + name for name in self.scored.classes]
-        return np.asarray(self.frame[columns].to_numpy(np.float64))
-
-
-def labelled_part(predictions: Predictions) -> LabelledPart:
-    """Take the labelled rows of ``predictions`` (all parts that it holds).
-
-    Raises:
-        UserError: See ``score``.
-    """
-    frame = predictions.frame[predictions.labels >= 0].reset_index(drop=True)
-    scored = score(predictions)
-    return LabelledPart(scored, scored.labels, frame, predictions.sampled)

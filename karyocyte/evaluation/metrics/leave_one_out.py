@@ -1,6 +1,7 @@
 """Statistics of sums over clusters: for any counts of clusters, and without each cluster in turn (the jackknife)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -24,19 +25,43 @@ class StatisticOfSums:
         """Return the values for counts of clusters, float64."""
         return np.asarray(self.of_totals(counts.astype(np.float64) @ self.sums))
 
+    @cached_property
     def without_each(self) -> np.ndarray:
-        """Return the values without each cluster, float64, shape (M, C)."""
+        """The values without each cluster, float64, shape (M, C)."""
         total = self.sums.sum(axis=0)
         return self._in_batches(lambda sums: total - sums)
 
-    def defined_on_each(self) -> np.ndarray:
-        """Return whether the values are defined on each cluster alone, bool, shape (M, C)."""
-        return np.asarray(~np.isnan(self._in_batches(lambda sums: sums)))
+    @cached_property
+    def of_each(self) -> np.ndarray:
+        """The values of each cluster alone, float64, shape (M, C)."""
+        return self._in_batches(lambda sums: sums)
 
     def _in_batches(self, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         clusters, width = self.sums.shape
         parts = [self.of_totals(change(self.sums[rows].toarray())) for rows in batches(clusters, width)]
         return np.concatenate(parts, axis=1)
+
+
+class Combined(StatisticOfSums):
+    """What ``rule`` makes of the values of several statistics of the same clusters: ``np.subtract.reduce`` of two."""
+
+    def __init__(self, statistics: Sequence[StatisticOfSums], rule: Callable[[list[np.ndarray]], np.ndarray]) -> None:
+        self.statistics = statistics
+        self.rule = rule
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Return the values for counts of clusters, float64."""
+        return self.rule([each(counts) for each in self.statistics])
+
+    @cached_property
+    def without_each(self) -> np.ndarray:
+        """The values without each cluster, float64, shape (M, C)."""
+        return self.rule([each.without_each for each in self.statistics])
+
+    @cached_property
+    def of_each(self) -> np.ndarray:
+        """The values of each cluster alone, float64, shape (M, C)."""
+        return self.rule([each.of_each for each in self.statistics])
 
 
 def batches(total: int, width: int) -> Iterator[slice]:

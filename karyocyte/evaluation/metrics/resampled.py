@@ -22,10 +22,15 @@ class WeightedMetrics(StatisticOfSums):
     """Maps counts of clusters, shape (B, C), to metrics, shape (M, B); NaN where a metric is undefined.
 
     ``names``: M keys of ``metric_names``; None: all of them. ``threshold``: see ``metrics.classification.call``.
+    ``rows`` are the images that are evaluated.
     """
 
     def __init__(
-        self, scored: LabelledPredictions, threshold: Threshold = 0.5, names: tuple[str, ...] | None = None
+        self,
+        scored: LabelledPredictions,
+        threshold: Threshold = 0.5,
+        names: tuple[str, ...] | None = None,
+        rows: slice = slice(None),
     ) -> None:
         self.names = metric_names(scored.classes) if names is None else names
         self._classes = scored.classes
@@ -34,12 +39,13 @@ class WeightedMetrics(StatisticOfSums):
         for name in self.names:
             if of_scores := METRICS.get(name, Metric()).of_scores:
                 self._of_scores[name] = of_scores
-        predicted = call(scored.probabilities, scored.positive_index, threshold)
-        tables = [confusions_of_clusters(scored.labels, predicted, scored.clusters, len(scored.classes))]
+        labels, probabilities, clusters = scored.labels[rows], scored.probabilities[rows], scored.clusters[rows]
+        k, count = len(scored.classes), scored.cluster_count
+        predicted = call(probabilities, scored.positive_index, threshold)
+        tables = [counts_of_clusters(clusters, labels * k + predicted, (count, k * k))]
         if self._of_scores:
-            ranked = range(len(scored.classes)) if scored.positive_index is None else [scored.positive_index]
-            for index in ranked:
-                tables += _score_tables(scored.probabilities[:, index], scored.labels == index, scored.clusters)
+            for index in range(k) if scored.positive_index is None else [scored.positive_index]:
+                tables += _score_tables(probabilities[:, index], labels == index, clusters, count)
         self._ends = np.cumsum([table.shape[1] for table in tables])[:-1]
         super().__init__(sparse.hstack(tables, format="csr"), self._metrics)
 
@@ -67,13 +73,8 @@ def evaluate(scored: LabelledPredictions, threshold: Threshold = 0.5) -> dict[st
     return {name: None if np.isnan(value) else float(value) for name, value in zip(metrics.names, values, strict=True)}
 
 
-def confusions_of_clusters(labels: np.ndarray, predicted: np.ndarray, clusters: np.ndarray, k: int) -> sparse.csr_array:
-    """Count the cells of each cluster's confusion matrix, rows the truth: float64, shape (C, k * k)."""
-    return _counts(clusters, labels * k + predicted, k * k, clusters)
-
-
-def _score_tables(scores: np.ndarray, is_class: np.ndarray, clusters: np.ndarray) -> list[sparse.csr_array]:
-    """Return the columns of ``Scores`` of each cluster, at the L distinct scores that the positives of a class have.
+def _score_tables(scores: np.ndarray, is_class: np.ndarray, clusters: np.ndarray, count: int) -> list[sparse.csr_array]:
+    """Return the columns of ``Scores`` of C clusters, at the L distinct scores that the positives of a class have.
 
     No other score matters to AUC and average precision: of 24 classes the tables are some 25 times smaller.
     """
@@ -81,10 +82,9 @@ def _score_tables(scores: np.ndarray, is_class: np.ndarray, clusters: np.ndarray
     level = np.searchsorted(levels, -scores)
     tied = np.append(levels, np.nan)[level] == -scores
     chosen = (is_class, ~is_class, ~is_class & tied)
-    return [_counts(clusters[rows], level[rows], len(levels) + 1, clusters) for rows in chosen]
+    return [counts_of_clusters(clusters[rows], level[rows], (count, len(levels) + 1)) for rows in chosen]
 
 
-def _counts(rows: np.ndarray, columns: np.ndarray, width: int, clusters: np.ndarray) -> sparse.csr_array:
-    """Count pairs of a row, of those of all ``clusters``, and of a column: float64, shape (C, width)."""
-    shape = (int(clusters.max(initial=-1)) + 1, width)
-    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+def counts_of_clusters(clusters: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    """Count how many images, by their cluster and column, shape (N,), are in each cell of a table, float64."""
+    return sparse.csr_array((np.ones(len(clusters)), (clusters, columns)), shape=shape)

@@ -85,7 +85,7 @@ def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         merged[key] = sorted(different, key=_order)
         if len(different) == 1:
             merged[key] = different[0]
-    for cost in COSTS:
+    for cost in merged.keys() & COSTS:
         values = [about.get(cost) for about in abouts]
         merged[cost] = None if None in values else sum(values)
     return merged

@@ -23,9 +23,8 @@ Drawing = Callable[[Path, EvaluationResult], None]  # draws a result to a PNG
 class Findings:
     """What a section found, beside the metrics."""
 
-    # of the field of ``EvaluationResult`` that has the section's name; None leaves it as it is
-    value: Any = None
-    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits the value
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of ``EvaluationResult``, by their names
+    warnings: list[EvaluationWarning] = field(default_factory=list)  # what limits it
     metrics: Figures = field(default_factory=dict)  # for the table of the result
     # contents of CSV files, by their names without the ending
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -34,28 +33,17 @@ class Findings:
     confusions: dict[str, Matrix] = field(default_factory=dict)  # of the test images, by section of the metrics
 
 
-@dataclass(frozen=True)
-class FindingsWithoutValue(Findings):
-    """What a section returns that has no field in ``EvaluationResult``."""
-
-    value: None = field(default=None, init=False)
-
-
 # Called with the images and the result so far: the metrics, and the fields of earlier sections.
 Section = Callable[[LabelledRuns, EvaluationResult], Findings]
 
 
-def added_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions of ``karyocyte.sections``, by their keys in ``metrics.json``.
+def added_sections(settings: EvaluationConfig) -> list[Section]:
+    """Return the functions of ``karyocyte.sections``.
 
     They are named ``<switch>.<key>``; only those are loaded for which ``evaluation.<switch>.enabled`` is true.
     """
-    sections: dict[str, Section] = {}
-    for name, entry in entries("sections").items():
-        switch, key = name.split(".")
-        if getattr(settings, switch).enabled:
-            sections[key] = entry.load()
-    return sections
+    named = entries("sections").items()
+    return [entry.load() for name, entry in named if getattr(settings, name.partition(".")[0]).enabled]
 
 
 def check_switches(settings: EvaluationConfig) -> None:
@@ -78,14 +66,14 @@ def turned_on(settings: EvaluationConfig, runs: Sequence[Predictions], kept: Col
     return settings.model_copy(update=changed)
 
 
-def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
-    """Return the functions that ``evaluation.extra`` names, bound to their arguments, by their names there.
+def own_sections(settings: EvaluationConfig) -> list[Section]:
+    """Return the functions that ``evaluation.extra`` names, bound to their arguments.
 
     Raises:
-        UserError: One cannot be imported or called, or does not return `FindingsWithoutValue` by its annotation.
+        UserError: One cannot be imported or called.
     """
     check_switches(settings)
-    sections: dict[str, Section] = {}
+    sections: list[Section] = []
     for name, extra in settings.extra.items():
         key = f"evaluation.extra.{name}"
         section = bound(key, extra.entry)
@@ -93,9 +81,5 @@ def own_sections(settings: EvaluationConfig) -> dict[str, Section]:
             signature(section.func).bind(*range(2), **section.keywords)
         except (TypeError, ValueError) as error:
             raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
-        returns = section.func.__annotations__.get("return")
-        if returns not in (FindingsWithoutValue, FindingsWithoutValue.__name__):
-            remedy = "annotate its function with -> FindingsWithoutValue, and return tables, figures and warnings"
-            raise UserError(f"{key}: {extra.target}: EvaluationResult has no field for its value: {remedy}")
-        sections[name] = section
+        sections.append(section)
     return sections

@@ -12,7 +12,9 @@ import numpy as np
 from karyocyte.config.schema import EvaluationConfig, TriageConfig
 from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
+from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
 from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
 from karyocyte.runs.predictions import Predictions
@@ -68,7 +70,7 @@ def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfi
     release = None
     if fold.threshold.value is not None:
         release = choose_release(fold)
-    temperature = fit_temperature(fold.validation.scored)
+    temperature = fit_temperature(fold.validation)
     thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
     return choose_referral(fold, thresholds)
 
@@ -98,9 +100,10 @@ def choose_release(fold: LabelledFold) -> Release:
     """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
     sensitivity = fold.settings.triage.sensitivity
     confidence = fold.settings.confidence
-    threshold = fold.threshold_for(sensitivity).value
+    settings = fold.settings.model_copy(update={"threshold": "sensitivity", "sensitivity": sensitivity})
+    threshold = choose_threshold(fold.validation, settings).value
     needed = needed_without_a_miss(sensitivity, confidence)
-    validation = fold.validation.scored
+    validation = fold.validation
     positive = validation.labels == validation.positive_index
     total = int(positive.sum())
     if threshold is None:
@@ -116,7 +119,7 @@ def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = No
     The cut is the lowest one at or above which ``triage.accuracy`` of the predictions are right, by the lower bound of
     their share: of many cuts that few images choose from, one keeps the target by chance.
     """
-    validation = fold.validation.scored
+    validation = fold.validation
     target = fold.settings.triage.accuracy
     thresholds = thresholds or ReviewThresholds()
     if not len(validation.labels):
@@ -154,7 +157,7 @@ def confidences(probabilities: np.ndarray, temperature: float | None) -> np.ndar
     return np.asarray(scaled.max(axis=1))
 
 
-def review_mask(rule: str, images: Predictions, thresholds: ReviewThresholds) -> np.ndarray:
+def review_mask(rule: str, images: Predictions | LabelledPredictions, thresholds: ReviewThresholds) -> np.ndarray:
     """Return the images that a rule gives to a person, bool, shape (N,): the same of test images and of new ones.
 
     ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.

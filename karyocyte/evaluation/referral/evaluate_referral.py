@@ -4,12 +4,11 @@ A rule decides the other images alone; the person is assumed to be always right.
 negatives, any number of classes the referral by confidence.
 """
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from karyocyte.config.schema import TriageConfig
+from karyocyte.common.text import quoted
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
@@ -43,7 +42,7 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
 
     Without an image of each class in every part a warning says so.
     """
-    if runs.positive_index is None:
+    if runs.test.positive_index is None:
         return Findings()
     if absence := _missing_classes(runs):
         return Findings(warnings=warnings_about("triage", [absence]))
@@ -51,28 +50,26 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     reviewed = []  # by a person: the labels of the images are not used
     for fold, release in zip(runs.folds, releases, strict=True):
         thresholds = ReviewThresholds(release=release.threshold)
-        reviewed.append(review_mask("release", replace(fold.run, frame=fold.test.frame), thresholds))
+        reviewed.append(review_mask("release", fold.test, thresholds))
     review = np.concatenate(reviewed)
     figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
     unseen = count_unseen(runs.test, review, runs.settings.confidence)
-    by_subject = any(fold.test.scored.by_subject for fold in runs.folds)
-    positive = f"“{runs.pooled.positive_class}”"
-    warnings = triage_warnings(releases, figures, runs.settings.triage, positive, by_subject)
+    warnings = triage_warnings(runs, releases)
     tables = {}
     confidence = runs.test.probabilities.max(axis=1)
-    wrong = call(runs.test.probabilities, runs.positive_index) != runs.test.labels
+    wrong = call(runs.test.probabilities, runs.test.positive_index) != runs.test.labels
     drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
     if unseen:
         figures[TEST, Kind.UNSEEN] = unseen
-        tables["unseen"] = unseen_table({str(runs.about["name"]): unseen})
+        tables["unseen"] = unseen_table({str(runs.pooled.about["name"]): unseen})
         drawn["unseen"] = lambda path, result: draw_unseen(path, tables["unseen"], result.about)
-    return Findings(releases, warnings, figures, tables, drawn)
+    return Findings({"triage": releases}, warnings, figures, tables, drawn)
 
 
 def _missing_classes(runs: LabelledRuns) -> str | None:
     """Say which classes have no image in some part; None where each part has all classes."""
     # The folds' test images are evaluated together, but each fold chooses for itself.
-    parts = [("validation", fold.validation.scored.count_images()) for fold in runs.folds]
+    parts = [("validation", fold.validation.count_images()) for fold in runs.folds]
     for part, counts in [*parts, ("test", runs.test.count_images())]:
         if missing := [name for name in counts if not counts[name]]:
             return f"none, no {part} image of {' and '.join(missing)}"
@@ -87,7 +84,7 @@ def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
     """
     confidence = runs.settings.confidence
     alone = ~review
-    true = runs.test.labels == runs.positive_index
+    true = runs.test.labels == runs.test.positive_index
     missed = int((alone & true).sum())
     return {
         "review_share": Interval(float(review.mean()), n=len(true)),
@@ -98,26 +95,26 @@ def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
     }
 
 
-def triage_warnings(
-    releases: list[Release], figures: Figures, settings: TriageConfig, positive: str, by_subject: bool
-) -> list[EvaluationWarning]:
-    """Return what limits the figures of ``triage``; ``positive`` is the class in quotes."""
+def triage_warnings(runs: LabelledRuns, releases: list[Release]) -> list[EvaluationWarning]:
+    """Return what limits the figures of ``triage``."""
     lines = []
-    positives = figures[TEST, Kind.RELEASE]["sensitivity"].n
+    name = str(runs.pooled.positive_class)
+    positive, positives = quoted(name), runs.test.count_images()[name]
+    sensitivity = runs.settings.triage.sensitivity
     # Without a positive image there is no triage, so every release has a bound.
     low = min(releases, key=lambda release: release.lower_bound or 0.0)
     bound = low.lower_bound or 0.0
-    if bound < settings.sensitivity:
+    if bound < sensitivity:
         advice = f"{low.needed:,} without a miss would"
         if low.positives >= low.needed:
             advice = "raise triage.sensitivity"
         lines.append(
             f"{low.positives:,} {positive} validation images guarantee a sensitivity of "
-            f"{bound:.3f} only, not of {settings.sensitivity:g} ({advice})"
+            f"{bound:.3f} only, not of {sensitivity:g} ({advice})"
         )
     if positives < FEW_POSITIVES:
         lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    if by_subject:
+    if runs.test.subjects is not None:
         lines.append("exact intervals treat images as independent; those of one subject are not")
     return warnings_about("triage", lines)
 
@@ -134,7 +131,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         if chosen.confidence is None:
             return Findings()
         cuts.append(chosen.confidence)
-        referred.append(review_mask("confidence", replace(fold.run, frame=fold.test.frame), chosen))
+        referred.append(review_mask("confidence", fold.test, chosen))
     review = np.concatenate(referred)
     test = runs.test
     correct = call(test.probabilities, test.positive_index) == test.labels
@@ -145,6 +142,7 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     }
     figures: Figures = {(TEST, Kind.REFERRAL): shares}
     if test.positive_index is not None:  # two classes have the warnings of triage
-        return Findings(cuts, metrics=figures)
+        return Findings({"referral": cuts}, metrics=figures)
     weakest = min(cuts, key=lambda cut: cut.kept)
-    return Findings(cuts, warnings_about("triage", cut_notes(weakest, settings.triage.accuracy)), figures)
+    warnings = warnings_about("triage", cut_notes(weakest, settings.triage.accuracy))
+    return Findings({"referral": cuts}, warnings, figures)

@@ -33,7 +33,7 @@ def count_unseen(test: LabelledPredictions, review: np.ndarray, confidence: floa
         mean shares of a subject's images without review, ``positive_images`` and ``negative_images`` (None of no
         subject); {} where no subject is known.
     """
-    if not test.by_subject:
+    if test.subjects is None:
         return {}
     images = pd.DataFrame({"positive": test.labels == test.positive_index, "unreviewed": ~review})
     subjects = images.groupby(test.clusters)

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from karyocyte.common.files import write_csv
@@ -17,8 +18,8 @@ from karyocyte.evaluation.metrics.classification import Threshold, call, confusi
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, spread
-from karyocyte.evaluation.pooling.sections import Drawing, FindingsWithoutValue, Section, added_sections, own_sections
+from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, triage
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
@@ -38,26 +39,19 @@ from karyocyte.runs.predictions import VALIDATION, Predictions
 from karyocyte.runs.run import Run
 
 
-def figures(runs: LabelledRuns, result: EvaluationResult) -> FindingsWithoutValue:
+def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the figures of any evaluation; curves are those of the logs in the folder."""
     drawn: dict[str, Drawing] = {"learning_curves": plots.learning_curves}
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
         drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
-    return FindingsWithoutValue(figures=drawn)
+    return Findings(figures=drawn)
 
 
-# What is evaluated, written and drawn beside the metrics, in this order: a value is the field of EvaluationResult.
-# Those of installed packages are between the two, since per_class reads their results.
-FIRST_SECTIONS: dict[str, Section] = {"figures": figures, "baseline": baseline}
-SECTIONS: dict[str, Section] = {
-    "by_subject": by_subject,
-    "subgroups": subgroups,
-    "calibration": calibration,
-    "triage": triage,
-    "referral": referral,
-}
+# What is evaluated, written and drawn beside the metrics, in this order; those of packages are between the two.
+FIRST_SECTIONS: tuple[Section, ...] = (figures, baseline)
+SECTIONS: tuple[Section, ...] = (by_subject, subgroups, calibration, triage, referral)
 
 
 @dataclass(frozen=True)
@@ -87,13 +81,10 @@ def evaluate_labelled(runs: LabelledRuns) -> Evaluation:
     result = evaluate_parts(runs)
     warnings = result.warnings
     evaluation = Evaluation(result, {}, {})
-    sections = (FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings))
-    for name, section in chain.from_iterable(each.items() for each in sections):
+    for section in chain(FIRST_SECTIONS, added_sections(runs.settings), SECTIONS, own_sections(runs.settings)):
         findings = section(runs, result)
         figures, confusions = result.figures | findings.metrics, result.confusions | findings.confusions
-        result = replace(result, figures=figures, confusions=confusions)
-        if findings.value is not None:
-            result = replace(result, **{name: findings.value})
+        result = replace(result, figures=figures, confusions=confusions, **findings.fields)
         warnings += findings.warnings
         evaluation.tables.update(findings.tables)
         evaluation.figures.update(findings.figures)
@@ -104,21 +95,23 @@ def evaluate_parts(runs: LabelledRuns) -> EvaluationResult:
     """Evaluate every metric of each part, without the sections."""
     settings = runs.settings
     figures: Figures = {}
-    thresholds = spread(runs.thresholds, runs.sizes)
+    thresholds = None  # of each image that of its fold
+    if None not in runs.thresholds:
+        thresholds = np.repeat(np.array(runs.thresholds, dtype=np.float64), runs.sizes)
     test = _part(runs.test, thresholds)
     figures |= _figures(TEST, runs.test, thresholds, settings)
-    warnings = leakage(runs.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
+    warnings = leakage(runs.pooled.about) + part_warnings(TEST, test, figures[TEST, Kind.AT_HALF])
     validation = None
     if len(runs.folds) == 1:
-        images = runs.folds[0].validation.scored
+        images = runs.folds[0].validation
         validation = _part(images, runs.thresholds[0])
         figures |= _figures(VALIDATION, images, runs.thresholds[0], settings)
         warnings += part_warnings(VALIDATION, validation, figures[VALIDATION, Kind.AT_HALF])
     else:
         figures |= _fold_figures(runs)
     return EvaluationResult(
-        about=runs.about,
-        classes=list(runs.classes),
+        about=runs.pooled.about,
+        classes=list(runs.test.classes),
         positive_class=runs.pooled.positive_class,
         settings=settings.model_dump(mode="json", exclude={"extra"}),
         thresholds=[fold.threshold for fold in runs.folds],
@@ -142,7 +135,7 @@ def _part(labelled: LabelledPredictions, threshold: Threshold | None) -> PartRes
         subjects=labelled.subjects,
         drawn=labelled.drawn,
         class_counts=labelled.count_images(),
-        class_subjects=labelled.count_clusters() if labelled.by_subject else None,
+        class_subjects=labelled.count_clusters() if labelled.drawn == "subjects" else None,
         confusion=matrices[0],
         confusion_at_threshold=matrices[1] if matrices[1:] else None,
     )
@@ -169,7 +162,7 @@ def _fold_figures(runs: LabelledRuns) -> Figures:
         known = [value for value in thresholds if value is not None]
         for number, (fold, value) in enumerate(zip(runs.folds, thresholds, strict=True)):
             if value is not None:
-                values = evaluate(fold.test.scored, value)
+                values = evaluate(fold.test, value)
                 figures[f"fold {number}", section] = {name: Interval(each) for name, each in values.items()}
         if len(known) == len(runs.folds):
             figures[FOLD_MEAN, section] = fold_mean_intervals(runs.test, runs.sizes, known, runs.settings)

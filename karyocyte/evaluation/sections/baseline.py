@@ -79,11 +79,11 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
 
 def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
-    names = tuple(name for name in metric_names(runs.classes) if "/" not in name)
+    names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
     metrics: dict[str, Metrics] = {}
     for name, words in BASELINES.items():
-        columns = [_column(name, label) for label in runs.classes]
-        frame = pd.concat([test.frame.reindex(columns=columns) for test in runs.tests])
+        columns = [_column(name, label) for label in runs.test.classes]
+        frame = runs.frame.reindex(columns=columns)
         # A baseline of a part of the images could not be compared with the network.
         if len(frame) and frame.notna().all(axis=None):
             scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))

@@ -29,7 +29,7 @@ from karyocyte.evaluation.types.result import (
     ReliabilityBin,
     warnings_about,
 )
-from karyocyte.runs.predictions import VALIDATION
+from karyocyte.runs.predictions import SAMPLED_PROBABILITY_PREFIX, VALIDATION
 
 DRAWS = 200
 BINS = 10
@@ -64,12 +64,6 @@ def ece_if_calibrated(probabilities: np.ndarray, bins: int, seed: int) -> Interv
     return Interval(float(errors.mean()), high=float(np.quantile(errors, 0.95)), n=len(confidences))
 
 
-def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the negative log-probability of the true class, nats, float64, shape (N,); at most that of EPSILON."""
-    true = probabilities[np.arange(len(labels)), labels]
-    return np.asarray(-np.log(clip(true)))
-
-
 def weighted_calibration(scored: LabelledPredictions, bins: int) -> StatisticOfSums:
     """Return a function of counts of clusters, shape (B, C), that computes those of CALIBRATION, shape (3, B).
 
@@ -81,7 +75,7 @@ def weighted_calibration(scored: LabelledPredictions, bins: int) -> StatisticOfS
     brier = ((probabilities - np.eye(probabilities.shape[1])[scored.labels]) ** 2).sum(axis=1)
     if scored.positive_index is not None:
         brier = brier / 2  # both squares are the same, and one of them counts
-    nll = log_losses(scored.probabilities, scored.labels)
+    nll = -np.log(clip(probabilities[images, scored.labels]))
     confidences = probabilities.max(axis=1)
     correct = call(probabilities, scored.positive_index) == scored.labels
     losses = np.zeros((scored.cluster_count, 3))
@@ -105,40 +99,37 @@ def calibration(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """
     if not len(runs.test.labels):
         return Findings()
-    temperatures = []
-    reasons = []
-    scaled = []
-    if runs.about.get("on") == VALIDATION:
-        reasons.append("none is fitted on the images that it would be evaluated on")
-    for fold in runs.folds:
-        temperature = fit_temperature(fold.validation.scored)
-        temperatures.append(temperature.value)
-        if temperature.reason:
-            reasons.append(temperature.reason)
-        if temperature.value is not None:
-            scaled.append(rescale(fold.test.scored.probabilities, temperature.value))
-    sides = _sides(runs, scaled)
+    fitted = [fit_temperature(fold.validation) for fold in runs.folds]
+    reasons = [temperature.reason for temperature in fitted if temperature.reason]
+    if runs.pooled.about.get("on") == VALIDATION:
+        reasons.insert(0, "none is fitted on the images that it would be evaluated on")
+    temperatures = [temperature.value for temperature in fitted]
+    sides = _sides(runs, temperatures)
     measured = {section: _evaluate(runs, each) for section, each in sides.items()}
     measured[Kind.BY_CHANCE] = {"ece": ece_if_calibrated(runs.test.probabilities, BINS, runs.settings.seed)}
     sides.pop(Kind.SAMPLED, None)
     bins: dict[str, list[ReliabilityBin]] = {}
     for section, each in sides.items():
-        right = call(each, runs.positive_index) == runs.test.labels
+        right = call(each, runs.test.positive_index) == runs.test.labels
         bins[section] = reliability(each.max(axis=1), right, BINS)
     value = CalibrationResult(temperatures, next(iter(reasons), None), bins)
     figures: Figures = {(TEST, section): metrics for section, metrics in measured.items()}
     warnings = calibration_warnings(value.reason, measured)
-    return Findings(value, warnings, figures, figures={"reliability": write_reliability})
+    return Findings({"calibration": value}, warnings, figures, figures={"reliability": write_reliability})
 
 
-def _sides(runs: LabelledRuns, scaled: list[np.ndarray]) -> dict[Kind, np.ndarray]:
-    """Return the probabilities to be evaluated; ``scaled`` are those of each fold that has a temperature."""
+def _sides(runs: LabelledRuns, temperatures: list[float | None]) -> dict[Kind, np.ndarray]:
+    """Return the probabilities to be evaluated, those after scaling where every fold has a temperature."""
     sides = {Kind.CALIBRATED: runs.test.probabilities}
+    known = [temperature for temperature in temperatures if temperature is not None]
     # Scaled and unscaled folds in one figure would be the calibration of neither.
-    if len(scaled) == len(runs.folds):
-        sides[Kind.SCALED] = np.concatenate(scaled)
-    if all(test.sampled for test in runs.tests):
-        sides[Kind.SAMPLED] = np.concatenate([test.mean_probabilities for test in runs.tests])
+    if len(known) == len(runs.folds):
+        pairs = zip(runs.folds, known, strict=True)
+        sides[Kind.SCALED] = np.concatenate([rescale(fold.test.probabilities, value) for fold, value in pairs])
+    # Means over passes or members, where every image has them.
+    sampled = runs.frame.reindex(columns=[SAMPLED_PROBABILITY_PREFIX + name for name in runs.test.classes])
+    if sampled.notna().all(axis=None):
+        sides[Kind.SAMPLED] = sampled.to_numpy(np.float64)
     return sides
 
 

@@ -21,8 +21,9 @@ OF_MORE = ("f1_macro", "balanced_accuracy")
 DIFFERENCES = ("f1_weighted", "auc")  # of pairs; pairs.csv has that of the accuracy, too
 
 
-def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], interval: float) -> list[Table]:
+def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> list[Table]:
     """Return the metrics of groups, in two tables that fit a terminal; the first gives each group a number."""
+    interval = results[0].confidence
     further = (*OF_MORE, *CALIBRATION)
     if all(result.positive_class for result in results):
         further = (*OF_TWO, *CALIBRATION)
@@ -46,26 +47,16 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult], int
     ]
 
 
-def pairs_table(comparison: PairwiseComparison) -> Table | None:
-    """Return the pairs that are compared; groups go by their numbers."""
-    if not comparison.pairs:
-        return None
+def pairs_table(comparison: PairwiseComparison, interval: float) -> Table:
+    """Return the pairs that are compared, with ``interval`` (0 to 1) intervals; groups go by their numbers."""
     rows = []
     for pair in comparison.pairs:
         row: dict[str, Cell] = {"pair": _numbers(comparison, pair), "images": pair.images}
         rows.append(row | {name: pair.differences[name] for name in DIFFERENCES})
-    line = (
-        f"difference = first - second on the same images, {100 * comparison.confidence:.4g} % interval, not corrected "
-        f"for {counted(len(rows), 'pair')}"
-    )
-    return Table.of(
-        "All pairs, first minus second",
-        rows,
-        notes=(line,),
-        signed=DIFFERENCES,
-        below=True,
-        confidence=comparison.confidence,
-    )
+    line = f"difference = first - second on the same images, {100 * interval:.4g} % interval"
+    notes = (f"{line}, not corrected for {counted(len(rows), 'pair')}",)
+    title = "All pairs, first minus second"
+    return Table.of(title, rows, notes=notes, signed=DIFFERENCES, below=True, confidence=interval)
 
 
 def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:
@@ -73,11 +64,10 @@ def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:
     return f"{comparison.labels.index(pair.first) + 1} - {comparison.labels.index(pair.second) + 1}"
 
 
-def comparison_of_groups(
-    labels: Sequence[str], results: Sequence[EvaluationResult], comparison: PairwiseComparison
-) -> Group:
+def comparison_of_groups(results: Sequence[EvaluationResult], comparison: PairwiseComparison) -> Group:
     """Draw the groups and the pairs of them for the terminal, with what limits the comparison."""
-    tables = filter(None, [*group_tables(labels, results, comparison.confidence), pairs_table(comparison)])
+    differences = pairs_table(comparison, results[0].confidence)
+    tables = filter(None, [*group_tables(comparison.labels, results), differences])
     leaks: dict[str, list[str]] = defaultdict(list)
     for number, result in enumerate(results, 1):
         for warning in leakage(result.about):

@@ -29,7 +29,8 @@ def part_warnings(name: str, part: PartResult, metrics: Metrics) -> list[Evaluat
         lines.append(f"{part.unlabelled} images without label are left out")
     if part.subjects is None:
         lines.append(f"no subject is known: intervals treat {part.drawn} as independent and may be too narrow")
-    lines += few_clusters(part.class_subjects or part.class_counts, part.class_subjects is not None)
+    unit = "images" if part.class_subjects is None else "subjects"
+    lines += few_clusters(part.class_subjects or part.class_counts, unit)
     auc = metrics["auc"]
     if auc.value is None:
         lines.append("AUC is undefined: a class has no image")
@@ -70,10 +71,9 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
     ]
 
 
-def few_clusters(counts: dict[str, int], by_subject: bool) -> list[str]:
-    """Return a line on classes with so few subjects (images where subjects are unknown) that intervals are doubtful."""
+def few_clusters(counts: dict[str, int], unit: str) -> list[str]:
+    """Return a line on classes with so few subjects (or what else ``unit`` says) that intervals are doubtful."""
     few = [f"{quoted(name)} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
     if not few:
         return []
-    unit = "subjects" if by_subject else "images"
     return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]

@@ -54,9 +54,8 @@ def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
     """Compare all pairs of groups on the same images, and write these, the ROC curves and unseen subjects."""
-    labels = [group.label for group in groups]
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
-    console.print(comparison_of_groups(labels, results, matrix))
+    console.print(comparison_of_groups(results, matrix))
     if output:
         if matrix.pairs:
             write_csv(output / "pairs.csv", _pair_rows(matrix), "%.6g")
@@ -68,7 +67,7 @@ def _compare(
             from karyocyte.evaluation.plots.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
-        _write_unseen(labels, results, output)
+        _write_unseen(matrix.labels, results, output)
 
 
 def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:

@@ -59,7 +59,7 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
         results = [chapter.result for chapter in chapters]
-        compared = group_tables(images.data["chapters"], results, results[0].confidence)
+        compared = group_tables(images.data["chapters"], results)
         sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
     of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
     return render(

@@ -51,7 +51,7 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     collected = seed_means(predictions, EvaluationConfig())
     row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
     for name, mean in collected.metrics.items():
-        row |= mean.columns(name)
+        row |= mean.all_columns(name)
     row |= {"images_seen": facts.get("images_seen"), "wall_seconds": facts.get("wall_seconds")}
     row |= run_costs(runs)
     return row | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}

@@ -25,7 +25,7 @@ def monitored(scores: torch.Tensor, labels: torch.Tensor, name: str, classes: tu
         probabilities = np.stack([1 - probabilities, probabilities], axis=1)
     images = np.zeros(len(labels), np.int64)
     positive = 1 if len(classes) == 2 else None
-    labelled = LabelledPredictions(labels.cpu().numpy(), probabilities, classes, positive, images, False, 0)
+    labelled = LabelledPredictions(labels.cpu().numpy(), probabilities, classes, positive, images)
     value = evaluate(labelled)[name]
     return torch.tensor(torch.nan if value is None else value, device=labels.device)
 

@@ -52,7 +52,7 @@ def test_the_new_run_of_each_method_is_evaluated_like_any_other(tmp_path, method
     stack = np.stack([read_predictions(run).probabilities for run in members])
     actual, facts = read_predictions(home), Run(home).ensemble
     assert actual.probabilities == pytest.approx(Combiner.from_dict(facts.combiner).combine(stack))
-    assert actual.sampled
+    assert "sampled_label" in actual.frame
     assert facts.labels == ("a", "b", "c")
     assert facts.fitted_on["images"] == (0 if method == "average" else 48)
     assert (actual.about.get("fitted") is None) == (method == "average")

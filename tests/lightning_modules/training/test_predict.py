@@ -70,12 +70,11 @@ def test_predictions_carry_what_the_passes_say_together():
     predicted = Predicted(np.array([2, 0, 1]), np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]]), passes)
     classes = ("normal", "abnormal")
     predictions = to_predictions(predicted, images, parts, classes, "abnormal", {})
-    assert predictions.sampled
+    assert "sampled_label" in predictions.frame
     assert predictions.frame["image_id"].tolist() == ["image_id2", "image_id0", "image_id1"]
     pd.testing.assert_frame_equal(predictions.frame.filter(like="sampled_"), summarise(passes, classes))
-    assert predictions.part("test").sampled
     without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
-    assert not without.sampled
+    assert "sampled_label" not in without.frame
     assert list(without.frame.columns) == [*without.frame.columns.intersection(predictions.frame.columns)]
 
 

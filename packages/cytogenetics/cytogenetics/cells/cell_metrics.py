@@ -16,7 +16,7 @@ from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
-from karyocyte.evaluation.metrics.resampled import confusions_of_clusters
+from karyocyte.evaluation.metrics.resampled import counts_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
@@ -80,7 +80,8 @@ class CellMetrics(StatisticOfSums):
         sums = np.zeros((scored.cluster_count, len(hits) + len(bases)))
         np.add.at(sums, cluster, np.stack([*np.logical_and(hits, bases), *bases], axis=1))
         self.hits, self.bases = np.hsplit(sums, 2)
-        confusions = confusions_of_clusters(scored.labels, assigned, scored.clusters, len(scored.classes))
+        k = len(scored.classes)
+        confusions = counts_of_clusters(scored.clusters, scored.labels * k + assigned, (scored.cluster_count, k * k))
         super().__init__(np.hstack([sums, confusions.toarray()]), self._metrics)
 
     def _metrics(self, totals: np.ndarray) -> np.ndarray:
@@ -140,13 +141,13 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     labelled = runs.pooled.labels >= 0
     numbers = numbered_cells(runs.pooled.frame)
     by_cell = pd.Series(labelled).groupby(numbers).agg(["all", "any"])
-    assigned = pd.Index(runs.classes).get_indexer(table["assigned"])[labelled]
+    assigned = pd.Index(runs.test.classes).get_indexer(table["assigned"])[labelled]
     cells = np.unique(numbers[labelled], return_inverse=True)[1]
     complete = by_cell["all"][by_cell["any"]].to_numpy()
     metrics = CellMetrics(runs.test, assigned, cells, complete)
-    names = cell_metric_names(runs.classes)
+    names = cell_metric_names(runs.test.classes)
     described = dict.fromkeys(names, Metric(is_share=True))  # CELL_SHARES, and the metrics of classes
-    for name in _class_metric_names(runs.classes):
+    for name in _class_metric_names(runs.test.classes):
         described[name + SUFFIX] = metric_of(name)
     figures: Figures = {(TEST, ASSIGNED): around(metrics, described, runs.test, settings)}
     _, recovered_before, alarmed_before, _, recovered, alarmed = metrics.hits.sum(axis=0).astype(int).tolist()
@@ -155,7 +156,7 @@ def evaluate_cells(runs: LabelledRuns, table: pd.DataFrame) -> tuple[Figures, Ma
     counts |= {"abnormal": abnormal, "recovered": recovered, "recovered_before": recovered_before}
     counts |= {"normal": normal, "alarmed": alarmed, "alarmed_before": alarmed_before}
     figures[TEST, CELLS] = {name: Interval(count) for name, count in counts.items()}
-    return figures, confusion(runs.test.labels, assigned, len(runs.classes)).tolist()
+    return figures, confusion(runs.test.labels, assigned, len(runs.test.classes)).tolist()
 
 
 def _class_metric_names(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -185,4 +186,4 @@ def assignment(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     figures = {}
     if result.test.images:
         figures["confusion_matrix_assigned"] = draw_confusion
-    return Findings(None, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})
+    return Findings({}, warnings, measured, {"assigned": table}, figures, {ASSIGNED: matrix})

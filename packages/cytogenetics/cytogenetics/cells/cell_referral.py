@@ -80,13 +80,13 @@ def are_referred(cells: pd.DataFrame, thresholds: CellThresholds) -> pd.Series:
 
 def cell_referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     """Return the section: SHARES of the test cells, at thresholds of each run's own validation cells."""
-    if refusal(*runs.runs) or runs.about.get("on") == VALIDATION:
+    if refusal(*runs.runs) or runs.pooled.about.get("on") == VALIDATION:
         return Findings()
     runs = of_whole_cells(runs)
     cells, notes = zip(*map(_assess_fold, runs.folds), strict=True)
     known = pd.concat(cells).dropna(subset="right").astype({"right": bool})
     known = known.assign(cells=True, left=~known["referred"], right=known["right"] & ~known["referred"])
-    clusters = pd.Series(runs.test.clusters, runs.pooled.frame["image_id"][runs.pooled.labels >= 0])
+    clusters = pd.Series(runs.test.clusters, runs.frame["image_id"])
     counted = known[["referred", "cells", "right", "left"]].groupby(clusters[known.index]).sum()
     counted = counted.reindex(range(runs.test.cluster_count), fill_value=0)
 
@@ -106,7 +106,7 @@ def _assess_fold(fold: LabelledFold) -> tuple[pd.DataFrame, str | None]:
     """Return the test cells of a run as ``assess_cells`` does, referred for any reason, and what limits this."""
     keys = section_defaults("karyotype")
     settings = NamingSettings(KaryotypePriors(), keys["refer_below"], is_balanced(fold.run.about))
-    temperature = fit_temperature(fold.validation.scored).value or 1.0
+    temperature = fit_temperature(fold.validation).value or 1.0
     validation = assess_cells(of_cells(fold.run, VALIDATION), temperature, settings)
     chosen = choose_cell_thresholds(validation, keys["out_of_distribution"])
     cells = assess_cells(fold.run.part("test"), temperature, settings)

@@ -7,7 +7,6 @@ from sklearn.metrics import roc_auc_score
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import subjects_of
-from karyocyte.evaluation.metrics.labelled import labelled_part
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.run.evaluate import evaluate_labelled
 from karyocyte.evaluation.types.result import Kind
@@ -71,9 +70,9 @@ def test_unknown_subjects_single_images_and_mostly_mixed_subjects_have_no_result
 
 def test_images_of_unknown_subject_or_label_and_subjects_of_both_classes_are_left_out():
     run = run_of([("p1", True, [0.9, 0.8]), (None, True, [0.1]), ("p1", None, [0.0])]).part("test")
-    subjects = subjects_of(labelled_part(run))
-    assert subjects.frame["images"].tolist() == [2]
-    assert subjects.means[0, 1] == pytest.approx(0.85)
+    subjects, left_out = subjects_of(run)
+    assert (subjects.frame["images"].tolist(), left_out) == ([2], 0)
+    assert subjects.probabilities[0, 1] == pytest.approx(0.85)
     parts = [("p1", True, [0.9, 0.8]), ("p2", False, [0.2, 0.3]), ("p3", True, [0.4]), ("p3", False, [0.4])]
     result, _ = evaluated(run_of(parts))
     assert [count.value for count in result.of(Kind.SUBJECTS).values()] == [2, 1]

@@ -8,11 +8,12 @@ from scipy import stats
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.comparison.pairwise import aligned_pair, compare_groups
-from karyocyte.evaluation.intervals.bootstrap import Differences, Resamples
+from karyocyte.evaluation.comparison.pairwise import compare_groups
+from karyocyte.evaluation.intervals.bootstrap import Resamples
 from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
@@ -59,7 +60,8 @@ def test_the_difference_is_scipys_paired_bootstrap():
         n_resamples=settings.resamples,
         rng=np.random.default_rng(settings.seed),
     ).confidence_interval
-    both = Differences(*(Resamples(WeightedMetrics(one, names=("accuracy",)), one, settings) for one in scored))
+    statistics = [WeightedMetrics(one, names=("accuracy",)) for one in scored]
+    both = Resamples(Combined(statistics, np.subtract.reduce), scored[0], settings)
     assert both.point[0] == pytest.approx(right[0].mean() - right[1].mean())
     assert percentiles(both.drawn[0], settings.confidence)[:2] == pytest.approx(tuple(expected))
 
@@ -84,8 +86,10 @@ def test_folds_are_pooled():
     ],
 )
 def test_what_cannot_be_paired_is_refused(other, message):
+    groups = group_runs([make_predictions(subjects=12), replace(other, about={"name": "other"})], ["1", "2"])
+    (left_out,) = compare_groups(groups, SETTINGS).left_out
     with pytest.raises(UserError, match=message):
-        aligned_pair(make_predictions(subjects=12), other)
+        raise left_out.reason
 
 
 def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
@@ -101,9 +105,9 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_the_reason():
 def test_tables_fit_the_terminal():
     groups = groups_of(ELSEWHERE)
     results = [evaluate_runs(list(group.runs), SETTINGS) for group in groups]
-    labels, comparison = [group.label for group in groups], compare_groups(groups, SETTINGS)
+    comparison = compare_groups(groups, SETTINGS)
     for width in (80, 120):
-        text = printed(comparison_of_groups(labels, results, comparison), width)
+        text = printed(comparison_of_groups(results, comparison), width)
         assert "…" not in text
         assert "not corrected for 3 pairs" in " ".join(text.split())
         assert "left out 1 - 4, 2 - 4, 3 - 4: " in text

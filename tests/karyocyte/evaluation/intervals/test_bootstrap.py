@@ -64,7 +64,7 @@ def test_images_of_unknown_subject_are_clusters_of_their_own():
     predictions.frame.loc[0, "image_id"] = "subject_0003"
     scored = score(predictions)
     assert scored.cluster_count == 4 + 3
-    assert scored.by_subject
+    assert scored.drawn == "subjects"
 
 
 def test_the_seed_decides_on_resamples_and_not_on_the_default():

@@ -15,6 +15,7 @@ from karyocyte.evaluation.intervals.seeds import seed_means, with_seeds
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.evaluation.types.result import Estimate
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=10)
@@ -71,7 +72,7 @@ def test_the_same_subjects_in_every_seed_do_not_narrow_the_interval():
     st.floats(0.3, 0.7), st.floats(0.0, 0.2), st.floats(0.0, 0.2), st.lists(st.floats(0.3, 0.7), min_size=2, max_size=6)
 )
 def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above, of_seeds):
-    mean = with_seeds(value, value - below, value + above, pd.DataFrame([of_seeds]), 0.95)
+    mean = with_seeds(Estimate(value, value - below, value + above), pd.DataFrame([of_seeds]), 0.95)
     low, high = stats.t.interval(0.95, len(of_seeds) - 1, loc=0.0, scale=max(stats.sem(of_seeds), 1e-300))
     assert mean.low == pytest.approx(max(0.0, value - np.hypot(below, low)), abs=1e-9)
     assert mean.high == pytest.approx(min(1.0, value + np.hypot(above, high)), abs=1e-9)
@@ -79,13 +80,13 @@ def test_the_interval_with_seeds_joins_both_by_their_squares(value, below, above
 
 def test_seeds_are_compared_on_the_folds_that_all_of_them_have():
     values = pd.DataFrame([[0.5, 0.6], [0.9, np.nan]])  # fold 1 is easier, and seed 1 has not trained it
-    mean = with_seeds(0.6, 0.5, 0.7, values, 0.95)
+    mean = with_seeds(Estimate(0.6, 0.5, 0.7), values, 0.95)
     assert mean.sd_seeds == pytest.approx(np.std([0.5, 0.6], ddof=1))
     assert mean.sd_folds == pytest.approx(np.std([0.5, 0.9], ddof=1))
-    apart = with_seeds(0.6, 0.5, 0.7, pd.DataFrame([[0.5, np.nan], [np.nan, 0.6]]), 0.95)
+    apart = with_seeds(Estimate(0.6, 0.5, 0.7), pd.DataFrame([[0.5, np.nan], [np.nan, 0.6]]), 0.95)
     assert apart.sd_seeds is apart.sd_folds is None
 
 
 def test_what_is_undefined_for_one_run_has_no_mean():
-    mean = with_seeds(None, None, None, pd.DataFrame([[0.5, np.nan]]), 0.95)
-    assert mean.columns("auc") == dict.fromkeys(mean.columns("auc"))
+    mean = with_seeds(Estimate(None), pd.DataFrame([[0.5, np.nan]]), 0.95)
+    assert mean.all_columns("auc") == dict.fromkeys(mean.all_columns("auc"))

@@ -24,7 +24,7 @@ def scored(labels, probabilities, classes=TWO, positive_index=1):
     labels = np.asarray(labels, dtype=np.int64)
     positive_index = positive_index if len(classes) == 2 else None
     probabilities = np.reshape(probabilities, (-1, len(classes)))
-    return LabelledPredictions(labels, probabilities, classes, positive_index, np.arange(len(labels)), False, 0)
+    return LabelledPredictions(labels, probabilities, classes, positive_index, np.arange(len(labels)))
 
 
 def by_scikit_learn(images, threshold=0.5):

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from karyocyte.evaluation.intervals.folds import MeanOverFolds
 from karyocyte.evaluation.metrics import leave_one_out
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
@@ -23,16 +22,14 @@ def _labelled(seed, images, classes, clusters):
         classes=tuple("abcd"[:classes]),
         positive_index=1 if classes == 2 else None,
         clusters=cluster,
-        by_subject=False,
-        unlabelled=0,
     )
 
 
 def _agree(statistic, labelled):
     """Compare with the statistic of counts that lack a cluster, or have it alone."""
     alone = np.eye(labelled.cluster_count)
-    np.testing.assert_allclose(statistic.without_each(), statistic(1 - alone), atol=1e-10)
-    np.testing.assert_array_equal(statistic.defined_on_each(), ~np.isnan(statistic(alone)))
+    np.testing.assert_allclose(statistic.without_each, statistic(1 - alone), atol=1e-10)
+    np.testing.assert_array_equal(np.isnan(statistic.of_each), np.isnan(statistic(alone)))
 
 
 draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.integers(2, 4), share=st.floats(0, 1))
@@ -51,13 +48,13 @@ def test_statistics_without_each_cluster(seed, images, classes, share):
 def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
     """Clusters that are in one fold only, and in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
-    sizes = [images // 2, images - images // 2]
-    _agree(MeanOverFolds(labelled, sizes, [0.5, 0.5], WeightedMetrics(labelled).names), labelled)
+    folds = [WeightedMetrics(labelled, rows=rows) for rows in (slice(images // 2), slice(images // 2, None))]
+    _agree(leave_one_out.Combined(folds, lambda values: np.mean(values, axis=0)), labelled)
 
 
 def test_batches_do_not_change_values(monkeypatch: pytest.MonkeyPatch):
     """A batch may be smaller than the clusters."""
     labelled = _labelled(0, 60, 3, 60)
-    whole = WeightedMetrics(labelled).without_each()
+    whole = WeightedMetrics(labelled).without_each
     monkeypatch.setattr(leave_one_out, "BATCH_ELEMENTS", 100)
-    np.testing.assert_array_equal(WeightedMetrics(labelled).without_each(), whole)
+    np.testing.assert_array_equal(WeightedMetrics(labelled).without_each, whole)

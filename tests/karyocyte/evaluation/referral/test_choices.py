@@ -42,7 +42,7 @@ def fold():
 @pytest.mark.parametrize("target", [0.75, 0.85, 0.9])
 def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(fold, target):
     cut = cut_of(fold, target)
-    validation = fold.validation.scored
+    validation = fold.validation
     certain = confidences(validation.probabilities, fit_temperature(validation).value)
     correct = validation.probabilities.argmax(axis=1) == validation.labels
     order = np.argsort(-certain)

@@ -25,7 +25,7 @@ def release_of(*runs):
 
 def test_the_release_is_measured():
     run = make_run(images=100, skill=0.5)
-    (release,) = findings(run).value
+    (release,) = findings(run).fields["triage"]
     kept = run.part("test").frame["prob_all"] >= release.threshold
     positives = run.part("test").frame["label"] == "all"
     metrics = release_of(run)
@@ -37,7 +37,7 @@ def test_the_release_is_measured():
 
 def test_folds_choose_for_themselves_and_are_counted_together():
     runs = [make_run(fold, images=60, skill=0.5 + fold) for fold in range(2)]
-    assert findings(*runs).value == [findings(run).value[0] for run in runs]
+    assert findings(*runs).fields == {"triage": [findings(run).fields["triage"][0] for run in runs]}
     single, pooled = list(map(release_of, runs)), release_of(*runs)
     for name in ("alone", "missed"):
         assert pooled[name].value == sum(each[name].value for each in single)

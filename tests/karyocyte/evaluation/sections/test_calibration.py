@@ -52,7 +52,7 @@ def labelled(labels, probabilities):
     images, classes = np.shape(probabilities)
     names = tuple("abcdef"[:classes])
     positive = 1 if classes == 2 else None
-    return LabelledPredictions(np.array(labels), np.array(probabilities), names, positive, np.arange(images), False, 0)
+    return LabelledPredictions(np.array(labels), np.array(probabilities), names, positive, np.arange(images))
 
 
 def measure(scored, bins=10):
@@ -94,7 +94,7 @@ def test_scaling_corrects_overconfidence():
 def test_each_fold_has_its_own_temperature():
     runs = [make_run(fold, images=60, skill=skill) for fold, skill in enumerate((0.5, 1.5))]
     pooled, *single = (findings(*some) for some in (runs, runs[:1], runs[1:]))
-    assert pooled.value.temperatures == [each.value.temperatures[0] for each in single]
+    assert pooled.fields["calibration"].temperatures == [each.fields["calibration"].temperatures[0] for each in single]
     after, *alone = (each.metrics["test", Kind.SCALED]["nll"] for each in (pooled, *single))
     assert after.value == pytest.approx(np.mean([each.value for each in alone]))
     assert after.n == 24  # subjects are drawn, not images

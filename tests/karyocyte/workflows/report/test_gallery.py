@@ -23,7 +23,7 @@ def make(monkeypatch):
     """Make a gallery, without an evaluation: of a result it takes the classes alone."""
 
     def classes_of(runs):
-        result = SimpleNamespace(classes=list(runs.classes), positive_class=runs.pooled.positive_class)
+        result = SimpleNamespace(classes=list(runs.test.classes), positive_class=runs.pooled.positive_class)
         return SimpleNamespace(result=result, figures={})
 
     def make(*folders, images=1000):
