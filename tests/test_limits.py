@@ -4,13 +4,13 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 16_299  # of a smoke training, whatever names its modules; the goal is 16,000
+LOADED_LINES = 15_600  # of a smoke training, whatever names its modules
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 31_904,
-    "lines of packages/cytogenetics": 9_957,
+    "lines of the core and benchmarks": 31_139,
+    "lines of packages/cytogenetics": 9_797,
     "lines of tests of the core": 22_966,
-    "lines of tests of packages/cytogenetics": 6_955,
+    "lines of tests of packages/cytogenetics": 6_948,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"
