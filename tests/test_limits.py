@@ -4,7 +4,7 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 15_600  # of a smoke training, whatever names its modules
+LOADED_LINES = 15_440  # of a smoke training, whatever names its modules
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 31_139,
