@@ -194,7 +194,7 @@ def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     manifest = data.manifest
     predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two
     theirs = to_predictions(predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, {}).frame
-    ours = read_predictions(run.folder).frame
+    ours = read_predictions(run_of(pair, "undisturbed")).frame
     sampled = [name for name in ours if name.startswith("sampled_")]
     assert sampled
     pd.testing.assert_frame_equal(ours[sampled], theirs[sampled], rtol=1e-4, atol=1e-6)
