@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from karyocyte.common.files import atomic_path
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.types.formats import heading
+from karyocyte.evaluation.types.formats import about_several, heading
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix
 from karyocyte.runs.run import Run
 
@@ -231,7 +231,8 @@ def roc(
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
     """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
     # Small, so that the letters can be read where a page shows the picture at 400 pixels.
-    with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), {"name": f"{len(evaluated)} experiments"}) as figure:
+    about = about_several([result.about for result, _ in evaluated.values()])
+    with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), about) as figure:
         axis = figure.subplots()
         for number, (label, (result, test)) in enumerate(evaluated.items()):
             text = textwrap.fill(f"{label}: AUC {result.metrics['auc']}", LETTERS)

@@ -19,6 +19,7 @@ from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.terminal import whole
+from karyocyte.evaluation.types.formats import about_several
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.arguments import existing_predictions
 from karyocyte.runs.files import RunFile
@@ -72,15 +73,14 @@ def _compare(
 
 def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
     """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
-    found = dict(zip(labels, (result.of(Kind.UNSEEN) for result in results), strict=True))
-    counts = {label: unseen for label, unseen in found.items() if unseen}
-    if counts:
+    shown = {label: result for label, result in zip(labels, results, strict=True) if result.of(Kind.UNSEEN)}
+    if shown:
         # Here, since matplotlib costs seconds.
         from karyocyte.evaluation.referral.unseen import draw_unseen, unseen_table
 
-        table = unseen_table(counts)
+        table = unseen_table({label: result.of(Kind.UNSEEN) for label, result in shown.items()})
         write_csv(output / "unseen.csv", table, "%.6f")
-        draw_unseen(output / "unseen.png", table, {"name": f"{len(counts)} experiments"})
+        draw_unseen(output / "unseen.png", table, about_several([result.about for result in shown.values()]))
 
 
 def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:

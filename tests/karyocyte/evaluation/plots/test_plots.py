@@ -113,8 +113,10 @@ def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figur
     evaluated = {}
     for skill in (0.5, 3.0):
         run = make_run(images=100, subjects=25, classes=classes, skill=skill)
+        run.about["synthetic"] = (classes, skill) == (FIVE, 3.0)
         evaluated[f"skill {skill}"] = (evaluate_runs([run], SETTINGS), score(run.part("test")))
     plots.rocs(tmp_path / "roc.png", evaluated)
+    assert ("SYNTHETIC" in saved_figures[0].get_suptitle()) == (classes == FIVE)
     for line, (result, _) in zip(saved_figures[0].axes[0].lines, evaluated.values(), strict=True):
         auc = result.metrics["auc"].value
         assert f"{auc:.3f}" in line.get_label()
