@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,14 +11,13 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel
-from karyocyte.inference.torch_network import PredictionNetwork, load_network
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import joined_arrays
 from karyocyte.runs.run import Run
-from lightning_modules.build.load import load_run
-from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
-from lightning_modules.training.process import set_up_torch
+
+if TYPE_CHECKING:
+    from karyocyte.inference.torch_network import PredictionNetwork
 
 PORTABLE_BATCH = 32
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
@@ -31,7 +31,7 @@ class LoadedNetwork:
     """A network, and what it takes to predict new images by it."""
 
     name: str  # of the training
-    network: PredictionNetwork  # computes prepared images
+    network: "PredictionNetwork"  # computes prepared images
     prepare: PrepareConfig  # how they are prepared
     batch_size: int  # images that are predicted at once
     classes: tuple[str, ...]  # in the order of its probabilities
@@ -72,6 +72,8 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     Raises:
         UserError: A run cannot be loaded; or see ``_load_portable``.
     """
+    from lightning_modules.training.process import set_up_torch
+
     set_up_torch()
     if isinstance(model, PortableModel):
         return _load_portable(model, options)
@@ -81,6 +83,10 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
 
 
 def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
+    from karyocyte.inference.torch_network import PredictionNetwork
+    from lightning_modules.build.load import load_run
+    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
+
     trained = load_run(member.folder)
     config = trained.config
     passes = config.inference.mc_passes if options.with_passes else 0
@@ -101,6 +107,8 @@ def _load_member(member: Run, options: LoadOptions) -> LoadedNetwork:
 
 
 def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
+    from karyocyte.inference.torch_network import PredictionNetwork
+
     network = PredictionNetwork(model.classifier, InferenceConfig()).on_best_device()
     return LoadedNetwork(
         name=model.named,
@@ -128,6 +136,9 @@ def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNet
 
 def _load_exported(model: PortableModel, position: int, options: LoadOptions) -> LoadedNetwork:
     """Load the network of a member; a note says where its share is too small to mark images."""
+    from karyocyte.inference.torch_network import PredictionNetwork, load_network
+    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
+
     classes = model.description.classes
     member = model.description.members[position]
     weights = model.checked(model.file(position, WEIGHTS))

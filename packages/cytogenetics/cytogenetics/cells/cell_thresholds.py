@@ -14,7 +14,6 @@ from cytogenetics.portable.pictures import BUILT_IN, cell_facts
 from karyocyte.inference.models import PortableModel, RunsModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
-from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
 
 # Of pictures of metaphases, chosen on 72 validation pictures with earlier networks: of the 20 that are not referred 19
 # are wholly right, and with those in models/ 10 of 11 of 60 others. The distance is a quantile of 95 %.
@@ -73,6 +72,10 @@ def choose_on_validation(model: RunsModel, config: KaryotypeConfig) -> CellThres
 
 def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
     """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
+    from lightning_modules.prediction.out_of_distribution import (
+        load_out_of_distribution,  # here: a portable model needs no torch
+    )
+
     scores = []
     for member in model.members:
         path = member.checked(RunFile.OUT_OF_DISTRIBUTION)

@@ -76,7 +76,7 @@ class CellModel:
             temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
         finder = None
         if of_metaphases:
-            from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need none of it
+            from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
 
             finder = BoxFinder.load(*request.pictures)
         return cls(
