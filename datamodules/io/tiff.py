@@ -172,7 +172,7 @@ def _decoded_part(page: TiffPage, data: bytes, index: int, unpack: Callable[...,
     if unpack:
         packed = data[start : start + page.databytecounts[index]]
         strip = unpack(packed, out=lengths[1] + 1)
-        if unpack is lzw_decode and len(strip) not in lengths:
+        if unpack is lzw_decode and len(strip) > lengths[0] and len(strip) != lengths[1]:
             # Where codes become wider, old programs write the code of the end a bit too short: it reads as another one.
             strip = unpack(packed[:-1], out=lengths[1] + 1)
     else:

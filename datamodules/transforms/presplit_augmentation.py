@@ -135,15 +135,16 @@ def copy_karyograms(
     leak = "copies of one karyogram lie in several parts"
     warning = f"augmented BEFORE the split, as paper 001: {', '.join(counts)}; {leak}"
     relight = Augmentation(TransformConfig.model_validate(light), split.seed)
-
-    def change(image: np.ndarray, row: int, number: int) -> np.ndarray:
-        """Return a copy of an image, the same in every epoch: that of the first."""
-        return relight(image, 0, row, number)
-
     suffixes = [f"_copy{copy}" for copy in number]
     expanded, places = _with_copies(manifest, copied[:0], copied, number, suffixes)
     remaining = transform.model_copy(update=dict.fromkeys(light, 0.0))
+    change = partial(_in_first_epoch, relight)
     return Expansion(expanded, remaining, partial(ExpandedImages, **places, change=change), (warning,))
+
+
+def _in_first_epoch(relight: Augmentation, image: np.ndarray, row: int, number: int) -> np.ndarray:
+    """Return a copy of an image, the same in every epoch."""
+    return relight(image, 0, row, number)
 
 
 def _with_copies(

@@ -72,7 +72,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         labels = (groups[one].label, groups[two].label)
         try:
             # Groups of other images are no fault of the call: the remaining pairs are compared all the same.
-            check_same_images(pooled[one], pooled[two], ("one", "the other"), ("label", "subject"), REMEDY)
+            check_same_images(pooled[one], pooled[two], ("one", "the other"), ("label", "subject", "cell"), REMEDY)
         except UserError as reason:
             left_out.append(PairLeftOut(*labels, reason))
             continue

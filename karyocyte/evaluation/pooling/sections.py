@@ -70,7 +70,7 @@ def own_sections(settings: EvaluationConfig) -> list[Section]:
     """Return the functions that ``evaluation.extra`` names, bound to their arguments.
 
     Raises:
-        UserError: One cannot be imported or called.
+        UserError: One cannot be imported or called, or does not return `Findings` by its annotation.
     """
     check_switches(settings)
     sections: list[Section] = []
@@ -81,5 +81,8 @@ def own_sections(settings: EvaluationConfig) -> list[Section]:
             signature(section.func).bind(*range(2), **section.keywords)
         except (TypeError, ValueError) as error:
             raise UserError(f"{key}: {extra.target}: {error}; correct its _target_ and arguments") from error
+        if signature(section.func).return_annotation not in (Findings, Findings.__name__):
+            remedy = "annotate its function with -> Findings, and return tables, figures and warnings"
+            raise UserError(f"{key}: {extra.target} returns something else: {remedy}")
         sections.append(section)
     return sections

@@ -46,7 +46,8 @@ class Approved:
     @property
     def unused(self) -> list[str]:
         """What the model has left out, but for what the reader has taken in."""
-        return [text for text in self.cell.left_out if text.partition(": ")[0] not in self.classes]
+        taken = tuple(f"{name}: " for name in self.classes)
+        return [text for text in self.cell.left_out if not text.startswith(taken)]
 
     @property
     def changes(self) -> list[str]:

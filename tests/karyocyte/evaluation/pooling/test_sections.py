@@ -25,6 +25,7 @@ ON = EvaluationConfig(resamples=20, assignment=AssignmentConfig(enabled=True))
     [
         ({"_target_": FITTING, "names": 3}, "unexpected keyword argument 'names'; correct"),
         ({"_target_": "math.pi"}, "Expected a callable target"),
+        ({"_target_": "math.dist"}, "returns something else"),
         ({"_target_": "absent.module.function"}, "No module named 'absent.*; correct"),
     ],
 )
