@@ -3,7 +3,6 @@
 What is derived keeps its parent's cell and subject: no split by subject puts the two on different sides.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -141,8 +140,8 @@ def write_karyograms(
     karyograms: list[_Karyogram] = []
     for cell in cells:
         named = cell.karyotype
-        row = {"image_id": cell.name, "label": named.label, "kind": named.kind, "iscn": named.iscn, "origin": REAL}
-        karyograms.append((cell, {**row, "facts": "{}"}))
+        row = {"image_id": cell.name, "label": named.label, "kind": named.kind, "iscn": named.iscn}
+        karyograms.append((cell, {**row, "origin": REAL}))
     karyograms += _derive_all(cells, data)
     with whole_folder(folder) as beside:
         _write_all(karyograms, data, beside, progress)
@@ -177,7 +176,7 @@ def _derive_all(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> I
             made += 1
             uses[number] += 1
             row = {"image_id": f"{parent.name}_{kind}", "label": ABNORMAL, "kind": kind, "iscn": derived.iscn}
-            yield derived.cell, {**row, "origin": DERIVED, "facts": json.dumps(derived.facts)}
+            yield derived.cell, {**row, "origin": DERIVED}
         if made < count:
             fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
             raise UserError(f"data.derived.{kind}={count}: {fit}, each once: ask for {made:,} at most")

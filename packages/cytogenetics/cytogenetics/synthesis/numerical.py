@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,10 +20,6 @@ class Derived(NamedTuple):
 
     cell: Metaphase  # the changed copy, under its parent's name and subject
     iscn: str  # such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands
-    # JSON-able. kind; chromosomes: for each one concerned label, homologue (0 or 1, in the cell's order; of a gained
-    # one that which it was made or stained after) and image_id; of a rearranged one breakpoints and segment, shares of
-    # its length; of a gained one made_from ("donor" or "mirror image"), donor_cell and scale
-    facts: dict[str, Any]
 
 
 def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived | None:
@@ -40,29 +36,26 @@ def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.rand
     """
     sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
     if kind == "gain":
-        return _gain(cell, kind, str(rng.choice(GAINED)), donors, rng)
+        return _gain(cell, str(rng.choice(GAINED)), donors, rng)
     if kind == "sex_gain":  # XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY
-        return _gain(cell, kind, str(rng.choice(sorted(set(sex)))), donors, rng)
+        return _gain(cell, str(rng.choice(sorted(set(sex)))), donors, rng)
     if kind == "sex_loss":  # 45,X: XX loses one X, XY the Y
-        return _lose(cell, kind, sex[-1], rng)
+        return _lose(cell, sex[-1], rng)
     rearranged = rearrange(cell.chromosomes, kind, rng)
     if rearranged is None:
         return None
-    changed, change, facts = rearranged
+    changed, change = rearranged
     chromosomes = list(cell.chromosomes)
     for place, chromosome in changed.items():
         chromosomes[place] = chromosome
-    # ISCN names a changed sex chromosome in the abnormality alone: 46,Y,del(X)(q0.50).
-    for fact in facts:
-        sex = sex.replace(fact["label"], "", 1)
-    iscn = f"{len(chromosomes)},{sex},{change}"
-    return Derived(replace(cell, chromosomes=tuple(chromosomes)), iscn, {"kind": kind, "chromosomes": facts})
+        # ISCN names a changed sex chromosome in the abnormality alone: 46,Y,del(X)(q0.50).
+        sex = sex.replace(chromosome.label, "", 1)
+    return Derived(replace(cell, chromosomes=tuple(chromosomes)), f"{len(chromosomes)},{sex},{change}")
 
 
-def _gain(cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:
+def _gain(cell: Metaphase, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:
     places = _places(cell, label)
-    homologue = int(rng.integers(len(places)))
-    like = cell.chromosomes[places[homologue]]
+    like = cell.chromosomes[places[int(rng.integers(len(places)))]]
     relatives = []
     for donor in donors:
         is_relative = cell.subject is not None and donor.subject == cell.subject and donor.name != cell.name
@@ -73,28 +66,22 @@ def _gain(cell: Metaphase, kind: str, label: str, donors: Sequence[Metaphase], r
         scale = math.sqrt(_area(cell) / _area(donor))
         choices = _places(donor, label)
         gained = _take_over(donor.chromosomes[choices[int(rng.integers(len(choices)))]], scale, like)
-        origin = {"made_from": "donor", "donor_cell": donor.name, "scale": round(scale, 4)}
     else:
         gained = _bent_mirror_image(like, rng)
-        origin = {"made_from": "mirror image", "donor_cell": None, "scale": 1.0}
     # Anywhere among its homologues: the last place of the three must not give it away.
     at = int(rng.choice([*places, places[-1] + 1]))
-    fact = {"label": label, "homologue": homologue, "image_id": gained.image_id, **origin}
-    return _by_counts(cell, kind, (*cell.chromosomes[:at], gained, *cell.chromosomes[at:]), fact)
+    return _by_counts(cell, (*cell.chromosomes[:at], gained, *cell.chromosomes[at:]))
 
 
-def _lose(cell: Metaphase, kind: str, label: str, rng: np.random.Generator) -> Derived:
+def _lose(cell: Metaphase, label: str, rng: np.random.Generator) -> Derived:
     places = _places(cell, label)
-    homologue = int(rng.integers(len(places)))
-    chromosomes = list(cell.chromosomes)
-    lost = chromosomes.pop(places[homologue])
-    fact = {"label": label, "homologue": homologue, "image_id": lost.image_id}
-    return _by_counts(cell, kind, tuple(chromosomes), fact)
+    lost = places[int(rng.integers(len(places)))]
+    return _by_counts(cell, (*cell.chromosomes[:lost], *cell.chromosomes[lost + 1 :]))
 
 
-def _by_counts(cell: Metaphase, kind: str, chromosomes: tuple[Chromosome, ...], fact: dict[str, Any]) -> Derived:
+def _by_counts(cell: Metaphase, chromosomes: tuple[Chromosome, ...]) -> Derived:
     changed = replace(cell, chromosomes=chromosomes)
-    return Derived(changed, changed.karyotype.iscn, {"kind": kind, "chromosomes": [fact]})
+    return Derived(changed, changed.karyotype.iscn)
 
 
 def _places(cell: Metaphase, label: str) -> list[int]:

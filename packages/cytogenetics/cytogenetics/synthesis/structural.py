@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ _SEGMENT = (0.2, 0.4)  # of the length: least and largest of what is lost, doubl
 _BEST = 1 / 3  # of the ways to cut a chromosome, by how well the edges match: one of these is drawn
 
 
-_Rearranged = tuple[dict[int, Chromosome], str, list[dict[str, Any]]]
+_Rearranged = tuple[dict[int, Chromosome], str]
 
 
 class _Plan(NamedTuple):
@@ -42,9 +42,8 @@ def rearrange(chromosomes: Sequence[Chromosome], kind: str, rng: np.random.Gener
         rng: Draws the chromosome, each fit one as likely as another, and then the breakpoints.
 
     Returns:
-        The changed chromosomes by their index in the cell; the abnormality alone in the manner of ISCN, such as
-        "del(5)(q0.62)"; and the facts of each, see `Derived`. None where no chromosome is fit, or none can be cut so
-        that the edges match.
+        The changed chromosomes by their index in the cell; and the abnormality alone in the manner of ISCN, such as
+        "del(5)(q0.62)". None where no chromosome is fit, or none can be cut so that the edges match.
     """
     places = rng.permutation(len(chromosomes)).tolist()
     fit = filter(None, (measure(chromosomes[place], place) for place in places))
@@ -60,7 +59,7 @@ def rearrange(chromosomes: Sequence[Chromosome], kind: str, rng: np.random.Gener
         best = sorted(scored)[: math.ceil(_BEST * len(scored))]
         if best:
             _, number = best[int(rng.integers(len(best)))]
-            return _carry_out(chromosomes, kind, ways[number])
+            return _carry_out(kind, ways[number])
     return None
 
 
@@ -176,29 +175,19 @@ def _segment_changes(axis: Axis, kind: str) -> Iterator[_Plan]:
             yield _Plan((above, below), cuts, segment)
 
 
-def _carry_out(chromosomes: Sequence[Chromosome], kind: str, way: _Way) -> _Rearranged:
+def _carry_out(kind: str, way: _Way) -> _Rearranged:
     # ISCN names sex chromosomes first, then the autosomes by number.
     plans = sorted(way, key=lambda plan: int(plan.segment.source.chromosome.label.replace("X", "0").replace("Y", "0")))
     changed = {}
-    facts = []
     points = []
     for plan in plans:
         axis = plan.segment.source
         pixels, mask = join(plan.pieces)
         changed[axis.place] = replace(axis.chromosome, pixels=pixels, mask=mask)
         points.append("".join(_on_arm(axis, cut) for cut in plan.cuts))
-        facts.append(
-            {
-                "label": axis.chromosome.label,
-                "homologue": sum(other.label == axis.chromosome.label for other in chromosomes[: axis.place]),
-                "image_id": axis.chromosome.image_id,
-                "breakpoints": [round(cut / axis.rows, 4) for cut in plan.cuts],
-                "segment": round(plan.segment.share, 4),
-            }
-        )
     symbols = {"duplication": "dup", "inversion": "inv", "translocation": "t"}
     labels = ";".join(plan.segment.source.chromosome.label for plan in plans)
-    return changed, f"{symbols.get(kind, 'del')}({labels})({';'.join(points)})", facts
+    return changed, f"{symbols.get(kind, 'del')}({labels})({';'.join(points)})"
 
 
 def _on_arm(axis: Axis, cut: int) -> str:

@@ -1,6 +1,5 @@
 """Abnormal cells derived from normal ones: what is changed, what is not, and what is said of it."""
 
-import json
 from dataclasses import replace
 
 import cv2
@@ -32,8 +31,6 @@ def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
         if kind in ("translocation", "inversion"):
             areas = [sum(int(one.mask.sum()) for one in each.chromosomes) for each in (derived.cell, cell)]
             assert areas[0] == areas[1]
-        assert json.loads(json.dumps(derived.facts)) == derived.facts
-        assert derived.facts["kind"] == kind
 
 
 # --- how it is named ---
@@ -54,27 +51,20 @@ def test_numerical_abnormalities_are_named_by_the_counts(sex, kind, texts):
 # --- gained and lost chromosomes ---
 
 
-def fact_and_gained(cell, derived):
-    (fact,), (gained,) = derived.facts["chromosomes"], changed_in(cell, derived)
-    return fact, gained
-
-
 def test_without_a_cell_of_the_same_subject_a_homologue_is_mirrored_and_bent():
     cell, stranger = drawn_cells()[0], drawn_cells()[1]
     places = set()
     for seed in range(8):
         derived = derived_from(cell, "gain", seed, donors=[cell, stranger])
-        fact, gained = fact_and_gained(cell, derived)
-        assert (fact["made_from"], fact["donor_cell"]) == ("mirror image", None)
-        homologues = [one for one in cell.chromosomes if one.label == fact["label"]]
-        source = homologues[fact["homologue"]]
-        assert gained.image_id == fact["image_id"] == source.image_id
+        (gained,) = changed_in(cell, derived)
+        (source,) = [one for one in cell.chromosomes if one.image_id == gained.image_id]
+        assert gained.label == source.label
         own = lines(source.pixels, source.mask)
         assert gained.mask.sum() == pytest.approx(source.mask.sum(), rel=0.08)
         assert lines(gained.pixels, gained.mask) not in (own, [line[::-1] for line in own])
-        labels = [one for one in derived.cell.chromosomes if one.label == fact["label"]]
+        labels = [one for one in derived.cell.chromosomes if one.label == gained.label]
         places.add(labels.index(gained))
-        assert derived.cell.counts[fact["label"]] == 3
+        assert derived.cell.counts[gained.label] == 3
     assert places == {0, 1, 2}
 
 
@@ -91,20 +81,17 @@ def test_a_cell_of_the_same_subject_gives_a_chromosome_at_this_ones_scale_and_st
     ]
     donor = Metaphase("other", cell.subject, tuple(larger))
     derived = derived_from(cell, "gain", 1, donors=[cell, drawn_cells()[1], donor])
-    fact, gained = fact_and_gained(cell, derived)
-    homologues = [one for one in cell.chromosomes if one.label == fact["label"]]
-    like = homologues[fact["homologue"]]
-    assert (fact["made_from"], fact["donor_cell"], fact["scale"]) == ("donor", "other", 0.5)
-    assert gained.image_id == fact["image_id"]
+    (gained,) = changed_in(cell, derived)
+    homologues = [one for one in cell.chromosomes if one.label == gained.label]
     assert gained.image_id.startswith("other/")
     assert any(gained.mask.sum() == pytest.approx(one.mask.sum(), rel=0.1) for one in homologues)
-    assert gained.pixels[gained.mask].mean() == pytest.approx(like.pixels[like.mask].mean(), abs=5)
+    stains = [one.pixels[one.mask].mean() for one in homologues]
+    assert any(gained.pixels[gained.mask].mean() == pytest.approx(stain, abs=5) for stain in stains)
 
 
 @pytest.mark.parametrize(("sex", "lost"), [("XX", "X"), ("XY", "Y")])
-def test_the_lost_chromosome_is_named(sex, lost):
+def test_a_woman_loses_an_x_and_a_man_the_y(sex, lost):
     cell = of_sex(sex)
     derived = derived_from(cell, "sex_loss")
     gone = [one for one in cell.chromosomes if not any(one is other for other in derived.cell.chromosomes)]
-    (fact,) = derived.facts["chromosomes"]
-    assert [(one.label, one.image_id) for one in gone] == [(lost, fact["image_id"])]
+    assert [one.label for one in gone] == [lost]
