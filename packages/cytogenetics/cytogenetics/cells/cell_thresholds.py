@@ -8,7 +8,7 @@ import pandas as pd
 from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
-from cytogenetics.cells.temperatures import are_balanced, fit_temperatures, validated
+from cytogenetics.cells.temperatures import fit_temperatures, validated
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.portable.pictures import BUILT_IN, cell_facts
 from karyocyte.inference.models import PortableModel, RunsModel
@@ -59,9 +59,9 @@ def choose_on_validation(model: RunsModel, config: KaryotypeConfig) -> CellThres
     parts = [of_cells(predictions, "validation") for predictions in validated(model)]
     if reason := refusal(*parts):
         return CellThresholds(note=f"no threshold of referral is chosen, the default holds: {reason}")
-    temperatures = fit_temperatures(model)
-    values = temperatures.members if len(parts) == len(model.members) else (temperatures.combined,)
-    naming = NamingSettings(config, config.refer_below, are_balanced(model))
+    fitted = fit_temperatures(model)
+    values = fitted.temperatures if len(parts) == len(model.members) else (fitted.combined,)
+    naming = NamingSettings(config, config.refer_below, fitted.balanced)
     distances = validation_distances(model, config.share_of_files)
     cells = []
     for part, temperature in zip(parts, values, strict=True):

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.cells.cell_thresholds import choose_on_validation
-from cytogenetics.cells.temperatures import are_balanced, fit_temperatures
+from cytogenetics.cells.temperatures import fit_temperatures
 from cytogenetics.portable.pictures import CellFacts, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.inference.models import RunsModel
@@ -18,9 +18,7 @@ def describe_cells(model: RunsModel) -> Any:
     """Return what karyotypes are named with; None where the classes are not those of chromosomes."""
     if set(model.facts.classes) != set(CHROMOSOMES):
         return None
-    temperatures = fit_temperatures(model)
-    thresholds = choose_on_validation(model, KaryotypeConfig())
-    facts = CellFacts(temperatures.members, temperatures.combined, are_balanced(model), temperatures.notes, thresholds)
+    facts = CellFacts(**vars(fit_temperatures(model)), thresholds=choose_on_validation(model, KaryotypeConfig()))
     return TypeAdapter(CellFacts).dump_python(facts, mode="json")
 
 

@@ -1,10 +1,10 @@
 """The temperatures that make the probabilities of a run, or of an ensemble, honest: fitted on validation images."""
 
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
+from cytogenetics.portable.pictures import Calibration
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature
@@ -14,20 +14,8 @@ from karyocyte.inference.models import RunsModel
 from karyocyte.runs.predictions import Predictions
 
 
-@dataclass(frozen=True)
-class Temperatures:
-    """Divisors of log-probabilities: of each member before they are combined, and of what they are combined to.
-
-    ``notes`` say what limits them.
-    """
-
-    members: tuple[float, ...]
-    combined: float
-    notes: tuple[str, ...] = ()
-
-
-def fit_temperatures(model: RunsModel) -> Temperatures:
-    """Fit the temperatures of runs.
+def fit_temperatures(model: RunsModel) -> Calibration:
+    """Fit the temperatures of runs, and tell which shares of the classes these have learned.
 
     Members that share validation images have one temperature together, fitted on those; others, such as the folds of
     an experiment, one each.
@@ -35,20 +23,16 @@ def fit_temperatures(model: RunsModel) -> Temperatures:
     fitted = list(map(_fit, validated(model)))
     temperatures = tuple(temperature for temperature, _ in fitted)
     notes = tuple(dict.fromkeys(chain.from_iterable(of_each for _, of_each in fitted)))
+    balanced = is_balanced(merge_facts([member.predictions.about for member in model.members]))
     if len(fitted) < len(model.members):
-        return Temperatures((1.0,) * len(model.members), temperatures[0], notes)
-    return Temperatures(temperatures, 1.0, notes)
+        return Calibration((1.0,) * len(model.members), temperatures[0], balanced, notes)
+    return Calibration(temperatures, 1.0, balanced, notes)
 
 
 def validated(model: RunsModel) -> list[Predictions]:
     """Return predictions with validation images: one for all members where they share these, else those of each."""
     combined = _combined_predictions(model) if len(model.members) > 1 else None
     return [member.predictions for member in model.members] if combined is None else [combined]
-
-
-def are_balanced(model: RunsModel) -> bool:
-    """Tell whether runs have learned equal shares of the classes; see ``is_balanced``."""
-    return is_balanced(merge_facts([member.predictions.about for member in model.members]))
 
 
 def _combined_predictions(model: RunsModel) -> Predictions | None:

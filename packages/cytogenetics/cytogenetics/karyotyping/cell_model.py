@@ -10,13 +10,13 @@ import numpy as np
 
 from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.cell_thresholds import referral_thresholds
-from cytogenetics.cells.temperatures import Temperatures, are_balanced, fit_temperatures
+from cytogenetics.cells.temperatures import fit_temperatures
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-from cytogenetics.portable.pictures import cell_facts
+from cytogenetics.portable.pictures import Calibration, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
@@ -54,7 +54,7 @@ class CellModel:
     """
 
     networks: Sequence[LoadedNetwork]  # at least one
-    temperatures: Temperatures  # that calibrate the probabilities
+    calibration: Calibration  # of the probabilities
     combiner: Combiner | None  # how the networks are combined; None: by their mean
     naming: NamingSettings  # how karyotypes are named from the probabilities
     thresholds: CellThresholds = CellThresholds()  # above what a cell is referred
@@ -68,12 +68,8 @@ class CellModel:
             UserError: See ``is_balanced`` and `karyocyte.inference.networks`; or a network of pictures is damaged.
         """
         config, opened = request.config, request.model
-        if isinstance(opened, RunsModel):
-            temperatures, balanced = fit_temperatures(opened), are_balanced(opened)
-        else:
-            facts = cell_facts(opened.description)
-            assert facts is not None  # see KaryotypeRequest.check
-            temperatures, balanced = Temperatures(facts.temperatures, facts.combined, facts.notes), facts.balanced
+        fitted = fit_temperatures(opened) if isinstance(opened, RunsModel) else cell_facts(opened.description)
+        assert fitted is not None  # see KaryotypeRequest.check
         finder = None
         if of_metaphases:
             from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
@@ -81,9 +77,9 @@ class CellModel:
             finder = BoxFinder.load(*request.pictures)
         return cls(
             load_networks(opened, LoadOptions(batchnorm=config.batchnorm, out_of_distribution=config.share_of_files)),
-            temperatures,
+            fitted,
             None if opened.facts.combiner is None else Combiner.from_dict(opened.facts.combiner),
-            NamingSettings(config, config.refer_below, balanced),
+            NamingSettings(config, config.refer_below, fitted.balanced),
             referral_thresholds(opened, config, of_metaphases),
             finder,
         )
@@ -94,7 +90,7 @@ class CellModel:
         notes: list[str] = []
         for network in self.networks:
             notes += network.notes
-        notes += self.temperatures.notes
+        notes += self.calibration.notes
         if not all(network.network.turns for network in self.networks):
             notes.append(UPRIGHT)
         return [*notes, self.thresholds.note] if self.thresholds.note else notes
@@ -122,7 +118,7 @@ class CellModel:
         probabilities = []
         upside_down = []
         distances = []
-        for network, temperature in zip(self.networks, self.temperatures.members, strict=True):
+        for network, temperature in zip(self.networks, self.calibration.temperatures, strict=True):
             key = network.prepare.model_dump_json()
             if key not in prepared:
                 prepared[key] = prepare_files(files, network.prepare, pool)
@@ -131,7 +127,7 @@ class CellModel:
             if UPSIDE_DOWN in predicted:
                 upside_down.append(predicted[UPSIDE_DOWN])
             distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
-        logs = np.log(np.maximum(rescale(self._combine(probabilities), self.temperatures.combined), EPSILON))
+        logs = np.log(np.maximum(rescale(self._combine(probabilities), self.calibration.combined), EPSILON))
         turned = np.asarray(np.mean(upside_down or [np.zeros(len(files))], axis=0) > 0.5)
         return CellPrediction(logs, turned, np.asarray(np.mean(distances, axis=0, dtype=np.float64)))
 

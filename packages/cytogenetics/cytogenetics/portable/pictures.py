@@ -48,14 +48,20 @@ def picture_network(folder: Path) -> str | None:
 
 
 @dataclass(frozen=True)
-class CellFacts:
-    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
+class Calibration:
+    """What makes the probabilities of a run, or of an ensemble, those of the chromosomes of a cell."""
 
     # of each member, which its log-probabilities are divided by before they are combined
     temperatures: tuple[float, ...]
     combined: float  # the temperature of what they are combined to
     balanced: bool  # whether the members have learned equal shares of the classes
-    notes: tuple[str, ...]  # what limits the temperatures
+    notes: tuple[str, ...] = ()  # what limits the temperatures
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFacts(Calibration):
+    """What the karyotypes of cells are named with, beside the probabilities of chromosomes."""
+
     thresholds: CellThresholds  # above what a cell is referred
 
 

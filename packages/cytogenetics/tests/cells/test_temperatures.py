@@ -29,9 +29,9 @@ def write_run(folder, power=1.0, seed=0, first=1000):
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
 def test_the_temperature_undoes_overconfidence(tmp_path, power):
     run = write_run(tmp_path, power)
-    temperatures = fit_temperatures(RunsModel([run]))
-    assert temperatures.members == pytest.approx((power,), rel=0.15)
-    assert temperatures.combined == 1.0
+    fitted = fit_temperatures(RunsModel([run]))
+    assert fitted.temperatures == pytest.approx((power,), rel=0.15)
+    assert fitted.combined == 1.0
 
 
 def part_of_validation(run, first, last):
@@ -58,24 +58,24 @@ def ensemble_of(folder, runs):
 
 def test_members_with_common_validation_images_are_calibrated_together(tmp_path):
     runs = [write_run(tmp_path / str(power), power) for power in (2.0, 3.0)]
-    temperatures = fit_temperatures(RunsModel(runs))
-    assert temperatures.members == (1.0, 1.0)
-    assert fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)])) == temperatures
-    assert 1.5 < temperatures.combined < 3.0
+    fitted = fit_temperatures(RunsModel(runs))
+    assert fitted.temperatures == (1.0, 1.0)
+    assert fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)])) == fitted
+    assert 1.5 < fitted.combined < 3.0
 
 
 def test_members_without_a_common_validation_image_are_calibrated_each(tmp_path):
     runs = [write_run(tmp_path / str(power), power) for power in (0.5, 2.0)]
     runs = [part_of_validation(runs[0], 0, 276), part_of_validation(runs[1], 276, None)]
-    temperatures = fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)]))
-    assert temperatures.members == pytest.approx((0.5, 2.0), rel=0.3)
-    assert temperatures.combined == 1.0
+    fitted = fit_temperatures(RunsModel([ensemble_of(tmp_path / "ensemble", runs)]))
+    assert fitted.temperatures == pytest.approx((0.5, 2.0), rel=0.3)
+    assert fitted.combined == 1.0
 
 
 def test_a_run_without_validation_images_is_not_calibrated(tmp_path):
     run = Run(tmp_path)
     run.write_predictions(make_cells(2))
-    temperatures = fit_temperatures(RunsModel([run]))
-    assert temperatures.members == (1.0,)
-    assert len(temperatures.notes) == 1
-    assert np.isfinite(temperatures.combined)
+    fitted = fit_temperatures(RunsModel([run]))
+    assert fitted.temperatures == (1.0,)
+    assert len(fitted.notes) == 1
+    assert np.isfinite(fitted.combined)

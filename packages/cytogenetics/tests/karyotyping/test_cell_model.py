@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
-from cytogenetics.cells.temperatures import Temperatures
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
+from cytogenetics.portable.pictures import Calibration
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.pooling.averaging import Combiner
@@ -38,7 +38,7 @@ def predict(tmp_path):
 
     def call(combiner=None):
         network = LoadedNetwork("a", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER))
-        model = CellModel([network, network], Temperatures((1.0, 1.0), 1.0), combiner, NAMING)
+        model = CellModel([network, network], Calibration((1.0, 1.0), 1.0, False), combiner, NAMING)
         with ThreadPoolExecutor(1) as pool:
             files = read_cell(cell, PREPARE, {}, pool)
             return np.exp(model.predict(files, pool).log_probabilities)
