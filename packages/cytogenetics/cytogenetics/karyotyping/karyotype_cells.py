@@ -181,7 +181,6 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
         errors = round(result.karyotype.expected_wrong, 6)
         cells.append(CellSummary(result.stem, result.cell.title, errors, result.cell.case))
     return ReviewIndex(
-        runs=list(map(str, request.named)),
         priors=request.config,
         balanced=model.naming.balanced,
         refer_below=request.config.refer_below,

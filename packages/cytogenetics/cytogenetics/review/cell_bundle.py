@@ -109,7 +109,6 @@ class CellSummary:
 class ReviewIndex:
     """What all cells share."""
 
-    runs: list[str]  # their folders, as they were named
     priors: KaryotypePriors  # of karyotypes
     balanced: bool  # see ``karyotype_posterior``
     refer_below: float  # a karyotype that is less probable is to be referred

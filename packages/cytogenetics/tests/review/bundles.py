@@ -73,6 +73,6 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
             CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
         )
     cases = {"case": "46,XY"}
-    index = ReviewIndex(["outputs/run"], KaryotypePriors(), True, 0.95, summaries, cases=cases)
+    index = ReviewIndex(KaryotypePriors(), True, 0.95, summaries, cases=cases)
     write_bundle(folder, index, named)
     return ReviewBundle(output)

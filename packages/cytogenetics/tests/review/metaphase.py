@@ -78,6 +78,6 @@ def write_metaphase(output: Path, cells: int = 1) -> ReviewBundle:
         strip[:5] = 255
         write_picture(output / FOLDER / f"{stem}.png", strip)
     summaries = [CellSummary(f"m{number}", f"m{number}", 0.1) for number in range(cells)]
-    index = ReviewIndex(["outputs/run"], KaryotypePriors(), True, 0.95, summaries)
+    index = ReviewIndex(KaryotypePriors(), True, 0.95, summaries)
     write_bundle(output / FOLDER, index, named)
     return ReviewBundle(output)
