@@ -60,7 +60,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     default_source: ClassVar[str]
     primary: ClassVar[str] = "train"  # configuration of a training with such data
-    starts: ClassVar[str] = "init_from"  # the keys that may name a run which has seen images
+    starts: ClassVar[tuple[str, ...]] = ("init_from",)  # the keys that may name a run which has seen images
     _takes: ClassVar[Any]  # the classes of configurations that this data module reads
     config: TrainingConfig
 
@@ -119,10 +119,13 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @cached_property
     def seen(self) -> int:
-        """How many validation and test images ``init_from`` has seen; 0 of a portable model, which does not say it."""
-        if not self.config.init_from or self._from_portable:
-            return 0
-        return seen_by_start(Path(self.config.init_from), self.manifest, self.parts, self.config.protocol)
+        """How many validation and test images a run of ``starts`` has seen, at most; portable models do not say it."""
+        counts = [0]
+        for key in self.starts:
+            named = getattr(self.config, key)
+            if named and Run.is_run(Path(named)):
+                counts.append(seen_by_start(Path(named), self.manifest, self.parts, self.config.protocol, key))
+        return max(counts)
 
     @property
     def _from_portable(self) -> bool:
@@ -261,7 +264,7 @@ class SplitDataModule(LightningDataModule, ABC):
         passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
         lines = [*passed_over, *self.leaks.sentences().values()]
         if self.seen:
-            lines.append(f"{self.starts} has seen {self.seen} of the images that evaluate this run")
+            lines.append(f"{' or '.join(self.starts)} has seen {self.seen} of the images that evaluate this run")
         if self._from_portable:
             lines.append("init_from does not list its training images: test on its own fold, or on new images")
         return lines

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from cytogenetics.metaphases.data.cut_out import network_picture
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule, PictureSet
 from cytogenetics.metaphases.networks.refiner import UNIT
 from datamodules.io.decode import read_image
-from datamodules.manifest.leakage import seen_by_start
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
 from karyocyte.runs.portable import kind_of
@@ -96,18 +94,9 @@ class ProposalDataModule(MetaphaseDataModule):
     """
 
     primary = "refiner"
-    starts = "init_from or detector"
+    starts = ("init_from", "detector")
     proposals: Mapping[int, Sequence[Proposed]]
     config: RefinerConfig  # type: ignore[assignment]
-
-    @cached_property
-    def seen(self) -> int:
-        """How many validation and test pictures ``init_from`` or the run ``detector`` has seen, at most."""
-        of_detector = 0
-        if self.config.detector and kind_of(Path(self.config.detector)) is None:
-            run = Path(self.config.detector)
-            of_detector = seen_by_start(run, self.manifest, self.parts, self.config.protocol, "detector")
-        return max(super().seen, of_detector)
 
     def warnings(self) -> list[str]:
         """Return the warnings of every data module, and one that exported detectors do not list their pictures."""

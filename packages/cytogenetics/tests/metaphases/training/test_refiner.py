@@ -88,6 +88,7 @@ def test_a_detector_that_has_seen_the_test_pictures_is_refused_and_an_exported_o
     seen.mkdir()
     frame = run.split.assign(part=run.split["part"].map({"test": "train"}).fillna("test"))
     Run(seen).write_split(frame)
+    Run(seen).write_status("finished")
     (seen / "config.yaml").write_text("recipe: detector")
     cache = f"cache_dir={run.raw_config['cache_dir']}"
     with pytest.raises(UserError, match="detector=.* was trained or chosen on"):
