@@ -1,13 +1,16 @@
 """The true classes of new images, where their folder tells them: for scripts/evaluate.py."""
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from datamodules.inference.image_files import ImageFile
+from datamodules.io.text_tables import read_text_table
+from datamodules.manifest.spellings import is_unknown
 from karyocyte.common.cli import warn
-from karyocyte.common.files import read_csv
+from karyocyte.common.errors import UserError
 
 TABLE = "labels.csv"  # in the folder that is named, as for data=chromosomes
 COLUMNS = ["label", "subject", "cell", "group"]
@@ -19,29 +22,50 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
 
     They are those of the table in the folder that is named, where there is one; else the label is the nearest folder
     around the file that is called like one of the model's ``classes``.
+
+    Raises:
+        UserError: A table cannot be read, or names a column or an image twice.
     """
     rows = []
     tables: dict[Path, pd.DataFrame | None] = {}
+    without: dict[Path, list[str]] = {}  # images that a table does not name
     for file in files:
         root = file.path.parents[len(file.folders) - 1]
         if root not in tables:
-            tables[root] = _read_table(root / TABLE)
-        table, below = tables[root], file.path.relative_to(root).as_posix()
+            tables[root] = _read_table(root / TABLE, classes)
+        table, below = tables[root], _plain(file.path.relative_to(root).as_posix())
         if table is None:
-            named = [folder for folder in reversed(file.folders) if folder in classes]
-            rows.append({"label": named[0] if named else None})
+            rows.append({"label": next((name for name in reversed(file.folders) if name in classes), None)})
+        elif below in table.index:
+            rows.append(table.loc[below].to_dict())
         else:
-            rows.append(table.loc[below].to_dict() if below in table.index else {})
+            rows.append({})
+            without.setdefault(root / TABLE, []).append(below)
+    warn(*(f"{path} has no row for {len(names):,} of the images, first {names[0]}" for path, names in without.items()))
     labels = pd.DataFrame(rows, columns=COLUMNS).astype(object)
     return labels.where(labels.notna(), None) if labels["label"].notna().any() else labels[[]]
 
 
-def _read_table(file: Path) -> pd.DataFrame | None:
+def _plain(path: str) -> str:
+    return posixpath.normpath(path.replace("\\", "/"))
+
+
+def _read_table(file: Path, classes: Sequence[str]) -> pd.DataFrame | None:
     """Read a table of labels by the paths of its images; None where there is none."""
     if not file.is_file():
         return None
-    table = read_csv(file, dtype=str).rename(columns=_OTHER_NAMES)
+    table = read_text_table(file)
+    warn(*table.attrs["notes"])
+    for name, other in _OTHER_NAMES.items():
+        if {name, other} <= set(table):
+            raise UserError(f"{file} has the columns {name} and {other}, which mean the same: rename or remove one")
+    table = table.rename(columns=_OTHER_NAMES)
     if not {"path", "label"} <= set(table):
-        warn(f"{file} tells no labels: it has no columns path and class")
+        warn(f"{file} tells no labels: it has no columns path and class, its first line names {', '.join(table)}")
         return None
-    return table.drop_duplicates("path").set_index("path").reindex(columns=COLUMNS)
+    paths = table["path"].map(_plain)
+    if paths.duplicated().any():
+        row = paths.duplicated().idxmax()
+        raise UserError(f"{file}, row {row}: {paths[row]} is in an earlier row already: keep one of the two rows")
+    table["label"] = table["label"].mask(is_unknown(table["label"]) & ~table["label"].isin(classes), "")
+    return table.set_index(paths).reindex(columns=COLUMNS).replace("", None)
