@@ -21,7 +21,6 @@ class EnsembleFile:
     members: tuple[str, ...]
     labels: tuple[str, ...]
     combiner: dict[str, Any]  # ``Combiner.as_dict()`` of karyocyte/evaluation/pooling/averaging.py
-    fitted_on: dict[str, int | None]  # ``images`` and ``subjects`` that the weights were fitted on, 0 for none
     from_here: tuple[str, ...] = ()  # the members' folders, seen from the ensemble's
     predictions: tuple[str, ...] = ()  # SHA-256 of the members' predictions
 

@@ -66,15 +66,10 @@ def _fit(ensemble: EnsembleMembers, request: EnsembleRequest) -> FittedEnsemble:
         combiner = fit(ensemble.problem, request.config, request.seed)
     predictions = combine(ensemble.members, combiner.combine, method, request.name)
     if method != AVERAGE:
-        predictions.about["fitted"] = {**_fitted_on(method, ensemble), "parameters": combiner.parameters}
+        fitted_on = {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
+        predictions.about["fitted"] = {**fitted_on, "parameters": combiner.parameters}
     predictions.about["run"] = without_machine(request.folder(ensemble.fold, request.output))
     return ensemble, combiner, predictions
-
-
-def _fitted_on(method: str, ensemble: EnsembleMembers) -> dict[str, int | None]:
-    if method == AVERAGE:
-        return {"images": 0, "subjects": 0}
-    return {"images": len(ensemble.validation.labels), "subjects": ensemble.validation.subjects}
 
 
 def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path) -> EvaluationResult:
@@ -82,10 +77,7 @@ def _write_run(ensemble: FittedEnsemble, request: EnsembleRequest, output: Path)
     members, combiner, predictions = ensemble
     run = Run(request.folder(members.fold, output))
     run.write_predictions(predictions)
-    fitted_on = _fitted_on(request.method, members)
-    write_ensemble(
-        run.folder, EnsembleFile(request.method, members.names, members.labels, combiner.as_dict(), fitted_on)
-    )
+    write_ensemble(run.folder, EnsembleFile(request.method, members.names, members.labels, combiner.as_dict()))
     weights = pd.DataFrame({"member": members.labels, "folder": members.names, "weight": combiner.weights})
     write_csv(run.path(RunFile.ENSEMBLE_WEIGHTS), weights, "%.6f")
     for name in members.names:

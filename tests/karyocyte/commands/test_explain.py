@@ -81,7 +81,7 @@ def tables_of(runs, pattern="*.csv"):
 
 
 def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
-    members = EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {}, {"images": 0, "subjects": 0})
+    members = EnsembleFile("average", tuple(map(str, runs)), ("a", "b"), {})
     (tmp_path / "ensemble").mkdir()
     write_ensemble(tmp_path / "ensemble", members)
     shutil.copy(runs[1] / "predictions.parquet", tmp_path / "ensemble")

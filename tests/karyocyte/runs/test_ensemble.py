@@ -19,7 +19,7 @@ def home(tmp_path, monkeypatch):
         folder = tmp_path / "outputs" / f"seed={seed}"
         write_predictions(folder / "predictions.parquet", make_predictions(4, 2, seed=seed))
     members = ("outputs/seed=0", "outputs/seed=1")
-    made = EnsembleFile("best", members, ("a", "b"), {"weights": [1, 0]}, {"images": 4, "subjects": None})
+    made = EnsembleFile("best", members, ("a", "b"), {"weights": [1, 0]})
     write_ensemble(tmp_path / "outputs" / "both", made)
     return tmp_path / "outputs"
 

@@ -50,9 +50,7 @@ def ensemble_of(folder, runs):
     ensemble = Run(folder)
     aligned = align([run.predictions for run in runs], names, common=True)
     ensemble.write_predictions(combine(aligned, combiner.combine))
-    write_ensemble(
-        ensemble.folder, EnsembleFile("average", tuple(names), tuple(names), combiner.as_dict(), {"images": 0})
-    )
+    write_ensemble(ensemble.folder, EnsembleFile("average", tuple(names), tuple(names), combiner.as_dict()))
     return ensemble
 
 

@@ -98,7 +98,7 @@ def test_what_is_not_known_is_no_experiment_of_the_papers(tmp_path):
     member.write_config(configured("vgg16_features"))
     ensemble = Run(tmp_path / "ensemble")
     ensemble.write_predictions(make_run(about=about))
-    write_ensemble(ensemble.folder, EnsembleFile("average", (str(member.folder),), ("a",), {}, {"images": 0}))
+    write_ensemble(ensemble.folder, EnsembleFile("average", (str(member.folder),), ("a",), {}))
     assert departures([Run(ensemble.folder)]) == {}
     shutil.rmtree(member.folder)
     assert departures([Run(ensemble.folder)]) == {NOT_KNOWN: True}

@@ -243,7 +243,6 @@ def test_an_ensemble_shows_its_members(tmp_path):
         "from_here": ["a", "b"],
         "predictions": ["", ""],
         "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
-        "fitted_on": {"images": 30, "subjects": 10},
     }
     write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
     Run(tmp_path).write_status("finished")
