@@ -80,7 +80,6 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
 	$(RUN) -m reproduction.evidence.results
 	$(RUN) -m reproduction.persons.results
-	$(RUN) -m reproduction.persons.copies_results
 	$(RUN) -m docs.drawings.persons
 	$(RUN) -m cytogenetics.evidence.karyotypes
 	rm -rf $(subst evidence,recomputed,$(PICTURED))
