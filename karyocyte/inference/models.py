@@ -48,13 +48,12 @@ class LoadOptions:
 class ModelSummary:
     """What is known of a model before it is loaded."""
 
-    folders: tuple[str, ...]  # of the members, or of the portable model
     classes: tuple[str, ...]  # in the order of the probabilities
     positive_class: str | None  # none where there are more than two classes
     combiner: dict[str, Any] | None = None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
     # where zip files are unpacked
     cache_dir: Path = field(default_factory=lambda: Path(section_defaults("train")["cache_dir"]))
-    # how the images of each member are prepared, with the folder that it is of
+    # how the images of each member are prepared, with its folder, or that of the portable model
     preparations: tuple[tuple[str, PrepareConfig], ...]
     warnings: tuple[str, ...]  # what the user should know of the networks
 
@@ -94,7 +93,6 @@ class RunsModel:
             warnings += other_revisions(member.folder)
         first = self.members[0]
         return ModelSummary(
-            folders=tuple(folder for folder, _ in preparations),
             classes=first.data.classes,
             positive_class=first.data.positive_class,
             # Runs, and several ensembles, are averaged.
@@ -156,7 +154,6 @@ class PortableModel(PortableFolder):
         description = self.description
         facts = [member.training for member in description.members]
         return ModelSummary(
-            folders=(self.named,),
             classes=description.classes,
             positive_class=description.positive_class,
             combiner=description.combiner,
@@ -191,7 +188,6 @@ class CheckpointModel:
             remedy = "fit its classifier with a data module of Karyocyte and save it again"
             raise UserError(f"{path} does not know its classes, nor how its images are prepared: {remedy}")
         self.facts = ModelSummary(
-            folders=(self.named,),
             classes=task.classes,
             positive_class=task.positive_class,
             preparations=((self.named, task.prepare),),

@@ -61,7 +61,7 @@ def predict_images(request: PredictRequest) -> None:
     name = str(predictions.about["name"])
     about = PredictedFacts(
         name=name,
-        runs=facts.folders,
+        runs=tuple(dict.fromkeys(folder for folder, _ in facts.preparations)),
         classes=facts.classes,
         positive_class=facts.positive_class,
         rules=tuple(lines),

@@ -119,7 +119,7 @@ def _check_names_chromosomes(model: RunsModel | PortableModel) -> None:
     facts = model.facts
     if set(facts.classes) != set(CHROMOSOMES):
         raise UserError(
-            f"{facts.folders[0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
+            f"{facts.preparations[0][0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
             "single chromosomes, 1 to 22, X and Y"
         )
     if isinstance(model, PortableModel) and cell_facts(model.description) is None:
