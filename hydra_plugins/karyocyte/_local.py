@@ -73,7 +73,7 @@ class LocalJobs:
                 if process.poll() is not None:
                     del self.running[task]
                     self.free = sorted({*self.free, *gpus}, key=self.gpus.index)
-                    status = sweeps.read_record(self.folder, task.key)["status"]
+                    status = sweeps.read_record(self.folder, task.job.key)["status"]
                     number = len(need_of) - len(waiting) - len(self.running)
                     console.print(f"{number}/{len(need_of)} {status}: {task.name}", markup=False, soft_wrap=True)
 
@@ -84,13 +84,13 @@ class LocalJobs:
     def _start(self, task: Task, need: LocalConfig) -> bool:
         """Start a job, unless too many run, too few GPUs are free for it, or that of a killed launcher still ends."""
         count = self._gpus_of(need)
-        earlier = sweeps.run_of(self.folder, sweeps.read_record(self.folder, task.key))
+        earlier = sweeps.run_of(self.folder, sweeps.read_record(self.folder, task.job.key))
         if earlier and earlier.folder.is_dir() and is_locked(earlier.path(RunFile.LOCK)):
             return False
         if len(self.running) >= self.at_a_time or len(self.free) < count:
             return False
         gpus, self.free = self.free[:count], self.free[count:]
-        with open(self.folder / "logs" / f"{task.key}.log", "a") as log:
+        with open(self.folder / "logs" / f"{task.job.key}.log", "a") as log:
             process = subprocess.Popen(
                 task.command(need.devices),
                 env=self._environment(need, gpus),

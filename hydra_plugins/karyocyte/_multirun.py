@@ -56,13 +56,13 @@ class Multirun:
         output_dir = Path(self.config.output_dir).expanduser().resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
         status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
-        left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
+        left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
         for task in left:  # what contradicts is refused before the folder is made
             self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):
             sweep = Sweep(name, jobs, self.cluster.name, tuple(sys.argv), str(self.config.output_dir))
             sweeps.write_sweep(folder, sweep)
-            left = [task for task in tasks if not sweeps.is_done(folder, task.key)]
+            left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
             if len(left) < len(tasks):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
             if len(tasks) > 1:
@@ -78,20 +78,20 @@ class Multirun:
     def _run_all(self, folder: Path, tasks: Sequence[Task]) -> None:
         """Run tasks, and those again whose process died without a status, up to ``retries`` times."""
         for task in tasks:  # an older end is none of this attempt
-            if sweeps.has_ended(folder, task.key):
+            if sweeps.has_ended(folder, task.job.key):
                 sweeps.write_record(folder, task.job, status="waiting", error=None, slurm_job=None)
         left = list(tasks)
         try:
             for attempt in range(self.cluster.retries + 1):
                 self._run_once(folder, left)
-                left = [task for task in left if not sweeps.has_ended(folder, task.key)]
+                left = [task for task in left if not sweeps.has_ended(folder, task.job.key)]
                 for task in left:
                     sweeps.write_record(folder, task.job, status="lost", error=VANISHED)
                     again = "; it is run again" if attempt < self.cluster.retries else ""
                     warn(f"{task.name}: {VANISHED}{again}")
         except KeyboardInterrupt:
             for task in left:
-                if sweeps.read_record(folder, task.key)["status"] == "running":
+                if sweeps.read_record(folder, task.job.key)["status"] == "running":
                     sweeps.write_record(folder, task.job, status="interrupted")
             warn("interrupted: the same command goes on with what is missing")
             raise SystemExit(INTERRUPTED) from None
@@ -156,7 +156,7 @@ def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
     """Print how the jobs have ended, and note for the exit code that some of them failed."""
     failed = 0
     for task in tasks:
-        record = sweeps.read_record(folder, task.key)
+        record = sweeps.read_record(folder, task.job.key)
         if record["status"] != "finished":
             failed += 1
             reason = str(record.get("error") or record["status"]).strip().partition("\n")[0]

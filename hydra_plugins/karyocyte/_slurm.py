@@ -28,8 +28,8 @@ class SlurmJobs:
         queue = slurm.answered_queue()
         arrays: dict[str, list[Task]] = {}  # by what their jobs need, which is the same for all of an array
         for task, need in zip(tasks, needs, strict=True):
-            slurm_id = sweeps.read_record(self.folder, task.key).get("slurm_job")
-            if slurm_id in queue and not sweeps.has_ended(self.folder, task.key):
+            slurm_id = sweeps.read_record(self.folder, task.job.key).get("slurm_job")
+            if slurm_id in queue and not sweeps.has_ended(self.folder, task.job.key):
                 self.ids[task] = slurm_id
             else:
                 arrays.setdefault(need.model_dump_json(), []).append(task)
@@ -68,24 +68,24 @@ class SlurmJobs:
                 if state == slurm.HELD:
                     self._free_held(task, slurm_id)
                 absences[task] = (absences[task] + 1) * (state is None)
-                if absences[task] >= ABSENCES or (state is None and sweeps.has_ended(self.folder, task.key)):
+                if absences[task] >= ABSENCES or (state is None and sweeps.has_ended(self.folder, task.job.key)):
                     self._conclude(task, self.ids.pop(task))
 
     def _free_held(self, task: Task, slurm_id: str) -> None:
         """Release a job that Slurm would hold for ever since its controller was restarted as the job began."""
-        if sweeps.has_ended(self.folder, task.key):
+        if sweeps.has_ended(self.folder, task.job.key):
             call_slurm("scancel", slurm_id)
         else:
             call_slurm("scontrol", "release", slurm_id)
 
     def _conclude(self, task: Task, slurm_id: str) -> None:
         """Record the end of a job that has left the queue, where its process could not."""
-        record = sweeps.read_record(self.folder, task.key)
+        record = sweeps.read_record(self.folder, task.job.key)
         unexplained = record["status"] == "failed" and not record.get("error")
         if unexplained or record["status"] in ("waiting", "lost", "preempted", "interrupted"):
             log = self.folder / "slurm" / f"{slurm_id}.log"
             reason = f"not started, cancelled, or cluster.timeout_min is too short, see {log}"
             sweeps.write_record(self.folder, task.job, status="failed", error=f"{reason}: the same command goes on")
-        if sweeps.has_ended(self.folder, task.key):  # the launcher reports the others
-            status = sweeps.read_record(self.folder, task.key)["status"]
+        if sweeps.has_ended(self.folder, task.job.key):  # the launcher reports the others
+            status = sweeps.read_record(self.folder, task.job.key)["status"]
             console.print(f"{status}: {task.name}", markup=False, soft_wrap=True)

@@ -22,11 +22,6 @@ class Task:
     number: int
     name: str
 
-    @property
-    def key(self) -> str:
-        """Of the job."""
-        return self.job.key
-
     def command(self, processes: int = 1) -> tuple[str, ...]:
         """Return the command that runs the job alone by the script that runs now, by torchrun in several processes.
 
