@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from scipy import stats
@@ -16,6 +15,7 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_be
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
+from karyocyte.evaluation.types.formats import joined
 from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
@@ -67,12 +67,12 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         data=str(data) + ", synthetic" * bool(about.get("synthetic")),
         protocol=str(protocol),
         is_apart=protocol == "subject" or (protocol == "image" and (is_official or not has_subjects)),
-        folds=_names(about.get("fold")),
-        seeds=_names(about.get("seed")),
+        folds=joined(about.get("fold"), " "),
+        seeds=joined(about.get("seed"), " "),
         images=images,
         values=_of_epochs(runs) | values,
         images_seen=None if seen is None else round(seen / len(runs)),
-        revision=_names(about.get("revision")),
+        revision=joined(about.get("revision"), " "),
         departures=departures(runs),
         notes=tuple(sorted(notes)),
     )
@@ -134,7 +134,3 @@ def best_epoch(run: Run) -> dict[str, float]:
         return {}
     best = history.loc[scores.idxmin() if lower_is_better(monitor) else scores.idxmax()]
     return {name: float(best[name]) for name in OF_EPOCH.values() if pd.notna(best.get(name))}
-
-
-def _names(fact: Any) -> str:
-    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))

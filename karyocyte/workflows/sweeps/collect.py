@@ -14,7 +14,7 @@ from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.tables.renderers import terminal
-from karyocyte.evaluation.types.formats import SEPARATOR
+from karyocyte.evaluation.types.formats import SEPARATOR, joined
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.runs.run import Run
@@ -47,14 +47,15 @@ def _row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     predictions = [run.predictions for run in runs]
     facts = merge_facts([one.about for one in predictions])
     row: dict[str, Any] = {"label": label, "experiment": facts.get("name"), "source": facts.get("source")}
-    row |= {"protocol": facts.get("protocol"), "folds": _words(facts.get("fold")), "seeds": _words(facts.get("seed"))}
+    row |= {"protocol": facts.get("protocol")}
+    row |= {f"{fact}s": joined(facts.get(fact), " ") for fact in ("fold", "seed")}
     collected = seed_means(predictions, EvaluationConfig())
     row |= {"runs": len(runs), "images": collected.images, "subjects": collected.subjects}
     for name, mean in collected.metrics.items():
         row |= mean.all_columns(name)
     row |= {"images_seen": facts.get("images_seen"), "wall_seconds": facts.get("wall_seconds")}
     row |= run_costs(runs)
-    return row | {"revision": _words(facts.get("revision")), "departures": SEPARATOR.join(departures(runs))}
+    return row | {"revision": joined(facts.get("revision"), " "), "departures": SEPARATOR.join(departures(runs))}
 
 
 def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
@@ -70,10 +71,6 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
         "gpu_hours": float(devices.drop(CPU, errors="ignore").sum()) / 3600,
         "cpu_hours": float(table["cpu_seconds"].sum()) / 3600,
     }
-
-
-def _words(fact: Any) -> str:
-    return " ".join(pd.Series(fact, dtype=object).dropna().map(str))
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
