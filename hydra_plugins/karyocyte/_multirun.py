@@ -60,8 +60,7 @@ class Multirun:
         for task in left:  # what contradicts is refused before the folder is made
             self._composed(task)
         with locked(folder, f"another command runs this very sweep: {status_command}"):
-            sweep = Sweep(name, jobs, self.cluster.name, tuple(sys.argv), str(self.config.output_dir))
-            sweeps.write_sweep(folder, sweep)
+            sweeps.write_sweep(folder, Sweep(jobs, self.cluster.name, tuple(sys.argv)))
             left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
             if len(left) < len(tasks):
                 say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")

@@ -42,11 +42,9 @@ class Job:
 class Sweep:
     """The contents of sweep.json; ``cluster`` is "none" (one job after another), "local" or "slurm"."""
 
-    name: str
     jobs: tuple[Job, ...]
     cluster: str
     command: tuple[str, ...]
-    output_dir: str
 
 
 def job_of(overrides: Sequence[str]) -> Job:

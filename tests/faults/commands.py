@@ -128,7 +128,7 @@ def start_and_end_run(inputs: Inputs, folder: Path) -> None:
 
 def record_sweep(inputs: Inputs, folder: Path) -> None:
     jobs = tuple(job_of([f"seed={number}"]) for number in range(3))
-    write_sweep(folder / "out", Sweep("sweep", jobs, "local", ("train.py",), "outputs"))
+    write_sweep(folder / "out", Sweep(jobs, "local", ("train.py",)))
     for job in jobs:
         write_record(folder / "out", job, status="finished", updated_by="test")
 

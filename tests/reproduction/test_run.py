@@ -68,7 +68,7 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
     outputs = tmp_path / "outputs"
     for number, command in enumerate([("train.py", "-m", "+experiment=other"), training.words]):
         folder = sweep_folder(outputs, f"sweep{number}", jobs)
-        write_sweep(folder, Sweep("sweep", jobs, "none", command, str(outputs)))
+        write_sweep(folder, Sweep(jobs, "none", command))
         if number:
             write_record(folder, jobs[0], status="finished", kind="run", run=str(finished_run))
             write_record(folder, jobs[1], status="failed", error="no memory")

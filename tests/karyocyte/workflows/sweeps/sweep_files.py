@@ -17,7 +17,7 @@ def write_jobs(output_dir: Path, overrides: list[list[str]], name: str = "grid")
     """Write sweep.json; return the sweep's folder and its jobs."""
     jobs = [job_of(words) for words in overrides]
     folder = sweep_folder(output_dir, name, jobs)
-    write_sweep(folder, Sweep(name, tuple(jobs), "slurm", ("train.py", "-m"), str(output_dir)))
+    write_sweep(folder, Sweep(tuple(jobs), "slurm", ("train.py", "-m")))
     return folder, jobs
 
 
