@@ -13,7 +13,7 @@ from karyocyte.config.schema import InferenceConfig
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.portable import DISTANCES, WEIGHTS
-from karyocyte.runs.predicted import joined_arrays
+from karyocyte.runs.predicted import finite, joined_arrays
 from karyocyte.runs.run import Run
 
 if TYPE_CHECKING:
@@ -56,14 +56,7 @@ class LoadedNetwork:
         Raises:
             UserError: The network gives no numbers.
         """
-        parts = list(map(self.network.arrays, batches))
-        if not parts:
-            return {}
-        whole = joined_arrays(parts)
-        for values in whole.values():
-            if not np.isfinite(values).all():
-                raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
-        return whole
+        return finite(joined_arrays(list(map(self.network.arrays, batches))))
 
 
 def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:

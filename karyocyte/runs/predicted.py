@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from karyocyte.common.errors import UserError
 from karyocyte.runs.predictions import (
     FACTS,
     OUT_OF_DISTRIBUTION,
@@ -49,8 +50,15 @@ class Predicted:
 
 
 def joined_arrays(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Join the arrays of parts, at least one, by their names."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    """Join the arrays of parts by their names; {} of no part."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+
+
+def finite(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what a network gave, by name; a ``UserError`` says that some of it is no number."""
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+    return arrays
 
 
 def to_predictions(

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 
-from karyocyte.common.errors import UserError
 from karyocyte.config.schema import Config, TrainingConfig
-from karyocyte.runs.predicted import Predicted
+from karyocyte.runs.predicted import Predicted, finite, joined_arrays
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.prediction.out_of_distribution import Distances, OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
@@ -33,18 +32,17 @@ class PredictionCollector(Callback):
     """
 
     def __init__(self) -> None:
-        self._batches: dict[str, list[np.ndarray]] = {}
+        self._batches: list[dict[str, np.ndarray]] = []
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *numbers: int
     ) -> None:
         """Keep a batch."""
-        for name, values in outputs.items():
-            self._batches.setdefault(name, []).append(values.cpu().numpy().copy())
+        self._batches.append({name: values.cpu().numpy().copy() for name, values in outputs.items()})
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the predictions by name, shape (images, ...); empty without any batch."""
-        return dict(zip(self._batches, map(np.concatenate, self._batches.values()), strict=True))
+        return joined_arrays(self._batches)
 
 
 def predict(
@@ -84,9 +82,7 @@ def predicted_arrays(
     trainer = build_trainer(config, callbacks=[collector])
     with explained_faults(config.loader):
         trainer.predict(module, datamodule=data, return_predictions=False)
-    arrays = interleaved(gather(collector.arrays()))
-    if not all(map(np.all, map(np.isfinite, arrays.values()))):
-        raise UserError("the trained model gives no numbers (NaN): lower the learning rates of unfreeze.stages")
+    arrays = finite(interleaved(gather(collector.arrays())))
     return arrays if current_world().is_first else None
 
 
@@ -104,4 +100,4 @@ def interleaved(shares: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray
         images = np.cumsum(np.diff(share["index"], prepend=share["index"][:1]) != 0)
         places.append(images * len(filled) + rank)
     order = np.argsort(np.concatenate(places), kind="stable")
-    return {name: np.concatenate([share[name] for share in filled])[order] for name in filled[0]}
+    return {name: values[order] for name, values in joined_arrays(filled).items()}
