@@ -62,13 +62,8 @@ class Request(StrictModel):
 
 def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Divide the words of a command line into paths and overrides; ``seed=0`` is a path where it exists."""
-    overrides = list(filter(is_override, words))
+    overrides = [word for word in words if _OVERRIDE.fullmatch(word) and not Path(word).exists()]
     return [Path(word) for word in words if word not in overrides], overrides
-
-
-def is_override(word: str) -> bool:
-    """Tell whether a word of a command line is an override, such as ``evaluation.resamples=200``, and no path."""
-    return _OVERRIDE.fullmatch(word) is not None and not Path(word).exists()
 
 
 def read_section(
