@@ -9,18 +9,24 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
-from karyocyte.inference.models import CheckpointModel, Model, PortableModel, RunsModel
+from karyocyte.inference.models import CheckpointModel, Model, RunsModel
 from karyocyte.runs.files import PortableFile
 from karyocyte.runs.portable import REMEDY
 
 
 def thresholds_of_model(model: Model) -> ReviewThresholds:
-    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none."""
+    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none.
+
+    A ``UserError`` says that those of a portable model are damaged.
+    """
     if isinstance(model, CheckpointModel):
         return ReviewThresholds()
     if isinstance(model, RunsModel):
         return review_thresholds(model)
-    return _portable_thresholds(model)
+    try:
+        return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
+    except ValidationError as error:
+        raise UserError(f"{model.folder / PortableFile.MODEL}: thresholds.{first_fault(error)}: {REMEDY}") from error
 
 
 def review_thresholds(model: RunsModel) -> ReviewThresholds:
@@ -39,11 +45,3 @@ def review_thresholds(model: RunsModel) -> ReviewThresholds:
     except UserError as error:  # such as the folds of an experiment: they have no validation image in common
         note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
         return ReviewThresholds(notes=(note,))
-
-
-def _portable_thresholds(model: PortableModel) -> ReviewThresholds:
-    """Return the thresholds that a portable model was exported with; a ``UserError`` says that they are damaged."""
-    try:
-        return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
-    except ValidationError as error:
-        raise UserError(f"{model.folder / PortableFile.MODEL}: thresholds.{first_fault(error)}: {REMEDY}") from error

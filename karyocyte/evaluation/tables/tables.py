@@ -72,7 +72,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     name = headline_metric(result.positive_class)
     for words, metrics in result.sections(Kind.BASELINE).items():
         lines.append(f"without a network, by {words}: {name} {metrics[name]}")
-    if reason := _reason(result):
+    if reason := next((point.reason for point in result.thresholds if point.reason), None):
         lines.append(f"no threshold chosen: {reason}")
     elif result.of(Kind.AT_THRESHOLD):
         own = f"{EACH_FOLDS}, " * result.has_folds
@@ -265,8 +265,3 @@ def limits(thresholds: Sequence[float | None]) -> str:
     if values.nunique() == 1:
         return f"{values.iloc[0]:.3f}"
     return f"{values.min():.2f}-{values.max():.2f}"
-
-
-def _reason(result: EvaluationResult) -> str | None:
-    """Return why a fold has no threshold."""
-    return next((point.reason for point in result.thresholds if point.reason), None)
