@@ -5,12 +5,15 @@ negatives, any number of classes the referral by confidence.
 """
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import PercentFormatter
 
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
 from karyocyte.evaluation.referral.choices import (
@@ -18,9 +21,9 @@ from karyocyte.evaluation.referral.choices import (
     choose_referral,
     choose_release,
     cut_notes,
+    ends_of_ties,
     review_mask,
 )
-from karyocyte.evaluation.referral.risk_coverage import write_risk_coverage
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
@@ -74,6 +77,27 @@ def _missing_classes(runs: LabelledRuns) -> str | None:
         if missing := [name for name in counts if not counts[name]]:
             return f"none, no {part} image of {' and '.join(missing)}"
     return None
+
+
+def write_risk_coverage(path: Path, result: EvaluationResult, confidence: np.ndarray, wrong: np.ndarray) -> None:
+    """Draw the error rate of the most confident images over their share to a PNG: selective prediction.
+
+    Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, 2019.
+
+    Arguments are the confidence of each test image, float, shape (N,), and whether its prediction is wrong, bool.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ends = np.flatnonzero(ends_of_ties(confidence[order]))  # equal probabilities have no order
+    risk = wrong[order].cumsum()[ends] / (ends + 1)
+    with canvas(path, (7.6, 5.0), result.about) as figure:
+        axis = figure.subplots()
+        axis.plot((ends + 1) / len(wrong), risk, color=COLOURS[0])
+        axis.set_xlim(0, 1.02)
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        axis.xaxis.set_major_formatter(PercentFormatter(1))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axis.set_xlabel(f"coverage: share of the {len(wrong):,} test images decided alone, the most confident first")
+        axis.set_ylabel("risk: error rate among them")
 
 
 def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
