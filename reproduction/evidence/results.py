@@ -14,6 +14,7 @@ and the tables of ``results/recomputed``:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, groupby
 from pathlib import Path
 
@@ -26,7 +27,10 @@ from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
+from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.referral.evaluate_referral import triage
 from karyocyte.evaluation.referral.unseen import unseen_table
 from karyocyte.evaluation.run.evaluate import evaluate_parts
@@ -36,11 +40,11 @@ from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
-from reproduction.evidence.leaks import rows_of_leaks
 from reproduction.grades import grade_table
 from reproduction.measured import SETTINGS
 
 DIGITS = "%.6f"
+OF_LEAKS = ("auc", "f1_weighted")  # metrics
 FACTS = ("name", "config", "protocol", "fold", "seed", "images_seen", "revision")
 
 
@@ -115,6 +119,47 @@ def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
 def _split(group: Group) -> tuple[str, str]:
     about = group.runs[0].about
     return str(about["protocol"]), str(about["seed"])
+
+
+def rows_of_leaks(groups: Sequence[Group]) -> pd.DataFrame:
+    """Return what the paper's split adds to each network that was also trained with persons apart, a row per metric.
+
+    One run of ``protocol=paper`` and the folds of ``protocol=subject`` are compared on the images that both have
+    tested: those of the random test part, predicted once by a network that knows other images of the same persons, once
+    by one that knows none. Intervals are by persons.
+    """
+    of_network: dict[tuple[str, ...], dict[str, list[Predictions]]] = {}
+    for group in groups:
+        about = group.runs[0].about
+        key = tuple(str(about[fact]) for fact in ("name", "config", "seed"))
+        by_protocol = of_network.setdefault(key, {})
+        by_protocol.setdefault(str(about["protocol"]), []).extend(run.part("test") for run in group.runs)
+    rows = []
+    for (network, config, seed), tests in of_network.items():
+        if tests.keys() >= {"paper", "subject"}:
+            leaks = _leaks(pool(tests["paper"]), pool(tests["subject"]))
+            rows += [{"config": config, "seed": seed, "network": network, **row} for row in leaks]
+    return pd.DataFrame(rows)
+
+
+def _leaks(random: Predictions, apart: Predictions) -> list[dict[str, object]]:
+    """Return a row per metric: its value on the random split, with persons apart, and the difference."""
+    images = set(random.frame["image_id"]) & set(apart.frame["image_id"])
+    both = [_only(predictions, images) for predictions in (random, apart)]
+    groups = [Group(label, (part,), ()) for label, part in zip(("random", "apart"), both, strict=True)]
+    pair = compare_groups(groups, SETTINGS).pairs[0]
+    of_random, of_apart = (evaluate(score(part)) for part in both)
+    rows = []
+    for metric in OF_LEAKS:
+        row: dict[str, object] = {"metric": metric, "images": pair.images, "persons": pair.subjects}
+        row |= {"random": of_random[metric], "apart": of_apart[metric]}
+        rows.append(row | pair.differences[metric].columns("difference"))
+    return rows
+
+
+def _only(predictions: Predictions, images: set[str]) -> Predictions:
+    frame = predictions.frame
+    return replace(predictions, frame=frame[frame["image_id"].isin(images)].reset_index(drop=True))
 
 
 def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
