@@ -12,7 +12,7 @@ from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Interval, Kind, chosen_figures
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Interval, Kind
 from karyocyte.runs.predictions import PROBABILITY_PREFIX, VALIDATION, Predictions
 
 HALF = 0.5  # where validation chooses no threshold
@@ -40,7 +40,9 @@ def by_subject(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     metrics = intervals(score(*tests), runs.settings, np.repeat(cuts, [len(test.frame) for test in tests]))
     counts = {"subjects": Interval(len(images)), "left_out": Interval(left_out)}
     figures: Figures = {(TEST, Kind.SUBJECTS): counts, (TEST, Kind.BY_SUBJECT): metrics}
-    figures |= chosen_figures(Kind.BY_SUBJECT, [{"threshold": value} for value in thresholds])
+    for number, value in enumerate(thresholds):
+        part = VALIDATION if len(thresholds) == 1 else f"{VALIDATION} {number}"
+        figures[part, Kind.BY_SUBJECT] = {"threshold": Interval(value)}
     return Findings(tables={"by_subject": by_subject_table(tests, cuts)}, metrics=figures)
 
 

@@ -1,6 +1,6 @@
 """The result of an evaluation: facts, and every figure in one table of ``metrics.json``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -97,15 +97,6 @@ def _figures_of_rows(value: object) -> object:
     except (KeyError, TypeError) as error:
         raise ValueError(f"a row lacks {error}") from error
     return figures
-
-
-def chosen_figures(section: str, folds: Sequence[Mapping[Any, float | None]]) -> Figures:
-    """Return what the validation images of each fold chose, or gave, by name."""
-    parts = [VALIDATION] if len(folds) == 1 else [f"{VALIDATION} {number}" for number in range(len(folds))]
-    return {
-        (part, section): {name: Interval(value) for name, value in values.items()}
-        for part, values in zip(parts, folds, strict=True)
-    }
 
 
 @dataclass(frozen=True)
