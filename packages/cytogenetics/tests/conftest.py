@@ -1,5 +1,9 @@
 """What every test starts with: as those of the core."""
 
+import pytest
+
+from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
+from packages.cytogenetics.tests.review.bundles import write_cells
 from tests.conftest import (  # noqa: F401
     blank_figures,
     every_epoch_saved,
@@ -12,3 +16,14 @@ from tests.conftest import (  # noqa: F401
     settings_of_process,
     undrawn_layers,
 )
+
+
+@pytest.fixture
+def output(tmp_path):
+    """The output for two cells with its review, ``tmp_path / "out"``."""
+    return write_cells(tmp_path / "out").output
+
+
+@pytest.fixture(scope="session")
+def drawn():
+    return drawn_metaphase()

@@ -20,12 +20,6 @@ from tests.helpers.sources import list_images
 from tests.helpers.terminal import error_of, run_app
 
 
-@pytest.fixture
-def output(tmp_path):
-    write_cells(tmp_path / "out")
-    return tmp_path / "out"
-
-
 def approve(path, reader, kinds, cell="c0", model=None):
     classes = {f"{cell}/{row:02d}.png": kind for row, kind in enumerate(kinds)}
     log = DecisionLog(path)

@@ -12,7 +12,6 @@ from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
-from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import write_image
 from tests.helpers.terminal import error_of, run_app
@@ -25,11 +24,6 @@ def empty_slide(width: int) -> np.ndarray:
     picture = np.full((300, width), 250, np.uint8)
     picture[:, [0, -1]] = 249
     return picture
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return drawn_metaphase()
 
 
 @pytest.fixture

@@ -5,18 +5,11 @@ import re
 
 import cv2
 import pandas as pd
-import pytest
 
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog
 from karyocyte.common.files import read_csv
-from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-
-
-@pytest.fixture
-def output(tmp_path):
-    write_cells(tmp_path / "out")
-    return tmp_path / "out"
+from packages.cytogenetics.tests.review.bundles import MALE, decision
 
 
 def approve(cell, changes=None, **values):

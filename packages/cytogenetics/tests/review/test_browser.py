@@ -51,12 +51,6 @@ def review(tmp_path):
         yield start
 
 
-@pytest.fixture
-def cells(tmp_path):
-    write_cells(tmp_path / "out")
-    return tmp_path / "out"
-
-
 def open_cells(page, address, files=46):
     page.goto(address)
     page.locator(".chromosome").nth(files - 1).wait_for()
@@ -84,8 +78,8 @@ def actions(tmp_path):
     return [(one.action, one.to) for one in decisions]
 
 
-def test_cells_are_reviewed_by_keyboard_alone(page, review, cells, tmp_path):
-    open_cells(page, review(cells))
+def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
+    open_cells(page, review(output))
     assert page.inner_text("#karyotype").startswith("46,XY probability 0.9")
     assert page.inner_text("#title") == "case / c1"  # most expected errors first
     for key, kind in (("x", "X"), ("y", "Y"), ("7", "7"), ("0", "no chromosome")):
@@ -115,8 +109,8 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, cells, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_enter_approves_after_a_click_in_the_queue(page, review, cells, tmp_path):
-    open_cells(page, review(cells))
+def test_enter_approves_after_a_click_in_the_queue(page, review, output, tmp_path):
+    open_cells(page, review(output))
     page.locator("#queue button").last.click()
     settle(page)
     title = page.inner_text("#title")
@@ -149,8 +143,8 @@ def test_names_are_text(page, review, tmp_path):
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_two_clicks_swap_two_chromosomes(page, review, cells, tmp_path):
-    open_cells(page, review(cells))
+def test_two_clicks_swap_two_chromosomes(page, review, output, tmp_path):
+    open_cells(page, review(output))
     named(page, "1").click()
     named(page, "X").click(modifiers=["Shift"])
     settle(page)
@@ -175,8 +169,8 @@ def drag(page, one, target):
     settle(page)
 
 
-def test_a_chromosome_is_dragged_to_a_class(page, review, cells, tmp_path):
-    open_cells(page, review(cells))
+def test_a_chromosome_is_dragged_to_a_class(page, review, output, tmp_path):
+    open_cells(page, review(output))
     drag(page, named(page, "17"), page.locator("[data-kind='18'] .name"))
     drag(page, named(page, "3"), page.locator("[data-kind=mar]"))
     assert ",+mar " in page.inner_text("#karyotype")
@@ -187,8 +181,8 @@ def test_a_chromosome_is_dragged_to_a_class(page, review, cells, tmp_path):
     assert actions(tmp_path)[3:] == [("undo", None), ("move", "mar")]
 
 
-def test_notes_and_rejections(page, review, cells, tmp_path):
-    open_cells(page, review(cells))
+def test_notes_and_rejections(page, review, output, tmp_path):
+    open_cells(page, review(output))
     press(page, "n", "t", "1", "Enter")  # keys of the text, no classes
     press(page, "PageDown", "PageUp")
     assert page.input_value("#text") == "t1"
@@ -228,9 +222,9 @@ def test_each_approved_cell_is_printed_on_one_sheet(page, tmp_path, letters, not
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1 + len(review.stems)
 
 
-def test_homologues_are_enlarged_side_by_side_and_their_contrast_is_changed(page, review, cells):
+def test_homologues_are_enlarged_side_by_side_and_their_contrast_is_changed(page, review, output):
     page.set_viewport_size({"width": 820, "height": 800})
-    open_cells(page, review(cells))
+    open_cells(page, review(output))
     first, ground = page.locator("#pair canvas").first, page.locator(".ground")
     wide, before = first.bounding_box()["width"], ground.bounding_box()["width"]
     press(page, "+", "+", "c", "c")
@@ -246,8 +240,8 @@ def test_homologues_are_enlarged_side_by_side_and_their_contrast_is_changed(page
     assert ground.bounding_box()["width"] == before
 
 
-def test_a_second_window_of_a_reader_sees_what_the_first_has_changed(page, review, cells, tmp_path):
-    address = review(cells)
+def test_a_second_window_of_a_reader_sees_what_the_first_has_changed(page, review, output, tmp_path):
+    address = review(output)
     open_cells(page, address)
     other = page.context.browser.new_page()
     open_cells(other, address)
@@ -275,9 +269,9 @@ def metaphase(page, review, tmp_path):
     return page
 
 
-def test_the_heading_stays_in_view(page, review, cells):
+def test_the_heading_stays_in_view(page, review, output):
     page.set_viewport_size({"width": 1280, "height": 420})
-    open_cells(page, review(cells))
+    open_cells(page, review(output))
     named(page, "22").click()
     press(page, "0")
     assert page.evaluate("document.querySelector('main').scrollTop") > 0
@@ -389,10 +383,10 @@ CONTRASTS = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 820])
-def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, cells, scheme, width):
+def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, output, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    open_cells(page, review(cells))
+    open_cells(page, review(output))
     press(page, "5", "ArrowRight", "2")
     found = page.evaluate(CONTRASTS)
     assert len(found) > 40

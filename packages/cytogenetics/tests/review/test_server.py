@@ -14,16 +14,14 @@ from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.server import STATIC, ReviewServer, review_app
 from packages.cytogenetics.tests.review import serving
-from packages.cytogenetics.tests.review.bundles import write_cells
 from packages.cytogenetics.tests.review.serving import ADDRESS, ORIGIN, open_clients
 
 
 @pytest.fixture
-def review(tmp_path):
+def review(output):
     """A function that opens the review of two cells as a reader and returns a client."""
-    write_cells(tmp_path / "out")
     for start in open_clients():
-        yield partial(start, tmp_path / "out")
+        yield partial(start, output)
 
 
 decide = partial(serving.decide, cell="c1")
@@ -176,10 +174,9 @@ def test_a_lost_file_of_decisions_is_an_error(review, tmp_path):
     assert actions(path) == ["turn", "approve"]
 
 
-def test_two_readers_of_one_server_lose_nothing(tmp_path):
-    write_cells(tmp_path / "out")
-    reviewed = CellReview(tmp_path / "out")
-    log = DecisionLog(tmp_path / "out" / "decisions.jsonl")
+def test_two_readers_of_one_server_lose_nothing(output):
+    reviewed = CellReview(output)
+    log = DecisionLog(output / "decisions.jsonl")
     servers = {name: ReviewServer(reviewed, log, name) for name in ("anna", "ben")}
     anna, ben = (TestClient(review_app(servers), base_url=f"{ADDRESS}/{name}/") for name in servers)
     decide(anna, "move", image="c1/00.png", to="mar", lines=0)
@@ -187,9 +184,9 @@ def test_two_readers_of_one_server_lose_nothing(tmp_path):
     assert decide(anna, "approve", lines=1).json()["result"].endswith(",+mar")
     assert decide(ben, "approve", lines=1).status_code == 200
     log.close()
-    decisions, _ = read_decisions(tmp_path / "out" / "decisions.jsonl")
+    decisions, _ = read_decisions(output / "decisions.jsonl")
     assert [(one.reader, one.action) for one in decisions] == [
         *[("anna", "move"), ("ben", "move")],
         *[("anna", "approve"), ("ben", "approve")],
     ]
-    assert len(list((tmp_path / "out" / "approved").glob("*.png"))) == 2
+    assert len(list((output / "approved").glob("*.png"))) == 2

@@ -11,16 +11,11 @@ from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.portable import read_description
-from packages.cytogenetics.tests.metaphases.data.sets import agreements, drawn_metaphase
+from packages.cytogenetics.tests.metaphases.data.sets import agreements
 
 MODELS = ROOT / "models"
 MOST_BYTES = 22_000_000  # of all models of karyotypes
 PICTURE_NETWORKS = {"metaphases": "detector", "metaphases_turned": "detector", "refiner": "refiner", "cutter": "cutter"}
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return drawn_metaphase()
 
 
 def picture_of(drawn, scale):
