@@ -30,12 +30,8 @@ def given_folds(subjects_per_fold=10, images=3, extra=()):
     return make_manifest(*zip(*(rows + list(extra)), strict=True))
 
 
-def subjects_of(manifest, parts, name):
-    return set(manifest.frame.loc[parts == name, "subject"])
-
-
 def assert_disjoint(manifest, parts):
-    sides = [subjects_of(manifest, parts, name) for name in ("train", "validation", "test")]
+    sides = [set(manifest.frame.loc[parts == name, "subject"]) for name in ("train", "validation", "test")]
     assert sum(map(len, sides)) == len(set.union(*sides))
 
 

@@ -73,20 +73,6 @@ SEEDED = ("synthetic", "synthetic_chromosomes")
 WRITTEN = {"mnist": None, "cifar10": None, **dict.fromkeys(SEEDED, {"seed": 1})}
 
 
-@pytest.fixture
-def listed(tmp_path, monkeypatch):
-    """Write a set of ``SETS`` and list it: a function of its name and of further keys."""
-
-    def list_set(name, **keys):
-        write = partial(write_batches, monkeypatch=monkeypatch) if name == "cifar10" else SETS[name][1]
-        root = tmp_path / "data"
-        if write and not root.exists():
-            write(root)
-        return list_place(name, str(root) if write else None, tmp_path / "cache", **keys)
-
-    return list_set
-
-
 def list_place(name, place, cache, **keys):
     return list_images(source_config(name, **{**SETS[name][0], **keys}), place, cache, progress=False)
 
@@ -143,13 +129,16 @@ def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_images_are_written_once(listed, name, monkeypatch):
-    first = listed(name)
+def test_images_are_written_once(tmp_path, name, monkeypatch):
+    write = partial(write_batches, monkeypatch=monkeypatch) if name == "cifar10" else SETS[name][1]
+    place = str(write(tmp_path / "data")) if write else None
+    listed = partial(list_place, name, place, tmp_path / "cache")
+    first = listed()
     written = sorted(first.root.rglob("*.png"))
     assert len(written) == len(rows_of(first))
     with monkeypatch.context() as patch:
         patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("written again"))
-        assert facts_of(listed(name)) == facts_of(first)
-        assert facts_of(listed(name, on_broken="skip")) == facts_of(first)
+        assert facts_of(listed()) == facts_of(first)
+        assert facts_of(listed(on_broken="skip")) == facts_of(first)
     if WRITTEN[name]:
-        assert listed(name, **WRITTEN[name]).root != first.root
+        assert listed(**WRITTEN[name]).root != first.root

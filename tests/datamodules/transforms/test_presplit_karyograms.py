@@ -1,7 +1,6 @@
 """Paper 001 augments karyograms before it splits: its numbers, the copies, and what that lets through."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,18 +91,11 @@ def test_a_copy_is_a_pure_function_of_the_splits_seed_the_row_and_its_number():
     assert all(np.array_equal(one[key], unlike[key]) == (key[1] == 0) for key in one.keys() & unlike.keys())
 
 
-@pytest.fixture
-def run(tmp_path):
-    """A data module under protocol=paper, prepared."""
+def test_all_parts_hold_copies_and_training_changes_them_no_more(tmp_path):
     root = write_karyograms(tmp_path / "data", {"normal": 8, "abnormal": 6})
     config = karyogram_config(tmp_path, root, "protocol=paper", "prepare.augment_at=48", "prepare.size=32", "seed=3")
     data = ImageDataModule(config, progress=False)
     data.setup()
-    return data
-
-
-def test_all_parts_hold_copies_and_training_changes_them_no_more(run):
-    data = run
     assert data.manifest.frame["label"].value_counts().to_dict() == {"abnormal": 46, "normal": 29}
     assert data.warnings()[0] == data.expansion.warnings[0]
     copies = data.manifest.frame["image_id"].str.contains("_copy")

@@ -24,20 +24,6 @@ from tests.helpers.terminal import error_of, run_app
 
 
 @pytest.fixture
-def changed(portable, tmp_path):
-    """A function that copies the exported folder and changes the content of its model.json."""
-
-    def copy(change):
-        folder = shutil.copytree(portable, tmp_path / "copy")
-        content = json.loads((folder / "model.json").read_text())
-        change(content)
-        rewrite(folder / "model.json", json.dumps(content))
-        return folder
-
-    return copy
-
-
-@pytest.fixture
 def predicted(tmp_path):
     """A function that predicts images and returns the table."""
 
@@ -52,10 +38,6 @@ def predicted(tmp_path):
 def read(output):
     """Return a table of predictions in the order of the files: rounding may change that of equally doubtful images."""
     return pd.read_parquet(output.with_suffix(".parquet")).sort_values("file", ignore_index=True)
-
-
-def failed(tmp_path, *arguments):
-    return error_of(run_app(predict, *arguments, "--output", tmp_path / "p.csv", code=1))
 
 
 def assert_same(table, other):
@@ -139,8 +121,13 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
         (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(changed, cell_images, tmp_path, change, expected):
-    assert expected in failed(tmp_path, changed(change), cell_images)
+def test_a_description_that_does_not_fit_is_refused(portable, cell_images, tmp_path, change, expected):
+    folder = shutil.copytree(portable, tmp_path / "copy")
+    content = json.loads((folder / "model.json").read_text())
+    change(content)
+    rewrite(folder / "model.json", json.dumps(content))
+    result = run_app(predict, folder, cell_images, "--output", tmp_path / "p.csv", code=1)
+    assert expected in error_of(result)
 
 
 def test_a_portable_model_takes_the_statistics_of_the_images_as_its_run_does(

@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-
 from karyocyte.commands.sweep_status import app
 from karyocyte.workflows.sweeps import status
 from tests.helpers.terminal import run_app
@@ -22,9 +20,8 @@ def call(*arguments, code=0):
     return " ".join(run_app(app, *arguments, code=code).output.split())
 
 
-@pytest.fixture
-def sweep(tmp_path):
-    """Seven jobs: finished, running, failed, silent, preempted, lost and one that waits."""
+def test_the_table_has_the_status_of_each_job(tmp_path):
+    """Of seven jobs: finished, running, failed, silent, preempted, lost and one that waits."""
     folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(7)], "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
@@ -32,10 +29,6 @@ def sweep(tmp_path):
     note_long_ago(folder, jobs[3])
     note(folder, jobs[4], "preempted")
     note(folder, jobs[5], "lost", error="its node is gone")
-    return folder
-
-
-def test_the_table_has_the_status_of_each_job(sweep, tmp_path):
     output = call("--output-dir", tmp_path, code=1)  # something failed
     for words in (
         "0.900 (0.850 to 0.940) 0:10:00",

@@ -209,26 +209,18 @@ def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_pat
     assert all(f"Learning curves, fold {fold}" in page for fold in range(3))
 
 
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    """The page of three experiments on the same images."""
-    folder = tmp_path_factory.mktemp("sweep")
+def test_experiments_are_beside_each_other(tmp_path):
     folders = []
     for skill, name, leaks in ((3, "good", NO_LEAKS), (1, "middling", NO_LEAKS), (0, "poor", LEAKS)):
         run = make_run(images=60, subjects=20, skill=skill, about={"name": name, "leaks": leaks})
-        folders.append(write_run(folder / name, run))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
-        return written(folders, folder / "page.html")
-
-
-def test_experiments_are_beside_each_other(sweep):
-    overview = table_rows(sweep, "Test metrics of 3 experiments")
+        folders.append(write_run(tmp_path / name, run))
+    page = written(folders, tmp_path / "page.html")
+    overview = table_rows(page, "Test metrics of 3 experiments")
     assert [row[0] for row in overview[1:]] == ["good", "middling", "poor"]
-    ids = Outline(sweep).values("id")
+    ids = Outline(page).values("id")
     assert {"experiment-1", "experiment-2", "experiment-3"} <= set(ids)
     assert len(ids) == len(set(ids))
-    text = prose(sweep)
+    text = prose(page)
     assert "Leaks were found: these figures flatter the model (poor)" in text
     assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
 

@@ -118,24 +118,13 @@ def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
     assert len(jobs("+sweep=folds", "+experiment=anet_c6_chromosomes,hem_all_cnn_64", "split.fold=0,1")) == 4
 
 
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Call train.py within this process, its training aside; returns the configurations that would be trained."""
-
-    def call(*typed):
-        trained = []
-        monkeypatch.setattr(
-            "karyocyte.workflows.training.train.run", lambda config: trained.append(config) or tmp_path / "run"
-        )
-        assert call_main(train.main, tmp_path, *typed) == 0
-        return trained
-
-    return call
-
-
 @pytest.mark.parametrize("flag", [[], ["-m"]])
-def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(call, flag):
-    trained = call(*flag, "+sweep=smoke_grid", "++data.images=24")
+def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(tmp_path, monkeypatch, flag):
+    trained = []
+    monkeypatch.setattr(
+        "karyocyte.workflows.training.train.run", lambda config: trained.append(config) or tmp_path / "run"
+    )
+    assert call_main(train.main, tmp_path, *flag, "+sweep=smoke_grid", "++data.images=24") == 0
     names = ("scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5")
     assert [(config.name, config.seed) for config in trained] == list(product(names, (0, 1)))
     for config in trained:
