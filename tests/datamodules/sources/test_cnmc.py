@@ -162,31 +162,18 @@ def test_two_tables_of_labels_must_agree(cnmc, tmp_path):
         scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH)
 
 
-def _copy_set(root):
-    shutil.copytree(root, root / "copy")
-
-
-def _copy_into_itself(root):
-    shutil.copytree(root / TRAINING, root / TRAINING / "copy")
-
-
-def _move_to_other_class(root):
+def _move_a_blast(root, place):
     fold = root / TRAINING / "fold_0"
-    (fold / "all" / "UID_1_1_1_all.bmp").rename(fold / "hem" / "UID_1_1_1_all.bmp")
-
-
-def _move_out_of_class(root):
-    fold = root / TRAINING / "fold_0"
-    (fold / "all" / "UID_1_1_1_all.bmp").rename(fold / "UID_1_1_1_all.bmp")
+    (fold / "all" / "UID_1_1_1_all.bmp").rename(fold / place / "UID_1_1_1_all.bmp")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_copy_set, "there twice.*set data_dir"),
-        (_copy_into_itself, "there twice.*set data_dir"),
-        (_move_to_other_class, "the name says class all, the folder hem"),
-        (_move_out_of_class, "UID_1_1_1_all.bmp: lies in no folder all or hem"),
+        (lambda root: shutil.copytree(root, root / "copy"), "there twice.*set data_dir"),
+        (lambda root: shutil.copytree(root / TRAINING, root / TRAINING / "copy"), "there twice.*set data_dir"),
+        (lambda root: _move_a_blast(root, "hem"), "the name says class all, the folder hem"),
+        (lambda root: _move_a_blast(root, ""), "UID_1_1_1_all.bmp: lies in no folder all or hem"),
         (lambda root: write_image(root / TRAINING / "fold_0/all/cell7.bmp", cell_image(7)), "cell7 is not of the form"),
     ],
 )
