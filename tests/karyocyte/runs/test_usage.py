@@ -2,6 +2,7 @@
 
 import json
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -33,10 +34,7 @@ def test_a_session_that_ends_badly_counts_too(tmp_path, end):
 
 
 def test_a_full_disk_does_not_hide_how_the_block_ended(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(usage, "write_json", full)
+    monkeypatch.setattr(usage, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(ValueError, match="the error"), usage.measured(tmp_path, CPU):
         raise ValueError("the error")
 

@@ -131,22 +131,17 @@ def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_wha
 
 
 def test_an_epoch_at_whose_end_a_signal_waits_is_saved_before_the_training_leaves(model, tmp_path, monkeypatch):
-    steps = []
-
-    class Save(ResumeCheckpoint):
+    class Save(MinuteSteps):
         def on_train_epoch_end(self, trainer, pl_module):
             self._save_seconds = 1e9  # not worth it
             if trainer.current_epoch == 1:
                 monkeypatch.setattr(resume.preemption, "pending", lambda: signal.SIGTERM)
             super().on_train_epoch_end(trainer, pl_module)
 
-        def save(self, trainer):
-            super().save(trainer)
-            steps.append(trainer.global_step)
-
+    save = Save(monkeypatch, tmp_path / "last.ckpt")
     with pytest.raises(Preempted):
-        fit(model, Save(tmp_path / "last.ckpt"), epochs=4)
-    assert steps == [16]
+        fit(model, save, epochs=4)
+    assert save.steps == [16]
 
 
 def test_a_fit_after_an_interrupted_one_logs_the_loss_of_its_own_epochs(model):

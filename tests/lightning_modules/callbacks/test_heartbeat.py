@@ -2,6 +2,7 @@
 
 import json
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -70,10 +71,7 @@ def test_a_resume_goes_on_counting(stages, tmp_path, written):
 
 
 def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(heartbeat.Run, "write_json", full)
+    monkeypatch.setattr(heartbeat.Run, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
     _, records = train(small_config(tmp_path, *WHOLE), tmp_path / "run")
     assert records[0].epochs == 2
     assert not (tmp_path / "run" / "progress.json").exists()

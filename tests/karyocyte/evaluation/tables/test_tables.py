@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
@@ -19,6 +18,7 @@ from karyocyte.evaluation.tables.tables import (
 )
 from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import make_run, with_passes
+from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=20)
 
@@ -85,8 +85,6 @@ def test_referral_of_many_classes_has_what_the_cut_refers():
 
 
 def test_every_column_of_a_table_in_the_terminal_has_its_heading():
-    console = Console(width=80)
-    with console.capture() as printed:
-        console.print(frame_table(pd.DataFrame({"model": ["a"], "accuracy": [0.5]})))
-    heading, _, row = printed.get().split("\n")[1:4]
+    text = printed(frame_table(pd.DataFrame({"model": ["a"], "accuracy": [0.5]})))
+    heading, _, row = text.split("\n")[1:4]
     assert (heading.split(), row.split()) == (["model", "accuracy"], ["a", "0.500"])
