@@ -91,5 +91,4 @@ def test_drawn_images_are_exported_and_nothing_is_prepared(call, tmp_path):
     assert "8 synthetic images in" in call(*keys)
     assert len(list((tmp_path / "own").glob("*/*_00?.png"))) == 8
     assert not (tmp_path / "cache" / "prepared").exists()
-    assert "exists already" in call(*keys, code=1)
     assert "one data set" in call(*keys[:-1], tmp_path / "two", "data.seed=0,1", code=1)
