@@ -9,8 +9,8 @@ LOADED_LINES = 15_435  # of a smoke training, whatever names its modules
 LINES = {
     "lines of the core and benchmarks": 31_104,
     "lines of packages/cytogenetics": 9_747,
-    "lines of tests of the core": 22_966,
-    "lines of tests of packages/cytogenetics": 6_948,
+    "lines of tests of the core": 22_920,
+    "lines of tests of packages/cytogenetics": 6_931,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"

@@ -61,7 +61,7 @@ def predict_images(request: PredictRequest) -> None:
     name = str(predictions.about["name"])
     about = PredictedFacts(
         name=name,
-        runs=tuple(dict.fromkeys(folder for folder, _ in facts.preparations)),
+        runs=tuple(dict(facts.preparations)),  # the folders
         classes=facts.classes,
         positive_class=facts.positive_class,
         rules=tuple(lines),
