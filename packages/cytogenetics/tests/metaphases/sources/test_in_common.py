@@ -4,7 +4,6 @@ import pytest
 
 from packages.cytogenetics.tests.metaphases.data.sets import write_metaphases
 from tests.datamodules.sources import test_sources as core
-from tests.datamodules.sources.test_sources import listed  # noqa: F401 (a fixture)
 
 SETS = {
     "metaphases": ({}, write_metaphases, 5, ("normal", "abnormal"), 4, {None}),
@@ -28,5 +27,5 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     core.test_images_classes_subjects_and_parts(tmp_path, name)
 
 
-def test_images_are_written_once(listed, monkeypatch):  # noqa: F811
-    core.test_images_are_written_once(listed, "synthetic_metaphases", monkeypatch)
+def test_images_are_written_once(tmp_path, monkeypatch):
+    core.test_images_are_written_once(tmp_path, "synthetic_metaphases", monkeypatch)
