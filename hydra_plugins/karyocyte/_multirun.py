@@ -19,7 +19,7 @@ from karyocyte.config.overrides import key_of, primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
-from karyocyte.workflows.sweeps import jobs as finished_jobs
+from karyocyte.workflows.sweeps.jobs import failures
 from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
 VANISHED = "its process ended without a status (killed, out of memory, over its time limit, or its node is gone)"
@@ -167,4 +167,4 @@ def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
             say(f"{failed} failed: the same command runs what is missing, and nothing else")
         say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
     if failed:
-        finished_jobs.failed.append(UserError(f"{failed} of the jobs failed, see above"))
+        failures.append(UserError(f"{failed} of the jobs failed, see above"))

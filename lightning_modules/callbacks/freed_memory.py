@@ -12,7 +12,7 @@ BATCHES = 2
 MOMENTS = 2  # tensors of the size of a parameter that Adam keeps; most others keep as many or fewer
 
 
-class FirstStepsMemory(Callback):
+class FreedMemory(Callback):
     """Keep the peak memory of a fit on a CPU near that of a single step.
 
     The process keeps what it frees (`keep_freed_memory`). The optimiser makes its moments in the first step, between

@@ -21,7 +21,7 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
 from lightning_modules.callbacks.finite_loss import FiniteLoss
-from lightning_modules.callbacks.freed_memory import FirstStepsMemory
+from lightning_modules.callbacks.freed_memory import FreedMemory
 from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.modules.classifier import Classifier
@@ -183,7 +183,7 @@ class _Training:
         BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
         anything saves it, and the state for a resume is saved last, when all others have changed.
         """
-        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage), FirstStepsMemory()]
+        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage), FreedMemory()]
         if current_world().size > 1:
             from lightning_modules.callbacks.batchnorm_sync import BatchNormSync  # here: most trainings have one
 

@@ -17,7 +17,7 @@ from karyocyte.config.distributed import started_world
 from karyocyte.config.overrides import check_words, expand_home, primary_typed, quote_text
 from karyocyte.runs import sweeps
 
-failed: list[UserError] = []  # of a run, or of a batch of a multirun: Hydra would announce it, or begin no more batches
+failures: list[UserError] = []  # of a run or a batch of jobs: Hydra would announce one, or begin no more batches
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def job(kind: str = "run") -> Iterator[list[str]]:
             if not isinstance(error, UserError):
                 traceback.print_exc()
         elif isinstance(error, UserError):
-            failed.append(error)
+            failures.append(error)
         else:
             raise
 
@@ -49,10 +49,10 @@ def command_line() -> Iterator[None]:
     """Call Hydra's main within: every user's error, in any job, ends as one line on stderr and exit code 1."""
     # Hydra then lets errors through, instead of printing its own page about them.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    failed.clear()
+    failures.clear()
     with report_user_errors(), explain_composition(primary_typed()):
         check_words(sys.argv[1:])
         sys.argv = list(map(quote_text, map(expand_home, sys.argv)))
         yield
-        if failed:
-            raise failed[0]
+        if failures:
+            raise failures[0]

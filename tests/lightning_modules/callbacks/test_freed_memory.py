@@ -18,7 +18,7 @@ class Steps(Callback):
 
     def on_train_batch_start(self, trainer, *rest):
         self.step = trainer.global_step + 1
-        memory = next(each for each in trainer.callbacks if isinstance(each, freed_memory.FirstStepsMemory))
+        memory = next(each for each in trainer.callbacks if isinstance(each, freed_memory.FreedMemory))
         self.tensors.append(len(memory.room))
 
     def note(self):
