@@ -102,15 +102,12 @@ class SetScores:
         return self.scores[key]
 
 
-def choose_boxes(
-    boxes: Boxes, log_probabilities: np.ndarray, fixed: np.ndarray, settings: NamingSettings
-) -> dict[bytes, float]:
+def choose_boxes(boxes: Boxes, log_probabilities: np.ndarray, settings: NamingSettings) -> dict[bytes, float]:
     """Search the sets of boxes; return the scores of those that were met: by the bytes of bool, shape (n,).
 
     Args:
         boxes: Of a picture.
         log_probabilities: Of the classes of each box alone, see ``karyotype_of_cell``, float64, shape (n, 24).
-        fixed: Which boxes are never left out, bool, shape (n,).
         settings: How cells are named.
     """
     logs = np.maximum(log_probabilities, np.log(FLOOR))
@@ -118,14 +115,12 @@ def choose_boxes(
     alone = EACH + FOUND * evidence + AT_EDGE * boxes.at_edge
     alone += NETWORK * logs.max(axis=1, initial=-np.inf)
     score = SetScores(boxes, logs - np.log(learned_shares(settings.balanced)), settings.priors, alone)
-    kept = (alone > 0) | fixed
+    kept = alone > 0
     best = score(kept)
-    uncertain = np.flatnonzero((np.abs(alone) < SURE) & ~fixed)
+    uncertain = np.flatnonzero(np.abs(alone) < SURE)
     for _ in range(PASSES):
         before = best
         for changed in _changes(boxes, alone, kept, uncertain):
-            if fixed[changed].any():
-                continue
             other = kept.copy()
             other[changed] ^= True
             if score(other) > best:
@@ -167,26 +162,24 @@ def _score_of_cell(logs: np.ndarray, priors: KaryotypePriors) -> float:
 
 
 def karyotype_of_boxes(
-    log_probabilities: np.ndarray, boxes: Boxes, fixed: Mapping[int, int], settings: NamingSettings
+    log_probabilities: np.ndarray, boxes: Boxes, settings: NamingSettings
 ) -> tuple[CellKaryotype, list[BoxChoice], np.ndarray]:
     """Name the karyotype of a cell, and choose its chromosomes.
 
     Args:
         log_probabilities: See ``karyotype_of_cell``, float64, shape (n, 24).
         boxes: That the images were cut out of.
-        fixed: Classes (index into CHROMOSOMES) that an expert has fixed: these images are always kept.
         settings: How cells are named.
 
     Returns:
         The karyotype, the sets of boxes that were weighed, and the rows of its images, see ``pooled_karyotype``.
     """
-    always = np.isin(np.arange(len(log_probabilities)), list(fixed))
-    scores = choose_boxes(boxes, log_probabilities, always, settings)
+    scores = choose_boxes(boxes, log_probabilities, settings)
     if not np.isfinite(max(scores.values())):  # too few or too many for a cell, whatever is left out
-        choices = [(np.flatnonzero((boxes.probabilities > 0.5) | always), 1.0)]
+        choices = [(np.flatnonzero(boxes.probabilities > 0.5), 1.0)]
     else:
         choices = weighed_choices(scores)
-    cell, kept = pooled_karyotype(log_probabilities, choices, fixed, settings)
+    cell, kept = pooled_karyotype(log_probabilities, choices, settings)
     return cell, choices, kept
 
 
@@ -213,7 +206,7 @@ def weighed_choices(scores: Mapping[bytes, float]) -> list[BoxChoice]:
 
 
 def pooled_karyotype(
-    log_probabilities: np.ndarray, choices: Sequence[BoxChoice], fixed: Mapping[int, int], settings: NamingSettings
+    log_probabilities: np.ndarray, choices: Sequence[BoxChoice], settings: NamingSettings
 ) -> tuple[CellKaryotype, np.ndarray]:
     """Name the karyotype that is the most probable one over some sets of boxes.
 
@@ -221,7 +214,7 @@ def pooled_karyotype(
         The karyotype, with candidates and classes as probable as they are over all sets, and the rows of its images:
         of the set in which it is the most probable.
     """
-    cells = [karyotype_of_cell(log_probabilities[rows], _fixed_in(rows, fixed), settings) for rows, _ in choices]
+    cells = [karyotype_of_cell(log_probabilities[rows], {}, settings) for rows, _ in choices]
     shares: dict[str, list[tuple[float, int, Candidate]]] = defaultdict(list)
     joint = np.zeros_like(log_probabilities)
     kept_in = np.zeros(len(log_probabilities))
@@ -245,12 +238,7 @@ def pooled_karyotype(
         [candidates[number] for number in order],
         joint[kept] / kept_in[kept, None],
         log_probabilities[kept],
-        _fixed_in(kept, fixed),
+        {},
         settings.refer_below,
     )
     return replace(named, boxes_wrong=wrong, of_boxes=True), kept
-
-
-def _fixed_in(kept: np.ndarray, fixed: Mapping[int, int]) -> dict[int, int]:
-    """Return the fixed classes by the rows of some images among ``kept``."""
-    return {int(np.searchsorted(kept, row)): kind for row, kind in fixed.items()}

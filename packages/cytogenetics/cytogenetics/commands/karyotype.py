@@ -21,27 +21,21 @@ Output = Annotated[
     Path | None,
     Option(help="New folder for tables, karyograms and index.html; else below outputs/karyotypes, named like CELLS."),
 ]
-Fixed = Annotated[
-    Path | None,
-    Option(help="Table of the classes that an expert has fixed."),
-]
 
 
-def karyotype(words: Words, output: Output = None, fixed: Fixed = None) -> None:
+def karyotype(words: Words, output: Output = None) -> None:
     """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, without labels.
 
     CELLS are pictures of whole metaphases, which are cut into chromosomes; or of single chromosomes: each sub-folder
     is a cell, and the folders above it are its case; images directly in CELLS are one cell.
     Several runs are an ensemble; a model of scripts/export.py needs no torch. The output folder holds
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
-    karyogram per cell, and all of it on one page, index.html.
-
-    To correct a chromosome, write its class (or none) into the column fixed of chromosomes.csv and run again.
+    karyogram per cell, and all of it on one page, index.html. Correct them with scripts/review.py.
     """
     _check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
-    request = KaryotypeRequest.read(words, output=output, fixed=fixed)
+    request = KaryotypeRequest.read(words, output=output)
     from cytogenetics.karyotyping.karyotype_cells import karyotype_cells  # torch takes seconds: after the check
 
     karyotype_cells(request)

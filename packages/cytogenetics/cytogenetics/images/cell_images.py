@@ -1,7 +1,7 @@
 """The pictures of one cell: each file read once, what is no chromosome told apart, the others at the cell's scale."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,10 +15,8 @@ from datamodules.io.decode import BlankImageError, BrokenImageError, border, dec
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
-from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import PrepareConfig
 
-LEFT_OUT = "left out by the expert (--fixed)"
 LOOK = (32, 16)  # pixels of a picture that is compared with others
 # What shows no single chromosome, by simple rules: of 28,182 real ones of 613 cells they leave out one, a fragment.
 LARGEST_IMAGE = 2_000_000  # pixels; pictures of single chromosomes have some 10,000
@@ -54,29 +52,23 @@ class CellFile:
     note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
 
 
-def read_cell(
-    cell: Cell, config: PrepareConfig, fixed: Mapping[str, str], pool: Executor, of_boxes: bool = False
-) -> list[CellFile]:
+def read_cell(cell: Cell, config: PrepareConfig, pool: Executor, of_boxes: bool = False) -> list[CellFile]:
     """Read the files of a cell, in their order, and tell apart what is no chromosome.
 
     Args:
         cell: Its files.
         config: The preparation of a run: it says where the ground of a picture is.
-        fixed: Classes that an expert has given to files, by their names: files of a class of CHROMOSOMES are never
-            left out, others are not used.
         pool: Threads; decoding releases the interpreter's lock.
         of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
             none is left out.
     """
-    kept = {name for name, kind in fixed.items() if kind in CHROMOSOMES}  # an expert has given them this class
 
     def read(file: ImageFile) -> CellFile:
         """Read a file of the cell."""
-        return _read(file, config, of_boxes or file.name in kept)
+        return _read(file, config, of_boxes)
 
-    files = _without_duplicates(list(pool.map(read, cell.files)), config, kept)
-    files = leave_out(files, dict.fromkeys(fixed.keys() - kept, LEFT_OUT))
-    return files if of_boxes else _without_other_sizes(files, kept)
+    files = _without_duplicates(list(pool.map(read, cell.files)), config)
+    return files if of_boxes else _without_other_sizes(files)
 
 
 def leave_out(
@@ -135,12 +127,12 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
     return CellFile(file, FileStatus.USED, None, sha256, pixels, area, note=note)
 
 
-def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig, kept: Collection[str]) -> list[CellFile]:
-    """Leave out all but one of the files with nearly the same picture: the first, or the first with a fixed class.
+def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig) -> list[CellFile]:
+    """Leave out all but one of the files with nearly the same picture: the first.
 
     Such are pictures that were saved twice, also padded, compressed or mirrored.
     """
-    used = sorted(used_files(files), key=lambda file: file.file.name not in kept)
+    used = used_files(files)
     looks = np.array([_look(file, config) for file in used]).reshape(len(used), *LOOK)
     similar = np.maximum(*(np.einsum("nhw,mhw->nm", looks, other) for other in (looks, looks[:, :, ::-1])))
     causes = {}
@@ -181,7 +173,7 @@ def _sampled(profile: np.ndarray, count: int) -> tuple[float, float]:
     return float(step), float(mean - step * (count - 1) / 2)
 
 
-def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[CellFile]:
+def _without_other_sizes(files: list[CellFile]) -> list[CellFile]:
     """Leave out the pictures that are far from the size of the cell's chromosomes, of FEWEST or more."""
     used = used_files(files)
     if len(used) < FEWEST:
@@ -189,7 +181,7 @@ def _without_other_sizes(files: list[CellFile], kept: Collection[str]) -> list[C
     median = float(np.median([file.area for file in used]))
     causes = {}
     for file in used:
-        if file.file.name not in kept and not SMALLEST * median <= file.area <= LARGEST * median:
+        if not SMALLEST * median <= file.area <= LARGEST * median:
             causes[file.file.name] = f"{file.area / median:.2g} times the median area of the cell's pictures"
     return leave_out(files, causes)
 

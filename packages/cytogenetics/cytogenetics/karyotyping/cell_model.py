@@ -14,7 +14,6 @@ from cytogenetics.cells.temperatures import fit_temperatures
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.portable.pictures import Calibration, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -100,10 +99,10 @@ class CellModel:
         """The preparation of the first network."""
         return self.networks[0].prepare
 
-    def adapt(self, cells: Sequence[Cell], fixed: Sequence[FixedClasses], pool: Executor) -> list[str]:
+    def adapt(self, cells: Sequence[Cell], pool: Executor) -> list[str]:
         """Adapt the networks that want it to some of the cells; return sentences for the user."""
         adapting = [network for network in self.networks if network.adapts]
-        sample = sample_of_cells(cells, fixed, self.prepare, pool) if adapting else []
+        sample = sample_of_cells(cells, self.prepare, pool) if adapting else []
         lines = []
         for network in adapting if sample else ():
             images = [prepare_files(files, network.prepare, pool) for files in sample]
@@ -148,16 +147,14 @@ class CellModel:
         return np.asarray(np.mean(ordered, axis=0))
 
 
-def sample_of_cells(
-    cells: Sequence[Cell], fixed: Sequence[FixedClasses], prepare: PrepareConfig, pool: Executor
-) -> list[list[CellFile]]:
+def sample_of_cells(cells: Sequence[Cell], prepare: PrepareConfig, pool: Executor) -> list[list[CellFile]]:
     """Return the used files of cells that are drawn at random, of each cell by itself; at most SAMPLE together."""
     filled = [number for number, cell in enumerate(cells) if cell.files]
     sample: list[list[CellFile]] = []
     wanted = SAMPLE
     for number in np.random.default_rng(0).permutation(filled):
         files = [cells[number].files[row] for row in sample_rows(len(cells[number].files))]
-        used = used_files(read_cell(replace(cells[number], files=tuple(files)), prepare, fixed[number], pool))
+        used = used_files(read_cell(replace(cells[number], files=tuple(files)), prepare, pool))
         if used:
             sample.append(used[:wanted])
             wanted -= len(sample[-1])

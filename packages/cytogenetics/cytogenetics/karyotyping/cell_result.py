@@ -16,13 +16,10 @@ from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, rea
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.copies import ALIKE, likeness
 from cytogenetics.images.upright import strip_of, upright
-from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
-from cytogenetics.karyotyping.expert import FixedClasses
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
-from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.config.data import PrepareConfig
 
@@ -33,7 +30,6 @@ LISTED = 5  # files in a reason
 LEFT_OUT = {
     "broken": "that cannot be read",
     "left_out": "left out, as showing no single chromosome",
-    "fixed": "with a fixed class, but not used",
 }
 # What a reader has to do.
 NOTHING = "nothing to do"
@@ -48,7 +44,6 @@ class CellInput:
 
     cell: Cell  # its name, case and files
     stem: str  # name of its karyogram
-    fixed: FixedClasses = field(default_factory=dict)  # the classes that an expert has fixed
     metaphase: MetaphaseFile | None = None  # the picture that the files were cut out of; None where they were given
 
 
@@ -60,17 +55,12 @@ class CellResult(CellInput):
     karyotype: CellKaryotype  # karyotype and chromosomes, in the order of the used files
     predicted: CellPrediction = NO_FILES  # of the used files
     # of the used files by name: the distance from the training images over its threshold, above 1 out of distribution;
-    # without those whose class is fixed, and empty where it is not measured
+    # empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()  # above what it is referred
     copies: tuple[str, ...] = ()  # which files may be copies, in sentences, see ``copies_of_extra``
     failed: str | None = None  # why all cells look as if a reader had failed (`why_failed`)
     drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
-
-    @cached_property
-    def markers(self) -> int:
-        """The number of files that an expert has found to be of no class."""
-        return list(self.fixed.values()).count(MARKER)
 
     @cached_property
     def mean_distance(self) -> float:
@@ -102,15 +92,8 @@ class CellResult(CellInput):
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         unlike = self.out_of_distribution
-        counts: Counter[str] = Counter()
-        for file in self.files:
-            is_fixed = file.file.name in self.fixed
-            if file.cause == NO_CHROMOSOME:  # of a detector: that is one of the choices among its boxes
-                continue
-            if is_fixed and self.fixed[file.file.name] not in CHROMOSOMES:  # the expert has looked at it
-                continue
-            counts[str(file.status)] += 1
-            counts["fixed"] += is_fixed and file.status is not FileStatus.USED
+        # What a detector's choice of boxes leaves out is weighed there.
+        counts = Counter(str(file.status) for file in self.files if file.cause != NO_CHROMOSOME)
         distance, karyotype = self.mean_distance, self.karyotype
         reasons = [*karyotype.reasons, *karyotype.doubts(distance, self.thresholds)]
         reasons += self.copies
@@ -146,11 +129,11 @@ def name_cell(
         The cell; its used files upright and at one scale, see ``CellModel.pictures``; and the same in the resolution of
         the files, see `strip_of`. None without a used file.
     """
-    files = read_cell(given.cell, model.prepare, given.fixed, pool, of_boxes=given.metaphase is not None)
+    files = read_cell(given.cell, model.prepare, pool, of_boxes=given.metaphase is not None)
     used = used_files(files)
     predicted = model.predict(used, pool)
     names = [file.file.name for file in used]
-    karyotype, kept, cause = _karyotype_of(given, names, predicted.log_probabilities, model.naming)
+    karyotype, kept, cause = _karyotype_of(given.metaphase, names, predicted.log_probabilities, model.naming)
     used = [used[row] for row in kept]
     predicted = CellPrediction(*(values[kept] for values in predicted))
     pictures, strip, drawn = None, None, None
@@ -164,9 +147,9 @@ def name_cell(
     result = CellResult(
         **vars(given),
         files=tuple(replace(file, pixels=None) for file in files),
-        karyotype=_with_markers(karyotype, list(given.fixed.values()).count(MARKER)),
+        karyotype=karyotype,
         predicted=predicted,
-        distances=_distances(used, predicted, given.fixed),
+        distances=_distances(used, predicted),
         thresholds=model.thresholds,
         copies=copies_of_extra(used, karyotype, model.prepare),
         drawn=drawn,
@@ -184,43 +167,37 @@ def _strip(files: Sequence[CellFile], upside_down: np.ndarray) -> np.ndarray:
 
 
 def _karyotype_of(
-    given: CellInput, names: Sequence[str], log_probabilities: np.ndarray, naming: NamingSettings
+    metaphase: MetaphaseFile | None, names: Sequence[str], log_probabilities: np.ndarray, naming: NamingSettings
 ) -> tuple[CellKaryotype, np.ndarray, str]:
     """Name the karyotype of a cell by the probabilities of its used files.
 
     Returns:
         The karyotype, the rows of the files that are its chromosomes, int64, and why the others are none.
     """
-    # The classes that are fixed, as indices into CHROMOSOMES, by their row.
-    fixed = {row: CHROMOSOMES.index(given.fixed[name]) for row, name in enumerate(names) if name in given.fixed}
-    if given.metaphase is not None and given.metaphase.boxes is not None:
-        found = [*given.metaphase.found]
-        boxes, cause = given.metaphase.boxes.of(np.array([found.index(name) for name in names], int)), NO_CHROMOSOME
+    if metaphase is not None and metaphase.boxes is not None:
+        found = [*metaphase.found]
+        boxes, cause = metaphase.boxes.of(np.array([found.index(name) for name in names], int)), NO_CHROMOSOME
     elif (unlikely := implausible(log_probabilities)).any():
         boxes, cause = Boxes.apart(np.where(unlikely, UNLIKELY, 1.0)), IMPROBABLE
     else:
-        return karyotype_of_cell(log_probabilities, fixed, naming), np.arange(len(names)), NO_CHROMOSOME
+        return karyotype_of_cell(log_probabilities, {}, naming), np.arange(len(names)), NO_CHROMOSOME
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
-    named, _, kept = karyotype_of_boxes(log_probabilities, boxes, fixed, naming)
+    named, _, kept = karyotype_of_boxes(log_probabilities, boxes, naming)
     return named, kept, cause
 
 
-def _distances(used: Sequence[CellFile], predicted: CellPrediction, fixed: FixedClasses) -> dict[str, float]:
+def _distances(used: Sequence[CellFile], predicted: CellPrediction) -> dict[str, float]:
     """Return ``CellResult.distances``."""
     distances = {}
     for file, distance in zip(used, predicted.out_of_distribution.tolist(), strict=True):
-        # How unlike the training images a chromosome looks no longer matters once an expert has named it.
-        if not np.isnan(distance) and fixed.get(file.file.name) not in CHROMOSOMES:
+        if not np.isnan(distance):
             distances[file.file.name] = distance
     return distances
 
 
 def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare: PrepareConfig) -> tuple[str, ...]:
-    """Say which used files of a class that has a chromosome too many look like a copy of another, in any orientation.
-
-    Files whose class an expert has fixed are no copies.
-    """
-    rows = [row for row, call in enumerate(karyotype.calls) if call.assigned in karyotype.extra and not call.fixed]
+    """Say which used files of a class with a chromosome too many look like a copy of another, in any orientation."""
+    rows = [row for row, call in enumerate(karyotype.calls) if call.assigned in karyotype.extra]
     if not rows:
         return ()
     alike = likeness(files, prepare)
@@ -231,13 +208,3 @@ def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare
             one, another = sorted((files[row].file.name, files[other].file.name))
             copies[one, another] = f"{one} and {another} look like two pictures of one chromosome"
     return tuple(copies.values())
-
-
-def _with_markers(cell: CellKaryotype, markers: int) -> CellKaryotype:
-    """Count so many chromosomes that are of no class in all karyotypes of a cell."""
-    if not markers:
-        return cell
-    candidates = []
-    for one in cell.candidates:
-        candidates.append(replace(one, karyotype=name_karyotype({**Counter(one.names), MARKER: markers})))
-    return replace(cell, candidates=tuple(candidates))

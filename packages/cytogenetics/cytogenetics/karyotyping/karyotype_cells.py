@@ -11,7 +11,6 @@ import numpy as np
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel
 from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResult, name_cell
-from cytogenetics.karyotyping.expert import classes_by_cell, read_fixed
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_picture_networks
 from cytogenetics.karyotyping.karyotype_tables import PageFacts, Tables, write_karyotype_page
 from cytogenetics.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
@@ -42,13 +41,13 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
     """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
 
     Raises:
-        UserError: There is no image; a table is unfit; or a fixed class is unknown, or of an unknown file.
+        UserError: There is no image; or a table is unfit.
     """
     config, opened = request.config, request.model
     with new_whole_folder(request.folder) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         model, inputs, others = read_input(request, folder)
         warnings = list(dict.fromkeys([*opened.facts.warnings, *model.notes]))
-        notes = model.adapt([one.cell for one in inputs], [one.fixed for one in inputs], pool)
+        notes = model.adapt([one.cell for one in inputs], pool)
         warn(*warnings)
         for note in notes:
             say(note)
@@ -98,12 +97,10 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
     """Return the model, the cells, and ``Cells.others``; chromosomes of metaphases are cut out into a folder.
 
     Raises:
-        UserError: There is no image, or no detector for pictures of metaphases; or one is named for single chromosomes;
-            or what an expert has decided does not fit.
+        UserError: There is no image, or no detector for pictures of metaphases; or one is named for single chromosomes.
     """
     config = request.config
     cache_dir = Path(config.cache_dir or request.model.facts.cache_dir)
-    fixed = read_fixed(request.fixed)
     pictures = find_pictures(request.cells, config.input, cache_dir, console.is_terminal, config.follow_links)
     metaphases: Sequence[MetaphaseFile | None]
     if pictures is None:
@@ -117,7 +114,7 @@ def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list
         model = CellModel.load(request, of_metaphases=True)
         assert model.finder is not None
         cells, metaphases = cut_pictures(pictures, model.finder, folder, console.is_terminal)
-    inputs = list(map(CellInput, cells.cells, cells.stems, classes_by_cell(fixed, cells), metaphases))
+    inputs = list(map(CellInput, cells.cells, cells.stems, metaphases))
     return model, inputs, dict(cells.others)
 
 
@@ -149,7 +146,6 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 name,
                 path if result.metaphase is None else f"{CUT_OUTS}/{name}",
                 call.assigned,
-                result.fixed.get(name),
                 result.predicted.log_probabilities[row].tolist(),
                 call.probability,
                 call.doubtful,
@@ -167,7 +163,6 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         karyotype.probability,
         list(result.reasons),
         None if np.isnan(result.mean_distance) else result.mean_distance,
-        result.markers,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
         list(result.copies),

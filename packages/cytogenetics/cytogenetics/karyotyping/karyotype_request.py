@@ -68,7 +68,6 @@ class KaryotypeRequest(Request):
 
     config: KaryotypeConfig  # the keys of packages/cytogenetics/conf/karyotype.yaml
     output: Path | None = None
-    fixed: Path | None = None  # what an expert has decided
 
     @property
     def named(self) -> list[Path]:
@@ -105,8 +104,6 @@ class KaryotypeRequest(Request):
         if self.config.input == "chromosomes":
             refuse_picture_networks(self.config)
         _ = self.pictures  # raises where one is of another kind
-        if self.fixed is not None and not self.fixed.is_file():
-            raise UserError(f"--fixed {self.fixed} is missing: name a table with the columns file and class")
         new_folder(self.folder)
         if self.cells.resolve() in self.folder.resolve().parents:
             raise UserError(f"--output {self.folder} is in {self.cells}: the next call would take it for cells")

@@ -14,7 +14,6 @@ from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_consti
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
-from cytogenetics.karyotypes.naming import MARKER
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.review.cell_bundle import METAPHASES
@@ -32,7 +31,7 @@ RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the column
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
 FILE_COLUMNS = (
     *("case", "cell", "file", "status", "cause", "note", "class", *OF_CALL),
-    *("doubtful", "fixed", OUT_OF_DISTRIBUTION, "seen", "sha256"),
+    *("doubtful", OUT_OF_DISTRIBUTION, "seen", "sha256"),
 )
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
@@ -140,7 +139,7 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
     counts = []
     changed = []
     for result, candidates in zip(results, shared, strict=True):
-        counts.append({**Counter(candidates[0].names), MARKER: result.markers})
+        counts.append(Counter(candidates[0].names))
         iscn = candidates[0].karyotype.iscn
         if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
             changed.append(f"{result.cell.name}: {iscn}")
@@ -217,7 +216,6 @@ def _file_row(
     if call is not None:
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
-    row["fixed"] = result.fixed.get(name)
     if result.metaphase is not None:
         found = result.metaphase.found[name]
         row |= dict(zip(BOX_COLUMNS, (found.number, *found.box.round(1).tolist(), found.probability), strict=True))

@@ -38,7 +38,6 @@ class ReviewedFile:
     name: str  # of the file, as in chromosomes.csv
     path: str  # as seen from the folder of the output; absolute once it is read
     assigned: str  # its class in the most probable karyotype, "1" to "22", "X" or "Y"
-    fixed: str | None  # the class that an expert had fixed before (--fixed); None without one
     # calibrated natural logarithms of the image alone, in the order of CHROMOSOMES, 24 numbers
     log_probabilities: list[float]
     probability: float  # of ``assigned``, see `ChromosomeCall`
@@ -65,7 +64,7 @@ class ReviewedBox:
 class ReviewedCell:
     """A cell with its used files.
 
-    ``left_out`` describes the others, of which so many are ``markers``; ``distance`` is ``CellResult.mean_distance``.
+    ``left_out`` describes the others; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
     ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``karyotype``, ``probability`` and
     ``reasons`` are those of karyotypes.csv.
@@ -79,7 +78,6 @@ class ReviewedCell:
     probability: float | None
     reasons: list[str]
     distance: float | None = None
-    markers: int = 0
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
     boxes_wrong: float = 0.0
     copies: list[str] = field(default_factory=list)

@@ -84,11 +84,8 @@ class CellReview(Reviewed):
 
     def group_title(self, case: str, members: list[CellDecisions]) -> str:
         """Return the karyotype of a case by its approved cells; without one, what is predicted."""
-        approved = []
-        for one in members:
-            if one.approval and one.approval.classes:
-                before = {MARKER: self.bundle.cell(one.approval.cell).markers}
-                approved.append(Counter(one.approval.classes.values()) + Counter(before))
+        approvals = filter(None, (one.approval for one in members))
+        approved = [Counter(one.classes.values()) for one in approvals if one.classes]
         if not approved:
             predicted = self.bundle.index.cases.get(case)
             return f"predicted: {predicted}" if predicted else "no cell approved"
@@ -136,8 +133,7 @@ class CellReview(Reviewed):
         return kept, karyotype_of_cell(logs, given, NamingSettings(index.priors, index.refer_below, index.balanced))
 
     def _solved(self, cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
-        before = {file.name: file.fixed for file in cell.files if file.fixed is not None}
-        fixed = {**before, **decisions.fixed}
+        fixed = decisions.fixed
         kept, solved = self.solve(cell, fixed)
         is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
         solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
@@ -156,7 +152,7 @@ class CellReview(Reviewed):
             reasons += cell.copies
         return {
             "files": files,
-            "result": _named(files, cell.markers) if waiting or solved.karyotype else "no karyotype",
+            "result": _named(files) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
             "doubt": solved.expected_wrong,
             "reasons": list(dict.fromkeys(filter(None, reasons))),
@@ -166,7 +162,7 @@ class CellReview(Reviewed):
 def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
     files = []
     for file in cell.files:
-        entry = _entry(file.name, file.assigned, decisions) | {"fixed": file.fixed is not None, "unlike": file.unlike}
+        entry = _entry(file.name, file.assigned, decisions) | {"fixed": False, "unlike": file.unlike}
         entry |= {"doubtful": file.doubtful, "probability": file.probability, "others": file.others}
         files.append(entry)
     return {
@@ -182,12 +178,11 @@ def _boxes(cell: ReviewedCell) -> list[dict[str, Any]]:
     return [{"name": name, "number": number, **asdict(box)} for number, (name, box) in enumerate(cell.boxes.items(), 1)]
 
 
-def _named(files: list[dict[str, Any]], markers: int) -> str:
-    """Name the karyotype, or say how many files have no class; so many markers are no longer among the files."""
+def _named(files: list[dict[str, Any]]) -> str:
+    """Name the karyotype, or say how many files have no class."""
     if waiting := [file["class"] for file in files].count(None):
         return f"{waiting} of {len(files)} without a class"
-    counts = _counts(files)
-    return name_karyotype({**counts, MARKER: counts[MARKER] + markers}).iscn
+    return name_karyotype(_counts(files)).iscn
 
 
 def _counts(files: list[dict[str, Any]]) -> dict[str, int]:

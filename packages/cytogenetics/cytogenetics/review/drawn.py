@@ -98,7 +98,7 @@ def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> Re
     pixels = read_picture(path)[..., 0]
     left, top = box[:2].astype(int).tolist()
     cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
-    file = ReviewedFile(name, str(path), "", None, NO_NETWORK, 0.0, False, [])
+    file = ReviewedFile(name, str(path), "", NO_NETWORK, 0.0, False, [])
     boxes = dict(cell.boxes)
     boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
     return replace(cell, files=[*cell.files, file], boxes=boxes)

@@ -22,8 +22,8 @@ def apart(probabilities):
     return Boxes.apart(np.asarray(probabilities))
 
 
-def named(classes, boxes, fixed=None):
-    cell, _, rows = karyotype_of_boxes(logs_of(classes), boxes, fixed or {}, SETTINGS)
+def named(classes, boxes):
+    cell, _, rows = karyotype_of_boxes(logs_of(classes), boxes, SETTINGS)
     return cell, rows.tolist()
 
 
@@ -45,7 +45,7 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
 
 def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
     boxes = apart(np.append(np.full(46, 0.999), 0.05))
-    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], wrong=0.001), boxes, {}, SETTINGS)
+    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], wrong=0.001), boxes, SETTINGS)
     assert {len(rows) for rows, _ in choices} == {45, 46, 47}
     assert sum(weight for _, weight in choices) == pytest.approx(1)
     names = [one.karyotype.iscn for one in cell.candidates]
@@ -53,15 +53,13 @@ def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxe
     assert {"45,X", "47,XX,+21"} <= {*names}
 
 
-def test_a_box_whose_class_is_fixed_is_never_left_out_for_another_that_covers_it():
+def test_a_box_of_no_chromosome_is_left_out_for_another_that_covers_it():
     boxes = apart(np.append(np.full(46, 0.98), 0.97))
     regions = boxes.regions.copy()
     regions[0, 46] = True
     same = Boxes(np.append(np.append(0.2, np.full(45, 0.98)), 0.97), regions, boxes.pixels, boxes.at_edge)
     _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same)
     assert 0 not in rows
-    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same, {0: 0})
-    assert 0 in rows
 
 
 def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
@@ -101,31 +99,24 @@ def test_a_box_at_the_edge_of_the_picture_is_left_out_for_one_inside():
 def test_karyotypes_are_pooled_over_the_sets_of_boxes():
     logs = logs_of([*FEMALE, 20])
     choices = [(np.arange(46), 0.6), (np.arange(47), 0.4)]
-    cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
+    cell, rows = pooled_karyotype(logs, choices, SETTINGS)
     by_name = {one.karyotype.iscn: one.probability for one in cell.candidates}
     assert (len(rows), cell.karyotype.iscn) == (46, "46,XX")
     assert by_name["46,XX"] == pytest.approx(0.6, abs=0.02)
     assert by_name["47,XX,+21"] == pytest.approx(0.4, abs=0.02)
     assert cell.boxes_wrong == pytest.approx(0.4)
     assert any("probability" in reason for reason in cell.reasons)
-    for fixed in ({}, {45: 23}):  # an image that contradicts its class is half an error, until the class is fixed
-        cell, _ = pooled_karyotype(logs_of([*FEMALE[:45], 20]), [(np.arange(46), 1.0)], fixed, SETTINGS)
-        assert (cell.karyotype.iscn, cell.expected_wrong >= 0.5) == ("46,XY", not fixed)
+    cell, _ = pooled_karyotype(logs_of([*FEMALE[:45], 20]), [(np.arange(46), 1.0)], SETTINGS)
+    assert cell.expected_wrong >= 0.5  # an image that contradicts its class is half an error
 
 
 def test_what_is_shown_is_the_most_probable_karyotype_although_it_is_not_that_of_the_best_set():
     logs = logs_of([*FEMALE, 20, 20])
     two_third = [np.arange(47), np.append(np.arange(46), 47)]
     choices = [(np.arange(46), 0.4), *((kept, 0.3) for kept in two_third)]
-    cell, rows = pooled_karyotype(logs, choices, {}, SETTINGS)
+    cell, rows = pooled_karyotype(logs, choices, SETTINGS)
     assert cell.karyotype.iscn == "47,XX,+21"
     assert len(rows) == len(cell.calls) == 47
-
-
-def test_what_an_expert_has_fixed_is_kept():
-    probabilities = np.append(np.full(46, 0.98), 0.01)
-    _, rows = named([*FEMALE, -1], apart(probabilities), {46: 20})
-    assert 46 in rows
 
 
 def test_too_few_boxes_have_no_karyotype():

@@ -17,7 +17,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import EPSILON, fit_temperature, rescale
 from karyocyte.runs.run import Run
-from tests.helpers.chromosomes import bar, write_chromosomes, write_table
+from tests.helpers.chromosomes import bar, write_chromosomes
 from tests.helpers.images import break_image, cell_image, write_image
 from tests.helpers.portable import train_on_chromosomes
 from tests.helpers.terminal import run_app
@@ -76,7 +76,7 @@ def karyotype(tmp_path):
 def karyotyped(folder, *arguments):
     """Call the script, which writes the folder, and return both tables and the terminal's text."""
     result = run_app(app, *arguments, "--output", folder, NO_COLOR="1", TERM="dumb", COLUMNS="80")
-    classes = dict.fromkeys(["class", "runner_up", "alone", "fixed", "cause", "case"], object)
+    classes = dict.fromkeys(["class", "runner_up", "alone", "cause", "case"], object)
     chromosomes = pd.read_csv(folder / "chromosomes.csv", dtype=classes)
     return pd.read_csv(folder / "karyotypes.csv"), chromosomes, result.output
 
@@ -177,24 +177,6 @@ def test_bad_files_are_reported_and_left_out(run, cells, plain, karyotype):
     pd.testing.assert_frame_equal(rows, before[before["cell"] == "c1"], check_exact=False, rtol=1e-4, atol=1e-4)
 
 
-def test_an_expert_corrects_chromosomes_and_the_rest_is_assigned_around_them(run, cells, plain, karyotype, tmp_path):
-    chromosomes = plain[1].copy()
-    other = {name: CHROMOSOMES[(CHROMOSOMES.index(name) + 3) % 22] for name in CHROMOSOMES}
-    corrected = other[chromosomes.loc[5, "class"]]
-    chromosomes.loc[5, "fixed"] = corrected
-    chromosomes.loc[6, "fixed"] = "none"
-    chromosomes.to_csv(tmp_path / "edited.csv", index=False)
-    table, after, _ = karyotype(run.folder, cells, "--fixed", tmp_path / "edited.csv", output="corrected")
-    assert_consistent(table, after)
-    assert after.loc[5, ["class", "fixed", "doubtful"]].tolist() == [corrected, corrected, "no"]
-    assert after.loc[6, ["status", "fixed"]].tolist() == ["left_out", "none"]
-    assert table["used"].tolist() == [45, 46]
-    # Given back as it is, the result is the same.
-    fixed = tmp_path / "corrected" / "chromosomes.csv"
-    again, _, _ = karyotype(run.folder, cells, "--fixed", fixed, output="again")
-    pd.testing.assert_frame_equal(again, table)
-
-
 def test_several_runs_are_an_ensemble(run, second, cells, plain, karyotype):
     of_second = karyotype(second.folder, cells, output="second")[1]
     table, both, _ = karyotype(run.folder, second.folder, cells, output="both")
@@ -208,8 +190,6 @@ def test_several_runs_are_an_ensemble(run, second, cells, plain, karyotype):
     ("arguments", "words"),
     [
         ("{run} {cells}/nowhere", "{cells}/nowhere is missing"),
-        ("{run} {cells} --fixed {cells}/f.csv", "{cells}/f.csv is missing"),
-        ("{run} {cells} --fixed {fixed}", "nobody.png"),
         ("{run} {other} {cells}", "prepare.crop_threshold is"),
         ("{run} {cells} --output {cells}/out", "is in {cells}"),
         ("{run} {cells} --output {unfinished}", "{unfinished} exists already"),
@@ -219,7 +199,6 @@ def test_error_is_one_line_and_writes_nothing(run, cells, tmp_path, arguments, w
     places = {"run": run.folder, "cells": cells, "unfinished": tmp_path / "unfinished"}
     places["unfinished"].mkdir()
     Run(places["unfinished"]).write_status("running")
-    places["fixed"] = write_table(tmp_path / "fixed.csv", [{"file": "nobody.png", "class": "1"}])
     places["other"] = other_reading(run, tmp_path / "other")
     before = sorted(tmp_path.rglob("*"))
     result = run_app(app, "--output", tmp_path / "out", *arguments.format(**places).split(), code=1)
@@ -238,18 +217,6 @@ def other_reading(run, folder):
     config.write_text(re.sub(r"crop_threshold: \d+", "crop_threshold: 77", text))
     Run(folder).record()
     return folder
-
-
-def test_corrections_are_kept_whatever_becomes_of_their_files(run, cells, karyotype, tmp_path):
-    folder = cells / "case" / "c0"
-    (folder / "torn.png").write_text("no image")
-    write_image(folder / "photo.png", cell_image(3, border=1)[1:-1, 1:-1])
-    rows = [{"file": f"case/c0/{name}.png", "fixed": text} for name, text in (("torn", "5"), ("photo", "none"))]
-    fixed = write_table(tmp_path / "fixed.csv", rows)
-    table, chromosomes, _ = karyotype(run.folder, cells, "--fixed", fixed)
-    assert chromosomes.set_index("file")["fixed"].dropna().to_dict() == {row["file"]: row["fixed"] for row in rows}
-    assert "1 file with a fixed class, but not used" in table["reason"][0]
-    assert "showing no single" not in table["reason"][0]
 
 
 def test_odd_names(run, cells, karyotype, tmp_path):

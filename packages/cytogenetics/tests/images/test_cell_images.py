@@ -42,10 +42,10 @@ def cell_folder(tmp_path):
     return tmp_path / "cell"
 
 
-def read(folder, tmp_path, config=CONFIG, fixed=None):
+def read(folder, tmp_path, config=CONFIG):
     (cell,) = find_cells(folder, tmp_path / "cache", progress=False).cells
     with ThreadPoolExecutor(2) as pool:
-        return {file.file.name: file for file in read_cell(cell, config, fixed or {}, pool)}
+        return {file.file.name: file for file in read_cell(cell, config, pool)}
 
 
 NO_CHROMOSOME = {
@@ -67,7 +67,6 @@ def test_pictures_of_no_chromosome_are_left_out(cell_folder, tmp_path, name):
     assert cause in files[name].cause
     assert files[name].pixels is None
     assert {file.status for file in files.values() if file is not files[name]} == {FileStatus.USED}
-    assert read(cell_folder, tmp_path, fixed={name: "1"})[name].status is FileStatus.USED
 
 
 def test_broken_files_and_duplicates_are_told_apart(cell_folder, tmp_path):

@@ -40,7 +40,7 @@ def predict(tmp_path):
         network = LoadedNetwork("a", FakeNetwork(), PREPARE, 32, tuple(RUNS_ORDER))
         model = CellModel([network, network], Calibration((1.0, 1.0), 1.0, False), combiner, NAMING)
         with ThreadPoolExecutor(1) as pool:
-            files = read_cell(cell, PREPARE, {}, pool)
+            files = read_cell(cell, PREPARE, pool)
             return np.exp(model.predict(files, pool).log_probabilities)
 
     return call
@@ -54,17 +54,11 @@ def test_a_fitted_ensemble_weighs_its_members(predict):
     assert predict(Combiner("genetic", np.array([0.2, 0.8]))) == pytest.approx(predict())
 
 
-def test_networks_are_adapted_to_the_files_that_an_expert_counts_as_chromosomes(tmp_path):
+def test_networks_are_adapted_to_what_is_used(tmp_path):
     for number in NUMBERS:
         write_image(tmp_path / "cell" / f"{number}.png", bar(number))
     write_image(tmp_path / "cell" / "large.png", bar(1, scale=6.0))
     cells = find_cells(tmp_path / "cell", tmp_path / "cache", progress=False).cells
-    chromosomes = {f"{number}.png" for number in NUMBERS}
-
-    def names(fixed):
-        with ThreadPoolExecutor(1) as pool:
-            (files,) = sample_of_cells(cells, [fixed], PREPARE, pool)
-        return {file.file.name for file in files}
-
-    assert names({}) == chromosomes
-    assert names({"5.png": "none", "large.png": "1"}) == (chromosomes - {"5.png"}) | {"large.png"}
+    with ThreadPoolExecutor(1) as pool:
+        (files,) = sample_of_cells(cells, PREPARE, pool)
+    assert {file.file.name for file in files} == {f"{number}.png" for number in NUMBERS}

@@ -41,7 +41,7 @@ def named_cell(case, name, files, logs, **values: object) -> ReviewedCell:
     reviewed = []
     for row, ((file, path), call) in enumerate(zip(files, karyotype.calls, strict=True)):
         numbers = (logs[row].tolist(), call.probability, call.doubtful, karyotype.others(row))
-        reviewed.append(ReviewedFile(file, path, call.assigned, None, *numbers))
+        reviewed.append(ReviewedFile(file, path, call.assigned, *numbers))
     iscn, reasons = karyotype.karyotype and karyotype.karyotype.iscn, list(karyotype.reasons)
     left_out = values.pop("left_out", [])
     return ReviewedCell(case, name, reviewed, left_out, iscn, karyotype.probability, reasons, **values)

@@ -71,9 +71,7 @@ def test_the_best_assignment_is_that_of_brute_force(review):
         for name in places:
             logs[free, CHROMOSOMES.index(name)] += 9.0
         logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-        files = [
-            ReviewedFile(str(row), "", name, None, logs[row].tolist(), 1.0, False, []) for row, name in enumerate(MALE)
-        ]
+        files = [ReviewedFile(str(row), "", name, logs[row].tolist(), 1.0, False, []) for row, name in enumerate(MALE)]
         fixed = {str(row): name for row, name in enumerate(MALE) if row not in free}
         _, solved = review.solve(ReviewedCell(None, "c", files, [], None, None, []), fixed)
         best = max(
