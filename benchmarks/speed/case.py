@@ -19,7 +19,7 @@ class Case:
     """A piece of work: ours does it once, likewise its peer, on so many ``items`` (images) each time.
 
     ``goal`` is by how many times ours is wanted to be faster; ``packages`` are those of the peer whose versions the
-    table names; ``warm_up`` says whether each is called once before it is timed.
+    table names.
     """
 
     name: str
@@ -29,7 +29,6 @@ class Case:
     goal: float
     packages: tuple[str, ...]
     items: int = 1
-    warm_up: bool = True
 
 
 def measure(case: Case) -> dict[str, object]:
@@ -39,9 +38,8 @@ def measure(case: Case) -> dict[str, object]:
         A row: ``case``, ``peer``, ``items``; the median seconds of a call (``ours_s``, ``peer_s``); how many times ours
         is faster, as the median (``ratio``), ``lowest`` and ``highest`` of the rounds; and the ``goal``.
     """
-    if case.warm_up:
-        case.ours()
-        case.peer_run()
+    case.ours()  # once before it is timed
+    case.peer_run()
     rounds = [(_seconds(case.ours), _seconds(case.peer_run)) for _ in range(ROUNDS)]
     seconds = pd.DataFrame(rounds, columns=["ours_s", "peer_s"])
     ratio = seconds["peer_s"] / seconds["ours_s"]

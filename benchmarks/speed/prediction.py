@@ -41,7 +41,7 @@ def cases(folder: Path) -> Iterator[Case]:
             predict_images(PredictRequest.read([str(run), str(images)], output=folder / f"{next(numbers)}.csv"))
 
         by_timm = _by_timm(network, images, folder / "peer.csv")
-        yield Case(network, ours, "timm, DataLoader", by_timm, 1.5, ("timm",), IMAGES, warm_up=False)
+        yield Case(network, ours, "timm, DataLoader", by_timm, 1.5, ("timm",), IMAGES)
 
 
 def _by_timm(name: str, images: Path, output: Path) -> Callable[[], None]:

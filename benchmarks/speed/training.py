@@ -1,4 +1,4 @@
-"""Trainings: an epoch, and a whole run of two by ``train.py``, beside those that a good engineer writes by hand."""
+"""Trainings: an epoch beside one that a good engineer writes by hand; ``memory`` has whole runs."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.shared import write_images
 from benchmarks.speed import plain
-from benchmarks.speed.case import Case, used_by
+from benchmarks.speed.case import Case
 from datamodules.image_datamodule import ImageDataModule
 from karyocyte.composition.compose import compose_config
 from karyocyte.config.schema import as_classifier
@@ -19,20 +19,17 @@ from lightning_modules.training.fit import train_stages
 
 # Images, of which three fifths train; network, size, batch.
 EPOCHS = ((1200, "resnet18", 32, 8), (1200, "resnet18", 64, 32), (240, "mobilenetv2_100", 224, 16))
-RUNS = ((1200, "resnet18", 64, 32), (240, "mobilenetv2_100", 224, 16))
 BY_HAND = "loop by hand"
 PACKAGES = ("timm", "pytorch-lightning")
 NUMBERS = count()
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield the cases; the goals are 1.03 and 1.2 of the time of the work by hand."""
-    for images in {images for images, *_ in (*EPOCHS, *RUNS)}:
+    """Yield the cases; the goal is 1.03 of the time of the work by hand."""
+    for images in {images for images, *_ in EPOCHS}:
         write_images(folder / str(images) / "images", images)
     for images, network, size, batch in EPOCHS:
         yield _epoch(folder / str(images), network, size, batch)
-    for images, network, size, batch in RUNS:
-        yield _run(folder / str(images), network, size, batch)
 
 
 def settings(folder: Path, network: str, size: int, batch: int, epochs: int) -> list[str]:
@@ -67,17 +64,3 @@ def _epoch(folder: Path, network: str, size: int, batch: int) -> Case:
         training.epoch(*rows, folder / "best.pt")
 
     return Case(f"epoch, {network}, {size} px", ours, BY_HAND, by_hand, 0.97, PACKAGES, len(rows[0]))
-
-
-def _run(folder: Path, network: str, size: int, batch: int) -> Case:
-    """Two epochs from the start of a process to its predictions, and ours to evaluation and figures."""
-
-    def ours() -> None:
-        """Call train.py."""
-        used_by("train.py", *settings(folder, network, size, batch, plain.EPOCHS))
-
-    def by_hand() -> None:
-        """Call the program that does without Karyocyte."""
-        used_by(plain.__file__, f"{folder}/images", f"{folder}/{next(NUMBERS)}", network, f"{size}", f"{batch}")
-
-    return Case(f"first run, {network}, {size} px", ours, BY_HAND, by_hand, 0.83, PACKAGES, warm_up=False)

@@ -10,7 +10,6 @@ import numpy as np
 
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.decode import (
-    BlankImageError,
     BrokenImageError,
     Decoded,
     decode_array,
@@ -39,7 +38,6 @@ class ImageFileBatches:
     hashes: dict[int, str] = field(default_factory=dict)  # SHA-256 of the files that could be read, by position
     notes: dict[int, str] = field(default_factory=dict)  # what was chosen in these (`Decoded.note`), by position
     means: dict[int, float] = field(default_factory=dict)  # value of the prepared images, 0 to 255, by position
-    blank: set[int] = field(default_factory=set)  # the positions of files that show nothing (`BlankImageError`)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         prepared = in_threads(self._prepared, range(len(self.files)))
@@ -68,8 +66,6 @@ class ImageFileBatches:
             return prepared
         except (BrokenImageError, TooLargeError) as error:
             self.causes[row] = str(error)
-            if isinstance(error, BlankImageError):
-                self.blank.add(row)
         except (cv2.error, MemoryError) as error:
             self.causes[row] = f"cannot be prepared ({type(error).__name__})"
         return None

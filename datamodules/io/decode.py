@@ -51,10 +51,6 @@ Background = Literal["black", "detect", "border"]
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 
 
-class BlankImageError(BrokenImageError):
-    """A picture that shows nothing: all of one colour, or as good as black."""
-
-
 class Decoded(NamedTuple):
     """A decoded image."""
 
@@ -153,7 +149,7 @@ def decode_array(pixels: np.ndarray) -> Decoded:
     channels = 1 if pixels.ndim == 2 else 3
     pixels = np.ascontiguousarray(np.broadcast_to(pixels.reshape(height, width, channels), (height, width, 3)))
     if cause := _why_blank(pixels):
-        raise BlankImageError(cause)
+        raise BrokenImageError(cause)
     return Decoded(pixels, channels)
 
 
@@ -204,7 +200,7 @@ def _decoded_picture(data: bytes, background: Background) -> Decoded:
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     notes = [note for note in (*notes, of_alpha) if note]
     if cause := _why_blank(pixels):
-        raise BlankImageError("; ".join([cause, *notes]))
+        raise BrokenImageError("; ".join([cause, *notes]))
     return Decoded(pixels, channels, "; ".join(notes))
 
 

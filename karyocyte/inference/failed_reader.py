@@ -16,8 +16,7 @@ CERTAIN = 0.9995  # probability of a class: the confidence is rounded to one
 class NewImages:
     """What is seen of new images."""
 
-    blank: int  # the number of images that were left out, since they show nothing
-    means: np.ndarray  # of the values, 0 to 255, of each other image as it was prepared, float64, shape (N,)
+    means: np.ndarray  # of the values, 0 to 255, of each image as it was prepared, float64, shape (N,)
     probabilities: np.ndarray  # of the classes, float64, shape (M, classes)
 
 
@@ -25,14 +24,12 @@ def together(parts: Sequence[NewImages]) -> NewImages:
     """Return what is seen of all images of some parts."""
     means = np.concatenate([part.means for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])
-    return NewImages(sum(part.blank for part in parts), means, probabilities)
+    return NewImages(means, probabilities)
 
 
 def why_failed(images: NewImages, model: Model) -> str | None:
     """Return why the new images of a model, or its predictions, look as if they were read wrongly; None if not so."""
     means, probabilities = images.means, images.probabilities
-    if len(means) == 0 and images.blank >= FEWEST:
-        return f"all {images.blank:,} images that can be read are blank"
     if len(means) >= FEWEST and np.ptp(means) <= SAME_MEAN:
         return f"all {len(means):,} images have one mean, {means.mean():.0f} of 255, as copies of one image have"
     if len(probabilities) >= FEWEST and is_one_certain_class(probabilities) and validation_differs(model):

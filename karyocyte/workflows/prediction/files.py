@@ -56,7 +56,7 @@ def predict_files(
         frame = of_network.frame[of_network.frame["image_id"].isin(names)]
         predictions[number] = replace(of_network, frame=frame.reset_index(drop=True))
     combined = _combine(predictions, model.facts.combiner)
-    seen = NewImages(len(batches.blank), np.array(list(means.values())), combined.probabilities)
+    seen = NewImages(np.array(list(means.values())), combined.probabilities)
     return combined, table.where(table.notna(), None), why_failed(seen, model)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import (
     build_backbone,
+    check_model_args,
     check_modules,
     create_network,
     finish_backbone,
@@ -227,3 +228,11 @@ def test_frozen_parts_do_not_drop():
     set_modes(network, ["layer4"], "frozen")
     outputs = [network.forward_features(image) for _ in range(8)]
     assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
+
+
+@pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}, {"drop_rate": 0.9}])
+def test_arguments_of_the_classifier_are_refused(args):
+    words = r"head.layers .*\{dropout: 0.9\}" if "drop_rate" in args else "head.layers"
+    with pytest.raises(UserError, match=words):
+        check_model_args(args)
+    check_model_args({"drop_path_rate": 0.5})

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -32,12 +33,12 @@ class ChromosomeCall:
 
     assigned: str  # its class in the most probable karyotype; where there is none, its most probable class alone
     probability: float  # of this class, given all chromosomes of the cell; where there is no karyotype, alone
-    runner_up: str | None  # the most probable other class, likewise; None where an expert has fixed the class
-    runner_up_probability: float | None  # its probability
+    runner_up: str  # the most probable other class, likewise
+    runner_up_probability: float  # its probability
     alone: str  # the most probable class of the image alone
     alone_probability: float  # its probability
     assigned_alone: float  # the probability of ``assigned`` by the image alone
-    fixed: bool = False  # whether an expert has fixed the class
+    fixed: bool  # whether an expert has fixed the class
 
     @cached_property
     def doubtful(self) -> bool:
@@ -173,15 +174,15 @@ def karyotype_of_cell(
             why = f"{size_refusal(count)}; the classes are those of each image alone"
         return CellKaryotype((), calls, (f"no karyotype: {why}",), joint)
     candidates, marginals = karyotype_posterior(log_probabilities, settings.priors, fixed, settings.balanced)
-    return named_cell(candidates, marginals, log_probabilities, fixed, settings.refer_below)
+    return named_cell(candidates, marginals, log_probabilities, settings.refer_below, fixed)
 
 
 def named_cell(
     candidates: Sequence[Candidate],
     joint: np.ndarray,
     log_probabilities: np.ndarray,
-    fixed: Mapping[int, int],
     refer_below: float,
+    fixed: Mapping[int, int] = MappingProxyType({}),
 ) -> CellKaryotype:
     """Return a cell by its karyotypes, the most probable first, and ``CellKaryotype.joint``; others: see above."""
     calls = _calls(candidates[0].classes, joint, np.exp(log_probabilities), fixed)
@@ -226,9 +227,8 @@ def _calls(
             CHROMOSOMES[most],
             float(alone[row, most]),
             float(alone[row, kind]),
+            row in fixed,
         )
-        if row in fixed:
-            call = replace(call, runner_up=None, runner_up_probability=None, fixed=True)
         calls.append(call)
     return tuple(calls)
 

@@ -163,7 +163,7 @@ def _score_of_cell(logs: np.ndarray, priors: KaryotypePriors) -> float:
 
 def karyotype_of_boxes(
     log_probabilities: np.ndarray, boxes: Boxes, settings: NamingSettings
-) -> tuple[CellKaryotype, list[BoxChoice], np.ndarray]:
+) -> tuple[CellKaryotype, np.ndarray]:
     """Name the karyotype of a cell, and choose its chromosomes.
 
     Args:
@@ -172,15 +172,14 @@ def karyotype_of_boxes(
         settings: How cells are named.
 
     Returns:
-        The karyotype, the sets of boxes that were weighed, and the rows of its images, see ``pooled_karyotype``.
+        The karyotype, and the rows of its images, see ``pooled_karyotype``.
     """
     scores = choose_boxes(boxes, log_probabilities, settings)
     if not np.isfinite(max(scores.values())):  # too few or too many for a cell, whatever is left out
         choices = [(np.flatnonzero(boxes.probabilities > 0.5), 1.0)]
     else:
         choices = weighed_choices(scores)
-    cell, kept = pooled_karyotype(log_probabilities, choices, settings)
-    return cell, choices, kept
+    return pooled_karyotype(log_probabilities, choices, settings)
 
 
 def weighed_choices(scores: Mapping[bytes, float]) -> list[BoxChoice]:
@@ -238,7 +237,6 @@ def pooled_karyotype(
         [candidates[number] for number in order],
         joint[kept] / kept_in[kept, None],
         log_probabilities[kept],
-        {},
         settings.refer_below,
     )
     return replace(named, boxes_wrong=wrong, of_boxes=True), kept

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import cv2
 import numpy as np
 
 from cytogenetics.images.cells import Cell
 from datamodules.inference.image_files import ImageFile
-from datamodules.io.decode import BlankImageError, BrokenImageError, border, decode_image, read_plain_file
+from datamodules.io.decode import BrokenImageError, border, decode_image, read_plain_file
 from datamodules.preprocessing.background import on_black, to_gray
 from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
@@ -48,7 +49,6 @@ class CellFile:
     sha256: str | None = None  # of its bytes; None where they cannot be read
     pixels: np.ndarray | None = None  # uint8 RGB, shape (H, W, 3), of those used; else None
     area: int = 0  # pixels of the chromosome, of those used
-    is_blank: bool = False  # whether it is broken since its picture shows nothing
     note: str | None = None  # what was chosen in it (`Decoded.note`), of those used
 
 
@@ -62,11 +62,7 @@ def read_cell(cell: Cell, config: PrepareConfig, pool: Executor, of_boxes: bool 
         of_boxes: Whether they were cut out of the boxes of a metaphase, whose choice decides what is no chromosome:
             none is left out.
     """
-
-    def read(file: ImageFile) -> CellFile:
-        """Read a file of the cell."""
-        return _read(file, config, of_boxes)
-
+    read = partial(_read, config=config, of_boxes=of_boxes)
     files = _without_duplicates(list(pool.map(read, cell.files)), config)
     return files if of_boxes else _without_other_sizes(files)
 
@@ -106,14 +102,14 @@ def prepare_files(files: Sequence[CellFile], config: PrepareConfig, pool: Execut
     return np.stack(list(pool.map(prepare, files, factors)))
 
 
-def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
+def _read(file: ImageFile, config: PrepareConfig, of_boxes: bool) -> CellFile:
     sha256 = None
     try:
         data = read_plain_file(file.path)
         sha256 = hashlib.sha256(data).hexdigest()
         pixels, _, note = decode_image(data, config.background)
         height, width = pixels.shape[:2]
-        if height * width > LARGEST_IMAGE and not kept:  # before its outline, which takes long
+        if height * width > LARGEST_IMAGE and not of_boxes:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
             return CellFile(file, FileStatus.LEFT_OUT, reason, sha256)
         area, unlike = measured(pixels, config)
@@ -121,8 +117,8 @@ def _read(file: ImageFile, config: PrepareConfig, kept: bool) -> CellFile:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
             cause = str(error)
-        return CellFile(file, FileStatus.BROKEN, cause, sha256, is_blank=isinstance(error, BlankImageError))
-    if unlike and not kept:
+        return CellFile(file, FileStatus.BROKEN, cause, sha256)
+    if unlike and not of_boxes:
         return CellFile(file, FileStatus.LEFT_OUT, unlike, sha256)
     return CellFile(file, FileStatus.USED, None, sha256, pixels, area, note=note)
 
@@ -142,23 +138,13 @@ def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig) -> lis
     return leave_out(files, causes, FileStatus.DUPLICATE)
 
 
-def gray_of(file: CellFile, config: PrepareConfig) -> np.ndarray:
-    """Return the picture of a used file, gray, bright on black, float32, shape (H, W)."""
+def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
+    """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
     assert file.pixels is not None
     gray = to_gray(on_black(file.pixels) if config.background == "detect" else file.pixels).astype(np.float32)
     gray[gray <= config.crop_threshold] = 0
-    return gray
-
-
-def _look(file: CellFile, config: PrepareConfig) -> np.ndarray:
-    """Return a small picture of a chromosome, centred and scaled by its brightness, of mean 0 and length 1, float32."""
-    gray = gray_of(file, config)
     (across, left), (down, top) = _sampled(gray.sum(axis=0), LOOK[1]), _sampled(gray.sum(axis=1), LOOK[0])
-    return look_through(gray, np.array([[across, 0, left], [0, down, top]]))
-
-
-def look_through(gray: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return a picture of LOOK pixels, of mean 0 and length 1, float32; ``matrix`` (2, 3) finds them in a gray one."""
+    matrix = np.array([[across, 0, left], [0, down, top]])
     look = cv2.warpAffine(gray, matrix, LOOK[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     look -= look.mean()
     return np.asarray(look / max(float(np.linalg.norm(look)), 1e-6))

@@ -14,14 +14,12 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
-from cytogenetics.images.copies import ALIKE, likeness
 from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from karyocyte.common.text import counted
-from karyocyte.config.data import PrepareConfig
 
 IMPROBABLE = "no class is probable for the network, and the cell is more probable without it"
 UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
@@ -58,7 +56,6 @@ class CellResult(CellInput):
     # empty where it is not measured
     distances: Mapping[str, float] = field(default_factory=dict)
     thresholds: CellThresholds = CellThresholds()  # above what it is referred
-    copies: tuple[str, ...] = ()  # which files may be copies, in sentences, see ``copies_of_extra``
     failed: str | None = None  # why all cells look as if a reader had failed (`why_failed`)
     drawn: Karyogram | None = None  # its karyogram; None where no karyotype can be named
 
@@ -96,7 +93,6 @@ class CellResult(CellInput):
         counts = Counter(str(file.status) for file in self.files if file.cause != NO_CHROMOSOME)
         distance, karyotype = self.mean_distance, self.karyotype
         reasons = [*karyotype.reasons, *karyotype.doubts(distance, self.thresholds)]
-        reasons += self.copies
         for kind, text in LEFT_OUT.items():
             if counts[kind]:
                 reasons.append(f"{counted(counts[kind], 'file')} {text}")
@@ -151,7 +147,6 @@ def name_cell(
         predicted=predicted,
         distances=_distances(used, predicted),
         thresholds=model.thresholds,
-        copies=copies_of_extra(used, karyotype, model.prepare),
         drawn=drawn,
     )
     return result, pictures, strip
@@ -182,7 +177,7 @@ def _karyotype_of(
     else:
         return karyotype_of_cell(log_probabilities, {}, naming), np.arange(len(names)), NO_CHROMOSOME
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
-    named, _, kept = karyotype_of_boxes(log_probabilities, boxes, naming)
+    named, kept = karyotype_of_boxes(log_probabilities, boxes, naming)
     return named, kept, cause
 
 
@@ -193,18 +188,3 @@ def _distances(used: Sequence[CellFile], predicted: CellPrediction) -> dict[str,
         if not np.isnan(distance):
             distances[file.file.name] = distance
     return distances
-
-
-def copies_of_extra(files: Sequence[CellFile], karyotype: CellKaryotype, prepare: PrepareConfig) -> tuple[str, ...]:
-    """Say which used files of a class with a chromosome too many look like a copy of another, in any orientation."""
-    rows = [row for row, call in enumerate(karyotype.calls) if call.assigned in karyotype.extra]
-    if not rows:
-        return ()
-    alike = likeness(files, prepare)
-    copies = {}
-    for row in rows:
-        other = int(alike[row].argmax())
-        if alike[row, other] > ALIKE:
-            one, another = sorted((files[row].file.name, files[other].file.name))
-            copies[one, another] = f"{one} and {another} look like two pictures of one chromosome"
-    return tuple(copies.values())

@@ -125,8 +125,7 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
         means = pictures.mean(axis=(1, 2, 3))
     if result.metaphase is not None:
         means = np.array([] if result.metaphase.problem else [result.metaphase.mean])
-    blank = sum(file.is_blank for file in result.files)
-    return NewImages(blank, means, np.exp(result.predicted.log_probabilities))
+    return NewImages(means, np.exp(result.predicted.log_probabilities))
 
 
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
@@ -165,7 +164,6 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         None if np.isnan(result.mean_distance) else result.mean_distance,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
-        list(result.copies),
     )
 
 

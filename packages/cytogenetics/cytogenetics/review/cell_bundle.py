@@ -66,7 +66,7 @@ class ReviewedCell:
 
     ``left_out`` describes the others; ``distance`` is ``CellResult.mean_distance``.
     ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``boxes_wrong`` is that of `CellKaryotype`, ``copies`` are those of `CellResult`; ``karyotype``, ``probability`` and
+    ``boxes_wrong`` is that of `CellKaryotype`; ``karyotype``, ``probability`` and
     ``reasons`` are those of karyotypes.csv.
     """
 
@@ -80,7 +80,6 @@ class ReviewedCell:
     distance: float | None = None
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
     boxes_wrong: float = 0.0
-    copies: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

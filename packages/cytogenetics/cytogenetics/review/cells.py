@@ -148,8 +148,6 @@ class CellReview(Reviewed):
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
         reasons = [index.failed, *solved.reasons, *solved.doubts(distance, index.thresholds)]
-        if NO_CHROMOSOME not in fixed.values():  # a reader who has found a copy leaves it out
-            reasons += cell.copies
         return {
             "files": files,
             "result": _named(files) if waiting or solved.karyotype else "no karyotype",

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
-from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes, pooled_karyotype
+from cytogenetics.cells.uncertain_boxes import (
+    Boxes,
+    choose_boxes,
+    karyotype_of_boxes,
+    pooled_karyotype,
+    weighed_choices,
+)
 from packages.cytogenetics.tests.cells.test_assignment import sure
 
 SETTINGS = NamingSettings(KaryotypePriors(), 0.95, False)
@@ -23,7 +29,7 @@ def apart(probabilities):
 
 
 def named(classes, boxes):
-    cell, _, rows = karyotype_of_boxes(logs_of(classes), boxes, SETTINGS)
+    cell, rows = karyotype_of_boxes(logs_of(classes), boxes, SETTINGS)
     return cell, rows.tolist()
 
 
@@ -45,7 +51,9 @@ def test_what_is_kept_makes_a_probable_cell(extra, probability, kept):
 
 def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxes_are():
     boxes = apart(np.append(np.full(46, 0.999), 0.05))
-    cell, choices, _ = karyotype_of_boxes(logs_of([*FEMALE.tolist(), 20], wrong=0.001), boxes, SETTINGS)
+    logs = logs_of([*FEMALE.tolist(), 20], wrong=0.001)
+    cell, _ = karyotype_of_boxes(logs, boxes, SETTINGS)
+    choices = weighed_choices(choose_boxes(boxes, logs, SETTINGS))
     assert {len(rows) for rows, _ in choices} == {45, 46, 47}
     assert sum(weight for _, weight in choices) == pytest.approx(1)
     names = [one.karyotype.iscn for one in cell.candidates]
