@@ -4,13 +4,13 @@ from benchmarks.structure import SMOKE, CodeBase, count_code, count_lines
 from karyocyte.common.paths import ROOT
 
 CODE = CodeBase()
-LOADED_LINES = 15_435  # of a smoke training, whatever names its modules
+LOADED_LINES = 15_365  # of a smoke training, whatever names its modules
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
-    "lines of the core and benchmarks": 31_104,
-    "lines of packages/cytogenetics": 9_747,
-    "lines of tests of the core": 22_920,
-    "lines of tests of packages/cytogenetics": 6_931,
+    "lines of the core and benchmarks": 31_000,
+    "lines of packages/cytogenetics": 9_500,
+    "lines of tests of the core": 22_900,
+    "lines of tests of packages/cytogenetics": 6_800,
 }
 # Those of complexity above 10: this list only gets shorter.
 COMPLEX_FUNCTIONS = ROOT / "tests" / "complex_functions.txt"
