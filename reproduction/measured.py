@@ -61,7 +61,8 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
-    notes = {str(run.predictions.about["stages"]) for run in runs if run.predictions.about.get("stages")}
+    noted = [(run.predictions.about["seed"], note) for run in runs if (note := run.predictions.about.get("stages"))]
+    notes = {f"seed {seed}: {note}" if len(runs) > 1 else str(note) for seed, note in noted}
     return Measured(
         experiment=str(about.get("name")),
         data=str(data) + ", synthetic" * bool(about.get("synthetic")),

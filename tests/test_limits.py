@@ -8,7 +8,7 @@ LOADED_LINES = 15_365  # of a smoke training, whatever names its modules
 # Each number falls or stays: where something new does not fit, something else leaves, or the new thing does.
 LINES = {
     "lines of the core and benchmarks": 31_000,
-    "lines of packages/cytogenetics": 9_500,
+    "lines of packages/cytogenetics": 9_490,
     "lines of tests of the core": 22_900,
     "lines of tests of packages/cytogenetics": 6_800,
 }

@@ -27,7 +27,7 @@ def measure(folder: Path, network: str) -> dict[str, object]:
     """Train by ``train.py`` and by hand; return a row of the table."""
     ours = used_by("train.py", *settings(folder, network, SIZE, BATCH, plain.EPOCHS))
     places = f"{folder}/images", f"{folder}/by hand {network}"
-    by_hand = used_by(plain.__file__, *places, network, str(SIZE), str(BATCH), "returned")
+    by_hand = used_by(plain.__file__, *places, network, str(SIZE), str(BATCH))
     row = {"ours_s": ours.seconds, "peer_s": by_hand.seconds, "ours_gb": ours.peak, "peer_gb": by_hand.peak}
     ratios = {"seconds_ratio": ours.seconds / by_hand.seconds, "memory_ratio": ours.peak / by_hand.peak}
     return {"network": network, **row, **ratios}

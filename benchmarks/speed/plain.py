@@ -1,10 +1,8 @@
 """A training as a good engineer writes it by hand; ``plain.py IMAGES OUTPUT NETWORK SIZE BATCH`` imports no more.
 
-NETWORK is a name of timm, or "resnet50 to layer3". With a further word, ``returned``, the C library returns freed
-memory to the system, as it does by itself.
+NETWORK is a name of timm, or "resnet50 to layer3". The C library returns freed memory to the system.
 """
 
-import ctypes
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,12 +63,8 @@ def create_network(name: str) -> nn.Module:
     return network
 
 
-def main(folder: str, output: str, name: str, size: str, batch: str, freed: str = "kept") -> None:
+def main(folder: str, output: str, name: str, size: str, batch: str) -> None:
     """Train two epochs on the images of two folders of classes, and save weights, and predictions of the others."""
-    if freed == "kept":  # as train.py does
-        keep_memory = ctypes.CDLL(None).mallopt
-        keep_memory(-4, 0)
-        keep_memory(-1, -1)
     torch.set_flush_denormal(True)
     files = sorted(Path(folder).rglob("*.jpg"))
     images = np.empty((len(files), int(size), int(size), 3), np.uint8)

@@ -173,7 +173,7 @@ def _of_part(rows: pd.DataFrame, key: str, part: str) -> np.ndarray:
     found = np.asarray(rows["part"] == part)
     if not found.any():
         given = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
-        remedy = {"test": "say split.test=fold"}.get(key, "name one of them")
+        remedy = {"test": "name one of them, or set split.test=fold"}.get(key, "name one of them")
         raise UserError(f"split.{key}={part}: no labelled image has this part (parts given: {given}); {remedy}")
     return found
 

@@ -167,4 +167,4 @@ def _summarise(folder: Path, tasks: Sequence[Task]) -> None:
             say(f"{failed} failed: the same command runs what is missing, and nothing else")
         say(f"one table of them: python scripts/sweep_status.py {folder} --csv collected.csv")
     if failed:
-        failures.append(UserError("some of the jobs failed, see above"))
+        failures.append(UserError("jobs failed, see above"))

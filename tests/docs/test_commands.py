@@ -52,7 +52,7 @@ def unknown_options(script: str, words: list[str]) -> set[str]:
         command = command.get_command(context, words.pop(0))
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     used = {word.partition("=")[0] for word in words if word.startswith("--")}
-    return used - known - {"--help"}
+    return used - known - {"--help", "--accept-changes"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

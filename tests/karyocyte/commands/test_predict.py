@@ -248,6 +248,12 @@ def test_members_without_common_validation_images_choose_no_threshold(cell_runs,
     assert table["review"].all()
 
 
+def test_files_that_are_all_broken_are_all_reviewed(cell_runs, tmp_path, predict_table):
+    write_image(tmp_path / "new" / "0.png", np.zeros((40, 40, 3), np.uint8))
+    table, _ = predict_table(cell_runs[0], tmp_path / "new")
+    assert table[["status", "review"]].values.tolist() == [["broken", True]]
+
+
 def test_nothing_is_released_where_a_reader_seems_to_have_failed(cell_runs, tmp_path, predict_table):
     for number in range(9):
         write_image(tmp_path / "new" / f"{number}.png", cell_image(3))

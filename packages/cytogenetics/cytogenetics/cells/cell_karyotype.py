@@ -102,9 +102,9 @@ class CellKaryotype:
             limit = thresholds.expected_wrong
             text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {limit:.3g}"
             if self.boxes_wrong >= LEAST_SAID:
-                text += f", {self.boxes_wrong:.2g} of them wrong or missing boxes"
+                text += f"; {self.boxes_wrong:.2g} of them are wrong or missing boxes"
             if self.contradicted:
-                text += f", images that contradict their class: {self.contradicted}"
+                text += f"; {counted(self.contradicted, 'image')} unlike the class"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")
@@ -115,34 +115,14 @@ class CellKaryotype:
         """The classes that lack a chromosome of two, each as often as one is lacking; "X or Y" beside an X or none."""
         if self.karyotype is None:
             return ()
-        counts = self._counts
+        counts = Counter(call.assigned for call in self.calls)
         autosomes = Counter(2 * AUTOSOMES) - counts
         sexes = ["X" if counts["Y"] else "X or Y"] * (2 - counts["X"] - counts["Y"])
         return (*autosomes.elements(), *sexes)
 
-    @cached_property
-    def extra(self) -> tuple[str, ...]:
-        """The classes that have a chromosome too many, each as often."""
-        if self.karyotype is None:
-            return ()
-        counts = self._counts
-        extra: list[str] = []
-        for name in AUTOSOMES:
-            extra += [name] * (counts[name] - 2)
-        # Of the sex chromosomes that which is there more often: XXY is one X too many, XXYY an X and a Y.
-        while counts["X"] + counts["Y"] > 2:
-            surplus = "X" if counts["X"] >= counts["Y"] else "Y"
-            counts[surplus] -= 1
-            extra.append(surplus)
-        return tuple(extra)
-
     def others(self, row: int) -> list[tuple[str, float]]:
         """Return the most probable other classes of a chromosome with their probabilities."""
         return likely_classes(self.joint[row], self.calls[row].assigned)
-
-    @property
-    def _counts(self) -> Counter[str]:
-        return Counter(call.assigned for call in self.calls)
 
 
 def likely_classes(probabilities: np.ndarray, without: str = "") -> list[tuple[str, float]]:

@@ -73,7 +73,7 @@ def choose_on_validation(model: RunsModel, config: KaryotypeConfig) -> CellThres
 def validation_distances(model: RunsModel, share: float) -> pd.Series | None:
     """Return the mean distances of validation images by ``image_id``; None unless all runs measure them."""
     from lightning_modules.prediction.out_of_distribution import (
-        load_out_of_distribution,  # here: a portable model needs no torch
+        load_out_of_distribution,  # here: a portable model does without it
     )
 
     scores = []

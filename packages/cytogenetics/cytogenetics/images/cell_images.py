@@ -126,11 +126,12 @@ def _read(file: ImageFile, config: PrepareConfig, of_boxes: bool) -> CellFile:
 def _without_duplicates(files: Sequence[CellFile], config: PrepareConfig) -> list[CellFile]:
     """Leave out all but one of the files with nearly the same picture: the first.
 
-    Such are pictures that were saved twice, also padded, compressed or mirrored.
+    Such are pictures that were saved twice, also padded, compressed, mirrored or upside down.
     """
     used = used_files(files)
     looks = np.array([_look(file, config) for file in used]).reshape(len(used), *LOOK)
-    similar = np.maximum(*(np.einsum("nhw,mhw->nm", looks, other) for other in (looks, looks[:, :, ::-1])))
+    views = (looks, looks[:, :, ::-1], looks[:, ::-1], looks[:, ::-1, ::-1])
+    similar = np.max([np.einsum("nhw,mhw->nm", looks, view) for view in views], axis=0)
     causes = {}
     for number, file in enumerate(used):
         if earlier := np.flatnonzero(similar[number, :number] > SAME).tolist():

@@ -88,14 +88,9 @@ class CellResult(CellInput):
             return (self.failed,)
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
-        unlike = self.out_of_distribution
-        # What a detector's choice of boxes leaves out is weighed there.
-        counts = Counter(str(file.status) for file in self.files if file.cause != NO_CHROMOSOME)
-        distance, karyotype = self.mean_distance, self.karyotype
-        reasons = [*karyotype.reasons, *karyotype.doubts(distance, self.thresholds)]
-        for kind, text in LEFT_OUT.items():
-            if counts[kind]:
-                reasons.append(f"{counted(counts[kind], 'file')} {text}")
+        unlike, karyotype = self.out_of_distribution, self.karyotype
+        doubts = karyotype.doubts(self.mean_distance, self.thresholds)
+        reasons = [*karyotype.reasons, *doubts, *self.reasons_of_files]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
             named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
@@ -103,6 +98,13 @@ class CellResult(CellInput):
                 f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
         return tuple(reasons)
+
+    @property
+    def reasons_of_files(self) -> list[str]:
+        """Why an expert should look at files that are not used."""
+        # What a detector's choice of boxes leaves out is weighed there.
+        counts = Counter(str(file.status) for file in self.files if file.cause != NO_CHROMOSOME)
+        return [f"{counted(counts[kind], 'file')} {text}" for kind, text in LEFT_OUT.items() if counts[kind]]
 
     @cached_property
     def task(self) -> str:
@@ -113,7 +115,8 @@ class CellResult(CellInput):
             return PICTURE
         if 2 * self.karyotype.boxes_wrong > self.karyotype.expected_wrong:
             return BOXES
-        return f"look at {counted(max(1, self.karyotype.doubtful), 'chromosome')}"
+        doubtful = self.karyotype.doubtful
+        return f"look at {counted(doubtful, 'chromosome') if doubtful else 'the karyogram'}"
 
 
 def name_cell(

@@ -164,6 +164,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         None if np.isnan(result.mean_distance) else result.mean_distance,
         {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         karyotype.boxes_wrong,
+        result.reasons_of_files,
     )
 
 

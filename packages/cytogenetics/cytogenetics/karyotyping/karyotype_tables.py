@@ -187,8 +187,6 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         row[f"{prefix}probability"] = candidate and candidate.probability
     return row | {
         "kind": named and named.kind,
-        "missing": ", ".join(karyotype.missing) or None,
-        "extra": ", ".join(karyotype.extra) or None,
         "doubtful": karyotype.doubtful,
         "expected_wrong": karyotype.expected_wrong if karyotype.calls else None,
         "mean_distance": result.mean_distance,

@@ -64,10 +64,10 @@ class ReviewedBox:
 class ReviewedCell:
     """A cell with its used files.
 
-    ``left_out`` describes the others; ``distance`` is ``CellResult.mean_distance``.
-    ``boxes`` in the picture of a metaphase are by the names of all files, in the order of their numbers;
-    ``boxes_wrong`` is that of `CellKaryotype`; ``karyotype``, ``probability`` and
-    ``reasons`` are those of karyotypes.csv.
+    ``left_out`` describes the others; ``distance`` is ``CellResult.mean_distance``. ``boxes`` in the picture of a
+    metaphase are by the names of all files, in the order of their numbers; ``boxes_wrong`` is that of `CellKaryotype`,
+    ``reasons_of_files`` are those of `CellResult`; ``karyotype``, ``probability`` and ``reasons`` are those of
+    karyotypes.csv.
     """
 
     case: str | None
@@ -80,6 +80,7 @@ class ReviewedCell:
     distance: float | None = None
     boxes: dict[str, ReviewedBox] = field(default_factory=dict)
     boxes_wrong: float = 0.0
+    reasons_of_files: list[str] = field(default_factory=list)
 
     @cached_property
     def logs(self) -> np.ndarray:

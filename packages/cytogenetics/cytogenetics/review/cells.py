@@ -147,7 +147,8 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        reasons = [index.failed, *solved.reasons, *solved.doubts(distance, index.thresholds)]
+        doubts = solved.doubts(distance, index.thresholds)
+        reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,
             "result": _named(files) if waiting or solved.karyotype else "no karyotype",

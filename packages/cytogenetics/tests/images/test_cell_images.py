@@ -84,13 +84,15 @@ def test_broken_files_and_duplicates_are_told_apart(cell_folder, tmp_path):
     assert sum(file.status is FileStatus.USED for file in files.values()) == 24
 
 
-@pytest.mark.parametrize("change", ["padded", "mirrored", "compressed"])
+@pytest.mark.parametrize("change", ["padded", "mirrored", "upside down", "compressed"])
 def test_nearly_the_same_picture_is_a_duplicate(cell_folder, tmp_path, change):
     pixels = cv2.imread(str(cell_folder / "03.png"))
     if change == "padded":
         write_image(cell_folder / "25.png", np.pad(pixels, ((5, 5), (9, 9), (0, 0)), constant_values=255))
     elif change == "mirrored":
         write_image(cell_folder / "25.png", pixels[:, ::-1])
+    elif change == "upside down":
+        write_image(cell_folder / "25.png", pixels[::-1, ::-1])
     else:
         cv2.imwrite(str(cell_folder / "25.jpg"), pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
     write_image(cell_folder / "26.png", bar(3, seed=1, white=True))  # its homologue

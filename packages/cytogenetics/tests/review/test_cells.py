@@ -44,13 +44,15 @@ def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
 
 def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(review):
     of_page = {"boxes_wrong": 2.5, "probability": 0.4, "reasons": ["2.5 boxes are wrong", "a file"]}
+    of_page["reasons_of_files"] = ["a file"]
     review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(expected_wrong=2.4))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), **of_page)
     shown = review.shown("c1", CellDecisions())
     assert (shown["probability"], shown["reasons"]) == (0.4, of_page["reasons"])
     moved_to = review.shown("c1", moved("c1/08.png", MALE[8]))
-    (wrong,) = moved_to["reasons"]
-    assert re.match(r"expected wrong: .* 2\.5 of them wrong or missing boxes", wrong)
+    wrong, of_file = moved_to["reasons"]
+    assert of_file == "a file"
+    assert re.match(r"expected wrong: .* 2\.5 of them are wrong or missing boxes", wrong)
     corrected = review.shown("c1", moved("c1/45.png", "none"))
     assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
     assert corrected["doubt"] < 2.5
