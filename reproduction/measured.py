@@ -61,8 +61,6 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
-    noted = [(run.predictions.about["seed"], note) for run in runs if (note := run.predictions.about.get("stages"))]
-    notes = {f"seed {seed}: {note}" if len(runs) > 1 else str(note) for seed, note in noted}
     return Measured(
         experiment=str(about.get("name")),
         data=str(data) + ", synthetic" * bool(about.get("synthetic")),
@@ -75,8 +73,17 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         images_seen=None if seen is None else round(seen / len(runs)),
         revision=joined(about.get("revision"), " "),
         departures=departures(runs),
-        notes=tuple(sorted(notes)),
+        notes=_notes_of_stages(runs),
     )
+
+
+def _notes_of_stages(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return what trainings say of their stages, with the seed where there are several."""
+    abouts = [run.predictions.about for run in runs]
+    notes = {str(about["seed"]): about["stages"] for about in abouts if about.get("stages")}
+    if len(runs) == 1:
+        return tuple(notes.values())
+    return tuple(f"seed {seed}: {note}" for seed, note in notes.items())
 
 
 def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Estimate]]:
