@@ -46,8 +46,8 @@ class LoadedNetwork:
         if not self.network.adapt_to(images):
             return "BatchNorm keeps the statistics of training: the network has none"
         return (
-            f"BatchNorm statistics: of {len(images)} of these images and of training (inference.batchnorm=images; "
-            "for images of all classes: else use batchnorm=trained)"
+            f"The network adapts to these images by the BatchNorm statistics of {len(images)} of them; if they are not "
+            "of all classes, set batchnorm=trained"
         )
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:

@@ -73,7 +73,8 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     cells = data / "two.csv"
     of_run = tables("run", run, cells)
     assert of_run[0]["karyotype"].notna().all()
-    assert '<p class="reading">BatchNorm statistics: of 92' in (tmp_path / "run" / "index.html").read_text()
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert '<p class="reading">The network adapts to these images by the BatchNorm statistics of 92' in page
     assert_same(tables("portable", portable, cells), of_run)
     trained = ["batchnorm=trained"]
     of_training = tables("trained", portable, cells, *trained)
