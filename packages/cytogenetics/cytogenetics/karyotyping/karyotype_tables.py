@@ -111,7 +111,7 @@ class Tables(NamedTuple):
         ]
         limits = zip(("expected errors", "mean distance"), astuple(thresholds), strict=False)
         above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
-        lines.append(f"a cell is referred above one of: {', '.join(above)}")
+        lines.append(f"thresholds of referral, beside other reasons: {', '.join(above)}")
         if len(self.cases):
             lines.append(f"{counted(len(self.cases), 'case')} of several cells: see cases.csv")
         return lines
