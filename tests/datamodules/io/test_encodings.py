@@ -87,6 +87,10 @@ RIGHT = {
     "gray, white is zero": (tif(RAMP, "miniswhite"), 255 - RAMP),
     "gray, a strip too many": (retagged(tif(RAMP, rowsperstrip=20), 257, 20), RAMP[:20]),
     "gray of 16 bits": (tif(deep(RAMP)), RAMP),
+    "colours whose predictor means nothing": (  # in place of the unit of the resolution
+        tif(RGB, "rgb").replace(struct.pack("<HHIH", 296, 3, 1, 1), struct.pack("<HHIH", 317, 3, 1, 2)),
+        RGB,
+    ),
     "gray of 16 bits, white is zero": (tif(deep(RAMP), "miniswhite"), 255 - RAMP),
     "gray of 16 bits, white is zero, big-endian": (tif(deep(RAMP), "miniswhite", byteorder=">"), 255 - RAMP),
     "gray of 16 bits, white is zero, deflated": (tif(deep(RAMP), "miniswhite", compression="zlib"), 255 - RAMP),
@@ -184,6 +188,10 @@ def paged(*pages: np.ndarray, subfile: int = 0) -> bytes:
 
 CHANNELS = {"axes": "CYX"}
 REFUSED = {
+    "CMYK with alpha": (
+        tif(np.dstack([255 - RGB, RAMP, ALPHA]), "separated", extrasamples=["unassalpha"]),
+        "channels beyond the colours",
+    ),
     "twelve of 16 bits": (tif(deep(RAMP) >> 4), "stretch all images alike"),
     "twelve of 16 bits, white is zero": (tif(deep(RAMP) >> 4, "miniswhite"), "stretch all images alike"),
     "ten of 16 bits in colours": (tif(deep(RGB) >> 6, "rgb"), "stretch all images alike"),

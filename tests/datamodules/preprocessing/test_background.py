@@ -92,3 +92,6 @@ def test_a_photograph_has_no_ground_to_subtract():
     photograph = cv2.resize(noise, (80, 100), interpolation=cv2.INTER_CUBIC)
     black = on_black(photograph)
     assert np.array_equal(black, photograph) or np.array_equal(black, 255 - photograph)
+    noisy = _on_gray(180, noise=10.5)
+    black = on_black(noisy)
+    assert np.array_equal(black, noisy) or np.array_equal(black, 255 - noisy)

@@ -58,6 +58,7 @@ def test_a_chromosome_is_turned_into_its_box_at_its_scale():
     picture = compose_metaphase([bar(), bar("2")], np.random.default_rng(0), scale=2.0, boxes=boxes)
     for one, given in zip(picture.chromosomes, boxes, strict=True):
         assert np.abs(one.box - given).max() < 16
+        assert one.mask.sum() == pytest.approx(16 * 80 * 2.0**2, rel=0.05)
     assert [one.mask.shape[0] < one.mask.shape[1] for one in picture.chromosomes] == [True, False]
     pictures = [compose_metaphase([bar()], np.random.default_rng(seed), boxes=boxes[:1]) for seed in range(12)]
     left = [picture.pixels[60:80, 80:110].mean() < picture.pixels[60:80, 160:190].mean() for picture in pictures]

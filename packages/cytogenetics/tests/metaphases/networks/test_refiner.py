@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cytogenetics.metaphases.networks.refiner import OFFSETS_WEIGHT, SMOOTH, BoxRefiner, Refinement
+from cytogenetics.metaphases.networks.refiner import SMOOTH, BoxRefiner, Refinement
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.optimizers import TrainingSettings
 
@@ -40,7 +40,7 @@ def test_the_loss_counts_both_scores_and_the_offsets_of_boxes_near_a_chromosome(
     wrong = refined._replace(best=torch.tensor([-20.0, -20.0]))
     assert loss_of(wrong, batch) == pytest.approx(float(least) + 10, abs=1e-4)
     far = torch.tensor([[1.0] * 4, [7.0] * 4])  # of the second box, which is near none, nothing is learned
-    moved = OFFSETS_WEIGHT * (1 - SMOOTH / 2)
+    moved = 2 * (1 - SMOOTH / 2)
     assert loss_of(refined._replace(offsets=far), batch) == pytest.approx(float(least) + moved, abs=1e-5)
 
 
