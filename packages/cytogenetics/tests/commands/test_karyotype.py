@@ -127,7 +127,7 @@ def test_cells_are_listed_by_expected_errors(run, cells, plain, karyotype):
     assert "is not reliable" not in output
     assert plain[0]["reason"].str.contains("expected wrong: .* above 0.5").all()
     assert not table["reason"].str.contains("expected wrong").any()
-    assert "above one of: expected errors 46" in output
+    assert "beside other reasons: expected errors 46" in output
 
 
 @pytest.mark.parametrize("name", ["run", "second"])
