@@ -15,7 +15,7 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_be
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.pooling.pooling import merge_facts
 from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
-from karyocyte.evaluation.types.formats import joined
+from karyocyte.evaluation.types.formats import joined, listed
 from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
@@ -78,12 +78,13 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
 
 
 def _notes_of_stages(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return what trainings say of their stages, with the seed where there are several."""
-    abouts = [run.predictions.about for run in runs]
-    notes = {str(about["seed"]): about["stages"] for about in abouts if about.get("stages")}
-    if len(runs) == 1:
-        return tuple(notes.values())
-    return tuple(f"seed {seed}: {note}" for seed, note in notes.items())
+    """Return what trainings say of their stages, with fold and seed where there are several runs."""
+    notes = []
+    for run in runs:
+        about = run.predictions.about
+        where = f"fold {about.get('fold')}, seed {about.get('seed')}: " if len(runs) > 1 else ""
+        notes += [f"{where}{note}" for note in listed(about.get("stages"))]
+    return tuple(dict.fromkeys(notes))
 
 
 def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Estimate]]:

@@ -173,7 +173,7 @@ def _of_part(rows: pd.DataFrame, key: str, part: str) -> np.ndarray:
     found = np.asarray(rows["part"] == part)
     if not found.any():
         given = ", ".join(sorted(rows["part"].dropna().unique())) or "none"
-        remedy = {"test": "name one of them, or set split.test=fold"}.get(key, "name one of them")
+        remedy = {"test": "set split.test=fold, or name a given one"}.get(key, "name one of them")
         raise UserError(f"split.{key}={part}: no labelled image has this part (parts given: {given}); {remedy}")
     return found
 
@@ -200,7 +200,7 @@ def _paper(rows: pd.DataFrame, split: SplitConfig, paper_split: PaperSplit | Non
         message = "protocol=paper needs data.paper_split (train and validation shares)"
         raise UserError(f"{message}: set it, or another protocol")
     if split.test != "fold":
-        raise UserError(f"protocol=paper draws its own test part: say split.test=fold, not {split.test}")
+        raise UserError(f"protocol=paper draws its own test part: set split.test=fold, not {split.test}")
     train, validation = paper_counts(len(rows), paper_split)
     drawn = np.random.default_rng([split.seed, split.fold]).permutation(len(rows))
     parts = np.full(len(rows), TEST, object)

@@ -24,7 +24,7 @@ def predict(words: Words, output: Output = Path("predictions.csv")) -> None:
     and whether a person should look (review) and why (reason); with columns=all, as in the parquet file, also the
     probability of each class and the summary of passes or members. Files that cannot be read are listed there with the
     cause. Several runs are an ensemble: each has one vote. The folder of an ensemble predicts with its members,
-    combined by its weights, and so does a model of scripts/export.py.
+    combined by its weights.
     """
     from karyocyte.workflows.prediction.predict_request import PredictRequest
 

@@ -127,7 +127,7 @@ TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
         (DIVIDED + TESTED, "subject", {"test": "prelim"}, r"split.test=prelim.*parts given: fold_0, fold_1\)"),
         ([*DIVIDED, ("a", "x", None)], "subject", {}, "1 images have no fold while others do, first i00004"),
         (DIVIDED + TESTED, "paper", {}, "data.paper_split"),
-        (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "say split.test=fold, not fold_1"),
+        (DIVIDED + TESTED, "paper", {"test": "fold_1"}, "set split.test=fold, not fold_1"),
         (UNDIVIDED, "subject", {}, "class a has 2 subjects, 5 are needed for split.folds=5"),
         (UNDIVIDED, "subject", {"folds": 3, "fold": 3}, "split.fold=3 must be below split.folds=3"),
         (UNDIVIDED, "image", {}, "class a has 2 images, 5 are needed for split.folds=5: bring more"),

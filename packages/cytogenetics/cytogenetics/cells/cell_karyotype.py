@@ -102,9 +102,9 @@ class CellKaryotype:
             limit = thresholds.expected_wrong
             text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {limit:.3g}"
             if self.boxes_wrong >= LEAST_SAID:
-                text += f"; {self.boxes_wrong:.2g} of them are wrong or missing boxes"
+                text += f", {self.boxes_wrong:.2g} of them wrong or missing boxes"
             if self.contradicted:
-                text += f"; {counted(self.contradicted, 'image')} unlike the class"
+                text += f", the images of {self.contradicted} contradict their class"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")

@@ -49,7 +49,7 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     assert cell.doubts(np.nan, CellThresholds()) == ["expected wrong: 0.802 of 46, above 0.5"]
     assert cell.doubts(1.5, CellThresholds(0.9, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
     (of_boxes,) = replace(cell, boxes_wrong=0.4).doubts(np.nan, CellThresholds())
-    assert of_boxes == "expected wrong: 1.2 of 46, above 0.5; 0.4 of them are wrong or missing boxes"
+    assert of_boxes == "expected wrong: 1.2 of 46, above 0.5, 0.4 of them wrong or missing boxes"
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
     assert karyotype_of_cell(exchangeable(), rows, NAMING).expected_wrong == 0
 

@@ -195,6 +195,7 @@ def test_a_reader_is_told_what_to_do():
     assert entry("no", []).task == "look at the picture"
     unsure = entry("unsure", karyotype(), wrong=0.6)
     assert unsure.task.startswith("look at ")
+    assert result(None, "x", karyotype(lost=["8"])).task == "look at the karyogram"  # none is in doubt
     assert replace(unsure, karyotype=replace(unsure.karyotype, boxes_wrong=100.0)).task == "check the boxes"
 
 

@@ -26,6 +26,7 @@ def output(request, tmp_path):
         write_image(place / "one.png", drawn_metaphase().pixels)
     else:
         place = write_chromosomes(tmp_path / "set", cases=1) / "labels.csv"
+        (place.parent / pd.read_csv(place)["path"][0]).write_text("no image")
     run_app(app, place, "--output", tmp_path / "out", f"input={request.param}")
     return tmp_path / "out"
 
@@ -61,3 +62,5 @@ def test_the_review_shows_what_the_tables_and_the_page_say_until_a_reader_decide
     solved = review.shown(stem, fixed)
     assert solved["files"][0]["fixed"]
     assert solved["doubt"] < shown["doubt"]
+    unread = "1 file that cannot be read"  # of the single chromosomes
+    assert (unread in solved["reasons"]) == (unread in shown["reasons"]) == ("cannot be read" in str(cell["reason"]))

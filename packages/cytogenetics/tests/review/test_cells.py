@@ -52,7 +52,7 @@ def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(re
     moved_to = review.shown("c1", moved("c1/08.png", MALE[8]))
     wrong, of_file = moved_to["reasons"]
     assert of_file == "a file"
-    assert re.match(r"expected wrong: .* 2\.5 of them are wrong or missing boxes", wrong)
+    assert re.match(r"expected wrong: .* 2\.5 of them wrong or missing boxes", wrong)
     corrected = review.shown("c1", moved("c1/45.png", "none"))
     assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
     assert corrected["doubt"] < 2.5
