@@ -164,7 +164,9 @@ def _is_to_go_on(signum: int, progressed: bool) -> bool:
     if signum not in WARNINGS:
         # Slurm counts one as running in the grace time of a preemption: if it ended now, it would count as done.
         # One that was cancelled, or requeued by Slurm, is "completing" already.
-        return call_slurm("squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T").stdout.strip() == "RUNNING"
+        # It is "signaling" until each of its nodes has confirmed the signal.
+        answer = call_slurm("squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T")
+        return answer.stdout.strip() in ("RUNNING", "SIGNALING")
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
     if progressed or restarts < FRUITLESS:
         return True

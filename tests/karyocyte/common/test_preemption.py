@@ -147,6 +147,7 @@ def test_a_warning_of_slurm_queues_the_job_again_once_all_is_written(slurm):
     ("state", "code", "calls"),
     [
         pytest.param("RUNNING\\n", 0, ["requeue 12_4"], id="grace time of a preemption: would count as done"),
+        pytest.param("SIGNALING\\n", 0, ["requeue 12_4"], id="one of its nodes has not confirmed the signal"),
         pytest.param("COMPLETING\\n", 0, [], id="cancelled, or requeued by Slurm"),
         pytest.param("", 1, [], id="squeue fails"),
     ],
