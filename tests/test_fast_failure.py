@@ -69,7 +69,6 @@ def test_usage_errors_and_help_import_no_large_library():
 ANSWERS = {
     "+experment=resnet50_cut_block5": "unknown key experment",
     "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean `trainer.devices",
-    "transform.saturaton=1": "If not, leave it out", "model.args.foo=1": "add it as `+model.args.foo=1`",
     "weights=keras": "weights=keras: there are none for model.name=",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",
 }  # fmt: skip

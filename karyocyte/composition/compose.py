@@ -155,11 +155,8 @@ def _not_composed(key: str, added: str, primary: str) -> str:
     model = Config if primary == "train" else configuration_of(primary)
     known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
     known += conf_groups()
-    others = [name for name in known if not key.startswith(f"{name}.")]
-    section = max(set(known) - set(others), key=len, default=None)
-    # A section without keys of its own, such as model.args, takes any key.
-    is_open = section is not None and not any(name.startswith(f"{section}.") for name in known)
-    can_be_added = key in known or is_open
+    others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
+    can_be_added = key in known or len(others) < len(known)
     meant = did_you_mean(key, others) if key not in known else ""
     remedy = f"add it as `{shlex.quote(added)}`" if can_be_added else "leave it out"
     return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
