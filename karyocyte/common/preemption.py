@@ -162,9 +162,8 @@ def requeue() -> None:
 def _is_to_go_on(signum: int, progressed: bool) -> bool:
     """Whether Slurm must be asked to queue the present job again."""
     if signum not in WARNINGS:
-        # Slurm counts one as running in the grace time of a preemption: if it ended now, it would count as done.
-        # One that was cancelled, or requeued by Slurm, is "completing" already.
-        # It is "signaling" until each of its nodes has confirmed the signal.
+        # In the grace time of a preemption a job is running, or "signaling" until each of its nodes has confirmed the
+        # signal: if it ended now, it would count as done. One that was cancelled, or requeued by Slurm, is completing.
         answer = call_slurm("squeue", "--noheader", f"--jobs={slurm_job()}", "--format=%T")
         return answer.stdout.strip() in ("RUNNING", "SIGNALING")
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
