@@ -76,7 +76,7 @@ def counted(pictures: pd.DataFrame) -> pd.DataFrame:
     if len(abnormal):
         unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
         found = share(unseen.sum(), len(unseen), CONFIDENCE)
-        rows += [(f"abnormal cases named normal, not referred, of {found.n}", found.value, found.low, found.high)]
+        rows += [(f"numerical cases named normal, not referred, of {found.n}", found.value, found.low, found.high)]
     # A box is added, removed, or given another class.
     corrections = pictures["chromosomes"].astype(int) - pictures["right"] + pictures["invented"]
     for name, quantile in (("median", 0.5), ("90 %", 0.9)):
