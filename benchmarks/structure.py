@@ -1,7 +1,6 @@
 """The structure of the code base: sizes, what a training loads, circles, keys, dependencies.
 
-``python -m benchmarks.structure --before FOLDER --csv FILE`` prints and writes them, those of a checkout of an older
-revision (``git worktree add ../1ac0f92 1ac0f92``) beside those of this one.
+``python -m benchmarks.structure`` prints them.
 """
 
 import ast
@@ -15,26 +14,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 from pydantic import BaseModel
 from radon.complexity import cc_visit
 from scipy.sparse.csgraph import connected_components
 
-from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.paths import ROOT
 from karyocyte.config.base import StrictModel
 from karyocyte.config.explain import models_in
 from karyocyte.config.schema import Config
-
-Before = Annotated[
-    Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of the revision to compare with.")
-]
-Csv = Annotated[Path | None, typer.Option(help="Write the comparison to this file.")]
 
 OUTSIDE = {"tests", "docs"}  # no part of package and benchmarks
 # A training of seconds: that of the README on synthetic cells.
@@ -209,7 +200,7 @@ def count_code(code: CodeBase) -> dict[str, int]:
         "lines of packages/cytogenetics": count_lines(code_of_package),
         "lines of tests of the core": count_lines(tests),
         "lines of tests of packages/cytogenetics": count_lines(tests_of_package),
-        **({"keys of conf/train.yaml": count_keys()} if code.root == ROOT else {}),
+        "keys of conf/train.yaml": count_keys(),
         "files in import circles": len(code.circles()),
         "folders in import circles": len(code.folder_circles()),
         "functions of complexity above 10": len(code.complex_functions()),
@@ -217,26 +208,15 @@ def count_code(code: CodeBase) -> dict[str, int]:
     }
 
 
-def measure(code: CodeBase) -> dict[str, int]:
-    """Measure the whole tree, and what runs in it."""
+def structure() -> None:
+    """Measure the structure of the code base."""
+    code = CodeBase()
     loaded = code.loaded_by(*SMOKE)
-    return count_code(code) | {
-        "files that a smoke training loads": len(loaded),
-        "lines that a smoke training loads": count_lines(loaded),
-    }
-
-
-def structure(before: Before = None, csv: Csv = None) -> None:
-    """Measure the structure of the code base, and of an older revision."""
-    columns = {}
-    if before:
-        columns[before.resolve().name] = measure(CodeBase(before.resolve()))
-    columns["now"] = measure(CodeBase())
-    table = pd.DataFrame(columns).map("{:.10g}".format).rename_axis("measurement").reset_index()
-    show(table, "structure", table.columns)
-    if csv:
-        table.to_csv(csv, index=False)
+    measured = count_code(code) | {"files that a smoke training loads": len(loaded)}
+    measured |= {"lines that a smoke training loads": count_lines(loaded)}
+    for name, number in measured.items():
+        print(f"{number:8,} {name}")
 
 
 if __name__ == "__main__":
-    typer.run(report_user_errors()(structure))
+    report_user_errors()(structure)()

@@ -40,7 +40,7 @@ def compose_data(
             options[group] = given.pop(group)
     composed = compose_overrides([f"{group}={name}" for group, name in options.items()], primary)
     places = argument_places(composed)
-    for key, value in given.items():
+    for key, value in sorted(given.items(), key=lambda item: item[0] in SECTIONS):  # a section overrides its keys
         changes |= _placed(key, value, places)
     in_words = partial(in_python_words, {place: key for key, place in places.items()})
     with in_words():

@@ -143,7 +143,7 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     for row, name in names.items():
         path = os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
         if not (name.isascii() and "\\" not in name) and not os.path.exists(path):  # noqa: PTH110
-            path = _as_written_elsewhere(folder, name)
+            path = as_written_elsewhere(folder, name)
         if not name:
             problem = "the path is empty"
         elif path in rows:
@@ -160,7 +160,7 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     return paths.str.removeprefix(base).str.replace(os.sep, "/").tolist()  # type: ignore[no-any-return]
 
 
-def _as_written_elsewhere(folder: str, name: str) -> str:
+def as_written_elsewhere(folder: str, name: str) -> str:
     """Return a path as this system has it: Windows writes backslashes, and macOS accents as letters of their own."""
     name = name.replace("\\", "/")
     for form in ("NFC", "NFD"):

@@ -49,16 +49,23 @@ def check_rules(config: TrainingConfig) -> None:
 def _check_classifier(config: Config) -> None:
     if config.data.source in KARYOGRAM_SOURCES:
         _check_karyograms(config)
-    # Only the transforms turn them: without any a copy would be its original once more.
-    if config.balance.name in TURNED_COPIES and not (config.transform.flips or config.transform.rotations):
-        turned = f"balance={config.balance.name} adds turned copies"
-        raise UserError(f"{turned}: set `transform.flips=true` or transform.rotations=true, or `balance=none`")
     if config.head.logits == 1 and config.loss.entry.get("label_smoothing"):
         raise UserError(
             "loss.label_smoothing needs `head.logits=2` (one output has no smoothed target): set it, or leave it out"
         )
     if config.head.orientation:
         _check_orientation(config)
+    _check_turns(config)
+
+
+def _check_turns(config: Config) -> None:
+    """Flips and rotations turn added copies, or originals with a probability; copies have to be turned."""
+    transform, balance = config.transform, config.balance.name
+    turned = transform.flips or transform.rotations
+    turns_originals = turned and transform.probability > 0 and transform.apply_to == "all"
+    if turned != (balance in TURNED_COPIES) and not turns_originals:
+        none = f"balance={balance} and transform.probability={transform.probability:g} turn or flip no image"
+        raise UserError(f"{none}: set `transform=flips_rotations`, or `balance=none transform=none`")
 
 
 def _check_orientation(config: Config) -> None:

@@ -14,9 +14,9 @@ LEARNED = ("train", "validation")  # parts of the split of a run whose images ar
 
 
 def labelled_predictions(file: Path) -> Predictions:
-    """Return the labelled images of a table as the test part, beside the validation part of the run that predicted.
+    """Return the images of a table as the test part, beside the validation part of the run that predicted.
 
-    Images that the run was trained or validated on are left out.
+    Images that the run was trained or validated on are left out; labels that the model does not have become None.
 
     Raises:
         UserError: No image is left, or the table is none of scripts/predict.py.
@@ -25,8 +25,9 @@ def labelled_predictions(file: Path) -> Predictions:
     predicted = table[table["status"] == "predicted"]
     labels = predicted.get("label", pd.Series(None, predicted.index, dtype=object))
     is_labelled = labels.isin(facts.classes)
-    tested = predicted[is_labelled & ~predicted["seen"].isin(LEARNED)].reset_index(drop=True)
-    if tested.empty:
+    is_new = ~predicted["seen"].isin(LEARNED)
+    tested = predicted.assign(label=labels.where(is_labelled, None))[is_new].reset_index(drop=True)
+    if tested["label"].isna().all():
         raise UserError(
             f"{file} has no new image with a label: name the folders of the images like the classes "
             f"({', '.join(facts.classes)}), or write labels.csv with the columns path and class there; predict again"
@@ -35,7 +36,7 @@ def labelled_predictions(file: Path) -> Predictions:
     frame["path"] = frame["image_id"]
     measured = frame.columns[frame.columns.str.startswith((PROBABILITY_PREFIX, SAMPLED_PREFIX))]
     frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float})
-    notes = [*facts.warnings, *_left_out(predicted, labels, is_labelled)]
+    notes = [*facts.warnings, *_left_out(table, predicted, labels, is_labelled)]
     own = None
     if facts.model is not None and Run.is_run(Path(facts.model)):  # the one run or ensemble is still there
         own = Run(Path(facts.model)).predictions
@@ -51,13 +52,15 @@ def labelled_predictions(file: Path) -> Predictions:
     return Predictions(frame, facts.classes, facts.positive_class, about)
 
 
-def _left_out(predicted: pd.DataFrame, labels: pd.Series, is_labelled: pd.Series) -> list[str]:
+def _left_out(table: pd.DataFrame, predicted: pd.DataFrame, labels: pd.Series, is_labelled: pd.Series) -> list[str]:
     """Return which images are not evaluated, and which are not new, a sentence each."""
     notes = []
+    if broken := len(table) - len(predicted):
+        notes.append(f"not evaluated, since they were not predicted: {counted(broken, 'image')}")
     others = labels[labels.notna() & ~is_labelled]
     if len(others):
         classes = ", ".join(sorted(others.unique()))
-        notes.append(f"{counted(len(others), 'image')} of classes that the model does not have are left out: {classes}")
+        notes.append(f"without label, since the model lacks their classes: {counted(len(others), 'image')} ({classes})")
     for part, number in predicted["seen"][is_labelled].value_counts().items():
         outcome = "are left out" if part in LEARNED else "are not new"
         notes.append(f"{number:,} of the images are of the run's {part} part: they {outcome}")

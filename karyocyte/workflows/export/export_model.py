@@ -1,5 +1,6 @@
 """A run or an ensemble as a portable model: weights, description and card."""
 
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,11 @@ def export_model(request: ExportRequest) -> None:
         compared = f"of {parity.images} images no probability differs by more than {parity.weights:.1e}"
         lines.append(f"member{position + 1}: {compared}")
     say(str(request.output), *lines, *description.notes)
-    say("predict images with it", f"python scripts/predict.py {request.output} <images> --output new.csv")
+    named = shlex.quote(str(request.output))
+    say("predict images with it", f"python scripts/predict.py {named} <images> --output new.csv")
     for facts in added_facts(description):
         what, command = facts.command
-        say(what, command.format(model=request.output))
+        say(what, command.format(model=named))
 
 
 def _write_member(model: PortableFolder, position: int, request: ExportRequest) -> PortableMember:

@@ -1,7 +1,8 @@
 """The true classes of new images, where their folder tells them: for scripts/evaluate.py."""
 
 import posixpath
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import is_unknown
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES, class_of
 
 TABLE = "labels.csv"  # in the folder that is named, as for data=chromosomes
 COLUMNS = ["label", "subject", "cell", "group"]
@@ -20,8 +22,8 @@ _OTHER_NAMES = {"class": "label", "case_id": "subject", "cell_id": "cell"}  # of
 def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFrame:
     """Return a row per file with ``COLUMNS``, None where unknown; no column where no label is known.
 
-    They are those of the table in the folder that is named, where there is one; else the label is the nearest folder
-    around the file that is called like one of the model's ``classes``.
+    They are those of the table in the folder that is named, or the first one below it around the file, where there is
+    one; else the label is the nearest folder around the file that is called like one of the model's ``classes``.
 
     Raises:
         UserError: A table cannot be read, or names a column or an image twice.
@@ -29,13 +31,15 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
     rows = []
     tables: dict[Path, pd.DataFrame | None] = {}
     without: dict[Path, list[str]] = {}  # images that a table does not name
+    as_class = _reader_of(classes)
     for file in files:
-        root = file.path.parents[len(file.folders) - 1]
+        around = file.path.parents[len(file.folders) - 1 :: -1]  # from the folder that is named
+        root = next((folder for folder in around if (folder / TABLE).is_file()), around[0])
         if root not in tables:
             tables[root] = _read_table(root / TABLE, classes)
         table, below = tables[root], _plain(file.path.relative_to(root).as_posix())
         if table is None:
-            rows.append({"label": next((name for name in reversed(file.folders) if name in classes), None)})
+            rows.append({"label": next(filter(classes.__contains__, map(as_class, reversed(file.folders))), None)})
         elif below in table.index:
             rows.append(table.loc[below].to_dict())
         else:
@@ -46,8 +50,13 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
     return labels.where(labels.notna(), None) if labels["label"].notna().any() else labels[[]]
 
 
+def _reader_of(classes: Sequence[str]) -> Callable[[str], str]:
+    """Return what a label or a folder's name means: of chromosomes as for data=chromosomes ("01", "chr1", "23")."""
+    return (lambda text: class_of(text) or text) if set(classes) == set(CHROMOSOMES) else str
+
+
 def _plain(path: str) -> str:
-    return posixpath.normpath(path.replace("\\", "/"))
+    return unicodedata.normalize("NFC", posixpath.normpath(path.replace("\\", "/")))
 
 
 def _read_table(file: Path, classes: Sequence[str]) -> pd.DataFrame | None:
@@ -59,13 +68,15 @@ def _read_table(file: Path, classes: Sequence[str]) -> pd.DataFrame | None:
     for name, other in _OTHER_NAMES.items():
         if {name, other} <= set(table):
             raise UserError(f"{file} has the columns {name} and {other}, which mean the same: rename or remove one")
+    named = ", ".join(table)
     table = table.rename(columns=_OTHER_NAMES)
     if not {"path", "label"} <= set(table):
-        warn(f"{file} tells no labels: it has no columns path and class, its first line names {', '.join(table)}")
+        warn(f"{file} tells no labels: it has no columns path and class, its first line names {named}")
         return None
     paths = table["path"].map(_plain)
     if paths.duplicated().any():
         row = paths.duplicated().idxmax()
         raise UserError(f"{file}, row {row}: {paths[row]} is in an earlier row already: keep one of the two rows")
+    table["label"] = table["label"].map(_reader_of(classes))
     table["label"] = table["label"].mask(is_unknown(table["label"]) & ~table["label"].isin(classes), "")
     return table.set_index(paths).reindex(columns=COLUMNS).replace("", None)

@@ -1,6 +1,7 @@
 """Prediction of image files that are not part of a data set: the work of scripts/predict.py."""
 
 import os
+import shlex
 from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
@@ -79,9 +80,10 @@ def predict_images(request: PredictRequest) -> None:
     if trained_on:
         warn(f"{trained_on:,} of the images are among those trained on")
     lines += summary_lines(table, images.others)
+    named = shlex.quote(str(request.parquet))
     if "label" in table:
-        lines.append(f"evaluate them: python scripts/evaluate.py {request.parquet}")
-    lines.append(f"review them: python scripts/review.py {request.parquet}")
+        lines.append(f"evaluate them: python scripts/evaluate.py {named}")
+    lines.append(f"review them: python scripts/review.py {named}")
     say(f"{request.output} and {request.parquet.name}", *lines)
 
 
@@ -98,7 +100,7 @@ def _scale_warnings(model: Model) -> list[str]:
             return [
                 "prepare.canvas.scale_by=cell: the cell of single files is unknown, so each chromosome is scaled by "
                 "its own width, which is less accurate; with a folder per cell use "
-                f"python scripts/karyotype.py {folder} <folder of cells> --output <new folder>"
+                f"python scripts/karyotype.py {shlex.quote(str(folder))} <folder of cells> --output <new folder>"
             ]
     return []
 

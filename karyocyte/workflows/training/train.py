@@ -1,5 +1,6 @@
 """Train and evaluate one run: data module, model, fit, predict, evaluate."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -203,7 +204,8 @@ def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
     with console.capture() as shown:
         console.print(overview(result))
-        say(f"results in {folder}", "all figures: summary.txt in it", f"next: python scripts/report.py {folder}")
+        named = shlex.quote(str(folder))
+        say(f"results in {folder}", "all figures: summary.txt in it", f"next: python scripts/report.py {named}")
     with console.capture() as details:
         console.print(whole(result))
     private = _plain(shown.get()).replace(str(folder), without_machine(folder))

@@ -61,5 +61,5 @@ def test_folds_share_the_hash_of_their_configuration(tmp_path):
 
 @pytest.mark.parametrize(("balance", "balanced"), [("none", False), ("weighted_sampling", True)])
 def test_predictions_tell_whether_the_classes_were_balanced(tmp_path, balance, balanced):
-    config = small_config(tmp_path, f"balance={balance}", "transform.flips=true")
+    config = small_config(tmp_path, f"balance={balance}")
     assert run_facts(config, run_identity(config, CONTENTS))["balanced"] is balanced

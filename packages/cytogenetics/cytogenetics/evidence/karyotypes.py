@@ -15,6 +15,7 @@ TABLES = {  # by the kept file
     "metaphases": "metaphases/karyotypes.csv",
     "chromosomes": "chromosomes/whole_cells.csv",
     "composed": "metaphases/composed.csv",
+    "other_networks": "metaphases/other_networks.csv",
 }
 NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95

@@ -11,6 +11,7 @@ import numpy as np
 from datamodules.inference.image_files import ImageFile, find_image_files, printable
 from datamodules.io.archives import is_zip
 from datamodules.io.text_tables import read_text_table
+from datamodules.sources.listing import as_written_elsewhere
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import safe_stems
 from karyocyte.common.karyotype import AUTOSOMES, class_of
@@ -120,20 +121,26 @@ def _cells_of_table(file: Path) -> tuple[Cell, ...]:
     for column in (PATH, CELL):
         if column not in table:
             raise UserError(f"{file} has no column {column}, only {', '.join(table.columns)}: rename the one it is")
-        for row in table.index[table[column] == ""]:
-            raise UserError(f"{file}, row {row}: {column} is empty: write it, or delete the row")
     table[CASE] = table.get(CASE, "")
     without = table[CASE] == ""
-    for row in table.index[without & table[CELL].isin(table.loc[~without, CELL])]:  # it would fall into two cells
-        raise UserError(f"{file}, row {row}: {CASE} is empty, but other rows of cell {table[CELL][row]} have one")
+    of_known = table[CELL].isin(table.loc[~without, CELL])
+    faults = {
+        f"{PATH} or {CELL} is empty: write it, or delete the row": (table[[PATH, CELL]] == "").any(axis=1),
+        f"{CASE} is empty, but other rows of this cell have one": without & of_known,  # it would fall into two cells
+        f"its {PATH} is in an earlier row already: keep one of the two rows": table[PATH].duplicated(),
+    }
+    for fault, rows in faults.items():
+        if rows.any():
+            raise UserError(f"{file}, row {rows.idxmax()}: {fault}")
     paths = table[PATH]
-    if not any(map(os.path.lexists, map(file.parent.joinpath, paths))):
+    places = {path: as_written_elsewhere(str(file.parent), path) for path in paths}
+    if not any(map(os.path.lexists, places.values())):
         raise UserError(
             f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
             f"{PATH} relative to {file.parent}"
         )
     cells = []
     for (case, name), of_cell in paths.groupby([table[CASE], table[CELL]], sort=False):
-        files = [ImageFile(file.parent / path, path, (name,)) for path in of_cell]
+        files = [ImageFile(Path(places[path]), path, (name,)) for path in of_cell]
         cells.append(Cell(name, case or None, tuple(files)))
     return tuple(sorted(cells, key=lambda cell: natural_key(cell.title)))

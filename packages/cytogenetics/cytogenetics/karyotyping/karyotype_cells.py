@@ -77,12 +77,8 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
         place = Path(opened.named)
         name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
-        facts = PageFacts(
-            f"Karyotypes: {printable(request.cells.resolve().name)}",
-            [f"Model: {name}", *lines, *notes],
-            [*warnings, *new_warnings],
-            config.refer_below,
-        )
+        title = f"Karyotypes: {printable(request.cells.resolve().name)}"
+        facts = PageFacts(title, [f"Model: {name}", *lines, *notes], [*warnings, *new_warnings], config.refer_below)
         lines = [*tables.cell_lines, *lines]
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]

@@ -18,6 +18,7 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.review.cell_bundle import METAPHASES
 from datamodules.io.decode import note_lines
+from karyocyte.common.cli import warn
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.rendering import render, template_file
@@ -102,7 +103,7 @@ class Tables(NamedTuple):
         """Account for every cell and every file, and say above which numbers a cell is referred."""
         kinds = self.cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
         statuses = self.chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
-        statuses = statuses.rename(words_of)
+        statuses.index = statuses.index.str.replace("_", " ")
         lines = [
             f"{counted(len(self.cells), 'cell')}: {_enumerate(kinds)}",
             f"{counted(len(self.chromosomes), 'image')}: {_enumerate(statuses)}",
@@ -121,12 +122,17 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
     """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
 
     The cells of a case decide together which constitution it has; ``changed`` names those that have another karyotype
-    then than alone.
+    then than alone. A cell whose images are those of another one of its case counts once, with a warning.
     """
     cases: dict[str, list[CellResult]] = {}
+    first: dict[tuple[str, frozenset[str | None]], CellResult] = {}
     for result in results:
         if result.cell.case is not None and result.karyotype.candidates:
-            cases.setdefault(result.cell.case, []).append(result)
+            images = (result.cell.case, frozenset(file.sha256 for file in result.files))
+            if (same := first.setdefault(images, result)) is result:
+                cases.setdefault(result.cell.case, []).append(result)
+            else:
+                warn(f"{result.cell.title} has the same images as {same.cell.title}: they count as one cell")
     rows = []
     for case, of_case in cases.items():
         if len(of_case) > 1:
@@ -223,11 +229,6 @@ def _file_row(
     return row
 
 
-def words_of(status: str) -> str:
-    """Write a status of files in words."""
-    return status.replace("_", " ")
-
-
 def _enumerate(counts: pd.Series) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
@@ -272,7 +273,7 @@ def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str,
 def _details(cell: pd.Series, result: CellResult) -> dict[str, Any]:
     """Return what a cell's part of the page has beside its row of the table."""
     ranked = result.karyotype.candidates[: len(RANKS)]
-    counts = [f"{cell[str(status)]:,} {words_of(status)}" for status in FileStatus if cell[str(status)]]
+    counts = [f"{cell[status]:,} {status.replace('_', ' ')}" for status in FileStatus if cell[status]]
     # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
     unused = [file for file, call in result.calls if call is None and file.cause != NO_CHROMOSOME]
     rows = [{"file": file.file.name, "status": str(file.status), "cause": file.cause} for file in unused]

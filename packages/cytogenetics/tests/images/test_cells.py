@@ -55,10 +55,13 @@ def test_a_folder_that_holds_all_cells_of_a_zip_is_no_case(tmp_path, paths, expe
 
 
 def test_table_names_cells_and_cases(tmp_path):
-    write_files(tmp_path, "a.png")
+    write_files(tmp_path, "a.png", "p/c.png")
     rows = [{"path": "a.png", "cell_id": "2", "case_id": ""}, {"path": "no/b.png", "cell_id": "10", "case_id": "p"}]
+    rows += [{"path": "p\\c.png", "cell_id": "11", "case_id": "p"}]
     table = write_table(tmp_path / "t.csv", rows)
-    assert found(table, tmp_path) == {(None, "2"): ["a.png"], ("p", "10"): ["no/b.png"]}
+    assert found(table, tmp_path) == {(None, "2"): ["a.png"], ("p", "10"): ["no/b.png"], ("p", "11"): ["p\\c.png"]}
+    (_, _, elsewhere) = find_cells(table, tmp_path).cells
+    assert elsewhere.files[0].path.is_file()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,8 @@ def test_table_names_cells_and_cases(tmp_path):
         ([{"path": "a.png"}], "cell_id"),
         ([{"path": "a.png", "cell_id": "1"}, {"path": "b.png", "cell_id": ""}], "row 3"),
         ([{"path": "", "cell_id": "1"}], "row 2"),
-        ([{"path": "t.csv", "cell_id": "1", "case_id": case} for case in ("p", "")], "row 3.*cell 1"),
+        ([{"path": "t.csv", "cell_id": "1", "case_id": case} for case in ("p", "")], "row 3.*case_id"),
+        ([{"path": "a.png", "cell_id": cell} for cell in "12"], "row 3.*earlier"),
         ([{"path": path, "cell_id": "1"} for path in ("no/b.png",)], "no/b.png"),
     ],
 )

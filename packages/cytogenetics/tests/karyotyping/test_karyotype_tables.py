@@ -37,7 +37,7 @@ FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warni
 def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
     names = [f"{name}/{row}.png" for row in range(len(logs))]
-    files = tuple(CellFile(ImageFile(Path(file), file, ()), FileStatus.USED) for file in names)
+    files = tuple(CellFile(ImageFile(Path(file), file, ()), FileStatus.USED, sha256=file) for file in names)
     return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, {}, NAMING))
 
 
@@ -74,10 +74,12 @@ def test_a_mosaic_is_named_of_cells_that_are_not_referred():
     assert (row["karyotype"], row["refer"]) == ("47,XX,+21", "yes")
 
 
-def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case():
+def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case_also_where_its_images_come_twice():
     cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
-    (row,) = case_table([*cells, result("p", "gain", karyotype("XX", ["21"]))], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["refer"]) == ("46,XX", "yes")
+    gain = result("p", "gain", karyotype("XX", ["21"]))
+    same_images = replace(gain, cell=Cell("copy", "p", ()))
+    (row,) = case_table([*cells, gain, same_images], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["cells"], row["refer"]) == ("46,XX", 4, "yes")
     assert row["reason"].startswith("+21 in 1 cell")
 
 

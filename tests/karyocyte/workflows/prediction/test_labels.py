@@ -4,6 +4,7 @@ import pytest
 
 from datamodules.inference.image_files import ImageFile
 from karyocyte.common.errors import UserError
+from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.workflows.prediction.labels import labels_of
 
 NAMES = ("a/1.png", "a/2.png")
@@ -31,7 +32,6 @@ def test_it_is_read_like_the_table_of_a_training(tmp_path, table):
     [
         ("path,class,label\na/1.png,all,x\n", "columns class and label, which mean the same: rename or remove one"),
         ("path,class\na/1.png,all\n./a/1.png,hem\n", "row 3: a/1.png is in an earlier row already"),
-        ("", "cannot be read as CSV"),
     ],
 )
 def test_one_that_says_two_things_is_refused_by_its_name(tmp_path, table, words):
@@ -43,3 +43,8 @@ def test_one_that_says_two_things_is_refused_by_its_name(tmp_path, table, words)
 def test_images_that_it_does_not_name_are_counted(tmp_path, capsys):
     assert list(read(tmp_path, "path,class\n1.png,all\n2.png,hem\n")) == []
     assert "labels.csv has no row for 2 of the images, first a/1.png" in " ".join(capsys.readouterr().out.split())
+
+
+def test_chromosomes_have_the_names_of_the_training_data(tmp_path):
+    files = [ImageFile(path=tmp_path / name / "a.png", name=name, folders=("set", name)) for name in ("01", "23", "a")]
+    assert labels_of(files, CHROMOSOMES)["label"].tolist() == ["1", "X", None]
