@@ -162,9 +162,9 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
 
 def as_written_elsewhere(folder: str, name: str) -> str:
     """Return a path as this system has it: Windows writes backslashes, and macOS accents as letters of their own."""
-    name = name.replace("\\", "/")
-    for form in ("NFC", "NFD"):
-        path = os.path.normpath(os.path.join(folder, unicodedata.normalize(form, name)))  # noqa: PTH118
+    plain = name.replace("\\", "/")
+    for written in (name, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain)):
+        path = os.path.normpath(os.path.join(folder, written))  # noqa: PTH118
         if os.path.exists(path):  # noqa: PTH110
             return path
-    return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118
+    return os.path.normpath(os.path.join(folder, plain))  # noqa: PTH118

@@ -59,13 +59,14 @@ def _check_classifier(config: Config) -> None:
 
 
 def _check_turns(config: Config) -> None:
-    """Flips and rotations turn added copies, or originals with a probability; copies have to be turned."""
-    transform, balance = config.transform, config.balance.name
+    """Flips and rotations turn the copies that a balance adds, and originals with a probability."""
+    transform, copies = config.transform, config.balance.name in TURNED_COPIES
     turned = transform.flips or transform.rotations
-    turns_originals = turned and transform.probability > 0 and transform.apply_to == "all"
-    if turned != (balance in TURNED_COPIES) and not turns_originals:
-        none = f"balance={balance} and transform.probability={transform.probability:g} turn or flip no image"
-        raise UserError(f"{none}: set `transform=flips_rotations`, or `balance=none transform=none`")
+    if copies and not turned:
+        adds = f"balance={config.balance.name} adds turned copies"
+        raise UserError(f"{adds}: set `transform.flips=true` or transform.rotations=true, or `balance=none`")
+    if turned and not copies and transform.apply_to == "all" and transform.probability == 0:
+        raise UserError("transform.probability=0 flips and rotates no image: set `transform.probability=0.5`")
 
 
 def _check_orientation(config: Config) -> None:

@@ -1,7 +1,6 @@
 """The folder of a run: the one place that reads and writes its files."""
 
 import os
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from karyocyte.common.files import (
     write_json,
     write_text,
 )
+from karyocyte.common.text import natural_key
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
 from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
@@ -238,7 +238,7 @@ class Run:
 
         tables = []
         logs = self.folder / RunFolder.LOGS
-        for path in sorted(logs.glob("*-*/version_*/metrics.csv"), key=_numbers):
+        for path in sorted(logs.glob("*-*/version_*/metrics.csv"), key=lambda path: natural_key(str(path))):
             stage = path.relative_to(logs).parts[0]
             whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
             if "\n" in whole_lines:  # there is a row below the header
@@ -392,11 +392,6 @@ def _missing_key(needed: Mapping[str, Any], values: Any, above: str = "") -> str
         if isinstance(value, dict) and (missing := _missing_key(value, values[key], f"{above}{key}.")):
             return missing
     return None
-
-
-def _numbers(path: Path) -> list[int]:
-    """The numbers in a path, which order stages and versions."""
-    return list(map(int, re.findall(r"\d+", str(path))))
 
 
 def open_runs(paths: Sequence[Path]) -> list[Run]:

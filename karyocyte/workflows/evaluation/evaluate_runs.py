@@ -36,7 +36,9 @@ def evaluate_runs(request: EvaluateRequest) -> None:
         UserError: Runs cannot be pooled.
     """
     files = existing_predictions(request.paths)
-    groups = group_runs([_read_part(file, request) for file in files], list(map(_name_of, files)))
+    # A run is named by its folder, a table of other images by itself: no run is around it.
+    names = [str(file.parent if file.name == RunFile.PREDICTIONS else file) for file in files]
+    groups = group_runs([_read_part(file, request) for file in files], names)
     evaluations = []
     for group in groups:
         train = [] if request.group else _train_of(group)
@@ -90,11 +92,6 @@ def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:
         facts = {name: getattr(pair, name) for name in ("first", "second", "images", "subjects")}
         rows += [{**facts, "metric": name, **asdict(difference)} for name, difference in pair.differences.items()]
     return pd.DataFrame(rows)
-
-
-def _name_of(file: Path) -> str:
-    """Return the folder of a run's predictions, and a table of other images itself: no run is around it."""
-    return str(file.parent if file.name == RunFile.PREDICTIONS else file)
 
 
 def _read(file: Path) -> Predictions:

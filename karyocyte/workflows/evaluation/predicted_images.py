@@ -23,10 +23,13 @@ def labelled_predictions(file: Path) -> Predictions:
     """
     table, facts = read_predicted(file)
     predicted = table[table["status"] == "predicted"]
+    if "cell" in predicted:  # a cell of which an image is missing would look abnormal
+        is_whole = (table["status"] == "predicted").groupby([table["subject"], table["cell"]]).transform("all")
+        predicted = predicted.assign(cell=predicted["cell"].where(is_whole.eq(True), None))
     labels = predicted.get("label", pd.Series(None, predicted.index, dtype=object))
-    is_labelled = labels.isin(facts.classes)
+    known = labels.where(labels.isin(facts.classes), None)
     is_new = ~predicted["seen"].isin(LEARNED)
-    tested = predicted.assign(label=labels.where(is_labelled, None))[is_new].reset_index(drop=True)
+    tested = predicted.assign(label=known)[is_new].reset_index(drop=True)
     if tested["label"].isna().all():
         raise UserError(
             f"{file} has no new image with a label: name the folders of the images like the classes "
@@ -36,7 +39,7 @@ def labelled_predictions(file: Path) -> Predictions:
     frame["path"] = frame["image_id"]
     measured = frame.columns[frame.columns.str.startswith((PROBABILITY_PREFIX, SAMPLED_PREFIX))]
     frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float})
-    notes = [*facts.warnings, *_left_out(table, predicted, labels, is_labelled)]
+    notes = [*facts.warnings, *_left_out(table, labels[is_new & known.isna()].dropna())]
     own = None
     if facts.model is not None and Run.is_run(Path(facts.model)):  # the one run or ensemble is still there
         own = Run(Path(facts.model)).predictions
@@ -52,16 +55,15 @@ def labelled_predictions(file: Path) -> Predictions:
     return Predictions(frame, facts.classes, facts.positive_class, about)
 
 
-def _left_out(table: pd.DataFrame, predicted: pd.DataFrame, labels: pd.Series, is_labelled: pd.Series) -> list[str]:
-    """Return which images are not evaluated, and which are not new, a sentence each."""
+def _left_out(table: pd.DataFrame, others: pd.Series) -> list[str]:
+    """Return which images are not evaluated, such as those of ``others``, and which are not new, a sentence each."""
     notes = []
-    if broken := len(table) - len(predicted):
+    if broken := int((table["status"] != "predicted").sum()):
         notes.append(f"not evaluated, since they were not predicted: {counted(broken, 'image')}")
-    others = labels[labels.notna() & ~is_labelled]
     if len(others):
         classes = ", ".join(sorted(others.unique()))
         notes.append(f"without label, since the model lacks their classes: {counted(len(others), 'image')} ({classes})")
-    for part, number in predicted["seen"][is_labelled].value_counts().items():
+    for part, number in table["seen"].value_counts().items():
         outcome = "are left out" if part in LEARNED else "are not new"
         notes.append(f"{number:,} of the images are of the run's {part} part: they {outcome}")
     return notes

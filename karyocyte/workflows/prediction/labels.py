@@ -3,11 +3,13 @@
 import posixpath
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
 
 from datamodules.inference.image_files import ImageFile
+from datamodules.io.archives import lone_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import is_unknown
 from karyocyte.common.cli import warn
@@ -22,8 +24,9 @@ _OTHER_NAMES = {"class": "label", "case_id": "subject", "cell_id": "cell"}  # of
 def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFrame:
     """Return a row per file with ``COLUMNS``, None where unknown; no column where no label is known.
 
-    They are those of the table in the folder that is named, or the first one below it around the file, where there is
-    one; else the label is the nearest folder around the file that is called like one of the model's ``classes``.
+    They are those of the table in the folder that is named, or in the lone folder in it, where there is one; else the
+    label is the nearest folder around the file that is called like one of the model's ``classes``; of chromosomes also
+    the first folder below the named one, as data=chromosomes reads it ("01", "chr1", "23").
 
     Raises:
         UserError: A table cannot be read, or names a column or an image twice.
@@ -31,15 +34,16 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
     rows = []
     tables: dict[Path, pd.DataFrame | None] = {}
     without: dict[Path, list[str]] = {}  # images that a table does not name
+    table_folder = cache(partial(lone_folder, wanted=TABLE))
     as_class = _reader_of(classes)
     for file in files:
-        around = file.path.parents[len(file.folders) - 1 :: -1]  # from the folder that is named
-        root = next((folder for folder in around if (folder / TABLE).is_file()), around[0])
+        root = table_folder(file.path.parents[len(file.folders) - 1])
         if root not in tables:
             tables[root] = _read_table(root / TABLE, classes)
         table, below = tables[root], _plain(file.path.relative_to(root).as_posix())
         if table is None:
-            rows.append({"label": next(filter(classes.__contains__, map(as_class, reversed(file.folders))), None)})
+            names = [*reversed(file.folders), *map(as_class, file.folders[1:2])]
+            rows.append({"label": next(filter(classes.__contains__, names), None)})
         elif below in table.index:
             rows.append(table.loc[below].to_dict())
         else:
@@ -51,7 +55,7 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
 
 
 def _reader_of(classes: Sequence[str]) -> Callable[[str], str]:
-    """Return what a label or a folder's name means: of chromosomes as for data=chromosomes ("01", "chr1", "23")."""
+    """Return what tells the class of a label or of a folder's name, or the name where it is none."""
     return (lambda text: class_of(text) or text) if set(classes) == set(CHROMOSOMES) else str
 
 

@@ -27,7 +27,7 @@ def error_of(config) -> str:
         (["data.source=synth"], "'synth'"),
         (["unfreeze.lr=inf"], "unfreeze.lr"),
         (["prepare.size=[64,32]"], "fit=square"),
-        (["transform=none", "transform.flips=true", "balance=none"], "transform.probability=0 "),
+        (["transform=none", "transform.flips=true", "balance=none"], "transform.probability=0"),
         (["prepare.augment_at=100"], "augment_at=100"),
         (["prepare={augment_at: 416, fit: canvas}"], "augment_at"),
         ([*UPRIGHT, "head.logits=1"], "head.logits=1"),

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -121,26 +121,26 @@ def _cells_of_table(file: Path) -> tuple[Cell, ...]:
     for column in (PATH, CELL):
         if column not in table:
             raise UserError(f"{file} has no column {column}, only {', '.join(table.columns)}: rename the one it is")
+    places = table[PATH].map(partial(as_written_elsewhere, str(file.parent)))
     table[CASE] = table.get(CASE, "")
     without = table[CASE] == ""
     of_known = table[CELL].isin(table.loc[~without, CELL])
     faults = {
         f"{PATH} or {CELL} is empty: write it, or delete the row": (table[[PATH, CELL]] == "").any(axis=1),
         f"{CASE} is empty, but other rows of this cell have one": without & of_known,  # it would fall into two cells
-        f"its {PATH} is in an earlier row already: keep one of the two rows": table[PATH].duplicated(),
+        f"its {PATH} is in an earlier row already: keep one of the two rows": places.duplicated(),
     }
     for fault, rows in faults.items():
         if rows.any():
             raise UserError(f"{file}, row {rows.idxmax()}: {fault}")
     paths = table[PATH]
-    places = {path: as_written_elsewhere(str(file.parent), path) for path in paths}
-    if not any(map(os.path.lexists, places.values())):
+    if not any(map(os.path.lexists, places)):
         raise UserError(
             f"{file}: none of its {len(paths):,} files exists, such as {paths.iloc[0]}: write them into the column "
             f"{PATH} relative to {file.parent}"
         )
     cells = []
     for (case, name), of_cell in paths.groupby([table[CASE], table[CELL]], sort=False):
-        files = [ImageFile(Path(places[path]), path, (name,)) for path in of_cell]
+        files = [ImageFile(Path(places[row]), path, (name,)) for row, path in of_cell.items()]
         cells.append(Cell(name, case or None, tuple(files)))
     return tuple(sorted(cells, key=lambda cell: natural_key(cell.title)))

@@ -18,7 +18,6 @@ from cytogenetics.karyotypes.thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.review.cell_bundle import METAPHASES
 from datamodules.io.decode import note_lines
-from karyocyte.common.cli import warn
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.rendering import render, template_file
@@ -50,10 +49,7 @@ class Tables(NamedTuple):
     def of(cls, results: Sequence[CellResult], seen: Mapping[str, str], priors: KaryotypePriors) -> "Tables":
         """Make a row per cell, file and case; ``seen`` is the part of the runs' splits by SHA-256."""
         cells = [_cell_row(result) for result in results]
-        rows = []
-        for result in results:
-            for file, call in result.calls:
-                rows.append(_file_row(result, file, call, seen))
+        rows = [_file_row(result, file, call, seen) for result in results for file, call in result.calls]
         return cls(pd.DataFrame(cells), pd.DataFrame(rows), case_table(results, priors))
 
     def most_doubtful_first(self) -> pd.DataFrame:
@@ -83,12 +79,16 @@ class Tables(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """Which images the runs were trained on."""
+        """Which cells count as one, and which images the runs were trained on."""
         trained_on = self.chromosomes[self.chromosomes["seen"] == "train"]
+        copies: list[str] = self.cases.attrs["copies"]
         if trained_on.empty:
-            return []
+            return copies
         cells = trained_on[["case", "cell"]].drop_duplicates()
-        return [f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}"]
+        return [
+            *copies,
+            f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}",
+        ]
 
     @property
     def cell_lines(self) -> list[str]:
@@ -122,22 +122,20 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
     """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
 
     The cells of a case decide together which constitution it has; ``changed`` names those that have another karyotype
-    then than alone. A cell whose images are those of another one of its case counts once, with a warning.
+    then than alone. Cells of a case with the same images count once; the sentences of the attribute ``copies`` say so.
     """
-    cases: dict[str, list[CellResult]] = {}
-    first: dict[tuple[str, frozenset[str | None]], CellResult] = {}
+    copies = []
+    cases: dict[str, dict[frozenset[str | None], CellResult]] = {}
     for result in results:
         if result.cell.case is not None and result.karyotype.candidates:
-            images = (result.cell.case, frozenset(file.sha256 for file in result.files))
-            if (same := first.setdefault(images, result)) is result:
-                cases.setdefault(result.cell.case, []).append(result)
-            else:
-                warn(f"{result.cell.title} has the same images as {same.cell.title}: they count as one cell")
-    rows = []
-    for case, of_case in cases.items():
-        if len(of_case) > 1:
-            rows.append(_case_row(case, of_case, priors))
-    return pd.DataFrame(rows, columns=list(CASE_COLUMNS))
+            images = frozenset(file.sha256 for file in result.files)
+            first = cases.setdefault(result.cell.case, {}).setdefault(images, result)
+            if first is not result:
+                copies.append(f"{result.cell.title} has the same images as {first.cell.title}: they count as one cell")
+    rows = [_case_row(case, list(cells.values()), priors) for case, cells in cases.items() if len(cells) > 1]
+    table = pd.DataFrame(rows, columns=list(CASE_COLUMNS))
+    table.attrs["copies"] = copies
+    return table
 
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
