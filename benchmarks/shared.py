@@ -12,9 +12,8 @@ SIDE = 450  # pixels of the files, as those of C-NMC
 
 def show(table: pd.DataFrame, title: str, columns: Collection[str]) -> None:
     """Print some columns of a table."""
-    from karyocyte.evaluation.tables.renderers import (
-        frame_table,  # with the metrics: a second, for which --help would wait
-    )
+    # It loads the metrics, a second for which --help would wait.
+    from karyocyte.evaluation.tables.renderers import frame_table
 
     Console().print(frame_table(table[[*columns]], title))
 

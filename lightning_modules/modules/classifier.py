@@ -175,8 +175,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def setup(self, stage: str) -> None:
         """Compare the images of a data module with the task, before their first batch."""
-        if self.trainer.ckpt_path is None:  # else the task is that of the checkpoint
-            self._meet_images()
+        self._meet_images()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the task with the weights that a trainer loads, and compare the images with it."""

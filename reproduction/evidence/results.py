@@ -145,21 +145,18 @@ def rows_of_leaks(groups: Sequence[Group]) -> pd.DataFrame:
 def _leaks(random: Predictions, apart: Predictions) -> list[dict[str, object]]:
     """Return a row per metric: its value on the random split, with persons apart, and the difference."""
     images = set(random.frame["image_id"]) & set(apart.frame["image_id"])
-    both = [_only(predictions, images) for predictions in (random, apart)]
-    groups = [Group(label, (part,), ()) for label, part in zip(("random", "apart"), both, strict=True)]
+    groups = []
+    for label, predictions in {"random": random, "apart": apart}.items():
+        kept = predictions.frame[predictions.frame["image_id"].isin(images)]
+        groups.append(Group(label, (replace(predictions, frame=kept.reset_index(drop=True)),), ()))
     pair = compare_groups(groups, SETTINGS).pairs[0]
-    of_random, of_apart = (evaluate(score(part)) for part in both)
+    of_random, of_apart = (evaluate(score(group.runs[0])) for group in groups)
     rows = []
     for metric in OF_LEAKS:
         row: dict[str, object] = {"metric": metric, "images": pair.images, "persons": pair.subjects}
         row |= {"random": of_random[metric], "apart": of_apart[metric]}
         rows.append(row | pair.differences[metric].columns("difference"))
     return rows
-
-
-def _only(predictions: Predictions, images: set[str]) -> Predictions:
-    frame = predictions.frame
-    return replace(predictions, frame=frame[frame["image_id"].isin(images)].reset_index(drop=True))
 
 
 def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.pooling.pooling import check_same_images, pool
 from karyocyte.evaluation.types.result import Interval
 from karyocyte.evaluation.types.warnings import few_clusters
-from karyocyte.runs.predictions import Predictions
 
 # Below this number of images that one group alone predicts right, a bootstrap of predictions has too little to draw.
 FEW_DISCORDANT = 10
@@ -61,7 +60,11 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     Raises:
         UserError: See ``pool``.
     """
-    pooled = [_in_order(pool(group.runs)) for group in groups]
+    pooled = []
+    for group in groups:
+        predictions = pool(group.runs)
+        in_order = predictions.frame.sort_values("image_id", ignore_index=True)
+        pooled.append(replace(predictions, frame=in_order))
     scored = list(map(score, pooled))
     statistics = [WeightedMetrics(images, names=COMPARED) for images in scored]
     pairs = []
@@ -90,11 +93,6 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
         warnings[line] = None
     names = [group.label for group in groups]
     return PairwiseComparison(names, pairs, left_out, list(warnings))
-
-
-def _in_order(predictions: Predictions) -> Predictions:
-    """Sort predictions by image, so that all groups of the same images draw the same subjects."""
-    return replace(predictions, frame=predictions.frame.sort_values("image_id", ignore_index=True))
 
 
 def _discordant(first: LabelledPredictions, second: LabelledPredictions) -> int:

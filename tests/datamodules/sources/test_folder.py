@@ -46,6 +46,9 @@ def test_classes_pick_and_order(tmp_path):
     assert manifest.classes == ("c", "a", "b")
     assert set(manifest.frame["label"]) == {"a", "b", "c"}
     assert scan_folder(root, tmp_path / "cache", classes=("c", "a"), positive_class="c").classes == ("a", "c")
+    (root / "e").symlink_to(root / "d")
+    with pytest.raises(UserError, match="e is a link"):
+        scan_folder(root, tmp_path / "cache")
 
 
 def test_a_folder_without_class_folders_is_refused(tmp_path):

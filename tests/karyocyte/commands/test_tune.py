@@ -68,7 +68,7 @@ ERRORS = {
     "a range the wrong way round": (["search.space.unfreeze.lr.low=1"], "search.space.unfreeze.lr: low must be less"),
     "a range without an end": (["~search.space.unfreeze.lr.high"], "search.space.unfreeze.lr: say low and high"),
     "what a search rests on": (["+search.space.callbacks.monitor={choices: [val/acc]}"], "cannot be searched"),
-    "other validation images": (["+search.space.split.fold={choices: [0, 1]}"], "split.fold cannot be searched"),
+    "a rate without effect": (["+search.space.unfreeze.stages.all.lr={choices: [1e-4]}"], "no effect"),
 }
 
 

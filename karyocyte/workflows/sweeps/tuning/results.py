@@ -63,7 +63,9 @@ class SearchReport:
         """Write and print all; a ``UserError`` says that no trial ended well."""
         table = self.write_table(study)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
-        console.print(frame_table(table.drop(columns=["run", "message"])))
+        shown = table.drop(columns=["run", "message"])
+        rounded = shown.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value, na_action="ignore")
+        console.print(frame_table(rounded))
         for row in table[table["state"] == "failed"].to_dict("records"):
             warn(f"trial {row['number']} failed: {row['message']}")
         if not study.get_trials(False, (TrialState.COMPLETE,)):

@@ -1,5 +1,6 @@
 """The typed schema of conf/search/: what is tried, how, and how often. scripts/tune.py takes it off before all else."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -87,6 +88,8 @@ def check_space(search: SearchConfig, composed: DictConfig) -> TrainingConfig:
     for key, dimension in search.space.items():
         if f"{key}.".startswith(FIXED):
             raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
+        if re.fullmatch(r"unfreeze\.stages\..*lr", key) and ("unfreeze.lr" in search.space or config.unfreeze.lr):
+            raise UserError(f"search.space: unfreeze.lr replaces {key}, so that it has no effect: leave one out")
         for value in dimension.choices or (dimension.low, dimension.high):
             assert value is not None
             try:
