@@ -148,9 +148,7 @@ def _source(value: yaml.Node, lines: list[str]) -> str:
 
 def _comment_at(lines: list[str], number: int) -> str:
     """Return the comment at the end of a line, with the lines below it that hold nothing else."""
-    # Number signs within quoted texts begin no comment.
-    unquoted = re.sub(r"\"[^\"]*\"|'[^']*'", lambda text: text[0].replace("#", " "), lines[number])
-    match = COMMENT.search(unquoted)
+    match = COMMENT.search(_without_quotes(lines[number]))
     if not match:
         return ""
     words = [match[1]]
@@ -159,6 +157,11 @@ def _comment_at(lines: list[str], number: int) -> str:
             break
         words.append(line.strip().removeprefix("#").strip())
     return " ".join(words)
+
+
+def _without_quotes(line: str) -> str:
+    """Return a line of YAML without the number signs within its quoted texts."""
+    return re.sub(r"\"[^\"]*\"|'[^']*'", lambda text: text[0].replace("#", " "), line)
 
 
 def _cell(text: str) -> str:

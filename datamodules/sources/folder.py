@@ -94,7 +94,7 @@ def _folder_of_classes(part: Path, follow_links: bool) -> Path:
     if not inner:
         others = [shlex.quote(f"data_dir={other}") for other in sub_folders(part.parent) if sub_folders(other)]
         remedy = f"move it away, or use one part, {others[0]}" if others else "data_dir=<folder with one per class>"
-        raise UserError(f"{part} has no class folders (of links: `follow_links=true`): {remedy}")
+        raise UserError(f"{part} has no class folders: {remedy}")
     if len(inner) == 1 and is_called(inner[0].name, {*_PARTS, "data", "images"}):
         return _folder_of_classes(inner[0], follow_links)
     return part
@@ -104,12 +104,10 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceC
     """The folders of the classes, or all folders, by name."""
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
-        raise UserError(f"{root} has no class folders: data_dir=<folder with one per class>, or `follow_links=true`")
+        raise UserError(f"{root} has no class folders: data_dir=<folder with one per class>")
     # Folders that are named one by one are meant as classes, whatever they look like.
     if classes is None:
         _check_folders(root, folders)
-        for link in [folder for folder in sub_folders(root) if folder.name not in folders]:
-            raise UserError(f"{link} is a link: set `follow_links=true`, or move it away")
     names = classes or tuple(folders)
     absent = absent_from(folders, names)
     if absent:

@@ -68,10 +68,13 @@ def image_names(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
-    """Return the folders directly in ``folder``, in natural order, without those that systems leave."""
+    """Return the folders directly in ``folder``, without those that systems leave; links are followed or refused."""
     with os.scandir(folder) as entries:  # iterdir would ask the disk for the kind of each file
-        names = [entry.name for entry in entries if entry.is_dir() and (follow_links or not entry.is_symlink())]
-    return [folder / name for name in sorted(names, key=natural_key) if not is_system(name)]
+        folders = [entry for entry in entries if entry.is_dir() and not is_system(entry.name)]
+    for entry in folders:
+        if entry.is_symlink() and not follow_links:
+            raise UserError(f"{entry.path} is a link: set `follow_links=true`, or move it away")
+    return [folder / name for name in sorted((entry.name for entry in folders), key=natural_key)]
 
 
 def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path | str], str | None]:

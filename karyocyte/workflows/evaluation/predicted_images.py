@@ -23,13 +23,10 @@ def labelled_predictions(file: Path) -> Predictions:
     """
     table, facts = read_predicted(file)
     predicted = table[table["status"] == "predicted"]
-    if "cell" in predicted:  # a cell of which an image is missing would look abnormal
-        is_whole = (table["status"] == "predicted").groupby([table["subject"], table["cell"]]).transform("all")
-        predicted = predicted.assign(cell=predicted["cell"].where(is_whole.eq(True), None))
     labels = predicted.get("label", pd.Series(None, predicted.index, dtype=object))
     known = labels.where(labels.isin(facts.classes), None)
     is_new = ~predicted["seen"].isin(LEARNED)
-    tested = predicted.assign(label=known)[is_new].reset_index(drop=True)
+    tested = predicted.assign(label=known)[is_new]
     if tested["label"].isna().all():
         raise UserError(
             f"{file} has no new image with a label: name the folders of the images like the classes "
@@ -37,8 +34,10 @@ def labelled_predictions(file: Path) -> Predictions:
         )
     frame = tested.rename(columns={"file": "image_id"}).assign(part="test", kind=None, width=None, height=None)
     frame["path"] = frame["image_id"]
+    of_cell = (table["status"] == "predicted").groupby([table["subject"], table["cell"]], dropna=False)
+    frame["cell"] = frame["cell"].where(of_cell.transform("all"), None)  # without an image it would look abnormal
     measured = frame.columns[frame.columns.str.startswith((PROBABILITY_PREFIX, SAMPLED_PREFIX))]
-    frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float})
+    frame = frame[[*COLUMNS, *measured]].astype({"width": float, "height": float}).reset_index(drop=True)
     notes = [*facts.warnings, *_left_out(table, labels[is_new & known.isna()].dropna())]
     own = None
     if facts.model is not None and Run.is_run(Path(facts.model)):  # the one run or ensemble is still there

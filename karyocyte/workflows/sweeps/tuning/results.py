@@ -64,7 +64,7 @@ class SearchReport:
         table = self.write_table(study)
         facts = {**self.facts, "name": f"{self.facts['name']}, search ({self.search.sampler})"}
         shown = table.drop(columns=["run", "message"])
-        rounded = shown.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value, na_action="ignore")
+        rounded = shown.map(lambda value: f"{value:.6g}" if isinstance(value, float) else value, na_action="ignore")
         console.print(frame_table(rounded))
         for row in table[table["state"] == "failed"].to_dict("records"):
             warn(f"trial {row['number']} failed: {row['message']}")

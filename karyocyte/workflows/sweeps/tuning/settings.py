@@ -85,10 +85,11 @@ def take_search(composed: DictConfig) -> tuple[SearchConfig, DictConfig]:
 def check_space(search: SearchConfig, composed: DictConfig) -> TrainingConfig:
     """Return the configuration as it is, once it is checked with each value at the ends of the space, too."""
     config = check_config(composed)
+    has_one_rate = config.unfreeze.lr is not None or "unfreeze.lr" in search.space
     for key, dimension in search.space.items():
         if f"{key}.".startswith(FIXED):
             raise UserError(f"search.space: {key} cannot be searched, the search itself rests on it")
-        if re.fullmatch(r"unfreeze\.stages\..*lr", key) and ("unfreeze.lr" in search.space or config.unfreeze.lr):
+        if has_one_rate and re.fullmatch(r"unfreeze\.stages\.[^.]+\.(head_)?lr", key):
             raise UserError(f"search.space: unfreeze.lr replaces {key}, so that it has no effect: leave one out")
         for value in dimension.choices or (dimension.low, dimension.high):
             assert value is not None
