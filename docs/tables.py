@@ -253,6 +253,8 @@ def structure(results: Path) -> str:
     """Return the measurements of the code base: of an older revision and now, where files are counted anew."""
     table = pd.read_csv(results / "structure.csv", dtype=str)
     counted = {name: str(value) for name, value in count_code(CodeBase()).items()}
+    if unknown := counted.keys() - set(table["measurement"]):
+        raise UserError(f"{results / 'structure.csv'} has no row of {', '.join(sorted(unknown))}: add one")
     table["now"] = table["measurement"].map(counted).fillna(table["now"])
     return markdown(table)
 

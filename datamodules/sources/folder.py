@@ -124,8 +124,8 @@ def _files_of_classes(root: Path, folders: Mapping[str, Path], context: SourceCo
             files[folder] = image_names(folder, context.follow_links)
             advance(len(files[folder]))
     if without := [str(folder) for folder in files if not files[folder]]:
-        remedy = "add some, set `follow_links=true` where they are links, or name the others in data.classes"
-        raise UserError(f"no image in {', '.join(without)}: {remedy}")
+        remaining = typed_names("data.classes", [folder.name for folder in files if files[folder]])
+        raise UserError(f"no image in {', '.join(without)}: add some (links: follow_links=true), or set {remaining}")
     return files
 
 

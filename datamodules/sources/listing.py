@@ -68,7 +68,7 @@ def image_names(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
-    """Return the folders directly in ``folder``, without those that systems leave; links are followed or refused."""
+    """Return the folders in ``folder``, in natural order, without those of systems; links are followed or refused."""
     with os.scandir(folder) as entries:  # iterdir would ask the disk for the kind of each file
         folders = [entry for entry in entries if entry.is_dir() and not is_system(entry.name)]
     for entry in folders:

@@ -20,4 +20,4 @@ assert not {"pytorch_lightning", "torchmetrics", "matplotlib", "sklearn", "scipy
 
 
 def test_a_prediction_imports_neither_lightning_nor_what_draws():
-    subprocess.run([sys.executable, "-c", PREDICTION], cwd=ROOT, check=True)
+    assert subprocess.run([sys.executable, "-c", PREDICTION], cwd=ROOT).returncode == 0

@@ -63,7 +63,7 @@ def compare_groups(groups: Sequence[Group], settings: EvaluationConfig) -> Pairw
     pooled = []
     for group in groups:
         predictions = pool(group.runs)
-        in_order = predictions.frame.sort_values("image_id", ignore_index=True)
+        in_order = predictions.frame.sort_values("image_id", ignore_index=True)  # all draw the same subjects
         pooled.append(replace(predictions, frame=in_order))
     scored = list(map(score, pooled))
     statistics = [WeightedMetrics(images, names=COMPARED) for images in scored]

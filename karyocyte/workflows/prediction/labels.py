@@ -35,13 +35,14 @@ def labels_of(files: Sequence[ImageFile], classes: Sequence[str]) -> pd.DataFram
     tables: dict[Path, pd.DataFrame | None] = {}
     without: dict[Path, list[str]] = {}  # images that a table does not name
     table_folder = cache(partial(lone_folder, wanted=TABLE))
+    as_class = _reader_of(classes)
     for file in files:
         root = table_folder(file.path.parents[len(file.folders) - 1])
         if root not in tables:
             tables[root] = _read_table(root / TABLE, classes)
         table, below = tables[root], _plain(file.path.relative_to(root).as_posix())
         if table is None:
-            names = [*reversed(file.folders), *map(_reader_of(classes), below.split("/")[:-1][:1])]
+            names = [*reversed(file.folders), *map(as_class, below.split("/")[:-1][:1])]
             rows.append({"label": next(filter(classes.__contains__, names), None)})
         elif below in table.index:
             rows.append(table.loc[below].to_dict())

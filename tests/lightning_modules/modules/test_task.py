@@ -23,9 +23,9 @@ def fit(model, data):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Folders of three classes, of two of them, of one more, and checkpoints of the first two."""
+    """Folders of three classes, of two of them, of one more and of others, and checkpoints of the first two."""
     home = tmp_path_factory.mktemp("task")
-    for name, classes in (("three", "abc"), ("two", "bc"), ("more", "abcd")):
+    for name, classes in (("three", "abc"), ("two", "bc"), ("more", "abcd"), ("others", "abx")):
         write_class_folders(home / name, dict.fromkeys(classes, 6))
     files = sorted((home / "three").rglob("*.png"), reverse=True)
     rows = [{"path": path.relative_to(home).as_posix(), "label": path.parent.name} for path in files]
@@ -75,8 +75,7 @@ def test_an_evaluation_numbers_the_classes_as_the_classifier_does(home, checkpoi
     trainer = quiet_trainer()
     trainer.test(model, folder(home, checkpoint, positive_class="c" if checkpoint == "two" else None), **saved)
     for tested, how in ((model, {}), (untrained(model), saved)):
-        (measured,) = trainer.test(tested, data, verbose=False, **how)
-        assert measured["test/acc"] == pytest.approx(expected)
+        assert trainer.test(tested, data, verbose=False, **how)[0]["test/acc"] == pytest.approx(expected)
 
 
 def untrained(model):
@@ -87,13 +86,14 @@ def untrained(model):
     ("checkpoint", "data", "words"),
     [
         ("three", lambda home: folder(home, "more"), "a, b, c apart, these images a, b, c, d"),
+        ("three", lambda home: folder(home, "others"), "a, b, c apart, these images a, b, x"),
         ("two", lambda home: folder(home, "three"), r"b, c \(positive c\) apart, these images a, b, c"),
         ("two", lambda home: folder(home, "two", positive_class="b"), r"b, c \(positive c\) .* c, b \(positive b\)"),
         ("three", lambda home: folder(home, size=40), "trained with size=32, these images have size=40"),
         ("three", lambda home: folder(home, clahe=True, crop=False), "crop=True, clahe=False, these .*clahe=True"),
         ("three", lambda home: features(home, clahe=True), "clahe=False, these .*=True"),
     ],
-    ids=["class more", "other number", "other positive class", "size", "CLAHE", "features"],
+    ids=["class more", "other names", "other number", "other positive class", "size", "CLAHE", "features"],
 )  # fmt: skip
 def test_an_evaluation_of_another_task_shows_both(home, checkpoint, data, words):
     model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
