@@ -29,10 +29,11 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Person:
-    """Several subjects of a source that share byte-identical files."""
+    """Several subjects of a source that share byte-identical files, or of which pictures show the same cells."""
 
     subjects: tuple[str, ...]  # in natural order
     files: int  # different files that lie under two or more of the subjects
+    cells: int = 0  # pairs of pictures of two of the subjects that show one cell, of other bytes
 
     @property
     def name(self) -> str:
@@ -41,7 +42,9 @@ class Person:
 
     def __str__(self) -> str:
         names = f"{', '.join(self.subjects[:-1])} and {self.subjects[-1]}"
-        return f"subjects {names} share {counted(self.files, 'file')}: treated as one person"
+        shared = [f"share {counted(self.files, 'file')}"] * bool(self.files)
+        shared += [f"show the same cell in {counted(self.cells, 'pair')} of pictures"] * bool(self.cells)
+        return f"subjects {names} {' and '.join(shared)}: treated as one person"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Manifest:
     sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
     alike_subjects: tuple[tuple[str, ...], ...] = ()  # spellings of subjects that may be one person each
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
+    # pictures of one cell, as `same_cells.SameCells.rows` returns them
+    cell_pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["left", "right", "seen"]))
 
     @property
     def incomplete(self) -> tuple[str, ...]:

@@ -1,39 +1,54 @@
-"""Persons behind subjects: subjects that share byte-identical files are one person, and one copy of a file is used."""
+"""Persons behind subjects: subjects that share files or cells are one person, and one copy of a file is used."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain
 
 import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, Person
+from datamodules.manifest.same_cells import LINKING, SameCells
 from karyocyte.common.text import natural_key
 
 
-def link_subjects(manifest: Manifest) -> Manifest:
-    """Return a manifest in which subjects that share byte-identical files are one person.
+def link_subjects(manifest: Manifest, same_cells: SameCells | None = None) -> Manifest:
+    """Return a manifest in which subjects that share byte-identical files, or cells, are one person.
 
-    Links chain: if A shares a file with B and B with C, all three are one person. The person has the name of the first
-    of the subjects in natural order, and it is the ``subject`` of all of their images. Of the published C-NMC 2019, 11
-    subjects of three folds are four persons.
+    ``same_cells`` are pairs of pictures that show one cell. Two of them link two subjects, and so does one that
+    somebody looked at. Links chain: if A shares a file with B and B with C, all three are one person. The person has
+    the name of the first of the subjects in natural order, and it is the ``subject`` of all of their images. Of the
+    published C-NMC 2019, 11 subjects of three folds are four persons by their files.
     """
     from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
 
+    subjects = manifest.frame["subject"]
     known = manifest.frame.dropna(subset=["subject"])
     sharing = known.groupby("sha256")["subject"].unique()
     sharing = sharing[sharing.map(len) > 1]
-    joined = DisjointSet(chain(*sharing))
-    for first, *others in sharing:
+    pairs = pd.DataFrame(columns=["left", "right", "seen"]) if same_cells is None else same_cells.rows(manifest.frame)
+    shown = pairs.assign(left=subjects.reindex(pairs["left"]).array, right=subjects.reindex(pairs["right"]).array)
+    shown = shown.dropna(subset=["left", "right"]).query("left != right")
+    links = [*sharing, *_linked(shown)]
+    joined = DisjointSet(name for names in links for name in names)
+    for first, *others in links:
         for other in others:
             joined.merge(first, other)
     persons = []
-    for subjects in joined.subsets():
-        files = sum(subjects.issuperset(names) for names in sharing)
-        ordered = tuple(sorted(subjects, key=natural_key))
-        persons.append(Person(ordered, files))
+    for of_person in joined.subsets():
+        files = sum(of_person.issuperset(names) for names in sharing)
+        cells = int((shown["left"].isin(of_person) & shown["right"].isin(of_person)).sum())
+        persons.append(Person(tuple(sorted(of_person, key=natural_key)), files, cells))
     persons.sort(key=lambda person: natural_key(person.name))
     names = {subject: person.name for person in persons for subject in person.subjects}
-    frame = manifest.frame.assign(subject=manifest.frame["subject"].replace(names))
-    return replace(manifest, frame=frame, persons=tuple(persons))
+    frame = manifest.frame.assign(subject=subjects.replace(names))
+    return replace(manifest, frame=frame, persons=tuple(persons), cell_pairs=pairs)
+
+
+def _linked(shown: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    """Yield the two subjects of every link, of pairs with the subjects ``left`` and ``right``, and ``seen``."""
+    sides = [tuple(sorted(pair, key=natural_key)) for pair in zip(shown["left"], shown["right"], strict=True)]
+    for names, of_names in shown.groupby(pd.Series(sides, shown.index, dtype=object), sort=False):
+        if len(of_names) >= LINKING or (of_names["seen"] == "same").any():
+            yield names
 
 
 def parts_by_person(manifest: Manifest) -> pd.Series:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from datamodules.io.whole_folder import UNPACKED
 from datamodules.manifest.manifest import Manifest
 from datamodules.manifest.persons import link_subjects
+from datamodules.manifest.same_cells import SameCells
 from datamodules.manifest.scan import scan_listing
 from datamodules.manifest.spellings import describe_spellings, describe_unknown, spellings
 from karyocyte.common.errors import UserError
@@ -69,14 +70,15 @@ def find_source(data: SourceConfig) -> Lister:
 def scan_persons(config: TrainingConfig, progress: bool = True) -> Manifest:
     """List the images of a configuration, open each once and return the manifest.
 
-    The same files make subjects one person.
+    The same files, and pictures of the same cells, make subjects one person.
 
     Raises:
         UserError: The folder is missing or empty, does not have the source's layout, a class has no image, the positive
             class is not said, or an image is broken.
     """
+    same_cells = SameCells.of_key(config.same_cells, config.data.source)
     listing = list_configured(config, progress)
-    return link_subjects(scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress))
+    return link_subjects(scan_listing(listing, config.data.on_broken, Path(config.cache_dir), progress), same_cells)
 
 
 def list_configured(config: TrainingConfig, progress: bool = True) -> Manifest:

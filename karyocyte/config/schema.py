@@ -243,6 +243,7 @@ class TrainingConfig(StrictModel):
     data_dir: Folder | None = FROM_YAML
     follow_links: bool = FROM_YAML
     alike_names: Literal["report", "distinct"] = FROM_YAML
+    same_cells: Folder = FROM_YAML
     weights_dir: Folder | None = FROM_YAML
     output_dir: Folder = FROM_YAML
     cache_dir: Folder = FROM_YAML

@@ -14,6 +14,7 @@ _WHOLE = """name data_dir weights_dir output_dir cache_dir cache_features recipe
 UNHASHED: Any = {
     **dict.fromkeys((*_WHOLE.split(), *run_keys()), True),
     "data": {"on_broken", "file", "group_column"},
+    "same_cells": True,  # the hash of the data has the persons that follow from them
     "split": {"fold", "near_duplicates", "near_duplicate_bits"},
     "model": {"weights"},
     "loader": {"workers", "timeout"},

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from datamodules import FolderDataModule
 from datamodules.manifest.leakage import check_leaks
 from datamodules.manifest.persons import link_subjects, parts_by_person, surplus_copies
+from datamodules.manifest.same_cells import COLUMNS, SameCells
 from datamodules.manifest.splits import split
+from karyocyte.common.errors import UserError
 from karyocyte.config.data import SplitConfig
 from tests.helpers.images import write_image
 from tests.helpers.manifests import make_manifest, two_class_manifest
@@ -91,5 +95,47 @@ def test_a_run_records_persons_and_copies_and_tells_what_was_skipped(tmp_path):
     assert "skipped: b/empty_0.png" in data.describe()
     data.write_facts(tmp_path)
     facts = json.loads((tmp_path / "data.json").read_text())
-    assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1}]
+    assert facts["persons"] == [{"subjects": ["a1", "a5"], "files": 1, "cells": 0}]
     assert facts["copies"] == {"a/a5_0.png": "a/a1_2.png"}
+
+
+def pairs_of(manifest, *pairs, seen=""):
+    """A table of pairs of image ids, each side with the hash that the manifest has, and what was seen of them."""
+    hashes = manifest.frame.set_index("image_id")["phash"]
+    rows = [(one, hashes[one], other, hashes[other], seen) for one, other in pairs]
+    return SameCells(pd.DataFrame(rows, columns=COLUMNS))
+
+
+@pytest.mark.parametrize(("count", "seen", "linked"), [(1, "", False), (2, "", True), (1, "same", True)])
+def test_two_pairs_of_pictures_of_one_cell_link_two_subjects_and_so_does_one_that_was_looked_at(count, seen, linked):
+    manifest = two_class_manifest(4, 3)
+    names = manifest.frame.groupby("subject")["image_id"].apply(list)
+    pairs = [(names.iloc[0][place], names.iloc[1][place]) for place in range(count)]
+    found = link_subjects(manifest, pairs_of(manifest, *pairs, seen=seen))
+    assert [person.subjects for person in found.persons] == [tuple(names.index[:2])] * linked
+    assert [person.cells for person in found.persons] == [count] * linked
+    assert len(found.cell_pairs) == count
+
+
+def test_a_pair_of_which_a_picture_has_another_hash_or_name_links_nothing():
+    manifest = two_class_manifest(4, 3)
+    names = manifest.frame.groupby("subject")["image_id"].apply(list)
+    pairs = pairs_of(manifest, *zip(names.iloc[0], names.iloc[1], strict=True))
+    other = manifest.frame["phash"].map(lambda digits: f"{int(digits, 16) ^ (2**256 - 1):064x}")
+    assert link_subjects(replace(manifest, frame=manifest.frame.assign(phash=other)), pairs).persons == ()
+    renamed = manifest.frame.assign(image_id="x" + manifest.frame["image_id"])
+    assert link_subjects(replace(manifest, frame=renamed), pairs).persons == ()
+
+
+def test_a_table_of_pairs_leaves_out_what_was_seen_to_be_two_cells_and_says_what_it_lacks(tmp_path):
+    manifest = two_class_manifest(4, 3)
+    ids = manifest.frame["image_id"]
+    table = pairs_of(manifest, (ids[0], ids[3]), (ids[1], ids[4])).table
+    table.loc[1, "seen"] = "other"
+    table.to_csv(tmp_path / "pairs.csv", index=False)
+    assert list(SameCells.of_key(str(tmp_path / "pairs.csv"), "folder").table["image_left"]) == [ids[0]]
+    assert SameCells.of_key("known", "folder") is None
+    assert len(SameCells.of_key("known", "cnmc").table) > 1000
+    table.drop(columns="seen").to_csv(tmp_path / "pairs.csv", index=False)
+    with pytest.raises(UserError, match="no column seen: .*prepare_data.py --same-cells"):
+        SameCells.of_key(str(tmp_path / "pairs.csv"), "folder")

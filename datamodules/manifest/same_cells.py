@@ -1,0 +1,86 @@
+"""Pairs of pictures that show the same cell: the table that `datamodules.same_cells` writes, and what follows from it.
+
+A cell may have been photographed or cut out again, under the name of the same subject or of another one: no byte agrees
+then. Subjects with such pairs are one person, see `persons.link_subjects`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from datamodules.io.text_tables import read_text_table
+from karyocyte.common.errors import UserError
+from karyocyte.common.paths import ROOT
+
+KNOWN = "known"  # the value of the key same_cells that stands for the table of a published data set
+NONE = "none"
+TABLES = {"cnmc": "cnmc", "hem_all": "cnmc"}  # the folder of results/ with the table of each source
+FILE = "same_cells.csv"
+SEEN = ("same", "other", "")  # what somebody saw who looked at a pair: one cell, two cells; "": nobody looked
+SIDES = ("left", "right")
+COLUMNS = [f"{name}_{side}" for side in SIDES for name in ("image", "phash")] + ["seen"]
+SAME_PICTURE = (
+    32  # of 256 bits, by which the hash of a picture may differ from the table: it was coded again
+)
+LINKING = 2  # so many pairs link two subjects that nobody looked at
+
+
+@dataclass(frozen=True)
+class SameCells:
+    """Pairs of pictures of one cell each, by the names of the images.
+
+    ``table`` has at least COLUMNS: the image_id and the perceptual hash (`scan.perceptual_hash`) of both sides, and
+    what was ``seen``; pairs that are two cells to who looked at them are no longer in it.
+    """
+
+    table: pd.DataFrame
+
+    @staticmethod
+    def read(path: Path) -> "SameCells":
+        """Read a table of pairs.
+
+        Raises:
+            UserError: The file cannot be read, lacks a column, or ``seen`` is none of SEEN.
+        """
+        table = read_text_table(path)
+        absent = [name for name in COLUMNS if name not in table.columns]
+        if absent:
+            made = "prepare_data.py --same-cells writes such a table"
+            raise UserError(f"{path} has no column {absent[0]}: {made}")
+        table["seen"] = table["seen"].fillna("")
+        unknown = table.loc[~table["seen"].isin(SEEN), "seen"]
+        if len(unknown):
+            raise UserError(f"{path}: seen is {unknown.iloc[0]}: write same, other, or nothing")
+        return SameCells(table[table["seen"] != "other"].reset_index(drop=True))
+
+    @staticmethod
+    def of_key(value: str, source: str) -> "SameCells | None":
+        """Return the pairs that the key ``same_cells`` names for a source; None: there are none."""
+        if value == NONE or (value == KNOWN and source not in TABLES):
+            return None
+        return SameCells.read(ROOT / "results" / TABLES[source] / FILE if value == KNOWN else Path(value))
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the pairs both of whose pictures are in the frame of a manifest: ``left`` and ``right`` (its rows).
+
+        A picture is known by its name and its hash, so that a file that was coded again is, and another one of that
+        name is not. ``seen`` stays.
+        """
+        places = pd.Series(frame.index, frame["image_id"])
+        found = self.table[["seen"]].copy()
+        for side in SIDES:
+            found[side] = self.table[f"image_{side}"].map(places)
+        known = found.dropna().astype(dict.fromkeys(SIDES, np.int64))
+        for side in SIDES:
+            hashes = frame["phash"].loc[known[side]].tolist()
+            given = self.table.loc[known.index, f"phash_{side}"].tolist()
+            known = known[_distances(hashes, given) <= SAME_PICTURE]
+        return known.reset_index(drop=True)
+
+
+def _distances(one: list[str], other: list[str]) -> np.ndarray:
+    """Return the number of bits by which the hashes of each two pictures differ, int64."""
+    pairs = [np.frombuffer(bytes.fromhex("".join(hashes)), np.uint64).reshape(-1, 4) for hashes in (one, other)]
+    return np.asarray(np.bitwise_count(pairs[0] ^ pairs[1]).sum(axis=1, dtype=np.int64))
