@@ -1,4 +1,4 @@
-"""What a split lets through: the same subject, the same bytes or nearly the same picture in two parts."""
+"""What a split lets through: the same subject, bytes or cell, or nearly the same picture, in two parts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +25,11 @@ _REMEDIES = {
     "conflicting": (("paper",), "remove the wrong one, or both"),
     "subjects": (("image", "paper"), "take their images out of one part, or say protocol=image"),
     "identical": (("paper",), "keep one copy of each, or say protocol=paper, which only warns"),
+    "same": (
+        ("image", "paper"),
+        "link their subjects: give the keys of this training to scripts/prepare_data.py with --same-cells found, "
+        "then add same_cells=found/same_cells.csv; or say split.near_duplicates=report",
+    ),
 }
 
 
@@ -33,7 +38,8 @@ class LeakReport:
     """What is in more than one part of a split."""
 
     protocol: str
-    pairs: pd.DataFrame  # see `pair_table`: of copies one pair for every two parts; then near ones, nearest first
+    # see `pair_table`: of copies one pair for every two parts; then those of one cell, and near ones, nearest first
+    pairs: pd.DataFrame
     near_count: int | None  # of near-duplicate pairs, of which `LISTED_PAIRS` are listed; None: they were not compared
     subjects: tuple[str, ...] = ()  # those in more than one part
     conflicting: tuple[tuple[str, ...], ...] = ()  # ids of images of the same bytes and different labels, in any part
@@ -44,14 +50,20 @@ class LeakReport:
         return self.pairs[self.pairs["kind"] == "identical"]
 
     @property
+    def same_cell_pairs(self) -> pd.DataFrame:
+        """The pairs of pictures of one cell."""
+        return self.pairs[self.pairs["kind"] == "same"]
+
+    @property
     def near_pairs(self) -> pd.DataFrame:
         """The listed pairs of near-duplicates."""
         return self.pairs[self.pairs["kind"] == "near"]
 
     def counts(self) -> dict[str, int | None]:
         """Return the numbers alone: they travel with the predictions, so that every result shows them."""
-        identical = len(self.identical_pairs)
-        return {"subjects": len(self.subjects), "identical_pairs": identical, "near_pairs": self.near_count}
+        identical, same = len(self.identical_pairs), len(self.same_cell_pairs)
+        near = {"same_cell_pairs": same, "near_pairs": self.near_count}
+        return {"subjects": len(self.subjects), "identical_pairs": identical, **near}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, and the first names that no pair has, as plain values for JSON."""
@@ -60,13 +72,14 @@ class LeakReport:
             "subjects_in_several_parts": len(self.subjects),
             "subjects": list(self.subjects[:100]),
             "identical_pairs": len(self.identical_pairs),
+            "same_cell_pairs": len(self.same_cell_pairs),
             "near_pairs": self.near_count,
             "near_bits": None if self.near_count is None else NEAR_BITS,
             "conflicting_labels": [list(group) for group in self.conflicting[:100]],
         }
 
     def sentences(self) -> dict[str, str]:
-        """Return a sentence of each kind of leak that there is: subjects, identical, near, conflicting."""
+        """Return a sentence of each kind of leak that there is: subjects, identical, same, near, conflicting."""
         found = {}
         if self.subjects:
             names = ", ".join(self.subjects[:5]) + ", ..." * (len(self.subjects) > 5)
@@ -74,6 +87,11 @@ class LeakReport:
         if len(self.identical_pairs):
             first = _describe_first(self.identical_pairs)
             found["identical"] = f"pairs of identical files across parts: {len(self.identical_pairs):,}, first {first}"
+        if len(self.same_cell_pairs):
+            first = _describe_first(self.same_cell_pairs)
+            found["same"] = (
+                f"pairs of pictures of the same cell across parts: {len(self.same_cell_pairs):,}, first {first}"
+            )
         if self.near_count:
             within = f"within {NEAR_BITS} of 256 bits"
             closest = _describe_first(self.near_pairs)
@@ -93,11 +111,13 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     """Look for leaks between the parts of a split.
 
     Near-duplicates are found by their perceptual hash: a copy that was recompressed, rescaled or stained again is
-    near, one that was turned or mirrored is not. "unused" images are left out.
+    near, one that was turned or mirrored is not. Pictures of one cell are the pairs that the manifest knows and, under
+    "subject" with ``split.near_duplicates=stop``, the near-duplicates that agree when they are laid onto one another.
+    "unused" images are left out.
 
     Raises:
-        UserError: Under the protocol "subject" a subject or the bytes of a file, under "image" the bytes, are in two
-            parts, or the same bytes have two labels; "paper" forbids nothing.
+        UserError: Under the protocol "subject" a subject, the bytes of a file or, where near-duplicates stop, a cell,
+            under "image" the bytes, are in two parts, or the same bytes have two labels; "paper" forbids nothing.
     """
     frame = manifest.frame.assign(part=parts)
     used = frame[frame["part"].isin(PARTS)]
@@ -106,15 +126,42 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     labelled = frame.dropna(subset=["label"])
     copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
+    same = _same_cells(manifest, frame)
+    if protocol == "subject" and split.near_duplicates == "stop":
+        same = np.concatenate([same, _confirmed(manifest, near)])
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
+    pairs = pd.concat([pairs, pair_table(frame, same).assign(kind="same")], ignore_index=True)
     report = LeakReport(protocol, pairs, count, tuple(sides.index[sides > 1]), tuple(conflicting))
     if protocol == "subject":
         _stop_at_spellings(manifest, used)
     sentences = report.sentences()
     for kind, (allowing, remedy) in _REMEDIES.items():
+        if kind == "same" and split.near_duplicates != "stop":
+            continue
         if kind in sentences and protocol not in allowing:
             raise UserError(f"{sentences[kind]}: {remedy}")
     return report
+
+
+def _same_cells(manifest: Manifest, frame: pd.DataFrame) -> np.ndarray:
+    """Return the known pairs of pictures of one cell that are in two parts, as `near_pairs` returns pairs."""
+    pairs = manifest.cell_pairs
+    sides = [frame["part"].loc[pairs[side]].to_numpy() for side in ("left", "right")]
+    apart = (sides[0] != sides[1]) & np.isin(sides[0], PARTS) & np.isin(sides[1], PARTS)
+    rows = pairs.loc[apart, ["left", "right"]].to_numpy(np.int64)
+    hashes = np.array([list(bytes.fromhex(digits)) for digits in frame["phash"]], np.uint8)
+    bits = np.bitwise_count(hashes[rows[:, 0]] ^ hashes[rows[:, 1]]).sum(axis=1, dtype=np.int64)
+    return np.column_stack([bits, rows])
+
+
+def _confirmed(manifest: Manifest, near: np.ndarray) -> np.ndarray:
+    """Return those near pairs that show the same cell when one picture is laid onto the other."""
+    if not len(near):
+        return near
+    from datamodules.same_cells.search import show_same_cell  # here: most data sets have no such pairs
+
+    confirmed: np.ndarray = near[show_same_cell(manifest, near[:, 1:])]
+    return confirmed
 
 
 def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:

@@ -21,9 +21,7 @@ FILE = "same_cells.csv"
 SEEN = ("same", "other", "")  # what somebody saw who looked at a pair: one cell, two cells; "": nobody looked
 SIDES = ("left", "right")
 COLUMNS = [f"{name}_{side}" for side in SIDES for name in ("image", "phash")] + ["seen"]
-SAME_PICTURE = (
-    32  # of 256 bits, by which the hash of a picture may differ from the table: it was coded again
-)
+SAME_PICTURE = 32  # of 256 bits, by which the hash of a picture may differ from the table: it was coded again
 LINKING = 2  # so many pairs link two subjects that nobody looked at
 
 

@@ -20,7 +20,7 @@ class SplitConfig(StrictModel, defaults="train:split"):
     test: str = FROM_YAML
     given_validation: str | None = FROM_YAML
     seed: Seed = FROM_YAML
-    near_duplicates: Literal["report", "off"] = FROM_YAML
+    near_duplicates: Literal["stop", "report", "off"] = FROM_YAML
 
     former = {"near_duplicate_bits": 32, "link_subjects": True}
 

@@ -15,6 +15,7 @@ FEW_CLUSTERS = 20
 LEAKS = {
     "subjects": "subjects in more than one part",
     "identical_pairs": "pairs of identical files in more than one part",
+    "same_cell_pairs": "pairs of pictures of the same cell in more than one part",
     "near_pairs": "pairs of near-duplicates in more than one part",
     "seen_by_start": "evaluated images that the run it started from had seen",
 }

@@ -1,0 +1,60 @@
+"""Pictures of cells at one scale, each in the middle of a square, with what is cell and what is ground."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from datamodules.io.decode import border, read_image
+from datamodules.io.progress import threaded
+from datamodules.manifest.manifest import Manifest
+
+SIDE = 160  # pixels of a square
+AREA = 8_000  # pixels of a square that the median picture's content covers
+_GROUND = 20  # gray values: JPEG leaves noise of up to about 20 on an even ground
+_LIGHT = 235  # a border above it is the white of a slide
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures."""
+
+    green: np.ndarray  # the green channel, in which stained nuclei have most contrast, uint8, shape (N, SIDE, SIDE)
+    content: np.ndarray  # what differs from the ground, bool, shape (N, SIDE, SIDE)
+
+    def with_others(self, others: "Pictures") -> "Pictures":
+        """Return these pictures and, after them, others."""
+        green, content = (np.concatenate([getattr(self, name), getattr(others, name)]) for name in ("green", "content"))
+        return Pictures(green, content)
+
+
+def read_pictures(manifest: Manifest, rows: np.ndarray, progress: bool = False) -> Pictures:
+    """Read the pictures of some manifest rows; one scale holds for all, by the median area of the content."""
+    scale = float(np.sqrt(AREA / np.median(manifest.frame["area"].iloc[rows])))
+
+    def read(row: int) -> tuple[np.ndarray, np.ndarray]:
+        return centred(read_image(manifest.file(row)), scale)
+
+    found = list(threaded(read, rows.tolist(), len(rows), f"reading {len(rows):,} images", progress))
+    return Pictures(*map(np.array, zip(*found, strict=True)))
+
+
+def centred(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lay an image, uint8 RGB (H, W, 3), scaled into the middle of a square, by the centre of its content.
+
+    Returns:
+        The green channel, uint8, and the content, bool, both of shape (SIDE, SIDE).
+    """
+    ground = np.median(border(image), axis=0)
+    if ground.min() > _LIGHT:
+        image, ground = 255 - image, 255 - ground
+    content = (np.abs(image - ground.astype(np.int64)) > _GROUND).any(axis=2)
+    if not content.any():
+        content[:] = True
+    rows, columns = np.nonzero(content)
+    x, y = (SIDE - 1) / 2 - scale * columns.mean(), (SIDE - 1) / 2 - scale * rows.mean()
+    onto = np.array([[scale, 0, x], [0, scale, y]])
+    averaged = max(1, round(1 / scale))  # what would fall between the pixels of a smaller picture
+    green = cv2.warpAffine(cv2.blur(image[..., 1], (averaged, averaged)), onto, (SIDE, SIDE))
+    covered = cv2.warpAffine(content.astype(np.float32), onto, (SIDE, SIDE))
+    return green, covered > 0.99
