@@ -1,4 +1,4 @@
-"""Monte Carlo dropout of the head: in each pass every image has a mask of its own, as Keras draws them (paper 001, 3.4).
+"""Monte Carlo dropout of the head (paper 001, 3.4): in each pass every image has its own mask, as Keras draws them.
 
 A mask is a function of (seed, layer, pass, image), where the pixels say which image it is. So passes do not depend on
 the other images of a batch, and are those of the same picture in another file.
@@ -71,7 +71,7 @@ class McDropout:
 
     @staticmethod
     def image_numbers(image: torch.Tensor) -> list[int]:
-        """Return a number of 32 bits for each of the images (B, C, H, W), float in [0, 1], that its pixels alone decide.
+        """Return a number of 32 bits for each of the images (B, C, H, W), float in [0, 1], by its pixels alone.
 
         Pixels count as uint8, as they were prepared: so the numbers are the same in every precision.
         """

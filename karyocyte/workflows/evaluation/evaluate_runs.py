@@ -39,6 +39,7 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     # A run is named by its folder, a table of other images by itself: no run is around it.
     names = [str(file.parent if file.name == RunFile.PREDICTIONS else file) for file in files]
     groups = group_runs([_read_part(file, request) for file in files], names)
+    request.settings.triage.check_votes(any(run.has_passes for group in groups for run in group.runs))
     evaluations = []
     for group in groups:
         train = [] if request.group else _train_of(group)

@@ -68,9 +68,11 @@ def assert_evaluated(table, metrics):
 
 
 def assert_reviewed(table, metrics, positive):
-    """Assert that the images that the run would not release are to be reviewed."""
+    """Assert that images that the run would not release are to be reviewed, and those for which few passes vote."""
     not_released = table[f"prob_{positive}"] >= metrics["triage"][0]["threshold"]
-    assert (table["review"] == not_released).all()
+    unsure = table["reason"].fillna("").str.contains("fewer than 0.8 of the dropout passes")
+    assert (unsure == ((table["sampled_votes"] < 0.8) | (table["sampled_label"] != table["prediction"]))).all()
+    assert (table["review"] == (not_released | unsure)).all()
     assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
 
