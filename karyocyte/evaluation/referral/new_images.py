@@ -34,13 +34,7 @@ def select_rules(
     Raises:
         UserError: A requested rule is not possible.
     """
-    obstacles: dict[str, str] = {}
-    if thresholds.release is None:
-        obstacles["release"] = "validation chose no release threshold"
-    if thresholds.confidence is None:
-        obstacles["confidence"] = "there are no labelled validation images"
-    if thresholds.vote_share is None:
-        obstacles["votes"] = "there are no passes of Monte Carlo dropout"
+    obstacles = _obstacles(thresholds)
     for rule in requested or ():
         if rule in obstacles:
             raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
@@ -48,6 +42,18 @@ def select_rules(
     if not requested and usual in obstacles:
         return []
     return [rule for rule in requested or (usual, "votes") if rule not in obstacles]
+
+
+def _obstacles(thresholds: ReviewThresholds) -> dict[str, str]:
+    """Return why rules are not possible."""
+    obstacles: dict[str, str] = {}
+    if thresholds.release is None:
+        obstacles["release"] = "validation chose no release threshold"
+    if thresholds.confidence is None:
+        obstacles["confidence"] = "there are no labelled validation images"
+    if thresholds.vote_share is None:
+        obstacles["votes"] = "there are no passes of Monte Carlo dropout"
+    return obstacles
 
 
 def rule_texts(thresholds: ReviewThresholds) -> dict[str, str]:
