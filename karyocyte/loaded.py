@@ -34,7 +34,7 @@ class LoadedModel:
 
     def __init__(self, paths: Sequence[Path], network: nn.Module | None = None) -> None:
         self.paths = list(paths)
-        self.options = LoadOptions()
+        self.options = LoadOptions(with_passes=True)
         self.model: Model
         if len(paths) == 1 and paths[0].is_file():
             self.model = CheckpointModel(paths[0], network)

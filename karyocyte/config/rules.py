@@ -55,6 +55,7 @@ def _check_classifier(config: Config) -> None:
         )
     if config.head.orientation:
         _check_orientation(config)
+    config.evaluation.triage.check_votes(config.inference.mc_passes > 0)
     _check_turns(config)
 
 

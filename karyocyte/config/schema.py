@@ -203,10 +203,17 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Targets of the referral to an expert; sensitivity is of two classes."""
+    """Targets of the referral to an expert; sensitivity is of two classes, and ``vote_share`` of passes."""
 
     sensitivity: Share = FROM_YAML
     accuracy: Share = FROM_YAML
+    vote_share: Annotated[float, Field(gt=0.5, le=1.0)] = FROM_YAML
+
+    def check_votes(self, has_passes: bool) -> None:
+        """Raise a ``UserError`` for a ``vote_share`` other than the default where no passes vote."""
+        if not has_passes and self.vote_share != TriageConfig().vote_share:
+            fault = f"evaluation.triage.vote_share={self.vote_share:g}: there are no passes of Monte Carlo dropout"
+            raise UserError(f"{fault}: train with `inference.mc_passes=100`, or leave it out")
 
 
 class AssignmentConfig(StrictModel, defaults="train:evaluation.assignment"):

@@ -39,7 +39,7 @@ class LoadOptions:
     """How networks are loaded."""
 
     batchnorm: str | None = None  # "trained" or "images"; None: as each was trained
-    with_passes: bool = False  # whether a run computes the passes of Monte Carlo dropout that it has
+    with_passes: bool = False  # whether a single run computes the passes of Monte Carlo dropout that it has
     # the share of validation images that would be marked; None: that of each run
     out_of_distribution: float | None = None
 

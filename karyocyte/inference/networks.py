@@ -1,7 +1,7 @@
 """Trained networks that are loaded to predict new images."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +72,8 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
         return _load_portable(model, options)
     if isinstance(model, CheckpointModel):
         return [_of_checkpoint(model)]
+    if len(model.members) > 1:
+        options = replace(options, with_passes=False)  # each member has one vote
     return [_load_member(member, options=options) for member in model.members]
 
 

@@ -31,6 +31,7 @@ BASELINE_PREFIX = "baseline_"
 SAMPLED_PREFIX = "sampled_"
 VALIDATION = "validation"  # what predictions are evaluated on (``about["on"]``) in place of the test part
 SAMPLED_PROBABILITY_PREFIX = SAMPLED_PREFIX + PROBABILITY_PREFIX
+VOTES = SAMPLED_PREFIX + "votes"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Predictions:
         if self.positive_class is None:
             return None
         return self.classes.index(self.positive_class)
+
+    @property
+    def has_passes(self) -> bool:
+        """Whether passes of Monte Carlo dropout voted for all images; the votes of an ensemble are of its members."""
+        return "ensemble" not in self.about and VOTES in self.frame and bool(self.frame[VOTES].notna().all())
 
 
 def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:

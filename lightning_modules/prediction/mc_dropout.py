@@ -1,8 +1,14 @@
-"""Monte Carlo dropout of the head, with masks that are functions of (seed, layer, pass), the same for every image."""
+"""Monte Carlo dropout of the head (paper 001, 3.4): in each pass every image has its own mask, as Keras draws them.
 
+A mask is a function of (seed, layer, pass, image), where the pixels say which image it is. So passes do not depend on
+the other images of a batch, and are those of the same picture in another file.
+"""
+
+import math
+import zlib
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,45 +18,32 @@ from karyocyte.common.seeds import derive_seed
 from lightning_modules.backbones.heads import head_layers
 from lightning_modules.modules.image_network import ClassifierNetwork
 
-# Bytes: so many passes are done at once that neither their activations nor their masks take more, but one at least.
-CHUNK_BYTES = 2**26
-
-
-def draw_masks(seed: int, layer: int, passes: range, shape: Sequence[int], rate: float) -> torch.Tensor:
-    """Return which values each pass keeps, bool, shape (passes, *shape), on the CPU.
-
-    ``shape`` is that of what one image brings to the dropout number ``layer``, ``rate`` the probability that a value is
-    dropped. The mask of a pass does not depend on which others are drawn with it.
-    """
-    masks = torch.empty(len(passes), *shape, dtype=torch.bool)
-    for position, number in enumerate(passes):
-        generator = torch.Generator().manual_seed(derive_seed("mc_dropout", seed, layer, number))
-        # Not bernoulli_: MKL, where torch has it, draws other numbers than torch itself. The type is given, since
-        # Lightning makes that of the weights the default one.
-        masks[position] = torch.rand(tuple(shape), generator=generator, dtype=torch.float32) >= rate
-    return masks
+LEVELS = 2**16  # a value is dropped by a drawn number of 16 bits
 
 
 class SampledDropout:
-    """One dropout of a head, as all passes see it: each has its mask, drawn once.
+    """One dropout of a head, as all passes see it; ``rate`` is the probability that a value is dropped."""
 
-    The first dropout of paper 001's head sees 512 x 13 x 13 values on a VGG16 at 416 pixels: 100 masks take 35 MB.
-    """
-
-    def __init__(self, seed: int, layer: int, rate: float, passes: int) -> None:
+    def __init__(self, seed: int, layer: int, rate: float) -> None:
         self.seed = seed
         self.layer = layer
         self.rate = rate
-        self.passes = passes
-        self._kept: dict[tuple[Any, ...], torch.Tensor] = {}
 
-    def __call__(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """Drop values of x, (passes, B, ...), or (1, B, ...) where the passes have all in common, in each pass."""
-        key = (tuple(x.shape[2:]), x.dtype, x.device)
-        if key not in self._kept:
-            masks = draw_masks(self.seed, self.layer, range(self.passes), x.shape[2:], self.rate)
-            self._kept = {key: masks.to(x.device).to(x.dtype).div_(1 - self.rate)}
-        return x * self._kept[key][passes.start : passes.stop].unsqueeze(1)
+    def draw_masks(self, number: int, passes: int, shape: Sequence[int]) -> torch.Tensor:
+        """Return which values of an image the passes keep, bool, shape (passes, *shape), on the CPU.
+
+        ``number`` is that of the image. More passes begin with the same masks.
+        """
+        size = passes * math.prod(shape)
+        # Its numbers are the same on every machine, and cost a tenth of those of torch.
+        generator = np.random.SFC64(derive_seed("mc_dropout", self.seed, self.layer, number))
+        drawn = generator.random_raw(-(-size // 4)).view(np.uint16)[:size]  # four of each number of 64 bits
+        return torch.from_numpy(drawn >= round(self.rate * LEVELS)).reshape(passes, *shape)
+
+    def __call__(self, x: torch.Tensor, number: int) -> torch.Tensor:
+        """Drop values of what the passes of an image have, (passes, ...)."""
+        masks = self.draw_masks(number, len(x), x.shape[1:])
+        return x * masks.to(x.device).to(x.dtype).div_(1 - self.rate)
 
 
 class McDropout:
@@ -62,12 +55,11 @@ class McDropout:
     def __init__(self, classifier: ClassifierNetwork, passes: int, seed: int) -> None:
         self.classifier = classifier
         self.passes = passes
-        self.seed = seed
         self._before = nn.Sequential()  # the layers of the head that all passes share
         self._after: list[SampledDropout | nn.Module] = []  # and those from the first active dropout on
         for number, layer in enumerate(head_layers(classifier.head)):
             if isinstance(layer, nn.Dropout) and layer.p > 0:
-                self._after.append(SampledDropout(seed, number, layer.p, passes))
+                self._after.append(SampledDropout(seed, number, layer.p))
             elif self._after:
                 self._after.append(layer)
             else:
@@ -75,11 +67,22 @@ class McDropout:
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """Return what the head gives, float, shape (passes, B, K), of images (B, C, H, W), float in [0, 1]."""
-        return self.plain_and_passes(image)[1]
+        return self.plain_and_passes(image, self.image_numbers(image))[1]
+
+    @staticmethod
+    def image_numbers(image: torch.Tensor) -> list[int]:
+        """Return a number of 32 bits for each of the images (B, C, H, W), float in [0, 1], by its pixels alone.
+
+        Pixels count as uint8, as they were prepared: so the numbers are the same in every precision.
+        """
+        pixels = (image.float() * 255).round().to(torch.uint8).cpu().numpy()
+        return [zlib.crc32(each.tobytes()) for each in pixels]
 
     @torch.no_grad()
-    def plain_and_passes(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def plain_and_passes(self, image: torch.Tensor, numbers: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits without dropout, (B, K), and those of the passes, (passes, B, K), of images (B, C, H, W).
+
+        Images have the masks of their ``numbers`` (`image_numbers`): views of an image share its number.
 
         Raises:
             ValueError: The classifier is in training mode: BatchNorm would change with every pass.
@@ -87,26 +90,16 @@ class McDropout:
         if self.classifier.training:
             raise ValueError("Monte Carlo dropout is for a classifier in eval mode")
         x = self._before(self.classifier.features(image))
-        plain = x
-        widest = x[0].numel()  # the most values that one image has on its way through the layers
+        passes = [self._passes_of(*each) for each in zip(x, numbers, strict=True)]
         for layer in self._after:
-            plain = plain if isinstance(layer, SampledDropout) else layer(plain)
-            widest = max(widest, plain[0].numel() * len(image))
-        if not self._after:
-            return plain, plain.repeat(self.passes, 1, 1)
-        step = max(1, CHUNK_BYTES // (widest * x.element_size()))
-        starts = range(0, self.passes, step)
-        return plain, torch.cat([self._some_passes(x, range(self.passes)[start : start + step]) for start in starts])
+            x = x if isinstance(layer, SampledDropout) else layer(x)
+        return x, torch.stack(passes, dim=1)
 
-    def _some_passes(self, x: torch.Tensor, passes: range) -> torch.Tensor:
-        """Return the logits (passes, B, K) of what all passes share, (B, ...)."""
-        images = len(x)
-        x = x.unsqueeze(0)
+    def _passes_of(self, x: torch.Tensor, number: int) -> torch.Tensor:
+        """Return the logits (passes, K) of what all passes of an image share, of any shape."""
+        x = x.expand(self.passes, *x.shape)
         for layer in self._after:
-            if isinstance(layer, SampledDropout):
-                x = layer(x, passes)
-            else:
-                x = layer(x.flatten(0, 1)).unflatten(0, (len(passes), images))
+            x = layer(x, number) if isinstance(layer, SampledDropout) else layer(x)
         return x
 
 

@@ -55,11 +55,13 @@ class Predictor(nn.Module):
         {"out_of_distribution": float32}, what it returns; where they are kept, {"features": float32 (B, D)}, what the
         last layer takes, on average over the views, and {"looks": float32 (B, 8)}.
         """
-        predicted = self._over_mirrored(image)
+        # A pass has the same masks in all views of an image.
+        numbers = self.mc_dropout.image_numbers(image) if self.mc_dropout else []
+        predicted = self._over_mirrored(image, numbers)
         if self.classifier.orientation:
             from lightning_modules.backbones.orientation import turn  # here: few heads have one
 
-            turned = self._over_mirrored(turn(image))
+            turned = self._over_mirrored(turn(image), numbers)
             for key, values in turned.items():
                 turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
             predicted = _mean(predicted, turned)
@@ -75,13 +77,13 @@ class Predictor(nn.Module):
         predicted.pop(FEATURES, None)
         return predicted
 
-    def _over_mirrored(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        oriented = self._oriented(image)
+    def _over_mirrored(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
+        oriented = self._oriented(image, numbers)
         if self.mirror:
-            oriented = _mean(oriented, self._oriented(image.flip(-1)))
+            oriented = _mean(oriented, self._oriented(image.flip(-1), numbers))
         return oriented
 
-    def _oriented(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _oriented(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images.
 
         Of the features there is one orientation, (B, 1, D).
@@ -91,7 +93,7 @@ class Predictor(nn.Module):
         if self.mc_dropout is None or needs_features:
             logits, embedding = self.classifier.logits_and_embedding(image)
         if self.mc_dropout is not None:
-            logits, passes = self.mc_dropout.plain_and_passes(image)
+            logits, passes = self.mc_dropout.plain_and_passes(image, numbers)
             sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
             predicted["passes"] = sampled.transpose(0, 1)
         predicted["probability"] = self._by_orientation(logits.float())

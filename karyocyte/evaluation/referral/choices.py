@@ -2,7 +2,7 @@
 
 The cut on the confidence of a prediction, its probability after temperature scaling, keeps a target accuracy of what is
 not referred (selective classification: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017).
-Of two classes, images that are surely negative can be released instead.
+Of two classes, images that are surely negative can be released instead. Passes of Monte Carlo dropout vote (paper 001).
 """
 
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
-from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, OperatingPoint, Release
-from karyocyte.runs.predictions import Predictions
+from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, Kind, OperatingPoint, Release
+from karyocyte.runs.predictions import SAMPLED_PREFIX, VOTES, Predictions
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
 CERTAINTY = 0.9
@@ -31,7 +31,8 @@ class ReviewThresholds:
 
     On the probability of the positive class, ``threshold`` is the least of positive images, and below ``release``
     images are released as negative. Predictions with a calibrated probability below the cut of ``confidence``, which
-    was chosen for a target ``accuracy``, are reviewed. ``notes`` say what is missing, and the limits of the numbers.
+    was chosen for a target ``accuracy``, are reviewed. The ``vote_share`` is a setting, None without passes of Monte
+    Carlo dropout. ``notes`` say what is missing, and the limits of the numbers.
     """
 
     threshold: float | None = None
@@ -39,6 +40,7 @@ class ReviewThresholds:
     release: float | None = None
     confidence: ConfidenceCut | None = None
     accuracy: float | None = None
+    vote_share: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -55,6 +57,8 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
         temperature = Temperature(result.calibration.temperatures[0], result.calibration.reason)
     release = result.triage[0] if result.triage else None
     thresholds = _thresholds(result.thresholds[0], temperature, release, settings, result.positive_class)
+    if result.of(Kind.VOTES):
+        thresholds = replace(thresholds, vote_share=settings.vote_share)
     if result.referral is None:
         return thresholds
     return replace(thresholds, confidence=result.referral[0], accuracy=settings.accuracy)
@@ -72,6 +76,8 @@ def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfi
         release = choose_release(fold)
     temperature = fit_temperature(fold.validation)
     thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    if predictions.has_passes:
+        thresholds = replace(thresholds, vote_share=settings.triage.vote_share)
     return choose_referral(fold, thresholds)
 
 
@@ -164,8 +170,23 @@ def review_mask(rule: str, images: Predictions | LabelledPredictions, thresholds
     """
     if rule == "release":
         return np.asarray(images.probabilities[:, images.positive_index] >= thresholds.release)
+    if rule == "votes":
+        assert isinstance(images, Predictions)
+        assert thresholds.vote_share is not None
+        return few_votes(images, thresholds.vote_share)
     certain = confidences(images.probabilities, thresholds.temperature)
     return np.asarray(certain < (np.inf if thresholds.cut is None else thresholds.cut))
+
+
+def few_votes(images: Predictions, vote_share: float) -> np.ndarray:
+    """Return the images for whose prediction fewer than a share of the passes vote, bool, shape (N,): paper 001, 3.4.
+
+    The prediction is that without dropout; the paper takes the class with the most votes. Where the two differ, at most
+    half of the passes vote for the prediction, so that of the images that are not referred both are the same.
+    """
+    predicted = np.array(images.classes, dtype=object)[call(images.probabilities, images.positive_index)]
+    is_other = images.frame[SAMPLED_PREFIX + "label"] != predicted
+    return np.asarray(is_other | (images.frame[VOTES] < vote_share))
 
 
 def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:

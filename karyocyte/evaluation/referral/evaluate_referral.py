@@ -1,9 +1,10 @@
 """Referral evaluated: what rules that are chosen on validation leave to a person, and how good the rest is on test.
 
 A rule decides the other images alone; the person is assumed to be always right. Two classes have the release of
-negatives, any number of classes the referral by confidence.
+negatives, any number of classes the referral by confidence, and with Monte Carlo dropout that by votes.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from karyocyte.common.text import quoted
+from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.exact import share
-from karyocyte.evaluation.metrics.classification import call
+from karyocyte.evaluation.metrics.classification import Metric, call
+from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
@@ -22,6 +25,7 @@ from karyocyte.evaluation.referral.choices import (
     choose_release,
     cut_notes,
     ends_of_ties,
+    few_votes,
     review_mask,
 )
 from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
@@ -170,3 +174,28 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
     weakest = min(cuts, key=lambda cut: cut.kept)
     warnings = warnings_about("triage", cut_notes(weakest, settings.triage.accuracy))
     return Findings({"referral": cuts}, warnings, figures)
+
+
+def votes(runs: LabelledRuns, _: EvaluationResult) -> Findings:
+    """Return the section: referral by the votes of passes of Monte Carlo dropout (paper 001, 3.4); none without passes.
+
+    The share of images that are ``referred`` and of the others the share that is ``correct``, with intervals over
+    subjects where they are known.
+    """
+    test = runs.test
+    if not (len(test.labels) and runs.pooled.has_passes):
+        return Findings()
+    referred = few_votes(replace(runs.pooled, frame=runs.frame), runs.settings.triage.vote_share)
+    correct = call(test.probabilities, test.positive_index) == test.labels
+    sums = np.zeros((test.cluster_count, 3))
+    np.add.at(sums, test.clusters, np.stack([np.ones(len(correct)), referred, correct & ~referred], axis=1))
+    metrics = dict.fromkeys(("referred", "correct"), Metric(is_share=True))
+    shares = around(StatisticOfSums(sums, _shares_of_votes), metrics, test, runs.settings)
+    return Findings(metrics={(TEST, Kind.VOTES): shares})
+
+
+def _shares_of_votes(totals: np.ndarray) -> np.ndarray:
+    """Return the shares of images referred, and right among the others, (2, B), of totals (B, 3); NaN of none."""
+    images, referred, correct = totals.T
+    with np.errstate(invalid="ignore"):
+        return np.stack([referred / images, correct / (images - referred)])

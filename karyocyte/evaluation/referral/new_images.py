@@ -15,6 +15,7 @@ from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSI
 RULES = {
     "release": "not below the release threshold",
     "confidence": "probability below {:.4g}",
+    "votes": "fewer than {:.4g} of the dropout passes vote for it",
 }
 NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
@@ -28,26 +29,40 @@ def select_rules(
 ) -> list[str]:
     """Return the rules to apply: the requested ones; else release, or of more than two classes confidence, if possible.
 
+    To these the votes of passes are added, where there are any; alone they release nothing unless requested.
+
     Raises:
         UserError: A requested rule is not possible.
     """
+    obstacles = _obstacles(thresholds)
+    for rule in requested or ():
+        if rule in obstacles:
+            raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
+    usual = "release" if positive_class else "confidence"
+    if not requested and usual in obstacles:
+        return []
+    return [rule for rule in requested or (usual, "votes") if rule not in obstacles]
+
+
+def _obstacles(thresholds: ReviewThresholds) -> dict[str, str]:
+    """Return why rules are not possible."""
     obstacles: dict[str, str] = {}
     if thresholds.release is None:
         obstacles["release"] = "validation chose no release threshold"
     if thresholds.confidence is None:
         obstacles["confidence"] = "there are no labelled validation images"
-    for rule in requested or ():
-        if rule in obstacles:
-            raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
-    usual = "release" if positive_class else "confidence"
-    return [rule for rule in requested or (usual,) if rule not in obstacles]
+    if thresholds.vote_share is None:
+        obstacles["votes"] = "there are no passes of Monte Carlo dropout"
+    return obstacles
 
 
 def rule_texts(thresholds: ReviewThresholds) -> dict[str, str]:
     """Return RULES with the numbers of ``thresholds``."""
-    if thresholds.cut is None:
-        return RULES | {"confidence": NO_CONFIDENCE}
-    return RULES | {"confidence": RULES["confidence"].format(thresholds.cut)}
+    texts = {**RULES, "confidence": NO_CONFIDENCE}
+    for rule, number in (("confidence", thresholds.cut), ("votes", thresholds.vote_share)):
+        if number is not None:
+            texts[rule] = RULES[rule].format(number)
+    return texts
 
 
 def review_table(predictions: Predictions, thresholds: ReviewThresholds, rules: Sequence[str]) -> pd.DataFrame:

@@ -239,15 +239,22 @@ def _release_line(result: EvaluationResult, positive: str) -> str:
 
 
 def referral_table(result: EvaluationResult) -> Table | None:
-    """Return referral by confidence, of more than two classes."""
-    shares = result.of(Kind.REFERRAL)
-    if not shares or result.positive_class is not None:
+    """Return referral by confidence, of more than two classes, and by the votes of passes."""
+    rows: list[Row] = []
+    shares, votes = result.of(Kind.REFERRAL), result.of(Kind.VOTES)
+    reading = ""
+    if shares and result.positive_class is None:
+        row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": shares["referred"]}
+        rows.append(row | {"target": f"{result.settings['triage']['accuracy']:g}", "on test": shares["correct"]})
+        reading = "The cut keeps the target accuracy on the validation images."
+    if votes:
+        meaning = "fewer than {:g} of the dropout passes vote for the prediction"
+        name = Named("votes", "votes", meaning.format(result.settings["triage"]["vote_share"]))
+        rows.append({"referral": name, "referred": votes["referred"], "on test": votes["correct"]})
+    if not rows:
         return None
-    row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": shares["referred"]}
-    row |= {"target": f"{result.settings['triage']['accuracy']:g}", "on test": shares["correct"]}
-    reading = "The cut keeps the target accuracy on the validation images."
     note = "on test: accuracy of the predictions that are not referred"
-    return _table(result, "Referral: which images an expert reviews", [row], reading, note)
+    return _table(result, "Referral: which images an expert reviews", rows, reading, note)
 
 
 def _count(metric: Interval) -> int | None:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     RELEASE = "triage release"
     UNSEEN = "unseen"
     REFERRAL = "referral"
+    VOTES = "votes"
     ADDED = "package "  # what sections of installed packages measure
 
 

@@ -53,6 +53,7 @@ class EnsembleRequest(Request):
         new_folder(self.output)
         if self.method != "genetic" and (self.seed or self.config != GeneticConfig()):
             raise UserError(f"{self.method} fits no weights: leave out --seed and the keys of conf/ensemble.yaml")
+        self.evaluation.triage.check_votes(False)  # an ensemble has no passes
         _ = self.runs
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +39,9 @@ def evaluate_runs(request: EvaluateRequest) -> None:
     files = existing_predictions(request.paths)
     # A run is named by its folder, a table of other images by itself: no run is around it.
     names = [str(file.parent if file.name == RunFile.PREDICTIONS else file) for file in files]
-    groups = group_runs([_read_part(file, request) for file in files], names)
+    runs = [_read_part(file, request) for file in files]
+    request.settings.triage.check_votes(any(map(attrgetter("has_passes"), runs)))
+    groups = group_runs(runs, names)
     evaluations = []
     for group in groups:
         train = [] if request.group else _train_of(group)

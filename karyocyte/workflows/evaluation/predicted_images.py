@@ -7,7 +7,7 @@ import pandas as pd
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pooling.predicted_table import read_predicted
-from karyocyte.runs.predictions import COLUMNS, PROBABILITY_PREFIX, SAMPLED_PREFIX, Predictions
+from karyocyte.runs.predictions import COLUMNS, PROBABILITY_PREFIX, SAMPLED_PREFIX, VOTES, Predictions
 from karyocyte.runs.run import Run
 
 LEARNED = ("train", "validation")  # parts of the split of a run whose images are not new to it
@@ -51,6 +51,8 @@ def labelled_predictions(file: Path) -> Predictions:
     }
     if own:
         frame = _with_validation(frame, own)
+    else:
+        frame = frame.drop(columns=VOTES, errors="ignore")  # of passes, or of members: that is not known
     return Predictions(frame, facts.classes, facts.positive_class, about)
 
 

@@ -1,6 +1,7 @@
 """A run or an ensemble as a portable model: weights, description and card."""
 
 import shlex
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ VERSIONED = (*PACKAGES, "safetensors")
 OF_RUN = ("name", "protocol", "fold", "folds", "seed", "source", "synthetic", "images_seen", "leaks")
 EXACT = ("32", "32-true")  # values of trainer.precision
 # What a portable model does otherwise than its runs.
-NO_PASSES = "The passes of Monte Carlo dropout are left out."
+NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral by their votes."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
 SCALED_ALONE = (
@@ -149,6 +150,7 @@ def _describe(
 ) -> ClassifierDescription:
     run = request.run
     model = request.model
+    thresholds = replace(review_thresholds(model), vote_share=None)  # without passes
     said = {name: facts.describe(model) for name, facts in loaded(ADDED).items()}  # by installed packages
     return ClassifierDescription(
         name=str(run.predictions.about.get("name") or members[0].training.name),
@@ -156,7 +158,7 @@ def _describe(
         positive_class=model.facts.positive_class,
         members=tuple(members),
         combiner=model.facts.combiner,
-        thresholds=TypeAdapter(ReviewThresholds).dump_python(review_thresholds(model), mode="json"),
+        thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
         evaluation={} if result is None else _evaluation(result),
         licence=Licence(weights=request.licence),
         prepare_version=PREPARE_VERSION,

@@ -15,7 +15,7 @@ from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
 
-Rule = Literal["release", "confidence"]
+Rule = Literal["release", "confidence", "votes"]
 
 
 class PredictConfig(StrictModel, defaults="predict"):
@@ -51,9 +51,8 @@ class PredictRequest(Request):
 
     @property
     def options(self) -> LoadOptions:
-        """How the networks are loaded: only a single run has passes."""
-        is_run = isinstance(self.model, RunsModel) and len(self.model.members) == 1
-        return LoadOptions(batchnorm=self.settings.batchnorm, with_passes=is_run)
+        """How the networks are loaded."""
+        return LoadOptions(batchnorm=self.settings.batchnorm, with_passes=True)
 
     @property
     def parquet(self) -> Path:

@@ -67,10 +67,14 @@ def assert_evaluated(table, metrics):
     assert np.allclose(powers.div(powers.sum(axis=1), axis=0), plain, atol=1e-6)
 
 
-def assert_reviewed(table, metrics, positive):
-    """Assert that the images that the run would not release are to be reviewed."""
+def assert_reviewed(table, metrics, positive, passes=False):
+    """Assert that images that the run would not release are to be reviewed, and those for which few passes vote."""
     not_released = table[f"prob_{positive}"] >= metrics["triage"][0]["threshold"]
-    assert (table["review"] == not_released).all()
+    unsure = pd.Series(False, table.index)
+    if passes:
+        unsure = (table["sampled_votes"] < 0.8) | (table["sampled_label"] != table["prediction"])
+    assert (table["reason"].fillna("").str.contains("of the dropout passes") == unsure).all()
+    assert (table["review"] == (not_released | unsure)).all()
     assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
     assert table["reason"].isna().equals(~table["review"])
 
@@ -97,7 +101,7 @@ def test_own_images_get_the_same_probabilities(request, predict_table, kind):
     assert ("sampled_votes" in table) == (kind == "karyograms")
     assert_evaluated(table, Run(run).metrics)
     if kind == "karyograms":
-        assert_reviewed(table, Run(run).metrics, "abnormal")
+        assert_reviewed(table, Run(run).metrics, "abnormal", passes=True)
     assert f"to be reviewed: {int(table['review'].sum())} of" in output
     assert "are among those trained on" in output
 

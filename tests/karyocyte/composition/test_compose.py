@@ -35,6 +35,8 @@ def error_of(config) -> str:
         ([*UPRIGHT, "transform.rotate=91"], "transform.rotate=91"),
         ([*WHOLE, "prepare.fit=canvas", "prepare.augment_at=null"], "prepare.fit=canvas"),
         (["+experiment=karyogram_vgg16", "transform.stretch=0.1"], "transform.stretch"),
+        (["evaluation.triage.vote_share=0.9"], "train with `inference.mc_passes=100`"),
+        (["evaluation.triage.vote_share=0.5", "inference.mc_passes=100"], "vote_share"),
     ],
 )
 def test_wrong_values_and_those_that_contradict_one_another_are_named_in_one_line(overrides, words):

@@ -11,8 +11,7 @@ from karyocyte.runs.facts import ModelFacts
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
 from lightning_modules.modules.classifier import Classifier
-from lightning_modules.prediction import mc_dropout
-from lightning_modules.prediction.mc_dropout import McDropout, check_dropout, draw_masks
+from lightning_modules.prediction.mc_dropout import McDropout, SampledDropout, check_dropout
 
 PAPER = [{"dropout": 0.5}, "gap", {"dense": 16}, "batchnorm", {"dropout": 0.3}]  # paper 001, Figure 3.5, narrower
 
@@ -56,26 +55,28 @@ def images(count: int, network: str = "NCHW") -> torch.Tensor:
 @torch.no_grad()
 def masked_by_hand(model: Classifier, image: torch.Tensor, passes: int, seed: int) -> torch.Tensor:
     """Return logits (passes, B, K): the whole network for each pass, with its masks in place of the head's dropout."""
+    numbers = McDropout.image_numbers(image)
     logits = []
-    for number in range(passes):
+    for place in range(passes):
         x = model.features(image)
         for position, layer in enumerate(model.head):
             if isinstance(layer, nn.Dropout):
-                mask = draw_masks(seed, position, range(number, number + 1), x.shape[1:], layer.p)[0]
-                x = x * mask / (1 - layer.p)
+                dropout = SampledDropout(seed, position, layer.p)
+                masks = [dropout.draw_masks(number, passes, x.shape[1:])[place] for number in numbers]
+                x = x * torch.stack(masks) / (1 - layer.p)
             else:
                 x = layer(x)
         logits.append(x)
     return torch.stack(logits)
 
 
-@pytest.mark.parametrize(("chunk", "logits"), [(mc_dropout.CHUNK_BYTES, 1), (40_000, 5), (1, 1)])
+@pytest.mark.parametrize("logits", [1, 5])
 @pytest.mark.parametrize("layers", HEADS.values(), ids=HEADS)
-def test_it_is_the_arithmetic_of_its_masks(layers, logits, chunk, monkeypatch):
-    monkeypatch.setattr(mc_dropout, "CHUNK_BYTES", chunk)
+def test_it_is_the_arithmetic_of_its_masks(layers, logits):
     model, image = sampling_classifier(layers, logits=logits), images(3)
-    plain, passes = McDropout(model, 7, seed=5).plain_and_passes(image)
+    passes = McDropout(model, 7, seed=5)(image)
     torch.testing.assert_close(passes, masked_by_hand(model, image, 7, seed=5), atol=1e-5, rtol=1e-5)
+    plain, _ = McDropout(model, 7, seed=5).plain_and_passes(image, [0, 1, 2])
     assert torch.equal(plain, model(image))
 
 
@@ -85,7 +86,7 @@ def test_at_rate_0_every_pass_is_the_plain_way_bit_for_bit(layers):
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    plain, passes = McDropout(model, 4, seed=0).plain_and_passes(image)
+    plain, passes = McDropout(model, 4, seed=0).plain_and_passes(image, [0, 1, 2])
     assert torch.equal(passes, plain.expand(4, 3, 3))
 
 
@@ -98,13 +99,25 @@ def test_the_seed_decides_and_more_passes_begin_with_the_same_ones():
     torch.testing.assert_close(McDropout(model, 9, seed=0)(image)[:5], first)
 
 
-def test_passes_and_layers_have_masks_of_their_own():
-    masks = draw_masks(0, 0, range(3), (2000,), 0.5)
-    other = draw_masks(0, 1, range(3), (2000,), 0.5)
-    together = torch.cat([masks, other]).float()
-    assert torch.allclose(torch.corrcoef(together), torch.eye(6), atol=0.1)
-    assert torch.equal(draw_masks(0, 0, range(2, 3), (2000,), 0.5)[0], masks[2])
-    assert draw_masks(0, 0, range(1), (100_000,), 0.2).float().mean() == pytest.approx(0.8, abs=0.01)
+def test_passes_layers_and_images_have_masks_of_their_own():
+    masks = SampledDropout(0, 0, 0.5).draw_masks(1, 3, (2000,))
+    others = [SampledDropout(0, 1, 0.5).draw_masks(1, 3, (2000,)), SampledDropout(0, 0, 0.5).draw_masks(2, 3, (2000,))]
+    together = torch.cat([masks, *others]).float()
+    assert torch.allclose(torch.corrcoef(together), torch.eye(9), atol=0.1)
+    assert torch.equal(SampledDropout(0, 0, 0.5).draw_masks(1, 2, (2000,)), masks[:2])
+    assert SampledDropout(0, 0, 0.2).draw_masks(1, 1, (100_000,)).float().mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_an_image_has_the_same_passes_in_any_batch_and_others_than_a_nearly_equal_one():
+    model, image = sampling_classifier(PAPER), (images(4) * 255).round() / 255
+    together = McDropout(model, 5, seed=0)(image)
+    for order in ([2], [3, 1], [1, 2, 0]):
+        torch.testing.assert_close(McDropout(model, 5, seed=0)(image[order]), together[:, order])
+    other = image.clone()
+    other[0, 0, 0, 0] = 1 - other[0, 0, 0, 0]
+    first, changed = McDropout.image_numbers(image), McDropout.image_numbers(other)
+    assert len({*first, *changed}) == 5
+    assert McDropout.image_numbers(image.bfloat16()) == first
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -49,7 +49,8 @@ def test_a_pass_sees_an_image_and_its_mirror_image_with_the_same_masks(tmp_path)
     predictions = predict(model, data, config)
     sampler = McDropout(model.eval(), 6, config.seed)
     image = data.images.float() / 255
-    views = [torch.sigmoid(sampler(view))[..., 0] for view in (image, image.flip(-1))]
+    numbers = sampler.image_numbers(image)
+    views = [torch.sigmoid(sampler.plain_and_passes(view, numbers)[1])[..., 0] for view in (image, image.flip(-1))]
     assert predictions.passes[..., 1] == pytest.approx((sum(views) / 2).numpy()[:, predictions.rows], abs=1e-5)
 
 

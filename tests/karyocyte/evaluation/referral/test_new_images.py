@@ -38,10 +38,19 @@ def test_the_release_selects_the_same_images_as_triage(run, thresholds):
     assert table["review"].sum() == evaluate_runs([run], SETTINGS).of(Kind.RELEASE)["review_share"].hits
 
 
+def test_few_votes_select_the_same_images_as_the_evaluation(run, thresholds):
+    table = review_table(run.part("test"), thresholds, ["votes"])
+    assert 0 < table["review"].sum() < len(table)
+    assert table["review"].mean() == pytest.approx(evaluate_runs([run], SETTINGS).of(Kind.VOTES)["referred"].value)
+    assert set(table["reason"].dropna()) == {"fewer than 0.8 of the dropout passes vote for it"}
+
+
 def test_impossible_rules_are_left_out_or_refused(thresholds):
-    assert select_rules(thresholds, "all", None) == ["release"]
+    assert select_rules(thresholds, "all", None) == ["release", "votes"]
     assert select_rules(thresholds, "all", ["confidence", "release"]) == ["confidence", "release"]
-    assert select_rules(ReviewThresholds(), None, None) == []
+    assert select_rules(replace(thresholds, vote_share=None), "all", None) == ["release"]
+    assert select_rules(ReviewThresholds(vote_share=0.8), None, None) == []  # votes release nothing unless requested
+    assert select_rules(ReviewThresholds(vote_share=0.8), None, ["votes"]) == ["votes"]
     for name in RULES:
         with pytest.raises(UserError, match=f"rules={name}"):
             select_rules(ReviewThresholds(), None, [name])
