@@ -27,7 +27,10 @@ from reproduction.tables import failed_trainings
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
 # Columns of results/grades.csv.
-TEXT = ("paper section experiment printed note data grade rivals reading one_class deviations").split()
+TEXT = (
+    *("paper", "section", "experiment", "printed", "note"),
+    *("data", "grade", "rivals", "reading", "one_class", "deviations"),
+)
 WIDTH = 110  # letters that fit a page in a browser
 COUNTS = ("cases with a cell", "corrections of a picture")  # metrics that are numbers of cases or of corrections
 CNMC_SPLITS = {
@@ -327,7 +330,10 @@ def grades(paper: str, results: Path) -> str:
     for row in rows:
         kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
         line = {"experiment": _measurement(row), "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
-        line |= {"ours": number(row["value"]), "ours minus print": ends(row["difference_low"], row["difference_high"], "+")}
+        line |= {
+            "ours": number(row["value"]),
+            "ours minus print": ends(row["difference_low"], row["difference_high"], "+"),
+        }
         reproduced.append(line | {"grade": row["grade"], "rivals": row["rivals"] or "-"})
         if pd.notna(row["value"]):
             ours = interval(row["value"], row["persons_low"], row["persons_high"])
@@ -338,7 +344,7 @@ def grades(paper: str, results: Path) -> str:
 
 
 def _measurement(row: dict[str, Any]) -> str:
-    return row["experiment"] + f" ({row['reading']})" * bool(row["reading"])
+    return f"{row['experiment']}" + f" ({row['reading']})" * bool(row["reading"])
 
 
 def _said_once(rows: list[dict[str, Any]]) -> list[str]:
@@ -347,8 +353,19 @@ def _said_once(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         for text in filter(None, [*row["deviations"].split(SEPARATOR), failed_trainings(row["one_class"])]):
             texts.setdefault(text, []).append(_measurement(row))
-    lines = [f"- {text}: {'all' if len(names) == len(rows) else ', '.join(names)}" for text, names in texts.items()]
+    everything = list(map(_measurement, rows))
+    lines = [f"- {text}: {_in_short(names, everything)}" for text, names in texts.items()]
     return ["\n".join(["Deviations:", "", *lines])] if lines else []
+
+
+def _in_short(names: list[str], everything: list[str]) -> str:
+    """Return the names, those of most as what is left out."""
+    others = [name for name in everything if name not in names]
+    return (
+        ", ".join(names)
+        if len(others) > len(everything) / 4
+        else " but ".join(filter(None, ["all", ", ".join(others)]))
+    )
 
 
 def verdict(paper: str, results: Path) -> str:
@@ -357,7 +374,7 @@ def verdict(paper: str, results: Path) -> str:
     sentences = [f"{grade_summary(of_paper)}."]
     for test in sign_tests(of_paper).to_dict("records"):
         sentences.append(
-            f"By the {test['figures']}, {test['worse']} of {test['networks']} networks are worse than print and "
+            f"By {test['figures']}, {test['worse']} of {test['networks']} networks are worse than print and "
             f"{test['better']} better (sign test: p = {test['p']:.2f})."
         )
     return "\n".join(sentences)

@@ -117,7 +117,7 @@ def verdict(metric: str, difference: Estimate) -> str:
     """Return REPRODUCED, one of WORSE or BETTER, or CANNOT_TELL with the width of the interval."""
     assert difference.low is not None
     assert difference.high is not None
-    if -MARGIN <= difference.low and difference.high <= MARGIN:
+    if difference.low >= -MARGIN and difference.high <= MARGIN:
         return REPRODUCED
     if difference.low <= 0 <= difference.high:
         return f"{CANNOT_TELL}: {difference.high - difference.low:.3f} wide"

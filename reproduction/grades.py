@@ -87,11 +87,16 @@ def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None
 
 
 def _longest(pairs: Sequence[tuple[Measured, Measured | None]]) -> list[tuple[Measured, Measured | None]]:
-    """Keep, of measurements that differ in how long they train alone, the one that saw most; fewest departures first."""
-    kept: dict[tuple[str, ...], tuple[Measured, Measured | None]] = {}
-    for pair in sorted(pairs, key=lambda pair: pair[0].images_seen or 0):
-        kept[pair[0].data, pair[0].protocol, *(text for text in pair[0].departures if LENGTH not in text)] = pair
-    return sorted(kept.values(), key=lambda pair: len(pair[0].departures))
+    """Keep, of measurements that differ in their length alone, the one that saw most; fewest departures first."""
+
+    def key(own: Measured) -> tuple[str, ...]:
+        return (own.data, own.protocol, *(text for text in own.departures if LENGTH not in text))
+
+    most: dict[tuple[str, ...], int] = {}
+    for own, _ in pairs:
+        most[key(own)] = max(most.get(key(own), 0), own.images_seen or 0)
+    kept = [pair for pair in pairs if (pair[0].images_seen or 0) == most[key(pair[0])]]
+    return sorted(kept, key=lambda pair: len(pair[0].departures))
 
 
 def _rows(claims: Sequence[Claim], of_papers: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -104,7 +109,7 @@ def _rows(claims: Sequence[Claim], of_papers: Sequence[Claim], measured: Sequenc
 
 
 def _reading(own: Measured | None, pairs: Sequence[tuple[Measured, Measured | None]]) -> str:
-    """Return in what a measurement departs from conf/ and another one of its experiment does not; "" of a single one."""
+    """Return in what a measurement departs from conf/ and another one does not; "" of a single one."""
     if own is None or len(pairs) < 2:
         return ""
     shared = set.intersection(*(set(each.departures) for each, _ in pairs))
@@ -166,6 +171,11 @@ def _refusal(claim: Claim, own: Measured | None, value: float | None) -> str:
         return OTHER_IMAGES
     if reason := _reason(claim, own, images / claim.data.sizes[claim.part]):
         return f"{NOT_RUN}: {reason}"
+    return _without_value(claim, own, value)
+
+
+def _without_value(claim: Claim, own: Measured, value: float | None) -> str:
+    """Return the grade of a figure that runs as in the paper do not have; "" where they have it."""
     failed, trainings = map(int, own.one_class.split(" of "))
     if failed and trainings - failed < 2:
         return f"{CANNOT_TELL}: {own.one_class} trainings name one class for all images"
@@ -231,7 +241,7 @@ def sign_tests(figures: pd.DataFrame) -> pd.DataFrame:
     signs = np.sign(rows["difference"].astype(float)) * [-1 if lower_is_better(name) else 1 for name in rows["metric"]]
     of_f1 = (rows["part"] == TEST) & (rows["metric"] == "f1_weighted")
     found = []
-    for kind, chosen in {"test weighted F1": signs[of_f1], "most of all figures": signs}.items():
+    for kind, chosen in {"test weighted F1": signs[of_f1], "most figures": signs}.items():
         networks = chosen.groupby([rows["paper"], rows["experiment"]]).sum()
         for paper, sums in networks[networks != 0].groupby("paper"):
             better = int((sums > 0).sum())

@@ -38,9 +38,9 @@ from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.difference import SETTINGS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
-from reproduction.difference import SETTINGS
 from reproduction.grades import grade_table, sign_tests
 from reproduction.measured import names_one_class
 
