@@ -330,10 +330,9 @@ def grades(paper: str, results: Path) -> str:
     for row in rows:
         kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
         line = {"experiment": _measurement(row), "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
-        line |= {
-            "ours": number(row["value"]),
-            "ours minus print": ends(row["difference_low"], row["difference_high"], "+"),
-        }
+        has_ends = pd.notna(row["difference_low"])
+        gap = ends(row["difference_low"], row["difference_high"], "+") if has_ends else number(row["difference"], "+")
+        line |= {"ours": number(row["value"]), "ours minus print": gap}
         reproduced.append(line | {"grade": row["grade"], "rivals": row["rivals"] or "-"})
         if pd.notna(row["value"]):
             ours = interval(row["value"], row["persons_low"], row["persons_high"])

@@ -22,10 +22,10 @@ import pandas as pd
 from scipy import special
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
+from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
-from karyocyte.evaluation.sections.calibration import BINS, weighted_calibration
+from karyocyte.evaluation.metrics.temperature import clip
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.runs.predictions import Predictions
 from reproduction.claims import Claim
@@ -53,13 +53,8 @@ class Spread:
 
     def reach(self, printed_images: int) -> float:
         """Return half the width of the interval of ours minus a figure of one training and so many images."""
-        parts = np.array(
-            [
-                self.training * (1 / self.seeds + 1),
-                self.of_mean,
-                self.of_single * self.images / printed_images,
-            ]
-        )
+        of_printed = self.of_single * self.images / printed_images
+        parts = np.array([self.training * (1 / self.seeds + 1), self.of_mean, of_printed])
         if not parts.any():
             return 0.0
         degrees = np.array([self.seeds - 1, self.images - 1, self.images - 1])
@@ -73,29 +68,22 @@ def spreads(runs: Sequence[Predictions], names: Sequence[str]) -> dict[str, Spre
     of_seeds = pd.DataFrame(values).groupby([str(run.about.get("seed")) for run in runs]).mean()
     # An image that a run lacks changes nothing there.
     of_all = pd.concat(changes).groupby(level=0).sum() / len(runs)
-    of_mean, of_single = _jackknife(of_all), pd.DataFrame(map(_jackknife, changes)).mean()
-    training = of_seeds.var()
-    return {
-        name: Spread(len(of_seeds), training[name], len(of_all), of_mean[name], of_single[name]) for name in of_seeds
-    }
+    found = pd.DataFrame({"training": of_seeds.var(), "of_mean": _jackknife(of_all)})
+    found["of_single"] = pd.DataFrame(map(_jackknife, changes)).mean()
+    return {str(name): Spread(len(of_seeds), images=len(of_all), **row) for name, row in found.iterrows()}
 
 
 def _without_each_image(run: Predictions, names: Sequence[str]) -> tuple[pd.Series, pd.DataFrame]:
     """Return metrics of the labelled images of a run, and by image how they change without it."""
-    labelled = score(run)
-    scored = replace(labelled, clusters=np.arange(len(labelled.labels)))
-    index = [*names, LOSS]
-    nll = list(CALIBRATION).index("nll")
-    values, left_out = [], []
-    for statistic, rows in (
-        (WeightedMetrics(scored, names=tuple(names)), slice(None)),
-        (weighted_calibration(scored, BINS), [nll]),
-    ):
-        values.append(statistic(np.ones((1, scored.cluster_count)))[rows, 0])
-        left_out.append(statistic.without_each[rows])
-    whole = pd.Series(np.concatenate(values), index)
+    scored = score(run)
+    count = len(scored.labels)
+    metrics = WeightedMetrics(replace(scored, clusters=np.arange(count)), names=tuple(names))
+    whole = pd.Series(metrics(np.ones((1, count)))[:, 0], list(names))
     images = run.frame.loc[run.labels >= 0, "image_id"]
-    return whole, pd.DataFrame(np.concatenate(left_out).T, images, index) - whole
+    changes = pd.DataFrame(metrics.without_each.T, images, list(names)) - whole
+    losses = -np.log(clip(scored.probabilities[np.arange(count), scored.labels]))
+    changes[LOSS] = (losses.mean() - losses) / (count - 1)
+    return pd.concat([whole, pd.Series({LOSS: losses.mean()})]), changes
 
 
 def _jackknife(changes: pd.DataFrame) -> pd.Series:

@@ -25,7 +25,6 @@ NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is prin
 COUNTED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED, OTHER_IMAGES, NOT_RUN)
 COMPARED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED)
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
-LENGTH = "trainer.max_images="  # the departure of a run that is shorter or longer
 NOTHING = Figure(Estimate(None), Spread(0, float("nan")))
 
 
@@ -83,20 +82,7 @@ def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None
         apart = next((each for each in group if each.is_apart), None)
         # Without a run on the paper's split each run stands for itself.
         pairs += [(each, apart if of_paper else each) for each in of_paper or group]
-    return _longest(pairs)
-
-
-def _longest(pairs: Sequence[tuple[Measured, Measured | None]]) -> list[tuple[Measured, Measured | None]]:
-    """Keep, of measurements that differ in their length alone, the one that saw most; fewest departures first."""
-
-    def key(own: Measured) -> tuple[str, ...]:
-        return (own.data, own.protocol, *(text for text in own.departures if LENGTH not in text))
-
-    most: dict[tuple[str, ...], int] = {}
-    for own, _ in pairs:
-        most[key(own)] = max(most.get(key(own), 0), own.images_seen or 0)
-    kept = [pair for pair in pairs if (pair[0].images_seen or 0) == most[key(pair[0])]]
-    return sorted(kept, key=lambda pair: len(pair[0].departures))
+    return sorted(pairs, key=lambda pair: len(pair[0].departures))  # the one that is nearest to conf/ first
 
 
 def _rows(claims: Sequence[Claim], of_papers: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -113,7 +99,8 @@ def _reading(own: Measured | None, pairs: Sequence[tuple[Measured, Measured | No
     if own is None or len(pairs) < 2:
         return ""
     shared = set.intersection(*(set(each.departures) for each, _ in pairs))
-    return SEPARATOR.join(text for text in own.departures if text not in shared) or "as in conf/"
+    own_alone = [text.partition(" instead of ")[0] for text in own.departures if text not in shared]
+    return SEPARATOR.join(own_alone) or "as in conf/"
 
 
 def _rivals(claim: Claim, claims: Sequence[Claim]) -> list[Claim]:
@@ -134,8 +121,7 @@ def _row(claim: Claim, rivals: Sequence[Claim], own: Measured | None, apart: Mea
     row |= {"images": own and own.images.get(claim.part), "of_images": claim.data.sizes[claim.part]}
     row |= {"value": ours.value, **grade.difference.columns("difference"), "grade": grade.text, "rivals": grade.rivals}
     row |= {"persons_low": ours.low, "persons_high": ours.high}
-    of_apart = apart.figures.get(metric, NOTHING) if apart and apart.is_apart else NOTHING
-    row |= of_apart.over_persons.columns("apart")
+    row |= (apart.figures.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).over_persons.columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
     return row | {"deviations": SEPARATOR.join(filter(None, [claim.deviation, *_departures(own, grade.text)]))}
 
