@@ -41,20 +41,19 @@ WORSE, BETTER = ("lower (worse)", "higher (worse)"), ("higher (better)", "lower 
 class Spread:
     """What moves a mean over trainings, as variances: between trainings, and by the sampling of ``images`` images.
 
-    ``of_mean`` is that of the mean over the trainings, ``of_single`` that of one; both are 0 of a mean over an epoch,
-    whose images are not known.
+    ``of_mean`` is that of the mean over the trainings, ``of_image`` that of one training times its number of images;
+    both are 0 of a mean over an epoch, whose images are not known.
     """
 
     seeds: int
     training: float  # NaN with one seed
     images: int = 2
     of_mean: float = 0.0
-    of_single: float = 0.0
+    of_image: float = 0.0
 
     def reach(self, printed_images: int) -> float:
         """Return half the width of the interval of ours minus a figure of one training and so many images."""
-        of_printed = self.of_single * self.images / printed_images
-        parts = np.array([self.training * (1 / self.seeds + 1), self.of_mean, of_printed])
+        parts = np.array([self.training * (1 / self.seeds + 1), self.of_mean, self.of_image / printed_images])
         if not parts.any():
             return 0.0
         degrees = np.array([self.seeds - 1, self.images - 1, self.images - 1])
@@ -69,7 +68,7 @@ def spreads(runs: Sequence[Predictions], names: Sequence[str]) -> dict[str, Spre
     # An image that a run lacks changes nothing there.
     of_all = pd.concat(changes).groupby(level=0).sum() / len(runs)
     found = pd.DataFrame({"training": of_seeds.var(), "of_mean": _jackknife(of_all)})
-    found["of_single"] = pd.DataFrame(map(_jackknife, changes)).mean()
+    found["of_image"] = pd.DataFrame([_jackknife(each) * len(each) for each in changes]).mean()
     return {str(name): Spread(len(of_seeds), images=len(of_all), **row) for name, row in found.iterrows()}
 
 

@@ -15,10 +15,10 @@ def test_the_variance_of_a_share_by_images_is_that_of_its_closed_form_and_pairs_
     run = make_predictions(150, 30)
     right = run.probabilities.argmax(axis=1) == run.labels
     spread = spreads([run, run], ["accuracy", "auc"])
-    assert spread["accuracy"].of_single == pytest.approx(right.mean() * (1 - right.mean()) / 149)
-    assert spread["loss"].of_single == pytest.approx(np.log(run.probabilities[range(150), run.labels]).var() / 149)
+    assert spread["accuracy"].of_mean == pytest.approx(right.mean() * (1 - right.mean()) / 149)
+    assert spread["loss"].of_mean == pytest.approx(np.log(run.probabilities[range(150), run.labels]).var() / 149)
     for name in ("accuracy", "auc", "loss"):  # the same training twice is as good as once
-        assert spread[name].of_mean == pytest.approx(spread[name].of_single)
+        assert spread[name].of_image == pytest.approx(150 * spread[name].of_mean)
 
 
 def test_seeds_are_averaged_and_images_that_not_every_run_has_count_by_their_share():
@@ -26,7 +26,7 @@ def test_seeds_are_averaged_and_images_that_not_every_run_has_count_by_their_sha
     spread = spreads(runs, ["accuracy"])["accuracy"]
     accuracies = [(run.probabilities.argmax(axis=1) == run.labels).mean() for run in runs]
     assert (spread.seeds, spread.training) == (2, pytest.approx(np.var(accuracies, ddof=1)))
-    assert spread.of_mean == pytest.approx(spread.of_single / 2, rel=0.02)  # no image in common: independent
+    assert spread.of_mean == pytest.approx(spread.of_image / 200, rel=0.02)  # no image in common: independent
 
 
 def test_of_seeds_alone_the_interval_is_that_of_one_further_training():
@@ -39,7 +39,7 @@ def test_the_interval_holds_the_difference_of_drawn_trainings_and_images_as_ofte
     for _ in range(1500):
         skill = rng.normal(0.9, 0.01, size=(4, 1))
         right = rng.random(images) < skill[:3]
-        variances = right.mean(axis=0).var(ddof=1) / images, right.var(axis=1, ddof=1).mean() / images
+        variances = right.mean(axis=0).var(ddof=1) / images, right.var(axis=1, ddof=1).mean()
         spread = Spread(3, right.mean(axis=1).var(ddof=1), images, *variances)
         printed = (rng.random(printed_images) < skill[3]).mean()
         held.append(abs(right.mean() - printed) <= spread.reach(printed_images))
