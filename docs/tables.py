@@ -360,11 +360,9 @@ def _said_once(rows: list[dict[str, Any]]) -> list[str]:
 def _in_short(names: list[str], everything: list[str]) -> str:
     """Return the names, those of most as what is left out."""
     others = [name for name in everything if name not in names]
-    return (
-        ", ".join(names)
-        if len(others) > len(everything) / 4
-        else " but ".join(filter(None, ["all", ", ".join(others)]))
-    )
+    if len(others) > len(everything) / 4:
+        return ", ".join(names)
+    return " but ".join(filter(None, ["all", ", ".join(others)]))
 
 
 def verdict(paper: str, results: Path) -> str:
