@@ -20,14 +20,17 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
-from karyocyte.evaluation.metrics.classification import in_words
-from karyocyte.evaluation.types.formats import interval
-from reproduction.grades import NOT_RUN, OTHER_IMAGES, counted_as, grade_summary
+from karyocyte.evaluation.types.formats import SEPARATOR, ends, interval, number
+from reproduction.grades import grade_summary, sign_tests
+from reproduction.tables import failed_trainings
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
 # Columns of results/grades.csv.
-TEXT = ("paper", "section", "experiment", "printed", "note", "data", "grade", "deviations")
+TEXT = (
+    *("paper", "section", "experiment", "printed", "note"),
+    *("data", "grade", "rivals", "reading", "one_class", "deviations"),
+)
 WIDTH = 110  # letters that fit a page in a browser
 COUNTS = ("cases with a cell", "corrections of a picture")  # metrics that are numbers of cases or of corrections
 CNMC_SPLITS = {
@@ -318,37 +321,60 @@ def _graded(paper: str, results: Path) -> pd.DataFrame:
 
 
 def grades(paper: str, results: Path) -> str:
-    """Return the headline figure of each experiment of a paper beside ours on the paper's split, with its grade."""
-    lines = []
-    for row in _graded(paper, results).query("headline").to_dict("records"):
-        ours = interval(row["value"], row["low"], row["high"]) if pd.notna(row["value"]) else "-"
+    """Return the headline figure of each experiment of a paper beside ours: is it reproduced, and for new persons?
+
+    What deviates from the paper is said once, with the experiments that it is of.
+    """
+    reproduced, new_persons = [], []
+    rows = _graded(paper, results).query("headline").to_dict("records")
+    for row in rows:
         kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
-        line = {"experiment": row["experiment"], "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
-        line |= {"split as the paper": ours, "grade": row["grade"], "deviations": row["deviations"] or "-"}
-        lines.append(line)
-    return markdown(pd.DataFrame(lines))
+        line = {"experiment": _measurement(row), "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
+        has_ends = pd.notna(row["difference_low"])
+        gap = ends(row["difference_low"], row["difference_high"], "+") if has_ends else number(row["difference"], "+")
+        line |= {"ours": number(row["value"]), "ours minus print": gap}
+        reproduced.append(line | {"grade": row["grade"], "rivals": row["rivals"] or "-"})
+        if pd.notna(row["value"]):
+            ours = interval(row["value"], row["persons_low"], row["persons_high"])
+            apart = interval(row["apart"], row["apart_low"], row["apart_high"]) if pd.notna(row["apart"]) else "-"
+            new_persons.append({"experiment": _measurement(row), "for new persons": ours, "persons apart": apart})
+    parts = [markdown(pd.DataFrame(lines)) for lines in (reproduced, new_persons) if lines]
+    return "\n\n".join([*parts, *_said_once([row for row in rows if pd.notna(row["value"])])])
 
 
-def grade_sentence(row: dict[str, Any]) -> str:
-    """Return a row of ``grade_table`` that has a figure of ours and a printed one as an English sentence."""
-    name = f"the {row['part']} {in_words(row['metric'])[0]} of {row['experiment']}"
-    ours = interval(row["value"], row["low"], row["high"])
-    found = f"{name} is {ours}; the paper prints {row['printed']}"
-    deviations = f" (deviations: {row['deviations']})" if row["deviations"] else ""
-    grade = row["grade"].partition(",")[0]
-    if grade == OTHER_IMAGES:
-        return f"On other images ({row['data']}) {found}{deviations}."
-    verdict = f"ours is {grade}" if grade in ("lower", "higher") else grade
-    return f"On {row['images']:,.0f} of {row['of_images']:,} {row['part']} images {found}: {verdict}{deviations}."
+def _measurement(row: dict[str, Any]) -> str:
+    return f"{row['experiment']}" + f" ({row['reading']})" * bool(row["reading"])
+
+
+def _said_once(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a list of what deviates in measurements, each text with those that it is of."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        for text in filter(None, [*row["deviations"].split(SEPARATOR), failed_trainings(row["one_class"])]):
+            texts.setdefault(text, []).append(_measurement(row))
+    everything = list(map(_measurement, rows))
+    lines = [f"- {text}: {_in_short(names, everything)}" for text, names in texts.items()]
+    return ["\n".join(["Deviations:", "", *lines])] if lines else []
+
+
+def _in_short(names: list[str], everything: list[str]) -> str:
+    """Return the names, those of most as what is left out."""
+    others = [name for name in everything if name not in names]
+    if len(others) > len(everything) / 4:
+        return ", ".join(names)
+    return " but ".join(filter(None, ["all", ", ".join(others)]))
 
 
 def verdict(paper: str, results: Path) -> str:
-    """Return a sentence for each headline figure of a paper that was run, and the number of its figures by grade."""
+    """Return the number of figures of a paper by grade, and whether its networks are rather worse or better here."""
     of_paper = _graded(paper, results)
-    compared = of_paper["headline"] & of_paper["value"].notna() & of_paper["printed"].fillna("").ne("")
-    run = of_paper[compared & (of_paper["grade"].map(counted_as) != NOT_RUN)]
-    lines = [f"- {grade_sentence(row)}" for row in run.to_dict("records")]
-    return "\n".join([*lines, "", f"{grade_summary(of_paper)}."]).lstrip()
+    sentences = [f"{grade_summary(of_paper)}."]
+    for test in sign_tests(of_paper).to_dict("records"):
+        sentences.append(
+            f"By {test['figures']}, {test['worse']} of {test['networks']} networks are worse than print and "
+            f"{test['better']} better (sign test: p = {test['p']:.2f})."
+        )
+    return "\n".join(sentences)
 
 
 def _measured(results: Path, row: dict[str, str]) -> str:

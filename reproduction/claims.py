@@ -55,9 +55,14 @@ class Claim:
     note: str
 
     @property
+    def number(self) -> float:
+        """The printed figure."""
+        return float(Fraction(self.printed.removeprefix(">")))
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The least and the largest value that is the figure, rounded or truncated to its digits."""
-        value = float(Fraction(self.printed.removeprefix(">")))
+        value = self.number
         if self.printed.startswith(">"):
             return value, 1.0
         if "/" in self.printed:

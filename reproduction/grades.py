@@ -1,42 +1,55 @@
 """The printed figures of the papers beside ours, each with a grade and with what deviates."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, permutations
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
-from karyocyte.evaluation.metrics.classification import in_words
+from karyocyte.evaluation.metrics.classification import in_words, lower_is_better
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.evaluation.types.formats import SEPARATOR
 from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS, TRAIN, Claim, printed_claims
-from reproduction.measured import OF_EPOCH, Measured, measure_runs
+from reproduction.difference import BETTER, CANNOT_TELL, REPRODUCED, WORSE, Spread, difference, verdict
+from reproduction.measured import OF_EPOCH, Figure, Measured, measure_runs
 
 NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is printed"
 # A figure with several measurements counts by the first of these: it is reproduced where none says otherwise.
-COUNTED = ("lower", "higher", "reproduced", "lower on a part", "higher on a part", "consistent", OTHER_IMAGES, NOT_RUN)
+COUNTED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED, OTHER_IMAGES, NOT_RUN)
+COMPARED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED)
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
-WIDE = 0.2  # ours: a wider interval that holds the printed figure shows little
-NOTHING = Estimate(None)
+NOTHING = Figure(Estimate(None), Spread(0, float("nan")))
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A grade with its reason, ours minus print, and how many figures of other networks ours would reproduce, too."""
+
+    text: str
+    difference: Estimate = Estimate(None)
+    rivals: str = ""
 
 
 def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results: Path = RESULTS) -> pd.DataFrame:
-    """Grade every printed figure of some papers (none named: all) by the 95 % interval of runs that repeat it.
+    """Grade every printed figure of some papers (none named: all) by runs that repeat it.
 
     ``paths`` are folders of runs and ensembles (none named: those below ``evidence`` in ``results``). Runs of one
     experiment, protocol and configuration count together: the mean over folds and seeds.
 
     Returns:
         A row per printed figure, several where several groups of runs measured it, numbered by ``measurement`` (0: no
-        run). ``value``, ``low`` and ``high`` are ours on the paper's split, ``apart`` with no subject in two parts;
-        ``grade`` is one of COUNTED with its reason, or with how many images it is on; ``deviations`` names settings of
-        ours that differ from conf/.
+        run) and told apart by their ``reading``. ``value`` is ours on the paper's split, with the interval over persons
+        from ``persons_low`` to ``persons_high``; ``difference`` is ours minus print, with the interval that decides
+        ``grade``, one of COUNTED with its reason; ``rivals`` counts figures of the paper's other networks that ours
+        would reproduce, too; ``apart`` is with no subject in two parts; ``one_class`` counts trainings that no figure
+        has; ``deviations`` names settings of ours that differ from conf/.
     """
     runs = list(map(Run.open, paths)) or Run.find(Path(results) / EVIDENCE)
     claims = printed_claims(results, tuple(papers))
@@ -48,7 +61,7 @@ def grade_table(paths: Sequence[Path] = (), papers: Sequence[str] = (), results:
     measured = measure_runs([run for run in runs if str(run.predictions.about.get("name")) in known])
     rows = []
     for experiment, group in groupby(claims, attrgetter("experiment")):
-        rows += _rows(list(group), [each for each in measured if each.experiment in names[experiment]])
+        rows += _rows(list(group), claims, [each for each in measured if each.experiment in names[experiment]])
     return pd.DataFrame(rows).astype({"images": "Int64", "images_seen": "Int64"})
 
 
@@ -69,59 +82,93 @@ def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None
         apart = next((each for each in group if each.is_apart), None)
         # Without a run on the paper's split each run stands for itself.
         pairs += [(each, apart if of_paper else each) for each in of_paper or group]
-    return pairs
+    return sorted(pairs, key=lambda pair: len(pair[0].departures))  # the one that is nearest to conf/ first
 
 
-def _rows(claims: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:
+def _rows(claims: Sequence[Claim], of_papers: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:
     rows = []
     pairs = _pairs(measured)
     for number, pair in enumerate(pairs, 1) if pairs else [(0, (None, None))]:
-        rows += [_row(claim, *pair) | {"measurement": number} for claim in claims]
+        place = {"measurement": number, "reading": _reading(pair[0], pairs)}
+        rows += [_row(claim, _rivals(claim, of_papers), *pair) | place for claim in claims]
     return rows
 
 
-def _row(claim: Claim, own: Measured | None, apart: Measured | None) -> dict[str, Any]:
+def _reading(own: Measured | None, pairs: Sequence[tuple[Measured, Measured | None]]) -> str:
+    """Return in what a measurement departs from conf/ and another one does not; "" of a single one."""
+    if own is None or len(pairs) < 2:
+        return ""
+    shared = set.intersection(*(set(each.departures) for each, _ in pairs))
+    own_alone = [text.partition(" instead of ")[0] for text in own.departures if text not in shared]
+    return SEPARATOR.join(own_alone) or "as in conf/"
+
+
+def _rivals(claim: Claim, claims: Sequence[Claim]) -> list[Claim]:
+    """Return the figures of the same part and metric that the paper prints of other experiments of its own."""
+    alike = [each for each in claims if each.printed and each.experiment not in ("", claim.experiment)]
+    key = attrgetter("paper", "part", "metric")
+    return [each for each in alike if key(each) == key(claim)]
+
+
+def _row(claim: Claim, rivals: Sequence[Claim], own: Measured | None, apart: Measured | None) -> dict[str, Any]:
     metric = (claim.part, claim.metric)
     # On another split a figure is none that the paper could have printed.
-    value = own.values.get(metric, NOTHING) if own and own.protocol == "paper" else NOTHING
+    figure = own.figures.get(metric, NOTHING) if own and own.protocol == "paper" else NOTHING
+    ours = figure.over_persons
+    grade = _grade(claim, rivals, own, figure)
     row: dict[str, Any] = {name: getattr(claim, name) for name in (*FIGURE, "headline", "note")}
-    row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds")}
-    row |= {"value": value.value, "low": value.low, "high": value.high}
+    row |= {name: getattr(own, name, None) for name in ("data", "protocol", "folds", "seeds", "one_class")}
     row |= {"images": own and own.images.get(claim.part), "of_images": claim.data.sizes[claim.part]}
-    row |= (apart.values.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).columns("apart")
+    row |= {"value": ours.value, **grade.difference.columns("difference"), "grade": grade.text, "rivals": grade.rivals}
+    row |= {"persons_low": ours.low, "persons_high": ours.high}
+    row |= (apart.figures.get(metric, NOTHING) if apart and apart.is_apart else NOTHING).over_persons.columns("apart")
     row |= {name: getattr(own, name, None) for name in ("images_seen", "revision")}
-    grade = _grade(claim, own, value)
-    deviations = [claim.deviation, *_departures(own, grade, value)]
-    return row | {"grade": grade, "deviations": SEPARATOR.join(filter(None, deviations))}
+    return row | {"deviations": SEPARATOR.join(filter(None, [claim.deviation, *_departures(own, grade.text)]))}
 
 
-def _departures(own: Measured | None, grade: str, value: Estimate) -> list[str]:
+def _departures(own: Measured | None, grade: str) -> list[str]:
     """Return in what runs depart from the paper: on other images in anything, else in what it does not print."""
     departures = own.departures if own else {}
     texts = [text for text, printed in departures.items() if not printed or grade == OTHER_IMAGES]
-    texts += own.notes if own else ()
-    if value.low is not None and value.high is not None and value.high - value.low > WIDE:
-        texts.append(f"interval wider than {WIDE}")
-    return texts
+    return texts + list(own.notes if own else ())
 
 
-def _grade(claim: Claim, own: Measured | None, value: Estimate) -> str:
-    """Return the grade of a figure with why it has none of ours, or with how many of the paper's images it is on."""
+def _grade(claim: Claim, rivals: Sequence[Claim], own: Measured | None, figure: Figure) -> Grade:
+    """Return the grade of a figure, or why it has none of ours."""
+    value, spread = figure.over_persons.value, figure.spread
+    refusal = _refusal(claim, own, value)
+    if value is None or counted_as(refusal) in (NO_FIGURE, OTHER_IMAGES, NOT_RUN):
+        return Grade(refusal)
+    found = difference(claim, value, spread)
+    if refusal or found.low is None:
+        return Grade(refusal or f"{CANNOT_TELL}: one seed, train seeds 0, 1 and 2", found)
+    alike = [each for each in rivals if verdict(each.metric, difference(each, value, spread)) == REPRODUCED]
+    return Grade(verdict(claim.metric, found), found, f"{len(alike)} of {len(rivals)}")
+
+
+def _refusal(claim: Claim, own: Measured | None, value: float | None) -> str:
+    """Return the grade of a figure that cannot be compared; "" where it can."""
     if not claim.printed:
         return NO_FIGURE
     if own is None:
         return f"{NOT_RUN}: {claim.not_run or 'no predictions are kept'}"
-    size = claim.data.sizes[claim.part]
     images = _images(claim, own)
-    is_whole = claim.data.is_whole(claim.part, images)
     if _has_other_images(claim, own, images):
         return OTHER_IMAGES
-    if reason := _reason(claim, own, value, images / size):
+    if reason := _reason(claim, own, images / claim.data.sizes[claim.part]):
         return f"{NOT_RUN}: {reason}"
-    grade = _verdict(claim, value, is_whole)
-    if is_whole or claim.metric in OF_EPOCH:  # the images of an epoch are not counted
-        return grade + ", on a part of the images" * (not is_whole)
-    return f"{grade}, on {images:,} of {size:,} {claim.part} images"
+    return _without_value(claim, own, value)
+
+
+def _without_value(claim: Claim, own: Measured, value: float | None) -> str:
+    """Return the grade of a figure that runs as in the paper do not have; "" where they have it."""
+    failed, trainings = map(int, own.one_class.split(" of "))
+    if failed and trainings - failed < 2:
+        return f"{CANNOT_TELL}: {own.one_class} trainings name one class for all images"
+    name = in_words(claim.metric)[0]
+    if (claim.part, claim.metric) not in own.figures:
+        return f"{NOT_RUN}: the run keeps no {claim.part} {name}"
+    return f"{NOT_RUN}: the {name} is undefined" if value is None else ""
 
 
 def _has_other_images(claim: Claim, own: Measured, images: int) -> bool:
@@ -141,37 +188,19 @@ def _images(claim: Claim, own: Measured) -> int:
     return own.images.get(claim.part) or claim.data.sizes[claim.part]
 
 
-def _reason(claim: Claim, own: Measured, value: Estimate, share: float) -> str:
+def _reason(claim: Claim, own: Measured, share: float) -> str:
     """Return why a run, on a ``share`` of the paper's images, does not repeat a figure; "" where it does."""
-    name, seen, epoch = in_words(claim.metric)[0], own.images_seen, share * claim.data.sizes[TRAIN]
-    printed = SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed)
-    reasons = {
-        printed: printed,
-        f"protocol={own.protocol} is not the paper's split": own.protocol != "paper",
-        f"{seen or 0:,.0f} images seen, less than one epoch": seen is not None and seen < epoch,
-        f"the run keeps no {claim.part} {name}": (claim.part, claim.metric) not in own.values,
-        f"the {name} is undefined": value.value is None,
-        "a single seed has no interval: train seeds 0, 1 and 2": value.low is None,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def _verdict(claim: Claim, value: Estimate, is_whole: bool) -> str:
-    """Say where an interval is beside the printed figure; on a part of the images to hold it proves less."""
-    low, high = claim.bounds
-    assert value.low is not None
-    assert value.high is not None
-    if value.high < low:
-        return "lower"
-    if value.low > high:
-        return "higher"
-    return "reproduced" if is_whole else "consistent"
+    seen, epoch = own.images_seen, share * claim.data.sizes[TRAIN]
+    if printed := SEPARATOR.join(text for text, is_printed in own.departures.items() if is_printed):
+        return printed
+    if own.protocol != "paper":
+        return f"protocol={own.protocol} is not the paper's split"
+    return f"{seen:,.0f} images seen, less than one epoch" if seen is not None and seen < epoch else ""
 
 
 def counted_as(grade: str) -> str:
     """Return the grade without its reason: one of COUNTED, or NO_FIGURE."""
-    word = grade.partition(":")[0]
-    return re.sub("^consistent on a part$", "consistent", re.sub(", on .*", " on a part", word))
+    return grade.partition(":")[0]
 
 
 def count_grades(figures: pd.DataFrame) -> dict[str, int]:
@@ -186,3 +215,22 @@ def grade_summary(figures: pd.DataFrame) -> str:
     """Return how many printed figures there are, and with which grades."""
     counts = count_grades(figures)
     return f"{sum(counts.values())} printed figures: {', '.join(f'{count} {grade}' for grade, count in counts.items())}"
+
+
+def sign_tests(figures: pd.DataFrame) -> pd.DataFrame:
+    """Test by paper whether its networks are as often better as worse than print: the sign test, two-sided.
+
+    A network counts by its weighted F1 on the test images, where it is printed, and by what most of all its figures
+    are; with several measurements by the first. One that is neither better nor worse does not count.
+    """
+    rows = figures[figures["grade"].map(counted_as).isin(COMPARED)].drop_duplicates(FIGURE)
+    signs = np.sign(rows["difference"].astype(float)) * [-1 if lower_is_better(name) else 1 for name in rows["metric"]]
+    of_f1 = (rows["part"] == TEST) & (rows["metric"] == "f1_weighted")
+    found = []
+    for kind, chosen in {"test weighted F1": signs[of_f1], "most figures": signs}.items():
+        networks = chosen.groupby([rows["paper"], rows["experiment"]]).sum()
+        for paper, sums in networks[networks != 0].groupby("paper"):
+            better = int((sums > 0).sum())
+            row = {"paper": paper, "figures": kind, "networks": len(sums), "worse": len(sums) - better}
+            found.append(row | {"better": better, "p": stats.binomtest(better, len(sums)).pvalue})
+    return pd.DataFrame(found)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats
 
-from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
@@ -20,9 +18,8 @@ from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import PARTS, TRAIN
+from reproduction.difference import LOSS, SETTINGS, Spread, spreads
 
-SETTINGS = EvaluationConfig()
-LOSS = "loss"  # the cross-entropy, nats
 # Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
 OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc"}
 BEST_EPOCH = "best_epoch"  # the fact of predictions that are kept without the log of their run: the row of that epoch
@@ -30,10 +27,19 @@ Metric = tuple[str, str]  # part and name
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A figure of ours: the mean over trainings with its interval over persons (none of an epoch), and its spread."""
+
+    over_persons: Estimate
+    spread: Spread
+
+
+@dataclass(frozen=True)
 class Measured:
     """Figures of the runs of one experiment, split and configuration: the mean over its folds and seeds.
 
-    ``is_apart``: no subject, and no official test image, is in two parts, as far as is known.
+    ``is_apart``: no subject, and no official test image, is in two parts, as far as is known. Trainings that name one
+    class for all test images are counted in ``one_class``, and in no figure.
     """
 
     experiment: str
@@ -43,7 +49,8 @@ class Measured:
     folds: str  # their numbers, separated by blanks; so are the seeds
     seeds: str
     images: Mapping[str, int]  # of each part, the mean of one run
-    values: Mapping[Metric, Estimate]  # by part and metric, with 95 % intervals
+    figures: Mapping[Metric, Figure]  # by part and metric
+    one_class: str  # "1 of 3"
     images_seen: int | None  # in the training of one run; None where it is not recorded
     revision: str
     departures: Mapping[str, bool]  # and whether the paper prints that setting
@@ -57,7 +64,8 @@ def measure_runs(runs: Sequence[Run]) -> list[Measured]:
 
 def _measure_group(runs: Sequence[Run]) -> Measured:
     about = merge_facts([run.predictions.about for run in runs])
-    images, values = _of_parts(runs)
+    sound = [run for run in runs if not names_one_class(run.predictions.part(TEST))]
+    images, figures = _of_parts(sound)
     data, protocol, seen = about.get("on") or about.get("source"), about.get("protocol"), about.get("images_seen")
     has_subjects = any(run.predictions.part(TEST).frame["subject"].notna().any() for run in runs)
     is_official = about.get("test") not in (None, "fold")
@@ -69,7 +77,8 @@ def _measure_group(runs: Sequence[Run]) -> Measured:
         folds=joined(about.get("fold"), " "),
         seeds=joined(about.get("seed"), " "),
         images=images,
-        values=_of_epochs(runs) | values,
+        figures=_of_epochs(sound) | figures,
+        one_class=f"{len(runs) - len(sound)} of {len(runs)}",
         images_seen=None if seen is None else round(seen / len(runs)),
         revision=joined(about.get("revision"), " "),
         departures=departures(runs),
@@ -87,31 +96,37 @@ def _notes_of_stages(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Estimate]]:
+def names_one_class(test: Predictions) -> bool:
+    """Tell whether a network calls all images alike."""
+    return len(set(test.probabilities.argmax(axis=1))) == 1
+
+
+def _of_parts(runs: Sequence[Run]) -> tuple[dict[str, int], dict[Metric, Figure]]:
     images: dict[str, int] = {}
-    values: dict[Metric, Estimate] = {}
+    figures: dict[Metric, Figure] = {}
     for part in PARTS:
         # Predictions of training images, which a run may lack, are in a file of their own.
         of_part = [((part == TRAIN and run.predictions_train) or run.predictions).part(part) for run in runs]
         counts = [int((each.labels >= 0).sum()) for each in of_part]
-        if all(counts):
+        if runs and all(counts):
             images[part] = round(sum(counts) / len(runs))  # the papers print the sizes of one split
-            values |= {(part, name): estimate for name, estimate in _of_part(of_part, part).items()}
-    return images, values
+            figures |= {(part, name): figure for name, figure in _of_part(of_part, part).items()}
+    return images, figures
 
 
-def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Estimate]:
+def _of_part(runs: Sequence[Predictions], part: str) -> dict[str, Figure]:
     """Return the metrics that papers print; beyond two classes the others cost much, and none prints them."""
     names, classes = ["accuracy", "f1_weighted"], runs[0].classes
     if len(classes) == 2:
         names += ["auc", *(f"{metric}/{name}" for name in classes for metric in ("precision", "recall"))]
     pooled = score(*runs)
-    loss = around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]
-    return {**seed_means(runs, SETTINGS, part, names).metrics, LOSS: loss}
+    means: dict[str, Estimate] = {**seed_means(runs, SETTINGS, part, names).metrics}
+    means[LOSS] = around(weighted_calibration(pooled, BINS), CALIBRATION, pooled, SETTINGS)["nll"]
+    return {name: Figure(means[name], spread) for name, spread in spreads(runs, names).items()}
 
 
-def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
-    """Return the training means of the chosen epochs with an interval over seeds; {} where they are not known."""
+def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Figure]:
+    """Return the training means of the chosen epochs, of which only seeds are known; {} where they are not logged."""
     epochs = []
     for run in runs:
         about = run.predictions.about
@@ -121,9 +136,7 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     for metric, column in OF_EPOCH.items():
         if column in table and table[column].notna().all():
             means = table.groupby("seed")[column].mean()
-            ends = stats.t.interval(SETTINGS.confidence, len(means) - 1, means.mean(), means.sem())
-            low, high = pd.Series(ends).clip(0, None if metric.endswith(LOSS) else 1)
-            found[TRAIN, metric] = Estimate(means.mean(), *((low, high) if len(means) > 1 else (None, None)))
+            found[TRAIN, metric] = Figure(Estimate(means.mean()), Spread(len(means), means.var()))
     return found
 
 

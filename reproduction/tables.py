@@ -1,6 +1,5 @@
 """The graded figures as tables, for the terminal and for the page of a reproduction."""
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,10 +12,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.tables.renderers import terminal
-from karyocyte.evaluation.types.formats import SEPARATOR
+from karyocyte.evaluation.types.formats import SEPARATOR, ends
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Table
-from reproduction.grades import grade_summary, grade_table
+from reproduction.grades import counted_as, grade_summary, grade_table
 
 EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
 
@@ -46,8 +45,10 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
     tables = []
     has_run = figures["measurement"] > 0
     for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
-        title = f"{experiment}, paper {paper}, {rows['data'].iloc[0]}"
-        tables.append(Table.of(title, map(figure_cells, rows.to_dict("records")), "; ".join(_notes(rows))))
+        first = rows.iloc[0]
+        title = ", ".join(filter(None, (experiment, first["reading"], f"paper {paper}", first["data"])))
+        cells = map(figure_cells, rows.to_dict("records"))
+        tables.append(Table.of(title, cells, "; ".join(_notes(rows)), below=True))
     without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
     counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
     tables.append(Table.of_frame("Without a run", counts.reset_index()))
@@ -55,8 +56,13 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:
-    """Return what is to be said below a table: why or on what, deviations, and what an epoch loss is."""
-    notes = list(dict.fromkeys(re.sub(r"^\w+, ", "", grade) for grade in rows["grade"] if {":", ","} & set(grade)))
+    """Return what is to be said below a table: why no grade, on what, deviations, and what an epoch loss is."""
+    notes = list(dict.fromkeys(grade for grade in rows["grade"] if ":" in grade and not grade.endswith("wide")))
+    parts = rows.dropna(subset="images").drop_duplicates("part")
+    for part, images, of_images in parts[["part", "images", "of_images"]].itertuples(index=False):
+        notes.append(f"{part}: {images:,} of {of_images:,} images")
+    if failed := failed_trainings(rows["one_class"].iloc[0]):
+        notes.append(failed)
     deviations = dict.fromkeys(chain.from_iterable(rows["deviations"].str.split(SEPARATOR)))
     if any(deviations):
         notes.append("deviations: " + ", ".join(filter(None, deviations)))
@@ -65,18 +71,27 @@ def _notes(rows: pd.DataFrame) -> list[str]:
     return notes
 
 
+def failed_trainings(one_class: str) -> str:
+    """Return the words for "1 of 3" trainings that named one class; "" for none."""
+    if one_class[:2] in ("", "0 "):
+        return ""
+    return f"{one_class} trainings named one class for all images; the figures are of the others"
+
+
 def figure_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
     """Return the cells of a figure."""
     return {
         "figure": f"{row['part']} {in_words(str(row['metric']))[0]}",
         "printed": str(row["printed"]) or "-",
-        "split as the paper": _ours(row, "value", "low", "high"),
+        "ours, new persons": _ours(row, "value", "persons_low", "persons_high"),
+        "minus print": ends(row["difference_low"], row["difference_high"], "+", " to\n"),
+        "grade": counted_as(str(row["grade"])),
+        "rivals": row["rivals"] or "-",
         "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),
-        "grade": str(row["grade"]).partition(":")[0].partition(",")[0],
     }
 
 
 def _ours(row: Mapping[str, Any], *columns: str) -> Estimate | str:
     """Our value with its interval; "-" where it was not measured."""
-    ends = [None if pd.isna(row[name]) else row[name] for name in columns]
-    return "-" if ends[0] is None else Estimate(*ends)
+    known = [None if pd.isna(row[name]) else row[name] for name in columns]
+    return "-" if known[0] is None else Estimate(*known)

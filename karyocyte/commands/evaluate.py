@@ -50,10 +50,10 @@ def evaluate(
     On other labelled images: scripts/predict.py writes a table (.parquet), which is named in place of a run. Images
     that the run was trained or validated on are left out; its validation images choose the threshold.
 
-    With --paper, every printed figure has a grade by ours. Where the paper's images, split and printed settings were
-    repeated, a figure is [bold]reproduced[/bold] if the 95 % interval of ours holds it, else ours is
-    [bold]higher[/bold] or [bold]lower[/bold]. On a part of the images it is [bold]consistent[/bold], higher or lower,
-    on another data set [bold]other images[/bold]. [bold]Not run[/bold] gives the reason, such as another image size.
+    With --paper, every printed figure has a grade by ours. Where the paper's split and printed settings were repeated
+    with several seeds, the 95 % interval of the difference decides: [bold]reproduced[/bold] within 0.02,
+    [bold]higher[/bold] or [bold]lower[/bold] where it excludes 0 (better or worse), else [bold]cannot tell[/bold].
+    [bold]Other images[/bold] are another data set; [bold]not run[/bold] gives the reason, such as the image size.
     """
     options_by_name = locals()
     from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest

@@ -11,7 +11,7 @@ Words = Annotated[
     Argument(metavar="[KEY=VALUE]...", help="As train.py takes them: data_dir=..., +cluster=local."),
 ]
 Output = Annotated[Path | None, Option(help="Folder of tables and pictures.", show_default="reproduced/<paper>")]
-Seeds = Annotated[str | None, Option(help="Such as 0,1,2.", show_default="0")]
+Seeds = Annotated[str | None, Option(help="Such as 0,1,2; one seed has no grades.", show_default="0")]
 Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="0")]
 Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]

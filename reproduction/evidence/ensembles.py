@@ -14,7 +14,7 @@ from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.genetic import fit
 from karyocyte.workflows.ensembles.members import EnsembleMembers, group_members
-from reproduction.measured import SETTINGS
+from reproduction.difference import SETTINGS
 
 
 def rows_of_ensembles(groups: Sequence[Group]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Recompute every figure that follows from kept predictions: ``python -m reproduction.evidence.results``.
 
 It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every printed figure of the papers beside ours,
-and the tables of ``results/recomputed``:
+``results/sign_tests.csv`` and the tables of ``results/recomputed``:
 
 - ``runs.csv``: a row per run of a network, with the interval over persons of each metric
 - ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
@@ -38,10 +38,11 @@ from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.difference import SETTINGS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
-from reproduction.grades import grade_table
-from reproduction.measured import SETTINGS
+from reproduction.grades import grade_table, sign_tests
+from reproduction.measured import names_one_class
 
 DIGITS = "%.6f"
 OF_LEAKS = ("auc", "f1_weighted")  # metrics
@@ -54,7 +55,7 @@ def rows_of_runs(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         test = run.predictions.part("test")
         facts = {fact: test.about.get(fact) for fact in FACTS}
-        rows.append(facts | _figures(test) | {"one_class": predicts_one_class(test)})
+        rows.append(facts | _figures(test) | {"one_class": names_one_class(test)})
     return pd.DataFrame(rows)
 
 
@@ -81,7 +82,10 @@ def _figures(test: Predictions) -> dict[str, object]:
 
 
 def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return a row per network, configuration and split: means over folds and seeds, and how far each spreads."""
+    """Return a row per network, configuration and split: means over folds and seeds, and how far each spreads.
+
+    Runs that name one class for all images are counted, and in no mean.
+    """
     rows = []
     for group in run_groups(runs):
         parts = [run.predictions.part("test") for run in group]
@@ -89,16 +93,13 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
         for fact in ("fold", "seed"):
             row[f"{fact}s"] = " ".join(sorted({str(part.about[fact]) for part in parts}))
         row["departures"] = "; ".join(departures(group))
-        row["one_class"] = f"{sum(map(predicts_one_class, parts))} of {len(parts)}"
-        for name, mean in seed_means(parts, SETTINGS).metrics.items():
-            row |= mean.all_columns(name)
+        sound = [part for part in parts if not names_one_class(part)]
+        row["one_class"] = f"{len(parts) - len(sound)} of {len(parts)}"
+        if sound:
+            for name, mean in seed_means(sound, SETTINGS).metrics.items():
+                row |= mean.all_columns(name)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def predicts_one_class(test: Predictions) -> bool:
-    """Tell whether a network calls all images alike."""
-    return len(set(test.probabilities.argmax(axis=1))) == 1
 
 
 def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
@@ -225,4 +226,6 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
 
 if __name__ == "__main__":
     write_all()
-    write_csv(RESULTS / "grades.csv", grade_table(), DIGITS)
+    graded = grade_table()
+    write_csv(RESULTS / "grades.csv", graded, DIGITS)
+    write_csv(RESULTS / "sign_tests.csv", sign_tests(graded), DIGITS)

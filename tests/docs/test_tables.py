@@ -5,7 +5,7 @@ from unittest.mock import ANY
 import pandas as pd
 import pytest
 
-from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, grade_sentence, grades, pages, verdict
+from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, grades, pages, verdict
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.runs.run import Run
@@ -63,31 +63,25 @@ def test_single_folds_beside_their_pool_are_left_out(tmp_path):
     assert row == [label, *["0.800 (0.700 to 0.850)"] * 2]
 
 
-def test_a_graded_figure_is_a_sentence():
-    row = {"experiment": "net", "part": "test", "metric": "auc", "value": 0.935, "low": 0.902, "high": 0.958}
-    row |= {"printed": "0.9416", "images": 1530, "of_images": 2133, "data": "cells", "deviations": ""}
-    start = "On 1,530 of 2,133 test images the test AUC of net is 0.935 (0.902 to 0.958); the paper prints 0.9416"
-    assert grade_sentence(row | {"grade": "consistent, on 1,530 of 2,133 test images"}) == f"{start}: consistent."
-    lower = grade_sentence(row | {"grade": "lower", "deviations": "other strides"})
-    assert lower == f"{start}: ours is lower (deviations: other strides)."
-    assert grade_sentence(row | {"grade": "other images"}).startswith("On other images (cells) the test AUC of net is")
-
-
-def test_headline_figures_are_shown_with_their_grade_and_counted(tmp_path):
-    about = {"name": "net", "source": "cells", "protocol": "paper", "images_seen": 600}
-    run = Run(tmp_path / "evidence" / "net")
-    run.write_predictions(make_run(images=100, about=about))
-    run.write_config({"name": "net"})
-    claims = [claim(printed=">0.5", deviation="other strides"), claim("other", not_run="no weights")]
+def test_headline_figures_are_shown_with_their_grade_counted_and_deviations_are_said_once(tmp_path):
+    facts = {"name": "net", "source": "cells", "protocol": "paper", "images_seen": 600}
+    for seed in range(2):
+        run = Run(tmp_path / "evidence" / "net" / f"seed={seed}")
+        run.write_predictions(make_run(images=100, seed=seed, about=facts | {"seed": seed}))
+        run.write_config({"name": "net"})
+    claims = [claim(printed="0.1", deviation="other strides"), claim("other", not_run="no weights")]
     write_results(tmp_path, [*claims, claim(metric="auc", printed="", headline="")])
     grade_table(results=tmp_path).to_csv(tmp_path / "grades.csv", index=False)
-    heads, _, net, other = cells(grades("009", tmp_path))
-    assert heads == ["experiment", "printed", "split as the paper", "grade", "deviations"]
-    assert net[-2:] == ["consistent, on 100 of 200 test images", "other strides; interval wider than 0.2"]
-    assert other == ["other", "0.9", "-", "not run: no weights", "-"]
-    sentence, _, count = verdict("009", tmp_path).splitlines()
-    assert sentence.startswith("- On 100 of 200 test images the test accuracy of net is")
-    assert count == "2 printed figures: 1 consistent, 1 not run."
+    reproduced, persons, *deviations = grades("009", tmp_path).split("\n\n")
+    heads, _, net, other = cells(reproduced)
+    assert heads == ["experiment", "printed", "ours", "ours minus print", "grade", "rivals"]
+    assert net[-2:] == ["higher (better)", "0 of 1"]
+    assert other == ["other", "0.9", "-", "-", "not run: no weights", "-"]
+    assert cells(persons)[2] == ["net", ANY, "-"]
+    assert deviations == ["Deviations:", "- other strides: all"]
+    counts, sentence = verdict("009", tmp_path).splitlines()
+    assert counts == "2 printed figures: 1 higher (better), 1 not run."
+    assert "0 of 1 networks are worse than print and 1 better (sign test: p = 1.00)" in sentence
 
 
 @pytest.mark.parametrize("paper", PAPERS)
