@@ -288,7 +288,7 @@ def papers(results: Path) -> str:
         if config:
             cells[0] = interval(*kept.loc[(config, "paper"), names])
         if config and metric != "accuracy":
-            area = [interval(*alone.loc[f"cnmc-subject-fold{fold}", names]) for fold in (0, 1)]
+            area = [interval(*alone.loc[f"cnmc-names-fold{fold}", names]) for fold in (0, 1)]
             cells[1:] = [interval(*kept.loc[(config, "subject"), names]), "; ".join(area)]
         heads = ["here, on the paper's split", "here, persons apart", "area of the cell alone, persons apart"]
         lines.append({"paper": row["paper"], "the paper says": row["says"], **dict(zip(heads, cells, strict=True))})

@@ -41,6 +41,7 @@ from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
+from reproduction.evidence.persons import unknown_persons
 from reproduction.grades import grade_table, sign_tests
 from reproduction.measured import names_one_class
 
@@ -63,7 +64,8 @@ def rows_of_areas(evidence: Path) -> pd.DataFrame:
     """Return a row per split whose areas are known: each metric of the area alone, with its interval over persons."""
     rows = []
     for path in sorted((evidence / "splits").glob("*.parquet")):
-        split = pd.read_parquet(path).query("part == 'test'")
+        whole = pd.read_parquet(path)
+        split = unknown_persons(whole) if "-names-" in path.stem else whole[whole["part"] == "test"]
         if "area" in split:
             split = split.reindex(columns=[*COLUMNS, "area"])
             frame = split.assign(prob_hem=1 - split["area"].astype(float), prob_all=split["area"].astype(float))
