@@ -26,9 +26,8 @@ LEFT_OUT = "left_out"  # fact of predictions: test images of persons who also tr
 ALL_IMAGES = "cnmc-paper-fold0.parquet"  # the split that has every image of C-NMC
 
 
-def persons_of_subjects(evidence: Path = RESULTS / EVIDENCE) -> dict[str, str]:
-    """Return the person of each subject of C-NMC that is one of several names of a person."""
-    images = pd.read_parquet(evidence / SPLITS / ALL_IMAGES, columns=["image_id", "subject"])
+def persons_of_subjects(images: pd.DataFrame) -> dict[str, str]:
+    """Return the person of each subject of images of C-NMC (image_id, subject) that is one of several of a person."""
     subjects = images.set_index("image_id")["subject"].astype(object)
     cells = SameCells.of_key("known", "cnmc")
     assert cells is not None
@@ -63,7 +62,7 @@ def unknown_persons(split: pd.DataFrame) -> pd.DataFrame:
 
 def link_evidence(evidence: Path = RESULTS / EVIDENCE) -> None:
     """Bring the kept splits and predictions of C-NMC to the persons that are known today."""
-    persons = persons_of_subjects(evidence)
+    persons = persons_of_subjects(pd.read_parquet(evidence / SPLITS / ALL_IMAGES))
     splits = {}
     for path in sorted((evidence / SPLITS).glob("*.parquet")):
         split = pd.read_parquet(path)

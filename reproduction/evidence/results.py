@@ -10,6 +10,8 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 - ``ensembles.csv``: ensembles of the networks of a split, and these
 - ``leak.csv``: a network on the same test images, with and without their persons in training
 - ``unseen.csv``: patients whom the release without review would leave unseen
+- ``repeated_cells.csv``: networks on the random split, with and without test images of cells that train
+- ``person_pairs.csv``: a network and the area of the cell, by pairs of a patient and a healthy person
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 """
 
@@ -42,6 +44,7 @@ from reproduction.difference import SETTINGS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
 from reproduction.evidence.persons import unknown_persons
+from reproduction.evidence.same_cells import rows_of_person_pairs, rows_of_repeats
 from reproduction.grades import grade_table, sign_tests
 from reproduction.measured import names_one_class
 
@@ -218,6 +221,8 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
         "heat": rows_of_heat(runs),
+        "repeated_cells": rows_of_repeats(runs),
+        "person_pairs": rows_of_person_pairs(runs),
     }
     for name, table in tables.items():
         (output / f"{name}.csv").unlink(missing_ok=True)

@@ -16,6 +16,10 @@ other images, which revision 698a9ffa computed (``reproduction.persons.features`
 <tested>``, of the first division into four folds. ``network`` was trained on copies. The same revision computed them
 (``reproduction.persons.copies``).
 
+These regressions were computed when it was not known yet that some of the subjects are one person. So only images of
+subjects that are persons of their own are evaluated (`persons_of_their_own`): none of these trains under another
+name.
+
 Written to ``results/recomputed`` are:
 
 - ``persons.csv``: each regression on persons that it does not know, by leaving one person out
@@ -40,6 +44,7 @@ from scipy.special import expit
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.evidence.persons import persons_of_subjects
 
 FOLDER = RESULTS / EVIDENCE / "persons"
 COPIES = RESULTS / EVIDENCE / "copies"
@@ -47,6 +52,7 @@ CODINGS = ("originals", "copies")
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
+TRAINED_ALL = 41  # subjects that trained where one was left out
 RESAMPLES = 1000
 CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95
@@ -88,6 +94,11 @@ class Images:
                 below = np.searchsorted(ordered, found, "left") + np.searchsorted(ordered, found, "right")
                 counted[:, row, column] = below.sum() / 2, len(found) * len(ordered)
         return counted
+
+
+def persons_of_their_own(images: pd.DataFrame) -> np.ndarray:
+    """Return which images, with ``image_id`` and ``subject``, are of subjects that show no cell of another: bool."""
+    return np.asarray(~images["subject"].isin(persons_of_subjects(images)), bool)
 
 
 def auc(pairs: np.ndarray) -> np.ndarray:
@@ -174,7 +185,7 @@ def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[dict[str, float]
     A resample draws the persons and the draws of training persons.
     """
     names = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
-    names[images.frame["subject"].nunique() - 1] = ["leave_one_out"]
+    names[TRAINED_ALL] = ["leave_one_out"]
     persons = np.repeat(list(names), [len(each) for each in names.values()])
     pairs = np.array([images.pairs(scores[name].to_numpy(float)) for each in names.values() for name in each])
     values = auc(pairs)
@@ -232,6 +243,7 @@ def table_of_copies() -> pd.DataFrame:
     rows = []
     for path in sorted(COPIES.glob("*.parquet")):
         table = pd.read_parquet(path)
+        table = table[persons_of_their_own(table)].reset_index(drop=True)
         for trained in dict.fromkeys(name.split(" on ")[0] for name in table.columns if " on " in name):
             facts = {"model": path.stem, "trained": trained, "persons": table["subject"].nunique()}
             rows.append(facts | {"images": len(table)} | row_of_copies(table, trained))
@@ -240,11 +252,13 @@ def table_of_copies() -> pd.DataFrame:
 
 def write_all() -> None:
     """Write all tables from the kept scores."""
-    images = Images(pd.read_parquet(FOLDER / "images.parquet"))
-    area = pd.read_parquet(FOLDER / "area.parquet")
+    frame = pd.read_parquet(FOLDER / "images.parquet")
+    own = persons_of_their_own(frame)
+    images = Images(frame[own].reset_index(drop=True))
+    area = pd.read_parquet(FOLDER / "area.parquet")[own].reset_index(drop=True)
     tables: dict[str, list[pd.DataFrame]] = {"persons": [], "persons_leak": [], "persons_curve": []}
     for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
-        scores = pd.read_parquet(path)
+        scores = pd.read_parquet(path)[own].reset_index(drop=True)
         alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
         curve = rows_of_curve(images, scores) if f"persons {PERSONS[0]} 0" in scores else []
         found = [alone], [row_of_leak(images, scores, area)], curve

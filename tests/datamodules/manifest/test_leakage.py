@@ -83,7 +83,7 @@ def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found, fir
     base = five().frame["phash"][0]
     hashes = [base, *five().frame["phash"][1:3], with_bits(base, distance, first), five().frame["phash"][4]]
     manifest = five(phash=hashes)
-    report = check_leaks(manifest, SIDES, "subject", SplitConfig())
+    report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="report"))
     assert report.near_count == found
     assert listed(report.near_pairs) == [(0, 3, distance)] * found
     assert check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="off")).as_dict()["near_pairs"] is None
@@ -142,7 +142,7 @@ def test_the_official_folds_of_the_real_sample_share_pictures_between_subjects(t
     """C-NMC's healthy subjects H2 and H6, H3 and H10 have cells in common, in other colours and in other folds."""
     manifest = scan_cnmc(real_data("cnmc_sample"), tmp_path)
     parts = manifest.frame["part"].map({"fold_0": "train", "fold_1": "validation", "fold_2": "test"})
-    report = check_leaks(manifest, parts, "subject", SplitConfig())
+    report = check_leaks(manifest, parts, "subject", SplitConfig(near_duplicates="report"))
     pairs = set(map(frozenset, report.near_pairs[["image_id_left", "image_id_right"]].to_numpy()))
     assert pairs == {
         frozenset(("UID_H6_1_1_hem", "UID_H2_1_1_hem")),

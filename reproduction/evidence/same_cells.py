@@ -1,0 +1,109 @@
+"""What cells that are pictured twice, and persons in pairs, say of the kept networks on C-NMC."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from datamodules.manifest.same_cells import SIDES, SameCells
+from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
+from karyocyte.runs.predictions import Predictions
+from karyocyte.runs.run import Run
+from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.evidence.persons import ALL_IMAGES, SPLITS
+from reproduction.difference import SETTINGS
+from reproduction.persons.results import RESAMPLES, Images, columns
+
+METRICS = ("auc", "f1_weighted")
+
+
+def repeated_in_training(split: pd.DataFrame) -> set[str]:
+    """Return the test images of a split that show a cell of a training or validation image, by file or by cell."""
+    parts = split.set_index("image_id")["part"].astype(str)
+    known = split[split["part"].isin(["train", "validation"])]
+    found = set(split.loc[(split["part"] == "test") & split["sha256"].isin(known["sha256"]), "image_id"])
+    cells = SameCells.of_key("known", "cnmc")
+    assert cells is not None
+    left, right = (cells.table[f"image_{side}"] for side in SIDES)
+    for one, other in ((left, right), (right, left)):
+        leaks = (one.map(parts) == "test") & other.map(parts).isin(["train", "validation"])
+        found |= set(one[leaks])
+    return found
+
+
+def rows_of_repeats(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return each network of paper 004 on its random split, on all test images and on those of cells seen once."""
+    repeated = repeated_in_training(pd.read_parquet(RESULTS / EVIDENCE / SPLITS / ALL_IMAGES))
+    rows = []
+    for group in run_groups(runs):
+        parts = [run.predictions.part("test") for run in group]
+        about = parts[0].about
+        if (about["source"], about["protocol"]) != ("cnmc", "paper"):
+            continue
+        row: dict[str, object] = {"name": about["name"], "config": about["config"], "seeds": len(parts)}
+        for word, chosen in (("all", parts), ("once", [without(part, repeated) for part in parts])):
+            means = seed_means(chosen, SETTINGS, names=METRICS)
+            row[f"images_{word}"] = means.images
+            for metric in METRICS:
+                row |= means.metrics[metric].columns(f"{metric}_{word}")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def without(predictions: Predictions, images: set[str]) -> Predictions:
+    """Return predictions without some images, by their ids."""
+    frame = predictions.frame
+    return replace(predictions, frame=frame[~frame["image_id"].isin(images)].reset_index(drop=True))
+
+
+def rows_of_person_pairs(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return how a network and the area of the cell rank the cells of every patient and every healthy person.
+
+    Each pair of persons weighs alike. A pair's AUC is the mean over the seeds of the fold that tests both. Intervals
+    draw persons.
+    """
+    rows = []
+    for group in run_groups([run for run in runs if run.predictions.about["protocol"] == "subject"]):
+        of_folds = [_pairs_of_fold([run for run in group if run.predictions.about["fold"] == fold]) for fold in (0, 1)]
+        known = [each for each in of_folds if each is not None]
+        random = np.random.default_rng(0)
+        drawn = [_means([_resampled(pairs, random) for pairs in known]) for _ in range(RESAMPLES)]
+        network, area, share = _means(known)
+        again = np.array(drawn)
+        about = group[0].predictions.about
+        row: dict[str, object] = {"name": about["name"], "config": about["config"]}
+        row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in known)
+        row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
+        row |= columns("difference", network - area, again[:, 0] - again[:, 1])
+        rows.append(row | columns("network_better", share, again[:, 2]))
+    return pd.DataFrame(rows)
+
+
+def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray | None:
+    """Return the AUC of each pair of persons of a fold, shape (network and area, patients, healthy); None: no run."""
+    if not runs:
+        return None
+    about = runs[0].predictions.about
+    path = RESULTS / EVIDENCE / SPLITS / f"{about['source']}-names-fold{about['fold']}.parquet"
+    areas = pd.read_parquet(path).set_index("image_id")["area"].astype(float)
+    found = []
+    for run in runs:
+        frame = run.predictions.part("test").frame.reset_index(drop=True)
+        images = Images(frame)
+        scores = (frame["prob_all"].to_numpy(float), frame["image_id"].map(areas).to_numpy(float))
+        ordered = [images.pairs(values) for values in scores]
+        found.append([in_order / count for in_order, count in ordered])
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    _, patients, healthy = pairs.shape
+    drawn = pairs[:, random.integers(patients, size=patients)]
+    return np.asarray(drawn[:, :, random.integers(healthy, size=healthy)])
+
+
+def _means(folds: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Return the means over all pairs of persons: of the network, of the area, and the share where this is below."""
+    network, area = (np.concatenate([pairs[place].ravel() for pairs in folds]) for place in (0, 1))
+    return float(network.mean()), float(area.mean()), float((network > area).mean())
