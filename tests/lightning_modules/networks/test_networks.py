@@ -150,7 +150,10 @@ def test_the_response_normalisation_is_the_formula_of_2012(name, norm):
     for channel in range(12):
         near = activity[:, max(0, channel - 2) : channel + 3]
         expected[:, channel] = activity[:, channel] / (2 + 1e-4 * near.square().sum(1)) ** 0.75
-    assert torch.allclose(create(name).get_submodule(norm)(activity), expected)
+    layer = create(name).get_submodule(norm)
+    assert torch.allclose(layer.eval()(activity), expected)
+    assert torch.allclose(layer.train()(activity), expected)
+    assert torch.autograd.gradcheck(layer, activity[:, :7].requires_grad_())
     assert not torch.allclose(expected, activity * 2**-0.75, rtol=0.1)
 
 
