@@ -20,11 +20,13 @@ from karyocyte.evaluation.types.result import TEST, Estimate
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import PARTS, TRAIN
+from reproduction.figures.checkpoints import CHECKPOINTS, count_checkpoints
 
 SETTINGS = EvaluationConfig()
 LOSS = "loss"  # the cross-entropy, nats
-# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
-OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc"}
+# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them, and
+# the number of saved checkpoints, which is of no images either.
+OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc", CHECKPOINTS: CHECKPOINTS}
 BEST_EPOCH = "best_epoch"  # the fact of predictions that are kept without the log of their run: the row of that epoch
 Metric = tuple[str, str]  # part and name
 
@@ -115,14 +117,16 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Estimate]:
     epochs = []
     for run in runs:
         about = run.predictions.about
-        epochs.append({"seed": about.get("seed"), **(about.get(BEST_EPOCH) or best_epoch(run))})
+        epochs.append(
+            {"seed": about.get("seed"), **(about.get(BEST_EPOCH) or best_epoch(run) | count_checkpoints(run))}
+        )
     table = pd.DataFrame(epochs)
     found = {}
     for metric, column in OF_EPOCH.items():
         if column in table and table[column].notna().all():
             means = table.groupby("seed")[column].mean()
             ends = stats.t.interval(SETTINGS.confidence, len(means) - 1, means.mean(), means.sem())
-            low, high = pd.Series(ends).clip(0, None if metric.endswith(LOSS) else 1)
+            low, high = pd.Series(ends).clip(0, 1 if metric.endswith("accuracy") else None)
             found[TRAIN, metric] = Estimate(means.mean(), *((low, high) if len(means) > 1 else (None, None)))
     return found
 

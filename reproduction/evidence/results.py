@@ -10,6 +10,7 @@ and the tables of ``results/recomputed``:
 - ``ensembles.csv``: ensembles of the networks of a split, and these
 - ``leak.csv``: a network on the same test images, with and without their persons in training
 - ``unseen.csv``: patients whom the release without review would leave unseen
+- ``missed.csv``: how many test images exactly k of four networks miss (paper 004, figure 33)
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 """
 
@@ -40,6 +41,7 @@ from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
+from reproduction.figures.missed import rows_of_missed
 from reproduction.grades import grade_table
 from reproduction.measured import SETTINGS
 
@@ -214,6 +216,7 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "ensembles": rows_of_ensembles(groups),
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
+        "missed": rows_of_missed([run.predictions for run in runs]),
         "heat": rows_of_heat(runs),
     }
     for name, table in tables.items():
