@@ -215,7 +215,7 @@ SCRIPTS = tuple(
         "explain", "ensemble", "export",
         "tune", "sweep-status",
     )
-)  # fmt: skip
+) + ("reproduction.commands.figures",)  # fmt: skip
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "commands": partial(commands, SCRIPTS),
     **{f"keys_{name}": partial(keys, name) for name in FILES},

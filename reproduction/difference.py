@@ -29,6 +29,7 @@ from karyocyte.evaluation.metrics.temperature import clip
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.runs.predictions import Predictions
 from reproduction.claims import Claim
+from reproduction.figures.checkpoints import CHECKPOINTS
 
 SETTINGS = EvaluationConfig()
 MARGIN = 0.02  # ours: a difference within it, of shares or of nats, is none that matters
@@ -96,7 +97,7 @@ def difference(claim: Claim, value: float, spread: Spread) -> Estimate:
     if spread.seeds < 2:
         return Estimate(value - claim.number)
     reach = spread.reach(claim.data.sizes[claim.part])
-    most = np.inf if claim.metric.endswith(LOSS) else 1.0  # of shares
+    most = np.inf if claim.metric.endswith((LOSS, CHECKPOINTS)) else 1.0  # of shares
     return Estimate(value - claim.number, max(value - high - reach, -most), min(value - low + reach, most))
 
 

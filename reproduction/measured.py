@@ -19,9 +19,11 @@ from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import PARTS, TRAIN
 from reproduction.difference import LOSS, SETTINGS, Spread, spreads
+from reproduction.figures.checkpoints import CHECKPOINTS, count_checkpoints
 
-# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them.
-OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc"}
+# Means over the batches of the chosen epoch, with dropout and before the weights of its end, as Keras prints them, and
+# the number of saved checkpoints, which is of no images either.
+OF_EPOCH = {"epoch_loss": "train/loss", "epoch_accuracy": "train/acc", CHECKPOINTS: CHECKPOINTS}
 BEST_EPOCH = "best_epoch"  # the fact of predictions that are kept without the log of their run: the row of that epoch
 Metric = tuple[str, str]  # part and name
 
@@ -130,7 +132,9 @@ def _of_epochs(runs: Sequence[Run]) -> dict[Metric, Figure]:
     epochs = []
     for run in runs:
         about = run.predictions.about
-        epochs.append({"seed": about.get("seed"), **(about.get(BEST_EPOCH) or best_epoch(run))})
+        epochs.append(
+            {"seed": about.get("seed"), **(about.get(BEST_EPOCH) or best_epoch(run) | count_checkpoints(run))}
+        )
     table = pd.DataFrame(epochs)
     found = {}
     for metric, column in OF_EPOCH.items():

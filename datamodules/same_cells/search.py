@@ -42,17 +42,18 @@ class Search:
         return self.pairs[self.pairs["same"]].sort_values("inside", ascending=False, kind="stable", ignore_index=True)
 
     @property
-    def sentences(self) -> list[str]:
+    def measures(self) -> dict[str, float]:
         """What was compared and found, and how often the search is wrong."""
         wrong = self.of_two_classes
-        best = wrong["inside"].max() if len(wrong) else float("nan")
-        lines = [
-            f"{self.compared:,} pairs of {self.pictures:,} pictures were compared at every angle: "
-            f"{len(self.same):,} pairs show the same cell",
-            f"of {self.compared_classes:,} pairs of two classes, which are never one cell, "
-            f"{int(wrong['same'].sum()):,} were taken for one; the nearest of them agree by {best:.3f}",
-        ]
-        return lines + [f"altered copies found, {how}: {share:.3f}" for how, share in self.recall.items()]
+        return {
+            "pictures": self.pictures,
+            "pairs of pictures compared at every angle": self.compared,
+            "pairs that show the same cell": len(self.same),
+            "pairs of two classes, which are never one cell": self.compared_classes,
+            "of these taken for one cell": int(wrong["same"].sum()),
+            "highest agreement of two classes": round(float(wrong["inside"].max()), 3) if len(wrong) else float("nan"),
+            **{f"altered copies found, {how}": share for how, share in self.recall.items()},
+        }
 
 
 def search(manifest: Manifest, progress: bool = False) -> Search:

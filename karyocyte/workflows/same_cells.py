@@ -33,7 +33,8 @@ def write_same_cells(configs: Sequence[TrainingConfig], folder: Path) -> None:
 
     ``same_cells.csv`` has the pairs of pictures of one cell, as the key ``same_cells`` takes them: what somebody sees
     who looks at a pair is written into its column ``seen`` (same, other, or nothing). ``correlations.csv`` counts how
-    well registered pairs agree. For every two subjects with such pairs a picture draws them side by side.
+    well registered pairs agree, ``search.csv`` has what was compared and how often the search is wrong. For every two
+    subjects with such pairs a picture draws them side by side.
 
     Raises:
         UserError: There are several configurations, or the folder exists already.
@@ -49,10 +50,12 @@ def write_same_cells(configs: Sequence[TrainingConfig], folder: Path) -> None:
         table = pair_table(found, named)
         write_csv(beside / FILE, table, "%.3f")
         write_csv(beside / "correlations.csv", correlations(found, named["subject"]))
+        write_csv(beside / "search.csv", measure_table(found))
         linked = link_subjects(manifest, SameCells(table))
         _draw(beside, table, manifest)
     before, after = manifest.frame["subject"].nunique(), linked.frame["subject"].nunique()
-    say(*found.sentences, f"{before:,} subjects are {after:,} persons", *map(str, linked.persons))
+    lines = [f"{name}: {value:,}" for name, value in found.measures.items()]
+    say(*lines, f"{before:,} subjects are {after:,} persons", *map(str, linked.persons))
     say(f"pairs, and pictures of them: {folder}")
 
 
@@ -64,6 +67,11 @@ def pair_table(found: Search, named: pd.DataFrame) -> pd.DataFrame:
         facts = named.loc[same[side], FACTS].set_axis([f"{name}_{side}" for name in FACTS], axis=1)
         table = table.join(facts.reset_index(drop=True))
     return table.join(same[MEASURED]).assign(seen="")
+
+
+def measure_table(found: Search) -> pd.DataFrame:
+    """Return what was compared and found, a row per measure."""
+    return pd.DataFrame({"measure": found.measures.keys(), "value": map(str, found.measures.values())})
 
 
 def correlations(found: Search, subjects: pd.Series) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import COLUMNS, Predictions, uncertainty_of
 from karyocyte.runs.run import Run, open_runs
 from reproduction.claims import EVIDENCE, RESULTS
+from reproduction.figures.checkpoints import count_checkpoints
 from reproduction.measured import BEST_EPOCH, best_epoch
 
 HEAT = "heat.parquet"  # beside the predictions
@@ -44,7 +45,7 @@ def keep(run: Run, evidence: Path = RESULTS / EVIDENCE) -> Path:
     config = {key: value for key, value in run.raw_config.items() if key not in MACHINE}
     write_text(kept.path(RunFile.CONFIG), yaml.safe_dump(config, sort_keys=False))
     predictions = slim(run.predictions)
-    predictions.about[BEST_EPOCH] = best_epoch(run)
+    predictions.about[BEST_EPOCH] = best_epoch(run) | count_checkpoints(run)
     kept.write_predictions(predictions)
     if run.predictions_train is not None and run.predictions.about["protocol"] == TRAIN_OF:
         kept.write_predictions(slim(run.predictions_train), RunFile.PREDICTIONS_TRAIN)
@@ -95,13 +96,16 @@ def keep_split(run: Run, evidence: Path) -> None:
     """Write the images of the run's split, once; a ``UserError`` says that another one is kept.
 
     Columns: image_id, subject, label, sha256 (its first digits), part, area (the probability of the positive class by
-    the area of the cell alone, float16; missing for training images).
+    the area of the cell alone, float16; missing for training images). Of data sets without persons, which are large,
+    training images are left out.
     """
     predictions = run.predictions
     about = predictions.about
     path = evidence / "splits" / f"{about['source']}-{about['protocol']}-fold{about['fold']}.parquet"
     split = run.split[["image_id", "subject", "label", "sha256", "part"]]
     split = split.assign(sha256=split["sha256"].str[:DIGITS])
+    if split["subject"].isna().all():
+        split = split[split["part"] != "train"]
     area = predictions.frame.set_index("image_id").get(f"baseline_area_{predictions.positive_class}")
     if area is not None:
         split["area"] = split["image_id"].map(area).astype(np.float16)

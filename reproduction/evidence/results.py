@@ -12,6 +12,7 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 - ``unseen.csv``: patients whom the release without review would leave unseen
 - ``repeated_cells.csv``: networks on the random split, with and without test images of cells that train
 - ``person_pairs.csv``: a network and the area of the cell, by pairs of a patient and a healthy person
+- ``missed.csv``: how many test images exactly k of four networks miss (paper 004, figure 33)
 - ``heat.csv``: the share of the heat of Grad-CAM inside the outline of the cell (paper 004, 4.2)
 """
 
@@ -45,6 +46,7 @@ from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
 from reproduction.evidence.persons import unknown_persons
 from reproduction.evidence.same_cells import rows_of_person_pairs, rows_of_repeats
+from reproduction.figures.missed import rows_of_missed
 from reproduction.grades import grade_table, sign_tests
 from reproduction.measured import names_one_class
 
@@ -220,6 +222,7 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "ensembles": rows_of_ensembles(groups),
         "leak": rows_of_leaks(groups),
         "unseen": rows_of_unseen(groups),
+        "missed": rows_of_missed([run.predictions for run in runs]),
         "heat": rows_of_heat(runs),
         "repeated_cells": rows_of_repeats(runs),
         "person_pairs": rows_of_person_pairs(runs),

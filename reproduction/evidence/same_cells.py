@@ -11,8 +11,8 @@ from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
-from reproduction.evidence.persons import ALL_IMAGES, SPLITS
 from reproduction.difference import SETTINGS
+from reproduction.evidence.persons import ALL_IMAGES, SPLITS
 from reproduction.persons.results import RESAMPLES, Images, columns
 
 METRICS = ("auc", "f1_weighted")

@@ -20,7 +20,7 @@ NOT_KNOWN = "configuration not known"  # of runs without config.yaml
 # Sections and keys that say where and how a run is computed, not what, and those that a grade has its own words for.
 IGNORED = """name recipe protocol split seed evaluation logger loader data_dir weights_dir output_dir
     cache_dir follow_links alike_names data.on_broken data.file data.group_column model.weights
-    callbacks.checkpoint trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
+    callbacks.checkpoint optimizer.fused trainer.accelerator trainer.devices trainer.num_nodes trainer.sync_batchnorm
     trainer.channels_last trainer.accumulate_grad_batches trainer.enable_progress_bar trainer.deterministic
     trainer.benchmark"""
 FACTORS = ("loader.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
