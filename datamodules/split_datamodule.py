@@ -115,7 +115,7 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def leaks(self) -> LeakReport:
         """The images that are in two parts."""
-        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split)
+        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split, _show_same_cell)
 
     @cached_property
     def seen(self) -> int:
@@ -282,6 +282,12 @@ class SplitDataModule(LightningDataModule, ABC):
         run.write_json(RunFile.DATA, asdict(DataFacts(manifest.classes, manifest.positive_class, **facts)))
         if len(self.leaks.pairs):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
+
+
+def _show_same_cell(manifest: Manifest, pairs: np.ndarray) -> np.ndarray:
+    from datamodules.same_cells.search import show_same_cell  # here: most data sets have no near pairs
+
+    return show_same_cell(manifest, pairs)
 
 
 def set_up_worker(worker: int) -> None:

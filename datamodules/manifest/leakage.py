@@ -1,6 +1,6 @@
 """What a split lets through: the same subject, bytes or cell, or nearly the same picture, in two parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +20,8 @@ from karyocyte.runs.run import Run
 LISTED_PAIRS = 10_000  # the closest near-duplicate pairs are listed; all are counted
 NEAR_BITS = 32  # largest Hamming distance of near-duplicates, of 256 hash bits; unrelated cells: over 45
 _AT_ONCE = 1 << 17  # pairs that are compared at once: they stay in the cache of a processor
+# Tells which pairs of rows of a manifest, int64, shape (n, 2), show the same cell: bool, shape (n,).
+Confirm = Callable[[Manifest, np.ndarray], np.ndarray]
 # The leaks that end a training unless its protocol is one of those here, and what to do about them.
 _REMEDIES = {
     "conflicting": (("paper",), "remove the wrong one, or both"),
@@ -27,7 +29,7 @@ _REMEDIES = {
     "identical": (("paper",), "keep one copy of each, or say protocol=paper, which only warns"),
     "same": (
         ("image", "paper"),
-        "link their subjects: give the keys of this training to scripts/prepare_data.py with --same-cells found, "
+        "link their subjects: give the keys of this training to scripts/same_cells.py with --output found, "
         "then add same_cells=found/same_cells.csv; or say split.near_duplicates=report",
     ),
 }
@@ -107,12 +109,14 @@ class LeakReport:
         write_csv(path, self.pairs.drop(columns=["left", "right"]))
 
 
-def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: SplitConfig) -> LeakReport:
+def check_leaks(
+    manifest: Manifest, parts: pd.Series, protocol: str, split: SplitConfig, confirm: Confirm | None = None
+) -> LeakReport:
     """Look for leaks between the parts of a split.
 
     Near-duplicates are found by their perceptual hash: a copy that was recompressed, rescaled or stained again is
     near, one that was turned or mirrored is not. Pictures of one cell are the pairs that the manifest knows and, under
-    "subject" with ``split.near_duplicates=stop``, the near-duplicates that agree when they are laid onto one another.
+    "subject" with ``split.near_duplicates=stop``, the near-duplicates that ``confirm`` finds to be of one cell.
     "unused" images are left out.
 
     Raises:
@@ -127,20 +131,22 @@ def check_leaks(manifest: Manifest, parts: pd.Series, protocol: str, split: Spli
     copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
     same = _same_cells(manifest, frame)
-    if protocol == "subject" and split.near_duplicates == "stop":
-        same = np.concatenate([same, _confirmed(manifest, near)])
+    if confirm is not None and len(near) and protocol == "subject" and split.near_duplicates == "stop":
+        same = np.concatenate([same, near[confirm(manifest, near[:, 1:])]])
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
     pairs = pd.concat([pairs, pair_table(frame, same).assign(kind="same")], ignore_index=True)
     report = LeakReport(protocol, pairs, count, tuple(sides.index[sides > 1]), tuple(conflicting))
     if protocol == "subject":
         _stop_at_spellings(manifest, used)
-    sentences = report.sentences()
-    for kind, (allowing, remedy) in _REMEDIES.items():
-        if kind == "same" and split.near_duplicates != "stop":
-            continue
-        if kind in sentences and protocol not in allowing:
-            raise UserError(f"{sentences[kind]}: {remedy}")
+    _stop_at_leaks(report.sentences(), protocol, () if split.near_duplicates == "stop" else ("same",))
     return report
+
+
+def _stop_at_leaks(sentences: Mapping[str, str], protocol: str, passed: Container[str]) -> None:
+    """Raise the first kind of leak that the protocol does not allow, but for those that are passed."""
+    for kind, (allowing, remedy) in _REMEDIES.items():
+        if kind in sentences and protocol not in allowing and kind not in passed:
+            raise UserError(f"{sentences[kind]}: {remedy}")
 
 
 def _same_cells(manifest: Manifest, frame: pd.DataFrame) -> np.ndarray:
@@ -152,16 +158,6 @@ def _same_cells(manifest: Manifest, frame: pd.DataFrame) -> np.ndarray:
     hashes = np.array([list(bytes.fromhex(digits)) for digits in frame["phash"]], np.uint8)
     bits = np.bitwise_count(hashes[rows[:, 0]] ^ hashes[rows[:, 1]]).sum(axis=1, dtype=np.int64)
     return np.column_stack([bits, rows])
-
-
-def _confirmed(manifest: Manifest, near: np.ndarray) -> np.ndarray:
-    """Return those near pairs that show the same cell when one picture is laid onto the other."""
-    if not len(near):
-        return near
-    from datamodules.same_cells.search import show_same_cell  # here: most data sets have no such pairs
-
-    confirmed: np.ndarray = near[show_same_cell(manifest, near[:, 1:])]
-    return confirmed
 
 
 def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:

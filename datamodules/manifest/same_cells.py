@@ -45,7 +45,7 @@ class SameCells:
         table = read_text_table(path)
         absent = [name for name in COLUMNS if name not in table.columns]
         if absent:
-            made = "prepare_data.py --same-cells writes such a table"
+            made = "scripts/same_cells.py writes such a table"
             raise UserError(f"{path} has no column {absent[0]}: {made}")
         table["seen"] = table["seen"].fillna("")
         unknown = table.loc[~table["seen"].isin(SEEN), "seen"]

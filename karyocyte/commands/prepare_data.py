@@ -18,12 +18,6 @@ BeforeAfter = Annotated[
     Path | None,
     Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
-SameCells = Annotated[
-    Path | None,
-    Option(
-        help="Only search for pictures of the same cell, and write the pairs into this new folder (key same_cells)."
-    ),
-]
 Primary = Annotated[str, Option("--config-name", help="As of train.py: the network that the data are for.")]
 Export = Annotated[
     Path | None,
@@ -39,7 +33,6 @@ def prepare_data(
     every: All = False,
     list_only: ListOnly = False,
     export: Export = None,
-    same_cells: SameCells = None,
     primary: Primary = "train",
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
@@ -66,15 +59,10 @@ def prepare_data(
         return
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 
-    if export is not None or same_cells is not None:
-        if before_after or not images or (export and same_cells):
-            raise UserError("--export and --same-cells each do one thing alone: leave out the other options")
-        if export is not None:
-            export_set(configs, export)
-        if same_cells is not None:
-            from karyocyte.workflows.same_cells import write_same_cells
-
-            write_same_cells(configs, same_cells)
+    if export is not None:
+        if before_after or not images:
+            raise UserError("--export writes images alone: leave out --before-after and --no-images")
+        export_set(configs, export)
         return
     prepare_all(configs, images, before_after)
 
@@ -84,7 +72,6 @@ app = program(
     "python scripts/prepare_data.py +experiment=chromosomes data=chromosomes data_dir=cells.zip",
     "python scripts/prepare_data.py data=mnist data_dir=mnist protocol=image",
     "python scripts/prepare_data.py data=synthetic_chromosomes --export cells",
-    "python scripts/prepare_data.py data=cnmc data_dir=cells --same-cells pairs",
     "python scripts/prepare_data.py --config-name detector data_dir=metaphases --export cut_outs",
     "python scripts/prepare_data.py +sweep=cnmc_grid --weights weights_dir=weights",
     "python scripts/prepare_data.py --weights --all --list",

@@ -40,7 +40,7 @@ def write_same_cells(configs: Sequence[TrainingConfig], folder: Path) -> None:
         UserError: There are several configurations, or the folder exists already.
     """
     if len(configs) > 1:
-        raise UserError("--same-cells takes one data set: give each key of data one value")
+        raise UserError("the search takes one data set: give each key of data one value")
     (config,) = configs
     listing = list_configured(config, console.is_terminal)
     manifest = scan_listing(listing, config.data.on_broken, Path(config.cache_dir), console.is_terminal)

@@ -44,11 +44,11 @@ from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
 from reproduction.evidence.ensembles import rows_of_ensembles
 from reproduction.evidence.keep import HEAT
-from reproduction.evidence.persons import unknown_persons
 from reproduction.evidence.same_cells import rows_of_person_pairs, rows_of_repeats
 from reproduction.figures.missed import rows_of_missed
 from reproduction.grades import grade_table, sign_tests
 from reproduction.measured import names_one_class
+from reproduction.persons.linked import unknown_persons
 
 DIGITS = "%.6f"
 OF_LEAKS = ("auc", "f1_weighted")  # metrics

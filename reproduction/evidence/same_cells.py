@@ -12,7 +12,7 @@ from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
-from reproduction.evidence.persons import ALL_IMAGES, SPLITS
+from reproduction.persons.linked import ALL_IMAGES, SPLITS
 from reproduction.persons.results import RESAMPLES, Images, columns
 
 METRICS = ("auc", "f1_weighted")
@@ -63,27 +63,37 @@ def rows_of_person_pairs(runs: Sequence[Run]) -> pd.DataFrame:
     Each pair of persons weighs alike. A pair's AUC is the mean over the seeds of the fold that tests both. Intervals
     draw persons.
     """
-    rows = []
-    for group in run_groups([run for run in runs if run.predictions.about["protocol"] == "subject"]):
-        of_folds = [_pairs_of_fold([run for run in group if run.predictions.about["fold"] == fold]) for fold in (0, 1)]
-        known = [each for each in of_folds if each is not None]
-        random = np.random.default_rng(0)
-        drawn = [_means([_resampled(pairs, random) for pairs in known]) for _ in range(RESAMPLES)]
-        network, area, share = _means(known)
-        again = np.array(drawn)
-        about = group[0].predictions.about
-        row: dict[str, object] = {"name": about["name"], "config": about["config"]}
-        row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in known)
-        row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
-        row |= columns("difference", network - area, again[:, 0] - again[:, 1])
-        rows.append(row | columns("network_better", share, again[:, 2]))
-    return pd.DataFrame(rows)
+    apart = [run for run in runs if run.predictions.about["protocol"] == "subject"]
+    return pd.DataFrame([_row_of_pairs(group) for group in run_groups(apart)])
 
 
-def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray | None:
-    """Return the AUC of each pair of persons of a fold, shape (network and area, patients, healthy); None: no run."""
-    if not runs:
-        return None
+def _row_of_pairs(group: Sequence[Run]) -> dict[str, object]:
+    folds = pairs_by_fold(group)
+    random = np.random.default_rng(0)
+    drawn = [_means([_resampled(pairs, random) for pairs in folds]) for _ in range(RESAMPLES)]
+    network, area, share = _means(folds)
+    again = np.array(drawn)
+    about = group[0].predictions.about
+    row: dict[str, object] = {"name": about["name"], "config": about["config"]}
+    row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in folds)
+    row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
+    row |= columns("difference", network - area, again[:, 0] - again[:, 1])
+    return row | columns("network_better", share, again[:, 2])
+
+
+def pairs_by_fold(group: Sequence[Run]) -> list[np.ndarray]:
+    """Return the AUC of each pair of a patient and a healthy person, of each fold that some of the runs test.
+
+    Returns:
+        Of each fold float64, shape (network and area, patients, healthy persons).
+    """
+    of_fold: dict[object, list[Run]] = {}
+    for run in group:
+        of_fold.setdefault(run.predictions.about["fold"], []).append(run)
+    return [_pairs_of_fold(runs) for _, runs in sorted(of_fold.items(), key=lambda entry: str(entry[0]))]
+
+
+def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray:
     about = runs[0].predictions.about
     path = RESULTS / EVIDENCE / SPLITS / f"{about['source']}-names-fold{about['fold']}.parquet"
     areas = pd.read_parquet(path).set_index("image_id")["area"].astype(float)

@@ -44,7 +44,7 @@ from scipy.special import expit
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
 from reproduction.claims import EVIDENCE, RESULTS
-from reproduction.evidence.persons import persons_of_subjects
+from reproduction.persons.linked import persons_of_subjects
 
 FOLDER = RESULTS / EVIDENCE / "persons"
 COPIES = RESULTS / EVIDENCE / "copies"

@@ -137,5 +137,5 @@ def test_a_table_of_pairs_leaves_out_what_was_seen_to_be_two_cells_and_says_what
     assert SameCells.of_key("known", "folder") is None
     assert len(SameCells.of_key("known", "cnmc").table) > 1000
     table.drop(columns="seen").to_csv(tmp_path / "pairs.csv", index=False)
-    with pytest.raises(UserError, match="no column seen: .*prepare_data.py --same-cells"):
+    with pytest.raises(UserError, match="no column seen: .*same_cells.py"):
         SameCells.of_key(str(tmp_path / "pairs.csv"), "folder")

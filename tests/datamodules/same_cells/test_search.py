@@ -12,7 +12,7 @@ from datamodules.same_cells.candidates import candidates
 from datamodules.same_cells.pictures import Pictures, centred
 from datamodules.same_cells.search import ALTERATIONS, registered
 from datamodules.synthesis.cells import CellTraits, draw_cell
-from karyocyte.commands.prepare_data import prepare_data
+from karyocyte.commands.same_cells import same_cells
 from karyocyte.common.errors import UserError
 from tests.helpers.images import write_image
 
@@ -78,11 +78,11 @@ def write_cells(root):
 
 def test_what_stops_a_training_says_how_to_link_the_subjects_and_that_works(tmp_path):
     keys = {"data_dir": str(write_cells(tmp_path / "cells")), "cache_dir": str(tmp_path / "cache"), "progress": False}
-    with pytest.raises(UserError, match=r"same cell across parts: .*UID_H1_.*--same-cells found.*same_cells=found"):
+    with pytest.raises(UserError, match=r"same cell across parts: .*UID_H1_.*--output found.*same_cells=found"):
         CNMCDataModule(**keys).setup()
     found = tmp_path / "found"
     words = ["data=cnmc", f"data_dir={keys['data_dir']}", f"cache_dir={keys['cache_dir']}"]
-    prepare_data(words, same_cells=found)
+    same_cells(words, found)
     assert set(SameCells.read(found / "same_cells.csv").table["subject_right"]) == {"H12"}
     assert (found / "H1_H12.png").is_file()
     assert pd.read_csv(found / "correlations.csv")["two_classes"].sum() > 0

@@ -1,4 +1,4 @@
-"""Persons in the kept predictions: ``python -m reproduction.evidence.persons``.
+"""Persons in the kept predictions: ``python -m reproduction.persons.linked``.
 
 Runs that were trained before it was known which subjects of C-NMC show the same cells
 (results/cnmc/same_cells.csv) took several subjects of one person for persons apart: their splits are called "names".
