@@ -1,0 +1,110 @@
+"""Which names of C-NMC show the same cells, how surely, and how a network ranks the cells of pairs of persons."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from datamodules.manifest.persons import linked_names
+from datamodules.manifest.same_cells import SameCells
+from karyocyte.common.paths import ROOT
+from karyocyte.common.text import natural_key
+from karyocyte.evaluation.intervals.seeds import run_groups
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
+from karyocyte.runs.run import Run
+from reproduction.evidence.same_cells import pairs_by_fold
+
+RESULTS = ROOT / "results"
+FOLDER = RESULTS / "cnmc"
+NAMES = 49  # of the 7,650 images
+GROUPS = {"two_classes": "of two classes: never one cell", "two_subjects": "of two names", "one_subject": "of one name"}
+NETWORK = "resnet50_cut_block5"
+SIDES = ("subject_left", "subject_right")
+
+
+def names_that_share_cells() -> pd.DataFrame:
+    """Return every two linked names with the number of their pairs of pictures, identical files among these."""
+    cells = SameCells.read(FOLDER / "same_cells.csv").table
+    files = pd.read_csv(FOLDER / "identical_files.csv", dtype=str)
+    sides = [sorted(pair, key=natural_key) for pair in zip(*(cells[side] for side in SIDES), strict=True)]
+    sides += [sorted(names.split(" "), key=natural_key) for names in files["subjects"] if " " in names]
+    pairs = pd.DataFrame(sides, columns=["one", "other"]).query("one != other")
+    return pairs.groupby(["one", "other"]).size().rename("pairs").reset_index()
+
+
+def draw(path: Path) -> None:
+    """Draw the names as a graph, and how well registered pairs of pictures agree."""
+    edges = names_that_share_cells()
+    shown = edges.rename(columns={"one": "left", "other": "right"}).assign(seen="same")
+    persons = linked_names(shown)
+    count = NAMES - len(persons) + len(set(persons.values()))
+    title = f"{NAMES} names of C-NMC are at most {count} persons: their pictures show the same cells"
+    with canvas(path, (10.0, 5.0), {"name": title}) as figure:
+        left, right = figure.subplots(1, 2)
+        _draw_names(left, edges, persons)
+        _draw_correlations(right, pd.read_csv(FOLDER / "same_cells_correlations.csv"))
+
+
+def _draw_names(axis: Axes, edges: pd.DataFrame, persons: dict[str, str]) -> None:
+    """Draw the names of each person on a circle of its own, and beside a line how many pairs of pictures they share."""
+    places: dict[str, np.ndarray] = {}
+    circles = sorted(set(persons.values()), key=natural_key)
+    for number, person in enumerate(circles):
+        names = sorted((name for name in persons if persons[name] == person), key=natural_key)
+        middle = np.array([3.2 * (number % 2), -2.9 * (number // 2)])
+        for place, name in enumerate(names):
+            angle = 2 * np.pi * place / len(names) + 0.4
+            places[name] = middle + np.array([np.cos(angle), np.sin(angle)])
+    for edge in edges.itertuples():
+        ends = np.array([places[edge.one], places[edge.other]])
+        axis.plot(*ends.T, color=COLOURS[7], linewidth=0.8 + np.log10(edge.pairs), zorder=1)
+        axis.text(*ends.mean(axis=0), str(edge.pairs), fontsize=8, ha="center", va="center", zorder=2, color=COLOURS[1])
+    for name, place in places.items():
+        style = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": COLOURS[0]}
+        axis.text(*place, name, fontsize=8, ha="center", va="center", zorder=3, bbox=style)
+    axis.set(title="names, and pairs of pictures of one cell", xlim=(-1.5, 4.7), ylim=(-7.4, 1.5), aspect="equal")
+    axis.set_axis_off()
+
+
+def _draw_correlations(axis: Axes, table: pd.DataFrame) -> None:
+    step = table["inside"].diff().iloc[1]
+    for colour, (name, words) in zip(COLOURS, GROUPS.items(), strict=False):
+        axis.step(table["inside"] + step / 2, table[name].clip(lower=0.5), where="mid", color=colour, label=words)
+    axis.axvline(table["limit"].iloc[0], color=COLOURS[6], linestyle=":", label="limit")
+    axis.set(yscale="log", ylim=(0.7, None), xlim=(0.6, 1.0), xlabel="agreement inside both outlines")
+    axis.set(ylabel="registered pairs of pictures", title="the nearest pairs of pictures")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.legend(fontsize=8, loc="upper right", bbox_to_anchor=(0.72, 1.0))
+
+
+def pairs_of_persons() -> np.ndarray:
+    """Return the AUC of the network and of the area of the cell, of each pair of persons of both folds: (2, pairs)."""
+    runs = [run for run in Run.find(RESULTS / "evidence") if run.predictions.about["name"] == NETWORK]
+    (group,) = run_groups([run for run in runs if run.predictions.about["protocol"] == "subject"])
+    return np.concatenate([pairs.reshape(2, -1) for pairs in pairs_by_fold(group)], axis=1)
+
+
+def draw_pairs(path: Path) -> None:
+    """Draw how the network and the area rank the cells of each patient and each healthy person."""
+    network, area = pairs_of_persons()
+    better = int((network > area).sum())
+    title = f"In {better} of {len(network)} pairs of persons the network ranks cells better than the cells' area does"
+    with canvas(path, (5.6, 5.6), {"name": title}) as figure:
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], color=COLOURS[7], linewidth=1)
+        axis.plot(area, network, "o", color=COLOURS[0], alpha=0.6, markersize=5)
+        _mark_means(axis, (float(area.mean()), float(network.mean())))
+        axis.set(xlabel="AUC of the area of the cell", ylabel=f"AUC of {NETWORK}", xlim=(0.2, 1.02), ylim=(0.2, 1.02))
+        axis.set_title("a dot: the cells of a patient and of a healthy person, neither trained on", fontsize=9)
+
+
+def _mark_means(axis: Axes, means: Sequence[float]) -> None:
+    axis.plot(*means, "D", color=COLOURS[1], markersize=9, label=f"means: {means[0]:.3f} and {means[1]:.3f}")
+    axis.legend(loc="lower left", fontsize=8)
+
+
+if __name__ == "__main__":
+    draw(RESULTS / "recomputed" / "same_cells.png")
+    draw_pairs(RESULTS / "recomputed" / "person_pairs.png")
