@@ -12,7 +12,6 @@ import pandas as pd
 import typer
 import yaml
 
-from benchmarks.structure import CodeBase, count_code
 from docs import handbook
 from docs.audit import audit
 from karyocyte.commands.shared.program import program
@@ -252,16 +251,6 @@ READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
 }
 
 
-def structure(results: Path) -> str:
-    """Return the measurements of the code base: of an older revision and now, where files are counted anew."""
-    table = pd.read_csv(results / "structure.csv", dtype=str)
-    counted = {name: str(value) for name, value in count_code(CodeBase()).items()}
-    if unknown := counted.keys() - set(table["measurement"]):
-        raise UserError(f"{results / 'structure.csv'} has no row of {', '.join(sorted(unknown))}: add one")
-    table["now"] = table["measurement"].map(counted).fillna(table["now"])
-    return markdown(table)
-
-
 def headline(results: Path) -> str:
     """Return the main results beside the best published figures, which published.csv names."""
     lines = []
@@ -411,7 +400,6 @@ READ = {
 }
 TABLES: dict[str, Callable[[Path], str]] = {
     "sources": sources,
-    "structure": structure,
     "headline": headline,
     "papers": papers,
     "cnmc_003": partial(cnmc_grid, "003", "accuracy"),

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.structure import CodeBase, Module
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
+from tests.structure import CodeBase, Module
 
 CODE = CodeBase()
 BASE = ("common", "config", "runs", "composition")

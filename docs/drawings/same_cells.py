@@ -54,16 +54,17 @@ def _draw_names(axis: Axes, edges: pd.DataFrame, persons: dict[str, str]) -> Non
     for number, person in enumerate(circles):
         names = sorted((name for name in persons if persons[name] == person), key=natural_key)
         middle = np.array([3.2 * (number % 2), -2.9 * (number // 2)])
-        for place, name in enumerate(names):
-            angle = 2 * np.pi * place / len(names) + 0.4
+        for rank, name in enumerate(names):
+            angle = 2 * np.pi * rank / len(names) + 0.4
             places[name] = middle + np.array([np.cos(angle), np.sin(angle)])
     for edge in edges.itertuples():
         ends = np.array([places[edge.one], places[edge.other]])
         axis.plot(*ends.T, color=COLOURS[7], linewidth=0.8 + np.log10(edge.pairs), zorder=1)
-        axis.text(*ends.mean(axis=0), str(edge.pairs), fontsize=8, ha="center", va="center", zorder=2, color=COLOURS[1])
-    for name, place in places.items():
-        style = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": COLOURS[0]}
-        axis.text(*place, name, fontsize=8, ha="center", va="center", zorder=3, bbox=style)
+        x, y = ends.mean(axis=0)
+        axis.text(x, y, str(edge.pairs), fontsize=8, ha="center", va="center", zorder=2, color=COLOURS[1])
+    style = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": COLOURS[0]}
+    for name, (x, y) in places.items():
+        axis.text(x, y, name, fontsize=8, ha="center", va="center", zorder=3, bbox=style)
     axis.set(title="names, and pairs of pictures of one cell", xlim=(-1.5, 4.7), ylim=(-7.4, 1.5), aspect="equal")
     axis.set_axis_off()
 

@@ -9,7 +9,6 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 - ``differences.csv``: pairs of networks on the same images
 - ``ensembles.csv``: ensembles of the networks of a split, and these
 - ``leak.csv``: a network on the same test images, with and without their persons in training
-- ``unseen.csv``: patients whom the release without review would leave unseen
 - ``repeated_cells.csv``: networks on the random split, with and without test images of cells that train
 - ``person_pairs.csv``: a network and the area of the cell, by pairs of a patient and a healthy person
 - ``missed.csv``: how many test images exactly k of four networks miss (paper 004, figure 33)
@@ -32,12 +31,7 @@ from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
-from karyocyte.evaluation.referral.evaluate_referral import triage
-from karyocyte.evaluation.referral.unseen import unseen_table
-from karyocyte.evaluation.run.evaluate import evaluate_parts
-from karyocyte.evaluation.types.result import TEST, Kind
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
@@ -167,17 +161,6 @@ def _leaks(random: Predictions, apart: Predictions) -> list[dict[str, object]]:
     return rows
 
 
-def rows_of_unseen(groups: Sequence[Group]) -> pd.DataFrame:
-    """Return how many patients the release of each network leaves unseen, persons apart."""
-    counts = {}
-    for group in groups:
-        if group.runs[0].about["protocol"] == "subject":
-            runs = LabelledRuns.of(group.runs, SETTINGS)
-            if found := triage(runs, evaluate_parts(runs)).metrics.get((TEST, Kind.UNSEEN)):
-                counts[group.label] = found
-    return unseen_table(counts)
-
-
 def rows_of_heat(runs: Sequence[Run]) -> pd.DataFrame:
     """Return the mean share of the heat inside the cell of all images and of each class, with intervals by person.
 
@@ -221,7 +204,6 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "differences": rows_of_differences(groups),
         "ensembles": rows_of_ensembles(groups),
         "leak": rows_of_leaks(groups),
-        "unseen": rows_of_unseen(groups),
         "missed": rows_of_missed([run.predictions for run in runs]),
         "heat": rows_of_heat(runs),
         "repeated_cells": rows_of_repeats(runs),

@@ -28,7 +28,6 @@ from karyocyte.evaluation.referral.choices import (
     few_votes,
     review_mask,
 )
-from karyocyte.evaluation.referral.unseen import count_unseen, draw_unseen, unseen_table
 from karyocyte.evaluation.types.result import (
     TEST,
     EvaluationResult,
@@ -60,17 +59,11 @@ def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         reviewed.append(review_mask("release", fold.test, thresholds))
     review = np.concatenate(reviewed)
     figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
-    unseen = count_unseen(runs.test, review, runs.settings.confidence)
     warnings = triage_warnings(runs, releases)
-    tables = {}
     confidence = runs.test.probabilities.max(axis=1)
     wrong = call(runs.test.probabilities, runs.test.positive_index) != runs.test.labels
     drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
-    if unseen:
-        figures[TEST, Kind.UNSEEN] = unseen
-        tables["unseen"] = unseen_table({str(runs.pooled.about["name"]): unseen})
-        drawn["unseen"] = lambda path, result: draw_unseen(path, tables["unseen"], result.about)
-    return Findings({"triage": releases}, warnings, figures, tables, drawn)
+    return Findings({"triage": releases}, warnings, figures, {}, drawn)
 
 
 def _missing_classes(runs: LabelledRuns) -> str | None:

@@ -229,13 +229,7 @@ def _release_line(result: EvaluationResult, positive: str) -> str:
     below = f"{thresholds.iloc[0]:.4g}"
     if len(thresholds) > 1:
         below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    line = f"release below a probability of {positive} of {below}, chosen on validation"
-    if unseen := result.of(Kind.UNSEEN):
-        line += (
-            f"; {unseen['positive'].hits} of {unseen['positive'].n} subjects of {positive} would have all their images "
-            f"released (upper limit {number(unseen['upper'].value)})"
-        )
-    return line
+    return f"release below a probability of {positive} of {below}, chosen on validation"
 
 
 def referral_table(result: EvaluationResult) -> Table | None:

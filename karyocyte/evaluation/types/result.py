@@ -32,7 +32,6 @@ class Kind(StrEnum):
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
     RELEASE = "triage release"
-    UNSEEN = "unseen"
     REFERRAL = "referral"
     VOTES = "votes"
     ADDED = "package "  # what sections of installed packages measure

@@ -20,8 +20,7 @@ from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from karyocyte.evaluation.tables.terminal import whole
-from karyocyte.evaluation.types.formats import about_several
-from karyocyte.evaluation.types.result import EvaluationResult, Kind
+from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.arguments import existing_predictions
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import Predictions, read_predictions
@@ -59,7 +58,7 @@ def evaluate_runs(request: EvaluateRequest) -> None:
 def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
-    """Compare all pairs of groups on the same images, and write these, the ROC curves and unseen subjects."""
+    """Compare all pairs of groups on the same images, and write these, and the ROC curves."""
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(results, matrix))
     if output:
@@ -73,19 +72,6 @@ def _compare(
             from karyocyte.evaluation.plots.plots import rocs  # here: matplotlib costs seconds
 
             rocs(output / "roc.png", curves)
-        _write_unseen(matrix.labels, results, output)
-
-
-def _write_unseen(labels: list[str], results: list[EvaluationResult], output: Path) -> None:
-    """Write the positive subjects that the release of each group would leave unseen, if subjects are known."""
-    shown = {label: result for label, result in zip(labels, results, strict=True) if result.of(Kind.UNSEEN)}
-    if shown:
-        # Here, since matplotlib costs seconds.
-        from karyocyte.evaluation.referral.unseen import draw_unseen, unseen_table
-
-        table = unseen_table({label: result.of(Kind.UNSEEN) for label, result in shown.items()})
-        write_csv(output / "unseen.csv", table, "%.6f")
-        draw_unseen(output / "unseen.png", table, about_several([result.about for result in shown.values()]))
 
 
 def _pair_rows(comparison: PairwiseComparison) -> pd.DataFrame:
