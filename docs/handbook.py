@@ -212,7 +212,7 @@ SCRIPTS = tuple(
     module_of(name)
     for name in (
         "prepare-data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
-        "explain", "ensemble", "export",
+        "measure-karyotypes", "explain", "ensemble", "export",
         "tune", "sweep-status",
     )
 ) + ("reproduction.commands.figures",)  # fmt: skip

@@ -14,6 +14,7 @@ import yaml
 
 from docs import handbook
 from docs.audit import audit
+from docs.sentences import fill_sentences, read_tables
 from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
@@ -51,12 +52,16 @@ Check = Annotated[bool, typer.Option(help="Change nothing; fail where a page is 
 
 
 def tables(check: Check = False) -> None:
-    """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages."""
+    """Fill every block between [bold]<!-- table: NAME -->[/bold] and [bold]<!-- /table -->[/bold] of the pages.
+
+    Figures in the sentences of docs/sentences.yaml are filled in, too.
+    """
     for page in [*pages(), SOURCES]:
         text = page.read_text(encoding="utf-8")
-        filled = fill(text, ROOT / "results")
+        name = page.relative_to(ROOT).as_posix()
+        filled = fill_sentences(name, fill(text, ROOT / "results"), ROOT / "results")
         if check and filled != text:
-            raise UserError(f"{page.relative_to(ROOT)} is out of date: run make tables")
+            raise UserError(f"{name} is out of date: run make tables")
         if filled != text:
             write_text(page, filled)
 
@@ -202,13 +207,6 @@ def with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
         counts = rows["metric"].str.startswith(COUNTS)
         rows.loc[counts, "value_ci"] = rows.loc[counts, "value"].map("{:g}".format)
     return rows
-
-
-def read_tables(results: Path, csv: str) -> pd.DataFrame:
-    """Read one CSV table, or those of a pattern, with their names in the column ``file``."""
-    texts = dict.fromkeys(("paper", "printed", "reason", "deviation"), str)  # 004, 0.910; the others may be empty
-    files = [pd.read_csv(path, dtype=texts).assign(file=path.stem) for path in sorted(results.glob(csv))]
-    return pd.concat(files, ignore_index=True)
 
 
 def read_measured(path: Path) -> pd.DataFrame:

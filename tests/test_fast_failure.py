@@ -17,6 +17,7 @@ WRONG_ARGUMENTS = {
     "predict": [MISSING, MISSING],
     "export": [MISSING, "--output", "no/such/output"],
     "karyotype": ["models/chromosomes", "docs", "batchnorm=both"],
+    "measure_karyotypes": [MISSING, MISSING],
 }  # fmt: skip
 NO_ARGUMENTS_ARE_FINE = ("train", "prepare_data", "sweep_status")
 # Prints the exit code and the end of the text of each case of each script, and the large libraries that it was the

@@ -55,11 +55,6 @@ PICTURES = {
     "own_images": (PagePicture("tutorials/heatmaps.png", "outputs/my_network/*/seed=0/heatmaps/gradcam-*.png"),),
     "karyotype_a_metaphase": (
         PagePicture("metaphases/outlines.png", "metaphase_karyotypes/index.html", ("#cell-0 svg >> nth=0",)),
-        PagePicture(
-            "metaphases/karyogram.png",
-            "metaphase_karyotypes/index.html",
-            ("#cell-0 svg >> nth=0", "#cell-0 svg >> nth=1"),
-        ),
     ),
     "karyotype_a_cell": (
         PagePicture("tutorials/karyotype.png", "karyotypes/index.html", (".cell >> nth=0",)),

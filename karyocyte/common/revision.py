@@ -10,14 +10,15 @@ from typing import Any
 from karyocyte.common.paths import ROOT
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "opencv-python-headless", "numpy")
+COVERED = ("*.py", "conf", "packages/*/conf", "models")  # what decides a result, as git's pathspecs
 
 
 @cache
 def revision() -> str:
-    """Return the git revision of the code, with "+changes" where the working tree differs; "unknown" without git."""
+    """Return the git revision, with "+changes" where files of COVERED differ; "unknown" without git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "conf", "packages/*/conf")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *COVERED)
         # New YAML files are no change: a run's config.yaml holds what it has used of them.
         changed += _git("ls-files", "--others", "--exclude-standard", "--", "*.py")
     except (OSError, subprocess.CalledProcessError):

@@ -9,8 +9,10 @@ from karyocyte.common import revision
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A repository of one module and one file of conf/, committed."""
-    (tmp_path / "conf").mkdir()
+    """A repository of one module, one file of conf/ and one model, committed."""
+    for folder in ("conf", "models/net"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "models" / "net" / "net.safetensors").write_bytes(b"weights")
     (tmp_path / "conf" / "train.yaml").write_text("seed: 0\n")
     (tmp_path / "train.py").write_text("pass\n")
     who = ("-c", "user.name=tester", "-c", "user.email=tester@localhost")
@@ -35,8 +37,8 @@ def test_outputs_and_own_configurations_within_the_checkout_are_no_change_of_the
     assert found() == commit
 
 
-@pytest.mark.parametrize("name", ["train.py", "conf/train.yaml", "new/network.py"])
-def test_changed_code_or_configuration_and_new_code_is_a_change(checkout, name):
+@pytest.mark.parametrize("name", ["train.py", "conf/train.yaml", "models/net/net.safetensors", "new/network.py"])
+def test_changed_code_configuration_or_model_and_new_code_is_a_change(checkout, name):
     commit = found()
     (checkout / name).parent.mkdir(exist_ok=True)
     (checkout / name).write_text("# changed\n")

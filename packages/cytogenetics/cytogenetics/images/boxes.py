@@ -2,7 +2,10 @@
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_iou
+
+CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross
 
 
 def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -10,8 +13,29 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(box_iou(*map(torch.from_numpy, (first.astype(np.float64), second.astype(np.float64)))))
 
 
+def crossing_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Return the numbers of boxes, shape (n, 4), that overlap another by more than CROSSING, int64."""
+    among = overlaps(boxes, boxes)
+    np.fill_diagonal(among, 0)
+    return np.flatnonzero(among.max(axis=1, initial=0) > CROSSING)
+
+
+def assign(overlap: np.ndarray, least: float) -> np.ndarray:
+    """Return the true box of each box, int64, shape (n,), -1 for none, so that the sum of their overlaps is largest.
+
+    One to one, whatever the order of the boxes; the arguments are those of ``match``.
+    """
+    enough = overlap >= least
+    rows, true = linear_sum_assignment(np.where(enough, overlap, 0.0), maximize=True)
+    found = np.full(len(overlap), -1)
+    found[rows] = np.where(enough[rows, true], true, -1)
+    return found
+
+
 def match(overlap: np.ndarray, least: float) -> np.ndarray:
     """Return the true box that each detection finds, int64, shape (n,), -1 for none; as COCO does.
+
+    So average precision is defined: what a detection finds does not depend on less certain ones.
 
     Args:
         overlap: Of detections, the most certain first, with true boxes, shape (n, m).

@@ -1,11 +1,13 @@
 """Boxes of a picture: overlaps, matches with true boxes, and the average precision, which is that of COCO."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from cytogenetics.images.boxes import match
+from cytogenetics.images.boxes import assign, match
 from cytogenetics.metaphases.networks.detector import LEVELS, DetectionScores
 
 
@@ -15,6 +17,25 @@ def test_each_true_box_is_found_once_by_the_most_certain():
     assert match(overlap, 0.85).tolist() == [1, -1, -1, -1]
     assert match(np.zeros((2, 0)), 0.5).tolist() == [-1, -1]
     assert match(np.zeros((0, 2)), 0.5).tolist() == []
+
+
+def test_boxes_are_assigned_one_to_one_so_that_the_sum_of_overlaps_is_largest():
+    crossing = np.array([[0.9, 0.8], [0.85, 0.1]])
+    assert match(crossing, 0.5).tolist() == [0, -1]
+    assert assign(crossing, 0.5).tolist() == [1, 0]
+    assert assign(np.zeros((2, 0)), 0.5).tolist() == [-1, -1]
+    assert assign(np.zeros((0, 2)), 0.5).tolist() == []
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        overlap = rng.random((4, 5))
+        found = assign(overlap, 0.5)
+        rows = np.flatnonzero(found >= 0)
+        kept = np.where(overlap >= 0.5, overlap, 0)
+        assert len(set(found[rows])) == len(rows)
+        assert (overlap[rows, found[rows]] >= 0.5).all()
+        best = max(kept[range(4), list(columns)].sum() for columns in permutations(range(5), 4))
+        assert kept[rows, found[rows]].sum() == pytest.approx(best)
+        assert assign(overlap[::-1], 0.5)[::-1].tolist() == found.tolist()
 
 
 def test_it_is_that_of_coco():

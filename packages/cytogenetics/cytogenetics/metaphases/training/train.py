@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from cytogenetics.config.networks import DetectorConfig
-from cytogenetics.images.boxes import average_precision, match, overlaps
+from cytogenetics.images.boxes import average_precision, crossing_boxes, match, overlaps
 from cytogenetics.metaphases.box_finder import logits_of
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import LEVELS
@@ -24,7 +24,6 @@ from karyocyte.recipes.recipe import Recipe
 DETECTIONS = "detections.parquet"  # boxes of the validation and test pictures, in pixels of the file
 RESULTS = "detection.csv"
 SIDES = ["left", "top", "right", "bottom"]
-CROSSING = 0.3  # intersection over union of a true box with another one, above which the two cross
 THRESHOLDS = np.arange(0.1, 0.91, 0.05)  # of the score, from which one is chosen
 WORDS = {
     "ap50": "average precision at IoU 0.5",
@@ -88,13 +87,6 @@ class Detected(NamedTuple):
         values["count_within_one"] = float((excess.abs() <= 1).mean())
         values["all_right"] = float(((missed == 0) & (excess == 0)).mean())
         return values | {"threshold": threshold}
-
-
-def crossing_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Return the numbers of boxes, shape (n, 4), that overlap another by more than CROSSING, int64."""
-    among = overlaps(boxes, boxes)
-    np.fill_diagonal(among, 0)
-    return np.flatnonzero(among.max(axis=1, initial=0) > CROSSING)
 
 
 def calibrate(evidence: np.ndarray, right: np.ndarray) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cytogenetics.images.boxes import match, overlaps
+from cytogenetics.images.boxes import assign, overlaps
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
 from cytogenetics.metaphases.networks.cutter import Cutter
@@ -26,7 +26,7 @@ def test_the_detectors_and_the_refiner_find_most_chromosomes(drawn):
     finder = BoxFinder.load(BUILT_IN_DETECTORS, BUILT_IN_REFINER)
     boxes, probabilities = finder.find(np.repeat(drawn.pixels[..., None], 3, axis=2))
     boxes = boxes[probabilities > 0.5]
-    matched = match(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
+    matched = assign(overlaps(boxes, np.array([one.box for one in drawn.chromosomes])), 0.5)
     assert (matched >= 0).sum() >= 0.9 * len(drawn.chromosomes)
     assert len(boxes) <= 1.1 * len(drawn.chromosomes)
 
