@@ -13,13 +13,11 @@ import typer
 import yaml
 
 from docs import handbook
-from docs.audit import audit
 from docs.sentences import fill_sentences, read_tables
 from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.evaluation.types.formats import SEPARATOR, ends, interval, number
 from reproduction.grades import grade_summary, sign_tests
 from reproduction.tables import failed_trainings
@@ -229,23 +227,8 @@ def measurements(results: Path, csv: str) -> pd.DataFrame:
     return read_measured(results / csv).query("~compared")
 
 
-def comparisons(results: Path, csv: str) -> pd.DataFrame:
-    """Read the paired differences of weighted F1 and AUC."""
-    rows = read_measured(results / csv)
-    rows = rows[rows["metric"].isin(["difference/f1_weighted", "difference/auc"])]
-    return rows.assign(metric=rows["metric"].str.removeprefix("difference/"))
-
-
-def candidates(results: Path, csv: str) -> pd.DataFrame:
-    """Average the AUC of each candidate over its splits, the best on validation first, with the lowest on test."""
-    rows = read_tables(results, csv)
-    groups = rows.groupby("candidate")
-    means = groups.mean(numeric_only=True).assign(lowest=groups["test_auc"].min())
-    return means.sort_values("validation_auc", ascending=False).reset_index()
-
-
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    reader.__name__: reader for reader in (read_tables, measurements, comparisons, candidates)
+    reader.__name__: reader for reader in (read_tables, measurements)
 }
 
 
@@ -280,25 +263,6 @@ def papers(results: Path) -> str:
         heads = ["here, on the paper's split", "here, persons apart", "area of the cell alone, persons apart"]
         lines.append({"paper": row["paper"], "the paper says": row["says"], **dict(zip(heads, cells, strict=True))})
     return markdown(pd.DataFrame(lines))
-
-
-def cnmc_grid(paper: str, metric: str, results: Path) -> str:
-    """Return what a paper prints of each network beside ours on 7,651 images of C-NMC, by split."""
-    printed = read_claims(results, (paper,)).query("headline == 'yes'").set_index("experiment")
-    grid = pd.read_csv(results / "cnmc" / "grid.csv").set_index(["run", "protocol", "fold"])
-    lines = []
-    for experiment, claim in printed.iterrows():
-        kind = " (val. accuracy)" * (claim["part"] == "validation")
-        for network in (experiment, f"{experiment}_pruned"):
-            if network not in grid.index:
-                continue
-            line = {"network": network, "printed": f"{claim['printed']}{kind}" if claim["printed"] else "-"}
-            for head, key in CNMC_SPLITS.items():
-                row = grid.loc[(network, *key)]
-                figure = interval(*row[[metric, f"{metric}_low", f"{metric}_high"]])
-                line[head] = figure if row[["sensitivity", "specificity"]].min() > 0 else "one class"
-            lines.append(line)
-    return split(pd.DataFrame(lines))
 
 
 def _graded(paper: str, results: Path) -> pd.DataFrame:
@@ -374,36 +338,17 @@ def _measured(results: Path, row: dict[str, str]) -> str:
     return interval(*match.iloc[0][["value", "low", "high"]])
 
 
-def audit_of(paper: str, results: Path) -> str:
-    """Return how many figures of a paper follow from others that it prints, and a list of those that do not."""
-    found = audit(results, (paper,))
-    table = found.groupby("kind", sort=False)["follows"].agg(["size", "sum"]).reset_index()
-    table = table.assign(sum=table["size"] - table["sum"]).astype(str)
-    lines = [""]
-    for row in found.query("~follows").to_dict("records"):
-        recomputed = f"recomputed {row['recomputed']}" if row["recomputed"] else ""
-        failure = {"twice": "differs"}.get(row["kind"], "does not follow")
-        parts = [f"printed {row['printed']}", recomputed, failure, row["remark"]]
-        lines.append(f"- {row['section']}, {row['what']}: {'; '.join(filter(None, parts))}")
-    return split(table.set_axis(["check", "figures", "failed"], axis="columns")) + "\n".join(["", *lines])
-
-
 _SPECIFICATION = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 # The files of results/ that the tables without a row in docs/tables.yaml read.
 READ = {
     "headline": ["chromosomes/whole_cells.csv", "metaphases/karyotypes.csv"],
     "papers": ["recomputed/networks.csv", "recomputed/area.csv"],
-    "cnmc_003": ["cnmc/grid.csv"],
-    "cnmc_004": ["cnmc/grid.csv"],
 }
 TABLES: dict[str, Callable[[Path], str]] = {
     "sources": sources,
     "headline": headline,
     "papers": papers,
-    "cnmc_003": partial(cnmc_grid, "003", "accuracy"),
-    "cnmc_004": partial(cnmc_grid, "004", "f1_weighted"),
     **handbook.BLOCKS,
-    **{f"paper_{paper}_audit": partial(audit_of, paper) for paper in PAPERS},
     **{f"grades_{paper}": partial(grades, paper) for paper in PAPERS},
     **{f"verdict_{paper}": partial(verdict, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},

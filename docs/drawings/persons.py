@@ -1,4 +1,4 @@
-"""What persons are worth on C-NMC: a leak, the number of training persons, and original files against copies."""
+"""What persons are worth on C-NMC: a leak, and the number of training persons."""
 
 from pathlib import Path
 
@@ -20,35 +20,16 @@ NAMES = {  # of the files of features in words, in the order of the figure
     "lite2": "EfficientNet-Lite2",
     "resnet18_cut": "ResNet-18 cut",
     "resnet50_cut": "ResNet-50 cut",
-    "network": "fine-tuned ResNet-50 cut",
 }
 CURVES = {"area": 0.95, "lite0": 1.0, "resnet50_cut": 1.05}  # and how far they are moved beside each other
 
 
 def draw(path: Path) -> None:
     """Draw the AUC by what trains beside the others, and the AUC by the number of training persons."""
-    with canvas(path, (11.0, 4.5), {"name": "C-NMC, 42 persons, frozen networks"}) as figure:
+    with canvas(path, (11.0, 4.5), {"name": "C-NMC, 31 persons, frozen networks"}) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
         _draw_leak(left, pd.read_csv(RECOMPUTED / "persons_leak.csv").set_index("model"))
         _draw_curve(right, pd.read_csv(RECOMPUTED / "persons_curve.csv"))
-
-
-def draw_copies(path: Path) -> None:
-    """Draw the specificity of each model on original files and on copies of the same cells, by what trained it."""
-    table = pd.read_csv(RECOMPUTED / "persons_copies.csv")
-    names = [f"{NAMES[row.model]}, trained on {row.trained}" for row in table.itertuples()]
-    with canvas(path, (8.0, 4.5), {"name": "C-NMC, persons apart"}) as figure:
-        axis = figure.subplots()
-        for colour, offset, coding in zip(COLOURS, (-0.12, 0.12), ("originals", "copies"), strict=False):
-            middle, low, high = (table[f"specificity_{coding}{end}"] for end in ("", "_low", "_high"))
-            places = [place + offset for place in range(len(table))]
-            axis.errorbar(
-                middle, places, xerr=[middle - low, high - middle], fmt="o", capsize=2, color=colour, label=coding
-            )
-        axis.set_yticks(range(len(table)), names)
-        axis.invert_yaxis()
-        axis.set(xlabel="specificity at a probability of 0.5", title="The same cells, tested as:", xlim=(0, 1))
-        axis.legend()
 
 
 def _draw_leak(axis: Axes, table: pd.DataFrame) -> None:
@@ -81,4 +62,3 @@ def _draw_curve(axis: Axes, table: pd.DataFrame) -> None:
 
 if __name__ == "__main__":
     draw(RECOMPUTED / "persons.png")
-    draw_copies(RECOMPUTED / "persons_copies.png")

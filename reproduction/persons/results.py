@@ -11,11 +11,6 @@ other images, which revision 698a9ffa computed (``reproduction.persons.features`
   half of the images of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
   images (``shared``), or the very images that test (``copies``).
 
-``results/evidence/copies`` holds the score of each image as original file and as copy that was compressed again (AVIF,
-45 dB), by regressions on other persons that trained on originals, on copies or on both: column ``<trained> on
-<tested>``, of the first division into four folds. ``network`` was trained on copies. The same revision computed them
-(``reproduction.persons.copies``).
-
 These regressions were computed when it was not known yet that some of the subjects are one person. So only images of
 subjects that are persons of their own are evaluated (`persons_of_their_own`): none of these trains under another
 name.
@@ -26,8 +21,6 @@ Written to ``results/recomputed`` are:
 - ``persons_leak.csv``: its AUC where the persons of the test, or the very images, train or not
 - ``persons_curve.csv``: the AUC of the area and of two networks by the number of training persons, and what 100 and 300
   would give
-- ``persons_copies.csv``: for each model, and what trained it, the AUC, the specificity and the sensitivity at a
-  probability of 0.5 on original files and on copies of the same cells, and the mean change of the probability
 
 The AUC is that of pairs of a leukaemic and a normal cell, which are of two persons each. So they are counted once, for
 every two persons, and all intervals are over drawn persons (and over draws and seeds, where there are some).
@@ -39,7 +32,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from scipy.optimize import curve_fit
-from scipy.special import expit
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
@@ -47,8 +39,6 @@ from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.persons.linked import persons_of_subjects
 
 FOLDER = RESULTS / EVIDENCE / "persons"
-COPIES = RESULTS / EVIDENCE / "copies"
-CODINGS = ("originals", "copies")
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
@@ -216,40 +206,6 @@ def _continued(persons: np.ndarray, values: np.ndarray) -> np.ndarray:
     return curve(np.array(FURTHER, float), *fitted)
 
 
-def row_of_copies(table: pd.DataFrame, trained: str) -> dict[str, float]:
-    """Return how well images are told apart as originals and as copies; pairs of images count within a fold."""
-    images = Images(table)
-    folds = table["fold"].to_numpy()
-    row: dict[str, float] = {}
-    probabilities = []
-    for coding in CODINGS:
-        random = np.random.default_rng(0)  # the same persons for both
-        scores = table[f"{trained} on {coding}"].to_numpy(float)
-        pairs = images.pairs(scores, folds)
-        again = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
-        row |= columns(f"auc_{coding}", float(auc(pairs)), again)
-        patients, healthy = images.rows
-        row |= pooled(f"sensitivity_{coding}", scores > 0, patients, np.random.default_rng(0))
-        row |= pooled(f"specificity_{coding}", scores <= 0, healthy, np.random.default_rng(0))
-        probabilities.append(expit(scores))
-    change = probabilities[1] - probabilities[0]
-    for name, persons in zip(("change_all", "change_hem"), images.rows, strict=True):
-        row |= pooled(name, change, persons, np.random.default_rng(0))
-    return row
-
-
-def table_of_copies() -> pd.DataFrame:
-    """Return a row for each model, and what trained it."""
-    rows = []
-    for path in sorted(COPIES.glob("*.parquet")):
-        table = pd.read_parquet(path)
-        table = table[persons_of_their_own(table)].reset_index(drop=True)
-        for trained in dict.fromkeys(name.split(" on ")[0] for name in table.columns if " on " in name):
-            facts = {"model": path.stem, "trained": trained, "persons": table["subject"].nunique()}
-            rows.append(facts | {"images": len(table)} | row_of_copies(table, trained))
-    return pd.DataFrame(rows)
-
-
 def write_all() -> None:
     """Write all tables from the kept scores."""
     frame = pd.read_parquet(FOLDER / "images.parquet")
@@ -266,7 +222,6 @@ def write_all() -> None:
             if rows:
                 table.append(pd.DataFrame(rows).assign(model=path.stem))
         say(path.stem)
-    tables["persons_copies"] = [table_of_copies()]
     for file, parts in tables.items():
         write_csv(RESULTS / "recomputed" / f"{file}.csv", pd.concat(parts, ignore_index=True), DIGITS)
 
