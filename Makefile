@@ -68,7 +68,7 @@ bench: setup ## measure the speed of all parts beside the best alternatives
 	$(RUN) -m benchmarks.speed --csv results/bench.csv
 
 coverage: setup ## measure the coverage of the intervals on synthetic data sets: ten minutes
-	$(RUN) -m tests.interval_coverage --csv results/coverage.csv
+	$(RUN) -m tests.benchmarks.interval_coverage --csv results/coverage.csv
 
 audit: setup ## ask for known vulnerabilities of constraints.txt (pip-audit by uv; needs the network, fails without it)
 	PATH="$(VENV)/bin:$$PATH" uv tool run pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off

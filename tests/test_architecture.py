@@ -9,7 +9,7 @@ import pytest
 
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
-from tests.structure import CodeBase, Module
+from tests.benchmarks.structure import CodeBase, Module
 
 CODE = CodeBase()
 BASE = ("common", "config", "runs", "composition")

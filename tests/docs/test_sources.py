@@ -7,7 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
-FOLDERS = {"grid": "cnmc", "area": "recomputed", "heat": "recomputed", "networks": "recomputed"}
+FOLDERS = {"left_out": "chromosomes", "area": "recomputed", "heat": "recomputed", "networks": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -37,8 +37,8 @@ def listed(tmp_path):
 
 
 def test_a_block_says_where_its_files_come_from_and_measurements_have_no_line(listed):
-    assert mark("cnmc_003", listed(grid="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
-    assert mark("cnmc_003", listed(grid="measured")) == mark("commands", listed()) == ""
+    assert mark("left_out", listed(left_out="no predictions kept")) == "\n*No predictions kept (revision abc).*\n"
+    assert mark("left_out", listed(left_out="measured")) == mark("commands", listed()) == ""
     text = mark("papers", listed(area="evidence", networks="no predictions kept"))
     assert "`recomputed/area.csv`: recomputed from `results/evidence` by `make results`." in text
     assert "`recomputed/networks.csv`: no predictions kept (revision abc)." in text

@@ -77,4 +77,3 @@ def test_networks_are_compared_on_the_same_split_and_seed_also_with_themselves_t
     # Of four networks and ways on the paper's split, and of three with persons apart, of which one has a second seed.
     assert counts.to_dict() == {("paper", 0): 6, ("subject", 0): 3}
     assert sorted(made["leak"].query("network == @NETWORKS[0] and metric == 'auc'")["config"]) == [0, 1]
-    assert len(made["unseen"]) > 0

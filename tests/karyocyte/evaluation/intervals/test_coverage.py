@@ -3,7 +3,7 @@
 import pytest
 
 from karyocyte.config.schema import EvaluationConfig
-from tests.interval_coverage import SUBJECTS, WORLDS, measure
+from tests.benchmarks.interval_coverage import SUBJECTS, WORLDS, measure
 
 
 @pytest.mark.slow

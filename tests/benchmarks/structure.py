@@ -1,6 +1,6 @@
 """The structure of the code base: sizes, what a training loads, circles, keys, dependencies.
 
-``python -m tests.structure`` prints them.
+``python -m tests.benchmarks.structure`` prints them.
 """
 
 import ast

@@ -3,7 +3,7 @@
 A data set is drawn as studies of cells are: subjects of one class each, with a class of their own difficulty (a random
 shift of the logit that all images of a subject share) and unequal numbers of images. The truth is what a metric is over
 all images of all subjects there could be; it follows from the normal distribution. ``python -m
-tests.interval_coverage --csv results/coverage.csv`` takes about ten minutes.
+tests.benchmarks.interval_coverage --csv results/coverage.csv`` takes about ten minutes.
 """
 
 from collections.abc import Iterator, Mapping
