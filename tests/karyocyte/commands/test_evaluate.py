@@ -41,8 +41,8 @@ def test_the_folds_of_an_experiment_are_pooled_and_their_files_written(runs):
     assert "folds 0, 1, 2 of 3" in output
     assert "90 test images" in output
     assert "fold mean" in output
-    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png", "unseen.png"}
-    tables = {f"{name}.csv" for name in ("metrics", "unseen", "by_subject")}
+    pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
+    tables = {f"{name}.csv" for name in ("metrics", "by_subject")}
     assert {path.name for path in (runs / "pooled").iterdir()} == {"metrics.json", *tables, *pictures}
 
 
@@ -50,7 +50,7 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     folder = runs / "both"
     result = call(*(runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)), "--output", folder)
     assert "1 - 2" in result.output
-    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv", "unseen.csv", "unseen.png"}
+    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv"}
     pairs = pd.read_csv(folder / "pairs.csv").set_index("metric")
     assert {"first": "good", "second": "poor", "images": 90}.items() <= dict(pairs.loc["auc"]).items()
     assert pairs.loc["auc", "low"] < pairs.loc["auc", "value"] < pairs.loc["auc", "high"]
