@@ -61,7 +61,7 @@ def test_every_script_is_a_command():
     assert set(COMMANDS) == {"train", *named}
     for name in COMMANDS:
         assert callable(import_module(module_of(name)).app)
-    of_papers, of_cells = {"reproduce"}, {"karyotype", "measure-karyotypes", "review"}
+    of_papers, of_cells = {"figures", "reproduce"}, {"karyotype", "measure-karyotypes", "review"}
     assert set(COMMANDS) - OWN == of_papers | of_cells
 
 

@@ -30,7 +30,8 @@ _REMEDIES = {
     "same": (
         ("image", "paper"),
         "link their subjects: give the keys of this training to scripts/same_cells.py with --output found, "
-        "then add same_cells=found/same_cells.csv; or say split.near_duplicates=report",
+        "write same beside a single pair in its column seen, add same_cells=found/same_cells.csv; "
+        "or say split.near_duplicates=report",
     ),
 }
 

@@ -66,7 +66,9 @@ class Manifest:
     alike_subjects: tuple[tuple[str, ...], ...] = ()  # spellings of subjects that may be one person each
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
     # pictures of one cell, as `same_cells.SameCells.rows` returns them
-    cell_pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["left", "right", "seen"]))
+    cell_pairs: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["left", "right", "seen"]), compare=False
+    )
 
     @property
     def incomplete(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Of 14 million pairs of a leukaemic and a healthy cell of C-NMC, which are never one cell, none reaches it
+# Of the nearest pairs of a leukaemic and a healthy cell of C-NMC, which are never one cell, none reaches it
 # (docs/results/same_cells.md).
 INSIDE = 0.90
 _OUTLINE = 0.70  # least overlap of both outlines: a cell may have been cut out otherwise

@@ -60,7 +60,7 @@ def search(manifest: Manifest, progress: bool = False) -> Search:
     """Search all pictures of a manifest for cells that another picture shows, too; identical files count once."""
     rows = manifest.frame.index[~manifest.frame["sha256"].duplicated()].to_numpy()
     pictures = read_pictures(manifest, rows, progress)
-    labels = pd.factorize(manifest.frame["label"].iloc[rows])[0]
+    labels = pd.factorize(manifest.frame["label"].iloc[rows], use_na_sentinel=False)[0]
     pairs = registered(pictures, candidates(pictures, NEAREST), progress)
     wrong = registered(pictures, candidates(pictures, OF_OTHER_CLASSES, labels), progress)
     for table in (pairs, wrong):

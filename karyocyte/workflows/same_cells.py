@@ -98,4 +98,4 @@ def _draw(folder: Path, table: pd.DataFrame, manifest: Manifest) -> None:
             ids = [str(pair[f"image_{side}"]) for side in SIDES]
             strips.append((heading, [(read_image(manifest.root / paths[name]), [(name, PLAIN)]) for name in ids]))
         about = {"name": f"subjects {one} and {other}", "source": manifest.source, "synthetic": manifest.synthetic}
-        draw_sheet(folder / f"{one}_{other}.png", about, strips, 2, 2.2)
+        draw_sheet(folder / f"{one}_{other}.png".replace("/", "-"), about, strips, 2, 2.2)

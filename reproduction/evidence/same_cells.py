@@ -12,6 +12,7 @@ from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
+from reproduction.measured import names_one_class
 from reproduction.persons.linked import ALL_IMAGES, SPLITS
 from reproduction.persons.results import RESAMPLES, Images, columns
 
@@ -37,7 +38,7 @@ def rows_of_repeats(runs: Sequence[Run]) -> pd.DataFrame:
     repeated = repeated_in_training(pd.read_parquet(RESULTS / EVIDENCE / SPLITS / ALL_IMAGES))
     rows = []
     for group in run_groups(runs):
-        parts = [run.predictions.part("test") for run in group]
+        parts = [test for run in group if not names_one_class(test := run.predictions.part("test"))]
         about = parts[0].about
         if (about["source"], about["protocol"]) != ("cnmc", "paper"):
             continue

@@ -17,7 +17,8 @@ def rows_of(manifest: Manifest) -> list[Any]:
 
 def facts_of(manifest: Manifest) -> dict[str, Any]:
     """All of a manifest but the places, for comparisons."""
-    return {**vars(manifest), "frame": rows_of(manifest), "places": None}
+    pairs = manifest.cell_pairs.to_dict("list")
+    return {**vars(manifest), "frame": rows_of(manifest), "cell_pairs": pairs, "places": None}
 
 
 def make_manifest(

@@ -63,7 +63,7 @@ def test_a_batch_has_padded_pictures_and_boxes_in_their_pixels(root):
 def test_no_case_is_in_two_parts_and_cases_that_share_a_picture_are_one(root, tmp_path):
     data = module(root)
     assert data.manifest.frame.groupby("subject").apply(lambda rows: data.parts[rows.index].nunique()).max() == 1
-    assert data.leaks.counts() == {"subjects": 0, "identical_pairs": 0, "near_pairs": 0}
+    assert data.leaks.counts() == {"subjects": 0, "identical_pairs": 0, "same_cell_pairs": 0, "near_pairs": 0}
     copies = write_metaphases(tmp_path / "copies", NAMES, lists={})
     pictures = copies / "24_chromosomes_object" / "JEPG"
     (pictures / f"{NAMES[-1]}.jpg").write_bytes((pictures / f"{NAMES[0]}.jpg").read_bytes())
