@@ -39,8 +39,8 @@ def rows_of_repeats(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for group in run_groups(runs):
         parts = [test for run in group if not names_one_class(test := run.predictions.part("test"))]
-        about = parts[0].about
-        if (about["source"], about["protocol"]) != ("cnmc", "paper"):
+        about = group[0].predictions.about
+        if not parts or (about["source"], about["protocol"]) != ("cnmc", "paper"):
             continue
         row: dict[str, object] = {"name": about["name"], "config": about["config"], "seeds": len(parts)}
         for word, chosen in (("all", parts), ("once", [without(part, repeated) for part in parts])):
