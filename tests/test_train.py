@@ -14,7 +14,7 @@ from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.workflows.training import train as training
+from karyocyte.workflows.training import classification
 from tests.helpers.images import decoded
 from tests.helpers.training import SMALL, call_main
 
@@ -89,7 +89,7 @@ def test_the_same_command_evaluates_a_finished_run_again_without_training(finish
     assert "precision/" in details
     (folder / "roc.png").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train_stages", lambda *_: pytest.fail("trained again"))
+        patch.setattr(classification, "train_stages", lambda *_: pytest.fail("trained again"))
         assert call_main(train.main, folder.parents[3], *CUT) == 0
     assert (folder / "roc.png").is_file()
 

@@ -12,7 +12,7 @@ from datamodules.image_datamodule import ImageDataModule
 from karyocyte.config.schema import Config
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import planned_stages
-from karyocyte.workflows.training.train import build_model
+from karyocyte.workflows.training.classification import build_model
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training import frozen
 from lightning_modules.training.fit import train_stages
