@@ -74,16 +74,19 @@ class SplitDataModule(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         self._in_words: Callable[[], AbstractContextManager[None]] = nullcontext  # what says errors as arguments
-        if not isinstance(data, TrainingConfig):
-            from datamodules.arguments import compose_data  # here: the commands have composed it already
-
-            data, self._in_words = compose_data(data or self.default_source, keys, self.primary)
-        if not isinstance(data, self._takes):
-            raise UserError(f"data={data.data.source} is for a {data.recipe}: {type(self).__name__} does not read it")
-        self.config = data
+        self.config = data if isinstance(data, TrainingConfig) else self._compose(data or self.default_source, keys)
+        if not isinstance(self.config, self._takes):
+            source, recipe = self.config.data.source, self.config.recipe
+            raise UserError(f"data={source} is for a {recipe}: {type(self).__name__} does not read it")
         self.cache_dir = Path(self.config.cache_dir)
         self.progress = progress and world.is_first
         self.world = world
+
+    def _compose(self, source: SourceConfig | str, keys: dict[str, Any]) -> TrainingConfig:
+        from datamodules.arguments import compose_data  # here: the commands have composed it already
+
+        config, self._in_words = compose_data(source, keys, self.primary)
+        return config
 
     @abstractmethod
     def training_set(self) -> Dataset[Any]:

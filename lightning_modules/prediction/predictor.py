@@ -57,19 +57,12 @@ class Predictor(nn.Module):
         """
         # A pass has the same masks in all views of an image.
         numbers = self.mc_dropout.image_numbers(image) if self.mc_dropout else []
-        predicted = self._over_mirrored(image, numbers)
+        by_orientation = self._of_mirrored(image, numbers)
         if self.classifier.orientation:
-            from lightning_modules.backbones.orientation import turn  # here: few heads have one
-
-            turned = self._over_mirrored(turn(image), numbers)
-            for key, values in turned.items():
-                turned[key] = values.flip(-2)  # what is upright in the turned image is upside down in the image
-            predicted = _mean(predicted, turned)
-            upside_down = predicted["probability"][:, 1].sum(-1)
-        for key, values in predicted.items():
-            predicted[key] = values.sum(-2)
+            by_orientation = _mean(by_orientation, self._of_turned(image, numbers))
+        predicted = {key: values.sum(-2) for key, values in by_orientation.items()}
         if self.classifier.orientation:
-            predicted[UPSIDE_DOWN] = upside_down
+            predicted[UPSIDE_DOWN] = by_orientation["probability"][:, 1].sum(-1)
         if self.distance is not None:
             predicted[OUT_OF_DISTRIBUTION] = self.distance(image, predicted[FEATURES])
         if self.keep_features:
@@ -77,13 +70,21 @@ class Predictor(nn.Module):
         predicted.pop(FEATURES, None)
         return predicted
 
-    def _over_mirrored(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
-        oriented = self._oriented(image, numbers)
-        if self.mirror:
-            oriented = _mean(oriented, self._oriented(image.flip(-1), numbers))
-        return oriented
+    def _of_turned(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
+        """Return what the turned images give: upright there is upside down in the images, and the other way round."""
+        from lightning_modules.backbones.orientation import turn  # here: few heads have one
 
-    def _oriented(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
+        turned = self._of_mirrored(turn(image), numbers)
+        return {key: values.flip(-2) for key, values in turned.items()}
+
+    def _of_mirrored(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
+        """Return the mean over the images and their mirror images, or with ``mirror`` off what the images give."""
+        predicted = self._of_view(image, numbers)
+        if self.mirror:
+            predicted = _mean(predicted, self._of_view(image.flip(-1), numbers))
+        return predicted
+
+    def _of_view(self, image: torch.Tensor, numbers: list[int]) -> dict[str, torch.Tensor]:
         """Return the probabilities by name, shape (B, ..., orientations, classes), of one view of the images.
 
         Of the features there is one orientation, (B, 1, D).
@@ -94,12 +95,16 @@ class Predictor(nn.Module):
             logits, embedding = self.classifier.logits_and_embedding(image)
         if self.mc_dropout is not None:
             logits, passes = self.mc_dropout.plain_and_passes(image, numbers)
-            sampled = torch.unflatten(self._by_orientation(passes.float().flatten(0, 1)), 0, passes.shape[:2])
-            predicted["passes"] = sampled.transpose(0, 1)
+            predicted["passes"] = self._passes_by_orientation(passes.float())
         predicted["probability"] = self._by_orientation(logits.float())
         if needs_features:
             predicted[FEATURES] = embedding.float().flatten(1).unsqueeze(1)
         return predicted
+
+    def _passes_by_orientation(self, passes: torch.Tensor) -> torch.Tensor:
+        """Return probabilities, shape (B, passes, orientations, classes), of the logits (passes, B, ...) of passes."""
+        probabilities = self._by_orientation(passes.flatten(0, 1))
+        return torch.unflatten(probabilities, 0, passes.shape[:2]).transpose(0, 1)
 
     def _by_orientation(self, logits: torch.Tensor) -> torch.Tensor:
         """Return probabilities, shape (B, orientations, classes), of what the head gives: 1 or 2 orientations."""
