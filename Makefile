@@ -82,6 +82,7 @@ results: setup ## recompute every figure of README.md and docs/ that follows fro
 	$(RUN) -m reproduction.persons.results
 	$(RUN) -m docs.drawings.persons
 	$(RUN) -m docs.drawings.same_cells
+	$(RUN) -m docs.drawings.papers
 	$(RUN) -m cytogenetics.evidence.karyotypes
 	rm -rf $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) scripts/evaluate.py $(PICTURED)/*/seed=0 --output $(subst evidence,recomputed,$(PICTURED))

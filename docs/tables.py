@@ -18,9 +18,8 @@ from karyocyte.commands.shared.program import program
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.types.formats import SEPARATOR, ends, interval, number
+from karyocyte.evaluation.types.formats import interval
 from reproduction.grades import grade_summary, sign_tests
-from reproduction.tables import failed_trainings
 
 SOURCES = ROOT / "results" / "README.md"
 PAPERS = ("001", "002", "003", "004")
@@ -271,51 +270,6 @@ def _graded(paper: str, results: Path) -> pd.DataFrame:
     return figures.query("paper == @paper")
 
 
-def grades(paper: str, results: Path) -> str:
-    """Return the headline figure of each experiment of a paper beside ours: is it reproduced, and for new persons?
-
-    What deviates from the paper is said once, with the experiments that it is of.
-    """
-    reproduced, new_persons = [], []
-    rows = _graded(paper, results).query("headline").to_dict("records")
-    for row in rows:
-        kind = {"validation": " val"}.get(row["part"], "") + {"f1_weighted": " F1"}.get(row["metric"], "")
-        line = {"experiment": _measurement(row), "printed": f"{row['printed']}{kind}" if row["printed"] else "-"}
-        has_ends = pd.notna(row["difference_low"])
-        gap = ends(row["difference_low"], row["difference_high"], "+") if has_ends else number(row["difference"], "+")
-        line |= {"ours": number(row["value"]), "ours minus print": gap}
-        reproduced.append(line | {"grade": row["grade"], "rivals": row["rivals"] or "-"})
-        if pd.notna(row["value"]):
-            ours = interval(row["value"], row["persons_low"], row["persons_high"])
-            apart = interval(row["apart"], row["apart_low"], row["apart_high"]) if pd.notna(row["apart"]) else "-"
-            new_persons.append({"experiment": _measurement(row), "for new persons": ours, "persons apart": apart})
-    parts = [markdown(pd.DataFrame(lines)) for lines in (reproduced, new_persons) if lines]
-    return "\n\n".join([*parts, *_said_once([row for row in rows if pd.notna(row["value"])])])
-
-
-def _measurement(row: dict[str, Any]) -> str:
-    return f"{row['experiment']}" + f" ({row['reading']})" * bool(row["reading"])
-
-
-def _said_once(rows: list[dict[str, Any]]) -> list[str]:
-    """Return a list of what deviates in measurements, each text with those that it is of."""
-    texts: dict[str, list[str]] = {}
-    for row in rows:
-        for text in filter(None, [*row["deviations"].split(SEPARATOR), failed_trainings(row["one_class"])]):
-            texts.setdefault(text, []).append(_measurement(row))
-    everything = list(map(_measurement, rows))
-    lines = [f"- {text}: {_in_short(names, everything)}" for text, names in texts.items()]
-    return ["\n".join(["Deviations:", "", *lines])] if lines else []
-
-
-def _in_short(names: list[str], everything: list[str]) -> str:
-    """Return the names, those of most as what is left out."""
-    others = [name for name in everything if name not in names]
-    if len(others) > len(everything) / 4:
-        return ", ".join(names)
-    return " but ".join(filter(None, ["all", ", ".join(others)]))
-
-
 def verdict(paper: str, results: Path) -> str:
     """Return the number of figures of a paper by grade, and whether its networks are rather worse or better here."""
     of_paper = _graded(paper, results)
@@ -349,7 +303,6 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "headline": headline,
     "papers": papers,
     **handbook.BLOCKS,
-    **{f"grades_{paper}": partial(grades, paper) for paper in PAPERS},
     **{f"verdict_{paper}": partial(verdict, paper) for paper in PAPERS},
     **{name: Table(**table) for name, table in _SPECIFICATION.items()},
 }

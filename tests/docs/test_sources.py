@@ -7,7 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
-FOLDERS = {"left_out": "chromosomes", "area": "recomputed", "heat": "recomputed", "networks": "recomputed"}
+FOLDERS = {"left_out": "chromosomes", "area": "recomputed", "networks": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -46,10 +46,11 @@ def test_a_block_says_where_its_files_come_from_and_measurements_have_no_line(li
 
 def test_the_line_is_a_part_of_the_block(tmp_path, listed):
     (tmp_path / "recomputed").mkdir()
-    heat = {"name": "net", "metric": "inside, any", "value": [0.5], "low": 0.4, "high": 0.6, "images": 9}
-    pd.DataFrame(heat).to_csv(tmp_path / "recomputed" / "heat.csv")
-    page = "<!-- table: kept_heat -->\n<!-- /table -->\n"
-    filled = fill(page, listed(heat="evidence"))
+    row = {"name": "net", "config": "abc", "protocol": "paper", "seeds": "0", "one_class": "0 of 1"}
+    row |= {f"{metric}{end}": [0.5] for metric in ("auc", "f1_weighted") for end in ("", "_low", "_high")}
+    pd.DataFrame(row).to_csv(tmp_path / "recomputed" / "networks.csv")
+    page = "<!-- table: kept_networks -->\n<!-- /table -->\n"
+    filled = fill(page, listed(networks="evidence"))
     assert filled.endswith("\n*Recomputed from `results/evidence` by `make results`.*\n<!-- /table -->\n")
     assert fill(filled, tmp_path) == filled
 
