@@ -9,6 +9,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 RECOMPUTED = ROOT / "results" / "recomputed"
+TITLE = "Other images of the tested persons raise the AUC of frozen networks"
 ARMS = {"apart": "other persons", "shared": "other cells of the same persons", "copies": "the same cells"}
 NAMES = {  # of the files of features in words, in the order of the figure
     "area": "area of the cell",
@@ -26,7 +27,7 @@ CURVES = {"area": 0.95, "lite0": 1.0, "resnet50_cut": 1.05}  # and how far they 
 
 def draw(path: Path) -> None:
     """Draw the AUC by what trains beside the others, and the AUC by the number of training persons."""
-    with canvas(path, (11.0, 4.5), {"name": "C-NMC, 31 persons, frozen networks"}) as figure:
+    with canvas(path, (11.0, 4.5), {"name": TITLE}) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
         _draw_leak(left, pd.read_csv(RECOMPUTED / "persons_leak.csv").set_index("model"))
         _draw_curve(right, pd.read_csv(RECOMPUTED / "persons_curve.csv"))

@@ -49,7 +49,7 @@ def test_the_line_is_a_part_of_the_block(tmp_path, listed):
     row = {"name": "net", "config": "abc", "protocol": "paper", "seeds": "0", "one_class": "0 of 1"}
     row |= {f"{metric}{end}": [0.5] for metric in ("auc", "f1_weighted") for end in ("", "_low", "_high")}
     pd.DataFrame(row).to_csv(tmp_path / "recomputed" / "networks.csv")
-    page = "<!-- table: kept_networks -->\n<!-- /table -->\n"
+    page = "<!-- table: person_pairs -->\n<!-- /table -->\n"
     filled = fill(page, listed(networks="evidence"))
     assert filled.endswith("\n*Recomputed from `results/evidence` by `make results`.*\n<!-- /table -->\n")
     assert fill(filled, tmp_path) == filled
