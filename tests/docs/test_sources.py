@@ -7,7 +7,7 @@ from docs.tables import MARKS, fill, mark, read_sources, sources
 from karyocyte.common.paths import ROOT
 
 KINDS = {*MARKS, "measured", "printed", "picture"}
-FOLDERS = {"left_out": "chromosomes", "area": "recomputed", "networks": "recomputed"}
+FOLDERS = {"left_out": "chromosomes", "area": "recomputed", "networks": "recomputed", "person_pairs": "recomputed"}
 LISTS = {"README.md", "sources.csv"}
 
 
@@ -46,11 +46,11 @@ def test_a_block_says_where_its_files_come_from_and_measurements_have_no_line(li
 
 def test_the_line_is_a_part_of_the_block(tmp_path, listed):
     (tmp_path / "recomputed").mkdir()
-    row = {"name": "net", "config": "abc", "protocol": "paper", "seeds": "0", "one_class": "0 of 1"}
-    row |= {f"{metric}{end}": [0.5] for metric in ("auc", "f1_weighted") for end in ("", "_low", "_high")}
-    pd.DataFrame(row).to_csv(tmp_path / "recomputed" / "networks.csv")
+    row = {"name": "net", "pairs": [9], "network": 0.5, "network_low": 0.4, "network_high": 0.6}
+    row |= {"difference": 0.1, "difference_low": 0.0, "difference_high": 0.2}
+    pd.DataFrame(row).to_csv(tmp_path / "recomputed" / "person_pairs.csv")
     page = "<!-- table: person_pairs -->\n<!-- /table -->\n"
-    filled = fill(page, listed(networks="evidence"))
+    filled = fill(page, listed(person_pairs="evidence"))
     assert filled.endswith("\n*Recomputed from `results/evidence` by `make results`.*\n<!-- /table -->\n")
     assert fill(filled, tmp_path) == filled
 
