@@ -101,15 +101,22 @@ def mark(name: str, results: Path) -> str:
 
 
 def sources(results: Path) -> str:
-    """Return the list of results/sources.csv, a line for the files of one command."""
-    keys = ["what", "command", "kind", "revision"]
-    lines = []
-    for (what, command, kind, revision), rows in read_sources(results).groupby(keys, sort=False):
+    """Return the files of results/sources.csv that this revision makes, a line for those of one command.
+
+    The others are counted: their networks would have to be trained again, or their programs are in earlier revisions.
+    """
+    listed = read_sources(results)
+    kept = listed["kind"] == "evidence"
+    made = listed["command"].map(lambda command: all(map(_is_here, PROGRAM.finditer(command))))
+    made &= ~listed["command"].str.contains("revision") & (listed["kind"] != "no predictions kept")
+    shown = kept | made
+    listed.loc[kept, "command"] = "`make results`"
+    lines = ["| file | what | made by |", "|---|---|---|"]
+    for (what, command), rows in listed[shown].groupby(["what", "command"], sort=False):
         files = ", ".join(f"`{file}`" for file in rows["file"])
-        gone = "" if all(map(_is_here, PROGRAM.finditer(command))) else " †"
-        lines.append({"file": files, "what": what, "kind": kind, "revision": revision, "made by": command + gone})
-    rows = [f"| {' | '.join(line.values())} |" for line in lines]
-    return "\n".join(["| file | what | kind | revision | made by |", "|---|---|---|---|---|", *rows])
+        lines.append(f"| {files} | {what} | {command} |")
+    earlier = f"{(~shown).sum()} further files are of earlier revisions"
+    return "\n".join([*lines, "", f"{earlier}, which `sources.csv` names."])
 
 
 def _is_here(named: re.Match[str]) -> bool:

@@ -56,13 +56,14 @@ def test_the_line_is_a_part_of_the_block(tmp_path, listed):
 
 
 @pytest.mark.parametrize(
-    "command", ["python -m benchmarks.gone", "python scripts/gone.py", "train.py +experiment=gone"]
+    "command",
+    ["python -m benchmarks.gone", "python scripts/gone.py", "train.py +experiment=gone", "train.py of revision abc"],
 )
-def test_a_command_that_is_gone_is_marked(tmp_path, command):
-    rows = {"file": ["a.csv", "b.csv"], "kind": "measured", "revision": "abc", "what": "it"}
-    pd.DataFrame(rows).assign(command=[f"`{command}`", "`python -m benchmarks.speed.memory`"]).to_csv(
-        tmp_path / "sources.csv"
-    )
-    _, _, gone, here = sources(tmp_path).splitlines()
-    assert gone == f"| `a.csv` | it | measured | abc | `{command}` † |"
-    assert "†" not in here
+def test_what_this_revision_cannot_make_is_counted(tmp_path, command):
+    rows = {"file": ["a.csv", "b.csv", "c.csv"], "kind": ["measured"] * 2 + ["evidence"], "revision": "abc"}
+    commands = [f"`{command}`", "`python -m benchmarks.speed.memory`", f"`make results`; {command}"]
+    pd.DataFrame(rows).assign(what=["it", "that", "those"], command=commands).to_csv(tmp_path / "sources.csv")
+    _, _, here, kept, _, last = sources(tmp_path).splitlines()
+    assert here == "| `b.csv` | that | `python -m benchmarks.speed.memory` |"
+    assert kept == "| `c.csv` | those | `make results` |"
+    assert last.startswith("1 further file")
