@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import dependencies
 from karyocyte.common.paths import ROOT
 
 FOLDER = ROOT / "build" / "handbook"
@@ -42,7 +41,6 @@ def gather(folder: Path) -> None:
         text = source.read_text(encoding="utf-8")
         target.write_text(within_site(page, text), encoding="utf-8")
         waiting += linked_files(page, text)
-    (folder / "reference" / "dependencies.md").write_text(dependencies.page(), encoding="utf-8")
 
 
 def within_site(page: str, text: str) -> str:
