@@ -24,7 +24,7 @@ help: ## show this list
 
 setup: $(STAMP) ## make .venv and install the pinned packages (uv; pip where uv cannot be had)
 
-$(STAMP): pyproject.toml packages/cytogenetics/pyproject.toml constraints.txt scripts/setup.sh setup.py
+$(STAMP): pyproject.toml $(wildcard packages/*/pyproject.toml) constraints.txt scripts/setup.sh setup.py
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_BACKEND="$(TORCH_BACKEND)" bash scripts/setup.sh
 	@rm -f $(VENV)/.installed-* && touch $@
 
@@ -92,5 +92,5 @@ tables: setup ## write the tables of README.md and docs/ from results/
 	$(RUN) -m docs.tables
 
 clean: ## remove the environment and what tests and checks leave; outputs/ stay
-	rm -rf $(VENV) $(VENV)-core build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info packages/cytogenetics/*.egg-info
+	rm -rf $(VENV) $(VENV)-core build site .pytest_cache .ruff_cache .mypy_cache .hypothesis karyocyte.egg-info packages/*/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -125,7 +125,7 @@ def _is_here(named: re.Match[str]) -> bool:
     files = [f"{module}.py", f"{module}/__main__.py"] if module else [named["script"]]
     if named["option"]:
         files = [f"conf/{named['option'].replace('=', '/')}.yaml"]
-    return any((folder / file).exists() for folder in (ROOT, ROOT / "packages/cytogenetics") for file in files)
+    return any((folder / file).exists() for folder in (ROOT, *ROOT.glob("packages/*")) for file in files)
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -1,6 +1,9 @@
-"""``python scripts/figures.py --help`` explains it; the code is in reproduction/commands/figures.py."""
+"""``python scripts/figures.py --help`` explains it; the code is in packages/reproduction."""
 
-from reproduction.commands.figures import app
+try:
+    from reproduction.commands.figures import app
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: there is no {error.name}: make setup, then source .venv/bin/activate") from None
 
 if __name__ == "__main__":
     app()

@@ -4,7 +4,8 @@ set -euo pipefail
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 backend=${TORCH_BACKEND:-}
-read -ra editable <<<"--editable . ${PACKAGES---editable packages/cytogenetics}" # PACKAGES="" installs the core alone
+packages="--editable packages/cytogenetics --editable packages/reproduction"
+read -ra editable <<<"--editable . ${PACKAGES-$packages}" # PACKAGES="" installs the core alone
 
 command -v "$python" >/dev/null || { echo "error: no $python on the PATH: install Python 3.11, or say make PYTHON=..." >&2; exit 1; }
 "$python" -c '' || { echo "error: $python is on the PATH but does not run: say make setup PYTHON=..." >&2; exit 1; }

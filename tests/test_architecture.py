@@ -35,7 +35,7 @@ ALLOWED = {
     "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics", "reproduction"},
     "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
 }
-PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "reproduction")
+PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "packages/reproduction/reproduction")
 # A feature imports another one only here: a search trains its runs.
 FEATURES_THAT_MAY_IMPORT = {("sweeps", "training")}
 MODEL_LIBRARIES = ("torch", "timm", "pytorch_lightning")

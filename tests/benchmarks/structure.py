@@ -191,15 +191,18 @@ def count_code(code: CodeBase) -> dict[str, int]:
     """Count what the files hold: lines, keys, circles and complex functions."""
     inside = code.inside
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
-    package, tests = code.below(PACKAGES), code.below("tests")
-    tests_of_package = [module for module in package if "tests" in module.path.parts]
-    code_of_package = [module for module in package if module not in tests_of_package]
-    return {
-        "files of the core and benchmarks": len(inside) - len(code_of_package),
-        "lines of the core and benchmarks": count_lines(inside) - count_lines(code_of_package),
-        "lines of packages/cytogenetics": count_lines(code_of_package),
-        "lines of tests of the core": count_lines(tests),
-        "lines of tests of packages/cytogenetics": count_lines(tests_of_package),
+    core = [module for module in inside if module.path.parts[0] != PACKAGES]
+    counts = {
+        "files of the core and benchmarks": len(core),
+        "lines of the core and benchmarks": count_lines(core),
+        "lines of tests of the core": count_lines(code.below("tests")),
+    }
+    for folder in sorted(path.parent.name for path in (code.root / PACKAGES).glob("*/pyproject.toml")):
+        modules = code.below(f"{PACKAGES}/{folder}")
+        tests = [module for module in modules if "tests" in module.path.parts]
+        counts[f"lines of {PACKAGES}/{folder}"] = count_lines(modules) - count_lines(tests)
+        counts[f"lines of tests of {PACKAGES}/{folder}"] = count_lines(tests)
+    return counts | {
         "keys of conf/train.yaml": count_keys(),
         "files in import circles": len(code.circles()),
         "folders in import circles": len(code.folder_circles()),

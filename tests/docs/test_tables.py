@@ -9,9 +9,9 @@ from docs.tables import BLOCK, PAPERS, SOURCES, TABLES, Table, pages, verdict
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.comparison.claims import read_claims
 from karyocyte.runs.run import Run
+from packages.reproduction.tests.written_claims import claim, write_results
 from reproduction.grades import grade_table
 from tests.helpers.predictions import make_run
-from tests.reproduction.written_claims import claim, write_results
 
 
 def cells(markdown):

@@ -1,0 +1,1 @@
+"""Tests of the package reproduction: they mirror its folders."""

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from karyocyte.evaluation.types.result import Estimate
+from packages.reproduction.tests.written_claims import claim, write_results
 from reproduction.claims import printed_claims
 from reproduction.difference import Spread, difference, spreads, verdict
 from tests.helpers.predictions import make_predictions
-from tests.reproduction.written_claims import claim, write_results
 
 
 def test_the_variance_of_a_share_by_images_is_that_of_its_closed_form_and_pairs_the_trainings():

@@ -13,11 +13,11 @@ from karyocyte.evaluation.comparison.departures import NOT_KNOWN
 from karyocyte.evaluation.pooling.averaging import ensemble_name
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
+from packages.reproduction.tests.written_claims import DATA, claim, write_results
 from reproduction.claims import PARTS, printed_claims
 from reproduction.grades import count_grades, counted_as, grade_summary, grade_table, sign_tests
 from reproduction.measured import BEST_EPOCH, OF_EPOCH, measure_runs
 from tests.helpers.predictions import make_predictions, make_run
-from tests.reproduction.written_claims import DATA, claim, write_results
 
 PRIVATE = [[*DATA[0][:-1], "no"]]
 RIGHT = {"skill": 12}  # every image

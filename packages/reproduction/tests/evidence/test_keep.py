@@ -7,8 +7,8 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.seeds import seed_means
 from karyocyte.runs.run import Run
+from packages.reproduction.tests.evidence.runs import SETTINGS, finished_run
 from reproduction.evidence.keep import keep
-from tests.reproduction.evidence.runs import SETTINGS, finished_run
 
 
 def test_kept_predictions_are_evaluated_as_those_of_the_run(tmp_path):

@@ -6,9 +6,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.runs.run import Run
+from packages.reproduction.tests.evidence.runs import finished_run
 from reproduction.evidence.keep import keep
 from reproduction.evidence.results import write_all
-from tests.reproduction.evidence.runs import finished_run
 
 SPLITS = (("paper", 0), ("subject", 0), ("subject", 1))
 NETWORKS = ("resnet50_cut_block5", "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2")
