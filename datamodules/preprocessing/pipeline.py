@@ -10,6 +10,7 @@ import numpy as np
 
 from datamodules.io.decode import border, crop_to_content
 from datamodules.io.resize import resize
+from karyocyte.common.installed import entries
 from karyocyte.config.data import PrepareConfig
 
 PREPARE_VERSION = 2  # raise it when the same image and settings would come out differently: old caches are then unused
@@ -36,9 +37,8 @@ def prepare_image(image: np.ndarray, config: PrepareConfig, scale: float = 1.0) 
     for _, changed in steps_before_resize(image, config):
         image = changed
     if config.fit == "canvas":
-        from datamodules.preprocessing.chromosome_canvas import lay_on_canvas  # of chromosomes alone
-
-        return lay_on_canvas(image, config, scale)
+        laid: np.ndarray = entries("fits")["canvas"].load().lay_on_canvas(image, config, scale)
+        return laid
     return resize(image, config.stored_shape)
 
 
@@ -77,12 +77,7 @@ def image_scales(images: Sequence[np.ndarray], cells: np.ndarray, config: Prepar
     """
     if config.fit != "canvas":
         return [1.0] * len(images)
-    from datamodules.preprocessing.chromosome_canvas import area_in, scales
-
-    areas = np.zeros(len(images))
-    if config.scales_by_cell:
-        areas = np.array([float(area_in(image, config)) for image in images])
-    factors: list[float] = scales(areas, cells, config).tolist()
+    factors: list[float] = entries("fits")["canvas"].load().image_scales(images, cells, config).tolist()
     return factors
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from karyocyte.common.installed import entries
 from karyocyte.config.base import FROM_YAML, ClassConfig, Count, Name, Pixels, Probability, Seed, Share, StrictModel
 
 MOST_WORKERS = 1000  # a mistyped number would start as many processes
@@ -85,6 +86,8 @@ class PrepareConfig(StrictModel, defaults="train:prepare"):
         return self
 
     def _check_canvas(self) -> None:
+        if "canvas" not in entries("fits"):
+            raise ValueError("fit=canvas needs packages/cytogenetics: make setup, or set prepare.fit=square")
         if self.clahe:
             raise ValueError("clahe lifts the black ground that fit=canvas finds the chromosome by: switch one off")
         if self.background == "border":

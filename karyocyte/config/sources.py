@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.installed import entries
-from karyocyte.config.base import FROM_YAML, Count, Name, Probability, Seed, Share, StrictModel
+from karyocyte.config.base import FROM_YAML, Seed, Share, StrictModel
 
 MOST_IMAGES = 1_000_000  # a mistyped number would fill the disk
 
@@ -146,44 +146,6 @@ class ChromosomesConfig(ChromosomeTableConfig, defaults="data/chromosomes"):
     cell_regex: str | None = FROM_YAML
 
 
-class ChromosomeSetConfig(StrictModel):
-    """One of the sets: where it lies, and what is known of its images."""
-
-    folder: str
-    weight: PositiveFloat
-    upright: bool
-    whole_cells: bool
-
-
-class ChromosomeSetsConfig(ChromosomeTableConfig, defaults="data/chromosome_sets"):
-    """Several sets of single chromosomes; the keys of their tables are those of all sets."""
-
-    sets: Annotated[dict[Name, ChromosomeSetConfig], Field(min_length=1)] = FROM_YAML
-    new_set: str | None = FROM_YAML
-    new_cells: Count = FROM_YAML
-
-    former = {"new_weight": 20.0}
-
-
-class DrawnCellsConfig(DrawnConfig):
-    """The cells of synthetic chromosomes."""
-
-    cells: Annotated[int, Field(ge=3, le=MOST_IMAGES)] = FROM_YAML
-    cases: Annotated[int, Field(ge=3)] = FROM_YAML
-    abnormal: Probability = FROM_YAML
-
-    def check(self) -> None:
-        """Raise a ``UserError`` where there are fewer cells than cases."""
-        if self.cells < self.cases:
-            raise UserError(f"data.cells={self.cells} is less than data.cases={self.cases}: ask for more cells")
-
-
-class SyntheticChromosomesConfig(DrawnCellsConfig, defaults="data/synthetic_chromosomes"):
-    """Synthetic single chromosomes."""
-
-    source: Literal["synthetic_chromosomes"]
-
-
 SOURCES: dict[str, type[SourceConfig]] = {
     "cnmc": CnmcConfig,
     "hem_all": HemAllConfig,
@@ -191,11 +153,9 @@ SOURCES: dict[str, type[SourceConfig]] = {
     "table": TableConfig,
     "karyograms": KaryogramsConfig,
     "chromosomes": ChromosomesConfig,
-    "chromosome_sets": ChromosomeSetsConfig,
     "mnist": MnistConfig,
     "cifar10": Cifar10Config,
     "synthetic": SyntheticConfig,
-    "synthetic_chromosomes": SyntheticChromosomesConfig,
 }
 
 

@@ -11,8 +11,9 @@ from torch import nn
 from typing_extensions import TypeVar
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import conf_files
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.paths import CONF, ROOT
+from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.config.python_words import in_python_words
 from karyocyte.config.schema import Config, as_classifier
@@ -163,7 +164,7 @@ def _check_usual_head(name: str, backbone: Backbone) -> None:
     if not own:
         return
     remedy = ""
-    for path in sorted((CONF / "experiment").glob("*.yaml")):
+    for path in conf_files("experiment"):
         if re.search(rf"override /model: {name}\b", path.read_text(encoding="utf-8")):
             remedy += f"create_classifier(experiment='{path.stem}') or "
     remedy += "head=['gap'] for one linear layer, or head=['flatten', {'dense': 4096}] and so on"

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.installed import conf_file
 from karyocyte.common.keras import weights_name
-from karyocyte.common.paths import CONF, ROOT
+from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.comparison.claims import read_claims, read_table
 from karyocyte.runs.address import with_former
@@ -48,7 +49,7 @@ def of_config(config: Mapping[str, Any]) -> dict[str, bool]:
     A key that it lacks is at its default. On another data set than the experiment's the keys of data do not count.
     """
     name = str(config.get("name"))
-    if not (CONF / "experiment" / f"{name}.yaml").is_file():
+    if not conf_file(f"experiment/{name}").is_file():
         return {}
     own = flat(config)
     paper = of_experiment(name, str(own.get("data.source")))

@@ -48,9 +48,10 @@ def added_sections(settings: EvaluationConfig) -> list[Section]:
 
 def check_switches(settings: EvaluationConfig) -> None:
     """Refuse what no installed package can do: nothing that is asked for is left out in silence."""
-    if settings.assignment.enabled and "assignment" not in entries("switches"):
-        remedy = "pip install --editable packages/cytogenetics, or set evaluation.assignment.enabled=false"
-        raise UserError(f"evaluation.assignment.enabled=true needs packages/cytogenetics: {remedy}")
+    for name, section in settings:
+        if getattr(section, "enabled", False) and name not in entries("switches"):
+            key = f"evaluation.{name}.enabled"
+            raise UserError(f"{key}=true needs a package that is not installed: make setup, or set {key}=false")
 
 
 def turned_on(settings: EvaluationConfig, runs: Sequence[Predictions], kept: Collection[str] = ()) -> EvaluationConfig:

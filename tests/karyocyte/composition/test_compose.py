@@ -121,3 +121,8 @@ def test_an_experiment_keeps_its_stages_on_own_images(experiment):
     own, usual = (compose_config([f"+experiment={experiment}", *data, "data_dir=x"]) for data in (["data=folder"], []))
     assert own.unfreeze == usual.unfreeze
     assert (own.optimizer, own.scheduler, own.loader) == (usual.optimizer, usual.scheduler, usual.loader)
+
+
+def test_a_canvas_is_refused_without_the_package_that_lays_chromosomes_on_it(monkeypatch):
+    monkeypatch.setattr("karyocyte.config.data.entries", lambda kind: {})
+    assert "make setup, or set prepare.fit=square" in error_of(composed(["prepare.fit=canvas"]))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.paths import CONF
+from karyocyte.common.installed import conf_files
 from karyocyte.composition.compose import compose_config
 from karyocyte.runs.stages import stages_of
 from lightning_modules.build.build import build_classifier
@@ -18,7 +18,7 @@ from lightning_modules.modules.staged_module import count_parameters
 from lightning_modules.networks import scratch_cnn  # noqa: F401 (it registers itself)
 from tests.lightning_modules.tiny import fit_a_batch, quiet_trainer
 
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+EXPERIMENTS = [path.stem for path in conf_files("experiment")]
 
 
 def small_size(experiment: str) -> int:

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from cytogenetics.images.cells import Cell
+from cytogenetics.images.chromosome_canvas import scales
 from datamodules.inference.image_files import ImageFile
 from datamodules.io.decode import BrokenImageError, border, decode_image, read_plain_file
 from datamodules.preprocessing.background import on_black, to_gray
-from datamodules.preprocessing.chromosome_canvas import scales
 from datamodules.preprocessing.pipeline import prepare_image, to_shape
 from karyocyte.config.data import PrepareConfig
 

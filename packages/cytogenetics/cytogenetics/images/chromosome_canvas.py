@@ -5,6 +5,7 @@ all images, or all chromosomes of one cell: cells differ by how far their chromo
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -147,6 +148,14 @@ def scales(areas: np.ndarray, cells: np.ndarray, config: PrepareConfig) -> np.nd
     factors = np.full(len(areas), np.nan)
     factors[known] = np.sqrt(config.canvas.area / np.maximum(means, 1.0))[number[known]]
     return factors
+
+
+def image_scales(images: Sequence[np.ndarray], cells: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Return the `scales` of images (uint8 RGB, shape (H, W, 3)) that are still to be prepared."""
+    areas = np.zeros(len(images))
+    if config.scales_by_cell:
+        areas = np.array([float(area_in(image, config)) for image in images])
+    return scales(areas, cells, config)
 
 
 def _largest_patch(image: np.ndarray, threshold: int) -> np.ndarray:

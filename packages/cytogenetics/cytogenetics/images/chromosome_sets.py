@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from cytogenetics.config.sources import ChromosomeSetsConfig
 from datamodules.manifest.manifest import ImageSet, Manifest
 from datamodules.sources import SourceContext, source
 from datamodules.sources.chromosomes import list_chromosomes
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.config.sources import ChromosomesConfig, ChromosomeSetsConfig, ChromosomeTableConfig, SourceConfig
+from karyocyte.config.sources import ChromosomesConfig, ChromosomeTableConfig, SourceConfig
 
 NEW_WEIGHT = 20.0  # of the new set in place of its own: its few images are drawn so often
 

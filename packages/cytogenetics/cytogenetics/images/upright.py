@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from cytogenetics.images.chromosome_canvas import extent_of, lay_on_canvas
 from datamodules.preprocessing.background import on_black, to_gray
-from datamodules.preprocessing.chromosome_canvas import extent_of, lay_on_canvas
 from karyocyte.config.data import PrepareConfig
 
 THRESHOLD = 20  # gray value up to which a pixel is ground, as of task=chromosomes

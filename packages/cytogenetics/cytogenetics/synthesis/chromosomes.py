@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import scipy
 
-from datamodules.synthesis.ideogram import ACROCENTRIC, BANDS, IDEOGRAM, LIGHT
+from cytogenetics.synthesis.ideogram import ACROCENTRIC, BANDS, IDEOGRAM, LIGHT
 
 WHITE = 255
 _STRETCH = 0.008  # how far bands lie from where they lie in their class, standard deviation, share of the length

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cytogenetics.config.sources import ComposedKaryogramsConfig
+from cytogenetics.config.sources import ComposedKaryogramsConfig, SyntheticChromosomesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import Metaphase, read_metaphase
@@ -29,7 +29,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv, safe_stems, sha256_of_value, write_csv
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.common.text import natural_key
-from karyocyte.config.sources import ChromosomesConfig, SyntheticChromosomesConfig
+from karyocyte.config.sources import ChromosomesConfig
 
 COMPOSER_VERSION = 1  # raise it when the same settings would make other pictures
 KARYOGRAMS = "karyograms.csv"

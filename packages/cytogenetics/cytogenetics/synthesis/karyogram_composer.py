@@ -9,8 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from cytogenetics.synthesis.ideogram import IDEOGRAM
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
-from datamodules.synthesis.ideogram import IDEOGRAM
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 

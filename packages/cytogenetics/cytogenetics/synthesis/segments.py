@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from cytogenetics.synthesis.ideogram import IDEOGRAM
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, trim
-from datamodules.synthesis.ideogram import IDEOGRAM
 
 TIP = 0.08  # of the length: an end that is rounded, or cleft into its two chromatids, and is never cut
 CENTROMERE = 0.05  # of the length, to either side: it varies from cell to cell by about as much

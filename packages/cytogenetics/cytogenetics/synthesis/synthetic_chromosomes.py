@@ -7,14 +7,14 @@ import math
 
 import numpy as np
 
+from cytogenetics.config.sources import DrawnCellsConfig, SyntheticChromosomesConfig
+from cytogenetics.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
+from cytogenetics.synthesis.ideogram import IDEOGRAM
 from datamodules.io.written_images import write_once
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
-from datamodules.synthesis.chromosomes import ChromosomeTraits, draw_chromosome
-from datamodules.synthesis.ideogram import IDEOGRAM
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
-from karyocyte.config.sources import DrawnCellsConfig, SyntheticChromosomesConfig
 
 NOTE = "synthetic: procedurally generated chromosomes, no patients"
 DRAWING_VERSION = 1  # raise it when the same settings would draw other pictures

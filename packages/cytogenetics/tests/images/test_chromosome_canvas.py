@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.images.chromosome_canvas import equalized_image, extent_of, lay_on_canvas, scales, width_of
 from datamodules.io.decode import crop_to_content
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.cache import prepared_images
-from datamodules.preprocessing.chromosome_canvas import equalized_image, extent_of, lay_on_canvas, scales, width_of
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.config.data import CanvasConfig, PrepareConfig

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from cytogenetics.config.sources import SyntheticChromosomesConfig
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
 from cytogenetics.synthesis.numerical import Derived, derive
-from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
-from karyocyte.config.sources import SyntheticChromosomesConfig
+from cytogenetics.synthesis.synthetic_chromosomes import draw_picture, labels_of
 
 
 @cache

@@ -1,7 +1,7 @@
 """Measures of drawn pictures, compared with those recorded when the figures of docs/ and results/ were measured.
 
 Where pictures are meant to change, raise the version of their source, and measure the figures again;
-``python -m tests.datamodules.synthesis.looks`` writes the table anew.
+``python -m packages.cytogenetics.tests.synthesis.looks`` writes the table anew.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cytogenetics.config.sources import SyntheticMetaphasesConfig
+from cytogenetics.config.sources import SyntheticChromosomesConfig, SyntheticMetaphasesConfig
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.synthesis.karyogram_composer import SheetLayout, compose
 from cytogenetics.synthesis.metaphase import GROUND
+from cytogenetics.synthesis.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.sources.synthetic_cells import draw_image
-from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
-from karyocyte.config.sources import SyntheticChromosomesConfig, SyntheticConfig
-from tests.datamodules.synthesis.drawn import changed_in, derived_from, drawn_cells, of_sex
+from karyocyte.config.sources import SyntheticConfig
+from packages.cytogenetics.tests.synthesis.drawn import changed_in, derived_from, drawn_cells, of_sex
 
 TABLE = Path(__file__).with_suffix(".csv")
 # What other versions of NumPy, SciPy and OpenCV change: OpenCV 5 turns pictures a little otherwise than OpenCV 4.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.datamodules.synthesis.looks import METAPHASES, SOURCES, changed_pictures
+from packages.cytogenetics.tests.synthesis.looks import METAPHASES, SOURCES, changed_pictures
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cytogenetics.config.sources import DerivedConfig
 from cytogenetics.synthesis.metaphase import Metaphase
-from tests.datamodules.synthesis.drawn import changed_in, derived_from, drawn_cells, lines, of_sex, texts_of
+from packages.cytogenetics.tests.synthesis.drawn import changed_in, derived_from, drawn_cells, lines, of_sex, texts_of
 
 KINDS = tuple(DerivedConfig.model_fields)
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.synthesis.ideogram import IDEOGRAM
 from cytogenetics.synthesis.metaphase import trim
 from cytogenetics.synthesis.segments import Piece, join, measure, mismatch
-from datamodules.synthesis.ideogram import IDEOGRAM
-from tests.datamodules.synthesis.drawn import banded, lines
+from packages.cytogenetics.tests.synthesis.drawn import banded, lines
 
 
 def _axis(**drawn):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cytogenetics.synthesis.ideogram import IDEOGRAM
 from cytogenetics.synthesis.metaphase import Metaphase, trim
 from cytogenetics.synthesis.segments import FIT_CLASSES
 from cytogenetics.synthesis.structural import rearrange
-from datamodules.synthesis.ideogram import IDEOGRAM
-from tests.datamodules.synthesis.drawn import banded, derived_from, drawn_cells, lines, of_sex, texts_of
+from packages.cytogenetics.tests.synthesis.drawn import banded, derived_from, drawn_cells, lines, of_sex, texts_of
 
 KINDS = ("terminal_deletion", "interstitial_deletion", "duplication", "translocation", "inversion")
 

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cytogenetics.config.sources import SyntheticChromosomesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.synthesis.metaphase import read_metaphase
+from cytogenetics.synthesis.synthetic_chromosomes import draw_picture, labels_of
 from datamodules.io.decode import read_image
-from datamodules.sources.synthetic_chromosomes import draw_picture, labels_of
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.config.sources import SyntheticChromosomesConfig
 from tests.helpers.sources import scan
 
 SMALL = SyntheticChromosomesConfig(source="synthetic_chromosomes", cells=4, cases=3, abnormal=0.3)

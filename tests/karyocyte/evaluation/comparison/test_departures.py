@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from karyocyte.common.installed import conf_files
 from karyocyte.common.paths import CONF, ROOT
 from karyocyte.composition.compose import compose_config
 from karyocyte.config.explain import known_keys
@@ -66,7 +67,7 @@ def test_other_stages_are_another_training_and_a_key_that_is_lacking_is_at_its_d
     assert of_config({"name": "mine", "weights": "random"}) == {}
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", conf_files("experiment"), ids=lambda path: path.stem)
 def test_a_run_as_its_experiment_says_departs_in_nothing(path):
     assert of_config(configured(path.stem)) == {}
 

@@ -79,3 +79,11 @@ def test_a_switch_is_on_where_the_package_does_not_refuse_the_runs(loaded):
     assert turned_on(OFF, [make_run(), make_run(1)]) == ON
     assert turned_on(ON, [make_run()]) == OFF
     assert turned_on(ON, [make_run()], kept={"assignment.enabled"}) == ON
+
+
+def test_what_no_installed_package_can_do_is_refused_with_a_remedy(loaded, monkeypatch):
+    assert len(own_sections(ON)) == 0
+    monkeypatch.setattr(sections, "entries", lambda kind: {})
+    assert own_sections(OFF) == []
+    with pytest.raises(UserError, match=r"make setup, or set evaluation\.assignment\.enabled=false"):
+        own_sections(ON)

@@ -14,21 +14,20 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from cytogenetics.config.sources import MetaphasesConfig, SyntheticMetaphasesConfig
+from cytogenetics.config.sources import DrawnCellsConfig, MetaphasesConfig, SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.metaphase_boxes import write_voc
 from cytogenetics.metaphases.sources.metaphases import LISTS, list_metaphases
 from cytogenetics.synthesis.metaphase import GROUND, to_chromosome
 from cytogenetics.synthesis.metaphase_picture import MetaphasePicture, compose_metaphase
+from cytogenetics.synthesis.synthetic_chromosomes import NOTE, cell_name, draw_picture, labels_of
 from datamodules.io.decode import encode_png
 from datamodules.io.progress import threaded
 from datamodules.io.whole_folder import make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import SourceContext, source
-from datamodules.sources.synthetic_chromosomes import NOTE, cell_name, draw_picture, labels_of
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.common.karyotype import NORMAL
-from karyocyte.config.sources import DrawnCellsConfig
 
 COMPOSITION_VERSION = 1  # raise it when the same settings would make other pictures
 _STREAM = 4  # of random numbers, beside those of the chromosomes

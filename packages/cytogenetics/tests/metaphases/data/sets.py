@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cytogenetics.config.sources import SyntheticChromosomesConfig
 from cytogenetics.metaphases.data.cut_out import CutOut
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from cytogenetics.synthesis.metaphase_picture import MetaphasePicture
-from karyocyte.config.sources import SyntheticChromosomesConfig
 from tests.helpers.images import write_image
 
 ALONE = (("A1", (2, 3, 26, 44)), ("X", (30, 5, 60, 44)))  # which overlap no other
