@@ -1,5 +1,6 @@
 """The output of a search: a table of its trials, a picture per searched key, and the best settings."""
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -88,13 +89,8 @@ def overrides_of(values: Mapping[str, Value], composed: DictConfig) -> list[str]
     """Return values as one types them: ``key=value``, or ``+key=value`` where ``composed`` has no such key yet."""
     overrides = []
     for key, value in values.items():
-        text = str(value)
-        if isinstance(value, bool):
-            text = text.lower()
-        elif isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
-            text = '"' + value.replace('"', '\\"') + '"'
-        is_new = OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT
-        overrides.append(f"{'+' * is_new}{key}={text}")
+        added = "+" if OmegaConf.select(composed, key, default=_ABSENT) is _ABSENT else ""
+        overrides.append(f"{added}{key}={json.dumps(value, ensure_ascii=False)}")
     return overrides
 
 

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from pytorch_lightning.utilities.memory import garbage_collection_cuda
 
 from karyocyte.common.cli import console, quiet, say, warn
 from karyocyte.common.files import sha256_of_value
@@ -24,7 +23,7 @@ from karyocyte.runs.address import run_facts, run_identity
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import message_of
 from karyocyte.workflows.sweeps.tuning.results import SearchReport, overrides_of
-from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig, Value, check_space, with_values
+from karyocyte.workflows.sweeps.tuning.settings import SearchConfig, Value, check_space, with_values
 from karyocyte.workflows.training import train
 from lightning_modules.training.fit import FinishedStage
 from lightning_modules.training.process import set_up_torch
@@ -54,7 +53,8 @@ def tune(search: SearchConfig, composed: DictConfig) -> Path:
     say(str(folder), goal, f"space: {space['space']}", *data.describe())
     try:
         missing = max(0, search.trials - ended_trials(study))
-        study.optimize(partial(_score, report=report), missing, callbacks=[partial(_after_trial, report=report)])
+        after = partial(_after_trial, report=report)
+        study.optimize(partial(_score, report=report), missing, callbacks=[after], gc_after_trial=True)
     finally:
         report.write_table(study)
     report.write(study)
@@ -112,7 +112,6 @@ def _after_trial(study: optuna.Study, trial: FrozenTrial, report: SearchReport) 
     failed = "failed: " * (trial.state == TrialState.FAIL)
     console.print(f"  {failed}{message}", markup=False, soft_wrap=True)
     report.write_table(study)
-    garbage_collection_cuda()
     if ended_trials(study) >= report.search.trials:
         study.stop()
 
@@ -142,16 +141,4 @@ def draw(trial: optuna.Trial, search: SearchConfig) -> dict[str, Value]:
     seed = derive_seed("search", search.seed, trial.number) % 2**32  # numpy's older generator takes 32 bits
     make = optuna.samplers.GPSampler if search.sampler == "gp" else optuna.samplers.TPESampler
     trial.study.sampler = make(seed=seed, n_startup_trials=search.startup_trials)
-    return {key: _suggest(trial, key, dimension) for key, dimension in search.space.items()}
-
-
-def _suggest(trial: optuna.Trial, key: str, dimension: DimensionConfig) -> Value:
-    low, high = dimension.low, dimension.high
-    if low is None or high is None:
-        assert dimension.choices is not None
-        choice = trial.suggest_categorical(key, dimension.choices)
-        assert choice is not None
-        return choice
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(key, low, high, log=dimension.log)
-    return trial.suggest_float(key, low, high, log=dimension.log)
+    return {key: dimension.suggest(trial, key) for key, dimension in search.space.items()}

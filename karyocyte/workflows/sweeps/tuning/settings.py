@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -13,6 +13,9 @@ from karyocyte.composition.compose import check_config
 from karyocyte.config.base import StrictModel
 from karyocyte.config.explain import resolved_values, validated
 from karyocyte.config.schema import TrainingConfig
+
+if TYPE_CHECKING:  # half a second that --help and a mistyped key need not wait for
+    from optuna import Trial
 
 Value = bool | int | float | str
 # What tells a range or a choice from a group of further keys.
@@ -50,6 +53,16 @@ class DimensionConfig(StrictModel):
         elif self.log and self.low <= 0:
             raise ValueError("low: a logarithmic range begins above 0")
         return self
+
+    def suggest(self, trial: "Trial", key: str) -> Value:
+        """Let Optuna choose the value of ``key`` in a trial."""
+        if self.choices is not None:
+            return cast("Value", trial.suggest_categorical(key, self.choices))
+        assert self.low is not None
+        assert self.high is not None
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(key, self.low, self.high, log=self.log)
+        return trial.suggest_float(key, self.low, self.high, log=self.log)
 
 
 class SearchConfig(StrictModel):

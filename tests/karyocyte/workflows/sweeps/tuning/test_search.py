@@ -24,8 +24,7 @@ KEYS = ["unfreeze.lr", "loader.batch_size"]
 def _formulas(monkeypatch):
     monkeypatch.setattr(train, "run", formula_run)
     monkeypatch.setattr(train, "prepare", lambda config: (NoData(), None, {"weights": "random"}))
-    # Both take a second, and are not what is tested here.
-    monkeypatch.setattr(tuning, "garbage_collection_cuda", lambda: None)
+    # It takes a second, and is not what is tested here.
     monkeypatch.setattr(results, "draw_slice", lambda path, *_: path.touch())
 
 
