@@ -23,6 +23,7 @@ WITHOUT = {
     "trainer.matmul_precision": "products of a GPU",
     "trainer.enable_progress_bar": "what is shown",
     "loader.workers": "how many processes read",
+    "loader.timeout": "how long a batch may take",
 }
 CLAHE = ["prepare.clahe=true"]
 CUT = ["prepare.crop_threshold=80"]

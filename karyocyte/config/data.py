@@ -126,5 +126,4 @@ class LoaderConfig(StrictModel, defaults="train:loader"):
 
     batch_size: PositiveInt = FROM_YAML
     workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] | Literal["cores"] = FROM_YAML
-
-    former = {"timeout": 300}
+    timeout: PositiveFloat | None = FROM_YAML

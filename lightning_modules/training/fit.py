@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 
-from karyocyte.common.cli import say, warn
+from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_json
 from karyocyte.common.preemption import in_training
@@ -20,10 +20,8 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
-from lightning_modules.callbacks.finite_loss import FiniteLoss
-from lightning_modules.callbacks.freed_memory import FreedMemory
-from lightning_modules.callbacks.heartbeat import Heartbeat
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
+from lightning_modules.callbacks.stage_watch import StageWatch
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import StagedModule, describe_stage
 from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
@@ -140,10 +138,11 @@ class _Training:
         )
         self.model.configure_stage(stage.config, steps)
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
-        heartbeat = Heartbeat(stage, len(stages_of(self.config)), steps, sizes, seconds)
+        prints = trainer_config.enable_progress_bar and not console.is_terminal
+        watch = StageWatch(stage, len(stages_of(self.config)), steps, sizes, seconds, prints)
         optional = build_callbacks(self.config, stage, self.mode)
         last = stage.folder / "last.ckpt"
-        callbacks = self.own_callbacks(stage, optional, heartbeat, last)
+        callbacks = self.own_callbacks(stage, optional, watch, last)
 
         resume = on_rank_zero(_state_to_resume, stage, last)
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
@@ -154,7 +153,7 @@ class _Training:
             taking = self.model.on_features()
         with in_training(), explained_faults(self.config.loader, stage.name), taking:
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
-        seconds = heartbeat.state_dict()["seconds"]
+        seconds = watch.state_dict()["seconds"]
         score = self.best(stage, trainer, optional)
         best = stage.folder / "best.ckpt"
         record = FinishedStage(
@@ -162,7 +161,7 @@ class _Training:
             best=str(best.relative_to(stage.run)),
             score=score,
             epochs=trainer.current_epoch,
-            images_seen=heartbeat.images_seen,
+            images_seen=watch.images_seen,
             seconds=seconds,
             sha256=on_rank_zero(sha256_of_file, best),
         )
@@ -176,14 +175,14 @@ class _Training:
         return self.config.callbacks.monitor
 
     def own_callbacks(
-        self, stage: Stage, optional: Sequence[Callback], heartbeat: Heartbeat, last: Path
+        self, stage: Stage, optional: Sequence[Callback], watch: StageWatch, last: Path
     ) -> list[Callback]:
         """Return the callbacks of a stage.
 
         BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
         anything saves it, and the state for a resume is saved last, when all others have changed.
         """
-        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number), FiniteLoss(stage), FreedMemory()]
+        callbacks: list[Callback] = [StepSeed(self.config.seed, stage.number)]
         if current_world().size > 1:
             from lightning_modules.callbacks.batchnorm_sync import BatchNormSync  # here: most trainings have one
 
@@ -200,7 +199,7 @@ class _Training:
         best.checked = ", ".join(self.config.callbacks.changing_entries)
         saving = self.config.callbacks.checkpoint
         resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
-        return [*callbacks, best, *optional, heartbeat, resume, *self.callbacks]
+        return [*callbacks, best, *optional, watch, resume, *self.callbacks]
 
     def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> float:
         """Return the metric of the best weights, which are in best.ckpt.

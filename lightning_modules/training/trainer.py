@@ -11,18 +11,18 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import Logger
 
-from karyocyte.common.cli import warn_once
+from karyocyte.common.cli import console, warn_once
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes
 from karyocyte.config.schema import TrainingConfig
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
-from lightning_modules.callbacks.ends_workers import EndsWorkers
-from lightning_modules.callbacks.progress import progress_callback
+from lightning_modules.callbacks.loaders import EndsWorkers, LoaderLimit
 from lightning_modules.support.compat import disable_signal_handlers
 from lightning_modules.support.distributed import UnevenDDPStrategy, cluster_environment, current_world
 from lightning_modules.training.process import silence_lightning
 
 NOT_LIGHTNINGS = {"max_epochs", "max_images", "channels_last", "matmul_precision"}  # not keys of Lightning
+REFRESHES = 20  # of the progress bar, per second; Lightning would draw it a hundred times
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -54,21 +54,22 @@ def build_trainer(
     else:
         settings.update(strategy=UnevenDDPStrategy())
     all_callbacks = [EndsWorkers(), *callbacks]
-    if settings["enable_progress_bar"] and world.is_first:
-        all_callbacks.append(progress_callback())
-    kinds = set(map(type, all_callbacks))
-    settings["enable_progress_bar"] = RichProgressBar in kinds
+    settings["enable_progress_bar"] &= world.is_first and console.is_terminal  # in a file each bar would be a line
+    if settings["enable_progress_bar"]:
+        all_callbacks.append(RichProgressBar(refresh_rate=REFRESHES))
+    timeout = config.loader.timeout
     trainer = Trainer(
         **settings,
         plugins=[cluster_environment(world, config.trainer), WholeFiles()],
         max_epochs=epochs,
         callbacks=all_callbacks,
+        profiler=LoaderLimit(timeout) if timeout else None,
         logger=list(loggers),
         # The order is ours to choose (EpochBatchSampler), under DDP too.
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_model_summary=False,
-        enable_checkpointing=BestCheckpoint in kinds,
+        enable_checkpointing=BestCheckpoint in map(type, all_callbacks),
     )
     disable_signal_handlers(trainer)
     return trainer

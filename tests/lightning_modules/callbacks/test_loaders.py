@@ -1,0 +1,112 @@
+"""A loader that delivers nothing, and the end of the processes that load images."""
+
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.process import BaseProcess
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+from torch.utils.data import DataLoader
+
+from karyocyte.common.errors import UserError
+from lightning_modules.callbacks import loaders
+from lightning_modules.callbacks.loaders import EndsWorkers
+from tests import processes
+from tests.helpers.training import small_config
+from tests.lightning_modules import tiny
+from tests.lightning_modules.tiny import Items, MemoryData, train
+
+
+def leave_stuck_processes():
+    """End the processes of a loader, none of which a signal ends."""
+    loaders.SECONDS = 0.5
+    BaseProcess.kill = lambda process: None
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+        process.start()
+        print(process.pid, flush=True)
+    EndsWorkers().on_exception(None, None, RuntimeError())
+
+
+def test_processes_that_no_signal_ends_keep_neither_the_training_nor_the_command(tmp_path):
+    process = processes.start(tmp_path / "stuck", {}, leave_stuck_processes)
+    try:
+        assert processes.exit_code(process, seconds=60) == 0
+    finally:
+        stuck = [int(line) for line in (tmp_path / "stuck").read_text().splitlines()]
+        for pid in stuck:
+            os.kill(pid, signal.SIGKILL)  # it would fail were there none
+    assert len(stuck) == 2
+
+
+def test_killed_processes_of_a_loader_are_no_error_and_torch_hears_of_later_ones():
+    for read in range(10):  # the error that torch would raise depends on the moment
+        batches = iter(DataLoader(torch.zeros(1000), batch_size=4, num_workers=2))
+        for _ in range(read):
+            next(batches)
+        handler = signal.getsignal(signal.SIGCHLD)
+        EndsWorkers().on_exception(None, None, RuntimeError())
+        assert multiprocessing.active_children() == []
+        assert callable(handler)
+        assert signal.getsignal(signal.SIGCHLD) is handler
+
+
+class Stuck(Items):
+    """Images of which one is never there."""
+
+    def __getitem__(self, key):
+        if key in (16, (0, 16)):
+            time.sleep(600)
+        return super().__getitem__(key)
+
+
+class StuckData(MemoryData):
+    """Data whose loader of a part delivers some batches at most, and then none."""
+
+    def __init__(self, part: str, workers: int) -> None:
+        super().__init__()
+        self.part = part
+        self.workers = workers
+
+    def train_dataloader(self):
+        return self._stuck("training", super().train_dataloader())
+
+    def val_dataloader(self):
+        return self._stuck("validation", super().val_dataloader())
+
+    def _stuck(self, part, loader):
+        if part != self.part:
+            return loader
+        return DataLoader(Stuck(self.images), batch_sampler=loader.batch_sampler, num_workers=self.workers)
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_path, monkeypatch, part, workers):
+    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "unfreeze=head_only", "loader.timeout=0.5")
+    monkeypatch.setattr(tiny, "MemoryData", lambda: StuckData(part, workers))
+    handler = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(
+        UserError, match=f"the loader of {part} images delivered no batch for 0.5 s: .*loader.timeout=1 "
+    ):
+        train(config, tmp_path / "run")
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert multiprocessing.active_children() == []
+
+
+class SlowSteps(Callback):
+    """Takes longer for a step than a loader may for a batch."""
+
+    def on_train_batch_end(self, *arguments):
+        time.sleep(0.5 * (arguments[-1] == 0))
+
+
+@pytest.mark.parametrize("timeout", ["0.4", "null"])
+def test_a_step_may_take_longer_than_a_batch(tmp_path, timeout):
+    overrides = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", f"loader.timeout={timeout}"]
+    train(small_config(tmp_path, *overrides, "trainer.max_epochs=1"), tmp_path / "run", SlowSteps())
