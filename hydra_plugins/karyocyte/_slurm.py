@@ -7,6 +7,7 @@ from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.preemption import call_slurm
+from karyocyte.common.text import counted
 from karyocyte.config.cluster import SlurmConfig
 from karyocyte.runs import sweeps
 from karyocyte.workflows.sweeps import slurm
@@ -34,7 +35,7 @@ class SlurmJobs:
             else:
                 arrays.setdefault(need.model_dump_json(), []).append(task)
         if self.ids:
-            say(f"{len(self.ids)} jobs are in the queue already: waiting for them")
+            say(f"in the queue already, and waited for: {counted(len(self.ids), 'job')}")
         try:
             for asked, batch in arrays.items():
                 self._submit(SlurmConfig.model_validate_json(asked), batch)
@@ -53,7 +54,7 @@ class SlurmJobs:
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
                 sweeps.write_record(self.folder, task.job, status="waiting", error=None, slurm_job=self.ids[task])
-        say(f"submitted {len(tasks)} jobs as {array}")
+        say(f"{counted(len(tasks), 'job')} submitted as {array}")
 
     def _wait(self) -> None:
         """Return when none of the jobs is in the queue any more, or has a result."""

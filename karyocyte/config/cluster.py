@@ -86,7 +86,8 @@ def check_devices(composed: DictConfig) -> None:
     cluster, trainer = composed.get("cluster"), composed.trainer
     if cluster is None:
         return
-    if trainer.accelerator == "cpu" and OmegaConf.is_interpolation(cluster, "gpus_per_node"):
+    follows = "gpus_per_node" in cluster and OmegaConf.is_interpolation(cluster, "gpus_per_node")
+    if trainer.accelerator == "cpu" and follows:
         cluster.gpus_per_node = None
     for key, name in OF_TRAINER.items():
         if cluster.get(key) not in (None, trainer[name]):

@@ -14,7 +14,7 @@ from karyocyte.runs.run import Run
 
 
 @dataclass(frozen=True)
-class Stage:
+class RunStage:
     """One stage of a run, its number from 0; ``trainer.max_epochs`` and ``unfreeze.lr`` are applied to its config.
 
     The folder holds its checkpoints and, once it is finished, its record.
@@ -62,10 +62,10 @@ def warnings_of_stages(config: TrainingConfig) -> list[str]:
     return ["weights=random: a part of the network keeps its random weights; unfreeze=whole trains all of it"]
 
 
-def planned_stages(config: TrainingConfig, run: Path) -> list[Stage]:
+def planned_stages(config: TrainingConfig, run: Path) -> list[RunStage]:
     """Return the stages of a run with their folders."""
     stages = enumerate(stages_of(config).items())
-    return [Stage(number, name, stage, Run(run).stage_folder(number, name)) for number, (name, stage) in stages]
+    return [RunStage(number, name, stage, Run(run).stage_folder(number, name)) for number, (name, stage) in stages]
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:

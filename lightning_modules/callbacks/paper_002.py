@@ -15,7 +15,7 @@ from pytorch_lightning.__version__ import version
 
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.runs.files import RunFolder
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, averaged_weights
 from lightning_modules.support.distributed import all_reduce, on_rank_zero
 
@@ -163,7 +163,7 @@ class CheckAndAdjust(StepAccuracy):
         every_steps: int,
         every_epochs: int | None,
         levels: Sequence[Mapping[str, float]],
-        stage: Stage,
+        stage: RunStage,
         monitor: str = "val/acc",
         mode: str = "max",
     ) -> None:

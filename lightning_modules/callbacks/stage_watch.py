@@ -17,7 +17,7 @@ from karyocyte.common.memory import return_freed_memory
 from karyocyte.runs.facts import Progress
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 
 EVERY = 5.0  # seconds between two writes of progress.json
 LINES = 5  # of a fit, at most, where there is no bar
@@ -41,7 +41,7 @@ class StageWatch(Callback):
       (`results/memory.csv`).
     """
 
-    stage: Stage  # that is trained
+    stage: RunStage  # that is trained
     stages: int  # of the run
     steps: int  # of the optimiser in the stage
     sizes: Sequence[int]  # images of each batch of an epoch, of all processes, whose shares may differ by one

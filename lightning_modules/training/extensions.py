@@ -14,10 +14,10 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.build import build
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFolder
-from karyocyte.runs.stages import Stage, planned_stages
+from karyocyte.runs.stages import RunStage, planned_stages
 
 
-def build_loggers(config: TrainingConfig, stage: Stage) -> list[Logger]:
+def build_loggers(config: TrainingConfig, stage: RunStage) -> list[Logger]:
     """Return the loggers of a stage: CSV (a new version after each interruption), TensorBoard, ``logger.extra``.
 
     Raises:
@@ -32,7 +32,7 @@ def build_loggers(config: TrainingConfig, stage: Stage) -> list[Logger]:
     return loggers
 
 
-def build_callbacks(config: TrainingConfig, stage: Stage, mode: str) -> list[Callback]:
+def build_callbacks(config: TrainingConfig, stage: RunStage, mode: str) -> list[Callback]:
     """Return the callbacks that ``callbacks`` enables for a stage: our own, then those of ``callbacks.extra``.
 
     A class with an argument ``stage``, ``monitor`` or ``mode`` ("min" or "max" of the monitored metric) is given it.
@@ -63,7 +63,7 @@ def check_extensions(config: TrainingConfig) -> None:
         build_callbacks(config, stage, "min")
 
 
-def _placed(entry: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+def _placed(entry: Mapping[str, Any], stage: RunStage) -> dict[str, Any]:
     """Return an entry with the run's folder and the name of the stage in place of ``{run}`` and ``{stage}``."""
     text = json.dumps(dict(entry))
     for placeholder, value in (("{run}", str(stage.run)), ("{stage}", stage.folder.name)):

@@ -18,7 +18,7 @@ from karyocyte.common.text import counted
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
-from karyocyte.runs.stages import Stage, batch_sizes, planned_stages, stage_length, stages_of
+from karyocyte.runs.stages import RunStage, batch_sizes, planned_stages, stage_length, stages_of
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.stage_watch import StageWatch
@@ -128,7 +128,7 @@ class _Training:
     callbacks: Sequence[Callback]
     features: Any | None
 
-    def fit(self, stage: Stage) -> None:
+    def fit(self, stage: RunStage) -> None:
         """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
         sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
         trainer_config = self.config.trainer
@@ -175,7 +175,7 @@ class _Training:
         return self.config.callbacks.monitor
 
     def own_callbacks(
-        self, stage: Stage, optional: Sequence[Callback], watch: StageWatch, last: Path
+        self, stage: RunStage, optional: Sequence[Callback], watch: StageWatch, last: Path
     ) -> list[Callback]:
         """Return the callbacks of a stage.
 
@@ -201,7 +201,7 @@ class _Training:
         resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
         return [*callbacks, best, *optional, watch, resume, *self.callbacks]
 
-    def best(self, stage: Stage, trainer: Trainer, optional: Sequence[Callback]) -> float:
+    def best(self, stage: RunStage, trainer: Trainer, optional: Sequence[Callback]) -> float:
         """Return the metric of the best weights, which are in best.ckpt.
 
         Raises:
@@ -225,7 +225,7 @@ class _Training:
         metrics = build_trainer(self.config).validate(self.model, datamodule=self.data, verbose=False)[0]
         return float(metrics[self.monitor])
 
-    def why_no_best(self, stage: Stage, trainer: Trainer) -> str:
+    def why_no_best(self, stage: RunStage, trainer: Trainer) -> str:
         """Say why no epoch has a finite metric."""
         name = f"stage {stage.name}"
         if math.isfinite(trainer.callback_metrics.get("val/loss", math.nan)):
@@ -245,7 +245,7 @@ def _load_best(model: StagedModule, run: Path, stage: FinishedStage) -> None:
     _load_on_all_ranks(model, run / stage.best)
 
 
-def _state_to_resume(stage: Stage, last: Path) -> str | None:
+def _state_to_resume(stage: RunStage, last: Path) -> str | None:
     """Return the state that an interrupted stage goes on from; without a whole one it starts again: None."""
     _remove(stage.folder, ".*.ckpt")  # of a process that was killed while it saved
     if not last.exists():
@@ -263,7 +263,7 @@ def _remove(folder: Path, pattern: str) -> None:
         path.unlink()
 
 
-def _close_stage(stage: Stage) -> FinishedStage:
+def _close_stage(stage: RunStage) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
     (stage.folder / "last.ckpt").unlink(missing_ok=True)
     _remove(stage.folder, STEP_CHECKPOINTS)

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from karyocyte.common.cli import say
 from karyocyte.config.build import bound
 from karyocyte.config.schema import Config, TrainingConfig
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 from lightning_modules.backbones.truncation import evaluating
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import StagedModule
@@ -32,7 +32,7 @@ class FrozenPart(LightningModule):
 
 
 def features_in_place_of_images(
-    model: StagedModule, batches: Any | None, config: TrainingConfig, stage: Stage, images_seen: int
+    model: StagedModule, batches: Any | None, config: TrainingConfig, stage: RunStage, images_seen: int
 ) -> tuple[LightningDataModule | None, float]:
     """Compute the features of all images that a stage shows, where the backbone and the images stay the same.
 

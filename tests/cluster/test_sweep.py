@@ -40,7 +40,10 @@ def sweep(cluster, tmp_path_factory) -> tuple[Path, int, str]:
     cluster.restart_controller()
     assert waiting(cluster, folder) == {"PENDING"}
     command = cluster.start(*overrides, folder=folder)
-    wait_for(lambda: "4 jobs are in the queue already" in (folder / "output").read_text(), "the jobs to be taken up")
+    wait_for(
+        lambda: "in the queue already, and waited for: 4 jobs" in (folder / "output").read_text(),
+        "the jobs to be taken up",
+    )
     cluster.call("scancel", block)
     return folder, *end_of(command, folder)
 

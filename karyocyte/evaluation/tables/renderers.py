@@ -1,5 +1,6 @@
 """The three ways to draw a table: on a terminal of 80 columns, on an HTML page, as Markdown."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from karyocyte.evaluation.types.table import Cell, Named, Table
 
 WIDTH = 78  # of 80, two are edges
 HEADING = 10  # letters of a column's heading that are never folded
+SHORT = 12  # characters of a column of texts, such as states, that is never folded
 INTERVAL = len("95 % interval")
 
 
@@ -67,7 +69,7 @@ def terminal(table: Table) -> Group:
         if column.is_number:
             drawn.add_column(heading, justify="right", no_wrap=True, style="bold" * bool(column.intervals))
         else:
-            drawn.add_column(heading, overflow="fold")
+            drawn.add_column(heading, overflow="fold", no_wrap=column.width <= SHORT)
         shown.append(column.texts)
         if column.intervals:
             drawn.add_column(f"{100 * table.confidence:.4g} % interval", justify="center", no_wrap=True)
@@ -125,8 +127,8 @@ def _widest_line(text: str) -> int:
 
 
 def _is_number(text: str) -> bool:
-    """Tell whether a text begins as a number does, with a digit, a sign or a dash."""
-    return text[:1] in "0123456789+-<" or text == "undefined"
+    """Tell whether a text begins with a number, which may have a sign, or stands for one that is not known."""
+    return text in ("", "-", "undefined") or re.match(r"[-+<]?\.?\d", text) is not None
 
 
 def _ends(sign: str, cell: Cell, between: str = " to ") -> str:

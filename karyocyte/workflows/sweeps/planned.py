@@ -9,6 +9,7 @@ from pathlib import Path
 from karyocyte.common.cli import console, say
 from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
+from karyocyte.common.text import counted
 from karyocyte.composition.grid import UNIMPORTANT, grid
 from karyocyte.config.overrides import overrides_outside
 from karyocyte.config.schema import TrainingConfig
@@ -26,7 +27,7 @@ def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
         jobs = {sweeps.job_of(words): words for words in expanded.jobs}
         output_dir = Path(expanded.composed.output_dir)
         folder = sweeps.sweep_folder(output_dir, sweeps.sweep_name(expanded.jobs[0], primary), list(jobs))
-        say(f"{len(jobs)} jobs of {folder}; * stands for digits that a job finds by its images and weights")
+        say(f"{counted(len(jobs), 'job')} of {folder}; * stands for digits that a job finds by its images and weights")
         names, states, config_of = sweeps.names(list(jobs)), Counter[str](), cache(expanded.job_config)
         for job, words in jobs.items():
             config = config_of(overrides_outside(words, UNIMPORTANT), "+cluster=slurm" not in words)

@@ -7,8 +7,8 @@ from pathlib import Path
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
-from karyocyte.runs import sweeps
 from karyocyte.runs.run import Run
+from karyocyte.workflows.sweeps.status import sweep_statuses
 
 
 def find_sweep(place: str | None, output_dir: Path) -> Path:
@@ -53,5 +53,5 @@ def _runs_of(place: str | None, output_dir: Path) -> Iterator[Run | None]:
         yield from Run.find(Path(place))
         return
     folder = find_sweep(place, output_dir)
-    for job in sweeps.read_sweep(folder).jobs:
-        yield sweeps.run_of(folder, sweeps.read_record(folder, job.key))
+    for status in sweep_statuses(folder):
+        yield status.run

@@ -17,6 +17,7 @@ from rich.live import Live
 
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
+from karyocyte.common.text import counted
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
@@ -130,7 +131,7 @@ def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
             # The last line of a traceback says what happened.
             reason = textwrap.shorten(status.reason.strip().splitlines()[-1], ERROR_LENGTH, placeholder="...")
             reasons.append(f"{status.state}: {status.name}: {reason}")
-    return terminal(Table.of(f"{title}: {len(statuses)} jobs: {summary}", rows, notes=tuple(reasons)))
+    return terminal(Table.of(f"{title}: {counted(len(statuses), 'job')}: {summary}", rows, notes=tuple(reasons)))
 
 
 def show_status(folder: Path, watch: float | None = None) -> None:

@@ -43,6 +43,17 @@ def test_the_table_has_the_status_of_each_job(tmp_path):
     assert "synthetic" not in output  # all share it
 
 
+def test_states_and_times_are_never_folded_in_80_columns(tmp_path):
+    typed = ["+experiment=resnet50_cut_block5_d512_features", "protocol=subject"]
+    folder, jobs = write_jobs(tmp_path, [[*typed, "seed=0"], ["+experiment=demo"]])
+    note(folder, jobs[0], "running", write_progress(tmp_path / "run"), **here())
+    note(folder, jobs[1], "interrupted")
+    lines = run_app(app, folder).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    table = "\n".join(lines[1:])
+    assert all(words in table for words in (" running ", " interrupted ", "0:10:00"))
+
+
 def test_the_newest_of_several_sweeps_is_shown(tmp_path):
     old, _ = write_jobs(tmp_path, grid(2))
     new, _ = write_jobs(tmp_path, grid(3))

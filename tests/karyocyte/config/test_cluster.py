@@ -2,7 +2,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from karyocyte.common.errors import UserError
-from karyocyte.composition.compose import check_config
+from karyocyte.common.paths import CONF
+from karyocyte.composition.compose import check_config, compose_job
+from karyocyte.composition.grid import grid
 from karyocyte.config.cluster import LocalConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.workflows.sweeps.slurm import sbatch_options
 from tests.helpers.training import SMALL, composed
@@ -45,3 +47,27 @@ def test_a_job_is_not_signalled_at_its_start():
     with pytest.raises(UserError, match="cluster.signal_delay_s"):
         check_cluster({"name": "slurm", "timeout_min": 2, "signal_delay_s": 120})
     assert check_cluster({"name": "slurm", "timeout_min": 2, "signal_delay_s": 30}).timeout_min == 2
+
+
+SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
+DEVICES = [["trainer.accelerator=cpu"], ["trainer.accelerator=gpu", "trainer.devices=2"]]
+PRECISIONS = ["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"]
+
+
+@pytest.mark.parametrize("cluster", ["local", "slurm"])
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_sweep_composes_with_each_cluster_device_and_precision(sweep, cluster):
+    rest = iter(PRECISIONS[SWEEPS.index(sweep) % 6 :] + PRECISIONS)  # all of them in six sweeps
+    for devices in DEVICES:
+        typed = [f"+sweep={sweep}", f"+cluster={cluster}", *devices, f"trainer.precision={next(rest)}"]
+        with grid(typed) as expanded:
+            job = compose_job(expanded.loader, expanded.composed, expanded.jobs[0], "train")
+        if job.callbacks.averaging.enabled and job.trainer.precision.endswith("16-true"):
+            job.trainer.precision = "16-mixed"  # that of the message, which refuses the other
+        check_devices(job)
+        config = check_config(job)
+        place = check_cluster(job.cluster)
+        assert isinstance(place, LocalConfig | SlurmConfig)
+        assert config.trainer.devices == (place.devices if isinstance(place, LocalConfig) else place.tasks_per_node)
+        gpus = None if "trainer.accelerator=cpu" in devices else 2
+        assert isinstance(place, LocalConfig) or place.gpus_per_node == gpus

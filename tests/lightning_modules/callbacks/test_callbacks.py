@@ -9,7 +9,7 @@ from pytorch_lightning import Callback
 from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import Preempted
 from karyocyte.config.schema import StageConfig
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 from lightning_modules.callbacks import resume
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.stage_watch import StageWatch
@@ -29,10 +29,10 @@ def fit(model, *callbacks, epochs=1):
 
 def test_a_checkpoint_of_another_stage_is_refused():
     config = StageConfig(lr=1e-3)
-    state = StageWatch(Stage(0, "head", config, None), 2, 1, [8]).state_dict()
+    state = StageWatch(RunStage(0, "head", config, None), 2, 1, [8]).state_dict()
     with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
-        StageWatch(Stage(1, "finetune", config, None), 2, 1, [8]).load_state_dict(state)
-    resumed = StageWatch(Stage(0, "head", config, None), 2, 1, [8], seconds=5.0)
+        StageWatch(RunStage(1, "finetune", config, None), 2, 1, [8]).load_state_dict(state)
+    resumed = StageWatch(RunStage(0, "head", config, None), 2, 1, [8], seconds=5.0)
     resumed.load_state_dict(state | {"seconds": 100.0, "images_seen": 7})
     assert (resumed.seconds, resumed.images_seen) == (105.0, 7)
 

@@ -10,7 +10,7 @@ import torch
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import StageConfig
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 from lightning_modules.callbacks.paper_002 import AdjustLevel, CheckAndAdjust, EarlyBreak, half_precision
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, train
@@ -46,7 +46,7 @@ class Checker(CheckAndAdjust):
     """The callback with a trainer of its own."""
 
     def __init__(self, folder, every_steps=1, every_epochs=None):
-        stage = Stage(0, "all", StageConfig(lr=OWN), folder)
+        stage = RunStage(0, "all", StageConfig(lr=OWN), folder)
         super().__init__(every_steps, every_epochs, [asdict(level) for level in LEVELS], stage)
         self.trainer = FakeTrainer()
         self.model = torch.nn.Linear(2, 1)
@@ -134,7 +134,7 @@ def test_what_is_saved_because_it_is_time_does_not_become_the_best(tmp_path):
 
 
 def test_levels_must_rise_and_a_schedule_beside_it_is_refused(tmp_path):
-    stage = Stage(0, "all", StageConfig(lr=OWN), tmp_path)
+    stage = RunStage(0, "all", StageConfig(lr=OWN), tmp_path)
     for levels in ([asdict(level) for level in LEVELS[::-1]], []):
         with pytest.raises(ValueError, match="one or more, each `above` larger"):
             CheckAndAdjust(200, None, levels, stage)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from karyocyte.config.schema import StageConfig
-from karyocyte.runs.stages import Stage
+from karyocyte.runs.stages import RunStage
 from lightning_modules.callbacks.paper_002 import CheckAndAdjust, SavedWeights
 
 SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for step in (1, 201, 401)]
@@ -25,7 +25,7 @@ SAVED = [SavedWeights(f"step-{step:06d}.ckpt", step, 0, "check", 0.5, 1e-3) for 
     ],
 )
 def test_the_best_of_the_saved_is_copied(tmp_path, scores, monitor, best):
-    stage = Stage(0, "all", StageConfig(lr=1e-3), tmp_path / "checkpoints" / "1-all")
+    stage = RunStage(0, "all", StageConfig(lr=1e-3), tmp_path / "checkpoints" / "1-all")
     stage.folder.mkdir(parents=True)
     by_file = {each.file: score for each, score in zip(SAVED, scores, strict=True)}
     for file in by_file:
