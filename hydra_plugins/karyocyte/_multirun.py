@@ -13,7 +13,6 @@ from omegaconf import DictConfig, open_dict
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
-from karyocyte.common.text import counted
 from karyocyte.composition.compose import compose_job
 from karyocyte.config.cluster import SWEEP_VARIABLE, ClusterConfig, SlurmConfig, check_cluster, check_devices
 from karyocyte.config.overrides import key_of, primary_typed
@@ -64,7 +63,7 @@ class Multirun:
             sweeps.write_sweep(folder, Sweep(jobs, self.cluster.name, tuple(sys.argv)))
             left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
             if len(left) < len(tasks):
-                say(f"done already: {len(tasks) - len(left)} of {counted(len(tasks), 'job')}")
+                say(f"{len(tasks) - len(left)} of {len(tasks)} jobs are done already")
             if len(tasks) > 1:
                 say(str(folder), f"status: {status_command}")
             left = self._checked(folder, left)

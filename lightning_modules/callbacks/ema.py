@@ -1,7 +1,5 @@
 """An exponential moving average of the weights, which is validated, kept and tested in their place."""
 
-from itertools import chain
-
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
@@ -13,9 +11,10 @@ from lightning_modules.support.compat import average_model
 class EMA(WeightAveraging):
     """Lightning's weight averaging, with a warm-up, exact for what is frozen, and on the device of the model.
 
-    After every optimiser step the average moves towards the weights by ``1 - decay``, in (0, 1); the statistics of
-    BatchNorm are averaged too, and counters are copied. What does not train stays bit for bit. A full checkpoint holds
-    both the average and the weights, so a resume goes on exactly.
+    After every optimiser step the average moves towards the weights by ``1 - decay``, in (0, 1), and by more while
+    steps are few, by TensorFlow's rule of ``ExponentialMovingAverage(num_updates=...)``. The statistics of BatchNorm
+    are averaged too, and counters are copied. What does not train stays bit for bit. A full checkpoint holds both the
+    average and the weights, so a resume goes on exactly.
     """
 
     def __init__(self, decay: float) -> None:
@@ -26,27 +25,13 @@ class EMA(WeightAveraging):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the average, made before the strategy placed the model, to its device and number format."""
-        average_module = average_model(self).module
-        averages = chain(average_module.parameters(), average_module.buffers())
-        currents = chain(pl_module.parameters(), pl_module.buffers())
-        for average, current in zip(averages, currents, strict=True):
-            average.data = average.data.to(current.device, current.dtype)
-        counter = average_model(self).n_averaged
-        counter.data = counter.to(pl_module.device)
+        average_model(self).to(pl_module.device, pl_module.dtype)
 
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
         if torch.is_floating_point(averages[0]):
-            move = get_ema_multi_avg_fn(decay_after(int(count), self.decay))  # type: ignore[no-untyped-call]
-            move(averages, current, count)
+            decay = min(self.decay, (1 + int(count)) / (10 + int(count)))
+            get_ema_multi_avg_fn(decay)(averages, current, count)  # type: ignore[no-untyped-call]
             return
         for average, newest in zip(averages, current, strict=True):
             average.copy_(newest)
-
-
-def decay_after(count: int, decay: float) -> float:
-    """Return the decay of the step that follows ``count`` averaged ones: at most ``decay``, less while they are few.
-
-    The rule is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
-    """
-    return min(decay, (1 + count) / (10 + count))

@@ -128,7 +128,7 @@ def test_a_second_command_leaves_a_sweep_alone_and_a_later_one_runs_what_was_rem
 
 
 def test_on_this_machine_a_killed_process_is_run_again_and_the_others_are_not_lost(multirun):
-    done = multirun("+cluster=local", "cluster.retries=1", "seed=0,5,6,3,1")
+    done = multirun("+cluster=local", "cluster.retries=1", "trainer.accelerator=cpu", "seed=0,5,6,3,1")
     assert done.returncode == 1, done.stderr
     assert "error: jobs failed" in done.stderr
     assert "failed seed=6: its process ended without a status" in done.stdout

@@ -50,24 +50,20 @@ def test_a_job_is_not_signalled_at_its_start():
 
 
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
-DEVICES = [["trainer.accelerator=cpu"], ["trainer.accelerator=gpu", "trainer.devices=2"]]
 PRECISIONS = ["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"]
 
 
-@pytest.mark.parametrize("cluster", ["local", "slurm"])
-@pytest.mark.parametrize("sweep", SWEEPS)
-def test_every_sweep_composes_with_each_cluster_device_and_precision(sweep, cluster):
-    rest = iter(PRECISIONS[SWEEPS.index(sweep) % 6 :] + PRECISIONS)  # all of them in six sweeps
-    for devices in DEVICES:
-        typed = [f"+sweep={sweep}", f"+cluster={cluster}", *devices, f"trainer.precision={next(rest)}"]
-        with grid(typed) as expanded:
+@pytest.mark.parametrize(("cluster", "gpus"), [("local", {}), ("slurm", {"gpus_per_node": 2})])
+@pytest.mark.parametrize("number", range(len(SWEEPS)))
+def test_every_sweep_composes_with_each_cluster_device_and_precision(cluster, gpus, number):
+    for place, device in enumerate(("cpu", "gpu")):
+        precision = PRECISIONS[(number + place) % len(PRECISIONS)]
+        typed = [f"trainer.accelerator={device}", "trainer.devices=2", f"trainer.precision={precision}"]
+        with grid([f"+sweep={SWEEPS[number]}", f"+cluster={cluster}", *typed]) as expanded:
             job = compose_job(expanded.loader, expanded.composed, expanded.jobs[0], "train")
-        if job.callbacks.averaging.enabled and job.trainer.precision.endswith("16-true"):
+        if job.callbacks.averaging.enabled and precision.endswith("16-true"):
             job.trainer.precision = "16-mixed"  # that of the message, which refuses the other
         check_devices(job)
-        config = check_config(job)
-        place = check_cluster(job.cluster)
-        assert isinstance(place, LocalConfig | SlurmConfig)
-        assert config.trainer.devices == (place.devices if isinstance(place, LocalConfig) else place.tasks_per_node)
-        gpus = None if "trainer.accelerator=cpu" in devices else 2
-        assert isinstance(place, LocalConfig) or place.gpus_per_node == gpus
+        assert check_config(job).trainer.devices == 2
+        asked = check_cluster(job.cluster).model_dump()
+        assert {key: asked[key] for key in gpus} == (gpus if device == "gpu" else dict.fromkeys(gpus))

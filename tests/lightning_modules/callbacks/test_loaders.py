@@ -16,8 +16,9 @@ from lightning_modules.callbacks import loaders
 from lightning_modules.callbacks.loaders import EndsWorkers
 from tests import processes
 from tests.helpers.training import small_config
-from tests.lightning_modules import tiny
 from tests.lightning_modules.tiny import Items, MemoryData, train
+
+TINY = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
 
 
 def leave_stuck_processes():
@@ -64,34 +65,19 @@ class Stuck(Items):
         return super().__getitem__(key)
 
 
-class StuckData(MemoryData):
-    """Data whose loader of a part delivers some batches at most, and then none."""
-
-    def __init__(self, part: str, workers: int) -> None:
-        super().__init__()
-        self.part = part
-        self.workers = workers
-
-    def train_dataloader(self):
-        return self._stuck("training", super().train_dataloader())
-
-    def val_dataloader(self):
-        return self._stuck("validation", super().val_dataloader())
-
-    def _stuck(self, part, loader):
-        if part != self.part:
-            return loader
-        return DataLoader(Stuck(self.images), batch_sampler=loader.batch_sampler, num_workers=self.workers)
-
-
-@pytest.mark.parametrize("part", ["training", "validation"])
+@pytest.mark.parametrize(("part", "loader"), [("training", "train_dataloader"), ("validation", "val_dataloader")])
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_path, monkeypatch, part, workers):
-    config = small_config(tmp_path, "model=resnet18", "model.cut=layer1", "unfreeze=head_only", "loader.timeout=2")
-    monkeypatch.setattr(tiny, "MemoryData", lambda: StuckData(part, workers))
+def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_path, monkeypatch, part, loader, workers):
+    whole = getattr(MemoryData, loader)
+
+    def stuck(data):
+        return DataLoader(Stuck(data.images), batch_sampler=whole(data).batch_sampler, num_workers=workers)
+
+    monkeypatch.setattr(MemoryData, loader, stuck)
     handler = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(UserError, match=f"the loader of {part} images delivered no batch for 2 s: .*loader.timeout=4 "):
-        train(config, tmp_path / "run")
+    words = f"the loader of {part} images delivered no batch for 2 s: .*loader.timeout=4 "
+    with pytest.raises(UserError, match=words):
+        train(small_config(tmp_path, *TINY, "loader.timeout=2"), tmp_path / "run")
     assert signal.getsignal(signal.SIGALRM) is handler
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert multiprocessing.active_children() == []
@@ -106,5 +92,5 @@ class SlowSteps(Callback):
 
 @pytest.mark.parametrize("timeout", ["2", "null"])
 def test_a_step_may_take_longer_than_a_batch(tmp_path, timeout):
-    overrides = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only", f"loader.timeout={timeout}"]
-    train(small_config(tmp_path, *overrides, "trainer.max_epochs=1"), tmp_path / "run", SlowSteps())
+    overrides = [*TINY, "trainer.max_epochs=1", f"loader.timeout={timeout}"]
+    train(small_config(tmp_path, *overrides), tmp_path / "run", SlowSteps())
