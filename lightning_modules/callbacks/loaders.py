@@ -18,12 +18,7 @@ SECONDS = (
     5.0  # for all of them: one that waits for a disk ends only once the disk answers; torch waits 5 s more for each
 )
 # How Lightning's name of a wait for a batch ends, and the part of the images.
-LOADERS = {
-    "train_dataloader_next": "training",
-    "val_next": "validation",
-    "test_next": "test",
-    "predict_next": "predicted",
-}
+LOADERS = {"train_dataloader_next": "training", "val_next": "validation", "predict_next": "predicted"}
 
 
 class LoaderLimit(PassThroughProfiler):

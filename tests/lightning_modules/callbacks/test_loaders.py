@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 from karyocyte.common.errors import UserError
 from lightning_modules.callbacks import loaders
 from lightning_modules.callbacks.loaders import EndsWorkers
+from lightning_modules.training.trainer import build_trainer
 from tests import processes
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import Items, MemoryData, train
+from tests.lightning_modules.tiny import Items, MemoryData, build, train
 
+LOADERS = [("training", "train_dataloader"), ("validation", "val_dataloader"), ("predicted", "predict_dataloader")]
 TINY = ["model=resnet18", "model.cut=layer1", "unfreeze=head_only"]
 
 
@@ -65,7 +67,14 @@ class Stuck(Items):
         return super().__getitem__(key)
 
 
-@pytest.mark.parametrize(("part", "loader"), [("training", "train_dataloader"), ("validation", "val_dataloader")])
+def use_loaders(part, config, run):
+    if part == "predicted":
+        build_trainer(config).predict(build(config), MemoryData())
+    else:
+        train(config, run)
+
+
+@pytest.mark.parametrize(("part", "loader"), LOADERS)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_path, monkeypatch, part, loader, workers):
     whole = getattr(MemoryData, loader)
@@ -76,8 +85,9 @@ def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_pat
     monkeypatch.setattr(MemoryData, loader, stuck)
     handler = signal.getsignal(signal.SIGALRM)
     words = f"the loader of {part} images delivered no batch for 2 s: .*loader.timeout=4 "
+    config = small_config(tmp_path, *TINY, "loader.timeout=2")
     with pytest.raises(UserError, match=words):
-        train(small_config(tmp_path, *TINY, "loader.timeout=2"), tmp_path / "run")
+        use_loaders(part, config, tmp_path / "run")
     assert signal.getsignal(signal.SIGALRM) is handler
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert multiprocessing.active_children() == []
