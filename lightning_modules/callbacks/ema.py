@@ -25,7 +25,7 @@ class EMA(WeightAveraging):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the average, made before the strategy placed the model, to its device and number format."""
-        average_model(self).to(pl_module.device, pl_module.dtype)
+        average_model(self).to(pl_module.device, next(pl_module.parameters()).dtype)
 
     def _move(self, averages: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
         """Move averages of one number format towards the current values."""
