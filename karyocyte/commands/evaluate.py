@@ -42,7 +42,7 @@ def evaluate(
     Folds of one experiment are pooled, beside the mean over the folds. Runs of several experiments, seeds or
     protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals are over subjects where they are known, else over images. Where the images are the
-    chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
+    chromosomes of whole cells, a second table has their joint assignment.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.

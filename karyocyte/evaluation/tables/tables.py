@@ -52,8 +52,8 @@ def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
-    """Return the tables of calibration, triage and referral, where there are any."""
-    return list(filter(None, (calibration_table(result), triage_table(result), referral_table(result))))
+    """Return the tables of calibration and referral, where there are any."""
+    return list(filter(None, (calibration_table(result), referral_table(result))))
 
 
 def metric_name(metric: str, result: EvaluationResult) -> Named:
@@ -203,41 +203,12 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     return _table(result, "Calibration", rows, reading, *lines, detail=("mean of passes or members",))
 
 
-def triage_table(result: EvaluationResult) -> Table | None:
-    """Return what the release leaves to a person."""
-    if not result.triage:
-        return None
-    metrics = result.of(Kind.RELEASE)
-    reviewed = metrics["review_share"]
-    text = f"a person unless the probability of “{result.positive_class}” is below the threshold"
-    row: Row = {"triage rule": Named("release", "release", text)}
-    row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
-    row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
-    row["sensitivity"] = metrics["sensitivity"]
-    explained = (
-        "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
-        "positive images that the machine alone predicts negative"
-    )
-    lines = [explained, _release_line(result, quoted(result.positive_class or ""))]
-    title = "Triage: which images a person still looks at"
-    reading = "A good rule misses none and leaves much to the machine."
-    return _table(result, title, [row], reading, *lines, detail=("alone",))
-
-
-def _release_line(result: EvaluationResult, positive: str) -> str:
-    thresholds = pd.Series([release.threshold for release in result.triage or ()], dtype=float).dropna()
-    below = f"{thresholds.iloc[0]:.4g}"
-    if len(thresholds) > 1:
-        below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    return f"release below a probability of {positive} of {below}, chosen on validation"
-
-
 def referral_table(result: EvaluationResult) -> Table | None:
-    """Return referral by confidence, of more than two classes, and by the votes of passes."""
+    """Return referral by confidence and by the votes of passes."""
     rows: list[Row] = []
     shares, votes = result.of(Kind.REFERRAL), result.of(Kind.VOTES)
     reading = ""
-    if shares and result.positive_class is None:
+    if shares:
         row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": shares["referred"]}
         rows.append(row | {"target": f"{result.settings['triage']['accuracy']:g}", "on test": shares["correct"]})
         reading = "The cut keeps the target accuracy on the validation images."

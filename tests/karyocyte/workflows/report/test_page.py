@@ -104,7 +104,7 @@ def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
     facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
     leaks = ("No leak found", "near-duplicates across the split were not looked for")
-    titles = ("Triage", "Calibration", "Reliability", "Risk and coverage")
+    titles = ("Referral", "Calibration", "Reliability", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
     rows = table_rows(page, "Images of each part")
     assert rows[0] == ["part", "images", "subjects", "hem", "all"]
