@@ -102,7 +102,7 @@ def test_own_images_get_the_same_probabilities(request, predict_table, kind):
     assert ("sampled_votes" in table) == (kind == "karyograms")
     assert_evaluated(table, Run(run).metrics)
     if kind == "karyograms":
-        assert_reviewed(table, Run(run).metrics, "abnormal", passes=True)
+        assert_reviewed(table, Run(run).metrics, passes=True)
     assert f"to be reviewed: {int(table['review'].sum())} of" in output
     assert "are among those trained on" in output
 
@@ -241,7 +241,7 @@ def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images
     rows = assert_same_probabilities(table, Run(fitted).predictions)
     assert not np.allclose(rows["prob_all"], rows["sampled_prob_all"], atol=1e-3)
     assert_evaluated(table, Run(fitted).metrics)
-    assert_reviewed(table, Run(fitted).metrics, "all")
+    assert_reviewed(table, Run(fitted).metrics)
     assert "the ensemble was fitted on its" in output
 
 
