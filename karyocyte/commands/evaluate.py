@@ -65,9 +65,9 @@ def evaluate(
         for show_grades in loaded("grades").values():
             show_grades(request.paths, request.papers, request.csv)
         return
-    from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
+    from karyocyte.workflows.evaluation.evaluate_experiments import evaluate_experiments
 
-    evaluate_runs(request)
+    evaluate_experiments(request)
 
 
 app = program(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Metric, call
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.plots.plots import COLOURS, canvas

@@ -13,7 +13,7 @@ from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.over_subjects import intervals
 from karyocyte.evaluation.metrics.classification import Threshold, call, confusion
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate

@@ -12,8 +12,8 @@ from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison, compare_groups
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.pooling.experiments import Group, group_runs
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
@@ -29,7 +29,7 @@ from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 from karyocyte.workflows.evaluation.predicted_images import labelled_predictions
 
 
-def evaluate_runs(request: EvaluateRequest) -> None:
+def evaluate_experiments(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
