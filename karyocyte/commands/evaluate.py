@@ -21,7 +21,7 @@ EvaluatedRuns = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    Option(help="Write metrics.json, tables and pictures into this new folder; of several experiments pairs."),
+    Option(help="Write metrics.json, tables and pictures into this new folder; of several experiments tables."),
 ]
 Paper = Annotated[
     list[str] | None,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, headline_metric, in_words
+from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import (
@@ -112,11 +113,17 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
         if not (of_class or name.startswith("recall/")):
             names.append(name)
     rows = _rows(result, "test metric", columns, names)
+    certain: dict[str, None] = {}  # of figures that are the same at the threshold once
+    for metrics in columns.values():
+        of_column = {name: metrics[name] for name in names if name in metrics}
+        certain |= dict.fromkeys(_certainty(of_column, result))
     reading = (
         f"Each figure is shown with the range in which it would fall if other {result.test.drawn} of the same kind had "
         "been examined. A wide range means that there are too few to be sure."
     )
-    return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
+    return _table(
+        result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result), *certain
+    )
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -135,7 +142,10 @@ def subjects_table(result: EvaluationResult) -> Table | None:
         lines.append(f"positive from {cut} (chosen on validation subjects, else 0.5)")
     if counts["left_out"].value:
         lines.append(f"{counts['left_out'].value:,.0f} subjects with images of several classes are left out")
-    title = f"One prediction for each of {counts['subjects'].value:,.0f} subjects"
+    subjects = f"{counts['subjects'].value:,.0f} subjects"
+    title = f"One prediction for each of {subjects}"
+    shown_metrics = {name: metric for name, metric in result.of(Kind.BY_SUBJECT).items() if name in METRICS}
+    lines += certainty_lines(shown_metrics, subjects, "subjects")
     return _table(result, title, rows, "", *lines)
 
 
@@ -159,7 +169,13 @@ def classes_table(result: EvaluationResult, two: bool = False) -> Table:
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    return _table(result, CLASSES, rows, reading * several, detail=tuple(detail))
+    of_classes = {name: metric for name, metric in result.metrics.items() if "/" in name}
+    certain = _certainty(of_classes, result) if several else []
+    return _table(result, CLASSES, rows, reading * several, *certain, detail=tuple(detail))
+
+
+def _certainty(metrics: Metrics, result: EvaluationResult) -> list[str]:
+    return certainty_lines(metrics, f"{result.test.images:,} images", result.test.drawn)
 
 
 def _mistake(result: EvaluationResult, counts: Matrix, index: int) -> str | None:

@@ -18,7 +18,7 @@ from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
-from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
+from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups, experiment_rows
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.arguments import existing_predictions
@@ -58,10 +58,11 @@ def evaluate_experiments(request: EvaluateRequest) -> None:
 def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
-    """Compare all pairs of groups on the same images, and write these, and the ROC curves."""
+    """Compare all pairs of groups on the same images, and write these, the groups' own figures, and the ROC curves."""
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(results, matrix))
     if output:
+        write_csv(output / "experiments.csv", experiment_rows(matrix.labels, results), "%.6f")
         if matrix.pairs:
             write_csv(output / "pairs.csv", _pair_rows(matrix), "%.6g")
         curves = {}
