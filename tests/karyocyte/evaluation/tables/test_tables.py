@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.evaluation.tables.renderers import frame_table, terminal
 from karyocyte.evaluation.tables.tables import (
     calibration_table,
     limits,
@@ -15,7 +15,8 @@ from karyocyte.evaluation.tables.tables import (
     subgroups_table,
     subjects_table,
 )
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import Interval, Kind
+from karyocyte.evaluation.types.table import Named, Table
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import printed
 
@@ -80,3 +81,13 @@ def test_every_column_of_a_table_in_the_terminal_has_its_heading():
     text = printed(frame_table(pd.DataFrame({"model": ["a"], "accuracy": [0.5]})))
     heading, _, row = text.split("\n")[1:4]
     assert (heading.split(), row.split()) == (["model", "accuracy"], ["a", "0.500"])
+
+
+def test_no_figure_is_cut_beside_a_long_name():
+    name = "average: " + ", ".join(["mobilenetv2_last7", "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2"])
+    figures = {metric: Interval(0.123, 0.111, 0.999) for metric in ("f1_weighted", "auc", "accuracy")}
+    table = Table.of("Figures", [{"experiment": Named(f"1 {name}"), "images": 12345, **figures}], below=True)
+    text = printed(terminal(table), width=80)
+    assert text.count("0.123") == text.count("0.111-0.999") == 3
+    assert "12,345" in text
+    assert "…" not in text
