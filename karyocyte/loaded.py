@@ -59,7 +59,7 @@ class LoadedModel:
         """
         places = places_of(images)
         thresholds = thresholds_of_model(self.model)
-        rules = select_rules(thresholds, self.model.facts.positive_class, None)
+        rules = select_rules(thresholds, None)
         if places:
             files = list(find_image_files(places, self.model.facts.cache_dir, progress=False).files)
         else:

@@ -78,7 +78,7 @@ def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(t
     for name in ("common", "evaluation", "scripts", "workflows"):  # another project's own packages
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the package of another project')")
-    code = "from karyocyte.evaluation.intervals.bootstrap import intervals; import karyocyte.commands.report"
+    code = "from karyocyte.evaluation.intervals.over_subjects import intervals; import karyocyte.commands.report"
     beside = in_folder(tmp_path, sys.executable, "-c", code)
     assert (beside.returncode, beside.stderr) == (0, "")
     (tmp_path / "empty").mkdir()

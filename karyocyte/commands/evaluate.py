@@ -21,7 +21,7 @@ EvaluatedRuns = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    Option(help="Write metrics.json, tables and pictures into this new folder; of several experiments pairs."),
+    Option(help="Write metrics.json, tables and pictures into this new folder; of several experiments tables."),
 ]
 Paper = Annotated[
     list[str] | None,
@@ -42,7 +42,7 @@ def evaluate(
     Folds of one experiment are pooled, beside the mean over the folds. Runs of several experiments, seeds or
     protocols are evaluated each for itself, and all pairs of them are compared on the images that both have tested.
     Intervals are over subjects where they are known, else over images. Where the images are the
-    chromosomes of whole cells, a second table has their joint assignment; two classes have a table of triage.
+    chromosomes of whole cells, a second table has their joint assignment.
     Settings are chosen on the validation part (--part validation), so that the test part is left for the last figure.
     They are the keys of evaluation in conf/train.yaml, such as resamples=200 or triage.accuracy=0.9; without
     assignment.enabled, cells are assigned jointly where the runs have whole ones.
@@ -65,9 +65,9 @@ def evaluate(
         for show_grades in loaded("grades").values():
             show_grades(request.paths, request.papers, request.csv)
         return
-    from karyocyte.workflows.evaluation.evaluate_runs import evaluate_runs
+    from karyocyte.workflows.evaluation.evaluate_experiments import evaluate_experiments
 
-    evaluate_runs(request)
+    evaluate_experiments(request)
 
 
 app = program(

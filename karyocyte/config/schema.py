@@ -203,9 +203,9 @@ class InferenceConfig(StrictModel, defaults="train:inference"):
 
 
 class TriageConfig(StrictModel, defaults="train:evaluation.triage"):
-    """Targets of the referral to an expert; sensitivity is of two classes, and ``vote_share`` of passes."""
+    """Targets of the referral to an expert; ``vote_share`` is of passes."""
 
-    sensitivity: Share = FROM_YAML
+    former = {"sensitivity": 0.99}
     accuracy: Share = FROM_YAML
     vote_share: Annotated[float, Field(gt=0.5, le=1.0)] = FROM_YAML
 

@@ -20,7 +20,7 @@ class NewImages:
     probabilities: np.ndarray  # of the classes, float64, shape (M, classes)
 
 
-def together(parts: Sequence[NewImages]) -> NewImages:
+def joined(parts: Sequence[NewImages]) -> NewImages:
     """Return what is seen of all images of some parts."""
     means = np.concatenate([part.means for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])

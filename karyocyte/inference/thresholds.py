@@ -43,5 +43,5 @@ def review_thresholds(model: RunsModel) -> ReviewThresholds:
     try:
         return choose_review_thresholds(average(predictions, [str(member.folder) for member in members]), settings)
     except UserError as error:  # such as the folds of an experiment: they have no validation image in common
-        note = f"the members share no validation part, so no threshold, temperature or release is chosen: {error}"
+        note = f"the members share no validation part, so no threshold, temperature or cut is chosen: {error}"
         return ReviewThresholds(notes=(note,))

@@ -15,7 +15,7 @@ CPU = "cpu"
 
 
 @contextmanager
-def measured(run: Path, trainer: TrainerConfig) -> Iterator[None]:
+def measured_usage(run: Path, trainer: TrainerConfig) -> Iterator[None]:
     """Measure what the block takes, however it ends; of several processes of a run, the first one measures.
 
     Its wall time counts for the devices of all processes; processor time is its own. The file has the sums of all

@@ -24,9 +24,9 @@ from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Resamples, of_resamples
 from karyocyte.evaluation.intervals.exact import share
 from karyocyte.evaluation.intervals.methods import percentiles
+from karyocyte.evaluation.intervals.over_subjects import Resamples, of_resamples
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metrics_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import Combined

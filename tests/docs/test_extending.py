@@ -45,7 +45,7 @@ import numpy as np
 from sklearn.metrics import matthews_corrcoef
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.over_subjects import intervals
 labels, subjects = np.arange(60) % 2, np.arange(60) // 3
 positive = np.random.default_rng(0).random(60)
 images = LabelledPredictions(labels, np.column_stack([1 - positive, positive]), ("a", "b"), 1, subjects, "subjects")

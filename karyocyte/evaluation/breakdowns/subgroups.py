@@ -1,6 +1,6 @@
 """The same metrics for parts of the test images: given groups, such as stainings, and kinds."""
 
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.over_subjects import intervals
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings

@@ -9,12 +9,12 @@ import numpy as np
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import around
-from karyocyte.evaluation.intervals.grouping import Group
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
+from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.evaluation.pooling.pooling import check_same_images, pool
 from karyocyte.evaluation.types.result import Interval
 from karyocyte.evaluation.types.warnings import few_clusters

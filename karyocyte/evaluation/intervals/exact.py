@@ -32,8 +32,3 @@ def upper_bound(hits: int, total: int, confidence: float) -> float:
     if not total:
         return 1.0
     return 1.0 - float(lower_bounds(np.array([total - hits]), np.array([total]), confidence)[0])
-
-
-def needed_without_a_miss(bound: float, confidence: float) -> int:
-    """Return how many images, all of them hits, bring ``lower_bounds`` up to ``bound`` (0 to 1, exclusive)."""
-    return int(np.ceil(np.log(1 - confidence) / np.log(bound)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Threshold, metric_names, metrics_of
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import Combined

@@ -30,7 +30,7 @@ class WeightedMetrics(StatisticOfSums):
         scored: LabelledPredictions,
         threshold: Threshold = 0.5,
         names: tuple[str, ...] | None = None,
-        rows: slice = slice(None),
+        rows: slice | np.ndarray = slice(None),
     ) -> None:
         self.names = metric_names(scored.classes) if names is None else names
         self._classes = scored.classes

@@ -2,21 +2,20 @@
 
 The cut on the confidence of a prediction, its probability after temperature scaling, keeps a target accuracy of what is
 not referred (selective classification: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017).
-Of two classes, images that are surely negative can be released instead. Passes of Monte Carlo dropout vote (paper 001).
+Passes of Monte Carlo dropout vote (paper 001).
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from karyocyte.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.evaluation.intervals.exact import lower_bounds, needed_without_a_miss
+from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.intervals.exact import lower_bounds
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.temperature import Temperature, fit_temperature, rescale
-from karyocyte.evaluation.metrics.thresholds import choose_threshold
 from karyocyte.evaluation.pooling.labelled_runs import LabelledFold, evaluation_settings
-from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, Kind, OperatingPoint, Release
+from karyocyte.evaluation.types.result import ConfidenceCut, EvaluationResult, Kind, OperatingPoint
 from karyocyte.runs.predictions import SAMPLED_PREFIX, VOTES, Predictions
 
 # Confidence level of the one-sided lower bound by which validation must meet triage.accuracy.
@@ -29,15 +28,14 @@ DECIMALS = 12
 class ReviewThresholds:
     """The thresholds that a run, or an ensemble, chose on validation; None where it chose none.
 
-    On the probability of the positive class, ``threshold`` is the least of positive images, and below ``release``
-    images are released as negative. Predictions with a calibrated probability below the cut of ``confidence``, which
-    was chosen for a target ``accuracy``, are reviewed. The ``vote_share`` is a setting, None without passes of Monte
-    Carlo dropout. ``notes`` say what is missing, and the limits of the numbers.
+    The ``threshold`` is the least probability of the positive class of positive images. Predictions with a calibrated
+    probability below the cut of ``confidence``, which was chosen for a target ``accuracy``, are reviewed. The
+    ``vote_share`` is a setting, None without passes of Monte Carlo dropout. ``notes`` say what is missing, and the
+    limits of the numbers.
     """
 
     threshold: float | None = None
     temperature: float | None = None
-    release: float | None = None
     confidence: ConfidenceCut | None = None
     accuracy: float | None = None
     vote_share: float | None = None
@@ -55,8 +53,7 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
     temperature = Temperature(None)
     if result.calibration is not None:
         temperature = Temperature(result.calibration.temperatures[0], result.calibration.reason)
-    release = result.triage[0] if result.triage else None
-    thresholds = _thresholds(result.thresholds[0], temperature, release, settings, result.positive_class)
+    thresholds = _thresholds(result.thresholds[0], temperature)
     if result.of(Kind.VOTES):
         thresholds = replace(thresholds, vote_share=settings.vote_share)
     if result.referral is None:
@@ -65,58 +62,25 @@ def thresholds_of(result: EvaluationResult) -> ReviewThresholds:
 
 
 def choose_review_thresholds(predictions: Predictions, settings: EvaluationConfig) -> ReviewThresholds:
-    """Choose threshold, temperature, release and referral on the validation rows.
+    """Choose threshold, temperature and referral on the validation rows.
 
     Raises:
         UserError: See ``labelled.score``.
     """
     fold = LabelledFold.from_run(predictions, settings)
-    release = None
-    if fold.threshold.value is not None:
-        release = choose_release(fold)
-    temperature = fit_temperature(fold.validation)
-    thresholds = _thresholds(fold.threshold, temperature, release, settings.triage, predictions.positive_class)
+    thresholds = _thresholds(fold.threshold, fit_temperature(fold.validation))
     if predictions.has_passes:
         thresholds = replace(thresholds, vote_share=settings.triage.vote_share)
     return choose_referral(fold, thresholds)
 
 
-def _thresholds(
-    point: OperatingPoint,
-    temperature: Temperature,
-    release: Release | None,
-    settings: TriageConfig,
-    positive_class: str | None,
-) -> ReviewThresholds:
+def _thresholds(point: OperatingPoint, temperature: Temperature) -> ReviewThresholds:
     notes = []
     if point.value is None and point.reason:
         notes.append(point.reason)
     if temperature.value is not None and temperature.reason:
         notes.append(f"temperature: {temperature.reason}")
-    if release and release.lower_bound is not None and release.lower_bound < settings.sensitivity:
-        notes.append(
-            f"release: {release.positives} “{positive_class}” validation images guarantee a sensitivity of "
-            f"{release.lower_bound:.3f} only, not of {settings.sensitivity:g}, and none on images of another kind"
-        )
-    threshold = release.threshold if release else None
-    return ReviewThresholds(point.value, temperature.value, threshold, notes=tuple(notes))
-
-
-def choose_release(fold: LabelledFold) -> Release:
-    """Choose the highest threshold that keeps ``triage.sensitivity`` of the positive validation images."""
-    sensitivity = fold.settings.triage.sensitivity
-    confidence = fold.settings.confidence
-    settings = fold.settings.model_copy(update={"threshold": "sensitivity", "sensitivity": sensitivity})
-    threshold = choose_threshold(fold.validation, settings).value
-    needed = needed_without_a_miss(sensitivity, confidence)
-    validation = fold.validation
-    positive = validation.labels == validation.positive_index
-    total = int(positive.sum())
-    if threshold is None:
-        return Release(None, total, 0, None, None, needed)
-    kept = int((validation.probabilities[positive, validation.positive_index] >= threshold).sum())
-    bound = float(lower_bounds(np.array([kept]), np.array([total]), confidence)[0])
-    return Release(threshold, total, kept, kept / total, bound, needed)
+    return ReviewThresholds(point.value, temperature.value, notes=tuple(notes))
 
 
 def choose_referral(fold: LabelledFold, thresholds: ReviewThresholds | None = None) -> ReviewThresholds:
@@ -168,8 +132,6 @@ def review_mask(rule: str, images: Predictions | LabelledPredictions, thresholds
 
     ``rule`` is one of ``new_images.RULES``, and what it needs was chosen.
     """
-    if rule == "release":
-        return np.asarray(images.probabilities[:, images.positive_index] >= thresholds.release)
     if rule == "votes":
         assert isinstance(images, Predictions)
         assert thresholds.vote_share is not None

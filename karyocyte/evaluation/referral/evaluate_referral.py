@@ -1,7 +1,6 @@
 """Referral evaluated: what rules that are chosen on validation leave to a person, and how good the rest is on test.
 
-A rule decides the other images alone; the person is assumed to be always right. Two classes have the release of
-negatives, any number of classes the referral by confidence, and with Monte Carlo dropout that by votes.
+A rule decides the other images alone: that by confidence, and with Monte Carlo dropout that by votes.
 """
 
 from dataclasses import replace
@@ -11,69 +10,21 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from karyocyte.common.text import quoted
-from karyocyte.evaluation.intervals.bootstrap import around
 from karyocyte.evaluation.intervals.exact import share
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Metric, call
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
 from karyocyte.evaluation.referral.choices import (
-    ReviewThresholds,
     choose_referral,
-    choose_release,
     cut_notes,
     ends_of_ties,
     few_votes,
     review_mask,
 )
-from karyocyte.evaluation.types.result import (
-    TEST,
-    EvaluationResult,
-    EvaluationWarning,
-    Figures,
-    Interval,
-    Kind,
-    Metrics,
-    Release,
-    warnings_about,
-)
-
-FEW_POSITIVES = 100
-
-
-def triage(runs: LabelledRuns, _: EvaluationResult) -> Findings:
-    """Return the section: the release of negatives of two classes on test, each fold with its own, and its limits.
-
-    Without an image of each class in every part a warning says so.
-    """
-    if runs.test.positive_index is None:
-        return Findings()
-    if absence := _missing_classes(runs):
-        return Findings(warnings=warnings_about("triage", [absence]))
-    releases = list(map(choose_release, runs.folds))
-    reviewed = []  # by a person: the labels of the images are not used
-    for fold, release in zip(runs.folds, releases, strict=True):
-        thresholds = ReviewThresholds(release=release.threshold)
-        reviewed.append(review_mask("release", fold.test, thresholds))
-    review = np.concatenate(reviewed)
-    figures: Figures = {(TEST, Kind.RELEASE): evaluate_release(review, runs)}
-    warnings = triage_warnings(runs, releases)
-    confidence = runs.test.probabilities.max(axis=1)
-    wrong = call(runs.test.probabilities, runs.test.positive_index) != runs.test.labels
-    drawn: dict[str, Drawing] = {"risk_coverage": partial(write_risk_coverage, confidence=confidence, wrong=wrong)}
-    return Findings({"triage": releases}, warnings, figures, {}, drawn)
-
-
-def _missing_classes(runs: LabelledRuns) -> str | None:
-    """Say which classes have no image in some part; None where each part has all classes."""
-    # The folds' test images are evaluated together, but each fold chooses for itself.
-    parts = [("validation", fold.validation.count_images()) for fold in runs.folds]
-    for part, counts in [*parts, ("test", runs.test.count_images())]:
-        if missing := [name for name in counts if not counts[name]]:
-            return f"none, no {part} image of {' and '.join(missing)}"
-    return None
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, warnings_about
 
 
 def write_risk_coverage(path: Path, result: EvaluationResult, confidence: np.ndarray, wrong: np.ndarray) -> None:
@@ -95,49 +46,6 @@ def write_risk_coverage(path: Path, result: EvaluationResult, confidence: np.nda
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         axis.set_xlabel(f"coverage: share of the {len(wrong):,} test images decided alone, the most confident first")
         axis.set_ylabel("risk: error rate among them")
-
-
-def evaluate_release(review: np.ndarray, runs: LabelledRuns) -> Metrics:
-    """Measure what the release does to the test images of all folds, of which a person reviews some, bool, shape (N,).
-
-    A person is right on every image of ``review``. The ``accuracy`` is that of images released ``alone``, as negative,
-    with ``missed`` positives; the ``sensitivity`` is that of person and machine together.
-    """
-    confidence = runs.settings.confidence
-    alone = ~review
-    true = runs.test.labels == runs.test.positive_index
-    missed = int((alone & true).sum())
-    return {
-        "review_share": Interval(float(review.mean()), n=len(true)),
-        "alone": Interval(int(alone.sum())),
-        "accuracy": share((alone & ~true).sum(), alone.sum(), confidence),
-        "missed": Interval(missed),
-        "sensitivity": share(true.sum() - missed, true.sum(), confidence),
-    }
-
-
-def triage_warnings(runs: LabelledRuns, releases: list[Release]) -> list[EvaluationWarning]:
-    """Return what limits the figures of ``triage``."""
-    lines = []
-    name = str(runs.pooled.positive_class)
-    positive, positives = quoted(name), runs.test.count_images()[name]
-    sensitivity = runs.settings.triage.sensitivity
-    # Without a positive image there is no triage, so every release has a bound.
-    low = min(releases, key=lambda release: release.lower_bound or 0.0)
-    bound = low.lower_bound or 0.0
-    if bound < sensitivity:
-        advice = f"{low.needed:,} without a miss would"
-        if low.positives >= low.needed:
-            advice = "raise triage.sensitivity"
-        lines.append(
-            f"{low.positives:,} {positive} validation images guarantee a sensitivity of "
-            f"{bound:.3f} only, not of {sensitivity:g} ({advice})"
-        )
-    if positives < FEW_POSITIVES:
-        lines.append(f"only {positives} {positive} test images: one miss costs {1 / positives:.3f} of sensitivity")
-    if runs.test.subjects is not None:
-        lines.append("exact intervals treat images as independent; those of one subject are not")
-    return warnings_about("triage", lines)
 
 
 def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
@@ -162,11 +70,13 @@ def referral(runs: LabelledRuns, _: EvaluationResult) -> Findings:
         "correct": share((correct & ~review).sum(), (~review).sum(), settings.confidence),
     }
     figures: Figures = {(TEST, Kind.REFERRAL): shares}
-    if test.positive_index is not None:  # two classes have the warnings of triage
-        return Findings({"referral": cuts}, metrics=figures)
     weakest = min(cuts, key=lambda cut: cut.kept)
-    warnings = warnings_about("triage", cut_notes(weakest, settings.triage.accuracy))
-    return Findings({"referral": cuts}, warnings, figures)
+    warnings = warnings_about("referral", cut_notes(weakest, settings.triage.accuracy))
+    drawn: dict[str, Drawing] = {}
+    if len(test.labels):
+        confidence = test.probabilities.max(axis=1)
+        drawn["risk_coverage"] = partial(write_risk_coverage, confidence=confidence, wrong=~correct)
+    return Findings({"referral": cuts}, warnings, figures, {}, drawn)
 
 
 def votes(runs: LabelledRuns, _: EvaluationResult) -> Findings:

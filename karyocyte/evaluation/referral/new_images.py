@@ -13,23 +13,20 @@ from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSI
 
 # Rule -> when an image is reviewed; the texts are part of the table.
 RULES = {
-    "release": "not below the release threshold",
     "confidence": "probability below {:.4g}",
     "votes": "fewer than {:.4g} of the dropout passes vote for it",
 }
 NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
-NO_RULE = "no rule of this run could release it"
+NO_RULE = "no rule of this run could decide it alone"
 BROKEN = "cannot be read"
 OUTSIDE = "out of distribution"
 
 
-def select_rules(
-    thresholds: ReviewThresholds, positive_class: str | None, requested: Sequence[str] | None
-) -> list[str]:
-    """Return the rules to apply: the requested ones; else release, or of more than two classes confidence, if possible.
+def select_rules(thresholds: ReviewThresholds, requested: Sequence[str] | None) -> list[str]:
+    """Return the rules to apply: the requested ones; else confidence and the votes of passes, where there are any.
 
-    To these the votes of passes are added, where there are any; alone they release nothing unless requested.
+    Votes alone decide nothing unless requested: without confidence there is no rule.
 
     Raises:
         UserError: A requested rule is not possible.
@@ -38,17 +35,14 @@ def select_rules(
     for rule in requested or ():
         if rule in obstacles:
             raise UserError(f"rules={rule}: {obstacles[rule]}: leave it out")
-    usual = "release" if positive_class else "confidence"
-    if not requested and usual in obstacles:
+    if not requested and "confidence" in obstacles:
         return []
-    return [rule for rule in requested or (usual, "votes") if rule not in obstacles]
+    return [rule for rule in requested or RULES if rule not in obstacles]
 
 
 def _obstacles(thresholds: ReviewThresholds) -> dict[str, str]:
     """Return why rules are not possible."""
     obstacles: dict[str, str] = {}
-    if thresholds.release is None:
-        obstacles["release"] = "validation chose no release threshold"
     if thresholds.confidence is None:
         obstacles["confidence"] = "there are no labelled validation images"
     if thresholds.vote_share is None:
@@ -138,11 +132,9 @@ def is_out_of_distribution(table: pd.DataFrame) -> np.ndarray:
     return np.asarray(table[OUT_OF_DISTRIBUTION] > 1.0)
 
 
-def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str], positive_class: str | None) -> list[str]:
+def rule_lines(thresholds: ReviewThresholds, rules: Sequence[str]) -> list[str]:
     """Describe the rules and their thresholds, a line each."""
     texts = rule_texts(thresholds)
-    if thresholds.release is not None:
-        texts["release"] = f"probability of “{positive_class}” {texts['release']}, {thresholds.release:.4g}"
     chosen = thresholds.confidence
     if chosen is not None and chosen.cut is not None:
         kept = f"{chosen.kept:,} of {chosen.images:,} validation images are at or above"

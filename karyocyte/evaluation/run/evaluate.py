@@ -13,14 +13,14 @@ from karyocyte.common.files import write_csv
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.breakdowns.by_subject import by_subject
 from karyocyte.evaluation.breakdowns.subgroups import subgroups
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.over_subjects import intervals
 from karyocyte.evaluation.metrics.classification import Threshold, call, confusion
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
-from karyocyte.evaluation.referral.evaluate_referral import referral, triage, votes
+from karyocyte.evaluation.referral.evaluate_referral import referral, votes
 from karyocyte.evaluation.sections.baseline import baseline
 from karyocyte.evaluation.sections.calibration import calibration
 from karyocyte.evaluation.types.result import (
@@ -51,7 +51,7 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
 
 # What is evaluated, written and drawn beside the metrics, in this order; those of packages are between the two.
 FIRST_SECTIONS: tuple[Section, ...] = (figures, baseline)
-SECTIONS: tuple[Section, ...] = (by_subject, subgroups, calibration, triage, referral, votes)
+SECTIONS: tuple[Section, ...] = (by_subject, subgroups, calibration, referral, votes)
 
 
 @dataclass(frozen=True)

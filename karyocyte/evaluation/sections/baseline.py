@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from karyocyte.evaluation.intervals.bootstrap import intervals
+from karyocyte.evaluation.intervals.over_subjects import intervals
 from karyocyte.evaluation.metrics.classification import headline_metric, metric_names
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import CALIBRATION, SHARE, call
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums

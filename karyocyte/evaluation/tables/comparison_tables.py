@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+import pandas as pd
 from rich.console import Group
 from rich.text import Text
 
 from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
 from karyocyte.evaluation.metrics.classification import CALIBRATION
+from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
 from karyocyte.evaluation.types.table import Cell, Named, Table
@@ -29,6 +31,7 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> 
         further = (*OF_TWO, *CALIBRATION)
     first: list[dict[str, Cell]] = []
     second: list[dict[str, Cell]] = []
+    certain: list[str] = []
     calibration = "no calibration"
     for number, (label, result) in enumerate(zip(labels, results, strict=True), 1):
         metrics = result.metrics | result.of(Kind.CALIBRATED)
@@ -36,6 +39,9 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> 
         row["subjects"] = result.test.subjects
         first.append(row | {name: metrics.get(name) for name in FIRST})
         second.append({"": Named(str(number), label)} | {name: metrics.get(name) for name in further})
+        named = {name: metrics[name] for name in (*FIRST, *further) if name in result.metrics}
+        lines = certainty_lines(named, f"{result.test.images:,} images", result.test.drawn)
+        certain += [f"{number}: {line}" for line in lines]
         if result.calibration:
             calibration = f"ECE in {len(result.calibration.reliability[Kind.CALIBRATED])} equally wide bins"
     line = f"{100 * interval:.4g} % intervals; predictions at 0.5 or the likeliest class; {calibration}"
@@ -43,8 +49,21 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> 
     reading = "Where two ranges overlap widely, the order of the two says little; pairs are compared image by image."
     return [
         Table.of(title, first, reading, below=True, detail=("subjects",), confidence=interval),
-        Table.of("Further metrics and calibration", second, below=True, notes=(line,), confidence=interval),
+        Table.of("Further metrics and calibration", second, below=True, notes=(line, *certain), confidence=interval),
     ]
+
+
+def experiment_rows(labels: Sequence[str], results: Sequence[EvaluationResult]) -> pd.DataFrame:
+    """Return a row per experiment with the figures of ``group_tables``, each with the ends of its interval."""
+    rows = []
+    for label, result in zip(labels, results, strict=True):
+        metrics = result.metrics | result.of(Kind.CALIBRATED)
+        row: dict[str, object] = {"experiment": label, "images": result.test.images, "subjects": result.test.subjects}
+        for name in (*FIRST, *OF_TWO, *OF_MORE, *CALIBRATION):
+            if name in metrics:
+                row |= metrics[name].columns(name)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def pairs_table(comparison: PairwiseComparison, interval: float) -> Table:

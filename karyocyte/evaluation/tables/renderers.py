@@ -67,12 +67,16 @@ def terminal(table: Table) -> Group:
     for column in columns:
         heading = Text(column.heading)
         if column.is_number:
-            drawn.add_column(heading, justify="right", no_wrap=True, style="bold" * bool(column.intervals))
+            width = max(map(_widest_line, column.texts))  # else a long name beside it cuts figures
+            style = "bold" * bool(column.intervals)
+            drawn.add_column(heading, justify="right", no_wrap=True, min_width=width, style=style)
         else:
             drawn.add_column(heading, overflow="fold", no_wrap=column.width <= SHORT)
         shown.append(column.texts)
         if column.intervals:
-            drawn.add_column(f"{100 * table.confidence:.4g} % interval", justify="center", no_wrap=True)
+            width = max(map(len, column.intervals))
+            heading = Text(f"{100 * table.confidence:.4g} % interval")
+            drawn.add_column(heading, justify="center", no_wrap=True, min_width=width)
             shown.append(column.intervals)
     for row in zip(*shown, strict=True):
         drawn.add_row(*map(Text, row))
@@ -111,7 +115,8 @@ def markdown(table: Table) -> list[str]:
 def _column(table: Table, name: str, cells: Sequence[Cell]) -> _Column:
     sign = table.sign_of(name)
     texts = [_text(sign, table.below, cell) for cell in cells]
-    is_number = all(map(_is_number, texts))
+    is_name = any(isinstance(cell, Named) for cell in cells)  # an experiment may be called 1, or +
+    is_number = not is_name and all(map(_is_number, texts))
     heading = name
     width = max([HEADING, *map(_widest_line, texts)])
     if is_number and len(name) > width:

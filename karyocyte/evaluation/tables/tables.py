@@ -7,6 +7,7 @@ import pandas as pd
 
 from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, headline_metric, in_words
+from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, temperature_of
 from karyocyte.evaluation.types.result import (
@@ -52,8 +53,8 @@ def result_tables(result: EvaluationResult, short: bool = False) -> list[Table]:
 
 
 def confidence_tables(result: EvaluationResult) -> list[Table]:
-    """Return the tables of calibration, triage and referral, where there are any."""
-    return list(filter(None, (calibration_table(result), triage_table(result), referral_table(result))))
+    """Return the tables of calibration and referral, where there are any."""
+    return list(filter(None, (calibration_table(result), referral_table(result))))
 
 
 def metric_name(metric: str, result: EvaluationResult) -> Named:
@@ -112,11 +113,17 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
         if not (of_class or name.startswith("recall/")):
             names.append(name)
     rows = _rows(result, "test metric", columns, names)
+    certain: dict[str, None] = {}  # of figures that are the same at the threshold once
+    for metrics in columns.values():
+        of_column = {name: metrics[name] for name in names if name in metrics}
+        certain |= dict.fromkeys(_certainty(of_column, result))
     reading = (
         f"Each figure is shown with the range in which it would fall if other {result.test.drawn} of the same kind had "
         "been examined. A wide range means that there are too few to be sure."
     )
-    return _table(result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result))
+    return _table(
+        result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result), *certain
+    )
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -135,7 +142,10 @@ def subjects_table(result: EvaluationResult) -> Table | None:
         lines.append(f"positive from {cut} (chosen on validation subjects, else 0.5)")
     if counts["left_out"].value:
         lines.append(f"{counts['left_out'].value:,.0f} subjects with images of several classes are left out")
-    title = f"One prediction for each of {counts['subjects'].value:,.0f} subjects"
+    subjects = f"{counts['subjects'].value:,.0f} subjects"
+    title = f"One prediction for each of {subjects}"
+    shown_metrics = {name: metric for name, metric in result.of(Kind.BY_SUBJECT).items() if name in METRICS}
+    lines += certainty_lines(shown_metrics, subjects, "subjects")
     return _table(result, title, rows, "", *lines)
 
 
@@ -159,7 +169,13 @@ def classes_table(result: EvaluationResult, two: bool = False) -> Table:
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    return _table(result, CLASSES, rows, reading * several, detail=tuple(detail))
+    of_classes = {name: metric for name, metric in result.metrics.items() if "/" in name}
+    certain = _certainty(of_classes, result) if several else []
+    return _table(result, CLASSES, rows, reading * several, *certain, detail=tuple(detail))
+
+
+def _certainty(metrics: Metrics, result: EvaluationResult) -> list[str]:
+    return certainty_lines(metrics, f"{result.test.images:,} images", result.test.drawn)
 
 
 def _mistake(result: EvaluationResult, counts: Matrix, index: int) -> str | None:
@@ -203,41 +219,12 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     return _table(result, "Calibration", rows, reading, *lines, detail=("mean of passes or members",))
 
 
-def triage_table(result: EvaluationResult) -> Table | None:
-    """Return what the release leaves to a person."""
-    if not result.triage:
-        return None
-    metrics = result.of(Kind.RELEASE)
-    reviewed = metrics["review_share"]
-    text = f"a person unless the probability of “{result.positive_class}” is below the threshold"
-    row: Row = {"triage rule": Named("release", "release", text)}
-    row |= {"reviewed": f"{reviewed.hits:,} ({reviewed.value:.1%})", "alone": _count(metrics["alone"])}
-    row |= {"accuracy": metrics["accuracy"], "missed": _count(metrics["missed"])}
-    row["sensitivity"] = metrics["sensitivity"]
-    explained = (
-        "reviewed: by a person, assumed to be always right; accuracy: of the predictions without review; missed: "
-        "positive images that the machine alone predicts negative"
-    )
-    lines = [explained, _release_line(result, quoted(result.positive_class or ""))]
-    title = "Triage: which images a person still looks at"
-    reading = "A good rule misses none and leaves much to the machine."
-    return _table(result, title, [row], reading, *lines, detail=("alone",))
-
-
-def _release_line(result: EvaluationResult, positive: str) -> str:
-    thresholds = pd.Series([release.threshold for release in result.triage or ()], dtype=float).dropna()
-    below = f"{thresholds.iloc[0]:.4g}"
-    if len(thresholds) > 1:
-        below = f"{EACH_FOLDS} ({thresholds.min():.4g} to {thresholds.max():.4g})"
-    return f"release below a probability of {positive} of {below}, chosen on validation"
-
-
 def referral_table(result: EvaluationResult) -> Table | None:
-    """Return referral by confidence, of more than two classes, and by the votes of passes."""
+    """Return referral by confidence and by the votes of passes."""
     rows: list[Row] = []
     shares, votes = result.of(Kind.REFERRAL), result.of(Kind.VOTES)
     reading = ""
-    if shares and result.positive_class is None:
+    if shares:
         row: Row = {"referral": Named("confidence", "probability below the cut"), "referred": shares["referred"]}
         rows.append(row | {"target": f"{result.settings['triage']['accuracy']:g}", "on test": shares["correct"]})
         reading = "The cut keeps the target accuracy on the validation images."

@@ -31,7 +31,6 @@ class Kind(StrEnum):
     SCALED = "calibration scaled"
     SAMPLED = "calibration sampled"
     BY_CHANCE = "calibration by chance"  # what perfect probabilities give
-    RELEASE = "triage release"
     REFERRAL = "referral"
     VOTES = "votes"
     ADDED = "package "  # what sections of installed packages measure
@@ -155,22 +154,6 @@ class CalibrationResult:
 
 
 @dataclass(frozen=True)
-class Release:
-    """Below ``threshold`` (None where validation lacks a class) an image is released as negative without a person.
-
-    ``sensitivity`` is the share of the positive validation images that are kept, ``lower_bound`` its exact one-sided
-    bound, which ``needed`` positive images, all kept, would bring to the requested sensitivity.
-    """
-
-    threshold: float | None
-    positives: int
-    kept: int
-    sensitivity: float | None
-    lower_bound: float | None
-    needed: int
-
-
-@dataclass(frozen=True)
 class ConfidenceCut:
     """Predictions with a calibrated probability below ``cut`` are referred (None: all are).
 
@@ -206,7 +189,7 @@ class EvaluationResult:
     """The evaluation of one run, or of the folds of one experiment; None: what does not apply, or cannot be evaluated.
 
     ``about`` holds facts of the run (lists where folds differ), ``settings`` the fields of ``EvaluationConfig``,
-    ``figures`` all that was measured, ``thresholds``, ``triage`` and ``referral`` what each fold chose on validation,
+    ``figures`` all that was measured, ``thresholds`` and ``referral`` what each fold chose on validation,
     ``confusions`` those of test images that sections of installed packages predict in another way.
     """
 
@@ -218,7 +201,6 @@ class EvaluationResult:
     test: PartResult
     validation: PartResult | None = None
     calibration: CalibrationResult | None = None
-    triage: list[Release] | None = None
     referral: list[ConfidenceCut] | None = None
     confusions: dict[str, Matrix] = field(default_factory=dict)
     warnings: list[EvaluationWarning] = field(default_factory=list)

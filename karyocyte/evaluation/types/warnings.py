@@ -68,7 +68,7 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
     images = " and ".join(f"{fact['images']:,}" for fact in facts)
     return [
         f"the ensemble was fitted on its {images} validation images: their figures flatter it, and a threshold, a "
-        "temperature or a release chosen on them are likely too optimistic"
+        "temperature or a cut chosen on them are likely too optimistic"
     ]
 
 

@@ -6,9 +6,9 @@ from functools import cached_property
 from itertools import chain
 
 from karyocyte.common.errors import UserError
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.pooling.averaging import check_members, stacked_probabilities
+from karyocyte.evaluation.pooling.experiments import Group, group_runs
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.fitness import Problem
 

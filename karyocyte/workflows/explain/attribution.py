@@ -1,4 +1,4 @@
-"""Heat maps of the places in an image that support a class, for any network at any of its layers.
+"""Heat maps of the places in an image that support a class, by the library grad-cam, at any layer of any network.
 
 A single logit serves two classes, and no map is stretched: without support for the class it is zero.
 """
@@ -10,12 +10,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 
 from karyocyte.common.errors import UserError
 from karyocyte.workflows.explain.layers import Model, as_maps, check_layers, layer_maps, to_batch
 
 GRADCAM = "gradcam"
+METHODS = {GRADCAM: GradCAM, "gradcam++": GradCAMPlusPlus, "hirescam": HiResCAM, "layercam": LayerCAM}
 FINE = 4  # rows and columns that the default layer should have
 BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for each
 
@@ -23,8 +24,10 @@ BATCH = 4  # images at a time: the gradients of VGG's first layer take 13 MB for
 class Method(NamedTuple):
     """A method of heat maps at the output of a module.
 
-    "gradcam" (Selvaraju et al., 2017) weighs each channel by the mean of its gradient, "hirescam" (Draelos and Carin,
-    2020) each place of each channel by its own.
+    "gradcam" (Selvaraju et al., 2017) weighs each channel by the mean of its gradient, "gradcam++" (Chattopadhay et
+    al., 2018) by its positive gradients, so that small regions count as much as large ones; "hirescam" (Draelos and
+    Carin, 2020) weighs each place of each channel by its own gradient, "layercam" (Jiang et al., 2021) by its positive
+    one.
     """
 
     name: str
@@ -97,25 +100,26 @@ def display_map(heat: np.ndarray) -> np.ndarray:
 def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int]) -> np.ndarray:
     """Return the heat maps of images (B, H, W, 3), float32, shape (B, H, W)."""
     height, width = images.shape[1:3]
-    outputs: list[torch.Tensor] = []
 
-    def begin_graph(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-        """Let gradients flow back to the output of the layer and no farther."""
-        outputs.append(output.detach().requires_grad_())
-        return outputs[-1].clone()  # since the next module may work in place
+    def maps_of(output: torch.Tensor) -> torch.Tensor | None:
+        maps = as_maps(output, (height, width), model.prefix_tokens)
+        return None if maps is None else maps.clone()  # since the next module may work in place
 
-    with model.modules[method.layer].register_forward_hook(begin_graph):
-        logits = model.forward(to_batch(images))
+    batch = to_batch(images).requires_grad_()  # the weights take no gradients
+    with METHODS[method.name](model.forward, [model.modules[method.layer]], maps_of) as cam:
+        record = cam.activations_and_grads
+        torch.autograd.backward(_scores(record(batch), targets).sum())
+        if not record.gradients:
+            raise UserError("the output does not depend on this layer: name one between the image and the output")
+        # Of a module that runs more than once, the last output counts, as in karyocyte.workflows.explain.layers. A call
+        # of ``cam`` itself would stretch each map from its least value to its greatest, noise alike.
+        activations, gradients = (maps[-1].numpy() for maps in (record.activations, record.gradients))
+        maps = np.maximum(cam.get_cam_image(batch, None, targets, activations, gradients, False), 0)
+    return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
+
+
+def _scores(logits: torch.Tensor, targets: list[int]) -> torch.Tensor:
+    """Return the score of each image's class, shape (B,); see ``heat_maps``."""
     if logits.shape[1] == 1:
         logits = torch.cat([-logits, logits], dim=1)
-    score = logits[torch.arange(len(targets)), targets].sum()
-    # Of a module that runs more than once, the last output counts, as in karyocyte.workflows.explain.layers.
-    gradient = torch.autograd.grad(score, outputs[-1], allow_unused=True)[0] if score.requires_grad else None
-    if gradient is None:
-        raise UserError("the output does not depend on this layer: name one between the image and the output")
-    activations, gradients = (as_maps(each, (height, width), model.prefix_tokens) for each in (outputs[-1], gradient))
-    assert activations is not None
-    assert gradients is not None
-    weights = gradients.mean(dim=(2, 3), keepdim=True) if method.name == GRADCAM else gradients
-    maps = (weights * activations).sum(dim=1).clamp(min=0).detach().numpy()
-    return np.stack([cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) for heat in maps])
+    return logits[torch.arange(len(targets)), targets]

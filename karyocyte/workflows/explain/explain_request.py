@@ -19,7 +19,7 @@ TRUE = "true"
 class ExplainConfig(StrictModel, defaults="explain"):
     """All keys of conf/explain.yaml."""
 
-    method: Literal["gradcam", "hirescam"] = FROM_YAML
+    method: Literal["gradcam", "gradcam++", "hirescam", "layercam"] = FROM_YAML
     layer: Annotated[tuple[str, ...] | None, BeforeValidator(text_items)] = FROM_YAML
     # The command line reads the word true as YAML's.
     target: Annotated[str, BeforeValidator(lambda value: TRUE if value is True else value)] = FROM_YAML

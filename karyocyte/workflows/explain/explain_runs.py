@@ -141,7 +141,7 @@ def target_classes(test: Predictions, target: str) -> np.ndarray:
 
 
 def _warn_of_averaging(run: TrainedRun, name: str) -> None:
-    if name == GRADCAM and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
+    if name.startswith(GRADCAM) and any(isinstance(module, nn.Flatten) for module in run.classifier.head.children()):
         warn(
             f"{name} averages over all places, but the head of {run.config.name} tells them apart (flatten): its maps "
             "can be hot in places without influence; hirescam keeps the places (Draelos and Carin, 2020)"

@@ -43,7 +43,7 @@ def predict_images(request: PredictRequest) -> None:
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
     images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     labels = labels_of(images.files, facts.classes)  # a wrong table is refused before the work
-    rules = select_rules(thresholds, facts.positive_class, request.settings.rules)
+    rules = select_rules(thresholds, request.settings.rules)
     warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes, *_cut_notes(thresholds, rules)]
     warn(*warnings)
     networks = load_networks(model, request.options)
@@ -58,7 +58,7 @@ def predict_images(request: PredictRequest) -> None:
     files["path"] = [os.path.relpath(path, request.output.absolute().parent) for path in files["path"]]
     table = reviewed(predictions, files, thresholds, rules, failed).join(labels)
     table = table.iloc[doubtful_first(table)].reset_index(drop=True)
-    lines = rule_lines(thresholds, rules, facts.positive_class)
+    lines = rule_lines(thresholds, rules)
     name = str(predictions.about["name"])
     about = PredictedFacts(
         name=name,

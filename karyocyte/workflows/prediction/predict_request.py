@@ -15,7 +15,7 @@ from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is
 from karyocyte.recipes.portable import portable_kind
 from karyocyte.runs.arguments import free_name
 
-Rule = Literal["release", "confidence", "votes"]
+Rule = Literal["confidence", "votes"]
 
 
 class PredictConfig(StrictModel, defaults="predict"):

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.task import check_same_classes
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
+from karyocyte.evaluation.pooling.experiments import Group, group_runs
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns, evaluation_settings
 from karyocyte.evaluation.run.evaluate import draw_figures, evaluate_labelled
 from karyocyte.evaluation.types.result import EvaluationResult

@@ -54,18 +54,34 @@ def diagnosis(result: EvaluationResult) -> str:
     lines = [f"The {words} is {number(measured.value)} ({interval}), {_verdict(measured, least)} {rival}"]
     recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
-        least_known = quoted(str(recalls.idxmin()))
-        lines.append(f"the class that is recognised least is {least_known} ({number(recalls.min())})")
+        lines.append(_least_recognised(recalls.dropna()))
     if any(warning.topic == "training" for warning in result.warnings):
         lines.append("a later stage of the training is worse than an earlier one")
     return "; ".join(lines) + "."
 
 
+def _least_recognised(recalls: pd.Series) -> str:
+    """Name the class with the lowest recall, or all classes that have it as it is written."""
+    written = recalls.map(number)
+    least = [quoted(str(name)) for name in recalls.index[written == number(recalls.min())]]
+    value = number(recalls.min())
+    if len(least) == 1:
+        return f"the class that is recognised least is {least[0]} ({value})"
+    if len(least) == len(recalls):
+        return f"all classes are recognised equally often ({value})"
+    return f"the classes that are recognised least are {', '.join(least)} ({value})"
+
+
 def _verdict(measured: Interval, least: float) -> str:
-    """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance."""
-    if (measured.low or 0.0) > least:
+    """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance.
+
+    What is written alike is a tie, too.
+    """
+    if measured.low is None or measured.high is None or number(measured.value) == number(least):
+        return "a tie with"
+    if measured.low > least:
         return "better than"
-    return "worse than" if (measured.high or 1.0) < least else "a tie with"
+    return "worse than" if measured.high < least else "a tie with"
 
 
 def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:

@@ -137,7 +137,7 @@ def _mode(config: Config) -> Mode:
     return "min" if lower_is_better(config.callbacks.monitor) else "max"
 
 
-def report(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
+def keep_result(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
     """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
@@ -159,4 +159,4 @@ def _plain(text: str) -> str:
     return Text.from_ansi(text).plain.rstrip() + "\n"
 
 
-CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, report)
+CLASSIFICATION = Recipe(ImageDataModule, build_model, fit_and_predict, keep_result)

@@ -49,7 +49,7 @@ def run(config: TrainingConfig, begun: Callable[[Path], None] | None = None) -> 
         data, model, contents = prepare(config, world)
         with opened_run(config, data, contents) as (run, is_to_train):
             if is_to_train:
-                with rank_zero_context(recorded(run.folder)), usage.measured(run.folder, config.trainer):
+                with rank_zero_context(recorded(run.folder)), usage.measured_usage(run.folder, config.trainer):
                     if begun:
                         begun(run.folder)
                     recipe.fit(model, data, config, run)

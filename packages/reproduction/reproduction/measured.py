@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from karyocyte.evaluation.comparison.departures import departures
-from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.metrics.classification import CALIBRATION, lower_is_better
 from karyocyte.evaluation.metrics.labelled import score

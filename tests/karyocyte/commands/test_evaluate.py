@@ -50,7 +50,11 @@ def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     folder = runs / "both"
     result = call(*(runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)), "--output", folder)
     assert "1 - 2" in result.output
-    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv"}
+    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv", "experiments.csv"}
+    figures = pd.read_csv(folder / "experiments.csv").set_index("experiment")
+    assert figures["images"].to_dict() == {"good": 90, "poor": 90}
+    assert (figures["auc_low"] < figures["auc"]).all()
+    assert f"{figures.loc['good', 'auc']:.3f}" in result.output
     pairs = pd.read_csv(folder / "pairs.csv").set_index("metric")
     assert {"first": "good", "second": "poor", "images": 90}.items() <= dict(pairs.loc["auc"]).items()
     assert pairs.loc["auc", "low"] < pairs.loc["auc", "value"] < pairs.loc["auc", "high"]

@@ -67,15 +67,16 @@ def assert_evaluated(table, metrics):
     assert np.allclose(powers.div(powers.sum(axis=1), axis=0), plain, atol=1e-6)
 
 
-def assert_reviewed(table, metrics, positive, passes=False):
-    """Assert that images that the run would not release are to be reviewed, and those for which few passes vote."""
-    not_released = table[f"prob_{positive}"] >= metrics["triage"][0]["threshold"]
+def assert_reviewed(table, metrics, passes=False):
+    """Assert that images below the cut of the run are to be reviewed, and those for which few passes vote."""
+    cut = metrics["referral"][0]["cut"]
+    unsure_of_class = table["probability"] < (np.inf if cut is None else cut)
     unsure = pd.Series(False, table.index)
     if passes:
         unsure = (table["sampled_votes"] < 0.8) | (table["sampled_label"] != table["prediction"])
     assert (table["reason"].fillna("").str.contains("of the dropout passes") == unsure).all()
-    assert (table["review"] == (not_released | unsure)).all()
-    assert (table["reason"].fillna("").str.contains("not below the release threshold") == not_released).all()
+    assert (table["review"] == (unsure_of_class | unsure)).all()
+    assert (table["reason"].fillna("").str.contains("probab") == unsure_of_class).all()
     assert table["reason"].isna().equals(~table["review"])
 
 
@@ -101,7 +102,7 @@ def test_own_images_get_the_same_probabilities(request, predict_table, kind):
     assert ("sampled_votes" in table) == (kind == "karyograms")
     assert_evaluated(table, Run(run).metrics)
     if kind == "karyograms":
-        assert_reviewed(table, Run(run).metrics, "abnormal", passes=True)
+        assert_reviewed(table, Run(run).metrics, passes=True)
     assert f"to be reviewed: {int(table['review'].sum())} of" in output
     assert "are among those trained on" in output
 
@@ -240,7 +241,7 @@ def test_ensemble_combines_its_members_by_its_fitted_weights(fitted, cell_images
     rows = assert_same_probabilities(table, Run(fitted).predictions)
     assert not np.allclose(rows["prob_all"], rows["sampled_prob_all"], atol=1e-3)
     assert_evaluated(table, Run(fitted).metrics)
-    assert_reviewed(table, Run(fitted).metrics, "all")
+    assert_reviewed(table, Run(fitted).metrics)
     assert "the ensemble was fitted on its" in output
 
 
@@ -259,7 +260,7 @@ def test_files_that_are_all_broken_are_all_reviewed(cell_runs, tmp_path, predict
     assert table[["status", "review"]].values.tolist() == [["broken", True]]
 
 
-def test_nothing_is_released_where_a_reader_seems_to_have_failed(cell_runs, tmp_path, predict_table):
+def test_nothing_is_decided_alone_where_a_reader_seems_to_have_failed(cell_runs, tmp_path, predict_table):
     for number in range(9):
         write_image(tmp_path / "new" / f"{number}.png", cell_image(3))
     table, output = predict_table(cell_runs[0], tmp_path / "new")

@@ -27,7 +27,7 @@ from tests.helpers.predictions import make_run
 # What begins after the checks of a command is left out.
 AFTER_CHECKS = {
     "predict": ("karyocyte.workflows.prediction.predict_images", "predict_images"),
-    "evaluate": ("karyocyte.workflows.evaluation.evaluate_runs", "evaluate_runs"),
+    "evaluate": ("karyocyte.workflows.evaluation.evaluate_experiments", "evaluate_experiments"),
     "report": ("karyocyte.workflows.report.page", "write_report"),
     "karyotype": ("cytogenetics.karyotyping.karyotype_cells", "karyotype_cells"),
     "export": ("karyocyte.workflows.export.export_model", "export_model"),

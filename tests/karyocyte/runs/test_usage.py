@@ -16,7 +16,7 @@ CPU = TrainerConfig(accelerator="cpu")
 def test_sessions_add_up(tmp_path):
     before = {"wall_seconds": 10.0, "cpu_seconds": 20.0, "by_device": {"H100": 10.0}}
     (tmp_path / "usage.json").write_text(json.dumps(before))
-    with usage.measured(tmp_path, CPU):
+    with usage.measured_usage(tmp_path, CPU):
         end = time.process_time() + 0.05
         while time.process_time() < end:
             pass
@@ -28,14 +28,14 @@ def test_sessions_add_up(tmp_path):
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, ValueError])
 def test_a_session_that_ends_badly_counts_too(tmp_path, end):
-    with pytest.raises(end), usage.measured(tmp_path, CPU):
+    with pytest.raises(end), usage.measured_usage(tmp_path, CPU):
         raise end
     assert Run(tmp_path).usage["cpu_seconds"] >= 0
 
 
 def test_a_full_disk_does_not_hide_how_the_block_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(usage, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(ValueError, match="the error"), usage.measured(tmp_path, CPU):
+    with pytest.raises(ValueError, match="the error"), usage.measured_usage(tmp_path, CPU):
         raise ValueError("the error")
 
 
@@ -44,7 +44,7 @@ def test_the_first_process_writes_for_the_devices_of_all(tmp_path, monkeypatch, 
     for name, value in {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(usage, "device_of", lambda accelerator: "H100")
-    with usage.measured(tmp_path, TrainerConfig(devices=2)):
+    with usage.measured_usage(tmp_path, TrainerConfig(devices=2)):
         time.sleep(0.01)
     account = Run(tmp_path).usage
     assert (account is not None) == writes

@@ -12,7 +12,7 @@ from cytogenetics.cells.assignment import assign_cells, numbered_cells, refusal,
 from cytogenetics.cells.posterior import LARGEST, SMALLEST, is_normal
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
-from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Metric, call, confusion, metric_of, of_confusions
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums

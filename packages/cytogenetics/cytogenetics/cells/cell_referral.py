@@ -12,7 +12,7 @@ from cytogenetics.cells.cell_metrics import of_whole_cells
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.karyotypes.thresholds import CellThresholds
 from karyocyte.config.defaults import section_defaults
-from karyocyte.evaluation.intervals.bootstrap import around
+from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Metric
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.temperature import fit_temperature

@@ -29,7 +29,7 @@ def measure_karyotypes(
     """
     if not (output / "karyotypes.csv").is_file():  # before the imports, which take seconds
         raise UserError(f"{output} has no karyotypes.csv: name an output folder of scripts/karyotype.py")
-    from cytogenetics.evidence.karyotypes import measured
+    from cytogenetics.evidence.karyotypes import metrics_by_case
     from cytogenetics.evidence.measure import measure_output
     from karyocyte.common.cli import console
     from karyocyte.common.files import atomic_path
@@ -39,7 +39,7 @@ def measure_karyotypes(
     from karyocyte.evaluation.types.table import Table
 
     cells = measure_output(output, labels, keys or ()).assign(part=part, revision=revision())
-    table = measured(cells).dropna(subset="value")
+    table = metrics_by_case(cells).dropna(subset="value")
     shown = [{"metric": name, "value": Estimate(*found)} for name, *found in table.itertuples(index=False)]
     console.print(terminal(Table.of(f"cells: {len(cells)}, cases: {cells['case'].nunique()}", shown)))
     if rows is not None:

@@ -98,7 +98,7 @@ def measure_composed(cells: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def measured(cells: pd.DataFrame) -> pd.DataFrame:
+def metrics_by_case(cells: pd.DataFrame) -> pd.DataFrame:
     """Return metric, value, low and high of the kept cells of a part, with intervals by case."""
     if "referred_before" in cells:
         return by_case(lambda kept: measure_composed(cells[kept]), cells["case"], CONFIDENCE)
@@ -113,7 +113,7 @@ def write_tables(results: Path = RESULTS) -> None:
     for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
         tables = []
         for part, cells in pd.read_parquet(path).groupby("part"):
-            table = measured(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
+            table = metrics_by_case(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
             table.insert(0, "label", part)
             tables.append(table)
         write_csv(results / TABLES[path.stem], pd.concat(tables).dropna(subset="value"), "%.6f")

@@ -112,7 +112,7 @@ def _read(file: ImageFile, config: PrepareConfig, of_boxes: bool) -> CellFile:
         if height * width > LARGEST_IMAGE and not of_boxes:  # before its outline, which takes long
             reason = f"{width} x {height} pixels, far more than a single chromosome"
             return CellFile(file, FileStatus.LEFT_OUT, reason, sha256)
-        area, unlike = measured(pixels, config)
+        area, unlike = largest_object(pixels, config)
     except (BrokenImageError, cv2.error, MemoryError) as error:
         cause = f"cannot be read ({type(error).__name__})"
         if isinstance(error, BrokenImageError):
@@ -173,7 +173,7 @@ def _without_other_sizes(files: list[CellFile]) -> list[CellFile]:
     return leave_out(files, causes)
 
 
-def measured(image: np.ndarray, config: PrepareConfig) -> tuple[int, str | None]:
+def largest_object(image: np.ndarray, config: PrepareConfig) -> tuple[int, str | None]:
     """Measure what is seen against the ground of an image, uint8 RGB, shape (H, W, 3), of a run's preparation.
 
     Returns:

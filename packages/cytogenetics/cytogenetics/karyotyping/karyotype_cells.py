@@ -34,7 +34,7 @@ from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted
-from karyocyte.inference.failed_reader import NewImages, sentence, together, why_failed
+from karyocyte.inference.failed_reader import NewImages, joined, sentence, why_failed
 
 
 def karyotype_cells(request: KaryotypeRequest) -> Tables:
@@ -66,7 +66,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
                     write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
                 advance()
         # Only all cells together show that a reader failed, such as one class for everything.
-        if failed := why_failed(together(looks), opened):
+        if failed := why_failed(joined(looks), opened):
             warnings.append(sentence(failed))
             warn(warnings[-1])
             results = [replace(result, failed=failed) for result in results]

@@ -60,7 +60,7 @@ class BoxFinder:
         """Return what a refiner sees of a picture, uint8 RGB, (H, W, 3): by all detectors, then in each way."""
         found = self._found_in_each_way(image)
         proposals = []
-        for boxes, scores in [together(found), *found]:
+        for boxes, scores in [mean_boxes(found), *found]:
             kept = scores >= LEAST_SCORE
             proposals.append((boxes[kept], scores[kept]))
         return proposals
@@ -73,7 +73,7 @@ class BoxFinder:
             chromosome, float64, (n,).
         """
         if self.refiner is None:
-            boxes, scores = together(self._found_in_each_way(image))
+            boxes, scores = mean_boxes(self._found_in_each_way(image))
             slope, intercept = self.detectors[0].description.calibration
             return boxes, expit(slope * logits_of(scores) + intercept)
         boxes, scores = self.proposals(image)[0]
@@ -85,7 +85,7 @@ class BoxFinder:
         return moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept)
 
 
-def together(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def mean_boxes(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes, (n, 4), and scores, (n,), of one picture that were found in several ways, as one of each.
 
     A box is the mean of those that are found in these ways, weighed by their scores; its score is their mean, in which

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cytogenetics.commands.measure_karyotypes import app
-from cytogenetics.evidence.karyotypes import measured
+from cytogenetics.evidence.karyotypes import metrics_by_case
 from cytogenetics.karyotyping.karyotype_tables import RANKS
 from karyocyte.common.files import sha256_of_file
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -64,7 +64,7 @@ def test_pictures_are_measured_as_counted_by_hand(output, labels, tmp_path):
     assert rows["case"].tolist() == ["105001", "105001", "105004"]
     assert rows.loc["1050012.png", ["found", "right", "alone", "invented"]].tolist() == [44, 42, 2, 1]
     assert rows["true"].tolist() == ["46,XX", "46,XX", "47,XX,+21"]
-    table = measured(rows).set_index("metric")["value"]
+    table = metrics_by_case(rows).set_index("metric")["value"]
     assert table["chromosomes found"] == pytest.approx((46 + 44 + 46) / 139)
     assert table["cells wholly right"] == pytest.approx(1 / 3)
     assert table["not referred, wholly right"] == 0.5

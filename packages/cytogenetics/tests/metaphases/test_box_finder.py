@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from cytogenetics.metaphases.box_finder import BoxFinder, together
+from cytogenetics.metaphases.box_finder import BoxFinder, mean_boxes
 
 BOX = np.array([[10, 10, 50, 30]], np.float32)
 
@@ -80,6 +80,6 @@ def test_boxes_that_are_hardly_seen_are_no_proposals():
 def test_boxes_that_are_found_twice_are_one():
     first = np.array([[0, 0, 10, 10], [50, 50, 60, 60]], np.float32), np.array([0.9, 0.4], np.float32)
     second = np.array([[0, 0, 10, 12]], np.float32), np.array([0.3], np.float32)
-    boxes, scores = together([first, second])
+    boxes, scores = mean_boxes([first, second])
     np.testing.assert_allclose(boxes, [[0, 0, 10, 10.5], [50, 50, 60, 60]])
     np.testing.assert_allclose(scores, [0.6, 0.2])

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.intervals.grouping import Group
 from karyocyte.evaluation.intervals.seeds import seed_means
 from karyocyte.evaluation.pooling.averaging import Combiner, align, combine
+from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.ensembles.ensemble_request import GeneticConfig
 from karyocyte.workflows.ensembles.genetic import fit

@@ -27,10 +27,10 @@ from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.departures import departures
 from karyocyte.evaluation.comparison.pairwise import compare_groups
 from karyocyte.evaluation.intervals.by_case import by_case
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
+from karyocyte.evaluation.pooling.experiments import Group, group_runs
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.runs.predictions import COLUMNS, Predictions
 from karyocyte.runs.run import Run

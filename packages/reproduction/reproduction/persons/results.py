@@ -26,6 +26,7 @@ The AUC is that of pairs of a leukaemic and a normal cell, which are of two pers
 every two persons, and all intervals are over drawn persons (and over draws and seeds, where there are some).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,10 @@ from scipy.optimize import curve_fit
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
+from karyocyte.evaluation.intervals.methods import percentiles
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
+from karyocyte.evaluation.types.result import Estimate
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.persons.linked import persons_of_subjects
 
@@ -49,11 +54,12 @@ CONFIDENCE = 0.95
 SENSITIVITY = 0.95  # of the threshold that the specificity is given for
 FURTHER = (100, 300)  # persons that the curve is continued to
 DIGITS = "%.6f"
+Row = dict[str, float | None]  # of a table: values with the ends of their intervals
 
 
 @dataclass(frozen=True)
 class Images:
-    """The images of the scores, in their order: image_id, label, subject and their fold in each draw."""
+    """The images of the scores, in their order: image_id, label ("all" or "hem"), subject, and perhaps folds."""
 
     frame: pd.DataFrame
 
@@ -64,26 +70,49 @@ class Images:
         patients, healthy = ([person.index.to_numpy() for _, person in persons] for persons in of_classes)
         return patients, healthy
 
+    @cached_property
+    def persons(self) -> np.ndarray:
+        """The number of each image's person: the patients first, then the healthy persons."""
+        numbers = np.zeros(len(self.frame), np.int64)
+        for number, rows in enumerate([*self.rows[0], *self.rows[1]]):
+            numbers[rows] = number
+        return numbers
+
+    def means(self, scores: np.ndarray) -> tuple["Images", np.ndarray]:
+        """Return the persons as images of their own, each with the mean of its scores."""
+        firsts = self.frame.iloc[[rows[0] for rows in [*self.rows[0], *self.rows[1]]]]
+        means = np.array([scores[rows].mean() for rows in [*self.rows[0], *self.rows[1]]])
+        return Images(firsts.reset_index(drop=True)), means
+
     def pairs(self, scores: np.ndarray, folds: np.ndarray | None = None) -> np.ndarray:
         """Count the pairs of cells of every patient and healthy person: those in order, and all.
 
-        A pair of equal scores counts half. With ``folds`` only pairs of one fold count, since each fold has its own
-        regression.
+        A pair of equal scores counts half. Images whose score is NaN are left out. With ``folds`` only pairs of one
+        fold count, since each fold has its own regression.
 
         Returns:
             float64, shape (2, patients, healthy persons).
         """
-        patients, healthy = self.rows
-        counted = np.zeros((2, len(patients), len(healthy)))
-        for column, normal in enumerate(healthy):
-            ordered = np.sort(scores[normal][~np.isnan(scores[normal])])
-            for row, leukaemic in enumerate(patients):
-                if folds is not None and folds[normal[0]] != folds[leukaemic[0]]:
-                    continue
-                found = scores[leukaemic][~np.isnan(scores[leukaemic])]
-                below = np.searchsorted(ordered, found, "left") + np.searchsorted(ordered, found, "right")
-                counted[:, row, column] = below.sum() / 2, len(found) * len(ordered)
-        return counted
+        patients, healthy = map(len, self.rows)
+        scored = ~np.isnan(scores)
+        cells = np.bincount(self.persons[scored], minlength=patients + healthy)
+        counted = np.outer(cells[:patients], cells[patients:]).astype(float)
+        if folds is not None:
+            of_patients, of_healthy = ([folds[rows[0]] for rows in persons] for persons in self.rows)
+            counted[np.not_equal.outer(of_patients, of_healthy)] = 0
+        patient, other = np.nonzero(counted)
+        in_order = np.zeros_like(counted)
+        in_order[patient, other] = self._aucs(scores, scored, patient, patients + other) * counted[patient, other]
+        return np.stack([in_order, counted])
+
+    def _aucs(self, scores: np.ndarray, scored: np.ndarray, patient: np.ndarray, healthy: np.ndarray) -> np.ndarray:
+        """Return the AUC of pairs of persons, by their numbers: each pair is a weighting of all persons."""
+        is_patient = (self.frame["label"] == "all").to_numpy(np.int64)
+        both = np.stack([-scores, scores], axis=1)
+        labelled = LabelledPredictions(is_patient, both, ("hem", "all"), 1, self.persons)
+        weights = np.zeros((len(patient), labelled.cluster_count))
+        weights[np.arange(len(patient)), patient] = weights[np.arange(len(patient)), healthy] = 1
+        return np.asarray(WeightedMetrics(labelled, names=("auc",), rows=scored)(weights)[0])
 
 
 def persons_of_their_own(images: pd.DataFrame) -> np.ndarray:
@@ -99,63 +128,62 @@ def auc(pairs: np.ndarray) -> np.ndarray:
 
 
 def resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return counted pairs of persons drawn with replacement."""
+    """Return counted pairs of persons drawn with replacement, as many patients and healthy persons as there are."""
     patients, healthy = pairs.shape[-2:]
     of_patients = pairs[..., random.integers(patients, size=patients), :]
     return np.asarray(of_patients[..., random.integers(healthy, size=healthy)])
 
 
-def columns(name: str, value: float, values: np.ndarray) -> dict[str, float]:
-    """Return a value with its interval, by percentiles of resampled values."""
-    low, high = np.nanquantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+def columns(name: str, value: float, drawn: np.ndarray) -> Row:
+    """Return a value with its interval, by percentiles of its resamples."""
+    low, high, _ = percentiles(drawn, CONFIDENCE)
+    return Estimate(value, low, high).columns(name)
 
 
-def row_of_persons(images: Images, scores: np.ndarray, area: np.ndarray) -> dict[str, float]:
+def row_of_persons(images: Images, scores: np.ndarray, area: np.ndarray) -> Row:
     """Return how a regression ranks cells and persons that it does not know, also beside that of the area alone."""
     random = np.random.default_rng(0)
     pairs = np.array([images.pairs(scores), images.pairs(area)])
-    of_both = np.array([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
-    patients, healthy = (np.array([scores[rows].mean() for rows in group]) for group in images.rows)
-    in_order = (patients[:, None] > healthy).astype(float)
-    of_persons = np.array([resampled(in_order, random).mean() for _ in range(RESAMPLES)])
-    value, of_area = auc(pairs)
-    row = columns("auc", value, of_both[:, 0]) | {"auc_error": float(of_both[:, 0].std())}
-    row |= columns("over_area", value - of_area, of_both[:, 0] - of_both[:, 1])
-    row |= columns("person_auc", float(in_order.mean()), of_persons)
+    drawn, drawn_area = np.transpose([auc(resampled(pairs, random)) for _ in range(RESAMPLES)])
+    of_persons, means = images.means(scores)
+    pairs_of_persons = of_persons.pairs(means)
+    drawn_persons = np.array([auc(resampled(pairs_of_persons, random)) for _ in range(RESAMPLES)])
+    value, value_of_area = auc(pairs)
+    row = columns("auc", value, drawn)
+    row["auc_error"] = float(drawn.std())
+    row |= columns("over_area", value - value_of_area, drawn - drawn_area)
+    row |= columns("person_auc", float(auc(pairs_of_persons)), drawn_persons)
     # At the threshold that finds SENSITIVITY of the leukaemic cells.
     below = scores < np.quantile(scores[np.concatenate(images.rows[0])], 1 - SENSITIVITY)
-    return row | pooled("specificity", below, images.rows[1], random)
+    return row | share_of_images("specificity", below, images.rows[1], random)
 
 
-def pooled(name: str, values: np.ndarray, persons: list[np.ndarray], random: np.random.Generator) -> dict[str, float]:
-    """Return the mean of all images of some persons, with its interval over drawn persons; of one there is none."""
-    sums, images = (np.array([count(values[rows]) for rows in persons]) for count in (np.sum, len))
+def share_of_images(name: str, is_so: np.ndarray, persons: Sequence[np.ndarray], random: np.random.Generator) -> Row:
+    """Return the share of the images of some persons, with its interval over drawn persons; one person has none."""
+    hits = np.array([is_so[rows].sum() for rows in persons])
+    images = np.array([len(rows) for rows in persons])
     drawn = random.integers(len(persons), size=(RESAMPLES, len(persons)))
-    if len(persons) == 1:
-        return {name: sums[0] / images[0], f"{name}_low": np.nan, f"{name}_high": np.nan}
-    return columns(name, sums.sum() / images.sum(), sums[drawn].sum(axis=1) / images[drawn].sum(axis=1))
+    shares = hits[drawn].sum(axis=1) / images[drawn].sum(axis=1)
+    return columns(name, hits.sum() / images.sum(), shares if len(persons) > 1 else shares[:0])
 
 
-def row_of_leak(images: Images, scores: pd.DataFrame, area: pd.DataFrame) -> dict[str, float]:
+def row_of_leak(images: Images, scores: pd.DataFrame, area: pd.DataFrame) -> Row:
     """Return the AUC of each arm, what shared persons and identical images add to it, and how far it is above the area.
 
     A resample draws the persons, the divisions into folds and the seeds.
     """
     pairs = np.array([_pairs_of_arms(images, scores, area, draw) for draw in range(DRAWS)])
     random = np.random.default_rng(0)
-    values = auc(pairs).mean(axis=(0, 1))
-    drawn = []
+    resamples = []
     for _ in range(RESAMPLES):
         chosen = resampled(pairs, random)[random.integers(DRAWS, size=DRAWS)]
-        drawn.append(auc(chosen[:, random.integers(SEEDS, size=SEEDS)]).mean(axis=(0, 1)))
-    of_resamples = np.array(drawn)
-    row: dict[str, float] = {}
+        resamples.append(auc(chosen[:, random.integers(SEEDS, size=SEEDS)]).mean(axis=(0, 1)))
+    values, drawn = auc(pairs).mean(axis=(0, 1)), np.transpose(resamples)
+    row: Row = {}
     for place, arm in enumerate(ARMS, 1):
-        row |= columns(arm, values[place], of_resamples[:, place])
-    added, of_added = np.diff(values), np.diff(of_resamples)
-    for place, name in enumerate(("over_area", "persons_add", "identical_add")):
-        row |= columns(name, added[place], of_added[:, place])
+        row |= columns(arm, values[place], drawn[place])
+    for place, name in enumerate(("over_area", "persons_add", "identical_add")):  # each arm above what stands before it
+        row |= columns(name, values[place + 1] - values[place], drawn[place + 1] - drawn[place])
     return row
 
 
@@ -169,28 +197,29 @@ def _pairs_of_arms(images: Images, scores: pd.DataFrame, area: pd.DataFrame, dra
     return counted
 
 
-def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[dict[str, float]]:
+def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[Row]:
     """Return the mean AUC of each number of training persons with its range, and what more persons would give.
 
     A resample draws the persons and the draws of training persons.
     """
-    names = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
-    names[TRAINED_ALL] = ["leave_one_out"]
-    persons = np.repeat(list(names), [len(each) for each in names.values()])
-    pairs = np.array([images.pairs(scores[name].to_numpy(float)) for each in names.values() for name in each])
+    regressions = [(count, f"persons {count} {draw}") for count in PERSONS for draw in range(PERSON_DRAWS)]
+    regressions.append((TRAINED_ALL, "leave_one_out"))
+    persons = np.array([count for count, _ in regressions])
+    pairs = np.array([images.pairs(scores[name].to_numpy(float)) for _, name in regressions])
     values = auc(pairs)
-    rows: list[dict[str, float]] = []
-    for count in names:
-        of_count = values[persons == count]
-        spread = {"auc": of_count.mean(), "auc_low": of_count.min(), "auc_high": of_count.max()}
-        rows.append({"persons": count, "draws": len(of_count), **spread})
+    of_count = {count: np.flatnonzero(persons == count) for count in (*PERSONS, TRAINED_ALL)}
+    rows: list[Row] = []
+    for count, places in of_count.items():
+        found = values[places]
+        spread = Estimate(found.mean(), found.min(), found.max())
+        rows.append({"persons": count, "draws": len(found), **spread.columns("auc")})
     random = np.random.default_rng(0)
-    again = []
+    continued = []
     for _ in range(CURVE_RESAMPLES):
-        chosen = np.concatenate([random.choice(np.flatnonzero(persons == count), len(names[count])) for count in names])
-        again.append(_continued(persons[chosen], auc(resampled(pairs, random))[chosen]))
-    for count, value, found in zip(FURTHER, _continued(persons, values), np.array(again).T, strict=True):
-        rows.append({"persons": count, "draws": 0, **columns("auc", value, found)})
+        chosen = np.concatenate([random.choice(places, len(places)) for places in of_count.values()])
+        continued.append(_continued(persons[chosen], auc(resampled(pairs, random))[chosen]))
+    for count, value, drawn in zip(FURTHER, _continued(persons, values), np.transpose(continued), strict=True):
+        rows.append({"persons": count, "draws": 0, **columns("auc", value, drawn)})
     return rows
 
 
@@ -212,18 +241,19 @@ def write_all() -> None:
     own = persons_of_their_own(frame)
     images = Images(frame[own].reset_index(drop=True))
     area = pd.read_parquet(FOLDER / "area.parquet")[own].reset_index(drop=True)
-    tables: dict[str, list[pd.DataFrame]] = {"persons": [], "persons_leak": [], "persons_curve": []}
+    alone: list[dict[str, object]] = []
+    leaks: list[dict[str, object]] = []
+    curves: list[dict[str, object]] = []
     for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
         scores = pd.read_parquet(path)[own].reset_index(drop=True)
-        alone = row_of_persons(images, *(table["leave_one_out"].to_numpy(float) for table in (scores, area)))
-        curve = rows_of_curve(images, scores) if f"persons {PERSONS[0]} 0" in scores else []
-        found = [alone], [row_of_leak(images, scores, area)], curve
-        for table, rows in zip(tables.values(), found, strict=True):
-            if rows:
-                table.append(pd.DataFrame(rows).assign(model=path.stem))
+        left_out, left_out_area = (table["leave_one_out"].to_numpy(float) for table in (scores, area))
+        alone.append({**row_of_persons(images, left_out, left_out_area), "model": path.stem})
+        leaks.append({**row_of_leak(images, scores, area), "model": path.stem})
+        if f"persons {PERSONS[0]} 0" in scores:
+            curves += [{**row, "model": path.stem} for row in rows_of_curve(images, scores)]
         say(path.stem)
-    for file, parts in tables.items():
-        write_csv(RESULTS / "recomputed" / f"{file}.csv", pd.concat(parts, ignore_index=True), DIGITS)
+    for name, rows in (("persons", alone), ("persons_leak", leaks), ("persons_curve", curves)):
+        write_csv(RESULTS / "recomputed" / f"{name}.csv", pd.DataFrame(rows), DIGITS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.pooling.experiments import group_runs
 from reproduction.evidence.ensembles import rows_of_ensembles
 from tests.helpers.predictions import make_run
 

@@ -9,12 +9,12 @@ from scipy import stats
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.comparison.pairwise import compare_groups
-from karyocyte.evaluation.intervals.bootstrap import Resamples
-from karyocyte.evaluation.intervals.grouping import group_runs
 from karyocyte.evaluation.intervals.methods import percentiles
+from karyocyte.evaluation.intervals.over_subjects import Resamples
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
+from karyocyte.evaluation.pooling.experiments import group_runs
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
 from tests.helpers.predictions import make_predictions, make_run

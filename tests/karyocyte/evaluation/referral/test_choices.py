@@ -1,4 +1,4 @@
-"""What validation images choose: the cut of the confidence, and the threshold of release."""
+"""What validation images choose: the cut of the confidence."""
 
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ from karyocyte.evaluation.pooling.labelled_runs import LabelledFold
 from karyocyte.evaluation.referral.choices import (
     ReviewThresholds,
     choose_referral,
-    choose_release,
     confidences,
     cut_notes,
     ends_of_ties,
@@ -56,12 +55,10 @@ def test_the_cut_is_the_lowest_whose_accuracy_has_its_lower_bound_at_the_target(
     assert cut_of(fold, cut.lower_bound) == cut  # a bound that is the target keeps it
 
 
-def test_an_image_on_a_threshold_is_reviewed_by_the_rule_of_release_alone():
-    image = with_scores([1], [0.75])
+def test_an_image_on_the_cut_is_not_reviewed():
     cut = ConfidenceCut(0.75, 10, 10, 1.0, 0.9)
-    thresholds = ReviewThresholds(release=0.75, confidence=cut)
-    assert not review_mask("confidence", image, thresholds)[0]
-    assert review_mask("release", image, thresholds)[0]
+    images = with_scores([1, 1], [0.75, 0.74])
+    assert review_mask("confidence", images, ReviewThresholds(confidence=cut)).tolist() == [False, True]
 
 
 def test_equal_confidences_are_kept_or_referred_together():
@@ -99,22 +96,6 @@ def test_images_of_a_poor_model_are_all_referred():
     (note,) = cut_notes(cut, 0.95)
     assert "all images are referred" in note
     assert cut_notes(ConfidenceCut(0.6, 40, 20, 1.0, 0.96), 0.95) == []
-
-
-def release_of(labels, scores, config):
-    return choose_release(LabelledFold.from_run(with_scores(labels, scores, part="validation"), config))
-
-
-def test_the_release_counts_the_positives_that_its_threshold_keeps():
-    actual = release_of(
-        [1, 1, 1, 0, 0], [0.9, 0.6, 0.2, 0.7, 0.1], EvaluationConfig(triage=TriageConfig(sensitivity=0.6))
-    )
-    assert (actual.threshold, actual.kept, actual.positives) == (0.6, 2, 3)
-    assert (actual.sensitivity, actual.lower_bound) == (2 / 3, lower_bounds(np.array([2]), np.array([3]), 0.95))
-
-
-def test_a_class_without_validation_images_leaves_no_release():
-    assert release_of([1, 1], [0.2, 0.8], EvaluationConfig()).threshold is None
 
 
 def test_the_last_of_equal_confidences_ends_them():

@@ -1,71 +1,20 @@
-"""Rules of triage."""
+"""Rules of referral on test images."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from karyocyte.config.schema import EvaluationConfig, TriageConfig
-from karyocyte.evaluation.intervals.exact import share
-from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
+from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.referral.choices import few_votes
-from karyocyte.evaluation.referral.evaluate_referral import triage
-from karyocyte.evaluation.run.evaluate import evaluate_parts, evaluate_runs
+from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.tables import referral_table
 from karyocyte.evaluation.types.result import Kind
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.uncertainty import summarise
-from tests.helpers.predictions import join, make_predictions, make_run, with_scores
+from tests.helpers.predictions import with_scores
 
-SETTINGS = EvaluationConfig(resamples=20, triage=TriageConfig(sensitivity=0.9))
-
-
-def findings(*runs, settings=SETTINGS):
-    runs = LabelledRuns.of(runs, settings)
-    return triage(runs, evaluate_parts(runs))
-
-
-def release_of(*runs):
-    """The figures of the release."""
-    return findings(*runs).metrics["test", Kind.RELEASE]
-
-
-def test_the_release_is_measured():
-    run = make_run(images=100, skill=0.5)
-    (release,) = findings(run).fields["triage"]
-    kept = run.part("test").frame["prob_all"] >= release.threshold
-    positives = run.part("test").frame["label"] == "all"
-    metrics = release_of(run)
-    assert 0 < metrics["review_share"].hits == kept.sum() < 100
-    assert metrics["sensitivity"] == share((positives & kept).sum(), positives.sum(), 0.95)
-    assert metrics["missed"].value == (positives & ~kept).sum()
-    assert metrics["accuracy"] == share((~positives & ~kept).sum(), (~kept).sum(), 0.95)
-
-
-def test_folds_choose_for_themselves_and_are_counted_together():
-    runs = [make_run(fold, images=60, skill=0.5 + fold) for fold in range(2)]
-    assert findings(*runs).fields == {"triage": [findings(run).fields["triage"][0] for run in runs]}
-    single, pooled = list(map(release_of, runs)), release_of(*runs)
-    for name in ("alone", "missed"):
-        assert pooled[name].value == sum(each[name].value for each in single)
-    for name in ("review_share", "sensitivity"):
-        assert pooled[name].hits == sum(each[name].hits for each in single)
-
-
-@pytest.mark.parametrize(
-    ("run", "reason"),
-    [
-        (make_predictions(), "no validation image of hem and all"),
-        (join(make_run().part("validation"), with_scores([1, 1], [0.2, 0.9])), "no test image of hem"),
-        (join(make_run().part("validation"), with_scores([None], [0.2])), "no test image of hem and all"),
-        (make_run(classes=("a", "b", "c")), None),
-    ],
-)
-def test_without_both_classes_there_is_a_warning_and_no_triage_and_of_more_classes_neither(run, reason):
-    result = evaluate_runs([run], SETTINGS)
-    assert result.triage is None
-    warned = [line for line in map(str, result.warnings) if "triage: none" in line]
-    assert warned == ([f"triage: none, {reason}"] if reason else [])
+SETTINGS = EvaluationConfig(resamples=20)
 
 
 def voted(labels, scores, for_positive, subjects=None, about=None):
@@ -99,7 +48,7 @@ def test_intervals_of_the_votes_are_over_subjects_and_a_table_shows_them():
     assert votes["referred"].n == votes["correct"].n == 6
     assert votes["referred"].value == 3 / 8
     assert votes["referred"].high - votes["referred"].low < 0.05  # all subjects are alike; by images it would be 0.29
-    (row,) = referral_table(result).rows
+    row = referral_table(result).rows[-1]
     assert row[1:] == (votes["referred"], votes["correct"])
     referred = evaluate_runs([voted(LABELS, SCORES, [50] * 8)], SETTINGS).of(Kind.VOTES)
     assert (referred["referred"].value, referred["correct"].value) == (1, None)

@@ -29,13 +29,6 @@ def thresholds(run):
 def test_thresholds_chosen_anew_are_those_of_the_evaluation(run, thresholds):
     assert choose_review_thresholds(run, SETTINGS) == thresholds
     assert thresholds.confidence is not None
-    assert any(note.startswith("release: ") for note in thresholds.notes)
-
-
-def test_the_release_selects_the_same_images_as_triage(run, thresholds):
-    table = review_table(run.part("test"), thresholds, ["release"])
-    assert 0 < table["review"].sum() < len(table)
-    assert table["review"].sum() == evaluate_runs([run], SETTINGS).of(Kind.RELEASE)["review_share"].hits
 
 
 def test_few_votes_select_the_same_images_as_the_evaluation(run, thresholds):
@@ -46,14 +39,14 @@ def test_few_votes_select_the_same_images_as_the_evaluation(run, thresholds):
 
 
 def test_impossible_rules_are_left_out_or_refused(thresholds):
-    assert select_rules(thresholds, "all", None) == ["release", "votes"]
-    assert select_rules(thresholds, "all", ["confidence", "release"]) == ["confidence", "release"]
-    assert select_rules(replace(thresholds, vote_share=None), "all", None) == ["release"]
-    assert select_rules(ReviewThresholds(vote_share=0.8), None, None) == []  # votes release nothing unless requested
-    assert select_rules(ReviewThresholds(vote_share=0.8), None, ["votes"]) == ["votes"]
+    assert select_rules(thresholds, None) == ["confidence", "votes"]
+    assert select_rules(thresholds, ["votes"]) == ["votes"]
+    assert select_rules(replace(thresholds, vote_share=None), None) == ["confidence"]
+    assert select_rules(ReviewThresholds(vote_share=0.8), None) == []  # votes decide nothing unless requested
+    assert select_rules(ReviewThresholds(vote_share=0.8), ["votes"]) == ["votes"]
     for name in RULES:
         with pytest.raises(UserError, match=f"rules={name}"):
-            select_rules(ReviewThresholds(), None, [name])
+            select_rules(ReviewThresholds(), [name])
 
 
 def test_every_image_is_reviewed_without_rules():
@@ -62,12 +55,12 @@ def test_every_image_is_reviewed_without_rules():
     assert table["review"].all()
     assert table["prediction_at_threshold"].isna().all()
     assert (table["prediction"] == np.array(["a", "b", "c"])[predictions.probabilities.argmax(axis=1)]).all()
-    assert "every image" in rule_lines(ReviewThresholds(), [], None)[0]
+    assert "every image" in rule_lines(ReviewThresholds(), [])[0]
 
 
-def test_metrics_without_triage_and_calibration():
+def test_metrics_without_referral_and_calibration():
     result = evaluate_runs([make_run()], SETTINGS)
-    result = replace(result, settings={}, triage=None, calibration=None, referral=None)
+    result = replace(result, settings={}, calibration=None, referral=None)
     assert thresholds_of(result) == ReviewThresholds(result.thresholds[0].value)
 
 
@@ -80,14 +73,14 @@ def test_images_of_many_classes_are_reviewed_below_the_cut_of_validation(many_cl
     result = evaluate_runs([many_classes], SETTINGS)
     thresholds = thresholds_of(EvaluationResult.from_dict(result.to_dict()))
     assert thresholds == choose_review_thresholds(many_classes, SETTINGS)
-    rules = select_rules(thresholds, None, None)
+    rules = select_rules(thresholds, None)
     assert rules == ["confidence"]
     table = review_table(many_classes.part("test"), thresholds, rules)
     assert (table["review"] == (table["probability"] < thresholds.confidence.cut)).all()
     assert table["review"].sum() == result.of(Kind.REFERRAL)["referred"].hits
     assert 0 < table["review"].sum() < len(table)
     assert set(table["reason"].dropna()) == {f"probability below {thresholds.confidence.cut:.4g}"}
-    assert f"{thresholds.confidence.kept} of 200 validation images" in rule_lines(thresholds, rules, None)[0]
+    assert f"{thresholds.confidence.kept} of 200 validation images" in rule_lines(thresholds, rules)[0]
 
 
 def test_probabilities_and_runner_up_are_the_two_largest_of_the_calibrated_ones(many_classes):

@@ -56,7 +56,7 @@ def test_labels_of_the_test_images_change_no_choice():
     )
     assert before.thresholds == after.thresholds
     assert before.calibration.temperatures == after.calibration.temperatures
-    assert before.triage == after.triage
+    assert before.referral == after.referral
     for (part, section), metrics in before.figures.items():
         if part == "validation":
             assert after.of(section, part) == metrics
@@ -198,13 +198,13 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     text = printed(whole(result))
     numbers = "fold 0 of 3" if folds == 1 else "folds 0, 1, 2 of 3"
     counts = f"{60 * folds} test images ({30 * folds} “hem”, {30 * folds} “all”), {20 * folds} subjects"
-    parts = ("by mean", "group Wright", "ECE", "release", "sensitivity")
+    parts = ("by mean", "group Wright", "ECE", "target", "sensitivity")
     for words in (f"SYNTHETIC images · protocol subject · {numbers}", counts, *parts):
         assert words in text
     assert "…" not in text
     short = printed(overview(result))
     assert "recall/" not in short
-    assert "triage: " not in short
+    assert "referral: " not in short
     warned = re.findall(r"^! .*", short, re.MULTILINE)
     assert len(warned) <= 3
     assert re.match(r"! \d+ more warnings: ", warned[-1])
@@ -216,7 +216,7 @@ def test_an_overview_has_the_most_important_warnings_first():
     result = evaluate_runs([make_run(classes=("a", "b"))], SETTINGS)
     many = [
         EvaluationWarning(topic, f"of {topic}")
-        for topic in ("test", "assignment", "triage", "leak", "training", "data")
+        for topic in ("test", "assignment", "referral", "leak", "training", "data")
     ]
     short = printed(overview(replace(result, warnings=many)))
     warned = re.findall(r"^! (.*)", short, re.MULTILINE)

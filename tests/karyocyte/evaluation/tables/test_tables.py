@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.tables.renderers import frame_table
+from karyocyte.evaluation.tables.renderers import frame_table, terminal
 from karyocyte.evaluation.tables.tables import (
     calibration_table,
     limits,
@@ -14,9 +14,9 @@ from karyocyte.evaluation.tables.tables import (
     referral_table,
     subgroups_table,
     subjects_table,
-    triage_table,
 )
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import Interval, Kind
+from karyocyte.evaluation.types.table import Named, Table
 from tests.helpers.predictions import make_run, with_passes
 from tests.helpers.terminal import printed
 
@@ -63,14 +63,6 @@ def test_subjects_subgroups_and_calibration_have_the_figures_of_their_columns(re
         assert list(row.values())[1:] == expected
 
 
-def test_the_release_has_its_counts(result):
-    row, metrics = rows_of(triage_table(result))["release"], result.of(Kind.RELEASE)
-    reviewed = metrics["review_share"]
-    assert row["reviewed"] == f"{reviewed.hits} ({reviewed.value:.1%})"
-    assert [row[name] for name in ("alone", "missed")] == [metrics[name].value for name in ("alone", "missed")]
-    assert (row["accuracy"], row["sensitivity"]) == (metrics["accuracy"], metrics["sensitivity"])
-
-
 @pytest.mark.parametrize(
     ("threshold", "text"), [([None], "0.500"), ([0.25, 0.25], "0.250"), ([0.75, 0.25], "0.25-0.75")]
 )
@@ -78,8 +70,9 @@ def test_one_threshold_is_written_alone_and_those_of_folds_by_their_ends(thresho
     assert limits(threshold) == text
 
 
-def test_referral_of_many_classes_has_what_the_cut_refers():
-    result = evaluate_runs([make_run(images=90, classes=tuple("abc"))], SETTINGS)
+@pytest.mark.parametrize("classes", ["ab", "abc"])
+def test_referral_has_what_the_cut_refers(classes):
+    result = evaluate_runs([make_run(images=90, classes=tuple(classes))], SETTINGS)
     row = rows_of(referral_table(result))["confidence"]
     assert {"referred": row["referred"], "correct": row["on test"]} == result.of(Kind.REFERRAL)
 
@@ -88,3 +81,13 @@ def test_every_column_of_a_table_in_the_terminal_has_its_heading():
     text = printed(frame_table(pd.DataFrame({"model": ["a"], "accuracy": [0.5]})))
     heading, _, row = text.split("\n")[1:4]
     assert (heading.split(), row.split()) == (["model", "accuracy"], ["a", "0.500"])
+
+
+def test_no_figure_is_cut_beside_a_long_name():
+    name = "average: " + ", ".join(["mobilenetv2_last7", "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2"])
+    figures = {metric: Interval(0.123, 0.111, 0.999) for metric in ("f1_weighted", "auc", "accuracy")}
+    table = Table.of("Figures", [{"experiment": Named(f"1 {name}"), "images": 12345, **figures}], below=True)
+    text = printed(terminal(table), width=80)
+    assert text.count("0.123") == text.count("0.111-0.999") == 3
+    assert "12,345" in text
+    assert "…" not in text

@@ -11,7 +11,7 @@ import pytest
 from karyocyte.common.files import write_json, write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import EvaluationWarning
+from karyocyte.evaluation.types.result import EvaluationWarning, Interval, Kind
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
@@ -104,7 +104,7 @@ def test_a_page_says_what_was_tested_and_how(page):
     text = prose(page)
     facts = ("tiny", "protocol subject", "of 20 subjects", "abc123", "torch 2.11", "memorises its images")
     leaks = ("No leak found", "near-duplicates across the split were not looked for")
-    titles = ("Triage", "Calibration", "Reliability", "Risk and coverage")
+    titles = ("Referral", "Calibration", "Reliability", "Risk and coverage")
     assert [part for part in (*facts, *leaks, *titles) if part not in text] == []
     rows = table_rows(page, "Images of each part")
     assert rows[0] == ["part", "images", "subjects", "hem", "all"]
@@ -135,6 +135,24 @@ def test_a_diagnosis_says_whether_chance_is_as_good(run, words):
     assert f", {words} (" in diagnosis(result)
     worse = diagnosis(replace(result, warnings=[EvaluationWarning("training", "stage b is worse")]))
     assert worse.endswith("a later stage of the training is worse than an earlier one.")
+
+
+def with_figures(result, **figures):
+    """A result with other figures of test images; recalls are named recall_<class>."""
+    named = {name.replace("recall_", "recall/"): figure for name, figure in figures.items()}
+    return replace(result, figures=result.figures | {("test", Kind.AT_HALF): result.metrics | named})
+
+
+def test_what_is_written_alike_is_a_tie():
+    result = evaluate_runs([make_run(images=200, classes=tuple("ab"))], SETTINGS)
+    share = max(result.test.class_counts.values()) / 200
+    for value in (share - 2e-4, share + 2e-4):
+        same = with_figures(result, accuracy=Interval(value, value - 1e-4, value + 1e-4))
+        rival = replace(same, positive_class=None, figures={("test", Kind.AT_HALF): same.metrics})
+        assert "a tie with chance" in diagnosis(rival)
+    least = {"recall_a": Interval(0.5), "recall_b": Interval(0.5004)}
+    assert "all classes are recognised equally often (0.500)" in diagnosis(with_figures(result, **least))
+    assert "least is “a” (0.500)" in diagnosis(with_figures(result, **(least | {"recall_b": Interval(0.501)})))
 
 
 def test_a_written_result_is_not_computed_again(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.grouping import Group
+from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run

@@ -9,7 +9,7 @@ import pandas as pd
 from cytogenetics.config.networks import CutterConfig
 from cytogenetics.metaphases.data.composed import ComposedDataModule
 from cytogenetics.metaphases.networks.cutter import CONTAMINATED_ABOVE
-from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
+from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, keep_results
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.intervals.by_case import by_case
@@ -49,7 +49,9 @@ def report_masks(folder: Path, config: CutterConfig, data: SplitDataModule) -> N
     frame = data.manifest.frame
     cases = frame["subject"].fillna(frame["image_id"]).iloc[masks["index"]]
     results = by_case(lambda kept: masks.loc[kept, list(WORDS)].mean().to_dict(), cases, config.evaluation.confidence)
-    report(folder / RESULTS, results, "Chromosomes of composed test pictures, cut out", WORDS, calibration=(1.0, 0.0))
+    keep_results(
+        folder / RESULTS, results, "Chromosomes of composed test pictures, cut out", WORDS, calibration=(1.0, 0.0)
+    )
 
 
 CUTTING = Recipe(ComposedDataModule, build_cutter, partial(fit_and_predict, write=write_masks), report_masks)

@@ -16,7 +16,7 @@ from cytogenetics.metaphases.box_finder import BoxFinder, logits_of
 from cytogenetics.metaphases.data.proposals import ProposalDataModule, Proposed
 from cytogenetics.metaphases.networks.detector import LEVELS
 from cytogenetics.metaphases.networks.refiner import moved_boxes
-from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
+from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, keep_results
 from cytogenetics.metaphases.training.train import SIDES, Detected, calibrate
 from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
 from datamodules.io.decode import read_image
@@ -146,7 +146,7 @@ def report_proposals(folder: Path, config: RefinerConfig, data: SplitDataModule)
         return {f"{name}_{level}": one.measure(kept, 0.5)[level] for name, one in detected.items() for level in LEVELS}
 
     results = by_case(measure, cases, config.evaluation.confidence)
-    report(folder / RESULTS, results, "Boxes of the test pictures, refined", WORDS, calibration)
+    keep_results(folder / RESULTS, results, "Boxes of the test pictures, refined", WORDS, calibration)
 
 
 REFINING = Recipe(ProposalDataModule, build_refiner, partial(fit_and_predict, write=write_proposals), report_proposals)

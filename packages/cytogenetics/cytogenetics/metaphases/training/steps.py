@@ -96,7 +96,7 @@ def fit_and_predict(
         run.write_status("finished", best=best.best, **training_facts(stages))
 
 
-def report(
+def keep_results(
     file: Path, results: pd.DataFrame, title: str, words: dict[str, str], calibration: tuple[float, ...]
 ) -> None:
     """Keep the results of a finished run as a file in its folder and for its export; print them under a title."""

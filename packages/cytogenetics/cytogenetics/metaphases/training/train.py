@@ -16,7 +16,7 @@ from cytogenetics.images.boxes import average_precision, crossing_boxes, match, 
 from cytogenetics.metaphases.box_finder import logits_of
 from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.detector import LEVELS
-from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, report
+from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, keep_results
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.evaluation.intervals.by_case import by_case
 from karyocyte.recipes.recipe import Recipe
@@ -132,7 +132,7 @@ def report_detections(folder: Path, config: DetectorConfig, data: SplitDataModul
     measure = partial(test.measure, threshold=choose_box_threshold(validation))
     results = by_case(measure, test.pictures["case"], config.evaluation.confidence)
     calibration = calibrate(logits_of(validation.found[["score"]].to_numpy()), validation.found["ap50"].to_numpy())
-    report(folder / RESULTS, results, "Detected chromosomes on the test pictures", WORDS, calibration)
+    keep_results(folder / RESULTS, results, "Detected chromosomes on the test pictures", WORDS, calibration)
 
 
 DETECTION = Recipe(MetaphaseDataModule, build_network, partial(fit_and_predict, write=write_boxes), report_detections)

@@ -12,13 +12,13 @@ from karyocyte.common.cli import console
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
 from karyocyte.evaluation.comparison.pairwise import PairwiseComparison, compare_groups
-from karyocyte.evaluation.intervals.grouping import Group, group_runs
 from karyocyte.evaluation.metrics.labelled import score
+from karyocyte.evaluation.pooling.experiments import Group, group_runs
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.evaluation.run.evaluate import evaluate_labelled, write_files
-from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups
+from karyocyte.evaluation.tables.comparison_tables import comparison_of_groups, experiment_rows
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.runs.arguments import existing_predictions
@@ -29,7 +29,7 @@ from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest
 from karyocyte.workflows.evaluation.predicted_images import labelled_predictions
 
 
-def evaluate_runs(request: EvaluateRequest) -> None:
+def evaluate_experiments(request: EvaluateRequest) -> None:
     """Evaluate folds of one experiment, or runs of several, print the results and write the files.
 
     Raises:
@@ -58,10 +58,11 @@ def evaluate_runs(request: EvaluateRequest) -> None:
 def _compare(
     groups: list[Group], results: list[EvaluationResult], request: EvaluateRequest, output: Path | None
 ) -> None:
-    """Compare all pairs of groups on the same images, and write these, and the ROC curves."""
+    """Compare all pairs of groups on the same images, and write these, the groups' own figures, and the ROC curves."""
     matrix = compare_groups(groups, request.settings_of(groups[0].runs))
     console.print(comparison_of_groups(results, matrix))
     if output:
+        write_csv(output / "experiments.csv", experiment_rows(matrix.labels, results), "%.6f")
         if matrix.pairs:
             write_csv(output / "pairs.csv", _pair_rows(matrix), "%.6g")
         curves = {}

@@ -8,8 +8,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from karyocyte.config.schema import EvaluationConfig
-from karyocyte.evaluation.intervals.bootstrap import Resamples, around, intervals
 from karyocyte.evaluation.intervals.methods import percentiles
+from karyocyte.evaluation.intervals.over_subjects import Resamples, around, intervals
 from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums

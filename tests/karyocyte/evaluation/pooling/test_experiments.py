@@ -1,4 +1,4 @@
-from karyocyte.evaluation.intervals.grouping import group_runs
+from karyocyte.evaluation.pooling.experiments import group_runs
 from tests.helpers.predictions import ABOUT, make_predictions
 
 
