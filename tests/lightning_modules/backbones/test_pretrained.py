@@ -13,9 +13,9 @@ from huggingface_hub.errors import EntryNotFoundError
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import PretrainedConfig
-from lightning_modules.backbones import find_weights
+from lightning_modules.backbones import weights as hub_weights
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.networks import register_network
 from tests.lightning_modules.tiny import save_weights
 
@@ -65,16 +65,47 @@ def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     assert build_pretrained(model(), weights, 60, given)[1].std == given.std
 
 
-@pytest.mark.parametrize("wrapper", ["", "module.", "model.", "module.backbone."])
-@pytest.mark.parametrize("ending", ["pth", "safetensors"])
-def test_names_lose_the_module_that_was_around_the_network(tmp_path, wrapper, ending):
+@pytest.mark.parametrize(
+    "wrapper", ["", "module.", "model.", "module.backbone.", "encoder.", "network._orig_mod.trunk."]
+)
+@pytest.mark.parametrize("saved_as", ["", "state_dict", "model_state_dict", "network.model"])
+def test_names_lose_what_was_around_the_network(tmp_path, wrapper, saved_as):
     state = trained("test_resnet")
     named = {f"{wrapper}{key}": value for key, value in state.items()}
-    if wrapper.endswith("backbone."):
-        named["module.head.weight"] = torch.ones(2)
-    saved = {"epoch": 3, "state_dict": named} if ending == "pth" else named
-    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, saved, f"own.{ending}"), 64)
+    if wrapper:
+        named |= {"projector.0.weight": torch.ones(2), f"ema.{wrapper}conv1.0.weight": torch.ones(2)}
+    saved = {"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}} if saved_as else {}
+    inner = saved
+    for key in filter(None, saved_as.split(".")):
+        inner[key] = inner = {}
+    inner.update(named)
+    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, saved, "own.pth"), 64)
     assert_filled(backbone.module, state)
+
+
+def test_a_part_with_the_names_of_the_network_is_not_taken_for_it(tmp_path):
+    state = {f"module.{key}": value for key, value in trained("resnet18").items()}
+    backbone, _ = build_pretrained(model("resnet18", cut="conv1"), save_weights(tmp_path, state), 64)
+    assert torch.equal(backbone.module.conv1.weight, state["module.conv1.weight"])
+
+
+def test_the_content_of_a_file_says_what_it_is(tmp_path):
+    state = trained()
+    Path(save_weights(tmp_path, state)).rename(tmp_path / "own.pth")
+    (tmp_path / "own.safetensors.json").rename(tmp_path / "own.pth.json")
+    assert_filled(build_pretrained(model(), str(tmp_path / "own.pth"), 60)[0].module, state)
+
+
+def test_weights_of_several_or_other_networks_and_pickled_ones_are_refused(tmp_path):
+    state = trained()
+    both = {"student": state, "teacher": state}
+    fails("several networks, student., teacher.: save one", model(), save_weights(tmp_path, both, "both.pth"))
+    averaged = save_weights(tmp_path, {"state_dict": state, "state_dict_ema": trained()}, "averaged.pth")
+    assert_filled(build_pretrained(model(), averaged, 60)[0].module, state)
+    other = save_weights(tmp_path, {"blocks.0.weight": torch.ones(1)})
+    fails("no name of the network in it, only blocks.0.weight", model(), other)
+    pickled = save_weights(tmp_path, torch.nn.Linear(1, 1), "pickled.pth")
+    fails(r"objects of Python, .* torch.save\(network.state_dict", model(), pickled)
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -205,7 +236,7 @@ def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_p
         return str(path)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(find_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
-    monkeypatch.setattr(find_weights, "hf_hub_download", download)
+    monkeypatch.setattr(hub_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
+    monkeypatch.setattr(hub_weights, "hf_hub_download", download)
     backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
