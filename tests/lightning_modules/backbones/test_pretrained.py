@@ -7,16 +7,14 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from huggingface_hub import constants
-from huggingface_hub.errors import EntryNotFoundError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import PretrainedConfig
-from lightning_modules.backbones import weights as hub_weights
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.networks import register_network
+from tests.helpers.hub import local_hub
 from tests.lightning_modules.tiny import save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
@@ -89,13 +87,6 @@ def test_a_part_with_the_names_of_the_network_is_not_taken_for_it(tmp_path):
     assert torch.equal(backbone.module.conv1.weight, state["module.conv1.weight"])
 
 
-def test_the_content_of_a_file_says_what_it_is(tmp_path):
-    state = trained()
-    Path(save_weights(tmp_path, state)).rename(tmp_path / "own.pth")
-    (tmp_path / "own.safetensors.json").rename(tmp_path / "own.pth.json")
-    assert_filled(build_pretrained(model(), str(tmp_path / "own.pth"), 60)[0].module, state)
-
-
 def test_weights_of_several_or_other_networks_and_pickled_ones_are_refused(tmp_path):
     state = trained()
     both = {"student": state, "teacher": state}
@@ -117,9 +108,11 @@ def test_a_file_of_folded_batchnorm_is_recognised(tmp_path, folded):
     assert build_pretrained(model("test_resnet"), save_weights(tmp_path, state), 64)[1].freeze_batchnorm is folded
 
 
-def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
+def test_a_file_may_hold_more_below_what_the_cut_removed_and_be_of_another_kind_than_its_ending(tmp_path):
     state = trained()
-    backbone, _ = build_pretrained(model(cut="pool2"), save_weights(tmp_path, state), 60)
+    Path(save_weights(tmp_path, state)).rename(tmp_path / "own.pth")
+    (tmp_path / "own.safetensors.json").rename(tmp_path / "own.pth.json")
+    backbone, _ = build_pretrained(model(cut="pool2"), str(tmp_path / "own.pth"), 60)
     assert set(backbone.module.state_dict()) == {f"conv{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
     assert torch.equal(backbone.module.conv2.weight, state["conv2.weight"])
 
@@ -225,18 +218,9 @@ def test_an_incomplete_tag_is_refused(hub_cache, tag, key):
 
 
 def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_path):
-    path = tmp_path / "pytorch_model.bin"
     state = trained("test_resnet")
-    torch.save(state, path)
-
-    def download(repository: str, name: str, revision: str | None, cache_dir: Path | None) -> str:
-        if name != path.name:
-            raise EntryNotFoundError(f"404: {name}")
-        assert repository == f"timm/{TAG}"
-        return str(path)
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
-    monkeypatch.setattr(hub_weights, "hf_hub_download", download)
-    backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
+    torch.save(state, tmp_path / "state")
+    files = {f"timm/{TAG}/pytorch_model.bin": (tmp_path / "state").read_bytes()}
+    with local_hub(files, monkeypatch):
+        backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
