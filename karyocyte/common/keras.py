@@ -1,9 +1,13 @@
 """The weights of ImageNet that Keras publishes, with which papers 001 and 004 began: ``weights=keras``."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from karyocyte.common.errors import UserError
+
+STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
+MIRROR = "KARYOCYTE_KERAS_STORE"  # names another address with the same files
 
 
 @dataclass(frozen=True)
@@ -22,14 +26,16 @@ class KerasWeights:
     numbered: bool = True
 
     @property
-    def mean(self) -> tuple[float, ...]:
-        """The mean of the channels of RGB images in [0, 1], by which Keras scales them."""
-        return (123.68 / 255, 116.779 / 255, 103.939 / 255) if self.caffe else (0.5, 0.5, 0.5)
+    def address(self) -> str:
+        """Where the file is downloaded from."""
+        return f"{(os.environ.get(MIRROR) or STORE).rstrip('/')}/{self.path}"
 
     @property
-    def std(self) -> tuple[float, ...]:
-        """The standard deviation, likewise."""
-        return (1 / 255, 1 / 255, 1 / 255) if self.caffe else (0.5, 0.5, 0.5)
+    def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The mean and the standard deviation of the channels of RGB images in [0, 1], by which Keras scales them."""
+        if self.caffe:
+            return (123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
 # By the network that takes them.
@@ -69,12 +75,10 @@ KERAS = {
 }
 
 
-def check_keras(weights: str, network: str) -> None:
-    """Check that Keras publishes weights of a network that is to have them."""
-    if weights == "keras" and network not in KERAS:
-        raise UserError(f"weights=keras: there are none for model.name={network}, only for {', '.join(KERAS)}")
-
-
 def weights_name(weights: str, network: str) -> str:
-    """Return ``weights`` with ``keras`` written in full."""
-    return KERAS[network].name if weights == "keras" and network in KERAS else weights
+    """Return ``weights`` with ``keras`` written in full; a ``UserError``: Keras publishes none of this network."""
+    if weights != "keras":
+        return weights
+    if network not in KERAS:
+        raise UserError(f"weights=keras: there are none for model.name={network}, only for {', '.join(KERAS)}")
+    return KERAS[network].name

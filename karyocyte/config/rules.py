@@ -2,6 +2,7 @@
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import KARYOGRAM_SOURCES
+from karyocyte.common.keras import weights_name
 from karyocyte.config.data import TransformConfig
 from karyocyte.config.schema import Config, TrainingConfig
 from karyocyte.config.sources import settings_of
@@ -27,10 +28,7 @@ def check_network(source: str, recipe: str) -> None:
 
 def check_rules(config: TrainingConfig) -> None:
     """Check the rules over several groups; a ``UserError`` names two values that contradict one another."""
-    if config.weights == "keras":
-        from karyocyte.common.keras import check_keras  # here: the facts of Keras' files are of no other training
-
-        check_keras(config.weights, config.model.name)
+    weights_name(config.weights, config.model.name)
     if config.callbacks.check_and_adjust.enabled:
         if config.scheduler.target is not None:
             raise UserError("callbacks.check_and_adjust sets the learning rate: set `scheduler=none` beside it")

@@ -13,7 +13,7 @@ from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, check_model_args, check_modules, count_logits
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import build_optimizer, build_scheduler
@@ -41,7 +41,7 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     if isinstance(config, Config):
         build_losses(config.loss)
     torch.manual_seed(derive_seed("weights", config.seed))
-    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):

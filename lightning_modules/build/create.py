@@ -22,7 +22,7 @@ from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.build.build import parameters_of
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 
@@ -117,7 +117,7 @@ def _with_first_weights(config: Config, module: nn.Module | None) -> tuple[Backb
         mean, std = image_scale(module)
         backbone = finish_backbone(OwnNetwork(module), None, config.backbone_size)
         return backbone, ModelFacts(list(mean), list(std), {})
-    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     return backbone, ModelFacts(list(info.mean), list(info.std), info.args)
 

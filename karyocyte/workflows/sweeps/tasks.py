@@ -46,12 +46,11 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
         return str(error)
     asked = f"{config.weights} {config.model.model_dump_json()}"
     if config.weights != "random" and asked not in weights:
-        from lightning_modules.backbones.find_weights import find_weights
-        from lightning_modules.backbones.weights_folders import WeightsFolders
+        from lightning_modules.backbones.weights import WeightsFolders, find_weights
 
         weights[asked] = None
         try:
-            find_weights(config.model, config.weights, WeightsFolders.from_config(config.weights_dir, config.cache_dir))
+            find_weights(config.model, config.weights, WeightsFolders.from_config(config))
         except UserError as error:
             weights[asked] = str(error)
     return weights.get(asked)

@@ -6,35 +6,17 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-from huggingface_hub import constants
 
 from karyocyte.common.cli import say, warn
 from karyocyte.common.compat import expand_sweep
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import read_whole_json, sha256_of_file
-from karyocyte.common.keras import KERAS, weights_name
+from karyocyte.common.files import sha256_of_file
 from karyocyte.common.text import counted
 from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
-from lightning_modules.backbones.find_weights import HUB, OWN_SUFFIXES, PIP, config_of_tag, find_weights
-from lightning_modules.backbones.keras_weights import address_of
-from lightning_modules.backbones.pip_weights import LICENCE, PACKAGES
-from lightning_modules.backbones.weights_folders import NotDownloadedError, WeightsFolders
-
-
-@dataclass(frozen=True)
-class NeededFile:
-    """A file of weights; None is what nothing says of it."""
-
-    name: str
-    source: str | None = None
-    licence: str | None = None
-    size: int | None = None  # in bytes, of the download where it is not there
-    path: Path | None = None  # where it is there
-    fault: str = ""  # why it cannot be had, not even downloaded
+from lightning_modules.backbones.weights import Weights, WeightsFolders, find_weights
 
 
 def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
@@ -42,7 +24,7 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
 
     The line at the end trains with them. A ``UserError`` says that some are not to be had or damaged; all are named.
     """
-    needed: dict[NeededFile, list[TrainingConfig]] = defaultdict(list)
+    needed: dict[Weights, list[TrainingConfig]] = defaultdict(list)
     for config in configs:
         if config.weights != "random":
             needed[_look_for(config)].append(config)
@@ -64,55 +46,34 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
         raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
 
 
-def _show(needed: Mapping[NeededFile, Sequence[TrainingConfig]]) -> None:
-    say(f"{counted(len(needed), 'file')} of weights, {sum(file.path is not None for file in needed)} of them there")
+def _show(needed: Mapping[Weights, Sequence[TrainingConfig]]) -> None:
+    there = sum(file.path is not None for file in needed)
+    say(f"{counted(len(needed), 'file')} of weights, {there} of them there")
     for file, users in needed.items():
-        there = f"there: {file.path}" if file.path else file.fault or "not there"
-        size = f"{file.size / 1e6:.1f} MB" if file.size else "unknown"
+        place = f"there: {file.path}" if file.path else file.fault or "not there"
+        size = file.path.stat().st_size if file.path else file.size
+        megabytes = f"size: {size / 1e6:.1f} MB" if size else "size: unknown"
         licence, source = f"licence: {file.licence or 'not stated'}", f"source: {file.source or 'unknown'}"
         experiments = ", ".join(dict.fromkeys(config.name for config in users))
-        say(file.name, there, f"size: {size}", licence, source, f"for: {experiments}")
+        say(file.name, place, megabytes, licence, source, f"for: {experiments}")
 
 
-def _look_for(config: TrainingConfig) -> NeededFile:
+def _look_for(config: TrainingConfig) -> Weights:
     """Return what is known of a configuration's weights without the internet."""
-    file = _published(config.model.name, config.weights)
-    folders = replace(WeightsFolders.from_config(config.weights_dir, config.cache_dir), downloads=False)
+    folders = replace(WeightsFolders.from_config(config), downloads=False)
     try:
-        path = find_weights(config.model, config.weights, folders).path
-    except NotDownloadedError:
-        return file
+        return find_weights(config.model, config.weights, folders)
     except UserError as error:
-        return replace(file, fault=str(error))
-    beside = {key: str(value) for key, value in read_whole_json(path.with_name(f"{path.name}.json")).items()}
-    licence = beside.get("licence") or beside.get("license") or file.licence
-    source = beside.get("source") or file.source
-    return replace(file, path=path, size=path.stat().st_size, source=source, licence=licence)
+        return Weights(config.weights, fault=str(error))
 
 
-def _published(network: str, weights: str) -> NeededFile:
-    """Return what the tables of Keras' and timm's weights say of a name; they know nothing of a user's own file."""
-    if weights.startswith(HUB):
-        return NeededFile(weights, f"{constants.ENDPOINT}/{weights.removeprefix(HUB)}")
-    if weights == PIP and network in PACKAGES:
-        return NeededFile(f"{network}, weights=pip", f"the Python package {PACKAGES[network]}", LICENCE)
-    name = Path(weights).stem if weights.endswith(OWN_SUFFIXES) else weights_name(weights, network)
-    if network in KERAS and name == KERAS[network].name:
-        facts = KERAS[network]
-        return NeededFile(name, address_of(facts), facts.licence, facts.size)
-    config = config_of_tag(network, name)
-    if config is None or not config.hf_hub_id:
-        return NeededFile(name)
-    return NeededFile(name, f"{constants.ENDPOINT}/{config.hf_hub_id}", config.license)
-
-
-def _bring(file: NeededFile, config: TrainingConfig, download: bool) -> Path | None:
+def _bring(file: Weights, config: TrainingConfig, download: bool) -> Path | None:
     """Return where a file is; download it to ``weights_dir`` if that may be written to, or else to a cache."""
     if file.fault:
         raise UserError(file.fault)
     if file.path or not download:
         return file.path
-    folders = WeightsFolders.from_config(config.weights_dir, config.cache_dir)
+    folders = WeightsFolders.from_config(config)
     if folders.own:
         with suppress(OSError):  # then a cache takes it
             folders.own.mkdir(parents=True, exist_ok=True)

@@ -7,16 +7,14 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from huggingface_hub import constants
-from huggingface_hub.errors import EntryNotFoundError
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import PretrainedConfig
-from lightning_modules.backbones import find_weights
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights_folders import WeightsFolders
+from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.networks import register_network
+from tests.helpers.hub import local_hub
 from tests.lightning_modules.tiny import save_weights
 
 TAG = "test_resnet.r160_in1k"  # one of timm's tiny networks
@@ -65,16 +63,40 @@ def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     assert build_pretrained(model(), weights, 60, given)[1].std == given.std
 
 
-@pytest.mark.parametrize("wrapper", ["", "module.", "model.", "module.backbone."])
-@pytest.mark.parametrize("ending", ["pth", "safetensors"])
-def test_names_lose_the_module_that_was_around_the_network(tmp_path, wrapper, ending):
+@pytest.mark.parametrize(
+    "wrapper", ["", "module.", "model.", "module.backbone.", "encoder.", "network._orig_mod.trunk."]
+)
+@pytest.mark.parametrize("saved_as", ["", "state_dict", "model_state_dict", "network.model"])
+def test_names_lose_what_was_around_the_network(tmp_path, wrapper, saved_as):
     state = trained("test_resnet")
     named = {f"{wrapper}{key}": value for key, value in state.items()}
-    if wrapper.endswith("backbone."):
-        named["module.head.weight"] = torch.ones(2)
-    saved = {"epoch": 3, "state_dict": named} if ending == "pth" else named
-    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, saved, f"own.{ending}"), 64)
+    if wrapper:
+        named |= {"projector.0.weight": torch.ones(2), f"ema.{wrapper}conv1.0.weight": torch.ones(2)}
+    saved = {"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}} if saved_as else {}
+    inner = saved
+    for key in filter(None, saved_as.split(".")):
+        inner[key] = inner = {}
+    inner.update(named)
+    backbone, _ = build_pretrained(model("test_resnet"), save_weights(tmp_path, saved, "own.pth"), 64)
     assert_filled(backbone.module, state)
+
+
+def test_a_part_with_the_names_of_the_network_is_not_taken_for_it(tmp_path):
+    state = {f"module.{key}": value for key, value in trained("resnet18").items()}
+    backbone, _ = build_pretrained(model("resnet18", cut="conv1"), save_weights(tmp_path, state), 64)
+    assert torch.equal(backbone.module.conv1.weight, state["module.conv1.weight"])
+
+
+def test_weights_of_several_or_other_networks_and_pickled_ones_are_refused(tmp_path):
+    state = trained()
+    both = {"student": state, "teacher": state}
+    fails("several networks, student., teacher.: save one", model(), save_weights(tmp_path, both, "both.pth"))
+    averaged = save_weights(tmp_path, {"state_dict": state, "state_dict_ema": trained()}, "averaged.pth")
+    assert_filled(build_pretrained(model(), averaged, 60)[0].module, state)
+    other = save_weights(tmp_path, {"blocks.0.weight": torch.ones(1)})
+    fails("no name of the network in it, only blocks.0.weight", model(), other)
+    pickled = save_weights(tmp_path, torch.nn.Linear(1, 1), "pickled.pth")
+    fails(r"objects of Python, .* torch.save\(network.state_dict", model(), pickled)
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -86,9 +108,11 @@ def test_a_file_of_folded_batchnorm_is_recognised(tmp_path, folded):
     assert build_pretrained(model("test_resnet"), save_weights(tmp_path, state), 64)[1].freeze_batchnorm is folded
 
 
-def test_a_file_may_hold_more_below_what_the_cut_removed(tmp_path):
+def test_a_file_may_hold_more_below_what_the_cut_removed_and_be_of_another_kind_than_its_ending(tmp_path):
     state = trained()
-    backbone, _ = build_pretrained(model(cut="pool2"), save_weights(tmp_path, state), 60)
+    Path(save_weights(tmp_path, state)).rename(tmp_path / "own.pth")
+    (tmp_path / "own.safetensors.json").rename(tmp_path / "own.pth.json")
+    backbone, _ = build_pretrained(model(cut="pool2"), str(tmp_path / "own.pth"), 60)
     assert set(backbone.module.state_dict()) == {f"conv{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")}
     assert torch.equal(backbone.module.conv2.weight, state["conv2.weight"])
 
@@ -194,18 +218,9 @@ def test_an_incomplete_tag_is_refused(hub_cache, tag, key):
 
 
 def test_a_hub_in_reach_gives_the_file_that_it_has(hub_cache, monkeypatch, tmp_path):
-    path = tmp_path / "pytorch_model.bin"
     state = trained("test_resnet")
-    torch.save(state, path)
-
-    def download(repository: str, name: str, revision: str | None, cache_dir: Path | None) -> str:
-        if name != path.name:
-            raise EntryNotFoundError(f"404: {name}")
-        assert repository == f"timm/{TAG}"
-        return str(path)
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(find_weights, "get_session", lambda: SimpleNamespace(head=lambda url, timeout: None))
-    monkeypatch.setattr(find_weights, "hf_hub_download", download)
-    backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
+    torch.save(state, tmp_path / "state")
+    files = {f"timm/{TAG}/pytorch_model.bin": (tmp_path / "state").read_bytes()}
+    with local_hub(files, monkeypatch):
+        backbone, _ = build_pretrained(model("test_resnet"), TAG, 64)
     assert torch.equal(backbone.module.layer2[0].conv1.weight, state["layer2.0.conv1.weight"])
