@@ -14,7 +14,6 @@ from karyocyte.common.errors import UserError
 from karyocyte.evaluation.referral.new_images import select_rules
 from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, open_model
 from karyocyte.inference.networks import LoadedNetwork, load_networks
-from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.workflows.prediction.files import predict_files, reviewed
 
 Place = str | PathLike[str]  # a file, a folder or a zip file
@@ -23,7 +22,7 @@ OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
 
 
 class LoadedModel:
-    """A run, an ensemble, a portable model or a checkpoint that predicts images as ``predict.py`` does.
+    """A run, an ensemble, an export or a checkpoint that predicts images as ``predict.py`` does.
 
     Results are equal to those of the same images in files. ``network`` is that of `CheckpointModel`.
 
@@ -58,7 +57,7 @@ class LoadedModel:
             UserError: There is no image, or an array is not uint8 or has another shape.
         """
         places = places_of(images)
-        thresholds = thresholds_of_model(self.model)
+        thresholds = self.model.thresholds
         rules = select_rules(thresholds, None)
         if places:
             files = list(find_image_files(places, self.model.facts.cache_dir, progress=False).files)

@@ -32,14 +32,15 @@ def export(
 ) -> None:
     """Write a trained model as a folder that does not need its run.
 
-    The folder holds the weights of each member (safetensors); model.json with classes, preparation, metrics, thresholds
-    and versions; and README.md, a model card. The weights are compared with the run's network on images of its test
-    part: where a probability differs by more than 0.0001 (weights in 16 bits: 0.01), nothing is written.
+    The folder is that of the run without the files of its training: weights (safetensors), classes and preparation;
+    export.json with metrics, thresholds and versions; and README.md, a model card. Members of an ensemble have a folder
+    each. What the export predicts is compared with the run's network on images of its test part: where a probability
+    differs by more than 0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
     options = locals()
-    from karyocyte.recipes.portable import portable_kind
+    from karyocyte.recipes.exports import exported_kind
 
-    other = portable_kind(folder)
+    other = exported_kind(folder)
     if other:
         new_folder(output)
         other[1].export(folder, output, licence, half, notes)

@@ -33,8 +33,5 @@ def check_files(composed: DictConfig, elsewhere: bool = False) -> None:
         run = Path(composed.get(key) or "")
         if not run.name:
             continue
-        from karyocyte.runs.portable import kind_of  # here: most trainings begin with no other run
-
-        found = kind_of(run) or Run.open_finished(run).raw_config.get("recipe")
-        if key not in ("init_from", found):
+        if key not in ("init_from", Run.open_trained(run).recipe):
             raise UserError(f"{key}={run} is no {key}: name a run of `--config-name {key}`")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from karyocyte.inference.models import CheckpointModel, Model, RunsModel
+from karyocyte.inference.models import Model, RunsModel
 
 FEWEST = 8  # images that tell something: fewer are often alike
 SAME_MEAN = 1.0  # of 255
@@ -50,11 +50,9 @@ def is_one_certain_class(probabilities: np.ndarray) -> bool:
 
 def validation_differs(model: Model) -> bool:
     """Return whether it is known that the predictions of validation were not all of one class, and certain."""
-    if isinstance(model, RunsModel):
+    if isinstance(model, RunsModel) and not model.export:
         parts = [member.predictions.part("validation").probabilities for member in model.members]
         return any(len(part) >= FEWEST and not is_one_certain_class(part) for part in parts)
-    if isinstance(model, CheckpointModel):
-        return False
-    chosen = model.description.thresholds.get("confidence") or {}
+    chosen = model.thresholds.confidence
     # Validation images with a lower confidence than the cut are referred.
-    return bool(chosen.get("cut") is not None and chosen["cut"] < CERTAIN and chosen["kept"] < chosen["images"])
+    return bool(chosen and chosen.cut is not None and chosen.cut < CERTAIN and chosen.kept < chosen.images)

@@ -1,24 +1,26 @@
-"""The models that predict new images: runs, an ensemble of them, a portable model, or a checkpoint."""
+"""The models that predict new images: runs, an ensemble of them, an export, or a checkpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.task import check_same_classes
 from karyocyte.runs.ensemble import member_folders
+from karyocyte.runs.export import ClassifierExport, read_export
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
-from karyocyte.runs.portable import ClassifierDescription, PortableFolder, TrainingFacts, read_description
 from karyocyte.runs.run import Run, check_different
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from karyocyte.evaluation.referral.choices import ReviewThresholds
 
 # A file in several parts belongs to the last of these.
 PARTS = ("unused", "test", "validation", "train")
@@ -53,14 +55,14 @@ class ModelSummary:
     combiner: dict[str, Any] | None = None  # ``Combiner.as_dict()`` of an ensemble; None: the mean of the members
     # where zip files are unpacked
     cache_dir: Path = field(default_factory=lambda: Path(section_defaults("train")["cache_dir"]))
-    # how the images of each member are prepared, with its folder, or that of the portable model
+    # how the images of each member are prepared, with its folder
     preparations: tuple[tuple[str, PrepareConfig], ...]
     warnings: tuple[str, ...]  # what the user should know of the networks
 
 
 @dataclass(frozen=True, eq=False)
 class RunsModel:
-    """Finished runs and ensembles, as they were named; several are an ensemble with one vote each."""
+    """Finished runs and ensembles, as they were named, or one export; several are an ensemble with one vote each."""
 
     runs: Sequence[Run]
 
@@ -85,9 +87,24 @@ class RunsModel:
         return ", ".join(str(run.folder) for run in self.runs)
 
     @cached_property
+    def export(self) -> ClassifierExport | None:
+        """What an export says beside the files of a run; None of runs."""
+        folder = self.runs[0].folder
+        return read_export(folder, ClassifierExport) if Run.is_export(folder) else None
+
+    @cached_property
+    def thresholds(self) -> "ReviewThresholds":
+        """By what predictions are reviewed: what validation images chose, of an export when it was written."""
+        from karyocyte.inference.review_thresholds import exported_thresholds, thresholds_of_runs  # takes seconds
+
+        if self.export:
+            return exported_thresholds(self.runs[0], self.export.thresholds)
+        return thresholds_of_runs(self.runs, self.members)
+
+    @cached_property
     def facts(self) -> ModelSummary:
         """What the runs say of themselves."""
-        preparations = [(str(member.folder), member.config.prepare) for member in self.members]
+        preparations = [(str(member.folder), member.prediction.prepare) for member in self.members]
         warnings = source_warnings([member.data for member in self.members])
         for member in self.members:
             warnings += other_revisions(member.folder)
@@ -97,9 +114,9 @@ class RunsModel:
             positive_class=first.data.positive_class,
             # Runs, and several ensembles, are averaged.
             combiner=self.runs[0].ensemble.combiner if len(self.runs) == 1 and self.runs[0].is_ensemble else None,
-            cache_dir=Path(first.config.cache_dir),
             preparations=tuple(preparations),
             warnings=tuple(dict.fromkeys(warnings)),
+            **({} if self.export else {"cache_dir": Path(first.config.cache_dir)}),
         )
 
     @cached_property
@@ -117,8 +134,8 @@ class RunsModel:
         """Check that the runs form one ensemble.
 
         Raises:
-            UserError: A member is named twice, is not finished or has other classes than the first; or an ensemble with
-                fitted weights is named together with other runs.
+            UserError: A member is named twice, is not finished or has other classes than the first; an ensemble with
+                fitted weights is named together with other runs; or an export is damaged.
         """
         for run in self.runs:
             if len(self.runs) > 1 and run.is_ensemble and run.ensemble.method != "average":
@@ -128,42 +145,10 @@ class RunsModel:
         folders = [member.folder for member in self.members]
         check_different(folders, folders)  # two names of one folder would give it two votes
         first = self.members[0]
+        _ = self.export
         for member in self.members:
-            Run.open_finished(member.folder)
+            Run.open_trained(member.folder)
             check_same_classes(str(first.folder), first.data, str(member.folder), member.data, "name runs of one task")
-
-
-class PortableModel(PortableFolder):
-    """The folder of a portable classifier; what it has beside its files is that of `RunsModel`."""
-
-    seen: ClassVar[dict[str, str]] = {}  # the images of the training are unknown
-
-    @property
-    def named(self) -> str:
-        """The folder as it was named."""
-        return str(self.folder)
-
-    @cached_property
-    def description(self) -> ClassifierDescription:
-        """The content of model.json."""
-        return read_description(self.folder, ClassifierDescription)
-
-    @cached_property
-    def facts(self) -> ModelSummary:
-        """What model.json says; a ``UserError`` says that it cannot be read."""
-        description = self.description
-        facts = [member.training for member in description.members]
-        return ModelSummary(
-            classes=description.classes,
-            positive_class=description.positive_class,
-            combiner=description.combiner,
-            preparations=tuple((self.named, member.prepare) for member in description.members),
-            warnings=tuple(source_warnings(facts)),  # what the card says of the model is for whoever chooses it
-        )
-
-    def check(self) -> None:
-        """Check that the model can be read; a ``UserError`` says that it cannot."""
-        _ = self.facts
 
 
 class CheckpointModel:
@@ -178,10 +163,12 @@ class CheckpointModel:
     """
 
     def __init__(self, path: Path, network: "nn.Module | None" = None) -> None:
+        from karyocyte.evaluation.referral.choices import ReviewThresholds
         from lightning_modules.modules.classifier import Classifier  # brings Lightning, which runs do without
 
         self.named = str(path)
         self.seen: dict[str, str] = {}  # the images of the training are unknown
+        self.thresholds = ReviewThresholds()
         self.classifier = Classifier.load_from_checkpoint(path, network=network).eval()
         task = self.classifier.task
         if task is None:
@@ -195,34 +182,32 @@ class CheckpointModel:
         )
 
 
-Model = RunsModel | PortableModel | CheckpointModel
+Model = RunsModel | CheckpointModel
 
 
-def open_model(paths: Sequence[Path]) -> RunsModel | PortableModel:
-    """Open what is named as a model: runs and ensembles, or one portable model.
+def open_model(paths: Sequence[Path]) -> RunsModel:
+    """Open what is named as a model: runs and ensembles, or one export.
 
     Raises:
-        UserError: It is none of them, or a portable model is named together with others.
+        UserError: It is none of them, or an export is named together with others.
     """
     for path in paths:
-        if PortableModel.is_portable(path):
-            if len(paths) > 1:
-                raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
-            return PortableModel(path)
         if not path.exists():
-            raise UserError(f"{path} does not exist: name a finished run's folder or a portable model")
-        if not Run.is_run(path):
+            raise UserError(f"{path} does not exist: name a finished run's folder or an export")
+        if not is_model(path):
             remedy = "name a finished run's folder; of a checkpoint, only karyocyte.load(...).predict works"
-            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")
+            raise UserError(f"{path} is not a run of Karyocyte, nor an export of one: {remedy}")
+        if Run.is_export(path) and len(paths) > 1:
+            raise UserError(f"{path} is an export: it predicts alone, name no other model")
     return RunsModel(list(map(Run, paths)))
 
 
 def is_model(path: Path) -> bool:
-    """Tell whether a path is that of a run, an ensemble or a portable model."""
-    return Run.is_run(path) or PortableModel.is_portable(path)
+    """Tell whether a path is that of a run, an ensemble or an export."""
+    return Run.is_run(path) or Run.is_export(path)
 
 
-def source_warnings(facts: Sequence[DataFacts | TrainingFacts]) -> list[str]:
+def source_warnings(facts: Sequence[DataFacts]) -> list[str]:
     """Return warnings of members that learned from synthetic or composed images."""
     lines = []
     for of_member in facts:

@@ -10,16 +10,15 @@ from datamodules.preprocessing.pipeline import PREPARE_VERSION
 from karyocyte.common.errors import UserError
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.inference.models import CheckpointModel, LoadOptions, Model, PortableModel
+from karyocyte.inference.models import CheckpointModel, LoadOptions, Model
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import DISTANCES, WEIGHTS
 from karyocyte.runs.predicted import finite, joined_arrays
 from karyocyte.runs.run import Run
 
 if TYPE_CHECKING:
     from karyocyte.inference.torch_network import PredictionNetwork
 
-PORTABLE_BATCH = 32
+CHECKPOINT_BATCH = 32
 # Images that the statistics are measured on, about ten of each of 24 classes; memory grows with them.
 SAMPLE = 256
 # Fewer are hardly of all classes, and weigh little beside those of training.
@@ -63,15 +62,18 @@ def load_networks(model: Model, options: LoadOptions) -> list[LoadedNetwork]:
     """Load the members of a model.
 
     Raises:
-        UserError: A run cannot be loaded; or see ``_load_portable``.
+        UserError: A member cannot be loaded, or an export is of code that prepares images otherwise.
     """
     from lightning_modules.training.process import set_up_torch
 
     set_up_torch()
-    if isinstance(model, PortableModel):
-        return _load_portable(model, options)
     if isinstance(model, CheckpointModel):
         return [_of_checkpoint(model)]
+    if model.export and model.export.prepare_version != PREPARE_VERSION:
+        raise UserError(
+            f"{model.named} was exported by code that prepares images otherwise (version "
+            f"{model.export.prepare_version}, here {PREPARE_VERSION}): use revision {model.export.revision}"
+        )
     if len(model.members) > 1:
         options = replace(options, with_passes=False)  # each member has one vote
     return [_load_member(member, options=options) for member in model.members]
@@ -109,48 +111,8 @@ def _of_checkpoint(model: CheckpointModel) -> LoadedNetwork:
         name=model.named,
         network=network,
         prepare=model.facts.preparations[0][1],
-        batch_size=PORTABLE_BATCH,
+        batch_size=CHECKPOINT_BATCH,
         classes=model.facts.classes,
-    )
-
-
-def _load_portable(model: PortableModel, options: LoadOptions) -> list[LoadedNetwork]:
-    """Load the networks of a portable model.
-
-    Raises:
-        UserError: A file is missing or damaged, or the code prepares images otherwise than when the model was exported.
-    """
-    description = model.description
-    if description.prepare_version != PREPARE_VERSION:
-        raise UserError(
-            f"{model.folder} was exported by code that prepares images otherwise (version "
-            f"{description.prepare_version}, here {PREPARE_VERSION}): use revision {description.revision}"
-        )
-    return [_load_exported(model, position, options) for position in range(len(description.members))]
-
-
-def _load_exported(model: PortableModel, position: int, options: LoadOptions) -> LoadedNetwork:
-    """Load the network of a member; a note says where its share is too small to mark images."""
-    from karyocyte.inference.torch_network import PredictionNetwork, load_network
-    from lightning_modules.prediction.out_of_distribution import load_out_of_distribution
-
-    classes = model.description.classes
-    member = model.description.members[position]
-    weights = model.checked(model.file(position, WEIGHTS))
-    classifier = load_network(member.network, member.prepare.size, len(classes), weights)
-    distance, unmarked = None, None
-    if member.out_of_distribution is not None:
-        share = options.out_of_distribution or member.out_of_distribution
-        distance, unmarked = load_out_of_distribution(model.checked(model.file(position, DISTANCES)), share)
-    inference = member.inference.model_copy(update={"mc_passes": 0})
-    return LoadedNetwork(
-        name=member.training.name,
-        network=PredictionNetwork(classifier, inference, distance=distance).on_best_device(),
-        prepare=member.prepare,
-        batch_size=PORTABLE_BATCH,
-        classes=classes,
-        adapts=adapts(member.inference, options.batchnorm),
-        notes=tuple(filter(None, [unmarked])),
     )
 
 

@@ -1,4 +1,4 @@
-"""A trained network from prepared images to probabilities, of a run or from the safetensors of a portable model."""
+"""A trained network from prepared images to probabilities."""
 
 from pathlib import Path
 
@@ -8,14 +8,12 @@ from safetensors.torch import save
 from torch import nn
 
 from karyocyte.config.schema import InferenceConfig
-from karyocyte.runs.portable import NetworkFacts
-from lightning_modules.backbones.truncation import ImageSize
-from lightning_modules.build.load import TrainedRun, build_network
+from lightning_modules.build.load import TrainedRun
 from lightning_modules.modules.image_network import ClassifierNetwork, ImageNetwork
 from lightning_modules.prediction.adaptation import adapt_to_images
 from lightning_modules.prediction.out_of_distribution import OutOfDistribution
 from lightning_modules.prediction.predictor import Predictor
-from lightning_modules.support.checkpoint_io import exported_parts, load_exported
+from lightning_modules.support.checkpoint_io import exported_parts
 
 # Precisions of a run that its network keeps when it predicts other images; float32 else.
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -34,23 +32,6 @@ def save_weights(network: ImageNetwork, path: Path, half: bool = False) -> None:
         in_32_bits -= values.numel()
         weights[name] = (values.half() if half and in_32_bits < 0 else values).cpu().contiguous()
     path.write_bytes(save(weights))  # save_file would make a file that only its owner can read
-
-
-def load_network(facts: NetworkFacts, size: ImageSize, num_classes: int, path: Path) -> ClassifierNetwork:
-    """Return a classifier with the weights of a safetensors file, in eval mode, on the CPU.
-
-    Args:
-        facts: Its backbone and head.
-        size: Of the images: their side, or height and width, in pixels.
-        num_classes: Number of classes.
-        path: The weights.
-
-    Raises:
-        UserError: The file is damaged, or of another network.
-    """
-    classifier = build_network(facts, size, num_classes)
-    load_exported(classifier, path)
-    return classifier.eval()
 
 
 class PredictionNetwork(nn.Module):

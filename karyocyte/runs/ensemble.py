@@ -22,7 +22,7 @@ class EnsembleFile:
     labels: tuple[str, ...]
     combiner: dict[str, Any]  # ``Combiner.as_dict()`` of karyocyte/evaluation/pooling/averaging.py
     from_here: tuple[str, ...] = ()  # the members' folders, seen from the ensemble's
-    predictions: tuple[str, ...] = ()  # SHA-256 of the members' predictions
+    predictions: tuple[str, ...] = ()  # SHA-256 of the members' predictions, in an export of their weights
 
 
 def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
@@ -30,7 +30,7 @@ def write_ensemble(folder: Path, ensemble: EnsembleFile) -> None:
     here = folder.resolve()
     runs = list(map(Path, ensemble.members))
     from_here = [Path(os.path.relpath(run.resolve(), here)).as_posix() for run in runs]
-    predictions = [sha256_of_file(run / RunFile.PREDICTIONS) for run in runs]
+    predictions = [sha256_of_file(_telling(run)) for run in runs]
     members = tuple(map(without_machine, runs))  # those of absolute paths: from here
     complete = replace(ensemble, members=members, from_here=tuple(from_here), predictions=tuple(predictions))
     write_json(folder / RunFile.ENSEMBLE, {"schema": SCHEMA_VERSION, **asdict(complete)})
@@ -40,9 +40,15 @@ def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
     """Find the members' folders as they lie from the ensemble's, with unchanged predictions."""
     places = [Path(os.path.normpath(Path(folder) / member)) for member in ensemble.from_here]
     for place, sha256 in zip(places, ensemble.predictions, strict=True):
-        file = place / RunFile.PREDICTIONS
+        file = _telling(place)
         if not file.is_file():
             raise UserError(f"{folder}: its member {place} is not there: move it back, or make the ensemble again")
         if sha256_of_file(file) != sha256:
             raise UserError(f"{folder}: its member {place} predicts otherwise now: make the ensemble again")
     return places
+
+
+def _telling(member: Path) -> Path:
+    """Return the file that tells a member from all others: its predictions, which an export does not have."""
+    weights = member / RunFile.WEIGHTS
+    return weights if weights.is_file() else member / RunFile.PREDICTIONS

@@ -1,8 +1,11 @@
-"""What the small JSON files of a run hold: its status, its progress, facts of its data and of its network."""
+"""What the small files of a run hold: status, progress, facts of data and network, keys that predictions depend on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from karyocyte.config.data import PrepareConfig
+from karyocyte.config.schema import HeadConfig, InferenceConfig
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,49 @@ class ModelFacts:
     mean: list[float]  # of the channels, shape (3,), that images in [0, 1] are normalised with
     std: list[float]
     args: dict[str, Any]  # further arguments of the network
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """The keys of ``model`` that its weights are loaded by; its arguments are in model.json."""
+
+    name: str  # timm's name of the network, or that of one of the papers
+    cut: str | None  # the module that it ends with; None for the whole network
+
+
+@dataclass(frozen=True)
+class ComputingSettings:
+    """The keys of ``trainer`` that change the last digits of predictions."""
+
+    precision: str
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """The key of ``loader`` that predictions take."""
+
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class MarkSettings:
+    """The key of ``evaluation`` that marks images."""
+
+    out_of_distribution: float
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """The keys of the configuration of a classifier that its predictions of new images depend on."""
+
+    recipe: Literal["classifier"]
+    name: str
+    seed: int  # of the masks of Monte Carlo dropout
+    model: BackboneSettings
+    head: HeadConfig
+    prepare: PrepareConfig
+    inference: InferenceConfig
+    trainer: ComputingSettings
+    loader: BatchSettings
+    evaluation: MarkSettings

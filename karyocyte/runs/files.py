@@ -31,10 +31,16 @@ class RunFile(StrEnum):
     ENSEMBLE_WEIGHTS = "weights.csv"
     LOCK = ".lock"
     STAGE = "stage.json"  # in the checkpoint folder of each finished stage
+    EXPORT = "export.json"  # of an export alone: what the files of the training tell
+    WEIGHTS = "weights.safetensors"  # of an export, in place of a checkpoint
+    CARD = "README.md"  # of an export
 
 
 # What changes while a run goes on, is text for readers, or is kept elsewhere: not in checksums.json.
-NOT_RECORDED = {RunFile.PROGRESS, RunFile.USAGE, RunFile.SUMMARY, RunFile.LOCK, RunFile.STAGE}
+NOT_RECORDED = {
+    *(RunFile.PROGRESS, RunFile.USAGE, RunFile.SUMMARY, RunFile.LOCK, RunFile.STAGE),
+    RunFile.CARD,
+}
 
 
 class RunFolder(StrEnum):
@@ -44,10 +50,3 @@ class RunFolder(StrEnum):
     LOGS = "logs"
     TENSORBOARD = "tensorboard"
     HEATMAPS = "heatmaps"
-
-
-class PortableFile(StrEnum):
-    """A file in the folder of a portable model, beside the weights of each member."""
-
-    MODEL = "model.json"
-    CARD = "README.md"

@@ -32,7 +32,7 @@ from karyocyte.common.files import (
 from karyocyte.common.text import natural_key
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.schema import Config, TrainingConfig, configuration_of
-from karyocyte.runs.facts import DataFacts, ModelFacts, Progress, RunStatus
+from karyocyte.runs.facts import DataFacts, ModelFacts, PredictionSettings, Progress, RunStatus
 from karyocyte.runs.files import NOT_RECORDED, RunFile, RunFolder
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ EXAMPLE = "name a finished run's folder, such as outputs/<name>/<fold>/seed=0, i
 DETAILS = "\nThe whole evaluation\n\n"  # in summary.txt, below what the terminal shows
 # Files of which every run has at least one from its start on; an external validation or an ensemble has the last two.
 MARKS = (RunFile.IDENTITY, RunFile.STATUS, RunFile.PREDICTIONS)
+EXPORT_AGAIN = "export it again with scripts/export.py; a model of this repository is restored by git checkout models"
 SPLIT_COLUMNS = ("image_id", "path", "label", "subject", "sha256", "part")
 Facts = TypeVar("Facts")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, or that of an ensemble; files are read once, when they are asked for.
+    """A run's folder, that of an ensemble, or an export of either; files are read once, when they are asked for.
 
     A ``UserError`` names a file that is missing or damaged; some properties are empty without their file.
     """
@@ -81,10 +82,23 @@ class Run:
         run.checked(RunFile.STATUS)
         return run
 
+    @classmethod
+    def open_trained(cls, path: Path) -> "Run":
+        """Return the finished run, or the export, in a folder; a ``UserError`` says that there is none."""
+        return cls(path) if cls.is_export(path) else cls.open_finished(path)
+
     @staticmethod
     def is_run(folder: Path) -> bool:
         """Tell whether a folder holds a run, finished or not."""
         return any((Path(folder) / mark).is_file() for mark in MARKS)
+
+    @staticmethod
+    def is_export(folder: Path) -> bool:
+        """Tell whether a folder holds a run without the files of its training, also one whose export.json is lost."""
+        folder = Path(folder)
+        if (folder / RunFile.EXPORT).is_file():
+            return True
+        return not Run.is_run(folder) and ((folder / RunFile.ENSEMBLE).is_file() or any(folder.glob("*.safetensors")))
 
     @classmethod
     def find(cls, folder: Path) -> list["Run"]:
@@ -105,6 +119,8 @@ class Run:
     @cached_property
     def checksums(self) -> Checksums:
         """The list of the files of a finished run."""
+        if Run.is_export(self.folder):
+            return Checksums(self.folder, RunFile.EXPORT, EXPORT_AGAIN)
         first = next((mark for mark in (RunFile.ENSEMBLE, *MARKS) if self.has(mark)), RunFile.IDENTITY)
         command = read_whole_json(self.path(RunFile.ENVIRONMENT)).get("command")
         again = f": python {shlex.join(command)}" if command else ""
@@ -132,18 +148,19 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The configuration that a classifier was trained with, see ``any_config``."""
-        recipe = self.raw_config.get("recipe", "classifier")
-        if recipe != "classifier":
-            raise UserError(f"{self.folder} is the run of a {recipe}: name that of a classifier")
+        if self.recipe not in ("classifier", None):
+            raise UserError(f"{self.folder} is the run of a {self.recipe}: name that of a classifier")
         return cast(Config, self.any_config)
+
+    @property
+    def recipe(self) -> str | None:
+        """The kind of the network, such as "classifier"; None without a configuration, as of an ensemble."""
+        return self.raw_config.get("recipe", "classifier") if self.raw_config else None
 
     @cached_property
     def any_config(self) -> TrainingConfig:
         """The configuration of a run of any kind of network; a cache that cannot be written becomes this user's."""
-        recipe = configuration_of(self.raw_config.get("recipe", "classifier"))
-        config = self._typed(RunFile.CONFIG, self.raw_config, recipe)
-        if missing := _missing_key(config.model_dump(mode="json"), self.raw_config):
-            raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
+        config = self.settings(configuration_of(self.recipe or "classifier"))
         cache = Path(config.cache_dir).absolute()
         existing = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
         if os.access(existing, os.W_OK | os.X_OK):
@@ -151,6 +168,18 @@ class Run:
         own = section_defaults("train")["cache_dir"]
         warn_once(f"cache_dir={config.cache_dir} of the run cannot be written to: {own} is used instead")
         return config.model_copy(update={"cache_dir": own})
+
+    @cached_property
+    def prediction(self) -> PredictionSettings:
+        """What predictions of new images by a classifier depend on."""
+        return self.settings(PredictionSettings)
+
+    def settings(self, kind: type[Facts]) -> Facts:
+        """Return those keys of config.yaml that a class has; the configuration of an export has no others."""
+        settings = self._typed(RunFile.CONFIG, self.raw_config, kind)
+        if missing := _missing_key(TypeAdapter(kind).dump_python(settings, mode="json"), self.raw_config):
+            raise self._other_code(f"{RunFile.CONFIG} has no {missing}")
+        return settings
 
     @cached_property
     def status(self) -> RunStatus:
@@ -292,6 +321,8 @@ class Run:
     @property
     def best_checkpoint(self) -> Path:
         """The file of the best weights, see ``checked``."""
+        if Run.is_export(self.folder):
+            return self.checked(RunFile.WEIGHTS)
         if self.status.best is None:
             raise UserError(f"{self.folder} has no trained weights ({self.status.state or 'no status'}): {EXAMPLE}")
         if Path(self.status.best).is_absolute() or ".." in Path(self.status.best).parts:
@@ -371,6 +402,8 @@ class Run:
         raise self._other_code(fault)
 
     def _other_code(self, fault: str) -> UserError:
+        if Run.is_export(self.folder):
+            return UserError(f"{self.folder} lacks what is needed ({fault}): {EXPORT_AGAIN}")
         remedy = "train it again"
         if self.revisions:
             remedy += f", or use revision {', '.join(self.revisions)}"

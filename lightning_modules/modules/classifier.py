@@ -25,7 +25,7 @@ from lightning_modules.modules.epoch_metrics import KeptScores, training_metrics
 from lightning_modules.modules.image_network import ClassifierNetwork
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
-from lightning_modules.support.checkpoint_io import load_checkpoint, read_checkpoint
+from lightning_modules.support.checkpoint_io import load_weights, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         except ValidationError as error:
             fault = f"{first_fault(error)}: it was saved by another version of Karyocyte, load it by that one"
             raise UserError(f"{checkpoint_path}: {fault}") from error
-        load_checkpoint(model, checkpoint_path)
+        load_weights(model, Path(checkpoint_path))
         return model.to(map_location)
 
     @property

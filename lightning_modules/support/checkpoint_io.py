@@ -1,4 +1,4 @@
-"""How weights are loaded: of checkpoints, and of portable models."""
+"""How weights are loaded: of the checkpoints of runs, and of the safetensors files of exports."""
 
 import zipfile
 from pathlib import Path
@@ -52,18 +52,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_checkpoint(model: nn.Module, path: str | Path, keep_head: bool = False) -> None:
-    """Load the weights of the checkpoint at ``path`` into ``model``, every key of it, or all but those of the head.
+def load_weights(model: nn.Module, path: Path, keep_head: bool = False) -> None:
+    """Load the weights of a checkpoint, or of an export (safetensors), into a network, all or but those of the head.
 
     Raises:
-        UserError: The file is missing, or of another network.
+        UserError: The file is missing or damaged, or of another network.
     """
-    state = read_checkpoint(Path(path))["state_dict"]
+    loaded = model
+    if path.suffix == ".safetensors":
+        loaded = exported_parts(model)
+        state = _read_exported(path)
+    else:
+        state = read_checkpoint(path)["state_dict"]
     try:
-        model.load_state_dict(_with_head_of(model, state) if keep_head else state)
-    except RuntimeError as error:
+        loaded.load_state_dict(_with_head_of(loaded, state) if keep_head else state)
+    except RuntimeError as error:  # other names or shapes
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit the model of this run: {reason}") from error
+        raise UserError(f"{path} does not fit the network that its folder describes: {reason}") from error
 
 
 def exported_parts(classifier: nn.Module) -> nn.ModuleDict:
@@ -77,17 +82,10 @@ def _with_head_of(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
     return others | {key: value for key, value in model.state_dict().items() if key.startswith(HEAD)}
 
 
-def load_exported(classifier: nn.Module, path: Path, keep_head: bool = False) -> None:
-    """Load the weights of a portable model into a classifier, all or those of its backbone alone.
-
-    Raises:
-        UserError: The safetensors file is damaged, or of another network.
-    """
-    parts = exported_parts(classifier)
+def _read_exported(path: Path) -> dict[str, Any]:
     try:
-        state = load_file(path)
-        parts.load_state_dict(_with_head_of(parts, state) if keep_head else state)
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: export the model again") from error
     except SafetensorError as error:
         raise UserError(f"{path} is no safetensors file ({error}): export the model again") from error
-    except RuntimeError as error:  # other names or shapes
-        raise UserError(f"{path} does not fit the network that model.json describes: export the model again") from error

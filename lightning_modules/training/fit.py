@@ -24,7 +24,7 @@ from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.stage_watch import StageWatch
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import StagedModule, describe_stage
-from lightning_modules.support.checkpoint_io import is_whole, load_checkpoint
+from lightning_modules.support.checkpoint_io import is_whole, load_weights
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
 from lightning_modules.training.frozen import features_in_place_of_images
@@ -235,7 +235,7 @@ class _Training:
 
 
 def _load_on_all_ranks(model: StagedModule, path: Path) -> None:
-    on_rank_zero(load_checkpoint, model, path)
+    on_rank_zero(load_weights, model, path)
     broadcast_tensors(model.state_dict())
 
 

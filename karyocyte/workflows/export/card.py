@@ -1,4 +1,6 @@
-"""The model card of a portable model: README.md."""
+"""The model card of an export: README.md."""
+
+from collections.abc import Sequence
 
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables.renderers import markdown
@@ -7,9 +9,11 @@ from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
-from karyocyte.inference.models import source_warnings
-from karyocyte.recipes.portable import added_facts
-from karyocyte.runs.portable import ClassifierDescription, PortableMember, TrainingFacts
+from karyocyte.inference.models import RunsModel, source_warnings
+from karyocyte.recipes.exports import added_facts
+from karyocyte.runs.export import ClassifierExport
+from karyocyte.runs.facts import DataFacts
+from karyocyte.runs.run import Run
 
 PROTOCOLS = {
     "subject": "no subject is in two parts",
@@ -19,25 +23,35 @@ PROTOCOLS = {
 NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 
-def model_card(model: ClassifierDescription, result: EvaluationResult | None) -> str:
-    """Return the model card as Markdown; ``result`` is the evaluation of the run, None where there is none."""
-    training = [member.training for member in model.members]
-    sources = list(dict.fromkeys(map(_learned_from, training)))
-    commands = dict.fromkeys(facts.command for facts in training if facts.command)
+def model_card(
+    export: ClassifierExport, members: Sequence[ClassifierExport], model: RunsModel, result: EvaluationResult | None
+) -> str:
+    """Return the model card as Markdown.
+
+    Args:
+        export: What is said of the run or the ensemble.
+        members: The same of each member; of a run itself.
+        model: The run or the ensemble.
+        result: Its evaluation; None where there is none.
+    """
+    training = [member.training for member in members if member.training]
+    of_data = [run.data for run in model.members]
     text = render(
         "karyocyte.workflows.export",
         "card.md.j2",
-        model=model,
-        members=len(model.members),
+        export=export,
+        facts=model.facts,
+        members=len(members),
         first=training[0],
-        parity=model.members[0].parity,
+        folds=of_data[0].folds,
+        parity=members[0].parity,
         protocol=PROTOCOLS[training[0].protocol],
-        sources=sources,
-        added=added_facts(model),
-        limits=_limits(model, result),
+        sources=list(dict.fromkeys(map(_learned_from, of_data))),
+        added=added_facts(export).values(),
+        limits=_limits(export, model, result),
         tables=None if result is None else _result_tables(result),
-        commands=commands,
-        member_table=Table.of("", map(_member, range(1, 1 + len(model.members)), model.members)),
+        commands=dict.fromkeys(member.command for member in members if member.command),
+        member_table=Table.of("", map(_member, range(1, 1 + len(members)), members, model.members)),
         starts=dict.fromkeys(facts.start for facts in training),
         revisions=sorted({revision for facts in training for revision in facts.revisions}),
         markdown=markdown,
@@ -45,16 +59,16 @@ def model_card(model: ClassifierDescription, result: EvaluationResult | None) ->
     return text + "\n"
 
 
-def _limits(model: ClassifierDescription, result: EvaluationResult | None) -> list[str]:
-    training = [member.training for member in model.members]
-    lines = source_warnings(training)
+def _limits(export: ClassifierExport, model: RunsModel, result: EvaluationResult | None) -> list[str]:
+    of_data = [member.data for member in model.members]
+    lines = source_warnings(of_data)
     for key, text in LEAKS.items():
-        most = max((facts.leaks or {}).get(key) or 0 for facts in training)
+        most = max((data.leaks or {}).get(key) or 0 for data in of_data)
         if most:
             lines.append(f"leak: {text}: {most}")
-    for facts in added_facts(model):
-        lines += facts.limits(model)
-    lines += [*model.notes, *model.thresholds.get("notes", [])]
+    for name, facts in added_facts(export).items():
+        lines += facts.limits(model, export.more[name])
+    lines += [*export.notes, *export.thresholds.get("notes", [])]
     if result is not None:
         for warning in result.warnings:
             # What is said of intervals is of that evaluation, and no limit of the model.
@@ -71,20 +85,22 @@ def _result_tables(result: EvaluationResult) -> list[Table]:
     return list(filter(None, tables))
 
 
-def _learned_from(training: TrainingFacts) -> str:
+def _learned_from(data: DataFacts) -> str:
     """Return the source of the images that a network learned from, in words where they were drawn."""
-    return "SYNTHETIC images" if training.synthetic else str(training.source)
+    return "SYNTHETIC images" if data.synthetic else str(data.source)
 
 
-def _member(number: int, member: PortableMember) -> dict[str, str | int]:
-    training = member.training
-    height, width = member.prepare.shape
+def _member(number: int, member: ClassifierExport, run: Run) -> dict[str, str | int]:
+    training, parity, settings = member.training, member.parity, run.prediction
+    assert training is not None
+    assert parity is not None
+    height, width = settings.prepare.shape
     return {
         "member": f"member{number}",
-        "network": " to ".join(filter(None, [member.network.name, member.network.cut])),
-        "data": f"{_learned_from(training)} ({(training.data_sha256 or 'unknown')[:16]})",
+        "network": " to ".join(filter(None, [settings.model.name, settings.model.cut])),
+        "data": f"{_learned_from(run.data)} ({(training.data_sha256 or 'unknown')[:16]})",
         "first weights": f"{training.start}, from another run" if training.init_from else training.start,
-        "seed": training.seed,
+        "seed": settings.seed,
         "pixels": f"{height} x {width}",
-        "weights differ": f"{member.parity.weights:.1e}",
+        "weights differ": f"{parity.weights:.1e}",
     }

@@ -1,7 +1,8 @@
-"""A run or an ensemble as a portable model: weights, description and card."""
+"""A run or an ensemble without the files of its training, with a model card."""
 
 import shlex
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,27 +20,17 @@ from karyocyte.common.installed import loaded
 from karyocyte.common.revision import PACKAGES, revision
 from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.types.result import TEST, EvaluationResult
-from karyocyte.inference.thresholds import review_thresholds
-from karyocyte.inference.torch_network import PredictionNetwork, load_network, save_weights
-from karyocyte.recipes.portable import added_facts
-from karyocyte.runs.files import PortableFile, RunFile
-from karyocyte.runs.portable import (
-    ADDED,
-    DISTANCES,
-    WEIGHTS,
-    ClassifierDescription,
-    Licence,
-    Parity,
-    PortableFolder,
-    PortableMember,
-    TrainingFacts,
-    training_command,
-    write_description,
-)
+from karyocyte.inference.models import RunsModel
+from karyocyte.inference.torch_network import PredictionNetwork, save_weights
+from karyocyte.recipes.exports import ADDED, added_facts
+from karyocyte.runs.ensemble import write_ensemble
+from karyocyte.runs.export import ClassifierExport, Licence, Parity, TrainingFacts, training_command, write_export
+from karyocyte.runs.facts import BatchSettings, ComputingSettings, PredictionSettings
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
 from karyocyte.workflows.export.export_request import ExportRequest
-from lightning_modules.build.load import load_run, network_facts
+from lightning_modules.build.load import load_run
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
 
@@ -47,10 +38,9 @@ TOLERANCE = 1e-4  # of a probability
 HALF_TOLERANCE = 0.01  # where weights are in 16 bits
 COMPARED = 32  # images
 VERSIONED = (*PACKAGES, "safetensors")
-# Facts of a training that the predictions of its run tell.
-OF_RUN = ("name", "protocol", "fold", "folds", "seed", "source", "synthetic", "images_seen", "leaks")
+BATCH = 32  # images that an export predicts at once
 EXACT = ("32", "32-true")  # values of trainer.precision
-# What a portable model does otherwise than its runs.
+# What an export does otherwise than its runs.
 NO_PASSES = "The passes of Monte Carlo dropout are left out, and with them the referral by their votes."
 NO_DISTANCES = "This model does not mark images that are out of distribution."
 MORE_EXACT = "It computes in 32 bits, the run in fewer (trainer.precision): probabilities differ a little."
@@ -61,72 +51,90 @@ SCALED_ALONE = (
 
 
 def export_model(request: ExportRequest) -> None:
-    """Write the folder of a portable model, whole or not at all, and say what it holds.
+    """Write the folder of an export, whole or not at all, and say what it holds.
 
     Raises:
         UserError: The images to compare on are missing; or a network cannot be written, or differs.
     """
     set_up_torch()
     with new_whole_folder(request.output) as folder:
-        model = PortableFolder(folder)
-        members = []
-        for position in range(len(request.model.members)):
-            members.append(_write_member(model, position, request))
-        result = EvaluationResult.from_dict(request.run.metrics) if request.run.metrics else None
-        description = _describe(request, members, result)
-        write_description(folder, description)
-        write_text(folder / PortableFile.CARD, model_card(description, result))
+        export, members = _write(request.model, folder, request)
     lines = []
-    for position, member in enumerate(members):
-        parity = member.parity
+    for position, parity in enumerate((member.parity for member in members), start=1):
+        assert parity is not None
         compared = f"of {parity.images} images no probability differs by more than {parity.weights:.1e}"
-        lines.append(f"member{position + 1}: {compared}")
-    say(str(request.output), *lines, *description.notes)
+        lines.append(f"member{position}: {compared}")
+    say(str(request.output), *lines, *export.notes)
     named = shlex.quote(str(request.output))
     say("predict images with it", f"python scripts/predict.py {named} <images> --output new.csv")
-    for facts in added_facts(description):
+    for facts in added_facts(export).values():
         what, command = facts.command
         say(what, command.format(model=named))
 
 
-def _write_member(model: PortableFolder, position: int, request: ExportRequest) -> PortableMember:
-    """Write weights and distances of one member, and compare the weights with its run."""
-    run = request.model.members[position]
+def _write(model: RunsModel, folder: Path, request: ExportRequest) -> tuple[ClassifierExport, list[ClassifierExport]]:
+    """Write the export of one run, or of an ensemble with a folder for each member; return it and those of members."""
+    run = model.runs[0]
+    parity = None
+    members = []
+    if run.is_ensemble:
+        folders = [folder / f"member{position}" for position in range(1, 1 + len(model.members))]
+        for member, place in zip(model.members, folders, strict=True):
+            members.append(_write(RunsModel([member]), place, request)[0])
+        write_ensemble(folder, replace(run.ensemble, members=tuple(map(str, folders))))
+    else:
+        parity = _write_network(run, folder, request)
+    result = EvaluationResult.from_dict(run.metrics) if run.metrics else None
+    export = _describe(model, parity, result, request)
+    members = members or [export]
+    write_export(folder, export)
+    write_text(folder / RunFile.CARD, model_card(export, members, model, result))
+    return export, members
+
+
+def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
+    """Write the files of a run that predictions need, and compare what they give with the run itself."""
     trained = load_run(run.folder)
-    config = trained.config
-    inference = config.inference.model_copy(update={"mc_passes": 0})
-    weights = model.file(position, WEIGHTS)
-    save_weights(trained.classifier, weights, request.half)
-    reference = PredictionNetwork(trained.classifier, inference)
-    network = network_facts(run)
-    loaded = load_network(network, config.prepare.size, len(trained.classes), weights)
+    settings = trained.config
+    exported = replace(
+        settings,
+        inference=settings.inference.model_copy(update={"mc_passes": 0}),
+        trainer=ComputingSettings("32-true", channels_last=False),
+        loader=BatchSettings(BATCH),
+    )
+    new = Run(folder)
+    new.write_config(TypeAdapter(PredictionSettings).dump_python(exported, mode="json"))
+    new.write_json(RunFile.MODEL, asdict(run.model))
+    # Without names of files and persons.
+    new.write_json(RunFile.DATA, asdict(replace(run.data, notes=(), skipped=(), persons=(), copies={})))
+    save_weights(trained.classifier, folder / RunFile.WEIGHTS, request.half)
+    if run.has(RunFile.OUT_OF_DISTRIBUTION):
+        export_distances(run, folder / RunFile.OUT_OF_DISTRIBUTION, request.half)
     images = _images_to_compare(run, request)
+    of_run, of_export = (PredictionNetwork(each.classifier, exported.inference) for each in (trained, load_run(folder)))
     parity = Parity(
         len(images),
-        weights=_difference(reference, PredictionNetwork(loaded, inference), images),
+        weights=_difference(of_run, of_export, images),
         tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
     )
     if not parity.weights <= parity.tolerance:  # also where it is no number
         raise UserError(
-            f"{run.folder}: the network from safetensors gives probabilities that differ by {parity.weights:.1e} from "
+            f"{run.folder}: the network of the export gives probabilities that differ by {parity.weights:.1e} from "
             f"those of the run, more than {parity.tolerance:g}: nothing is written"
         )
-    share = None
-    if run.has(RunFile.OUT_OF_DISTRIBUTION):
-        export_distances(run, model.file(position, DISTANCES), request.half)
-        share = config.evaluation.out_of_distribution
-    return PortableMember(network, config.prepare, inference, _training_facts(run), parity, share)
+    return parity
 
 
 def _training_facts(run: Run) -> TrainingFacts:
-    facts: dict[str, Any] = {key: run.predictions.about.get(key) for key in OF_RUN}
+    about = run.predictions.about
     return TrainingFacts(
-        **facts,
+        protocol=run.config.protocol,
+        fold=about.get("fold"),
+        images_seen=about.get("images_seen"),
         start=Path(run.config.weights).name,
         init_from=run.config.init_from is not None,
         data_sha256=run.identity.get("contents", {}).get("data"),
         revisions=run.revisions,
-        command=training_command(run),
     )
 
 
@@ -146,25 +154,23 @@ def _difference(reference: PredictionNetwork, other: PredictionNetwork, images: 
 
 
 def _describe(
-    request: ExportRequest, members: list[PortableMember], result: EvaluationResult | None
-) -> ClassifierDescription:
-    run = request.run
-    model = request.model
-    thresholds = replace(review_thresholds(model), vote_share=None)  # without passes
+    model: RunsModel, parity: Parity | None, result: EvaluationResult | None, request: ExportRequest
+) -> ClassifierExport:
+    run = model.runs[0]
+    thresholds = replace(model.thresholds, vote_share=None)  # without passes
     said = {name: facts.describe(model) for name, facts in loaded(ADDED).items()}  # by installed packages
-    return ClassifierDescription(
-        name=str(run.predictions.about.get("name") or members[0].training.name),
-        classes=model.facts.classes,
-        positive_class=model.facts.positive_class,
-        members=tuple(members),
-        combiner=model.facts.combiner,
+    return ClassifierExport(
+        name=str(run.predictions.about.get("name") or model.members[0].prediction.name),
+        training=_training_facts(run) if parity else None,
+        parity=parity,
+        command=training_command(run) if parity else None,
         thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
         evaluation={} if result is None else _evaluation(result),
         licence=Licence(weights=request.licence),
         prepare_version=PREPARE_VERSION,
         versions={name: version(name) for name in VERSIONED},
         revision=revision(),
-        notes=_notes(request),
+        notes=_notes(model.members),
         data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
         more={name: value for name, value in said.items() if value is not None},
     )
@@ -182,11 +188,11 @@ def _evaluation(result: EvaluationResult) -> dict[str, Any]:
     }
 
 
-def _notes(request: ExportRequest) -> tuple[str, ...]:
-    """Say what the portable model does otherwise than its runs."""
+def _notes(members: Sequence[Run]) -> tuple[str, ...]:
+    """Say what the export does otherwise than its runs."""
     notes = []
-    for member in request.model.members:
-        config = member.config
+    for member in members:
+        config = member.prediction
         if config.inference.mc_passes:
             notes.append(NO_PASSES)
         if not member.has(RunFile.OUT_OF_DISTRIBUTION):

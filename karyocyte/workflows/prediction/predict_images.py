@@ -20,9 +20,8 @@ from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_p
 from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
-from karyocyte.inference.models import Model, RunsModel
+from karyocyte.inference.models import RunsModel
 from karyocyte.inference.networks import load_networks
-from karyocyte.inference.thresholds import thresholds_of_model
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 from karyocyte.workflows.prediction.files import for_readers, predict_files, reviewed
 from karyocyte.workflows.prediction.labels import labels_of
@@ -39,7 +38,7 @@ def predict_images(request: PredictRequest) -> None:
     """
     model = request.model
     facts = model.facts
-    thresholds = thresholds_of_model(model)
+    thresholds = model.thresholds
     cache_dir = Path(request.settings.cache_dir or facts.cache_dir)
     images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     labels = labels_of(images.files, facts.classes)  # a wrong table is refused before the work
@@ -67,7 +66,7 @@ def predict_images(request: PredictRequest) -> None:
         positive_class=facts.positive_class,
         rules=tuple(lines),
         warnings=tuple(warnings),
-        model=model.named if isinstance(model, RunsModel) else None,
+        model=None if model.export else model.named,
     )
     with file_lock(request.lock), atomic_path(request.parquet) as parquet:  # a full disk leaves neither table
         request.check_output()  # in the meantime another process may have written there
@@ -93,10 +92,10 @@ def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str
     return []
 
 
-def _scale_warnings(model: Model) -> list[str]:
+def _scale_warnings(model: RunsModel) -> list[str]:
     """Return a warning where the scale of a chromosome should come from its cell."""
     for folder, prepare in model.facts.preparations:
-        if prepare.scales_by_cell and isinstance(model, RunsModel):
+        if prepare.scales_by_cell:
             return [
                 "prepare.canvas.scale_by=cell: the cell of single files is unknown, so each chromosome is scaled by "
                 "its own width, which is less accurate; with a folder per cell use "

@@ -1,7 +1,6 @@
 """The words of scripts/predict.py and their check, without the imports of networks and images."""
 
 import shlex
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,8 +10,8 @@ from pydantic import BeforeValidator
 from karyocyte.common.errors import UserError
 from karyocyte.config.base import FROM_YAML, Folder, StrictModel, text_items
 from karyocyte.config.command import Request
-from karyocyte.inference.models import LoadOptions, PortableModel, RunsModel, is_model, open_model
-from karyocyte.recipes.portable import portable_kind
+from karyocyte.inference.models import LoadOptions, RunsModel, is_model, open_model
+from karyocyte.recipes.exports import exported_kind
 from karyocyte.runs.arguments import free_name
 
 Rule = Literal["confidence", "votes"]
@@ -36,11 +35,11 @@ class PredictRequest(Request):
 
     @cached_property
     def model_paths(self) -> list[Path]:
-        """The runs, the ensemble or the portable model among the paths."""
+        """The runs, the ensemble or the export among the paths."""
         return list(filter(is_model, self.paths))
 
     @cached_property
-    def model(self) -> RunsModel | PortableModel:
+    def model(self) -> RunsModel:
         """What is named as a model."""
         return open_model(self.model_paths)
 
@@ -76,8 +75,12 @@ class PredictRequest(Request):
             UserError: A key or value is wrong; a file to write exists or has the wrong suffix; runs or images are
                 missing, or in another order; the runs do not form an ensemble.
         """
+        named = self.paths[0] if self.paths else Path("nothing")
+        if other := exported_kind(named):
+            raise UserError(f"{named} holds a {other[0]}: `{other[1].use.format(folder=named)}` uses it")
         if not self.model_paths:
-            raise UserError(_why_no_model(self.paths))
+            remedy = "name a finished run's folder first, then the images"
+            raise UserError(f"{named} is not a run of Karyocyte, nor an export of one: {remedy}")
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
         if self.paths[: len(self.model_paths)] != self.model_paths:
@@ -97,11 +100,3 @@ class PredictRequest(Request):
             if written.exists() and not self.unfinished.exists():
                 another = shlex.quote(str(free_name(self.output)))
                 raise UserError(f"{written} exists already: name another, `--output {another}`, or move it away")
-
-
-def _why_no_model(paths: Sequence[Path]) -> str:
-    first = ", ".join(map(str, paths[:1])) or "nothing"
-    if other := portable_kind(Path(first)):
-        return f"{first} holds a {other[0]}: `{other[1].use.format(folder=first)}` uses it"
-    remedy = "name a finished run's folder first, then the images"
-    return f"{first} is not a run of Karyocyte, nor a portable model: {remedy}"

@@ -23,7 +23,7 @@ def _evaluated(artefact, _, output, code):
     return run_app(evaluate, artefact, "resamples=10", "--output", output, code=code), output / "metrics.json"
 
 
-@pytest.mark.parametrize(("kind", "needed"), [("run", "predictions.parquet"), ("portable model", "model.json")])
+@pytest.mark.parametrize(("kind", "needed"), [("run", "predictions.parquet"), ("export", "model.json")])
 def test_what_was_changed_is_refused_or_not_used(kind, needed, cell_runs, cell_images, tmp_path):
     image = next(cell_images.rglob("*.png"))
     one, other = map(Path, cell_runs)

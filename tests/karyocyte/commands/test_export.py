@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
 from karyocyte.evaluation.types.result import EvaluationResult, Interval
-from karyocyte.inference.models import PortableModel
+from karyocyte.inference.models import RunsModel
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export import export_model as exporting
 from karyocyte.workflows.export.card import model_card
@@ -71,14 +72,15 @@ def test_the_model_card_has_the_figures_of_each_laboratory(cell_runs, portable):
     result = EvaluationResult.from_dict(Run(cell_runs[0]).metrics)
     metrics = {"images": Interval(7), "subjects": Interval(2), "accuracy": Interval(0.625, 0.5, 0.75)}
     figures = {("test", section): metrics for section in ("group lab_1", "group lab_2", "size small")}
-    card = model_card(PortableModel(portable).description, replace(result, figures=result.figures | figures))
+    model = RunsModel([Run(portable)])
+    card = model_card(model.export, [model.export], model, replace(result, figures=result.figures | figures))
     assert re.search(r"\| group lab 2 +\|.*0.625 \(0.500 to 0.750\)", card)
     assert "size small" not in card
 
 
 def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicted):
     run_app(export, fitted, "--output", tmp_path / "model")
-    assert len(PortableModel(tmp_path / "model").description.members) == 2
+    assert len(RunsModel([Run(tmp_path / "model")]).members) == 2
     assert "an ensemble of 2 networks" in (tmp_path / "model" / "README.md").read_text()
     table = predicted("folder", tmp_path / "model", cell_images)
     assert table["sampled_votes"].isin([0.5, 1.0]).all()
@@ -97,7 +99,7 @@ def test_nothing_is_written_where_weights_differ(cell_runs, tmp_path, monkeypatc
 
     monkeypatch.setattr(exporting, "save_weights", of_another)
     error = error_of(run_app(export, cell_runs[0], "--output", tmp_path / "model", code=1))
-    assert "the network from safetensors gives probabilities that differ by" in error
+    assert "the network of the export gives probabilities that differ by" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -111,21 +113,24 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("file", "change", "expected"),
     [
-        (lambda content: content.update(format=99), "has format 99"),
-        (lambda content: content.update(prepare_version=0), "prepares images otherwise"),
-        (lambda content: content.pop("classes"), "classes: Field required"),
-        (lambda content: content["members"][0]["network"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
-        (lambda content: content["members"][0]["network"].update(args={"checkpoint_path": "x"}), "checkpoint_path"),
-        (lambda content: content["members"][0]["network"].update(cut="layer2"), "does not fit the network"),
+        ("export.json", lambda content: content.update(format=99), "has format 99"),
+        ("export.json", lambda content: content.update(prepare_version=0), "prepares images otherwise"),
+        ("export.json", lambda content: content.pop("thresholds"), "thresholds: Field required"),
+        ("export.json", lambda content: content["thresholds"].update(threshold="x"), "thresholds.threshold"),
+        ("data.json", lambda content: content.pop("classes"), "classes: Field required"),
+        ("config.yaml", lambda content: content["model"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
+        ("config.yaml", lambda content: content["prepare"].pop("size"), "has no prepare.size"),
+        ("model.json", lambda content: content.update(args={"checkpoint_path": "x"}), "checkpoint_path"),
+        ("config.yaml", lambda content: content["model"].update(cut="layer2"), "does not fit the network"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(portable, cell_images, tmp_path, change, expected):
+def test_a_description_that_does_not_fit_is_refused(portable, cell_images, tmp_path, file, change, expected):
     folder = shutil.copytree(portable, tmp_path / "copy")
-    content = json.loads((folder / "model.json").read_text())
+    content = yaml.safe_load((folder / file).read_text())
     change(content)
-    rewrite(folder / "model.json", json.dumps(content))
+    rewrite(folder / file, json.dumps(content), "export.json")
     result = run_app(predict, folder, cell_images, "--output", tmp_path / "p.csv", code=1)
     assert expected in error_of(result)
 

@@ -6,8 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from karyocyte.evaluation.referral.choices import ReviewThresholds
+from karyocyte.evaluation.types.result import ConfidenceCut
 from karyocyte.inference.failed_reader import NewImages, why_failed
-from karyocyte.inference.models import PortableModel, RunsModel
+from karyocyte.inference.models import RunsModel
+from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 
 CERTAIN = np.tile([0.0, 1.0], (9, 1))
@@ -18,13 +21,16 @@ MEANS = np.linspace(80.0, 120.0, 9)
 @pytest.fixture
 def of_runs():
     """A model of a run whose validation predictions differ."""
-    return RunsModel([SimpleNamespace(is_ensemble=False, predictions=make_run())])
+    model = RunsModel([SimpleNamespace(is_ensemble=False, predictions=make_run())])
+    vars(model)["export"] = None
+    return model
 
 
-def portable(confidence):
-    """A portable model of which no more is known than the referral that validation chose."""
-    model = PortableModel(Path("m"))
-    vars(model)["description"] = SimpleNamespace(thresholds={"confidence": confidence})
+def exported(confidence):
+    """An export of which no more is known than the referral that validation chose."""
+    model = RunsModel([Run(Path("m"))])
+    cut = confidence and ConfidenceCut(**confidence, accuracy=None, lower_bound=None)
+    vars(model).update(export=SimpleNamespace(), thresholds=ReviewThresholds(confidence=cut))
     return model
 
 
@@ -52,5 +58,5 @@ def test_one_certain_class_where_validation_had_others(of_runs):
         (None, False),
     ],
 )
-def test_one_certain_class_of_a_portable_model_where_validation_is_known(confidence, fails):
-    assert (why_failed(NewImages(MEANS, CERTAIN), portable(confidence)) is not None) == fails
+def test_one_certain_class_of_an_export_where_validation_is_known(confidence, fails):
+    assert (why_failed(NewImages(MEANS, CERTAIN), exported(confidence)) is not None) == fails

@@ -12,7 +12,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.build.build import build_classifier
-from lightning_modules.support.checkpoint_io import load_checkpoint
+from lightning_modules.support.checkpoint_io import load_weights
 from lightning_modules.training.fit import train_stages
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
@@ -100,9 +100,9 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, capsys):
     assert "\nstage 1, head: finished before\n" in said
     assert json.loads((tmp_path / "run" / "checkpoints" / "1-head" / "stage.json").read_text()) == asdict(first[0])
     assert_equal_weights(again, model)
-    load_checkpoint(model, tmp_path / "run" / first[-1].best)  # weights_only=True inside
+    load_weights(model, tmp_path / "run" / first[-1].best)  # weights_only=True inside
     with pytest.raises(UserError, match=r"no checkpoint at .*absent\.ckpt"):
-        load_checkpoint(model, tmp_path / "absent.ckpt")
+        load_weights(model, tmp_path / "absent.ckpt")
 
 
 def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume(tmp_path, capsys):

@@ -11,7 +11,7 @@ import numpy as np
 from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.cells.posterior import Candidate, karyotype_posterior, size_refusal
 from cytogenetics.karyotypes.naming import Karyotype
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
 from karyocyte.common.text import counted
 

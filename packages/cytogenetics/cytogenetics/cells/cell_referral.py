@@ -10,7 +10,7 @@ from cytogenetics.cells.assignment import log_probabilities, of_cells, refusal, 
 from cytogenetics.cells.cell_karyotype import implausible, karyotype_of_cell
 from cytogenetics.cells.cell_metrics import of_whole_cells
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.config.defaults import section_defaults
 from karyocyte.evaluation.intervals.over_subjects import around
 from karyocyte.evaluation.metrics.classification import Metric

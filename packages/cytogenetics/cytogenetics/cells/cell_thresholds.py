@@ -9,9 +9,9 @@ from cytogenetics.cells.assignment import of_cells, refusal
 from cytogenetics.cells.cell_referral import assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypeConfig, NamingSettings
 from cytogenetics.cells.temperatures import fit_temperatures, validated
-from cytogenetics.karyotypes.thresholds import CellThresholds
-from cytogenetics.portable.pictures import BUILT_IN, cell_facts
-from karyocyte.inference.models import PortableModel, RunsModel
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
+from cytogenetics.trained.pictures import BUILT_IN, cell_facts
+from karyocyte.inference.models import RunsModel
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
@@ -24,9 +24,7 @@ OF_OTHER_NETWORKS = (
 )
 
 
-def referral_thresholds(
-    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
-) -> CellThresholds:
+def referral_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases: bool) -> CellThresholds:
     """Return the thresholds that the user sets, and for the others those of metaphases or of the validation cells."""
     chosen = _chosen_thresholds(model, config, of_metaphases)
     if config.refer_expected_wrong is not None:
@@ -35,20 +33,16 @@ def referral_thresholds(
     return chosen if config.refer_distance is None else replace(chosen, distance=config.refer_distance)
 
 
-def _chosen_thresholds(
-    model: RunsModel | PortableModel, config: KaryotypeConfig, of_metaphases: bool
-) -> CellThresholds:
+def _chosen_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases: bool) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
         others = (config.detector, config.refiner, config.cutter)
         is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
         kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
-    elif isinstance(model, RunsModel):
-        return choose_on_validation(model, config)
-    else:
-        facts = cell_facts(model.description)
-        assert facts is not None  # see KaryotypeRequest.check
+    elif facts := cell_facts(model):
         kept = facts.thresholds
+    else:
+        return choose_on_validation(model, config)
     if config.out_of_distribution != KaryotypeConfig().out_of_distribution:  # distances are in another unit then
         return replace(kept, distance=None)
     return kept

@@ -4,7 +4,7 @@ from itertools import chain
 
 import numpy as np
 
-from cytogenetics.portable.pictures import Calibration
+from cytogenetics.trained.pictures import Calibration
 from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature

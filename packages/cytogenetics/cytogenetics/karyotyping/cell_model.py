@@ -13,14 +13,14 @@ from cytogenetics.cells.cell_thresholds import referral_thresholds
 from cytogenetics.cells.temperatures import fit_temperatures
 from cytogenetics.images.cell_images import CellFile, prepare_files, read_cell, used_files
 from cytogenetics.images.cells import Cell
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-from cytogenetics.portable.pictures import Calibration, cell_facts
+from cytogenetics.trained.pictures import Calibration, cell_facts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.data import CanvasConfig, PrepareConfig
 from karyocyte.evaluation.metrics.temperature import EPSILON, rescale
 from karyocyte.evaluation.pooling.averaging import Combiner
-from karyocyte.inference.models import LoadOptions, RunsModel
+from karyocyte.inference.models import LoadOptions
 from karyocyte.inference.networks import SAMPLE, LoadedNetwork, load_networks, sample_rows
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, UPSIDE_DOWN
 
@@ -67,8 +67,7 @@ class CellModel:
             UserError: See ``is_balanced`` and `karyocyte.inference.networks`; or a network of pictures is damaged.
         """
         config, opened = request.config, request.model
-        fitted = fit_temperatures(opened) if isinstance(opened, RunsModel) else cell_facts(opened.description)
-        assert fitted is not None  # see KaryotypeRequest.check
+        fitted = cell_facts(opened) or fit_temperatures(opened)
         finder = None
         if of_metaphases:
             from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch

@@ -15,7 +15,7 @@ from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
 from cytogenetics.images.cell_images import CellFile, FileStatus, leave_out, read_cell, used_files
 from cytogenetics.images.cells import Cell
 from cytogenetics.images.upright import strip_of, upright
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
 from cytogenetics.karyotyping.metaphases import MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram

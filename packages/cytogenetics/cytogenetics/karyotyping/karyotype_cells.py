@@ -14,7 +14,6 @@ from cytogenetics.karyotyping.cell_result import KARYOGRAMS, CellInput, CellResu
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, refuse_picture_networks
 from cytogenetics.karyotyping.karyotype_tables import PageFacts, Tables, write_karyotype_page
 from cytogenetics.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
-from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import (
     CUT_OUTS,
     CellSummary,
@@ -26,6 +25,7 @@ from cytogenetics.review.cell_bundle import (
     write_picture,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
+from cytogenetics.trained.pictures import BUILT_IN
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
 from datamodules.io.folder_content import describe_others

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.portable.pictures import (
+from cytogenetics.trained.pictures import (
     BUILT_IN,
     BUILT_IN_CUTTER,
     BUILT_IN_DETECTORS,
@@ -18,11 +18,11 @@ from cytogenetics.portable.pictures import (
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.config.command import Request
-from karyocyte.inference.models import PortableModel, RunsModel, is_model, open_model
+from karyocyte.inference.models import RunsModel, is_model, open_model
 from karyocyte.runs.arguments import new_folder
-from karyocyte.runs.files import PortableFile
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.names import resolve_run
-from karyocyte.runs.portable import REMEDY
+from karyocyte.runs.run import EXPORT_AGAIN
 
 OUTPUTS = Path("outputs", "karyotypes")  # which git does not track
 
@@ -71,7 +71,7 @@ class KaryotypeRequest(Request):
 
     @property
     def named(self) -> list[Path]:
-        """The runs or the portable model, as they are named; the built-in model where none is."""
+        """The runs or the export, as they are named; the built-in model where none is."""
         return self.paths[:-1] or [BUILT_IN]
 
     @property
@@ -90,7 +90,7 @@ class KaryotypeRequest(Request):
         return PictureFolders.of(self.config)
 
     @cached_property
-    def model(self) -> RunsModel | PortableModel:
+    def model(self) -> RunsModel:
         """What is named as a model, without its networks."""
         return open_model(self.named)
 
@@ -100,7 +100,7 @@ class KaryotypeRequest(Request):
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")
         if self.named == [BUILT_IN] and not is_model(BUILT_IN):
-            raise UserError(f"{BUILT_IN / PortableFile.MODEL} is missing or damaged, and no run is named: {REMEDY}")
+            raise UserError(f"{BUILT_IN / RunFile.EXPORT} is missing, and no run is named: {EXPORT_AGAIN}")
         if self.config.input == "chromosomes":
             refuse_picture_networks(self.config)
         _ = self.pictures  # raises where one is of another kind
@@ -111,7 +111,7 @@ class KaryotypeRequest(Request):
         _check_names_chromosomes(self.model)
 
 
-def _check_names_chromosomes(model: RunsModel | PortableModel) -> None:
+def _check_names_chromosomes(model: RunsModel) -> None:
     """Check that a model is of the 24 chromosomes, and reads and measures a file once for all of its networks."""
     facts = model.facts
     if set(facts.classes) != set(CHROMOSOMES):
@@ -119,8 +119,8 @@ def _check_names_chromosomes(model: RunsModel | PortableModel) -> None:
             f"{facts.preparations[0][0]} has the classes {', '.join(facts.classes[:3])}, ...: karyotypes need a run on "
             "single chromosomes, 1 to 22, X and Y"
         )
-    if isinstance(model, PortableModel) and cell_facts(model.description) is None:
-        raise UserError(f"{model.named} has no temperatures for cells: {REMEDY}")
+    if model.export and cell_facts(model) is None:
+        raise UserError(f"{model.named} has no temperatures for cells: {EXPORT_AGAIN}")
     (name, first), *others = facts.preparations
     for other, prepare in others:
         for key in ("background", "crop_threshold"):

@@ -14,7 +14,7 @@ from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_consti
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
 from cytogenetics.review.cell_bundle import METAPHASES
 from datamodules.io.decode import note_lines

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from cytogenetics.cells.cell_settings import KaryotypePriors
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from datamodules.io.decode import encode_png
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError

@@ -10,7 +10,7 @@ from cytogenetics.cells.assigned import ASSIGNED, REFERRED
 from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_referral import FEW, MEASURED, RIGHT, assess_cells, choose_cell_thresholds
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.temperature import fit_temperature

@@ -5,8 +5,8 @@ import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.cells.cell_thresholds import choose_on_validation, referral_thresholds
-from cytogenetics.portable.pictures import BUILT_IN
-from karyocyte.inference.models import PortableModel, RunsModel
+from cytogenetics.trained.pictures import BUILT_IN
+from karyocyte.inference.models import RunsModel, open_model
 from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.cells.cells import make_cells
 from tests.helpers.predictions import join
@@ -49,7 +49,7 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
 
 
 def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
-    built_in = PortableModel(BUILT_IN)
+    built_in = open_model([BUILT_IN])
     assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
     without_refiner = KaryotypeConfig(refiner="none")
     assert referral_thresholds(built_in, without_refiner, of_metaphases=True).note is not None

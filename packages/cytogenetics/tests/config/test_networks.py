@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cytogenetics.config.networks import CutterConfig, DetectorConfig, RefinerConfig
-from cytogenetics.portable.pictures import BUILT_IN_REFINER
+from cytogenetics.trained.pictures import BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.named_files import check_files

@@ -9,7 +9,7 @@ from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
-from cytogenetics.portable.pictures import Calibration
+from cytogenetics.trained.pictures import Calibration
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from karyocyte.evaluation.pooling.averaging import Combiner

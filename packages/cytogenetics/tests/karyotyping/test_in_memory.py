@@ -6,7 +6,7 @@ import pytest
 import cytogenetics
 import karyocyte
 from cytogenetics.commands.karyotype import app as karyotype
-from cytogenetics.portable.pictures import BUILT_IN
+from cytogenetics.trained.pictures import BUILT_IN
 from datamodules.io.decode import read_image
 from karyocyte.common.errors import UserError
 from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase

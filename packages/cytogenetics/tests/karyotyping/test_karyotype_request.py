@@ -6,7 +6,7 @@ import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest, PictureFolders
-from cytogenetics.portable.pictures import BUILT_IN_CUTTER, BUILT_IN_DETECTOR, BUILT_IN_REFINER
+from cytogenetics.trained.pictures import BUILT_IN_CUTTER, BUILT_IN_DETECTOR, BUILT_IN_REFINER
 from karyocyte.common.errors import UserError
 
 

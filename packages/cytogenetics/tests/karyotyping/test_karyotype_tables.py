@@ -11,7 +11,7 @@ from cytogenetics.cells.cell_karyotype import karyotype_of_cell
 from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.images.cells import Cell
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import CellPrediction
 from cytogenetics.karyotyping.cell_result import CellResult
 from cytogenetics.karyotyping.karyotype_cells import reviewed_cell

@@ -8,8 +8,8 @@ from cytogenetics.commands.karyotype import app
 from cytogenetics.karyotyping.metaphases import SCALE, cut_pictures, find_pictures, why_no_metaphase
 from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import count_outside, cut_out
-from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cell_bundle import ReviewBundle
+from cytogenetics.trained.pictures import BUILT_IN
 from datamodules.inference.image_files import find_image_files
 from datamodules.io.decode import read_image
 from tests.helpers.chromosomes import NUMBERS, bar

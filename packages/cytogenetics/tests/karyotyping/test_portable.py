@@ -12,8 +12,8 @@ from cytogenetics.karyotyping import karyotype_request
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.runs.export import training_command
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import training_command
 from karyocyte.runs.run import Run
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.build.build import build_classifier
@@ -107,12 +107,12 @@ def test_wrong_options(portable, data, tmp_path):
 
     assert "no cells are named" in refused(portable)
     shutil.copytree(portable, tmp_path / "old")
-    content = json.loads((portable / "model.json").read_text())
-    for key, change, expected in (
-        ("cells", None, "has no temperatures for cells"),
-        ("classes", ["hem", "all"], "karyotypes need a run on single chromosomes"),
+    for file, key, change, expected in (
+        ("export.json", "more", {}, "has no temperatures for cells"),
+        ("data.json", "classes", ["hem", "all"], "karyotypes need a run on single chromosomes"),
     ):
-        rewrite(tmp_path / "old" / "model.json", json.dumps(content | {key: change}))
+        content = json.loads((portable / file).read_text())
+        rewrite(tmp_path / "old" / file, json.dumps(content | {key: change}), "export.json")
         assert expected in refused(tmp_path / "old", data)
 
 
@@ -136,17 +136,17 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
         assert of_small[column].to_numpy() == pytest.approx(of_run[column].to_numpy(), rel=tolerance, abs=tolerance)
     monkeypatch.setattr(karyotype_request, "BUILT_IN", tmp_path / "none")
     error = error_of(run_app(karyotype, data, "--output", tmp_path / "new", code=1))
-    assert f"{tmp_path / 'none' / 'model.json'} is missing or damaged, and no run is named" in error
+    assert f"{tmp_path / 'none' / 'export.json'} is missing, and no run is named" in error
 
 
 def test_a_small_model_says_what_it_is(small, portable):
-    suffixes = {path.name for path in small.iterdir()}
-    weights, distances = "member1.safetensors", "member1.out_of_distribution.safetensors"
-    assert suffixes == {"README.md", "checksums.json", "model.json", weights, distances}
+    names = {path.name for path in small.iterdir()}
+    weights, distances = "weights.safetensors", "out_of_distribution.safetensors"
+    described = {"config.yaml", "model.json", "data.json", "export.json"}
+    assert names == {"README.md", "checksums.json", *described, weights, distances}
     for name in (weights, distances):
         assert (small / name).stat().st_size < 0.6 * (portable / name).stat().st_size
-    content = json.loads((small / "model.json").read_text())
-    assert content["members"][0]["parity"]["tolerance"] == 0.01
+    assert json.loads((small / "export.json").read_text())["parity"]["tolerance"] == 0.01
     card = (small / "README.md").read_text()
     for text in ("Research use only", "The cells are synthetic.", "at most 0.01 is allowed"):
         assert text in card

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from cytogenetics.commands.karyotype import app
-from cytogenetics.portable.pictures import BUILT_IN
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions
+from cytogenetics.trained.pictures import BUILT_IN
 from packages.cytogenetics.tests.metaphases.data.sets import drawn_metaphase
 from packages.cytogenetics.tests.review.bundles import decision
 from tests.helpers.chromosomes import write_chromosomes

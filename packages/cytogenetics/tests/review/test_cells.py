@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.review.cell_bundle import ReviewedCell, ReviewedFile
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions

@@ -14,28 +14,29 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cytogenetics.portable.pictures import BUILT_IN
+from cytogenetics.trained.pictures import BUILT_IN
 from karyocyte.commands.predict import app as predict
-from karyocyte.inference.models import PortableModel
-from karyocyte.runs.files import PortableFile
+from karyocyte.runs.export import ClassifierExport, read_export
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import Run
 from tests.helpers.terminal import run_app
 
 IMAGE = Path(__file__).parent / "chromosome.png"
 MOST_BYTES = 8_000_000
 pytestmark = pytest.mark.skipif(
-    not PortableModel.is_portable(BUILT_IN), reason="models/chromosomes has no model.json: no model is trained for it"
+    not Run.is_export(BUILT_IN), reason="models/chromosomes has no export.json: no model is trained for it"
 )
 
 
 def test_the_files_are_those_of_the_description_and_small():
-    model = PortableModel(BUILT_IN)
-    files = {model.checksums.checked(name) for name in model.checksums.listed}
-    assert set(BUILT_IN.iterdir()) == {*files, BUILT_IN / PortableFile.CARD, BUILT_IN / "checksums.json"}
-    assert BUILT_IN / PortableFile.MODEL in files
+    run, export = Run(BUILT_IN), read_export(BUILT_IN, ClassifierExport)
+    files = {run.checked(name) for name in run.checksums.listed}
+    assert set(BUILT_IN.iterdir()) == {*files, run.path(RunFile.CARD), BUILT_IN / "checksums.json"}
+    assert {run.path(RunFile.EXPORT), run.path(RunFile.MODEL)} < files
     assert sum(path.stat().st_size for path in BUILT_IN.iterdir()) < MOST_BYTES
-    card = (BUILT_IN / PortableFile.CARD).read_text()
-    assert model.description.name in card
-    figures = pd.DataFrame(model.description.evaluation["figures"])
+    card = run.path(RunFile.CARD).read_text()
+    assert export.name in card
+    figures = pd.DataFrame(export.evaluation["figures"])
     figures = figures[(figures["part"] == "test") & (figures["section"] == "metrics")].set_index("name")
     for metric in ("accuracy", "f1_macro"):
         value, low, high = figures.loc[metric, ["value", "low", "high"]]

@@ -11,7 +11,7 @@ from cytogenetics.metaphases.data.data_module import MetaphaseDataModule
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN
-from cytogenetics.portable.pictures import BUILT_IN_CUTTER
+from cytogenetics.trained.pictures import BUILT_IN_CUTTER
 from datamodules.export import LABELS
 from datamodules.io.decode import encode_png, read_image
 from datamodules.io.progress import progress_bar

@@ -19,7 +19,7 @@ from cytogenetics.metaphases.networks.refiner import UNIT
 from datamodules.io.decode import read_image
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.data import TransformConfig
-from karyocyte.runs.portable import kind_of
+from karyocyte.runs.run import Run
 
 AROUND = 1.5  # side of what an image shows, times the longer side of its box
 SMALLEST = 0.35 * AROUND  # that side at least, times the median of the longer sides of the picture's boxes
@@ -101,7 +101,7 @@ class ProposalDataModule(MetaphaseDataModule):
     def warnings(self) -> list[str]:
         """Return the warnings of every data module, and one that exported detectors do not list their pictures."""
         lines = super().warnings()
-        if not self.config.detector or kind_of(Path(self.config.detector)) is not None:
+        if not self.config.detector or Run.is_export(Path(self.config.detector)):
             lines.append("exported detectors do not list their training pictures: test on their fold, or on new ones")
         return lines
 

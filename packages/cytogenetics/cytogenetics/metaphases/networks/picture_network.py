@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 
-from cytogenetics.portable.pictures import DetectorDescription, PictureNetworks
+from cytogenetics.trained.pictures import DetectorDescription, PictureNetworks
 from karyocyte.runs.facts import ModelFacts
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings

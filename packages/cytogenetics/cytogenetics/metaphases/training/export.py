@@ -1,53 +1,58 @@
 """A trained detector, refiner or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from cytogenetics.config.networks import REFINED_SIDE
-from cytogenetics.metaphases.networks.trained import NETWORKS, describe, load
+from cytogenetics.metaphases.networks.trained import NETWORKS, load
 from cytogenetics.metaphases.training import cutter, refiner, train
-from cytogenetics.portable.pictures import DetectorDescription
+from cytogenetics.trained.pictures import DETECTOR_FACTS, DetectorDescription, describe
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import say
-from karyocyte.common.files import write_text
+from karyocyte.common.files import write_json, write_text
 from karyocyte.common.revision import revision
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
-from karyocyte.recipes.portable import PortableKind
-from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import Licence, write_description
+from karyocyte.recipes.exports import ExportedKind
+from karyocyte.runs.export import ExportFacts, Licence, training_command, write_export
+from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 
 
 def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
     """Write the folder of a detector, a refiner or a cutter, whole or not at all; ``half``: weights in 16 bits."""
-    description = describe(Run.open_finished(folder))
-    file = description.weights
-    with new_whole_folder(output) as beside:
-        save_weights(load(folder, NETWORKS[description.kind]), beside / file, half)
-        written = replace(
-            description,
-            licence=Licence(weights=licence),
-            data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
-            revision=revision(),
-        )
-        write_description(beside, written)
-        write_text(beside / PortableFile.CARD, card(written))
-    megabytes = (output / file).stat().st_size / 1e6
-    say(
-        str(output),
-        f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES {Path(file).stem}={output} --output new uses it",
+    run = Run.open_finished(folder)
+    description = describe(run)
+    kind = description.settings.recipe
+    export = ExportFacts(
+        licence=Licence(weights=licence),
+        data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
+        command=training_command(run),
+        revision=revision(),
     )
+    with new_whole_folder(output) as beside:
+        new = Run(beside)
+        new.write_config(TypeAdapter(type(description.settings)).dump_python(description.settings, mode="json"))
+        new.write_json(RunFile.MODEL, asdict(description.network))
+        write_json(beside / DETECTOR_FACTS, asdict(description.facts))
+        save_weights(load(folder, NETWORKS[kind]), beside / RunFile.WEIGHTS, half)
+        write_export(beside, export)
+        new.checksums.add(DETECTOR_FACTS)
+        write_text(beside / RunFile.CARD, card(description, export))
+    megabytes = (output / RunFile.WEIGHTS).stat().st_size / 1e6
+    say(str(output), f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES {kind}={output} --output new uses it")
 
 
 DETECTOR, CUTTER, REFINER = (
-    PortableKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
+    ExportedKind(export_detector, f"python scripts/karyotype.py PICTURES {kind}={{folder}} --output new")
     for kind in ("detector", "cutter", "refiner")
 )
 
 
-def card(model: DetectorDescription) -> str:
+def card(model: DetectorDescription, export: ExportFacts) -> str:
     """Return the model card as Markdown."""
     words = train.WORDS | cutter.WORDS | refiner.WORDS
-    facts = {"model": model, "words": words, "side": REFINED_SIDE}
+    facts = {"model": model, "kind": model.settings.recipe, "export": export, "words": words, "side": REFINED_SIDE}
     return render("cytogenetics.metaphases.training", "card.md.j2", **facts) + "\n"

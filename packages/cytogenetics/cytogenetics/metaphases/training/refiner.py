@@ -18,7 +18,7 @@ from cytogenetics.metaphases.networks.detector import LEVELS
 from cytogenetics.metaphases.networks.refiner import moved_boxes
 from cytogenetics.metaphases.training.steps import Found, build_network, fit_and_predict, keep_results
 from cytogenetics.metaphases.training.train import SIDES, Detected, calibrate
-from cytogenetics.portable.pictures import BUILT_IN_DETECTORS
+from cytogenetics.trained.pictures import BUILT_IN_DETECTORS
 from datamodules.io.decode import read_image
 from datamodules.io.progress import progress_bar
 from datamodules.split_datamodule import SplitDataModule

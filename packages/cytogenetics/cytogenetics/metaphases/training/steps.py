@@ -12,7 +12,7 @@ import torch
 from cytogenetics.config.networks import DetectorConfig, MetaphaseConfig
 from cytogenetics.metaphases.networks.picture_network import PictureNetwork
 from cytogenetics.metaphases.networks.trained import NETWORKS, build_head, load
-from cytogenetics.portable.pictures import DETECTOR_FACTS
+from cytogenetics.trained.pictures import DETECTOR_FACTS
 from datamodules.split_datamodule import SplitDataModule
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
@@ -22,7 +22,6 @@ from karyocyte.evaluation.types.table import Table
 from karyocyte.recipes.recipe import Built
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.portable import kind_of
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import in_sweep
 from lightning_modules.build.build import InitialisedBackbone
@@ -55,7 +54,7 @@ def build_network(config: MetaphaseConfig, data: SplitDataModule, first: Initial
 
 
 def load_start(model: PictureNetwork, init_from: str | None) -> str | None:
-    """Load the weights of the finished run or the portable folder ``init_from``; return the SHA-256 of their file.
+    """Load the weights of the finished run or the export ``init_from``; return the SHA-256 of their file.
 
     Raises:
         UserError: Its network is another one.
@@ -70,11 +69,12 @@ def load_start(model: PictureNetwork, init_from: str | None) -> str | None:
     try:
         model.load_state_dict(start.state_dict())
     except RuntimeError as error:  # other names or shapes
-        words = f"model={description.network.name} model.cut={description.network.cut or 'null'}"
-        if description.kind == "detector":
+        network = description.settings.model
+        words = f"model={network.name} model.cut={network.cut or 'null'}"
+        if description.width:
             words += f" decoder.width={description.width}"
         raise UserError(f"init_from={init_from} is another network: set {words} here too") from error
-    return sha256_of_file(folder / description.weights if kind_of(folder) else Run(folder).best_checkpoint)
+    return sha256_of_file(Run(folder).best_checkpoint)
 
 
 def fit_and_predict(

@@ -8,9 +8,9 @@ from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.data.cut_out import cut_out_by, network_picture
 from cytogenetics.metaphases.networks.cutter import Cutter
 from cytogenetics.metaphases.networks.trained import load
-from cytogenetics.portable.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, DetectorDescription
+from cytogenetics.trained.pictures import BUILT_IN_DETECTORS, BUILT_IN_REFINER, describe
 from karyocyte.common.paths import ROOT
-from karyocyte.runs.portable import read_description
+from karyocyte.runs.run import Run
 from packages.cytogenetics.tests.metaphases.data.sets import agreements
 
 MODELS = ROOT / "models"
@@ -34,7 +34,7 @@ def test_the_detectors_and_the_refiner_find_most_chromosomes(drawn):
 @pytest.mark.parametrize("name", [*PICTURE_NETWORKS])
 def test_a_card_has_the_figures_of_its_network(name):
     card = (MODELS / name / "README.md").read_text()
-    evaluation = read_description(MODELS / name, DetectorDescription).evaluation
+    evaluation = describe(Run(MODELS / name)).facts.evaluation
     assert all(f"| {row['value']:.3f} |" in card for row in evaluation)
 
 

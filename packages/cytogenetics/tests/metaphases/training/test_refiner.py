@@ -12,7 +12,7 @@ from cytogenetics.metaphases.box_finder import BoxFinder
 from cytogenetics.metaphases.networks.refiner import BoxRefiner
 from cytogenetics.metaphases.networks.trained import load
 from cytogenetics.metaphases.training.train import calibrate
-from cytogenetics.portable.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
+from cytogenetics.trained.pictures import BUILT_IN_DETECTOR, BUILT_IN_DETECTORS
 from karyocyte.commands.export import app as export
 from karyocyte.common.errors import UserError
 from karyocyte.runs.address import run_folder, run_identity

@@ -78,11 +78,11 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
     with pytest.raises(UserError, match="set model=resnet18 model.cut=layer3.0 decoder.width=16"):
         train.prepare(config(tmp_path, root, start, "decoder.width=8"))
     facts = json.loads((tmp_path / "exported" / "model.json").read_text())
-    facts["network"]["mean"] = [0.5, 0.5, 0.5]
-    rewrite(tmp_path / "exported" / "model.json", json.dumps(facts))
+    facts["mean"] = [0.5, 0.5, 0.5]
+    rewrite(tmp_path / "exported" / "model.json", json.dumps(facts), "export.json")
     with pytest.raises(UserError, match="another mean and std"):
         train.prepare(config(tmp_path, root, start))
-    with (tmp_path / "exported" / "detector.safetensors").open("ab") as file:
+    with (tmp_path / "exported" / "weights.safetensors").open("ab") as file:
         file.write(b"0")
     with pytest.raises(UserError, match="safetensors was changed"):
         load(tmp_path / "exported", Detector)

@@ -1,6 +1,8 @@
 """The thresholds by which a model's predictions of new images are reviewed: those of its validation images."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -9,32 +11,23 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
-from karyocyte.inference.models import CheckpointModel, Model, RunsModel
-from karyocyte.runs.files import PortableFile
-from karyocyte.runs.portable import REMEDY
+from karyocyte.runs.files import RunFile
+from karyocyte.runs.run import EXPORT_AGAIN, Run
 
 
-def thresholds_of_model(model: Model) -> ReviewThresholds:
-    """Return the thresholds of runs, or those that a portable model was exported with; a checkpoint has none.
-
-    A ``UserError`` says that those of a portable model are damaged.
-    """
-    if isinstance(model, CheckpointModel):
-        return ReviewThresholds()
-    if isinstance(model, RunsModel):
-        return review_thresholds(model)
+def exported_thresholds(export: Run, values: Mapping[str, Any]) -> ReviewThresholds:
+    """Return the thresholds of an export from its export.json; a ``UserError`` says that they are damaged."""
     try:
-        return TypeAdapter(ReviewThresholds).validate_python(model.description.thresholds)
+        return TypeAdapter(ReviewThresholds).validate_python(values)
     except ValidationError as error:
-        raise UserError(f"{model.folder / PortableFile.MODEL}: thresholds.{first_fault(error)}: {REMEDY}") from error
+        raise UserError(f"{export.path(RunFile.EXPORT)}: thresholds.{first_fault(error)}: {EXPORT_AGAIN}") from error
 
 
-def review_thresholds(model: RunsModel) -> ReviewThresholds:
+def thresholds_of_runs(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:
     """Return the thresholds of the one run or ensemble; several runs are averaged, and choose new ones."""
-    members = model.members
     settings = members[0].config.evaluation
-    if len(model.runs) == 1 and model.runs[0].metrics:
-        result = EvaluationResult.from_dict(model.runs[0].metrics)
+    if len(runs) == 1 and runs[0].metrics:
+        result = EvaluationResult.from_dict(runs[0].metrics)
         thresholds = thresholds_of(result)
         return replace(thresholds, notes=(*thresholds.notes, *fit_warnings(result.about)))
     predictions = [member.predictions for member in members]

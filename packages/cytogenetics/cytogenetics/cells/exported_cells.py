@@ -1,4 +1,4 @@
-"""What a portable model of the 24 chromosomes knows of whole cells: found on the validation cells of its runs."""
+"""What an export of a model of the 24 chromosomes knows of whole cells: found on the validation cells of its runs."""
 
 from typing import Any
 
@@ -7,11 +7,10 @@ from pydantic import TypeAdapter
 from cytogenetics.cells.cell_settings import KaryotypeConfig
 from cytogenetics.cells.cell_thresholds import choose_on_validation
 from cytogenetics.cells.temperatures import fit_temperatures
-from cytogenetics.portable.pictures import CellFacts, cell_facts
+from cytogenetics.trained.pictures import CellFacts
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.inference.models import RunsModel
-from karyocyte.recipes.portable import AddedFacts
-from karyocyte.runs.portable import ClassifierDescription
+from karyocyte.recipes.exports import AddedFacts
 
 
 def describe_cells(model: RunsModel) -> Any:
@@ -22,11 +21,10 @@ def describe_cells(model: RunsModel) -> Any:
     return TypeAdapter(CellFacts).dump_python(facts, mode="json")
 
 
-def limits_of_cells(model: ClassifierDescription) -> list[str]:
+def limits_of_cells(model: RunsModel, said: Any) -> list[str]:
     """Return lines of the model card: what limits the karyotypes."""
-    facts = cell_facts(model)
-    lines = list(facts.notes) if facts else []
-    if not all(member.network.orientation for member in model.members):
+    lines = list(said["notes"])
+    if not all(member.prediction.head.orientation for member in model.members):
         lines.append("Chromosomes must be upright, short arm on top.")
     return lines
 
