@@ -122,7 +122,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @cached_property
     def seen(self) -> int:
-        """How many validation and test images a run of ``starts`` has seen, at most; portable models do not say it."""
+        """How many validation and test images a run of ``starts`` has seen, at most; exports do not say it."""
         counts = [0]
         for key in self.starts:
             named = getattr(self.config, key)

@@ -8,7 +8,7 @@ from karyocyte.config.data import PrepareConfig
 
 
 class Classes(Protocol):
-    """Whatever has classes: a run, its predictions, a portable model, the images of a data set."""
+    """Whatever has classes: a run, its predictions, the images of a data set."""
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Trained models that predict new images: runs, ensembles and portable models."""
+"""Trained models that predict new images: runs, ensembles and exports."""

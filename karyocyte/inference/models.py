@@ -193,12 +193,12 @@ def open_model(paths: Sequence[Path]) -> RunsModel:
     """
     for path in paths:
         if not path.exists():
-            raise UserError(f"{path} does not exist: name a finished run's folder or an export")
+            raise UserError(f"{path} does not exist: name a finished run's folder or a portable model")
         if not is_model(path):
             remedy = "name a finished run's folder; of a checkpoint, only karyocyte.load(...).predict works"
-            raise UserError(f"{path} is not a run of Karyocyte, nor an export of one: {remedy}")
+            raise UserError(f"{path} is not a run of Karyocyte, nor a portable model: {remedy}")
         if Run.is_export(path) and len(paths) > 1:
-            raise UserError(f"{path} is an export: it predicts alone, name no other model")
+            raise UserError(f"{path} is a portable model: it predicts alone, name no other model")
     return RunsModel(list(map(Run, paths)))
 
 

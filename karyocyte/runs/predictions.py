@@ -141,12 +141,13 @@ def read_table(path: Path, key: bytes = FACTS_KEY) -> tuple[pd.DataFrame, dict[s
     try:
         table = pq.read_table(path)
         frame = table.to_pandas()
-    except Exception as error:  # damaged metadata raise errors of many kinds
+        stored = table.schema.metadata or {}
+        digest = _digest(frame, stored.get(key, b""))
+    except Exception as error:  # damaged metadata and texts raise errors of many kinds
         raise UserError(f"{path} is not a readable parquet file: {str(error).partition(chr(10))[0]}") from error
-    stored = table.schema.metadata or {}
     if key not in stored:
         return frame, {}
-    if stored.get(DIGEST_KEY) != _digest(frame, stored[key]):
+    if stored.get(DIGEST_KEY) != digest:
         raise UserError(f"{path} was changed since it was written, or is damaged: predict again")
     return frame, json.loads(stored[key])
 

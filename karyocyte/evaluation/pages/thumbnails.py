@@ -48,6 +48,6 @@ def read_pictures(path: Path) -> dict[str, bytes]:
         raise UserError(f"no pictures at {path}: a training writes them, with evaluation.thumbnails above 0")
     try:
         table = pq.read_table(path, columns=["image_id", "picture"])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is no file of pictures: {str(error).splitlines()[0]}") from error
-    return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
+        return dict(zip(table["image_id"].to_pylist(), table["picture"].to_pylist(), strict=True))
+    except Exception as error:  # damaged metadata and texts raise errors of many kinds
+        raise UserError(f"{path} is no file of pictures: {str(error).partition(chr(10))[0]}") from error

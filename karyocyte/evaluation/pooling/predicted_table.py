@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,7 +23,7 @@ class PredictedFacts:
     positive_class: str | None  # none where there are more than two classes
     rules: tuple[str, ...]  # sentences: when an image is to be reviewed
     warnings: tuple[str, ...]  # what limits the predictions, in sentences
-    model: str | None = None  # the run or the ensemble as it was named, several with commas; None of a portable model
+    model: str | None = None  # the run or the ensemble as it was named, several with commas; None of an export
 
 
 _FACTS = TypeAdapter(PredictedFacts)
@@ -41,7 +40,7 @@ def is_predicted(path: Path) -> bool:
         return False
     try:
         return KEY in (pq.read_schema(path).metadata or {})
-    except (pa.ArrowInvalid, OSError):
+    except Exception:  # damaged metadata raise errors of many kinds
         return False
 
 

@@ -1,1 +1,1 @@
-"""The prediction of new images by runs or a portable model."""
+"""The prediction of new images by runs or an export."""

@@ -80,7 +80,7 @@ class PredictRequest(Request):
             raise UserError(f"{named} holds a {other[0]}: `{other[1].use.format(folder=named)}` uses it")
         if not self.model_paths:
             remedy = "name a finished run's folder first, then the images"
-            raise UserError(f"{named} is not a run of Karyocyte, nor an export of one: {remedy}")
+            raise UserError(f"{named} is not a run of Karyocyte, nor a portable model: {remedy}")
         if not self.places:
             raise UserError("no images are named: add a folder, a zip or files after the runs")
         if self.paths[: len(self.model_paths)] != self.model_paths:

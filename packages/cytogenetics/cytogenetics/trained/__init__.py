@@ -1,1 +1,1 @@
-"""Portable networks of pictures, and what a portable model knows of whole cells."""
+"""Trained networks of pictures, and what the export of a classifier knows of whole cells."""

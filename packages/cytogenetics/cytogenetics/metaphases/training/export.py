@@ -1,4 +1,4 @@
-"""A trained detector, refiner or cutter as a folder that needs no run: weights, model.json, and README.md, a card."""
+"""The run of a detector, refiner or cutter without the files of its training, with README.md, a model card."""
 
 from dataclasses import asdict
 from pathlib import Path
