@@ -36,19 +36,6 @@ class ExportFacts:
 
 
 @dataclass(frozen=True)
-class TrainingFacts:
-    """How a network was trained; None where its run does not say."""
-
-    protocol: str
-    fold: int | None
-    images_seen: int | None
-    start: str  # the weights that the training began with: a tag of timm, the name of a file, or "random"
-    init_from: bool  # whether it went on from another run
-    data_sha256: str | None  # of the images, their labels and the version of the preparation
-    revisions: tuple[str, ...]  # of the code, oldest first
-
-
-@dataclass(frozen=True)
 class Parity:
     """The largest difference of a probability from the run's own network in torch, over so many prepared images.
 
@@ -65,8 +52,8 @@ class ClassifierExport(ExportFacts):
     """The export.json of a classifier, or of an ensemble, whose members are exports in folders of their own."""
 
     name: str  # of the run or the ensemble
-    training: TrainingFacts | None  # None of an ensemble
-    parity: Parity | None
+    parity: Parity | None  # None of an ensemble, whose members say it
+    data_sha256: str | None  # of the images, their labels and the version of the preparation
     # the fields of ``ReviewThresholds``: thresholds, temperature and referral rules of validation
     thresholds: dict[str, Any]
     # ``confidence`` of the intervals, facts and ``figures`` of the ``test`` images, and ``warnings``: as metrics.json

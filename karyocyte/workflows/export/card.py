@@ -1,6 +1,7 @@
 """The model card of an export: README.md."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables.renderers import markdown
@@ -11,8 +12,7 @@ from karyocyte.evaluation.types.table import Table
 from karyocyte.evaluation.types.warnings import LEAKS
 from karyocyte.inference.models import RunsModel, source_warnings
 from karyocyte.recipes.exports import added_facts
-from karyocyte.runs.export import ClassifierExport
-from karyocyte.runs.facts import DataFacts
+from karyocyte.runs.export import ClassifierExport, Parity, training_command
 from karyocyte.runs.run import Run
 
 PROTOCOLS = {
@@ -24,36 +24,37 @@ NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of war
 
 
 def model_card(
-    export: ClassifierExport, members: Sequence[ClassifierExport], model: RunsModel, result: EvaluationResult | None
+    export: ClassifierExport, model: RunsModel, parities: Sequence[Parity], result: EvaluationResult | None
 ) -> str:
     """Return the model card as Markdown.
 
     Args:
         export: What is said of the run or the ensemble.
-        members: The same of each member; of a run itself.
         model: The run or the ensemble.
-        result: Its evaluation; None where there is none.
+        parities: How equal the exported network of each member is to its own.
+        result: The evaluation; None where there is none.
     """
-    training = [member.training for member in members if member.training]
-    of_data = [run.data for run in model.members]
+    members = model.members
+    first = members[0]
     text = render(
         "karyocyte.workflows.export",
         "card.md.j2",
         export=export,
         facts=model.facts,
         members=len(members),
-        first=training[0],
-        folds=of_data[0].folds,
-        parity=members[0].parity,
-        protocol=PROTOCOLS[training[0].protocol],
-        sources=list(dict.fromkeys(map(_learned_from, of_data))),
+        fold=first.predictions.about.get("fold"),
+        folds=first.data.folds,
+        parity=parities[0],
+        protocol=first.config.protocol,
+        meaning=PROTOCOLS[first.config.protocol],
+        sources=list(dict.fromkeys(map(_learned_from, members))),
         added=added_facts(export).values(),
         limits=_limits(export, model, result),
         tables=None if result is None else _result_tables(result),
-        commands=dict.fromkeys(member.command for member in members if member.command),
-        member_table=Table.of("", map(_member, range(1, 1 + len(members)), members, model.members)),
-        starts=dict.fromkeys(facts.start for facts in training),
-        revisions=sorted({revision for facts in training for revision in facts.revisions}),
+        commands=dict.fromkeys(filter(None, map(training_command, members))),
+        member_table=Table.of("", map(_member, range(1, 1 + len(members)), members, parities)),
+        starts=dict.fromkeys(map(_start, members)),
+        revisions=sorted({revision for member in members for revision in member.revisions}),
         markdown=markdown,
     )
     return text + "\n"
@@ -85,21 +86,25 @@ def _result_tables(result: EvaluationResult) -> list[Table]:
     return list(filter(None, tables))
 
 
-def _learned_from(data: DataFacts) -> str:
+def _learned_from(run: Run) -> str:
     """Return the source of the images that a network learned from, in words where they were drawn."""
-    return "SYNTHETIC images" if data.synthetic else str(data.source)
+    return "SYNTHETIC images" if run.data.synthetic else str(run.data.source)
 
 
-def _member(number: int, member: ClassifierExport, run: Run) -> dict[str, str | int]:
-    training, parity, settings = member.training, member.parity, run.prediction
-    assert training is not None
-    assert parity is not None
+def _start(run: Run) -> str:
+    """Return the weights that a training began with: a tag of timm, the name of a file, or "random"."""
+    return Path(run.config.weights).name
+
+
+def _member(number: int, run: Run, parity: Parity) -> dict[str, str | int]:
+    settings = run.prediction
     height, width = settings.prepare.shape
+    data = run.identity.get("contents", {}).get("data") or "unknown"
     return {
         "member": f"member{number}",
         "network": " to ".join(filter(None, [settings.model.name, settings.model.cut])),
-        "data": f"{_learned_from(run.data)} ({(training.data_sha256 or 'unknown')[:16]})",
-        "first weights": f"{training.start}, from another run" if training.init_from else training.start,
+        "data": f"{_learned_from(run)} ({data[:16]})",
+        "first weights": _start(run) + ", from another run" * (run.config.init_from is not None),
         "seed": settings.seed,
         "pixels": f"{height} x {width}",
         "weights differ": f"{parity.weights:.1e}",

@@ -24,7 +24,7 @@ from karyocyte.inference.models import RunsModel
 from karyocyte.inference.torch_network import PredictionNetwork, save_weights
 from karyocyte.recipes.exports import ADDED, added_facts
 from karyocyte.runs.ensemble import write_ensemble
-from karyocyte.runs.export import ClassifierExport, Licence, Parity, TrainingFacts, training_command, write_export
+from karyocyte.runs.export import ClassifierExport, Licence, Parity, training_command, write_export
 from karyocyte.runs.facts import BatchSettings, ComputingSettings, PredictionSettings
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -58,10 +58,9 @@ def export_model(request: ExportRequest) -> None:
     """
     set_up_torch()
     with new_whole_folder(request.output) as folder:
-        export, members = _write(request.model, folder, request)
+        export, parities = _write(request.model, folder, request)
     lines = []
-    for position, parity in enumerate((member.parity for member in members), start=1):
-        assert parity is not None
+    for position, parity in enumerate(parities, start=1):
         compared = f"of {parity.images} images no probability differs by more than {parity.weights:.1e}"
         lines.append(f"member{position}: {compared}")
     say(str(request.output), *lines, *export.notes)
@@ -72,24 +71,22 @@ def export_model(request: ExportRequest) -> None:
         say(what, command.format(model=named))
 
 
-def _write(model: RunsModel, folder: Path, request: ExportRequest) -> tuple[ClassifierExport, list[ClassifierExport]]:
-    """Write the export of one run, or of an ensemble with a folder for each member; return it and those of members."""
+def _write(model: RunsModel, folder: Path, request: ExportRequest) -> tuple[ClassifierExport, list[Parity]]:
+    """Write the export of a run, or of an ensemble by folders of its members; return it, and how equal these are."""
     run = model.runs[0]
-    parity = None
-    members = []
+    parities = []
     if run.is_ensemble:
         folders = [folder / f"member{position}" for position in range(1, 1 + len(model.members))]
         for member, place in zip(model.members, folders, strict=True):
-            members.append(_write(RunsModel([member]), place, request)[0])
+            parities += _write(RunsModel([member]), place, request)[1]
         write_ensemble(folder, replace(run.ensemble, members=tuple(map(str, folders))))
     else:
-        parity = _write_network(run, folder, request)
+        parities.append(_write_network(run, folder, request))
     result = EvaluationResult.from_dict(run.metrics) if run.metrics else None
-    export = _describe(model, parity, result, request)
-    members = members or [export]
+    export = _describe(model, None if run.is_ensemble else parities[0], result, request)
     write_export(folder, export)
-    write_text(folder / RunFile.CARD, model_card(export, members, model, result))
-    return export, members
+    write_text(folder / RunFile.CARD, model_card(export, model, parities, result))
+    return export, parities
 
 
 def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
@@ -125,19 +122,6 @@ def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
     return parity
 
 
-def _training_facts(run: Run) -> TrainingFacts:
-    about = run.predictions.about
-    return TrainingFacts(
-        protocol=run.config.protocol,
-        fold=about.get("fold"),
-        images_seen=about.get("images_seen"),
-        start=Path(run.config.weights).name,
-        init_from=run.config.init_from is not None,
-        data_sha256=run.identity.get("contents", {}).get("data"),
-        revisions=run.revisions,
-    )
-
-
 def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
     """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
     try:
@@ -161,9 +145,9 @@ def _describe(
     said = {name: facts.describe(model) for name, facts in loaded(ADDED).items()}  # by installed packages
     return ClassifierExport(
         name=str(run.predictions.about.get("name") or model.members[0].prediction.name),
-        training=_training_facts(run) if parity else None,
         parity=parity,
-        command=training_command(run) if parity else None,
+        data_sha256=run.identity.get("contents", {}).get("data"),
+        command=training_command(run),
         thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
         evaluation={} if result is None else _evaluation(result),
         licence=Licence(weights=request.licence),

@@ -72,8 +72,9 @@ def test_the_model_card_has_the_figures_of_each_laboratory(cell_runs, portable):
     result = EvaluationResult.from_dict(Run(cell_runs[0]).metrics)
     metrics = {"images": Interval(7), "subjects": Interval(2), "accuracy": Interval(0.625, 0.5, 0.75)}
     figures = {("test", section): metrics for section in ("group lab_1", "group lab_2", "size small")}
-    model = RunsModel([Run(portable)])
-    card = model_card(model.export, [model.export], model, replace(result, figures=result.figures | figures))
+    export = RunsModel([Run(portable)]).export
+    changed = replace(result, figures=result.figures | figures)
+    card = model_card(export, RunsModel([Run(cell_runs[0])]), [export.parity], changed)
     assert re.search(r"\| group lab 2 +\|.*0.625 \(0.500 to 0.750\)", card)
     assert "size small" not in card
 
@@ -85,6 +86,11 @@ def test_an_ensemble_with_fitted_weights(fitted, cell_images, tmp_path, predicte
     table = predicted("folder", tmp_path / "model", cell_images)
     assert table["sampled_votes"].isin([0.5, 1.0]).all()
     assert_same(table, predicted("runs", fitted, cell_images))
+    for one, other in (("member1", "kept"), ("member2", "member1")):
+        (tmp_path / "model" / one).rename(tmp_path / "model" / other)
+    (tmp_path / "model" / "kept").rename(tmp_path / "model" / "member2")
+    exchanged = run_app(predict, tmp_path / "model", cell_images, "--output", tmp_path / "p.csv", code=1)
+    assert "member1 predicts otherwise now" in error_of(exchanged)
 
 
 def test_nothing_is_written_where_weights_differ(cell_runs, tmp_path, monkeypatch):

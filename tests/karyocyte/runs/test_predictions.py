@@ -1,11 +1,14 @@
 """Predictions travel through a file whole, and a wrong file is named."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import entropy
 
 from karyocyte.common.errors import UserError
+from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.runs.predictions import read_predictions, uncertainty_of, write_predictions, write_table
 from tests.helpers.predictions import make_predictions
 
@@ -59,10 +62,11 @@ def test_a_turned_bit_in_predictions_is_noticed(path):
     made = make_predictions(images=40)
     write_predictions(path, made)
     whole = path.read_bytes()
-    for place in range(0, len(whole), 41):
+    for place, bit in product(range(0, len(whole), 31), (1, 128)):  # also what makes a text no UTF-8
         content = bytearray(whole)
-        content[place] ^= 1
+        content[place] ^= bit
         path.write_bytes(content)
+        assert not is_predicted(path)
         try:
             read = read_predictions(path)
         except UserError:
