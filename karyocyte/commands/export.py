@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.runs.arguments import new_folder
 from karyocyte.runs.names import run_path
 
 Folder = Annotated[
@@ -37,20 +36,19 @@ def export(
     each. What the export predicts is compared with the run's network on images of its test part: where a probability
     differs by more than 0.0001 (weights in 16 bits: 0.01), nothing is written.
     """
-    options = locals()
-    from karyocyte.recipes.exports import exported_kind
+    from karyocyte.inference.models import RunsModel
+    from karyocyte.recipes.exports import ExportOptions, exported_kind
+    from karyocyte.runs.run import Run
 
-    other = exported_kind(folder)
-    if other:
-        new_folder(output)
-        other[1].export(folder, output, licence, half, notes)
+    options = ExportOptions(output, licence, data_dir, half, notes)
+    if other := exported_kind(folder):
+        other[1].export(folder, options)
         return
-    from karyocyte.workflows.export.export_request import ExportRequest
-
-    request = ExportRequest.read(**options)
+    model = RunsModel([Run.open(folder)])
+    model.check()
     from karyocyte.workflows.export.export_model import export_model  # torch takes seconds: after the check
 
-    export_model(request)
+    export_model(model, options)
 
 
 app = program(

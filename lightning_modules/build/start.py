@@ -19,6 +19,8 @@ def load_start(model: Classifier, config: Config, folder: Path, classes: Sequenc
     With ``head.start=new`` the head stays as it is, and the classes may be others.
     """
     run = Run.open_trained(folder)
+    if run.is_ensemble:
+        raise UserError(f"init_from={folder} is an ensemble, whose networks are several: name one of its members")
     is_new = config.head.start == "new"
     if not is_new:
         ours = DataFacts(tuple(classes), classes[-1] if len(classes) == 2 else None)

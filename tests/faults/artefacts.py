@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from karyocyte.common.checksums import FILE, Checksums
+from karyocyte.common.checksums import Checksums
 from karyocyte.common.files import write_text
 
 
@@ -22,8 +22,7 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
-def rewrite(path: Path, text: str, first: str = "model.json") -> None:
-    """Write a file of an artefact and record it, as its own program does: for what is read after the check."""
+def rewrite(path: Path, text: str) -> None:
+    """Write a file of an export and record it, as its own program does: for what is read after the check."""
     write_text(path, text)
-    if (path.parent / FILE).is_file():
-        Checksums(path.parent, first, "").add(path.name)
+    Checksums(path.parent, "export.json", "").add(path.name)

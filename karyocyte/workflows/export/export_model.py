@@ -22,14 +22,13 @@ from karyocyte.evaluation.referral.choices import ReviewThresholds
 from karyocyte.evaluation.types.result import TEST, EvaluationResult
 from karyocyte.inference.models import RunsModel
 from karyocyte.inference.torch_network import PredictionNetwork, save_weights
-from karyocyte.recipes.exports import ADDED, added_facts
+from karyocyte.recipes.exports import ADDED, ExportOptions, added_facts
 from karyocyte.runs.ensemble import write_ensemble
 from karyocyte.runs.export import ClassifierExport, Licence, Parity, training_command, write_export
 from karyocyte.runs.facts import BatchSettings, ComputingSettings, PredictionSettings
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.export.card import model_card
-from karyocyte.workflows.export.export_request import ExportRequest
 from lightning_modules.build.load import load_run
 from lightning_modules.prediction.out_of_distribution import export_distances
 from lightning_modules.training.process import set_up_torch
@@ -50,46 +49,46 @@ SCALED_ALONE = (
 )
 
 
-def export_model(request: ExportRequest) -> None:
+def export_model(model: RunsModel, options: ExportOptions) -> None:
     """Write the folder of an export, whole or not at all, and say what it holds.
 
     Raises:
         UserError: The images to compare on are missing; or a network cannot be written, or differs.
     """
     set_up_torch()
-    with new_whole_folder(request.output) as folder:
-        export, parities = _write(request.model, folder, request)
+    with new_whole_folder(options.output) as folder:
+        export, parities = _write(model, folder, options)
     lines = []
     for position, parity in enumerate(parities, start=1):
         compared = f"of {parity.images} images no probability differs by more than {parity.weights:.1e}"
         lines.append(f"member{position}: {compared}")
-    say(str(request.output), *lines, *export.notes)
-    named = shlex.quote(str(request.output))
+    say(str(options.output), *lines, *export.notes)
+    named = shlex.quote(str(options.output))
     say("predict images with it", f"python scripts/predict.py {named} <images> --output new.csv")
     for facts in added_facts(export).values():
         what, command = facts.command
         say(what, command.format(model=named))
 
 
-def _write(model: RunsModel, folder: Path, request: ExportRequest) -> tuple[ClassifierExport, list[Parity]]:
+def _write(model: RunsModel, folder: Path, options: ExportOptions) -> tuple[ClassifierExport, list[Parity]]:
     """Write the export of a run, or of an ensemble by folders of its members; return it, and how equal these are."""
     run = model.runs[0]
     parities = []
     if run.is_ensemble:
         folders = [folder / f"member{position}" for position in range(1, 1 + len(model.members))]
         for member, place in zip(model.members, folders, strict=True):
-            parities += _write(RunsModel([member]), place, request)[1]
+            parities += _write(RunsModel([member]), place, options)[1]
         write_ensemble(folder, replace(run.ensemble, members=tuple(map(str, folders))))
     else:
-        parities.append(_write_network(run, folder, request))
+        parities.append(_write_network(run, folder, options))
     result = EvaluationResult.from_dict(run.metrics) if run.metrics else None
-    export = _describe(model, None if run.is_ensemble else parities[0], result, request)
+    export = _describe(model, None if run.is_ensemble else parities[0], result, options)
     write_export(folder, export)
     write_text(folder / RunFile.CARD, model_card(export, model, parities, result))
     return export, parities
 
 
-def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
+def _write_network(run: Run, folder: Path, options: ExportOptions) -> Parity:
     """Write the files of a run that predictions need, and compare what they give with the run itself."""
     trained = load_run(run.folder)
     settings = trained.config
@@ -104,15 +103,15 @@ def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
     new.write_json(RunFile.MODEL, asdict(run.model))
     # Without names of files and persons.
     new.write_json(RunFile.DATA, asdict(replace(run.data, notes=(), skipped=(), persons=(), copies={})))
-    save_weights(trained.classifier, folder / RunFile.WEIGHTS, request.half)
+    save_weights(trained.classifier, folder / RunFile.WEIGHTS, options.half)
     if run.has(RunFile.OUT_OF_DISTRIBUTION):
-        export_distances(run, folder / RunFile.OUT_OF_DISTRIBUTION, request.half)
-    images = _images_to_compare(run, request)
+        export_distances(run, folder / RunFile.OUT_OF_DISTRIBUTION, options.half)
+    images = _images_to_compare(run, options)
     of_run, of_export = (PredictionNetwork(each.classifier, exported.inference) for each in (trained, load_run(folder)))
     parity = Parity(
         len(images),
         weights=_difference(of_run, of_export, images),
-        tolerance=HALF_TOLERANCE if request.half else TOLERANCE,
+        tolerance=HALF_TOLERANCE if options.half else TOLERANCE,
     )
     if not parity.weights <= parity.tolerance:  # also where it is no number
         raise UserError(
@@ -122,10 +121,10 @@ def _write_network(run: Run, folder: Path, request: ExportRequest) -> Parity:
     return parity
 
 
-def _images_to_compare(run: Run, request: ExportRequest) -> np.ndarray:
+def _images_to_compare(run: Run, options: ExportOptions) -> np.ndarray:
     """Return prepared images of the test part of the run, uint8, shape (N, 3, H, W)."""
     try:
-        images = from_test_part(run.folder, COMPARED, request.data_dir, console.is_terminal)
+        images = from_test_part(run.folder, COMPARED, options.data_dir, console.is_terminal)
     except UserError as error:
         raise UserError(f"{error}; the networks are compared on them: name their --data-dir") from error
     return images.transpose(0, 3, 1, 2).copy()
@@ -138,7 +137,7 @@ def _difference(reference: PredictionNetwork, other: PredictionNetwork, images: 
 
 
 def _describe(
-    model: RunsModel, parity: Parity | None, result: EvaluationResult | None, request: ExportRequest
+    model: RunsModel, parity: Parity | None, result: EvaluationResult | None, options: ExportOptions
 ) -> ClassifierExport:
     run = model.runs[0]
     thresholds = replace(model.thresholds, vote_share=None)  # without passes
@@ -150,12 +149,12 @@ def _describe(
         command=training_command(run),
         thresholds=TypeAdapter(ReviewThresholds).dump_python(thresholds, mode="json"),
         evaluation={} if result is None else _evaluation(result),
-        licence=Licence(weights=request.licence),
+        licence=Licence(weights=options.licence),
         prepare_version=PREPARE_VERSION,
         versions={name: version(name) for name in VERSIONED},
         revision=revision(),
         notes=_notes(model.members),
-        data_notes=request.notes.read_text(encoding="utf-8").strip() if request.notes else "",
+        data_notes=options.data_notes,
         more={name: value for name, value in said.items() if value is not None},
     )
 

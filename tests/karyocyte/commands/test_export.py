@@ -136,7 +136,7 @@ def test_a_description_that_does_not_fit_is_refused(portable, cell_images, tmp_p
     folder = shutil.copytree(portable, tmp_path / "copy")
     content = yaml.safe_load((folder / file).read_text())
     change(content)
-    rewrite(folder / file, json.dumps(content), "export.json")
+    rewrite(folder / file, json.dumps(content))
     result = run_app(predict, folder, cell_images, "--output", tmp_path / "p.csv", code=1)
     assert expected in error_of(result)
 

@@ -112,7 +112,7 @@ def test_wrong_options(portable, data, tmp_path):
         ("data.json", "classes", ["hem", "all"], "karyotypes need a run on single chromosomes"),
     ):
         content = json.loads((portable / file).read_text())
-        rewrite(tmp_path / "old" / file, json.dumps(content | {key: change}), "export.json")
+        rewrite(tmp_path / "old" / file, json.dumps(content | {key: change}))
         assert expected in refused(tmp_path / "old", data)
 
 

@@ -15,34 +15,35 @@ from karyocyte.common.files import write_json, write_text
 from karyocyte.common.revision import revision
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.inference.torch_network import save_weights
-from karyocyte.recipes.exports import ExportedKind
+from karyocyte.recipes.exports import ExportedKind, ExportOptions
 from karyocyte.runs.export import ExportFacts, Licence, training_command, write_export
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 
 
-def export_detector(folder: Path, output: Path, licence: str | None, half: bool, notes: Path | None) -> None:
-    """Write the folder of a detector, a refiner or a cutter, whole or not at all; ``half``: weights in 16 bits."""
+def export_detector(folder: Path, options: ExportOptions) -> None:
+    """Write the folder of a detector, a refiner or a cutter, whole or not at all."""
     run = Run.open_finished(folder)
     description = describe(run)
     kind = description.settings.recipe
     export = ExportFacts(
-        licence=Licence(weights=licence),
-        data_notes=notes.read_text(encoding="utf-8").strip() if notes else "",
+        licence=Licence(weights=options.licence),
+        data_notes=options.data_notes,
         command=training_command(run),
         revision=revision(),
     )
-    with new_whole_folder(output) as beside:
+    with new_whole_folder(options.output) as beside:
         new = Run(beside)
         new.write_config(TypeAdapter(type(description.settings)).dump_python(description.settings, mode="json"))
         new.write_json(RunFile.MODEL, asdict(description.network))
         write_json(beside / DETECTOR_FACTS, asdict(description.facts))
-        save_weights(load(folder, NETWORKS[kind]), beside / RunFile.WEIGHTS, half)
+        save_weights(load(folder, NETWORKS[kind]), beside / RunFile.WEIGHTS, options.half)
         write_export(beside, export)
         new.checksums.add(DETECTOR_FACTS)
         write_text(beside / RunFile.CARD, card(description, export))
-    megabytes = (output / RunFile.WEIGHTS).stat().st_size / 1e6
-    say(str(output), f"{megabytes:.1f} MB; scripts/karyotype.py PICTURES {kind}={output} --output new uses it")
+    megabytes = (options.output / RunFile.WEIGHTS).stat().st_size / 1e6
+    use = f"scripts/karyotype.py PICTURES {kind}={options.output} --output new uses it"
+    say(str(options.output), f"{megabytes:.1f} MB; {use}")
 
 
 DETECTOR, CUTTER, REFINER = (

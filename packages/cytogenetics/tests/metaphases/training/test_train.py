@@ -79,7 +79,7 @@ def test_an_exported_detector_finds_what_its_run_finds(tmp_path, root, trained):
         train.prepare(config(tmp_path, root, start, "decoder.width=8"))
     facts = json.loads((tmp_path / "exported" / "model.json").read_text())
     facts["mean"] = [0.5, 0.5, 0.5]
-    rewrite(tmp_path / "exported" / "model.json", json.dumps(facts), "export.json")
+    rewrite(tmp_path / "exported" / "model.json", json.dumps(facts))
     with pytest.raises(UserError, match="another mean and std"):
         train.prepare(config(tmp_path, root, start))
     with (tmp_path / "exported" / "weights.safetensors").open("ab") as file:
