@@ -1,16 +1,12 @@
 """New images that look as if a reader had failed."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from karyocyte.evaluation.referral.choices import ReviewThresholds
-from karyocyte.evaluation.types.result import ConfidenceCut
 from karyocyte.inference.failed_reader import NewImages, why_failed
 from karyocyte.inference.models import RunsModel
-from karyocyte.runs.run import Run
 from tests.helpers.predictions import make_run
 
 CERTAIN = np.tile([0.0, 1.0], (9, 1))
@@ -28,10 +24,8 @@ def of_runs():
 
 def exported(confidence):
     """An export of which no more is known than the referral that validation chose."""
-    model = RunsModel([Run(Path("m"))])
-    cut = confidence and ConfidenceCut(**confidence, accuracy=None, lower_bound=None)
-    vars(model).update(export=SimpleNamespace(), thresholds=ReviewThresholds(confidence=cut))
-    return model
+    chosen = confidence and SimpleNamespace(**confidence)
+    return SimpleNamespace(thresholds=SimpleNamespace(confidence=chosen))
 
 
 def test_images_that_differ_are_read_rightly(of_runs):

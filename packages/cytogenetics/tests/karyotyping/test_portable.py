@@ -52,13 +52,9 @@ def tables(tmp_path):
 
     def call(output, *arguments):
         run_app(karyotype, *arguments, "--output", tmp_path / output)
-        return read(tmp_path / output)
+        return [pd.read_csv(tmp_path / output / f"{name}.csv") for name in ("karyotypes", "chromosomes")]
 
     return call
-
-
-def read(folder):
-    return [pd.read_csv(folder / f"{name}.csv") for name in ("karyotypes", "chromosomes")]
 
 
 def assert_same(tables, others):
