@@ -44,7 +44,8 @@ def member_folders(folder: Path, ensemble: EnsembleFile) -> list[Path]:
         if not file.is_file():
             raise UserError(f"{folder}: its member {place} is not there: move it back, or make the ensemble again")
         if sha256_of_file(file) != sha256:
-            raise UserError(f"{folder}: its member {place} predicts otherwise now: make the ensemble again")
+            again = "export it again" if file.name == RunFile.WEIGHTS else "make the ensemble again"
+            raise UserError(f"{folder}: its member {place} predicts otherwise now: {again}")
     return places
 
 
