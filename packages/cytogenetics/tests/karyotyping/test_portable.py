@@ -138,8 +138,8 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
 def test_a_small_model_says_what_it_is(small, portable):
     names = {path.name for path in small.iterdir()}
     weights, distances = "weights.safetensors", "out_of_distribution.safetensors"
-    described = {"config.yaml", "model.json", "data.json", "export.json"}
-    assert names == {"README.md", "checksums.json", *described, weights, distances}
+    described = {"README.md", "checksums.json", "config.yaml", "model.json", "data.json", "export.json"}
+    assert names == {*described, weights, distances}
     for name in (weights, distances):
         assert (small / name).stat().st_size < 0.6 * (portable / name).stat().st_size
     assert json.loads((small / "export.json").read_text())["parity"]["tolerance"] == 0.01

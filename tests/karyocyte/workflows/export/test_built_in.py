@@ -1,4 +1,4 @@
-"""The model in models/chromosomes, where there is one.
+"""The model in models/chromosomes.
 
 What it gives of chromosome.png is written by
 
@@ -23,9 +23,6 @@ from tests.helpers.terminal import run_app
 
 IMAGE = Path(__file__).parent / "chromosome.png"
 MOST_BYTES = 8_000_000
-pytestmark = pytest.mark.skipif(
-    not Run.is_export(BUILT_IN), reason="models/chromosomes has no export.json: no model is trained for it"
-)
 
 
 def test_the_files_are_those_of_the_description_and_small():
