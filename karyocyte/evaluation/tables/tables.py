@@ -107,16 +107,11 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     columns = {column: result.metrics, "fold mean": result.of(Kind.AT_HALF, FOLD_MEAN)}
     threshold = "own threshold" if result.has_folds else number(result.thresholds[0].value)
     columns[f"at {threshold}"] = result.of(Kind.AT_THRESHOLD)
-    names = []
-    for name in result.metrics:
-        of_class = "/" in name and not (result.positive_class is not None and of_classes)
-        if not (of_class or name.startswith("recall/")):
-            names.append(name)
+    names = _names_of_metrics(result, of_classes)
     rows = _rows(result, "test metric", columns, names)
     certain: dict[str, None] = {}  # of figures that are the same at the threshold once
     for metrics in columns.values():
-        of_column = {name: metrics[name] for name in names if name in metrics}
-        certain |= dict.fromkeys(_certainty(of_column, result))
+        certain |= dict.fromkeys(_certainty(metrics, names, result))
     reading = (
         f"Each figure is shown with the range in which it would fall if other {result.test.drawn} of the same kind had "
         "been examined. A wide range means that there are too few to be sure."
@@ -124,6 +119,16 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     return _table(
         result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result), *certain
     )
+
+
+def _names_of_metrics(result: EvaluationResult, of_classes: bool) -> list[str]:
+    """Return the metrics that are shown: those of single classes only of two classes, where they are asked for."""
+    names = []
+    for name in result.metrics:
+        of_class = _is_of_class(name) and not (result.positive_class is not None and of_classes)
+        if not (of_class or name.startswith("recall/")):
+            names.append(name)
+    return names
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -169,13 +174,17 @@ def classes_table(result: EvaluationResult, two: bool = False) -> Table:
         "Recall: of the images of a class, the share that is recognised. Precision: of the images predicted as a "
         "class, the share that really is of it."
     )
-    of_classes = {name: metric for name, metric in result.metrics.items() if "/" in name}
-    certain = _certainty(of_classes, result) if several else []
+    certain = _certainty(result.metrics, filter(_is_of_class, result.metrics), result) if several else []
     return _table(result, CLASSES, rows, reading * several, *certain, detail=tuple(detail))
 
 
-def _certainty(metrics: Metrics, result: EvaluationResult) -> list[str]:
-    return certainty_lines(metrics, f"{result.test.images:,} images", result.test.drawn)
+def _certainty(metrics: Metrics, names: Iterable[str], result: EvaluationResult) -> list[str]:
+    named = {name: metrics[name] for name in names if name in metrics}
+    return certainty_lines(named, f"{result.test.images:,} images", result.test.drawn)
+
+
+def _is_of_class(name: str) -> bool:
+    return "/" in name
 
 
 def _mistake(result: EvaluationResult, counts: Matrix, index: int) -> str | None:
