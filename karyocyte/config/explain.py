@@ -66,7 +66,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     """Return the message for an unknown dotted key, with the nearest of those that are ``known``."""
     if key in known:
         return f"{key} has no effect here, it is a key of other data or kinds of network: leave it out"
-    return f"unknown key {key}: {did_you_mean(key, known) or 'docs/reference/configuration.md lists the keys'}"
+    return f"unknown key {key}: {did_you_mean(key, known) or 'the files of conf/ list the keys'}"
 
 
 def did_you_mean(name: str, choices: Sequence[str]) -> str:
