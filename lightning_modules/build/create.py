@@ -20,6 +20,7 @@ from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
+from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights import WeightsFolders
@@ -94,6 +95,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
         classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
         network, facts = _with_first_weights(config, module)
+        check_size(network.module, config.prepare.size)
         if name and head is None and cut is None:
             _check_usual_head(name, network)
         stage = list(stages_of(config).values())[-1]
