@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
@@ -15,11 +16,16 @@ UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
-    """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""
+    """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done.
+
+    A warning says where a folder is there that is not whole: it was damaged since it was made.
+    """
     if is_whole(folder):
         return
     with one_at_a_time(folder.parent / f"{folder.name}.lock", f"makes {folder}"):
         if not is_whole(folder):
+            if folder.exists():
+                warn(f"{folder} is damaged or incomplete: it is made anew")
             make(folder)
 
 

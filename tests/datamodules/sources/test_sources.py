@@ -134,8 +134,9 @@ def test_images_are_written_once(tmp_path, name, monkeypatch):
     place = str(write(tmp_path / "data")) if write else None
     listed = partial(list_place, name, place, tmp_path / "cache")
     first = listed()
-    written = sorted(first.root.rglob("*.png"))
+    (lost, *_) = written = sorted(first.root.rglob("*.png"))
     assert len(written) == len(rows_of(first))
+    contents = [path.read_bytes() for path in written]
     with monkeypatch.context() as patch:
         patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("written again"))
         assert facts_of(listed()) == facts_of(first)
