@@ -66,7 +66,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
             3, h, w) and normalised as those of ImageNet or as its ``pretrained_cfg`` says, to logits (n, classes), or
             with a ``head`` to features. Its checkpoints hold its weights alone:
             ``Classifier.load_from_checkpoint(path, network=module)``.
-        num_classes: Number of classes; two share one logit.
+        num_classes: Number of classes; two share one logit. None for an experiment that says its number.
         experiment: The name of a file of conf/experiment/.
         cut: Name of the module whose output are the features; None: the whole network.
         weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
@@ -79,7 +79,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         cls: The class of the classifier, `Classifier` or one below it.
 
     Raises:
-        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
+        UserError: Anything that does not fit; an experiment with an output per class and no ``num_classes``; or the network usually has more than one layer behind its features, and
             ``head`` is None.
     """
     if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
@@ -93,7 +93,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     with in_python_words(ARGUMENTS):
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-        classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
+        classes = num_classes or CLASSES.get(config.data.source) or _classes_of_logits(config, experiment)
         network, facts = _with_first_weights(config, module)
         check_size(network.module, config.prepare.size)
         if name and head is None and cut is None:
@@ -111,6 +111,14 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     if experiment:
         model.configure_stage(stage)
     return model
+
+
+def _classes_of_logits(config: Config, experiment: str | None) -> int:
+    if config.head.logits is None:
+        raise UserError(
+            f"{experiment} has an output for each class (head.logits is null): say num_classes=3, or how many"
+        )
+    return max(config.head.logits, 2)
 
 
 def _with_first_weights(config: Config, module: nn.Module | None) -> tuple[Backbone, ModelFacts]:
