@@ -67,7 +67,7 @@ class CheckedImages:
         if digest_of(self.folder, image) == int(self._digests[row]):
             return image
         image = self._prepare(row)
-        if digest_of(self.folder, image) != int(self._digests[row]):  # the digests, or the place of the folder, are wrong
+        if digest_of(self.folder, image) != int(self._digests[row]):  # the table is damaged, or of another folder
             raise self._damage()
         warn(f"{self.folder}: image {row} is damaged: it is prepared anew")
         np.load(self.folder / IMAGES, mmap_mode="r+")[row] = image
