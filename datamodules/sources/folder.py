@@ -11,7 +11,7 @@ from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import data_folder, image_names, name_parser, sub_folders
+from datamodules.sources.listing import data_folder, hint_at_archives, image_names, name_parser, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.config.overrides import typed_names
@@ -104,7 +104,7 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceC
     """The folders of the classes, or all folders, by name."""
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
-        raise UserError(f"{root} has no class folders: data_dir=<folder with one per class>")
+        raise UserError(f"{root} has no class folders{hint_at_archives(root)}: data_dir=<folder with one per class>")
     # Folders that are named one by one are meant as classes, whatever they look like.
     if classes is None:
         _check_folders(root, folders)
@@ -170,7 +170,7 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
     root = data_folder(context)
     names = {sub_folder.name for sub_folder in sub_folders(root)}
     if names != {NORMAL, ABNORMAL}:  # a class that is misspelt would otherwise go unnoticed
-        there = ", ".join(sorted(names)) or "none"
+        there = ", ".join(sorted(names)) or f"none{hint_at_archives(root)}"
         raise UserError(f"karyograms lie in the folders {NORMAL} and {ABNORMAL}; the folders in {root}: {there}")
     positive = data.positive_class or ABNORMAL
     as_folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)

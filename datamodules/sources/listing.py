@@ -104,6 +104,17 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path |
     return parse
 
 
+def hint_at_archives(*folders: Path) -> str:
+    """Return what to do with the first archive that the folders hold, in brackets; an empty text without one."""
+    for folder in folders:
+        for path in sorted(folder.glob("*")):
+            if path.suffix.lower() == ".zip":
+                return f" (data_dir={path} reads the archive that lies there)"
+            if path.suffix.lower() in (".gz", ".tar", ".7z", ".rar"):
+                return f" (unpack {path})"
+    return ""
+
+
 def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
     """Read a CSV file with a row per image.
 
