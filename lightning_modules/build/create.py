@@ -79,8 +79,8 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         cls: The class of the classifier, `Classifier` or one below it.
 
     Raises:
-        UserError: Anything that does not fit; an experiment with an output per class and no ``num_classes``; or the network usually has more than one layer behind its features, and
-            ``head`` is None.
+        UserError: Anything that does not fit; an experiment with an output per class, without ``num_classes``; or the
+            network usually has more than one layer behind its features, and ``head`` is None.
     """
     if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
@@ -115,9 +115,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
 
 def _classes_of_logits(config: Config, experiment: str | None) -> int:
     if config.head.logits is None:
-        raise UserError(
-            f"{experiment} has an output for each class (head.logits is null): say num_classes=3, or how many"
-        )
+        raise UserError(f"{experiment} has an output per class (head.logits is null): say num_classes=3, or how many")
     return max(config.head.logits, 2)
 
 
