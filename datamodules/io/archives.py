@@ -78,12 +78,8 @@ def _is_unpacked(archive: Path, folder: Path) -> bool:
     if not folder.is_dir():
         return False
     with zipfile.ZipFile(archive) as file:
-        members = {member.filename: member for member in file.infolist() if not member.is_dir()}
-    for name, member in members.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != member.file_size:
-            return False
-    return True
+        sizes = {folder / member.filename: member.file_size for member in file.infolist() if not member.is_dir()}
+    return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
 
 
 def _objection(member: zipfile.ZipInfo) -> str | None:

@@ -16,15 +16,12 @@ UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
 
 
 def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = Path.is_dir) -> None:
-    """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done.
-
-    A warning says where a folder is there that is not whole: it was damaged since it was made.
-    """
+    """Call ``make(folder)`` under a lock, unless the folder is whole, as it may be once another process is done."""
     if is_whole(folder):
         return
     with one_at_a_time(folder.parent / f"{folder.name}.lock", f"makes {folder}"):
         if not is_whole(folder):
-            if folder.exists():
+            if folder.exists():  # it was whole when it was made
                 warn(f"{folder} is damaged or incomplete: it is made anew")
             make(folder)
 

@@ -36,11 +36,8 @@ class CheckedImages:
     """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
 
     Each image is checked by its CRC-32 whenever it is read; a damaged one is prepared anew, with a warning. The folder
-    holds `IMAGES` and the table `RECORDS` with a column `DIGEST`; a ``UserError`` says that it is damaged.
-
-    Args:
-        folder: Of the images.
-        prepare: Returns the image of a row as it was prepared.
+    holds `IMAGES` and the table `RECORDS` with a column `DIGEST`; a ``UserError`` says that it is damaged. ``prepare``
+    returns the image of a row as it was prepared.
     """
 
     def __init__(self, folder: Path, prepare: Callable[[int], np.ndarray]) -> None:

@@ -44,10 +44,7 @@ def folder_of(context: SourceContext, download: bool, data_set: str) -> Path:
 
 
 def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int], home: str = GUIDE) -> str:
-    """Return the note that a part has, by class or the like, all published images, or what it lacks of those.
-
-    ``home`` says where they can be had.
-    """
+    """Return the note that a part has all published images, or what it lacks by class; ``home`` has the rest."""
     present, whole = sum(counts.values()), sum(published.values())
     if dict(counts) == dict(published):
         return f"complete: {whole:,} {title} images"

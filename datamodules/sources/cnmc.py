@@ -11,7 +11,7 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import completeness
-from datamodules.sources.listing import data_folder, hint_at_archives, image_files, sub_folders
+from datamodules.sources.listing import data_folder, image_files, packed_in, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 from karyocyte.config.sources import CnmcConfig, HemAllConfig
@@ -73,7 +73,7 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
     found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
-        hint = hint_at_archives(root, *sub_folders(root))
+        hint = packed_in(root, *sub_folders(root))
         raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it, unpacked")
     _check_one("the folds are", found)
     return [_training_row(path, fold, root) for path, fold in sets[found[0]]]

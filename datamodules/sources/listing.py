@@ -104,7 +104,7 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path |
     return parse
 
 
-def hint_at_archives(*folders: Path) -> str:
+def packed_in(*folders: Path) -> str:
     """Return what to do with the first archive that the folders hold, in brackets; an empty text without one."""
     for folder in folders:
         for path in sorted(folder.glob("*")):

@@ -55,7 +55,7 @@ def begin(
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config.model_dump(mode="json"))
     revisions = dict.fromkeys([*run.revisions, revision()])
-    stretches = [*run.stretches, versions] if versions not in run.stretches else run.stretches
+    stretches = [stretch for stretch in _stretches(run) if stretch != versions] + [versions]
     run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
     say(str(folder), *description)
     return True
@@ -72,7 +72,7 @@ def other_revisions(folder: Path) -> list[str]:
 def other_versions(run: Run, versions: dict[str, str]) -> list[str]:
     """Return a warning of the versions of earlier stretches of a run, but that of the code, that are others now."""
     before = {}
-    for stretch in run.stretches:
+    for stretch in _stretches(run):
         for name, version in stretch.items():
             if name != "revision" and version != versions.get(name):
                 before[f"{name} {version}"] = f"{name} {versions.get(name, 'none')}"
@@ -80,6 +80,10 @@ def other_versions(run: Run, versions: dict[str, str]) -> list[str]:
         return []
     now = ", ".join(dict.fromkeys(before.values()))
     return [f"begun with {', '.join(before)}, goes on with {now}: the weights may differ from those of one version"]
+
+
+def _stretches(run: Run) -> list[dict[str, str]]:
+    return run.environment.get("stretches") or []  # none before version 5.0
 
 
 @contextmanager

@@ -182,11 +182,6 @@ class Run:
         """The revisions of the code that the run was made with, oldest first."""
         return tuple(self.environment.get("revisions") or ())
 
-    @property
-    def stretches(self) -> list[dict[str, str]]:
-        """The versions of Python, of packages and of the code of each stretch of the training, oldest first."""
-        return list(self.environment.get("stretches") or ())
-
     @cached_property
     def data(self) -> DataFacts:
         """Facts of the data set."""

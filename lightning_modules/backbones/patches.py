@@ -5,41 +5,24 @@ from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from karyocyte.common.errors import UserError
-from lightning_modules.backbones.truncation import (
-    ImageSize,
-    constants_scrambled,
-    evaluating,
-    features_of,
-    random_image,
-)
+from lightning_modules.backbones.truncation import ImageSize, constants_scrambled, evaluating, features_of, random_image
 
 
 def check_size(backbone: nn.Module, size: ImageSize) -> None:
     """Refuse a size whose last rows or columns, fewer than a patch, never reach the network.
 
-    Networks whose first convolution overlaps its neighbours pass, since a stride's rest is a part of their design:
-    Inception v3 leaves out the last of 150 rows, as published.
-
-    Args:
-        backbone: Maps images (n, 3, h, w) to features by ``forward_features``.
-        size: Of the images, in pixels.
-
-    Raises:
-        UserError: It names the size of the patches and the nearest sizes that they cover.
+    Networks whose first convolution overlaps its neighbours pass: Inception v3 leaves out the last of 150 rows, as
+    published. A ``UserError`` names the size of the patches and the nearest sizes that they cover.
     """
-    sides = to_2tuple(size)
-    patch = _patch(backbone)
+    sides, patch = to_2tuple(size), _patch(backbone)
     rests = [side % step for side, step in zip(sides, patch, strict=True)]
     if not any(rests) or not _ignores_end(backbone, size, rests):
         return
-    below = []
-    above = []
-    for side, step, rest in zip(sides, patch, rests, strict=True):
-        below.append(max(side - rest, step))
-        above.append(side - rest + step if rest else side)
-    near = dict.fromkeys([_typed(below), _typed(above)])
+    below = [max(side - side % step, step) for side, step in zip(sides, patch, strict=True)]
+    above = [side + -side % step for side, step in zip(sides, patch, strict=True)]
+    near = " or ".join(dict.fromkeys([_typed(below), _typed(above)]))
     covered = f"patches of {patch[0]} x {patch[1]} px leave out the last rows or columns"
-    raise UserError(f"prepare.size={_typed(sides)}: {covered}: set prepare.size={' or '.join(near)}")
+    raise UserError(f"prepare.size={_typed(list(sides))}: {covered}: set prepare.size={near}")
 
 
 def _patch(backbone: nn.Module) -> tuple[int, int]:
@@ -62,5 +45,5 @@ def _ignores_end(backbone: nn.Module, size: ImageSize, rests: list[int]) -> bool
         return torch.equal(features_of(backbone, image), features_of(backbone, other))
 
 
-def _typed(sides: list[int] | tuple[int, ...]) -> str:
+def _typed(sides: list[int]) -> str:
     return str(sides[0]) if len(set(sides)) == 1 else "[" + ",".join(map(str, sides)) + "]"

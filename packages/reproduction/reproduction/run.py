@@ -32,17 +32,13 @@ from reproduction.plan import (
 MARK = ".reproduction"  # the file of a folder that holds what reproduce.py has made
 
 
-def steps_of(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> list[Step]:
-    """Return the commands of a plan; runs that are not trained yet are named by patterns."""
+def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
+    """Print the commands of a plan, to be copied; runs that are not trained yet are named by patterns."""
     steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
     runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
     for split in plan.splits:
         steps += analysis_steps(plan, split, runs[split.name])
-    return [*steps, comparison_step(plan, runs, ())]
-
-
-def show_plan(plan: Plan, steps: Sequence[Step]) -> None:
-    """Print the commands of a plan, to be copied."""
+    steps.append(comparison_step(plan, runs, ()))
     say(f"paper {plan.paper}: {counted(len(steps), 'step')}")
     for number, step in enumerate(steps, 1):
         _say_step(f"{number:2}. {step.name}", step)
@@ -152,12 +148,6 @@ def _wait_for(command: Sequence[str]) -> int:
     except KeyboardInterrupt:  # the command has it, too, and ends
         process.wait()
         return INTERRUPTED
-
-
-def count_finished(plan: Plan) -> int:
-    """Return how many trainings of a plan are finished."""
-    finished = [finished_runs(plan.output_dir, training_step(plan, split)) for split in plan.splits]
-    return sum(len(folders) for runs in finished for folders in runs.values())
 
 
 def finished_runs(output_dir: Path, training: Step) -> Runs:

@@ -42,15 +42,15 @@ def reproduce(
     plan = make_plan(paper, words or (), output or Path("reproduced") / paper, some, *numbers, honest)
     if "+cluster=slurm" in plan.words and not (dry_run or commands):
         check_slurm()  # before images and weights are prepared
-    from reproduction.run import count_finished, run_plan, show_plan, steps_of  # takes seconds: after the checks
+    from reproduction.run import run_plan, show_plan  # takes seconds: after the checks
 
     configs = check_plan(plan)
     if commands:
-        show_plan(plan, steps_of(plan, configs))
+        show_plan(plan, configs)
     elif dry_run:
         from reproduction.outlook import show_outlook  # with torch
 
-        show_outlook(plan, steps_of(plan, configs), configs, count_finished(plan))
+        show_outlook(plan, configs)
     else:
         run_plan(plan)
 
