@@ -50,12 +50,13 @@ def begin(
         return False
     present = environment(sys.argv)
     versions = {"revision": present["revision"], "python": present["python"], **present["packages"]}
-    warn(*other_revisions(folder), *other_versions(run, versions), *warnings)
+    stretches = run.environment.get("stretches") or []  # none of a run before version 5.0
+    warn(*other_revisions(folder), *other_versions(stretches, versions), *warnings)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config.model_dump(mode="json"))
     revisions = dict.fromkeys([*run.revisions, revision()])
-    stretches = [stretch for stretch in _stretches(run) if stretch != versions] + [versions]
+    stretches = [stretch for stretch in stretches if stretch != versions] + [versions]
     run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
     say(str(folder), *description)
     return True
@@ -69,10 +70,10 @@ def other_revisions(folder: Path) -> list[str]:
     return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
 
 
-def other_versions(run: Run, versions: dict[str, str]) -> list[str]:
-    """Return a warning of the versions of earlier stretches of a run, but that of the code, that are others now."""
+def other_versions(stretches: list[dict[str, str]], versions: dict[str, str]) -> list[str]:
+    """Return a warning of versions, but that of the code, of earlier stretches of a run that are others now."""
     before = {}
-    for stretch in _stretches(run):
+    for stretch in stretches:
         for name, version in stretch.items():
             if name != "revision" and version != versions.get(name):
                 before[f"{name} {version}"] = f"{name} {versions.get(name, 'none')}"
@@ -80,10 +81,6 @@ def other_versions(run: Run, versions: dict[str, str]) -> list[str]:
         return []
     now = ", ".join(dict.fromkeys(before.values()))
     return [f"begun with {', '.join(before)}, goes on with {now}: the weights may differ from those of one version"]
-
-
-def _stretches(run: Run) -> list[dict[str, str]]:
-    return run.environment.get("stretches") or []  # none before version 5.0
 
 
 @contextmanager
