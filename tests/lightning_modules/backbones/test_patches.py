@@ -30,16 +30,10 @@ def test_rows_that_no_patch_covers_are_refused_with_sizes_that_fit(name, size, n
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "size"),
-    [
-        ("resnet18", {}, 50),
-        ("inception_v3_keras", {}, 150),
-        ("alexnet", {}, 96),
-        ("pvt_v2_b0", {}, 102),
-        ("vit_tiny_patch16_224", {"dynamic_img_size": True, "dynamic_img_pad": True}, 100),
-    ],
+    ("name", "size"), [("resnet18", 50), ("inception_v3_keras", 150), ("pvt_v2_b0", 102), ("vit_tiny_patch16_224", 100)]
 )
-def test_networks_that_overlap_or_pad_take_any_size(name, args, size):
+def test_networks_that_overlap_or_pad_take_any_size(name, size):
+    args = {"dynamic_img_size": True, "dynamic_img_pad": True} if "vit" in name else {}
     check_size(build_backbone(name, args, None, size).module, size)
 
 
