@@ -66,10 +66,8 @@ def _costs(output: Path, jobs: Sequence[Config], images: Mapping[str, int]) -> l
     free = shutil.disk_usage(next(place for place in output.absolute().parents if place.exists())).free
     hours = f"an epoch of each training {epoch / 3600:,.1f} h, all epochs, without early stopping, "
     hours += f"{all_epochs / 3600:,.0f} h on {device}, by passes timed here and now; reading and evaluation come on top"
-    return [
-        f"disk: at most {(size + sum(prepared.values())) / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free for {output}",
-        f"time: {hours}",
-    ]
+    disk = f"at most {(size + sum(prepared.values())) / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free for {output}"
+    return [f"disk: {disk}", f"time: {hours}"]
 
 
 def _pace(config: Config, device: str) -> tuple[float, int]:
