@@ -25,7 +25,8 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> str:
     """Return ``data_dir``, or, where it is a zip file, the folder that it is unpacked to.
 
-    The folder is ``<cache_dir>/unpacked/<the zip's stem>-<hash of path, size and times>``; it is made once.
+    The folder is ``<cache_dir>/unpacked/<the zip's stem>-<hash of path, size and times>``; it is made once, and again
+    where a file of it is missing or cut.
 
     Raises:
         UserError: The archive is damaged, encrypted, or not safe to unpack, or the disk is too full.
@@ -36,7 +37,7 @@ def resolve_data_dir(data_dir: str, cache_dir: Path, progress: bool = True) -> s
     status = archive.stat()
     stamp = [str(archive.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     folder = Path(cache_dir) / UNPACKED / f"{archive.stem}-{sha256_of_value(stamp)[:8]}"
-    make_once(folder, lambda place: unpack(archive, place, progress))
+    make_once(folder, lambda place: unpack(archive, place, progress), lambda place: _is_unpacked(archive, place))
     return str(folder)
 
 
@@ -70,6 +71,15 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     advance()
     except _DAMAGE as error:
         raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): download it again") from error
+
+
+def _is_unpacked(archive: Path, folder: Path) -> bool:
+    """Tell whether all files of an archive are in a folder with their sizes."""
+    if not folder.is_dir():
+        return False
+    with zipfile.ZipFile(archive) as file:
+        sizes = {folder / member.filename: member.file_size for member in file.infolist() if not member.is_dir()}
+    return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
 
 
 def _objection(member: zipfile.ZipInfo) -> str | None:

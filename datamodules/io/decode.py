@@ -131,6 +131,8 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
         raise
     except UnidentifiedImageError as error:
         cause = "not an image that can be decoded, or damaged: save it as PNG" if data else "an empty file"
+        if data[4:8] == b"ftyp":  # the container of both, and of films
+            cause = "HEIC, AVIF or a film, which are not read: save it as PNG"
         raise BrokenImageError(cause) from error
     except MemoryError as error:
         raise BrokenImageError("too large for the memory") from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
@@ -20,6 +21,8 @@ def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Pa
         return
     with one_at_a_time(folder.parent / f"{folder.name}.lock", f"makes {folder}"):
         if not is_whole(folder):
+            if folder.exists():  # it was whole when it was made
+                warn(f"{folder} is damaged or incomplete: it is made anew")
             make(folder)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from datamodules.io.resize import TooLargeError
 from datamodules.io.whole_folder import check_disk_space, make_once, whole_folder
 from datamodules.manifest.manifest import Manifest
 from datamodules.preprocessing.pipeline import PREPARE_VERSION, image_scales, prepare_image
+from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value, write_csv
 from karyocyte.config.data import PrepareConfig
@@ -34,12 +35,14 @@ def digest_of(folder: Path, image: np.ndarray) -> int:
 class CheckedImages:
     """Prepared images by row, uint8 RGB, shape (H, W, 3), read-only.
 
-    Each image is checked by its CRC-32 whenever it is read. The folder holds `IMAGES` and the table `RECORDS` with a
-    column `DIGEST`; a ``UserError`` says that it is damaged.
+    Each image is checked by its CRC-32 whenever it is read; a damaged one is prepared anew, with a warning. The folder
+    holds `IMAGES` and the table `RECORDS` with a column `DIGEST`; a ``UserError`` says that it is damaged. ``prepare``
+    returns the image of a row as it was prepared.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prepare: Callable[[int], np.ndarray]) -> None:
         self.folder = folder
+        self._prepare = prepare
         try:
             self._images = np.asarray(np.load(folder / IMAGES, mmap_mode="r"))
             self._digests = pd.read_csv(folder / RECORDS, usecols=[DIGEST], dtype=np.uint32)[DIGEST].to_numpy()
@@ -51,15 +54,20 @@ class CheckedImages:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a process that is not forked open the files itself, rather than send it all images."""
-        return CheckedImages, (self.folder,)
+        return CheckedImages, (self.folder, self._prepare)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, row: int) -> np.ndarray:
         image: np.ndarray = self._images[row]
-        if digest_of(self.folder, image) != int(self._digests[row]):
+        if digest_of(self.folder, image) == int(self._digests[row]):
+            return image
+        image = self._prepare(row)
+        if digest_of(self.folder, image) != int(self._digests[row]):  # the table is damaged, or of another folder
             raise self._damage()
+        warn(f"{self.folder}: image {row} is damaged: it is prepared anew")
+        np.load(self.folder / IMAGES, mmap_mode="r+")[row] = image
         return image
 
     def _damage(self) -> UserError:
@@ -82,8 +90,17 @@ def prepared_images(manifest: Manifest, config: PrepareConfig, cache_dir: Path, 
             not known; there is too little space on the disk; or the folder is damaged.
     """
     folder = cache_folder(manifest, config, cache_dir)
-    make_once(folder, partial(_build, manifest, config, progress=progress))
-    return CheckedImages(folder)
+    prepare = partial(_prepare_again, manifest, config)
+
+    def is_whole(folder: Path) -> bool:
+        """Tell whether the files of the folder can be opened and have one length; its images are checked when read."""
+        try:
+            return len(CheckedImages(folder, prepare)) == len(manifest.frame)
+        except UserError:
+            return False
+
+    make_once(folder, partial(_build, manifest, config, progress=progress), is_whole)
+    return CheckedImages(folder, prepare)
 
 
 def cache_folder(manifest: Manifest, config: PrepareConfig, cache_dir: Path) -> Path:
@@ -121,13 +138,7 @@ def _prepare_rows(
 
     def prepare(rows: np.ndarray) -> int:
         """Prepare some rows; return how many."""
-        pixels = [read_unchanged(manifest, config, row) for row in rows]
-        scales = image_scales(pixels, manifest.frame["cell"].to_numpy(object)[rows], config)
-        for row, original, scale in zip(rows, pixels, scales, strict=True):
-            try:
-                image = np.ascontiguousarray(prepare_image(original, config, scale))
-            except TooLargeError as error:
-                raise UserError(f"{manifest.file(row)}: {error}: {_TOO_LARGE}") from error
+        for row, image in zip(rows, _prepare_together(manifest, config, rows), strict=True):
             array[row] = image
             digests[row] = digest(image)
         return len(rows)
@@ -137,6 +148,23 @@ def _prepare_rows(
         for done in in_threads(prepare, _rows_together(manifest, config)):
             advance(done)
     return digests
+
+
+def _prepare_together(manifest: Manifest, config: PrepareConfig, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the prepared images of rows of one cell, or of one row."""
+    pixels = [read_unchanged(manifest, config, row) for row in rows]
+    scales = image_scales(pixels, manifest.frame["cell"].to_numpy(object)[rows], config)
+    for row, original, scale in zip(rows, pixels, scales, strict=True):
+        try:
+            yield np.ascontiguousarray(prepare_image(original, config, scale))
+        except TooLargeError as error:
+            raise UserError(f"{manifest.file(row)}: {error}: {_TOO_LARGE}") from error
+
+
+def _prepare_again(manifest: Manifest, config: PrepareConfig, row: int) -> np.ndarray:
+    """Return the prepared image of a row."""
+    rows = next(rows for rows in _rows_together(manifest, config) if row in rows)
+    return list(_prepare_together(manifest, config, rows))[list(rows).index(row)]
 
 
 def _rows_together(manifest: Manifest, config: PrepareConfig) -> Iterable[np.ndarray]:

@@ -17,6 +17,7 @@ from karyocyte.common.locks import one_at_a_time
 GIVEN = {"train": None, "test": "test"}  # the given part of the images of the official parts
 WRITTEN_VERSION = 2  # raise it when the same arrays would be written out otherwise
 
+GUIDE = "docs/guides/data_sets.md"
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # images and labels of "train" and "test"
 
 
@@ -42,14 +43,18 @@ def folder_of(context: SourceContext, download: bool, data_set: str) -> Path:
     return root
 
 
-def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int]) -> str:
-    """Return the note that a part has, by class or the like, as many images as were published, or how many it has."""
+def completeness(title: str, counts: Mapping[str, int], published: Mapping[str, int], home: str = GUIDE) -> str:
+    """Return the note that a part has all published images, or what it lacks by class; ``home`` has the rest."""
     present, whole = sum(counts.values()), sum(published.values())
     if dict(counts) == dict(published):
         return f"complete: {whole:,} {title} images"
     if any(count > published.get(name, 0) for name, count in counts.items()):
         return f"not the published set of {whole:,} {title} images: {present:,}, of some parts more"
-    return f"{PARTIAL}{present:,} of {whole:,} {title} images"
+    lacking = []
+    for name, count in published.items():
+        if counts.get(name, 0) < count:
+            lacking.append(f"{count - counts.get(name, 0):,} {name}")
+    return f"{PARTIAL}{present:,} of {whole:,} {title} images; missing: {', '.join(lacking)}; the rest: {home}"
 
 
 def list_arrays(

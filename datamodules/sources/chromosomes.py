@@ -6,7 +6,7 @@ import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, manifest_frame
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import data_folder, image_files, name_parser, read_image_table, sub_folders
+from datamodules.sources.listing import data_folder, image_files, name_parser, packed_in, read_image_table, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES, class_of
 from karyocyte.config.sources import ChromosomesConfig
@@ -52,7 +52,7 @@ def _read_labels(data: ChromosomesConfig, root: Path, file: Path) -> pd.DataFram
         raise UserError("data.cell_regex counts with data.file=null alone, a table names its cells: leave it out")
     if not file.is_file():
         remedy = "set data.file, or data.file=null for one folder per class"
-        raise UserError(f"no table {file}: {remedy}")
+        raise UserError(f"no table {file}{packed_in(root)}: {remedy}")
     # The usual column of cases may be missing, as the note then says; one that the user names may not.
     table = read_image_table(file, root, data, optional=CASES)
     if "cell" not in table:
@@ -74,7 +74,7 @@ def _read_folders(data: ChromosomesConfig, root: Path, follow_links: bool) -> pd
     parse_cell = name_parser(data.cell_regex, "data.cell_regex", "cell")
     folders = sub_folders(root, follow_links)
     if not folders:
-        raise UserError(f"{root} has no class folders: one per class, 1 to 22, X and Y")
+        raise UserError(f"{root} has no class folders{packed_in(root)}: one per class, 1 to 22, X and Y")
     rows = []
     for folder in folders:
         label = class_of(folder.name)

@@ -11,12 +11,13 @@ from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
 from datamodules.sources._published import completeness
-from datamodules.sources.listing import data_folder, image_files
+from datamodules.sources.listing import data_folder, image_files, packed_in, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key
 from karyocyte.config.sources import CnmcConfig, HemAllConfig
 
 CLASSES = ("all", "hem")
+HOME = "doi.org/10.7937/tcia.2019.dc64i46r (The Cancer Imaging Archive)"
 
 # The published numbers of images, (ALL, HEM).
 PUBLISHED = {"fold_0": (2397, 1130), "fold_1": (2418, 1163), "fold_2": (2457, 1096), "prelim": (1219, 648)}
@@ -53,7 +54,7 @@ def list_cnmc(data: CnmcConfig, context: SourceContext) -> Manifest:
         # Whatever the folders are called and the files were converted to, the order is the same.
         of_part.sort(key=lambda row: natural_key(f"{row['part']} {row['label']} {row['image_id']}"))
         images += of_part
-        notes.append(completeness(*_published(part, of_part)))
+        notes.append(completeness(*_published(part, of_part), HOME))
     classes = order_classes(set(CLASSES), data.positive_class)
     frame = manifest_frame(images)
     absent = set(CLASSES) - set(frame["label"])
@@ -72,7 +73,8 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
     found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
-        raise UserError(f"{looked_for}: set data_dir to the folder that holds it, unpacked")
+        hint = packed_in(root, *sub_folders(root))
+        raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it, unpacked")
     _check_one("the folds are", found)
     return [_training_row(path, fold, root) for path, fold in sets[found[0]]]
 

@@ -1,8 +1,9 @@
 """Your own images: one sub-folder per class; and whole karyograms in two of them (paper 001, section 3.1.1)."""
 
+import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
@@ -11,7 +12,7 @@ from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
 from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import data_folder, image_names, name_parser, sub_folders
+from datamodules.sources.listing import data_folder, image_names, name_parser, packed_in, sub_folders
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL, NORMAL
 from karyocyte.config.overrides import typed_names
@@ -21,6 +22,7 @@ _MASKS = {
     "mask", "masks", "label", "labels",
     "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
 }  # fmt: skip
+_MASK_FILE = re.compile(r".+[_-](masks?|seg|segmentation|gt|groundtruth)")
 _PARTS = {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
 
 
@@ -57,7 +59,16 @@ def list_folder(data: FolderConfig, context: SourceContext) -> Manifest:
     # Of two classes the positive one is the last, whatever order is typed.
     if data.classes and len(classes) > 2:
         classes = data.classes
-    return Manifest(frame, root, classes, data.positive_class, data.source)
+    return Manifest(frame, root, classes, data.positive_class, data.source, _notes_of_masks(frame["path"]))
+
+
+def _notes_of_masks(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return a line where images of a class, or folders that they lie in, are named as masks are."""
+    masks = 0
+    for path in paths:
+        _, *folders, file = path.casefold().split("/")
+        masks += not _MASKS.isdisjoint(folders) or bool(_MASK_FILE.fullmatch(file.rpartition(".")[0]))
+    return (f"{masks:,} images are named as masks are, or their folders: move them away if they are",) * bool(masks)
 
 
 def _places(root: Path, data: FolderConfig, context: SourceContext) -> dict[str | None, Path]:
@@ -104,7 +115,7 @@ def _class_folders(root: Path, classes: tuple[str, ...] | None, context: SourceC
     """The folders of the classes, or all folders, by name."""
     folders = {folder.name: folder for folder in sub_folders(root, context.follow_links)}
     if not folders:
-        raise UserError(f"{root} has no class folders: data_dir=<folder with one per class>")
+        raise UserError(f"{root} has no class folders{packed_in(root)}: data_dir=<folder with one per class>")
     # Folders that are named one by one are meant as classes, whatever they look like.
     if classes is None:
         _check_folders(root, folders)
@@ -170,7 +181,7 @@ def list_karyograms(data: KaryogramsConfig, context: SourceContext) -> Manifest:
     root = data_folder(context)
     names = {sub_folder.name for sub_folder in sub_folders(root)}
     if names != {NORMAL, ABNORMAL}:  # a class that is misspelt would otherwise go unnoticed
-        there = ", ".join(sorted(names)) or "none"
+        there = ", ".join(sorted(names)) or f"none{packed_in(root)}"
         raise UserError(f"karyograms lie in the folders {NORMAL} and {ABNORMAL}; the folders in {root}: {there}")
     positive = data.positive_class or ABNORMAL
     as_folders = FolderConfig(source="folder", positive_class=positive, subject_regex=data.subject_regex)

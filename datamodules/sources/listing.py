@@ -18,6 +18,8 @@ from karyocyte.common.text import natural_key, one_line
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
 
+_TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
+
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
     """Return the data folder; of a zip file that to which it is unpacked, or the lone folder that all of it lies in.
@@ -104,6 +106,17 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path |
     return parse
 
 
+def packed_in(*folders: Path) -> str:
+    """Return what to do with the first archive that the folders hold, in brackets; an empty text without one."""
+    for folder in folders:
+        for path in sorted(folder.glob("*")):
+            if path.suffix.lower() == ".zip":
+                return f" (data_dir={path} reads the archive that lies there)"
+            if path.suffix.lower() in (".gz", ".tar", ".7z", ".rar"):
+                return f" (unpack {path})"
+    return ""
+
+
 def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str | None = None) -> pd.DataFrame:
     """Read a CSV file with a row per image.
 
@@ -128,9 +141,11 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            raise UserError(
-                f"{file} has no column {column}, its first line names {', '.join(table.columns)}: set data.{key}"
-            )
+            remedy = f"set data.{key}"
+            of_classes = [name for name in table.columns if set(table[name]) <= _TRUTHS]
+            if key == "label_column" and len(of_classes) > 1:
+                remedy = f"write one column with the class in place of {', '.join(of_classes)}, which say 0 and 1"
+            raise UserError(f"{file} has no column {column}, its first line names {', '.join(table.columns)}: {remedy}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.

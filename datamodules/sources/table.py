@@ -5,7 +5,7 @@ from pathlib import Path
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.manifest.spellings import is_unknown
 from datamodules.sources import SourceContext, source
-from datamodules.sources.listing import data_folder, read_image_table
+from datamodules.sources.listing import data_folder, packed_in, read_image_table
 from karyocyte.common.errors import UserError
 from karyocyte.config.sources import TableConfig
 
@@ -28,7 +28,7 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
         root = data_folder(context, data.file)
         file = root / file
     if not file.is_file():
-        raise UserError(f"no table {file}: set data.file")
+        raise UserError(f"no table {file}{packed_in(root)}: set data.file")
     table = read_image_table(file, root, data)
     notes = list(table.attrs.get("notes", ()))
     unknown = is_unknown(table["label"]) & (table["label"] != data.positive_class)

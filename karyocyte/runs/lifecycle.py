@@ -48,12 +48,16 @@ def begin(
         if updated != run.raw_config:
             run.write_config(updated)
         return False
-    warn(*other_revisions(folder), *warnings)
+    present = environment(sys.argv)
+    versions = {"revision": present["revision"], "python": present["python"], **present["packages"]}
+    stretches = run.environment.get("stretches") or []  # none of a run before version 5.0
+    warn(*other_revisions(folder), *other_versions(stretches, versions), *warnings)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
     run.write_json(RunFile.IDENTITY, identity)
     run.write_config(config.model_dump(mode="json"))
     revisions = dict.fromkeys([*run.revisions, revision()])
-    run.write_json(RunFile.ENVIRONMENT, {**environment(sys.argv), "revisions": list(revisions)})
+    stretches = [stretch for stretch in stretches if stretch != versions] + [versions]
+    run.write_json(RunFile.ENVIRONMENT, {**present, "revisions": list(revisions), "stretches": stretches})
     say(str(folder), *description)
     return True
 
@@ -64,6 +68,19 @@ def other_revisions(folder: Path) -> list[str]:
     if not others:
         return []
     return [f"made with revision {', '.join(sorted(others))} of the code, which is {revision()} now"]
+
+
+def other_versions(stretches: list[dict[str, str]], versions: dict[str, str]) -> list[str]:
+    """Return a warning of versions, but that of the code, of earlier stretches of a run that are others now."""
+    before = {}
+    for stretch in stretches:
+        for name, version in stretch.items():
+            if name != "revision" and version != versions.get(name):
+                before[f"{name} {version}"] = f"{name} {versions.get(name, 'none')}"
+    if not before:
+        return []
+    now = ", ".join(dict.fromkeys(before.values()))
+    return [f"begun with {', '.join(before)}, goes on with {now}: the weights may differ from those of one version"]
 
 
 @contextmanager

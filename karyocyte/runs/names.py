@@ -14,14 +14,17 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     """Return the folder of the run that a word of a command line means; other words are returned as they are.
 
     A word is ``latest``, the newest finished run below ``outputs``, ``<folder>/latest``, the newest below a folder of
-    ``outputs``, or such a folder, as that of an experiment, which must hold one finished run alone.
+    ``outputs`` or any other one, such as another ``output_dir``, or a folder of ``outputs``, as that of an experiment,
+    which must hold one finished run alone.
 
     Raises:
         UserError: No run is finished there, or several are and ``latest`` does not choose one.
     """
     newest = word.name == LATEST and not word.exists()
     place = word.parent if newest else word
-    folder = place if _is_below(place, outputs) else outputs / place
+    folder = outputs / place
+    if _is_below(place, outputs) or (newest and place.is_dir() and not folder.is_dir()):
+        folder = place
     # A file of the user's comes before a run of the same name.
     if (word.exists() and not _is_below(word, outputs)) or not (newest or folder.is_dir()):
         return word
@@ -33,7 +36,8 @@ def resolve_run(word: Path, outputs: Path = OUTPUTS) -> Path:
     if not finished and word.exists():
         return word
     if not finished:
-        raise UserError(f"{word}: no run below {folder} is finished: name the folder of a finished run")
+        remedy = f"name the folder of a finished run, or <output_dir>/{LATEST} where they are in another output_dir"
+        raise UserError(f"{word}: no run below {folder} is finished: {remedy}")
     if len(finished) > 1 and not newest:
         names = ", ".join(str(run.folder) for run in finished[:LISTED])
         raise UserError(f"{word} has {len(finished)} runs: name one or more, such as {names}, or {word}/{LATEST}")

@@ -12,6 +12,7 @@ from karyocyte.config.schema import Config, StageConfig, TrainingConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, check_model_args, check_modules, count_logits
+from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.weights import WeightsFolders
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
@@ -45,6 +46,7 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
     if isinstance(config, Config):
+        check_size(backbone.module, config.prepare.size)
         check_model_args(config.model.args)
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":

@@ -20,6 +20,7 @@ from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_backbone, image_scale
+from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
 from lightning_modules.backbones.weights import WeightsFolders
@@ -65,7 +66,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
             3, h, w) and normalised as those of ImageNet or as its ``pretrained_cfg`` says, to logits (n, classes), or
             with a ``head`` to features. Its checkpoints hold its weights alone:
             ``Classifier.load_from_checkpoint(path, network=module)``.
-        num_classes: Number of classes; two share one logit.
+        num_classes: Number of classes; two share one logit. None for an experiment that says its number.
         experiment: The name of a file of conf/experiment/.
         cut: Name of the module whose output are the features; None: the whole network.
         weights: As ``weights`` of conf/train.yaml, such as a file in the folder of KARYOCYTE_WEIGHTS_DIR; None: random.
@@ -78,8 +79,8 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         cls: The class of the classifier, `Classifier` or one below it.
 
     Raises:
-        UserError: Anything that does not fit; or the network usually has more than one layer behind its features, and
-            ``head`` is None.
+        UserError: Anything that does not fit; an experiment with an output per class, without ``num_classes``; or the
+            network usually has more than one layer behind its features, and ``head`` is None.
     """
     if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
@@ -92,8 +93,9 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     with in_python_words(ARGUMENTS):
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-        classes = num_classes or CLASSES.get(config.data.source) or max(config.head.logits or 0, 2)
+        classes = num_classes or CLASSES.get(config.data.source) or _classes_of_logits(config, experiment)
         network, facts = _with_first_weights(config, module)
+        check_size(network.module, config.prepare.size)
         if name and head is None and cut is None:
             _check_usual_head(name, network)
         stage = list(stages_of(config).values())[-1]
@@ -109,6 +111,12 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     if experiment:
         model.configure_stage(stage)
     return model
+
+
+def _classes_of_logits(config: Config, experiment: str | None) -> int:
+    if config.head.logits is None:
+        raise UserError(f"{experiment} has an output per class (head.logits is null): say num_classes=3, or how many")
+    return max(config.head.logits, 2)
 
 
 def _with_first_weights(config: Config, module: nn.Module | None) -> tuple[Backbone, ModelFacts]:

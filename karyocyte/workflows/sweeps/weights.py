@@ -24,10 +24,7 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
 
     The line at the end trains with them. A ``UserError`` says that some are not to be had or damaged; all are named.
     """
-    needed: dict[Weights, list[TrainingConfig]] = defaultdict(list)
-    for config in configs:
-        if config.weights != "random":
-            needed[_look_for(config)].append(config)
+    needed = needed_weights(configs)
     _show(needed)
     ready: list[str] = []
     missing = 0
@@ -44,6 +41,15 @@ def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), 
         say(f"this trains without the internet where all of its files are there{images}:", _line(words, ready[0]))
     if missing:
         raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
+
+
+def needed_weights(configs: Sequence[TrainingConfig]) -> dict[Weights, list[TrainingConfig]]:
+    """Return the files of weights that configurations need, each with its users; the internet is not asked."""
+    needed: dict[Weights, list[TrainingConfig]] = defaultdict(list)
+    for config in configs:
+        if config.weights != "random":
+            needed[_look_for(config)].append(config)
+    return needed
 
 
 def _show(needed: Mapping[Weights, Sequence[TrainingConfig]]) -> None:

@@ -12,7 +12,9 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
 from reproduction import run as runner
-from reproduction.plan import Split, Step, make_plan, training_step
+from reproduction.outlook import show_outlook
+from reproduction.plan import Split, Step, check_plan, make_plan, training_step
+from tests.datamodules.sources.test_sources import write_small_cnmc
 
 SPLIT = Split("paper", ("protocol=paper",))
 
@@ -84,6 +86,21 @@ def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, t
     assert printed.startswith("paper 003: 6 steps")
     assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in printed
     assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in printed
+    assert not plan.output.exists()
+
+
+def test_the_outlook_fits_a_screen_and_counts_what_is_there(tmp_path, capsys):
+    words = (f"data_dir={write_small_cnmc(tmp_path / 'data')}", f"output_dir={tmp_path}", "trainer.accelerator=cpu")
+    plan = make_plan("003", words, tmp_path / "out", ("hem_all_cnn_32",), (0, 1, 2))
+    configs = check_plan(plan)
+    show_outlook(plan, configs)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "paper 003: 3 trainings of 1 experiment"
+    images = "  images of hem_all: partial: 12 of 10,661 training images"
+    assert {"  networks: hem_all_cnn 3", "  missing weights: none", images} < set(lines)
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert "  disk: at most 0.5 GB needed, " in "\n".join(lines)
     assert not plan.output.exists()
 
 

@@ -4,6 +4,7 @@ import os
 import stat
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -115,5 +116,9 @@ def test_an_archive_is_unpacked_once_and_again_when_it_changes(tmp_path, monkeyp
     assert first == resolve_data_dir(str(archive), tmp_path / "cache", progress=False)
     assert len(calls) == 1
     assert first.startswith(str(tmp_path / "cache" / "unpacked" / "my [set] v1.0-"))
+    for damage in (Path.unlink, lambda path: path.write_bytes(b"")):
+        damage(Path(first) / "x.txt")
+        assert first == resolve_data_dir(str(archive), tmp_path / "cache", progress=False)
+        assert (Path(first) / "x.txt").read_bytes() == b"x"
     write_zip(archive, ("more.txt", b"y"))
     assert resolve_data_dir(str(archive), tmp_path / "cache", progress=False) != first

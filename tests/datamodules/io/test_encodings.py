@@ -235,7 +235,7 @@ REFUSED = {
     "a wrong sum of a text": (png(RGB, 8, 2, (b"tEXt", b"Title\0blood")).replace(b"blood", b"BLOOD"), "damaged"),
     "GIF": (pil(RGB, "GIF"), "not an image that can be decoded, or damaged: save it as PNG"),
     "JPEG 2000": (pil(RGB, "JPEG2000"), "not an image"),
-    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(300), "not an image"),
+    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(300), "HEIC, AVIF .*save it as PNG"),
     "empty": (b"", "empty"),
     "text": (b"file,label\n", "not an image"),
 }  # fmt: skip

@@ -103,13 +103,22 @@ def test_a_full_disk_is_reported_before_anything_is_written(manifest, tmp_path, 
         "empty": ("images.npy", lambda content: b""),
         "table cut": ("images.csv", lambda content: content[:100]),
         "table empty": ("images.csv", lambda content: b""),
-        "digest": ("images.csv", lambda content: content[:-2] + b"\n"),
     }.values(),
 )
-def test_damaged_files_are_never_used(manifest, tmp_path, name, change):
-    prepared_images(manifest, CONFIG, tmp_path / "cache")
+def test_damaged_images_are_prepared_anew_with_a_warning(manifest, tmp_path, capsys, name, change):
+    right = np.array(prepared_images(manifest, CONFIG, tmp_path / "cache"))
     file = cache_folder(manifest, CONFIG, tmp_path / "cache") / name
     file.write_bytes(change(file.read_bytes()))
+    assert np.array_equal(np.array(prepared_images(manifest, CONFIG, tmp_path / "cache")), right)
+    assert "is damaged" in capsys.readouterr().out
+    assert np.array_equal(np.array(prepared_images(manifest, CONFIG, tmp_path / "cache")), right)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_digest_is_an_error(manifest, tmp_path):
+    prepared_images(manifest, CONFIG, tmp_path / "cache")
+    file = cache_folder(manifest, CONFIG, tmp_path / "cache") / "images.csv"
+    file.write_bytes(file.read_bytes()[:-2] + b"\n")
     with pytest.raises(UserError, match="is damaged: delete it"):
         np.array(prepared_images(manifest, CONFIG, tmp_path / "cache"))
 

@@ -33,8 +33,9 @@ def test_subjects_parts_and_labels_come_from_names_and_folders(cnmc, tmp_path):
 def test_completeness_is_told_part_by_part(cnmc, tmp_path, monkeypatch):
     write_prelim(cnmc, ROWS, present=2)
     training, prelim, beside = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).notes
-    assert training == "partial: 12 of 10,661 training images"
-    assert prelim == "partial: 2 of 1,867 preliminary test images"
+    assert training.startswith("partial: 12 of 10,661 training images; missing: 2,395 fold_0 ALL, 1,128 fold_0 HEM, ")
+    assert prelim.startswith("partial: 2 of 1,867 preliminary test images; missing: 1,218 prelim ALL, 647 prelim HEM;")
+    assert "the rest: doi.org/10.7937/" in prelim
     for name in PUBLISHED:
         monkeypatch.setitem(PUBLISHED, name, (1, 1) if name == "prelim" else (2, 2))
     notes = scan_cnmc(cnmc, tmp_path / "cache", parts=BOTH).notes
@@ -149,6 +150,16 @@ def test_the_preliminary_test_beside_the_final_one_is_the_one_called_so(cnmc, tm
 def test_folders_of_folds_without_the_classes_are_others(cnmc, tmp_path):
     (cnmc / "runs" / "fold_0" / "checkpoints").mkdir(parents=True)
     assert len(scan_cnmc(cnmc, tmp_path / "cache").frame) == 12
+
+
+def test_zips_of_folds_are_named_where_they_lie(cnmc, tmp_path):
+    shutil.make_archive(str(cnmc / TRAINING / "fold_0"), "zip", cnmc / TRAINING, "fold_0")
+    for fold in range(3):
+        shutil.rmtree(cnmc / TRAINING / f"fold_{fold}")
+    with pytest.raises(UserError, match=rf"data_dir=.*{TRAINING}/fold_0.zip reads the archive") as refusal:
+        scan_cnmc(cnmc, tmp_path / "cache")
+    archive = str(refusal.value).partition("data_dir=")[2].split()[0]
+    assert len(scan_cnmc(archive, tmp_path / "cache").frame) == 4
 
 
 def test_two_tables_of_labels_must_agree(cnmc, tmp_path):

@@ -121,6 +121,14 @@ def test_what_is_half_of_parts_or_folds_or_one_level_too_high_is_no_class(tmp_pa
             scan_folder(tmp_path / name, tmp_path / "cache", positive_class="a")
 
 
+def test_masks_within_the_classes_are_said(tmp_path):
+    root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
+    write_image(root / "a" / "Masks" / "0.png", cell_image(9))
+    write_image(root / "b" / "0_mask.png", cell_image(8))
+    (masks,) = scan_folder(root, tmp_path / "cache", positive_class="a").notes
+    assert masks.startswith("2 images are named as masks are")
+
+
 def test_folders_that_hold_the_classes_or_masks_are_refused_with_a_key_that_takes_them(tmp_path):
     for site in ("site1", "site2"):
         write_class_folders(tmp_path / "data" / site, {"a": 1, "b": 1})

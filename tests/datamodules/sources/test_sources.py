@@ -129,16 +129,21 @@ def test_a_data_folder_that_is_missing_says_what_to_set(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_images_are_written_once(tmp_path, name, monkeypatch):
+def test_images_are_written_once_and_again_where_one_is_missing(tmp_path, name, monkeypatch, capsys):
     write = partial(write_batches, monkeypatch=monkeypatch) if name == "cifar10" else SETS[name][1]
     place = str(write(tmp_path / "data")) if write else None
     listed = partial(list_place, name, place, tmp_path / "cache")
     first = listed()
-    written = sorted(first.root.rglob("*.png"))
+    (lost, *_) = written = sorted(first.root.rglob("*.png"))
     assert len(written) == len(rows_of(first))
+    contents = [path.read_bytes() for path in written]
     with monkeypatch.context() as patch:
         patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("written again"))
         assert facts_of(listed()) == facts_of(first)
         assert facts_of(listed(on_broken="skip")) == facts_of(first)
+    lost.unlink()
+    assert facts_of(listed()) == facts_of(first)
+    assert [path.read_bytes() for path in written] == contents
+    assert "incomplete: it is made anew" in capsys.readouterr().out
     if WRITTEN[name]:
         assert listed(**WRITTEN[name]).root != first.root

@@ -112,6 +112,7 @@ def test_tables_of_other_programs_are_read_as_what_they_are(tmp_path, data, note
         (_written("\n".join(LINES).replace(",", " ")), "no column path, its first line names path label subject"),
         (_written("\n".join(LINES[1:])), "no column path, its first line names a/1.png, x, ä"),
         (_written("image,x,y\na/1.png,1.0,0.0"), "its first line names image, x, y: set data.path_column$"),
+        (_written("path,x,y\na/1.png,1.0,0.0"), "write one column with the class in place of x, y, which say 0 and 1$"),
         (
             _written("path,label,who,part,stain\na/1.png,nan,,,"),
             r"no label, or one for .* \(nan\),.* another name",

@@ -46,6 +46,17 @@ def test_revisions_of_a_continued_run_are_collected(opened, config):
     assert len(Run(opened.folder).revisions) == 2
 
 
+def test_a_run_that_goes_on_under_other_versions_says_so_and_keeps_those_of_each_stretch(opened, config, capsys):
+    (stretch,) = opened.environment["stretches"]
+    begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
+    assert Run(opened.folder).environment["stretches"] == [stretch]
+    assert "begun with" not in capsys.readouterr().out
+    opened.write_json(RunFile.ENVIRONMENT, {**opened.environment, "stretches": [{**stretch, "torch": "1.0"}]})
+    begin(opened.folder, config, run_identity(config, CONTENTS), [], [])
+    assert f"begun with torch 1.0, goes on with torch {stretch['torch']}" in capsys.readouterr().out
+    assert Run(opened.folder).environment["stretches"] == [{**stretch, "torch": "1.0"}, stretch]
+
+
 def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(opened, config):
     left_over = opened.folder / "examples" / ".examples-a1_b2c3d.png"
     write_text(left_over, "half")

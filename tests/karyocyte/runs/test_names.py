@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from karyocyte.common.errors import UserError
 from karyocyte.runs.names import resolve_run, run_path
 from karyocyte.runs.run import Run
 
@@ -40,6 +41,17 @@ def resolved(word):
 )
 def test_names_of_runs(outputs, word, folder):
     assert resolved(word) == folder
+
+
+def test_the_newest_run_of_another_output_dir(outputs):
+    elsewhere = make_run(outputs.parent / "mine" / "runs" / "folds" / "a" / "seed=0")
+    for word in ("mine/latest", "mine/runs/folds/latest", f"{outputs.parent}/mine/runs/latest"):
+        assert Path(resolved(word)).samefile(elsewhere)
+    (outputs.parent / "folds").mkdir()  # images: an experiment of outputs comes first
+    assert resolved("folds/latest") == "outputs/folds/subject-fold1-00000000/seed=0"
+    (outputs.parent / "empty").mkdir()
+    with pytest.raises(UserError, match="no run below empty is finished: .*<output_dir>/latest"):
+        resolved("empty/latest")
 
 
 @pytest.mark.parametrize(

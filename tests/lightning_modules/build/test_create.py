@@ -52,6 +52,13 @@ def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, u
     assert optimizer_facts(model) == optimizer_facts(expected)
 
 
+def test_an_experiment_with_an_output_per_class_takes_their_number_or_asks_for_it(monkeypatch):
+    monkeypatch.setattr("lightning_modules.build.create.CLASSES", {})  # as of an own experiment
+    with pytest.raises(UserError, match="say num_classes=3"):
+        create_classifier(experiment="anet_c6_mnist", weights="random")
+    assert create_classifier(experiment="anet_c6_mnist", weights="random", num_classes=7).num_classes == 7
+
+
 @pytest.mark.parametrize(
     ("wrong", "remedy"),
     [

@@ -116,6 +116,17 @@ def test_the_cache_depends_on_the_cells(tmp_path):
     assert first.folder != second.folder
 
 
+def test_a_damaged_image_is_prepared_anew_at_the_scale_of_its_cell(tmp_path):
+    root = write_chromosomes(tmp_path / "data", cases=1, cells=2)
+    manifest = scan(_data(), str(root), tmp_path / "cache", False)
+    images = prepared_images(manifest, _config(scale_by="cell", area=100, oversize="shrink"), tmp_path / "cache", False)
+    right = np.array(images)
+    content = (images.folder / "images.npy").read_bytes()
+    (images.folder / "images.npy").write_bytes(content[:-1000] + bytes(1000))
+    assert np.array_equal(np.array(images), right)
+    assert (images.folder / "images.npy").read_bytes() == content
+
+
 def test_a_chromosome_larger_than_the_canvas_is_named(tmp_path):
     root = write_chromosomes(tmp_path / "data", cases=1)
     manifest = scan(_data(), str(root), tmp_path / "cache", progress=False)

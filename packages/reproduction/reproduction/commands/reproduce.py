@@ -15,7 +15,8 @@ Seeds = Annotated[str | None, Option(help="Such as 0,1,2; one seed has no grades
 Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="0")]
 Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Only check all settings, and print the commands, to be copied.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Only check all settings, and print what it takes.")]
+Commands = Annotated[bool, Option("--commands", help="Only check all settings, and print the commands, to be copied.")]
 
 
 def reproduce(
@@ -27,6 +28,7 @@ def reproduce(
     experiments: Some = "",
     honest: Honest = False,
     dry_run: DryRun = False,
+    commands: Commands = False,
 ) -> None:
     """Reproduce all experiments of a paper and grade its printed figures in reproduction.csv.
 
@@ -38,13 +40,17 @@ def reproduce(
     some = tuple(filter(None, experiments.split(",")))
     numbers = number_list(seeds, "--seeds"), number_list(folds, "--folds")
     plan = make_plan(paper, words or (), output or Path("reproduced") / paper, some, *numbers, honest)
-    if "+cluster=slurm" in plan.words and not dry_run:
+    if "+cluster=slurm" in plan.words and not (dry_run or commands):
         check_slurm()  # before images and weights are prepared
     from reproduction.run import run_plan, show_plan  # takes seconds: after the checks
 
     configs = check_plan(plan)
-    if dry_run:
+    if commands:
         show_plan(plan, configs)
+    elif dry_run:
+        from reproduction.outlook import show_outlook  # with torch
+
+        show_outlook(plan, configs)
     else:
         run_plan(plan)
 

@@ -27,5 +27,6 @@ def test_images_classes_subjects_and_parts(tmp_path, name):
     core.test_images_classes_subjects_and_parts(tmp_path, name)
 
 
-def test_images_are_written_once(tmp_path, monkeypatch):
-    core.test_images_are_written_once(tmp_path, "synthetic_metaphases", monkeypatch)
+def test_images_are_written_once_and_again_where_one_is_missing(tmp_path, monkeypatch, capsys):
+    again = core.test_images_are_written_once_and_again_where_one_is_missing
+    again(tmp_path, "synthetic_metaphases", monkeypatch, capsys)
