@@ -88,4 +88,4 @@ def test_own_images(reader):
 def test_reproduce_paper_004(reader):
     printed = reader.follow("reproduce_paper_004")
     assert "135 printed figures: 10 other images, 125 not run" in printed
-    assert not missing(reader, "synthetic_cnmc/C-NMC_training_data/fold_0/all", "reproduced/small_004/reproduction.csv")
+    assert not missing(reader, "reproduced/small_004/reproduction.csv")
