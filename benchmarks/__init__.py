@@ -1,1 +1,1 @@
-"""Measurements of speed, coverage and cost: ``python -m benchmarks --help``."""
+"""Measurements that no test can make: ``python -m benchmarks.interval_coverage``."""

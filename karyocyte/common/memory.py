@@ -16,7 +16,7 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Keep freed memory for the next allocation; return whether that is so.
 
     glibc maps every allocation above 32 MB anew, and the kernel clears its pages: of a training step of MobileNetV2 on
-    a CPU that was almost half (`benchmarks/speed`). The settings of a user (``MALLOC_...``) are left alone.
+    a CPU that was almost half (results/memory.csv). The settings of a user (``MALLOC_...``) are left alone.
     """
     if any(name.startswith(OWN_SETTINGS) for name in environment):
         return False

@@ -5,7 +5,7 @@
   subjects contribute (Satterthwaite, Biometrics Bulletin, 1946): few subjects, or few that carry the error, widen it.
 - ``percentile``: the quantiles of the resamples, where ``logit_t`` does not hold.
 
-How often each covers the truth is measured by ``python -m tests.benchmarks.interval_coverage``.
+How often each covers the truth is measured by ``python -m benchmarks.interval_coverage``.
 """
 
 import numpy as np

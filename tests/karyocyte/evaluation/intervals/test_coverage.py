@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmarks.interval_coverage import SUBJECTS, WORLDS, measure
 from karyocyte.config.schema import EvaluationConfig
-from tests.benchmarks.interval_coverage import SUBJECTS, WORLDS, measure
 
 
 @pytest.mark.slow

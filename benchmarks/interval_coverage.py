@@ -3,7 +3,7 @@
 A data set is drawn as studies of cells are: subjects of one class each, with a class of their own difficulty (a random
 shift of the logit that all images of a subject share) and unequal numbers of images. The truth is what a metric is over
 all images of all subjects there could be; it follows from the normal distribution. ``python -m
-tests.benchmarks.interval_coverage --csv results/coverage.csv`` takes about ten minutes.
+benchmarks.interval_coverage --csv results/coverage.csv`` takes about ten minutes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.progress import track
 from scipy import integrate, special, stats
 
-from benchmarks.shared import show
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.files import write_csv
 from karyocyte.common.revision import revision
@@ -31,6 +30,7 @@ from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metr
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
+from karyocyte.evaluation.tables.renderers import frame_table
 from karyocyte.evaluation.types.result import Interval
 
 CLASSES = ("negative", "positive")
@@ -196,7 +196,8 @@ def coverage(cases: Cases = 1000, resamples: Draws = 1000, csv: Csv = None) -> N
     table = pd.concat(tables, ignore_index=True).assign(resamples=resamples, confidence=settings.confidence)
     for world, rows in table.groupby("world", sort=False):
         shares = rows.set_index(["subjects", "metric", "method"])["share"].unstack(sort=False).reset_index()
-        show(shares, f"{world}: share of the intervals that cover the truth", ("subjects", "metric", *METHODS))
+        title = f"{world}: share of the intervals that cover the truth"
+        Console().print(frame_table(shares[["subjects", "metric", *METHODS]], title))
     if csv:
         write_csv(csv, table.assign(revision=revision()).round(4))
 

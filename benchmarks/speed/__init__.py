@@ -1,1 +1,0 @@
-"""Cases of speed: ours beside its best alternatives, in turn."""
