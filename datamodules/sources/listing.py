@@ -141,16 +141,20 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
             if others:
                 table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
         elif column != optional:
-            remedy = f"set data.{key}"
-            of_classes = [name for name in table.columns if set(table[name]) <= _TRUTHS]
-            if key == "label_column" and len(of_classes) > 1:
-                remedy = f"write one column with the class in place of {', '.join(of_classes)}, which say 0 and 1"
-            raise UserError(f"{file} has no column {column}, its first line names {', '.join(table.columns)}: {remedy}")
+            named = f"{file} has no column {column}, its first line names {', '.join(table.columns)}"
+            raise UserError(f"{named}: {_remedy_of_column(table, key)}")
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
+
+
+def _remedy_of_column(table: pd.DataFrame, key: str) -> str:
+    of_classes = [name for name in table.columns if set(table[name]) <= _TRUTHS]
+    if key == "label_column" and len(of_classes) > 1:
+        return f"write one column with the class in place of {', '.join(of_classes)}, which say 0 and 1"
+    return f"set data.{key}"
 
 
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:

@@ -44,7 +44,8 @@ def main(composed: DictConfig) -> None:
         config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
         if config.weights != "random":
-            from lightning_modules.backbones.weights import WeightsFolders, find_weights
+            from lightning_modules.backbones.weights import find_weights
+            from lightning_modules.backbones.weights_folders import WeightsFolders
 
             find_weights(config.model, config.weights, WeightsFolders.from_config(config))
         from karyocyte.workflows.training import train  # here: --help and a mistyped key do not wait for torch

@@ -26,7 +26,7 @@ from lightning_modules.backbones.backbone import (
     image_scale,
 )
 from lightning_modules.backbones.truncation import ImageSize
-from lightning_modules.backbones.weights import WeightsFolders, find_weights
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.support.checkpoint_io import is_whole
 
 
@@ -72,6 +72,8 @@ def build_pretrained(
         usual_mean, usual_std = image_scale(backbone.module)
         scale = pretrained.mean or usual_mean, pretrained.std or usual_std
         return backbone, WeightsInfo(*scale, None, False, model.args)
+    from lightning_modules.backbones.weights import find_weights  # here: random weights are in no file
+
     found = find_weights(model, weights, folders)
     assert found.path is not None
     args = {**found.args, **model.args}

@@ -32,7 +32,8 @@ from karyocyte.common.errors import UserError, first_line
 from karyocyte.common.files import read_whole_json, write_bytes
 from karyocyte.common.keras import KERAS, KerasWeights, weights_name
 from karyocyte.common.locks import one_at_a_time
-from karyocyte.config.schema import ModelConfig, TrainingConfig
+from karyocyte.config.schema import ModelConfig
+from lightning_modules.backbones.weights_folders import WeightsFolders
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
@@ -51,21 +52,6 @@ PACKAGES = {
 }
 HUB_SECONDS = 4.0  # of the one request that finds out whether the hub can be reached: a download retries for long
 STORE_SECONDS = 10.0  # of Keras' store without an answer, or without a further byte
-
-
-@dataclass(frozen=True)
-class WeightsFolders:
-    """Where files of weights lie."""
-
-    own: Path | None = None  # the user's folder, ``weights_dir``
-    cache: Path | None = None  # what is converted is kept here
-    downloads: bool = True  # whether what is missing is downloaded
-
-    @classmethod
-    def from_config(cls, config: TrainingConfig) -> "WeightsFolders":
-        """Return those of the two keys of the configuration."""
-        own = Path(config.weights_dir).expanduser() if config.weights_dir else None
-        return cls(own, Path(config.cache_dir).expanduser() / "weights")
 
 
 @dataclass(frozen=True)

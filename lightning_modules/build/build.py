@@ -14,7 +14,7 @@ from karyocyte.runs.stages import stages_of
 from lightning_modules.backbones.backbone import Backbone, check_model_args, check_modules, count_logits
 from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
-from lightning_modules.backbones.weights import WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.losses import OwnLoss, build_losses, check_loss
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 from lightning_modules.optimizers import build_optimizer, build_scheduler

@@ -23,7 +23,7 @@ from lightning_modules.backbones.backbone import Backbone, OwnNetwork, finish_ba
 from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import build_pretrained
 from lightning_modules.backbones.truncation import ImageSize, Removed
-from lightning_modules.backbones.weights import WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import parameters_of
 from lightning_modules.modules.classifier import Classifier, Hyperparameters
 

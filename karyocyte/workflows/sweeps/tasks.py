@@ -46,7 +46,8 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
         return str(error)
     asked = f"{config.weights} {config.model.model_dump_json()}"
     if config.weights != "random" and asked not in weights:
-        from lightning_modules.backbones.weights import WeightsFolders, find_weights
+        from lightning_modules.backbones.weights import find_weights
+        from lightning_modules.backbones.weights_folders import WeightsFolders
 
         weights[asked] = None
         try:

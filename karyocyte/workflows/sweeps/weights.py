@@ -16,7 +16,8 @@ from karyocyte.common.files import sha256_of_file
 from karyocyte.common.text import counted
 from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
-from lightning_modules.backbones.weights import Weights, WeightsFolders, find_weights
+from lightning_modules.backbones.weights import Weights, find_weights
+from lightning_modules.backbones.weights_folders import WeightsFolders
 
 
 def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:

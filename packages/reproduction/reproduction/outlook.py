@@ -27,24 +27,41 @@ BYTES_PER_PARAMETER = 16  # of a run: the best weights, and the last with the tw
 
 def show_outlook(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
     """Print, in lines of 80 columns, what a plan takes whose experiments have these configurations on each split."""
+    jobs = _jobs(plan, configs)
+    say(f"paper {plan.paper}: {counted(len(jobs), 'training')} of {counted(len(plan.experiments), 'experiment')}")
+    lines = _networks_and_weights(jobs)
+    images: dict[str, int] = {}
+    for source, config in {config.data.source: config for config in jobs}.items():
+        count, note = _images_of(config)
+        lines.append(f"images of {source}: {note}")
+        if count is not None:
+            images[source] = count
+    for line in [*lines, *_costs(plan.output_dir, jobs, images), "--commands prints the commands"]:
+        print(textwrap.fill(line, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+
+
+def _jobs(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> list[Config]:
+    """Return the configuration of each training."""
     jobs = []
     for split in plan.splits:
         jobs += list(configs[split.name]) * len(plan.seeds) * len(split.folds)
-    say(f"paper {plan.paper}: {counted(len(jobs), 'training')} of {counted(len(plan.experiments), 'experiment')}")
+    return jobs
+
+
+def _networks_and_weights(jobs: Sequence[Config]) -> list[str]:
     networks = Counter(config.model.name for config in jobs)
     missing = [file.name for file in needed_weights(jobs) if file.path is None]
-    lines = [f"networks: {', '.join(f'{name} {count}' for name, count in networks.items())}"]
-    lines.append(f"missing weights: {', '.join(missing) or 'none'}")
-    images: dict[str, int] = {}
-    for config in {config.data.source: config for config in jobs}.values():
-        note = "counted, also in disk and time, once they are drawn or unpacked"
-        if config.data.source not in WRITTEN:
-            listing = list_configured(config, progress=False)
-            images[config.data.source] = len(listing.frame)
-            note = next(iter(listing.incomplete), f"{len(listing.frame):,} found").partition(";")[0]
-        lines.append(f"images of {config.data.source}: {note}")
-    for line in [*lines, *_costs(plan.output_dir, jobs, images), "--commands prints the commands"]:
-        print(textwrap.fill(line, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+    counts = ", ".join(f"{name} {count}" for name, count in networks.items())
+    return [f"networks: {counts}", f"missing weights: {', '.join(missing) or 'none'}"]
+
+
+def _images_of(config: Config) -> tuple[int | None, str]:
+    """Return how many images a source has, None of one that is yet to be written, and what is said of them."""
+    if config.data.source in WRITTEN:
+        return None, "counted, also in disk and time, once they are drawn or unpacked"
+    listing = list_configured(config, progress=False)
+    count = len(listing.frame)
+    return count, next(iter(listing.incomplete), f"{count:,} found").partition(";")[0]
 
 
 def _costs(output: Path, jobs: Sequence[Config], images: Mapping[str, int]) -> list[str]:

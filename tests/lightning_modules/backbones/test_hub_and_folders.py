@@ -9,7 +9,7 @@ import timm
 import torch
 
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights import WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
 from tests.lightning_modules.backbones.test_pretrained import fails, model
 

@@ -28,7 +28,8 @@ from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones import weights
 from lightning_modules.backbones.backbone import has_running_statistics
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights import WeightsFolders, find_weights
+from lightning_modules.backbones.weights import find_weights
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.build.build import build_classifier
 from lightning_modules.optimizers import build_optimizer
 from tests.helpers.training import composed

@@ -9,7 +9,8 @@ import torch
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import ModelConfig
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights import PACKAGES, WeightsFolders
+from lightning_modules.backbones.weights import PACKAGES
+from lightning_modules.backbones.weights_folders import WeightsFolders
 
 NETWORK = "tf_efficientnet_lite0"
 

@@ -12,7 +12,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file
 from karyocyte.config.schema import PretrainedConfig
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights import WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from lightning_modules.networks import register_network
 from tests.helpers.hub import local_hub
 from tests.lightning_modules.tiny import save_weights

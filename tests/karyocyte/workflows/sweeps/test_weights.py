@@ -17,7 +17,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.composition.grid import job_configs
 from karyocyte.workflows.sweeps.weights import bring_weights
 from lightning_modules.backbones.pretrained import build_pretrained
-from lightning_modules.backbones.weights import WeightsFolders
+from lightning_modules.backbones.weights_folders import WeightsFolders
 from tests.helpers.hub import local_hub
 from tests.helpers.terminal import run_app
 from tests.lightning_modules.backbones.test_pretrained import trained
