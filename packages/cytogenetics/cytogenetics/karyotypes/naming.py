@@ -8,6 +8,7 @@ from karyocyte.common.karyotype import ABNORMAL, AUTOSOMES, CHROMOSOMES, NORMAL
 MARKER = "mar"  # the class of a chromosome that is none of them, in ISCN
 HAPLOID = 23  # chromosomes of one set
 DIPLOID = 2  # sets of a normal cell
+NORMAL_KARYOTYPES = ("46,XX", "46,XY")
 # Complements of sex chromosomes that are viable, beside XX and XY.
 SEX_ANEUPLOIDIES = ("X", "XXX", "XXY", "XYY")
 
@@ -64,6 +65,5 @@ def name_clones(clones: Mapping[str, int]) -> str:
     """
     if len(clones) == 1:
         return next(iter(clones))
-    normal = ("46,XX", "46,XY")
-    ordered = sorted(clones, key=lambda iscn: (iscn in normal, -clones[iscn], iscn))
+    ordered = sorted(clones, key=lambda iscn: (iscn in NORMAL_KARYOTYPES, -clones[iscn], iscn))
     return "/".join(f"{iscn}[{clones[iscn]}]" for iscn in ordered)

@@ -1,0 +1,181 @@
+"""How right the verdicts on cases are, from the cells that `cytogenetics.evidence.predict` keeps.
+
+Of each case every subset of one to four pictures is decided on, and all of its pictures. Shares are means over the
+cases of a part of the means over the subsets of each.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cytogenetics.cells.cases import CaseCell, CaseVerdict, case_verdict
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_thresholds import OF_METAPHASES
+from cytogenetics.cells.posterior import Candidate
+from cytogenetics.karyotypes.naming import name_clones, name_karyotype
+from karyocyte.common.files import write_csv
+from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.evaluation.intervals.exact import upper_bound
+
+KEPT = Path("evidence", "cases")  # below results/
+TABLE = Path("metaphases", "case_verdicts.csv")
+THRESHOLDS = Path("metaphases", "case_thresholds.csv")
+MOST = 4  # pictures of a case that thresholds and subsets know
+RISK = 0.02  # of cases that are settled and wrong, which thresholds are chosen for
+CONFIDENCE = 0.95
+CALIBRATION = "calibration"
+# What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
+WITHOUT = replace(OF_METAPHASES, settled=(0.0,))
+
+
+@dataclass(frozen=True)
+class TrueCase:
+    """A case whose karyotype is known, with the cells of its pictures."""
+
+    group: str  # of cases that are measured together
+    name: str
+    true: str
+    cells: Sequence[CaseCell]
+    boxes: Mapping[str, str]  # the karyotype of the boxes of each cell
+
+
+def true_karyotypes(truth: pd.DataFrame) -> dict[str, str]:
+    """Return the karyotype of each case: the most frequent one of the boxes of its pictures without an error.
+
+    Of as frequent ones the first; of a case whose pictures all have an error, that of all.
+    """
+    known = truth.assign(has_error=truth["error"].notna())
+    karyotypes = {}
+    for case, pictures in known.groupby("case"):
+        sound = pictures[pictures["has_error"] == pictures["has_error"].min()]
+        karyotypes[str(case)] = str(sound["karyotype"].value_counts(sort=False).idxmax())
+    return karyotypes
+
+
+def case_cells(kept: pd.DataFrame) -> list[CaseCell]:
+    """Return the cells of kept rows."""
+    priors = KaryotypePriors()
+    cells = []
+    for row in kept.itertuples():
+        candidates = []
+        counts = np.frombuffer(row.counts, np.uint8).reshape(-1, len(CHROMOSOMES))
+        for of_one, probability in zip(counts, np.frombuffer(row.probabilities, np.float32), strict=True):
+            named = name_karyotype(dict(zip(CHROMOSOMES, of_one.tolist(), strict=True)))
+            candidates.append(Candidate(named, np.repeat(np.arange(len(CHROMOSOMES)), of_one), float(probability)))
+        cells.append(CaseCell.of(row.cell, candidates, priors, float(row.distance)))
+    return cells
+
+
+def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
+    """Yield the cases as they are, those with a composed change, and mosaics of both, half of their pictures each."""
+    karyotypes = true_karyotypes(truth)
+    boxes = dict(zip(truth["cell"], truth["karyotype"], strict=True))
+    kept = kept[kept["counts"].notna()]
+    for (part, case), pictures in kept.groupby(["part", "case"]):
+        whole = pictures[pictures["change"] == ""]
+        own = TrueCase(part, case, karyotypes[case], case_cells(whole), boxes)
+        yield own
+        for change, changed in pictures[pictures["change"] != ""].groupby("change"):
+            cells, true = case_cells(changed), changed["true"].iloc[0]
+            kind = "sex chromosomes" if change[1:] in "XY" else "trisomies"
+            yield TrueCase(f"{part}, {kind}", case, true, cells, dict(zip(changed["cell"], changed["true"], strict=True)))
+            if len(whole) >= MOST and len(cells) >= MOST:
+                half = MOST // 2
+                mixed = name_clones({true: half, own.true: half})
+                two = [*own.cells[:half], *cells[half:MOST]]
+                yield TrueCase(f"{part}, mosaics", case, mixed, two, {})
+
+
+def verdicts(cases: Sequence[TrueCase]) -> pd.DataFrame:
+    """Return a row per subset of the pictures of a case; ``free`` of what is not settled whatever its probability."""
+    priors = KaryotypePriors()
+    rows = []
+    for case in cases:
+        sizes = [MOST] if "mosaics" in case.group else range(1, MOST + 1)
+        subsets = chain.from_iterable(combinations(case.cells, size) for size in sizes)
+        for cells in chain(((len(some), some) for some in subsets), [("all", tuple(case.cells))]):
+            rows.append(_row(case, *cells, case_verdict(cells[1], priors, WITHOUT)))
+    return pd.DataFrame(rows)
+
+
+def _row(case: TrueCase, pictures: int | str, cells: Sequence[CaseCell], verdict: CaseVerdict) -> dict[str, object]:
+    by_boxes = pd.Series([case.boxes.get(cell.name, case.true) for cell in cells]).value_counts(sort=False).idxmax()
+    return {
+        "label": case.group,
+        "case": case.name,
+        "pictures": str(pictures),
+        "cells": " ".join(cell.name for cell in cells),
+        "count": len(cells),
+        "named": verdict.named.iscn,
+        "probability": verdict.probability,
+        "free": verdict.settled,
+        "right": verdict.named.iscn == case.true,
+        "right_boxes": verdict.named.iscn == by_boxes,
+    }
+
+
+def least_probability(rows: pd.DataFrame) -> float:
+    """Return from which probability cases of a number of pictures are settled: conformal risk control.
+
+    With L the sum over n cases of the share of its subsets that are settled and wrong, (L + 1) / (n + 1) is at most
+    RISK (Angelopoulos et al., Conformal risk control, 2024); 1 where the cases are too few.
+    """
+    cases = rows["case"].nunique()
+    wrong = rows[rows["free"] & ~rows["right"]]
+    of_subset = 1 / rows.groupby("case").size()[wrong["case"]].to_numpy()
+    for least in [0.0, *np.nextafter(np.sort(wrong["probability"]), 1)]:
+        if (of_subset[wrong["probability"] >= least].sum() + 1) / (cases + 1) <= RISK:
+            return float(least)
+    return 1.0
+
+
+def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the thresholds by the number of pictures: the largest over the cases of the calibration as they are and
+    with each kind of change, none of which is less than that of more pictures, rounded up to four digits.
+    """
+    chosen = []
+    calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith("mosaics")]
+    for pictures in map(str, range(1, MOST + 1)):
+        groups = calibration[calibration["pictures"] == pictures].groupby("label")
+        chosen.append(max(least_probability(of_group) for _, of_group in groups))
+    least = np.ceil(np.maximum.accumulate(chosen[::-1])[::-1] * 1e4) / 1e4
+    return pd.DataFrame({"pictures": range(1, MOST + 1), "settled_from": least})
+
+
+def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
+    """Return the shares of each part and number of pictures.
+
+    ``right``: named rightly; ``right_boxes``: as most of the boxes of these pictures say, with the data's errors;
+    ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is wrong, with the exact
+    one-sided upper limit of their share.
+    """
+    least = np.array(settled_from)[np.minimum(rows["count"], len(settled_from)) - 1]
+    rows = rows.assign(settled=rows["free"] & (rows["probability"] >= least))
+    rows = rows.assign(wrong=rows["settled"] & ~rows["right"], wrong_boxes=rows["settled"] & ~rows["right_boxes"])
+    table = []
+    for (label, pictures), of_group in rows.groupby(["label", "pictures"]):
+        by_case = of_group.groupby("case")
+        shares = by_case[["right", "right_boxes", "settled"]].mean().mean().to_dict()
+        any_of_case = by_case[["settled", "wrong", "wrong_boxes"]].any().sum()
+        wrong, settled = int(any_of_case["wrong"]), int(any_of_case["settled"])
+        counts = {"settled_cases": settled, "wrong": wrong, "wrong_boxes": int(any_of_case["wrong_boxes"])}
+        at_most = upper_bound(wrong, settled, CONFIDENCE) if settled else None
+        facts = {"label": label, "pictures": pictures, "cases": by_case.ngroups}
+        table.append(facts | shares | counts | {"at_most": at_most})
+    return pd.DataFrame(table)
+
+
+def write_case_tables(results: Path) -> None:
+    """Write the thresholds and the table of verdicts from the kept cells."""
+    kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
+    truth = pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)
+    rows = verdicts(list(true_cases(kept, truth)))
+    thresholds = choose_thresholds(rows)
+    write_csv(results / THRESHOLDS, thresholds, "%.4f")
+    both = rows[~rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.contains("seen")]
+    both = both.assign(label=both["label"].str.replace("^(second )?test", "both test parts", regex=True))
+    write_csv(results / TABLE, measured_cases(pd.concat([rows, both]), thresholds["settled_from"].tolist()), "%.6f")
