@@ -40,7 +40,7 @@ class TrueCase:
     name: str
     true: str
     cells: Sequence[CaseCell]
-    boxes: Mapping[str, str]  # the karyotype of the boxes of each cell
+    boxes: Mapping[str, str]  # the karyotype of the boxes of each cell, where it may be another one
 
 
 def true_karyotypes(truth: pd.DataFrame) -> dict[str, str]:
@@ -82,7 +82,7 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             kind = "sex chromosomes" if change[1:] in "XY" else "trisomies"
-            yield TrueCase(f"{part}, {kind}", case, true, cells, dict(zip(changed["cell"], changed["true"], strict=True)))
+            yield TrueCase(f"{part}, {kind}", case, true, cells, {})
             if len(whole) >= MOST and len(cells) >= MOST:
                 half = MOST // 2
                 mixed = name_clones({true: half, own.true: half})
@@ -134,8 +134,10 @@ def least_probability(rows: pd.DataFrame) -> float:
 
 
 def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the thresholds by the number of pictures: the largest over the cases of the calibration as they are and
-    with each kind of change, none of which is less than that of more pictures, rounded up to four digits.
+    """Return the thresholds by the number of pictures, rounded up to four digits.
+
+    Each is the largest one over the cases of the calibration as they are and with each kind of change, and not less
+    than that of more pictures.
     """
     chosen = []
     calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith("mosaics")]
@@ -146,6 +148,13 @@ def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"pictures": range(1, MOST + 1), "settled_from": least})
 
 
+def settled(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
+    """Return ``verdicts`` with ``settled`` by thresholds, and whether this is ``wrong``, or ``wrong_boxes``."""
+    least = np.array(settled_from)[np.minimum(rows["count"], len(settled_from)) - 1]
+    rows = rows.assign(settled=rows["free"] & (rows["probability"] >= least))
+    return rows.assign(wrong=rows["settled"] & ~rows["right"], wrong_boxes=rows["settled"] & ~rows["right_boxes"])
+
+
 def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
     """Return the shares of each part and number of pictures.
 
@@ -153,17 +162,14 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is wrong, with the exact
     one-sided upper limit of their share.
     """
-    least = np.array(settled_from)[np.minimum(rows["count"], len(settled_from)) - 1]
-    rows = rows.assign(settled=rows["free"] & (rows["probability"] >= least))
-    rows = rows.assign(wrong=rows["settled"] & ~rows["right"], wrong_boxes=rows["settled"] & ~rows["right_boxes"])
     table = []
-    for (label, pictures), of_group in rows.groupby(["label", "pictures"]):
+    for (label, pictures), of_group in settled(rows, settled_from).groupby(["label", "pictures"]):
         by_case = of_group.groupby("case")
         shares = by_case[["right", "right_boxes", "settled"]].mean().mean().to_dict()
         any_of_case = by_case[["settled", "wrong", "wrong_boxes"]].any().sum()
-        wrong, settled = int(any_of_case["wrong"]), int(any_of_case["settled"])
-        counts = {"settled_cases": settled, "wrong": wrong, "wrong_boxes": int(any_of_case["wrong_boxes"])}
-        at_most = upper_bound(wrong, settled, CONFIDENCE) if settled else None
+        wrong, of_cases = int(any_of_case["wrong"]), int(any_of_case["settled"])
+        counts = {"settled_cases": of_cases, "wrong": wrong, "wrong_boxes": int(any_of_case["wrong_boxes"])}
+        at_most = upper_bound(wrong, of_cases, CONFIDENCE) if of_cases else None
         facts = {"label": label, "pictures": pictures, "cases": by_case.ngroups}
         table.append(facts | shares | counts | {"at_most": at_most})
     return pd.DataFrame(table)

@@ -1,10 +1,11 @@
-"""Keep what cases are measured with: ``python -m cytogenetics.evidence.predict LABELS PICTURES.csv KEPT.parquet``.
+"""Keep what cases are measured with: ``python -m cytogenetics.evidence.predict LABELS PICTURES.csv``.
 
 LABELS is the folder of pictures with their boxes (data=metaphases), PICTURES.csv has the columns ``cell`` and ``part``.
-Each picture is named by the networks of models/, as scripts/karyotype.py does. Of pictures with boxes of 46,XX or 46,XY
-two more cells are kept, composed without networks from the same images: the chromosome of a class is taken out with
-all of its boxes, or is there once more, with copies of these beside the others. All pictures of a case have the same
-change. It is as well found as its homologue, but meets no other chromosome.
+Pictures that are in results/evidence/cases stay as they are; the others are added, named by the networks of models/ as
+scripts/karyotype.py does. Of pictures with boxes of 46,XX or 46,XY two more cells are kept, composed without networks
+from the same images: the chromosome of a class is taken out with all of its boxes, or is there once more, with copies
+of these beside the others. All pictures of a case have the same change. A chromosome that is there once more is as well
+found as its homologue, but meets no other chromosome.
 """
 
 import hashlib
@@ -34,11 +35,14 @@ from datamodules.manifest.manifest import Manifest
 from datamodules.sources import list_configured
 from karyocyte.common.files import atomic_path, read_csv
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES
+from karyocyte.common.paths import ROOT
+from karyocyte.common.revision import revision
 from karyocyte.composition.compose import compose_config
 
 LEAST = 0.3  # intersection over union of a box with the chromosome that it is of
 OFTEN = ("13", "18", "21")  # half of the trisomies are of these
 OF_SEX = {"46,XX": ("+X", "-X"), "46,XY": ("+X", "+Y", "-Y")}
+KEPT = ROOT / "results" / "evidence" / "cases"
 IMPROBABLE = 1e-7  # candidates that are less probable are not kept
 
 
@@ -143,18 +147,32 @@ def _kept(cell: CellKaryotype) -> dict[str, Any]:
     return {"named": named, "probability": cell.probability, **kept}
 
 
-def main(labels: str, pictures: str, kept: str) -> None:
+def keep(rows: pd.DataFrame, folder: Path) -> None:
+    """Write the cells of pictures, and those that were composed, each sorted and as small as their numbers allow."""
+    rows = rows.sort_values(["part", "case", "cell", "change"])
+    for name, is_composed in (("pictures", False), ("composed", True)):
+        table = rows[(rows["change"] != "") == is_composed].dropna(axis="columns", how="all")
+        for column in table.select_dtypes("number"):
+            whole = bool((table[column].dropna() % 1 == 0).all())
+            table[column] = table[column].astype("UInt8" if whole else "float32")
+        with atomic_path(folder / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def main(labels: str, pictures: str) -> None:
     """Name the pictures of a table, and keep their cells."""
     manifest = list_configured(compose_config([f"data_dir={labels}"], "detector"))
-    listed = read_csv(Path(pictures), dtype=str)
-    request = KaryotypeRequest.read([labels, "input=metaphases"], output=Path(kept).with_suffix(".none"))
+    before = [pd.read_parquet(path) for path in sorted(KEPT.glob("*.parquet"))]
+    done = {cell for table in before for cell in table["cell"]}
+    request = KaryotypeRequest.read([labels, "input=metaphases"], output=KEPT / "none")
     model = CellModel.load(request, of_metaphases=True)
     rows = []
-    for cell, part in listed[["cell", "part"]].itertuples(index=False):
-        file = manifest.file(manifest.frame.index[manifest.frame["image_id"] == cell][0])
-        rows += [row | {"part": part} for row in kept_cells(cell, Picture.of(file, model), manifest, model)]
-    with atomic_path(Path(kept)) as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False, compression="zstd")
+    for cell, part in read_csv(Path(pictures), dtype=str)[["cell", "part"]].itertuples(index=False):
+        if cell not in done:
+            file = manifest.file(manifest.frame.index[manifest.frame["image_id"] == cell][0])
+            found = kept_cells(cell, Picture.of(file, model), manifest, model)
+            rows += [row | {"part": part, "revision": revision()} for row in found]
+    keep(pd.concat([*before, pd.DataFrame(rows)]), KEPT)
 
 
 if __name__ == "__main__":

@@ -190,7 +190,8 @@ def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     sure_cells = [result("p", name, karyotype()) for name in "ab"]
     tables = Tables.of([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], {}, PRIORS)
     given = [title.partition("; ")[2] for title in tables.case_titles.values()]
-    assert [title.partition("; no cell")[0] for title in given] == ["2 of 2 cells say so alone; settled", "0 of 2 cells say so alone; more cells needed (about 1)"]
+    assert given[0] == "2 of 2 cells say so alone; settled"
+    assert given[1].startswith("0 of 2 cells say so alone; more cells needed (about 1)")
     assert "2 cases, 1 of them settled" in " ".join(tables.summary(CellThresholds()))
 
 
