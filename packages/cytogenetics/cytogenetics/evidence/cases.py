@@ -6,13 +6,13 @@ cases of a part of the means over the subsets of each.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.cases import CaseCell, CaseVerdict, case_verdict
+from cytogenetics.cells.cases import SETTLED, CaseCell, case_verdict
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import Candidate
@@ -24,8 +24,8 @@ from karyocyte.evaluation.intervals.exact import upper_bound
 KEPT = Path("evidence", "cases")  # below results/
 TABLE = Path("metaphases", "case_verdicts.csv")
 THRESHOLDS = Path("metaphases", "case_thresholds.csv")
-MOST = 4  # pictures of a case that thresholds and subsets know
-RISK = 0.02  # of cases that are settled and wrong, which thresholds are chosen for
+MOST = 4  # pictures of a subset
+RISK = 0.02  # of a case that is settled and wrong, which thresholds are chosen for
 CONFIDENCE = 0.95
 CALIBRATION = "calibration"
 # What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
@@ -44,21 +44,19 @@ class TrueCase:
 
 
 def true_karyotypes(truth: pd.DataFrame) -> dict[str, str]:
-    """Return the karyotype of each case: the most frequent one of the boxes of its pictures without an error.
-
-    Of as frequent ones the first; of a case whose pictures all have an error, that of all.
-    """
-    known = truth.assign(has_error=truth["error"].notna())
-    karyotypes = {}
-    for case, pictures in known.groupby("case"):
-        sound = pictures[pictures["has_error"] == pictures["has_error"].min()]
-        karyotypes[str(case)] = str(sound["karyotype"].value_counts(sort=False).idxmax())
+    """Return the most frequent karyotype of the boxes of each case, without pictures with an error if it has others."""
+    has_error = truth["error"].notna()
+    sound = truth[has_error == has_error.groupby(truth["case"]).transform("min")]
+    karyotypes: dict[str, str] = sound.groupby("case")["karyotype"].agg(_most_frequent).to_dict()
     return karyotypes
+
+
+def _most_frequent(names: pd.Series) -> str:
+    return str(names.value_counts(sort=False).idxmax())
 
 
 def case_cells(kept: pd.DataFrame) -> list[CaseCell]:
     """Return the cells of kept rows."""
-    priors = KaryotypePriors()
     cells = []
     for row in kept.itertuples():
         candidates = []
@@ -66,7 +64,7 @@ def case_cells(kept: pd.DataFrame) -> list[CaseCell]:
         for of_one, probability in zip(counts, np.frombuffer(row.probabilities, np.float32), strict=True):
             named = name_karyotype(dict(zip(CHROMOSOMES, of_one.tolist(), strict=True)))
             candidates.append(Candidate(named, np.repeat(np.arange(len(CHROMOSOMES)), of_one), float(probability)))
-        cells.append(CaseCell.of(row.cell, candidates, priors, float(row.distance)))
+        cells.append(CaseCell.of(row.cell, candidates, KaryotypePriors(), float(row.distance)))
     return cells
 
 
@@ -74,55 +72,42 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
     """Yield the cases as they are, those with a composed change, and mosaics of both, half of their pictures each."""
     karyotypes = true_karyotypes(truth)
     boxes = dict(zip(truth["cell"], truth["karyotype"], strict=True))
-    kept = kept[kept["counts"].notna()]
-    for (part, case), pictures in kept.groupby(["part", "case"]):
-        whole = pictures[pictures["change"] == ""]
-        own = TrueCase(part, case, karyotypes[case], case_cells(whole), boxes)
-        yield own
+    for (part, case), pictures in kept.dropna(subset="counts").groupby(["part", "case"]):
+        whole = case_cells(pictures[pictures["change"] == ""])
+        yield TrueCase(part, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             kind = "sex chromosomes" if change[1:] in "XY" else "trisomies"
             yield TrueCase(f"{part}, {kind}", case, true, cells, {})
-            if len(whole) >= MOST and len(cells) >= MOST:
-                half = MOST // 2
-                mixed = name_clones({true: half, own.true: half})
-                two = [*own.cells[:half], *cells[half:MOST]]
-                yield TrueCase(f"{part}, mosaics", case, mixed, two, {})
+            half = MOST // 2
+            if len(cells) >= MOST:
+                mixed = name_clones({true: half, karyotypes[case]: half})
+                yield TrueCase(f"{part}, mosaics", case, mixed, [*whole[:half], *cells[half:MOST]], {})
 
 
-def verdicts(cases: Sequence[TrueCase]) -> pd.DataFrame:
+def verdicts(cases: Iterator[TrueCase] | Sequence[TrueCase]) -> pd.DataFrame:
     """Return a row per subset of the pictures of a case; ``free`` of what is not settled whatever its probability."""
-    priors = KaryotypePriors()
     rows = []
     for case in cases:
-        sizes = [MOST] if "mosaics" in case.group else range(1, MOST + 1)
-        subsets = chain.from_iterable(combinations(case.cells, size) for size in sizes)
-        for cells in chain(((len(some), some) for some in subsets), [("all", tuple(case.cells))]):
-            rows.append(_row(case, *cells, case_verdict(cells[1], priors, WITHOUT)))
+        subsets = [("all", tuple(case.cells))]
+        for size in [MOST] if "mosaics" in case.group else range(1, MOST + 1):
+            subsets += [(str(size), cells) for cells in combinations(case.cells, size)]
+        for pictures, cells in subsets:
+            verdict = case_verdict(cells, KaryotypePriors(), WITHOUT)
+            names = [cell.name for cell in cells]
+            by_boxes = _most_frequent(pd.Series([case.boxes.get(name, case.true) for name in names]))
+            facts = {"label": case.group, "case": case.name, "pictures": pictures, "cells": " ".join(names)}
+            facts |= {"count": len(cells), "probability": verdict.probability, "free": verdict.to_do == SETTLED}
+            named = verdict.named.iscn
+            rows.append(facts | {"named": named, "right": named == case.true, "right_boxes": named == by_boxes})
     return pd.DataFrame(rows)
-
-
-def _row(case: TrueCase, pictures: int | str, cells: Sequence[CaseCell], verdict: CaseVerdict) -> dict[str, object]:
-    by_boxes = pd.Series([case.boxes.get(cell.name, case.true) for cell in cells]).value_counts(sort=False).idxmax()
-    return {
-        "label": case.group,
-        "case": case.name,
-        "pictures": str(pictures),
-        "cells": " ".join(cell.name for cell in cells),
-        "count": len(cells),
-        "named": verdict.named.iscn,
-        "probability": verdict.probability,
-        "free": verdict.settled,
-        "right": verdict.named.iscn == case.true,
-        "right_boxes": verdict.named.iscn == by_boxes,
-    }
 
 
 def least_probability(rows: pd.DataFrame) -> float:
     """Return from which probability cases of a number of pictures are settled: conformal risk control.
 
     With L the sum over n cases of the share of its subsets that are settled and wrong, (L + 1) / (n + 1) is at most
-    RISK (Angelopoulos et al., Conformal risk control, 2024); 1 where the cases are too few.
+    RISK (Angelopoulos et al., Conformal risk control, 2024); 1 where no probability does so.
     """
     cases = rows["case"].nunique()
     wrong = rows[rows["free"] & ~rows["right"]]
@@ -137,15 +122,16 @@ def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the thresholds by the number of pictures, rounded up to four digits.
 
     Each is the largest one over the cases of the calibration as they are and with each kind of change, and not less
-    than that of more pictures.
+    than that of more pictures; there is none where the cases are too few.
     """
     chosen = []
     calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith("mosaics")]
     for pictures in map(str, range(1, MOST + 1)):
         groups = calibration[calibration["pictures"] == pictures].groupby("label")
-        chosen.append(max(least_probability(of_group) for _, of_group in groups))
+        if groups["case"].nunique().min() + 1 >= 1 / RISK:
+            chosen.append(max(least_probability(of_group) for _, of_group in groups))
     least = np.ceil(np.maximum.accumulate(chosen[::-1])[::-1] * 1e4) / 1e4
-    return pd.DataFrame({"pictures": range(1, MOST + 1), "settled_from": least})
+    return pd.DataFrame({"pictures": range(1, len(least) + 1), "settled_from": least})
 
 
 def settled(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
@@ -159,29 +145,30 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     """Return the shares of each part and number of pictures.
 
     ``right``: named rightly; ``right_boxes``: as most of the boxes of these pictures say, with the data's errors;
-    ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is wrong, with the exact
+    ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is ``wrong``, with the exact
     one-sided upper limit of their share.
     """
-    table = []
-    for (label, pictures), of_group in settled(rows, settled_from).groupby(["label", "pictures"]):
-        by_case = of_group.groupby("case")
-        shares = by_case[["right", "right_boxes", "settled"]].mean().mean().to_dict()
-        any_of_case = by_case[["settled", "wrong", "wrong_boxes"]].any().sum()
-        wrong, of_cases = int(any_of_case["wrong"]), int(any_of_case["settled"])
-        counts = {"settled_cases": of_cases, "wrong": wrong, "wrong_boxes": int(any_of_case["wrong_boxes"])}
-        at_most = upper_bound(wrong, of_cases, CONFIDENCE) if of_cases else None
-        facts = {"label": label, "pictures": pictures, "cases": by_case.ngroups}
-        table.append(facts | shares | counts | {"at_most": at_most})
-    return pd.DataFrame(table)
+    groups = ["label", "pictures"]
+    by_case = settled(rows, settled_from).groupby([*groups, "case"])
+    shares = by_case[["right", "right_boxes", "settled"]].mean().groupby(groups).mean()
+    counts = by_case[["settled", "wrong", "wrong_boxes"]].any().groupby(groups).sum()
+    table = shares.join(counts.rename(columns={"settled": "settled_cases"}))
+    table.insert(0, "cases", by_case.size().groupby(groups).size())
+    limits = [upper_bound(wrong, cases, CONFIDENCE) for wrong, cases in table[["wrong", "settled_cases"]].to_numpy()]
+    return table.assign(at_most=limits).reset_index()
+
+
+def read_verdicts(results: Path) -> pd.DataFrame:
+    """Return ``verdicts`` on all cases that are kept."""
+    kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
+    return verdicts(true_cases(kept, pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)))
 
 
 def write_case_tables(results: Path) -> None:
     """Write the thresholds and the table of verdicts from the kept cells."""
-    kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
-    truth = pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)
-    rows = verdicts(list(true_cases(kept, truth)))
+    rows = read_verdicts(results)
     thresholds = choose_thresholds(rows)
     write_csv(results / THRESHOLDS, thresholds, "%.4f")
     both = rows[~rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.contains("seen")]
-    both = both.assign(label=both["label"].str.replace("^(second )?test", "both test parts", regex=True))
+    both = both.assign(label=both["label"].str.replace("^(first|second) test", "both test parts", regex=True))
     write_csv(results / TABLE, measured_cases(pd.concat([rows, both]), thresholds["settled_from"].tolist()), "%.6f")

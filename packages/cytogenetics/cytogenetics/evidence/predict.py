@@ -23,13 +23,13 @@ from scipy.linalg import block_diag
 
 from cytogenetics.cells.cell_karyotype import CellKaryotype
 from cytogenetics.cells.uncertain_boxes import Boxes, karyotype_of_boxes
-from cytogenetics.evidence.measure import compare_boxes
+from cytogenetics.evidence.measure import SIDES, compare_boxes
 from cytogenetics.images.boxes import overlaps
 from cytogenetics.images.cell_images import read_cell, used_files
 from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES, name_karyotype
 from cytogenetics.karyotyping.cell_model import CellModel, CellPrediction
 from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
-from cytogenetics.karyotyping.karyotype_tables import BOX_COLUMNS, RANKS
+from cytogenetics.karyotyping.karyotype_tables import RANKS
 from cytogenetics.karyotyping.metaphases import MetaphaseFile, cut_pictures, find_pictures
 from datamodules.manifest.manifest import Manifest
 from datamodules.sources import list_configured
@@ -39,11 +39,31 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.revision import revision
 from karyocyte.composition.compose import compose_config
 
+KEPT = ROOT / "results" / "evidence" / "cases"
 LEAST = 0.3  # intersection over union of a box with the chromosome that it is of
 OFTEN = ("13", "18", "21")  # half of the trisomies are of these
 OF_SEX = {"46,XX": ("+X", "-X"), "46,XY": ("+X", "+Y", "-Y")}
-KEPT = ROOT / "results" / "evidence" / "cases"
 IMPROBABLE = 1e-7  # candidates that are less probable are not kept
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Pictures with boxes, and the model that names them."""
+
+    manifest: Manifest
+    model: CellModel
+
+    @classmethod
+    def open(cls, labels: str) -> "Sources":
+        """Open a folder of pictures with boxes, and the networks of models/."""
+        manifest = list_configured(compose_config([f"data_dir={labels}"], "detector"))
+        request = KaryotypeRequest.read([labels, "input=metaphases", "batchnorm=trained"], output=KEPT / "none")
+        return cls(manifest, CellModel.load(request, of_metaphases=True))
+
+    def picture(self, cell: str) -> tuple[Path, pd.Series]:
+        """Return the file of a picture, and its row of the manifest."""
+        row = self.manifest.frame.index[self.manifest.frame["image_id"] == cell][0]
+        return self.manifest.file(row), self.manifest.frame.loc[row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,61 +109,55 @@ def changes_of(case: str, karyotype: str) -> list[str]:
 def with_change(boxes: Boxes, rows: np.ndarray, added: bool) -> tuple[Boxes, np.ndarray]:
     """Return the boxes without some, or with copies of them that share no pixel with the others, and their rows."""
     every = np.arange(len(boxes.probabilities))
-    if not added:
-        kept = np.setdiff1d(every, rows)
-        left = boxes.of(kept)
-        covered = left.regions.any(axis=1)
-        return Boxes(left.probabilities, left.regions[covered], left.pixels[covered], left.at_edge), kept
-    copies = boxes.of(rows)
-    covered = copies.regions.any(axis=1)
-    regions = block_diag(boxes.regions, copies.regions[covered]).astype(bool)
-    pixels = np.append(boxes.pixels, boxes.pixels[covered])
-    twice = np.append(every, rows)
-    return Boxes(boxes.probabilities[twice], regions, pixels, boxes.at_edge[twice]), twice
+    kept = np.append(every, rows) if added else np.setdiff1d(every, rows)
+    of_some = boxes.of(rows if added else kept)
+    covered = of_some.regions.any(axis=1)
+    regions, pixels = of_some.regions[covered], boxes.pixels[covered]
+    if added:
+        regions = block_diag(boxes.regions, regions).astype(bool)
+        pixels = np.append(boxes.pixels, pixels)
+    return Boxes(boxes.probabilities[kept], regions, pixels, boxes.at_edge[kept]), kept
 
 
-def kept_cells(cell: str, picture: Picture, manifest: Manifest, model: CellModel) -> list[dict[str, Any]]:
+def kept_cells(cell: str, picture: Picture, sources: Sources) -> list[dict[str, Any]]:
     """Return the rows of a picture: as it is, and with each change."""
-    distances = picture.predicted.out_of_distribution
-    truth = manifest.frame.loc[manifest.frame.index[manifest.frame["image_id"] == cell][0]]
+    model, logs, (_, truth) = sources.model, picture.predicted.log_probabilities, sources.picture(cell)
     if picture.metaphase.boxes is None:
         return [{"case": truth["subject"], "cell": cell, "change": ""}]
-    logs = picture.predicted.log_probabilities
     named, kept = karyotype_of_boxes(logs, picture.boxes, model.naming)
-    files = pd.DataFrame(picture.corners[kept], columns=list(BOX_COLUMNS[1:5])).assign(status="used")
+    files = pd.DataFrame(picture.corners[kept], columns=SIDES).assign(status="used")
     files["class"], files["alone"] = ([getattr(one, name) for one in named.calls] for name in ("assigned", "alone"))
     shown = dict.fromkeys(f"{rank}karyotype" for rank in RANKS)
     shown |= {f"{rank}karyotype": one.karyotype.iscn for rank, one in zip(RANKS, named.candidates, strict=False)}
-    distance = float(distances[kept].mean())
-    row = compare_boxes(manifest, {"cell": cell, **shown}, files) | {"cell": cell, "distance": distance}
-    doubts = [*named.reasons, *named.doubts(distance, model.thresholds)]
-    rows = [row | _kept(named) | {"change": "", "referred": bool(doubts)}]
-    if row["true"] not in NORMAL_KARYOTYPES or row["kind"] != "normal":
+    distance = float(picture.predicted.out_of_distribution[kept].mean())
+    facts = {"cell": cell, "distance": distance}
+    measured = compare_boxes(sources.manifest, shown | facts, files) | facts
+    referred = bool(named.reasons or named.doubts(distance, model.thresholds))
+    rows = [measured | _kept(named) | {"change": "", "referred": referred}]
+    if measured["true"] not in NORMAL_KARYOTYPES or measured["kind"] != "normal":
         return rows
+    facts["case"] = measured["case"]
     classes = np.array(CHROMOSOMES)[truth["chromosomes"]]
     overlap = overlaps(picture.corners, truth["boxes"])
     of_box = np.where(overlap.max(axis=1) >= LEAST, overlap.argmax(axis=1), -1)
-    for change in changes_of(row["case"], row["true"]):
-        chromosome = np.flatnonzero(classes == change[1:])[0]
-        boxes, images = with_change(picture.boxes, np.flatnonzero(of_box == chromosome), change[0] == "+")
+    for change in changes_of(measured["case"], measured["true"]):
+        sign, kind = change[0], change[1:]
+        chromosome = np.flatnonzero(classes == kind)[0]
+        boxes, images = with_change(picture.boxes, np.flatnonzero(of_box == chromosome), sign == "+")
         counts = Counter(classes.tolist())
-        counts[change[1:]] += 1 if change[0] == "+" else -1
-        facts = {"case": row["case"], "cell": cell, "change": change, "distance": distance}
+        counts[kind] += 1 if sign == "+" else -1
         named, _ = karyotype_of_boxes(logs[images], boxes, model.naming)
-        rows.append(facts | {"true": name_karyotype(counts).iscn} | _kept(named))
+        rows.append(facts | {"change": change, "true": name_karyotype(counts).iscn} | _kept(named))
     return rows
 
 
 def _kept(cell: CellKaryotype) -> dict[str, Any]:
     """Return the karyotypes of a cell: their counts of CHROMOSOMES, a byte each, and their probabilities, float32."""
-    counts = []
-    probabilities = []
-    for one in cell.candidates:
-        if one.probability > IMPROBABLE:
-            counts.append(np.bincount(one.classes, minlength=len(CHROMOSOMES)).astype(np.uint8))
-            probabilities.append(one.probability)
+    likely = [one for one in cell.candidates if one.probability > IMPROBABLE]
+    counts = np.array([np.bincount(one.classes, minlength=len(CHROMOSOMES)) for one in likely], np.uint8)
+    probabilities = np.array([one.probability for one in likely], np.float32)
     named = cell.karyotype and cell.karyotype.iscn
-    kept = {"counts": np.array(counts).tobytes(), "probabilities": np.array(probabilities, np.float32).tobytes()}
+    kept = {"counts": counts.tobytes(), "probabilities": probabilities.tobytes()}
     return {"named": named, "probability": cell.probability, **kept}
 
 
@@ -161,18 +175,14 @@ def keep(rows: pd.DataFrame, folder: Path) -> None:
 
 def main(labels: str, pictures: str) -> None:
     """Name the pictures of a table, and keep their cells."""
-    manifest = list_configured(compose_config([f"data_dir={labels}"], "detector"))
-    before = [pd.read_parquet(path) for path in sorted(KEPT.glob("*.parquet"))]
-    done = {cell for table in before for cell in table["cell"]}
-    request = KaryotypeRequest.read([labels, "input=metaphases"], output=KEPT / "none")
-    model = CellModel.load(request, of_metaphases=True)
-    rows = []
+    sources = Sources.open(labels)
+    kept = [pd.read_parquet(path) for path in sorted(KEPT.glob("*.parquet"))]
+    done = {cell for table in kept for cell in table["cell"]}
     for cell, part in read_csv(Path(pictures), dtype=str)[["cell", "part"]].itertuples(index=False):
         if cell not in done:
-            file = manifest.file(manifest.frame.index[manifest.frame["image_id"] == cell][0])
-            found = kept_cells(cell, Picture.of(file, model), manifest, model)
-            rows += [row | {"part": part, "revision": revision()} for row in found]
-    keep(pd.concat([*before, pd.DataFrame(rows)]), KEPT)
+            rows = kept_cells(cell, Picture.of(sources.picture(cell)[0], sources.model), sources)
+            kept.append(pd.DataFrame(rows).assign(part=part, revision=revision()))
+    keep(pd.concat(kept), KEPT)
 
 
 if __name__ == "__main__":
