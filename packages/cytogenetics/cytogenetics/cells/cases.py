@@ -261,9 +261,8 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
     verdict = CaseVerdict(named, probability, alone, changed, SETTLED)
     odd = [cell for cell in cells if _contradicts(cell, named, clones)]
     if doubt := _doubt(verdict, cells, odd, thresholds):
-        shown = sorted(odd or cells, key=lambda cell: (cell.iscn in NORMAL_KARYOTYPES, -cell.candidates[0].probability))
-        names = " and ".join(cell.name for cell in shown[:SIGNED])
-        return replace(verdict, to_do=f"look at {names}", reason=doubt)
+        shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
+        return replace(verdict, to_do=f"look at {_names_to_look_at(shown, named)}", reason=doubt)
     least = _settled_from(thresholds, len(cells))
     if probability >= least and alone:
         return verdict
@@ -271,6 +270,16 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
     further = _further_cells(probability, prior, len(cells), thresholds)
     reason = f"probability {probability:.4f}, below {least:g}" if alone else "no cell shows it by itself"
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
+
+
+def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:
+    """Return the cells that show an abnormality of the case best, or else any abnormality, and then a normal one."""
+
+    def order(cell: CaseCell) -> tuple[bool, bool, float]:
+        is_normal_cell = cell.iscn in NORMAL_KARYOTYPES
+        return is_normal_cell, cell.iscn not in named.clones, -cell.candidates[0].probability
+
+    return " and ".join(cell.name for cell in sorted(cells, key=order)[:SIGNED])
 
 
 def _contradicts(cell: CaseCell, named: CaseKaryotype, clones: Clones) -> bool:
@@ -289,7 +298,7 @@ def _doubt(
     if not thresholds.settled:
         return "no probability is known from which cases of this model are settled (settle_from)"
     if verdict.named.iscn not in NORMAL_KARYOTYPES:
-        return "not 46,XX or 46,XY"
+        return "abnormal: a person signs it"
     if odd:
         said = ", ".join(f"{cell.name} says {cell.iscn}" for cell in odd)
         return f"{counted(len(odd), 'cell')} of {len(cells)} {'disagrees' if len(odd) == 1 else 'disagree'}: {said}"

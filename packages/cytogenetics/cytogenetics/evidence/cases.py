@@ -158,10 +158,15 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     return table.assign(at_most=limits).reset_index()
 
 
+def read_truth(results: Path) -> pd.DataFrame:
+    """Return the errors of boxes by rule, see `cytogenetics.evidence.truth`."""
+    return pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)
+
+
 def read_verdicts(results: Path) -> pd.DataFrame:
     """Return ``verdicts`` on all cases that are kept."""
     kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
-    return verdicts(true_cases(kept, pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)))
+    return verdicts(true_cases(kept, read_truth(results)))
 
 
 def write_case_tables(results: Path) -> None:

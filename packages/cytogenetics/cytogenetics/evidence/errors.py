@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from cytogenetics.cells.uncertain_boxes import karyotype_of_boxes
 from cytogenetics.evidence.cases import THRESHOLDS, read_verdicts, settled
-from cytogenetics.evidence.predict import KEPT, Picture, Sources
+from cytogenetics.evidence.predict import Picture, Sources
 from cytogenetics.images.boxes import assign, overlaps
 from datamodules.io.decode import read_image
 from karyocyte.common.karyotype import CHROMOSOMES
@@ -26,8 +26,8 @@ LEAST = 0.5  # intersection over union of two boxes of one chromosome
 
 def cells_to_look_at(results: Path) -> list[str]:
     """Return the cells that are drawn, in order."""
-    kept = pd.read_parquet(KEPT / "pictures.parquet").dropna(subset="wholly_right")
-    cells = set(kept["cell"][~kept["referred"].astype(bool) & ~kept["wholly_right"].astype(bool)])
+    kept = pd.read_parquet(results / "evidence" / "karyotypes" / "metaphases.parquet")
+    cells = {Path(file).stem for file in kept["cell"][~kept["referred"] & ~kept["wholly_right"]]}
     rows = settled(read_verdicts(results), pd.read_csv(results / THRESHOLDS)["settled_from"].tolist())
     for of_subset in rows["cells"][rows["wrong"] | rows["wrong_boxes"]]:
         cells |= set(of_subset.split(" "))

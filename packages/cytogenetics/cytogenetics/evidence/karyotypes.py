@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cytogenetics.evidence.cases import write_case_tables
+from cytogenetics.evidence.cases import read_truth, write_case_tables
 from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import ROOT
@@ -60,6 +60,21 @@ def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
         "numerical abnormalities referred": referred[numerical].mean(),
         "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
         "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
+    } | _without_errors(cells)
+
+
+def _without_errors(cells: pd.DataFrame) -> dict[str, float]:
+    """Return the shares of the pictures whose boxes have no error by rule; nothing where these are not known."""
+    if "error" not in cells:
+        return {}
+    sound = cells[cells["error"].isna()]
+    left = sound[~sound["referred"] & sound["named"].notna()]
+    return {
+        "boxes without an error by rule": len(sound) / len(cells),
+        "of these, cells wholly right": sound["wholly_right"].mean(),
+        "of these, karyotype exact": (sound["named"] == sound["true"]).mean(),
+        "of these, not referred, wholly right": left["wholly_right"].mean(),
+        "of these, not referred, karyotype exact": (left["named"] == left["true"]).mean(),
     }
 
 
@@ -112,9 +127,13 @@ def metrics_by_case(cells: pd.DataFrame) -> pd.DataFrame:
 
 def write_tables(results: Path = RESULTS) -> None:
     """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
+    errors = read_truth(results).set_index("cell")["error"]
     for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
         tables = []
-        for part, cells in pd.read_parquet(path).groupby("part"):
+        kept = pd.read_parquet(path)
+        if path.stem == "metaphases":
+            kept["error"] = kept["cell"].map(lambda file: errors[Path(file).stem])
+        for part, cells in kept.groupby("part"):
             table = metrics_by_case(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
             table.insert(0, "label", part)
             tables.append(table)

@@ -146,6 +146,8 @@ def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
     ):
         verdict = verdict_of(*map(cell_of, cells))
         assert (verdict.named.iscn, verdict.to_do) == (iscn, to_do)
+    lost, down = cell_of(karyotype("XX", ["21"], ["8"])), cell_of(DOWN)
+    assert verdict_of(cell_of(NORMAL), lost, down, down).to_do == "look at c and d"  # not that with a loss
     assert "c says 47,XX,+21" in verdict_of(*map(cell_of, (NORMAL, NORMAL, DOWN))).reason
     for distance, settled in ((0.4, True), (0.6, False)):
         cells = [cell_of(NORMAL, distance=distance), cell_of(NORMAL, distance=0.5)]

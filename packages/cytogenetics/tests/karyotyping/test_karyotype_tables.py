@@ -56,7 +56,7 @@ def test_cells_of_a_case_have_one_karyotype():
         "karyotype": "47,XY,+21",
         "alone": 3,  # and one has a loss
         "verdict": "look at 0 and 1",
-        "reason": "not 46,XX or 46,XY",
+        "reason": "abnormal: a person signs it",
         "share": 1.0,
         "clones": "47,XY,+21[4]",
         "left_out": "-8 in 1",
