@@ -142,6 +142,7 @@ class Clones:
     """What a case may consist of, and how probable that is before its cells are looked at."""
 
     constitutions: np.ndarray  # counts of CHROMOSOMES, int64, shape (C, 24)
+    names: tuple[str, ...]  # their karyotypes
     single: np.ndarray  # log-probability of each constitution as the only one, float64, shape (C,)
     pairs: np.ndarray  # two constitutions each, int64, shape (P, 2)
     log_shares: np.ndarray  # log-probability of each pair, float64, shape (P,)
@@ -165,7 +166,10 @@ class Clones:
         log_aneuploid = logsumexp(prior.log_shares[~normal])
         log_shares += np.log(MOSAIC) + log_aneuploid - logsumexp(log_shares)
         single = prior.log_shares + np.where(normal, 0.0, np.log1p(-MOSAIC))
-        return cls(prior.constitutions, single, pairs, log_shares)
+        names = tuple(
+            name_karyotype(dict(zip(CHROMOSOMES, counts, strict=True))).iscn for counts in prior.constitutions.tolist()
+        )
+        return cls(prior.constitutions, names, single, pairs, log_shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,11 +239,6 @@ class CaseVerdict:
     to_do: str  # SETTLED, "look at a and b" or "more cells needed (about 2)"
     reason: str | None = None  # why it is not settled
 
-    @property
-    def settled(self) -> bool:
-        """Whether it can be left without a person's look."""
-        return self.to_do == SETTLED
-
 
 def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds: CellThresholds) -> CaseVerdict:
     """Decide on a case of one cell or more.
@@ -259,7 +258,7 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
             changed[cell.name] = one.karyotype.iscn
     alone = sum(cell.iscn in named.clones for cell in cells)
     verdict = CaseVerdict(named, probability, alone, changed, SETTLED)
-    odd = [cell for cell in cells if _contradicts(cell, named, clones)]
+    odd = [cell for cell, number in zip(cells, numbers, strict=True) if _contradicts(cell, number, named, clones)]
     if doubt := _doubt(verdict, cells, odd, thresholds):
         shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
         return replace(verdict, to_do=f"look at {_names_to_look_at(shown, named)}", reason=doubt)
@@ -282,13 +281,13 @@ def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:
     return " and ".join(cell.name for cell in sorted(cells, key=order)[:SIGNED])
 
 
-def _contradicts(cell: CaseCell, named: CaseKaryotype, clones: Clones) -> bool:
-    """Return whether a cell by itself speaks for another constitution, or has a chromosome more than that."""
-    constitution = clones.constitutions[(clones.single + cell.evidence).argmax()]
-    if name_karyotype(dict(zip(CHROMOSOMES, constitution.tolist(), strict=True))).iscn not in named.clones:
+def _contradicts(cell: CaseCell, given: int, named: CaseKaryotype, clones: Clones) -> bool:
+    """Return whether a cell, by itself or given the others, is of another clone, or has a chromosome more than that."""
+    alone = int((clones.single + cell.evidence).argmax())
+    if not {clones.names[alone], clones.names[given]} <= named.clones.keys():
         return True
     counts = np.bincount(cell.candidates[0].classes, minlength=len(CHROMOSOMES))
-    return bool((counts > constitution).any())
+    return bool((counts > clones.constitutions[alone]).any())
 
 
 def _doubt(

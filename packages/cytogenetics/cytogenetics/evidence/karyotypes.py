@@ -48,19 +48,23 @@ def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
     # Where the declaration and the boxes agree.
     normal = (cells["kind"] == "normal") & cells["true"].isin(NORMAL_KARYOTYPES)
     numerical = (cells["kind"] == "numerical") & ~cells["true"].isin(NORMAL_KARYOTYPES)
-    return measure(cells) | {
-        "crossing chromosomes found": cells["crossing_found"].sum() / crossing if crossing else np.nan,
-        "found chromosomes right": cells["right"].sum() / cells["found"].sum(),
-        "count within one": (excess.abs() <= 1).mean(),
-        "normal pictures exact": exact[normal].mean(),
-        "normal pictures not referred, exact": exact[normal & ~referred & cells["named"].notna()].mean(),
-        "numerical abnormalities named exactly": exact[numerical].mean(),
-        "numerical abnormalities named normal": said_normal[numerical].mean(),
-        "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
-        "numerical abnormalities referred": referred[numerical].mean(),
-        "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
-        "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
-    } | _without_errors(cells)
+    return (
+        measure(cells)
+        | {
+            "crossing chromosomes found": cells["crossing_found"].sum() / crossing if crossing else np.nan,
+            "found chromosomes right": cells["right"].sum() / cells["found"].sum(),
+            "count within one": (excess.abs() <= 1).mean(),
+            "normal pictures exact": exact[normal].mean(),
+            "normal pictures not referred, exact": exact[normal & ~referred & cells["named"].notna()].mean(),
+            "numerical abnormalities named exactly": exact[numerical].mean(),
+            "numerical abnormalities named normal": said_normal[numerical].mean(),
+            "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
+            "numerical abnormalities referred": referred[numerical].mean(),
+            "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
+            "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
+        }
+        | _without_errors(cells)
+    )
 
 
 def _without_errors(cells: pd.DataFrame) -> dict[str, float]:

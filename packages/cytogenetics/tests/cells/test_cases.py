@@ -135,7 +135,7 @@ def test_a_normal_case_is_settled_from_the_threshold_of_its_number_of_cells():
         assert verdict.alone == cells
         above = CellThresholds(settled=(*[0.5] * (cells - 1), (1 + verdict.probability) / 2))
         again = verdict_of(*[cell_of(NORMAL)] * cells, thresholds=above)
-        assert (again.to_do, again.settled) == ("more cells needed (about 1)", False)
+        assert again.to_do == "more cells needed (about 1)"
 
 
 def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
@@ -151,9 +151,9 @@ def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
     assert "c says 47,XX,+21" in verdict_of(*map(cell_of, (NORMAL, NORMAL, DOWN))).reason
     for distance, settled in ((0.4, True), (0.6, False)):
         cells = [cell_of(NORMAL, distance=distance), cell_of(NORMAL, distance=0.5)]
-        assert verdict_of(*cells).settled == settled
+        assert (verdict_of(*cells).to_do == SETTLED) == settled
     without = verdict_of(cell_of(NORMAL), cell_of(NORMAL), thresholds=CellThresholds())
-    assert not without.settled
+    assert without.to_do != SETTLED
     assert "settle_from" in without.reason
 
 
@@ -162,7 +162,7 @@ def test_a_chromosome_that_is_lost_in_one_cell_or_two_is_not_of_the_case():
         verdict = verdict_of(*[cell_of(LOST)] * lost)
         assert (verdict.named.iscn, verdict.named.left_out, verdict.alone) == ("46,XX", {"-8": lost}, 0)
     verdict = verdict_of(*[cell_of(LOST)] * 3)
-    assert (verdict.named.iscn, verdict.settled) == ("45,XX,-8", False)
+    assert (verdict.named.iscn, verdict.to_do) == ("45,XX,-8", "look at a and b")
 
 
 def test_all_cases_together_have_the_probability_one_and_mosaics_their_share():
