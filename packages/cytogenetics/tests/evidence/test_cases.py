@@ -12,6 +12,7 @@ from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import karyotype_posterior
 from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.evidence.cases import (
+    PROVISIONAL,
     RISK,
     THRESHOLDS,
     TrueCase,
@@ -36,7 +37,7 @@ def rows_of(probabilities, right, label="calibration", pictures="1"):
 
 
 def test_the_threshold_controls_the_share_of_cases_that_are_settled_and_wrong():
-    few, many = int(1 / RISK) - 2, int(1 / RISK) - 1
+    few, many = round(1 / RISK) - 2, round(1 / RISK) - 1
     assert least_probability(rows_of([0.9] * few, [True] * few)) == 1  # too few to tell
     assert least_probability(rows_of([0.9] * many, [True] * many)) == 0
     wrong = np.arange(many) < 2
@@ -48,18 +49,23 @@ def test_the_threshold_controls_the_share_of_cases_that_are_settled_and_wrong():
     assert 0.95 < chosen < 0.9501
 
 
-def test_thresholds_are_those_of_the_worst_kind_of_case_and_fall_with_the_number_of_pictures():
+def test_thresholds_are_those_of_the_worst_kind_of_case_or_provisional_ones_of_too_few():
     tables = []
-    for pictures, wrong_at in zip("1234", (0.9, 0.93, 0.8, 0.7), strict=True):
-        tables.append(rows_of([0.99] * 60, [True] * 60, pictures=pictures))
-        probabilities = [wrong_at] + [0.5] * 59
-        tables.append(rows_of(probabilities, [False] + [True] * 59, "calibration, trisomies", pictures))
-        tables.append(rows_of([0.999], [False], "calibration, mosaics", pictures))
-        tables.append(rows_of([0.999], [False], "second test", pictures))
+    for pictures, wrong_at in zip("1234", (0.999, 0.998, 0.997, 0.7), strict=True):
+        for kind in ("", ", sex chromosomes"):
+            tables.append(rows_of([0.99] * 60, [True] * 60, f"calibration{kind}", pictures))
+        wrong = [False] * 3 + [True] * 57
+        tables.append(rows_of([wrong_at] * 3 + [0.5] * 57, wrong, "calibration, trisomies 13, 18, 21", pictures))
+        for other in ("calibration, mosaics", "calibration, other trisomies", "second test"):
+            tables.append(rows_of([0.9999], [False], other, pictures))
     table = pd.concat(tables)
-    assert choose_thresholds(table)["settled_from"].tolist() == [0.9301, 0.9301, 0.8001, 0.7001]
-    few = table[(table["pictures"] < "3") | (table["case"].astype(int) < 40)]
-    assert choose_thresholds(few)["settled_from"].tolist() == [0.9301, 0.9301]
+    first, other = PROVISIONAL
+    assert choose_thresholds(table)["settled_from"].tolist() == [first, 0.9981, 0.9971, other]
+    few = table[(table["pictures"] < "3") | (table["case"].astype(int) < 1 / RISK - 2)]
+    assert choose_thresholds(few)["settled_from"].tolist() == [first, 0.9981, other, other]
+    assert choose_thresholds(few)["cases"].tolist() == [60, 60, 0, 0]
+    without = table[~table["label"].str.endswith("chromosomes")]
+    assert choose_thresholds(without)["cases"].tolist() == [0] * 4
 
 
 def test_thresholds_of_the_networks_in_models_are_those_of_the_calibration():
