@@ -16,7 +16,7 @@ from cytogenetics.cells.cases import SETTLED, CaseCell, case_verdict
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import Candidate
-from cytogenetics.karyotypes.naming import name_clones, name_karyotype
+from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES, name_clones, name_karyotype
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.intervals.exact import upper_bound
@@ -33,7 +33,7 @@ LIVING = ("13", "18", "21")  # trisomies of other autosomes are hardly ever born
 KINDS = 3  # of cases that choose thresholds: as they are, trisomies of LIVING, and changes of sex chromosomes
 CONFIDENCE = 0.95
 CALIBRATION = "calibration"
-OTHERS, MOSAICS = "other trisomies", "mosaics"
+OTHERS, MOSAICS, ABNORMAL = "other trisomies", "mosaics", "real abnormal cases"
 # What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
 WITHOUT = replace(OF_METAPHASES, settled=(0.0,))
 
@@ -50,9 +50,8 @@ class TrueCase:
 
 
 def true_karyotypes(truth: pd.DataFrame) -> dict[str, str]:
-    """Return the most frequent karyotype of the boxes of each case, without pictures with an error if it has others."""
-    has_error = truth["error"].notna()
-    sound = truth[has_error == has_error.groupby(truth["case"]).transform("min")]
+    """Return the most frequent karyotype of the boxes of each case, of pictures whose boxes have no error by rule."""
+    sound = truth[truth["error"].isna()]
     karyotypes: dict[str, str] = sound.groupby("case")["karyotype"].agg(_most_frequent).to_dict()
     return karyotypes
 
@@ -75,12 +74,18 @@ def case_cells(kept: pd.DataFrame) -> list[CaseCell]:
 
 
 def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
-    """Yield the cases as they are, those with a composed change, and mosaics of both, half of their pictures each."""
+    """Yield the cases as they are, those with a composed change, and mosaics of both, half of their pictures each.
+
+    A case of which all boxes have an error is left out: nobody knows its karyotype.
+    """
     karyotypes = true_karyotypes(truth)
     boxes = dict(zip(truth["cell"], truth["karyotype"], strict=True))
     for (part, case), pictures in kept.dropna(subset="counts").groupby(["part", "case"]):
+        if case not in karyotypes:
+            continue
         whole = case_cells(pictures[pictures["change"] == ""])
-        yield TrueCase(part, case, karyotypes[case], whole, boxes)
+        is_normal_case = karyotypes[case] in NORMAL_KARYOTYPES
+        yield TrueCase(part if is_normal_case else ABNORMAL, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             trisomy = "trisomies 13, 18, 21" if change[1:] in LIVING else OTHERS
@@ -190,6 +195,6 @@ def write_case_tables(results: Path) -> None:
     rows = read_verdicts(results)
     thresholds = choose_thresholds(rows)
     write_csv(results / THRESHOLDS, thresholds, "%.4f")
-    both = rows[~rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.contains("seen")]
+    both = rows[rows["label"].str.contains("^(?:first|second) test")]
     both = both.assign(label=both["label"].str.replace("^(first|second) test", "both test parts", regex=True))
     write_csv(results / TABLE, measured_cases(pd.concat([rows, both]), thresholds["settled_from"].tolist()), "%.6f")
