@@ -16,7 +16,7 @@ from cytogenetics.cells.cases import SETTLED, CaseCell, case_verdict
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import Candidate
-from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES, name_clones, name_karyotype
+from cytogenetics.karyotypes.naming import name_clones, name_karyotype
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.intervals.exact import upper_bound
@@ -33,7 +33,7 @@ LIVING = ("13", "18", "21")  # trisomies of other autosomes are hardly ever born
 KINDS = 3  # of cases that choose thresholds: as they are, trisomies of LIVING, and changes of sex chromosomes
 CONFIDENCE = 0.95
 CALIBRATION = "calibration"
-OTHERS, MOSAICS, ABNORMAL = "other trisomies", "mosaics", "real abnormal cases"
+OTHERS, MOSAICS, ABNORMAL = "other trisomies", "mosaics", "cases with a numerical abnormality"
 # What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
 WITHOUT = replace(OF_METAPHASES, settled=(0.0,))
 
@@ -80,12 +80,12 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
     """
     karyotypes = true_karyotypes(truth)
     boxes = dict(zip(truth["cell"], truth["karyotype"], strict=True))
+    abnormal = set(truth["case"][truth["kind"] == "numerical"])
     for (part, case), pictures in kept.dropna(subset="counts").groupby(["part", "case"]):
         if case not in karyotypes:
             continue
         whole = case_cells(pictures[pictures["change"] == ""])
-        is_normal_case = karyotypes[case] in NORMAL_KARYOTYPES
-        yield TrueCase(part if is_normal_case else ABNORMAL, case, karyotypes[case], whole, boxes)
+        yield TrueCase(ABNORMAL if case in abnormal else part, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             trisomy = "trisomies 13, 18, 21" if change[1:] in LIVING else OTHERS

@@ -47,26 +47,6 @@ IMPROBABLE = 1e-7  # candidates that are less probable are not kept
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
-    """Pictures with boxes, and the model that names them."""
-
-    manifest: Manifest
-    model: CellModel
-
-    @classmethod
-    def open(cls, labels: str) -> "Sources":
-        """Open a folder of pictures with boxes, and the networks of models/."""
-        manifest = list_configured(compose_config([f"data_dir={labels}"], "detector"))
-        request = KaryotypeRequest.read([labels, "input=metaphases", "batchnorm=trained"], output=KEPT / "none")
-        return cls(manifest, CellModel.load(request, of_metaphases=True))
-
-    def picture(self, cell: str) -> tuple[Path, pd.Series]:
-        """Return the file of a picture, and its row of the manifest."""
-        row = self.manifest.frame.index[self.manifest.frame["image_id"] == cell][0]
-        return self.manifest.file(row), self.manifest.frame.loc[row]
-
-
-@dataclass(frozen=True, eq=False)
 class Picture:
     """What the networks say of a picture."""
 
@@ -119,9 +99,10 @@ def with_change(boxes: Boxes, rows: np.ndarray, added: bool) -> tuple[Boxes, np.
     return Boxes(boxes.probabilities[kept], regions, pixels, boxes.at_edge[kept]), kept
 
 
-def kept_cells(cell: str, picture: Picture, sources: Sources) -> list[dict[str, Any]]:
+def kept_cells(cell: str, picture: Picture, manifest: Manifest, model: CellModel) -> list[dict[str, Any]]:
     """Return the rows of a picture: as it is, and with each change."""
-    model, logs, (_, truth) = sources.model, picture.predicted.log_probabilities, sources.picture(cell)
+    logs = picture.predicted.log_probabilities
+    truth = manifest.frame.set_index("image_id").loc[cell]
     if picture.metaphase.boxes is None:
         return [{"case": truth["subject"], "cell": cell, "change": ""}]
     named, kept = karyotype_of_boxes(logs, picture.boxes, model.naming)
@@ -131,7 +112,7 @@ def kept_cells(cell: str, picture: Picture, sources: Sources) -> list[dict[str, 
     shown |= {f"{rank}karyotype": one.karyotype.iscn for rank, one in zip(RANKS, named.candidates, strict=False)}
     distance = float(picture.predicted.out_of_distribution[kept].mean())
     facts = {"cell": cell, "distance": distance}
-    measured = compare_boxes(sources.manifest, shown | facts, files) | facts
+    measured = compare_boxes(manifest, shown | facts, files) | facts
     referred = bool(named.reasons or named.doubts(distance, model.thresholds))
     rows = [measured | _kept(named) | {"change": "", "referred": referred}]
     if measured["true"] not in NORMAL_KARYOTYPES or measured["kind"] != "normal":
@@ -175,13 +156,16 @@ def keep(rows: pd.DataFrame, folder: Path) -> None:
 
 def main(labels: str, pictures: str) -> None:
     """Name the pictures of a table, and keep their cells."""
-    sources = Sources.open(labels)
+    manifest = list_configured(compose_config([f"data_dir={labels}"], "detector"))
+    request = KaryotypeRequest.read([labels, "input=metaphases", "batchnorm=trained"], output=KEPT / "none")
+    model = CellModel.load(request, of_metaphases=True)
     kept = [pd.read_parquet(path) for path in sorted(KEPT.glob("*.parquet"))]
     done = {cell for table in kept for cell in table["cell"]}
+    listed = manifest.frame.reset_index().set_index("image_id")
     for cell, part in read_csv(Path(pictures), dtype=str)[["cell", "part"]].itertuples(index=False):
         if cell not in done:
-            rows = kept_cells(cell, Picture.of(sources.picture(cell)[0], sources.model), sources)
-            kept.append(pd.DataFrame(rows).assign(part=part, revision=revision()))
+            picture = Picture.of(manifest.file(listed.loc[cell, "index"]), model)
+            kept.append(pd.DataFrame(kept_cells(cell, picture, manifest, model)).assign(part=part, revision=revision()))
     keep(pd.concat(kept), KEPT)
 
 
