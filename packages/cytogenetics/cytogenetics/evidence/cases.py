@@ -139,16 +139,18 @@ def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the thresholds by the number of pictures, rounded up to four digits, and the cases that chose them.
 
     Each is the largest one over the cases of the calibration as they are and with each kind of change, and not less
-    than PROVISIONAL, which holds, of 0 cases, where one of the kinds has too few.
+    than PROVISIONAL. This holds, of 0 cases, where one of the kinds has too few, or else that of fewer pictures.
     """
     chosen = []
     calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith((OTHERS, MOSAICS))]
     for pictures in range(1, MOST + 1):
         groups = calibration[calibration["pictures"] == str(pictures)].groupby("label")
         cases = groups["case"].nunique().min()
-        least = PROVISIONAL[min(pictures, len(PROVISIONAL)) - 1]
+        least = PROVISIONAL[pictures - 1] if pictures <= len(PROVISIONAL) else PROVISIONAL[-1]
         if cases + 1 < 1 / RISK or groups.ngroups < KINDS:
             cases = 0
+            if pictures > len(PROVISIONAL):
+                least = chosen[-1][1]
         else:
             least = max([least, *(least_probability(of_group) for _, of_group in groups)])
         chosen.append((pictures, np.ceil(least * 1e4) / 1e4, cases))
