@@ -17,7 +17,7 @@ from scipy.special import expit, logit, logsumexp
 from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
 from cytogenetics.cells.posterior import KARYOTYPES, MOSAIC, Candidate, KaryotypePrior, is_normal
 from cytogenetics.karyotypes.naming import MARKER, NORMAL_KARYOTYPES, name_clones, name_karyotype
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 

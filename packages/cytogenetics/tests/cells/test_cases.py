@@ -19,7 +19,7 @@ from cytogenetics.cells.cases import (
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import MOSAIC, KaryotypePrior, karyotype_posterior
 from cytogenetics.karyotypes.naming import name_karyotype
-from cytogenetics.karyotypes.thresholds import CellThresholds
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
