@@ -102,6 +102,11 @@ class CellSummary:
     expected_errors: float  # see ``CellKaryotype.expected_wrong``
     case: str | None = None  # its name; None where it is unknown
 
+    @property
+    def case_name(self) -> str:
+        """The name of its case; a cell whose case is unknown is one of its own."""
+        return self.case or f"{self.title} (case unknown)"
+
 
 @dataclass(frozen=True)
 class ReviewIndex:
@@ -157,6 +162,14 @@ class ReviewBundle:
     def stems(self) -> Sequence[str]:
         """The identities of the cells."""
         return [cell.stem for cell in self.index.cells]
+
+    @cached_property
+    def cases(self) -> dict[str, list[str]]:
+        """The identities of the cells of each case, by its name."""
+        cases: dict[str, list[str]] = {}
+        for cell in self.index.cells:
+            cases.setdefault(cell.case_name, []).append(cell.stem)
+        return cases
 
     def doubt(self, stem: str) -> float:
         """Return the expected errors of a cell."""

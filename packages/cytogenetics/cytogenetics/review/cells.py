@@ -1,6 +1,5 @@
 """The review of cells: the output of scripts/karyotype.py as it is, solved anew around what the reader has fixed."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,19 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.cases import case_karyotype
 from cytogenetics.cells.cell_karyotype import CellKaryotype, karyotype_of_cell, likely_classes
 from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog
+from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog, Decisions
 from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
+from cytogenetics.review.reviewed_case import ReviewedCase
 from datamodules.io.decode import encode_png
 from karyocyte.common.karyotype import CHROMOSOMES
-from karyocyte.common.text import counted
 
 
 class CellReview(Reviewed):
@@ -53,11 +51,10 @@ class CellReview(Reviewed):
         return self.bundle.metaphase(stem)
 
     def queue(self) -> list[dict[str, Any]]:
-        """Return all cells, those of a case together, most expected errors first; ``case`` where it has several."""
+        """Return all cells, those of a case together, most expected errors first."""
         cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
-        several = cells["case"].duplicated(keep=False) & cells["case"].notna()
-        cells["case"] = cells["case"].astype(object).where(several, None)
-        cells["most"] = cells["expected_errors"].groupby(cells["case"].fillna(cells["stem"])).transform("max")
+        cells["case"] = [cell.case_name for cell in self.bundle.index.cells]
+        cells["most"] = cells["expected_errors"].groupby(cells["case"]).transform("max")
         order = ["most", "case", "expected_errors"]
         cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
         lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
@@ -79,17 +76,17 @@ class CellReview(Reviewed):
             "counts": _counts(shown["files"]),
             "boxes": _boxes(cell),
             "left_out": cell.left_out,
+            "predicted": cell.karyotype or "no karyotype",
             **shown,
         }
 
-    def group_title(self, case: str, members: list[CellDecisions]) -> str:
-        """Return the karyotype of a case by its approved cells; without one, what is predicted."""
-        approvals = filter(None, (one.approval for one in members))
-        approved = [Counter(one.classes.values()) for one in approvals if one.classes]
-        if not approved:
-            predicted = self.bundle.index.cases.get(case)
-            return f"predicted: {predicted}" if predicted else "no cell approved"
-        return f"{case_karyotype(approved).iscn} ({counted(len(approved), 'approved cell')})"
+    def groups(self, states: Decisions, reader: str) -> dict[str, dict[str, str]]:
+        """Return what is predicted of each case and, beside it, what the reader has approved."""
+        groups = {}
+        for name in self.bundle.cases:
+            case = ReviewedCase.of(self.bundle, states, reader, name)
+            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
+        return groups
 
     def result(self, log: DecisionLog) -> str:
         """Return the page of approved cells: beside the decisions, where another file of these was named."""

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cytogenetics.review.cell_bundle import Box
-from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog
+from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog, Decisions
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
-from karyocyte.common.text import counted
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ class Reviewed(ABC):
         Items of the same ``case`` belong together.
         """
 
-    def group_title(self, case: str, members: list[CellDecisions]) -> str:
-        """Return what is said of the items of a case."""
-        return counted(len(members), self.noun)
+    def groups(self, states: Decisions, reader: str) -> dict[str, dict[str, str]]:
+        """Return what is said of each case, by its name: nothing of items without cases."""
+        return {}
 
     def result(self, log: DecisionLog) -> str:
         """Return the path of the page that `publish` writes; "" where it writes none."""

@@ -64,10 +64,6 @@ class ReviewServer:
         self._reader = reader
         self._shown: dict[str, dict[str, Any]] = {}  # what is shown of the items that were asked for
         self._states = log.states
-        self._cases: dict[str, list[str]] = {}  # the items of each case of several
-        for line in reviewed.queue():
-            if line.get("case"):
-                self._cases.setdefault(line["case"], []).append(line["stem"])
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
@@ -144,11 +140,8 @@ class ReviewServer:
             self._states = self._log.states
             self._shown.clear()
 
-    def _groups(self) -> dict[str, str]:
-        titles = {}
-        for case, stems in self._cases.items():
-            titles[case] = self.reviewed.group_title(case, list(map(self._decisions, stems)))
-        return titles
+    def _groups(self) -> dict[str, dict[str, str]]:
+        return self.reviewed.groups(self._log.states, self._reader)
 
     def _show(self, stem: str) -> dict[str, Any]:
         if stem not in self._shown:

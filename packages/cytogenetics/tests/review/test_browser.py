@@ -197,7 +197,8 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.inner_text("#title") == "case / c0"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
-    assert page.inner_text("#queue .case") == "case\n46,XY (1 approved cell)"
+    assert page.inner_text("#queue .case") == "case\npredicted: 46,XY\napproved: 46,XY (1 of 2 cells)"
+    assert page.locator("#verdict dd").all_inner_texts() == ["46,XY", "46,XY (1 of 2 cells)"]
     assert page.locator("#queue .case").count() == 1
     page.fill("#text", "blurred")
     page.click("#reject")  # the last one: the page stays

@@ -344,9 +344,13 @@ function drawView() {
 }
 
 function drawCell() {
-  const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
-  element("case").textContent = name ? `Case ${name}: ${review.session.groups[name]}` : "";
   const { item } = review;
+  const { case: name } = review.session.items.find((line) => line.stem === item.stem);
+  const said = review.session.groups[name];
+  element("case").textContent = `Case ${name}`;
+  const predicted = make("div", {}, make("dt", {}, "predicted"), make("dd", {}, said.predicted || item.predicted));
+  const approved = make("div", {}, make("dt", {}, "approved"), make("dd", {}, said.approved));
+  element("verdict").replaceChildren(predicted, approved);
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);

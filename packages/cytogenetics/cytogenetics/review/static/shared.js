@@ -153,6 +153,8 @@ function queueLine(line) {
   return made;
 }
 
+const several = (name) => name !== undefined && review.session.items.filter((line) => line.case === name).length > 1;
+
 function caseHead(name) {
   if (!heads.has(name)) heads.set(name, make("li", { className: "case" }));
   return heads.get(name);
@@ -170,7 +172,7 @@ function drawQueue() { // the lines around the open one; they are made once, and
     listed = new Map(shown.map((line) => [line, listed.get(line) || queueLine(line)]));
     const lines = [];
     for (const [line, made] of listed) {
-      if (line.case && !lines.includes(caseHead(line.case))) lines.push(caseHead(line.case));
+      if (several(line.case) && !lines.includes(caseHead(line.case))) lines.push(caseHead(line.case));
       lines.push(make("li", {}, made));
     }
     if (start > 0) lines.unshift(make("li", {}, `${start} before`));
@@ -178,7 +180,11 @@ function drawQueue() { // the lines around the open one; they are made once, and
     if (after > 0) lines.push(make("li", {}, `${after} more`));
     element("queue").replaceChildren(...lines);
   }
-  for (const [name, head] of heads) head.replaceChildren(name, make("span", {}, review.session.groups[name]));
+  for (const [name, head] of heads) {
+    const { predicted, approved } = review.session.groups[name];
+    const said = [predicted && `predicted: ${predicted}`, `approved: ${approved}`].filter(Boolean);
+    head.replaceChildren(name, ...said.map((text) => make("span", {}, text)));
+  }
   for (const [line, made] of listed) {
     const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(2));
     if (made.lastChild.textContent !== text) made.lastChild.textContent = text;
