@@ -46,6 +46,16 @@ class CaseKaryotype:
         return sum(self.clones.values())
 
     @property
+    def in_words(self) -> str:
+        """The clones with their numbers of cells, such as "46,XX[3]"."""
+        return " ".join(f"{clone}[{cells}]" for clone, cells in self.clones.items())
+
+    @property
+    def not_clonal(self) -> str:
+        """The changes that belong to no clone, such as "+Y in 1, -8 in 2"."""
+        return ", ".join(f"{change} in {cells}" for change, cells in self.left_out.items())
+
+    @property
     def share(self) -> float:
         """The share of cells that belong to the largest clone, above 0 to 1."""
         return max(self.clones.values()) / self.cells

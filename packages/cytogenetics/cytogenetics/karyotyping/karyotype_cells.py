@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,16 @@ from cytogenetics.review.cell_bundle import (
     write_picture,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
-from cytogenetics.trained.pictures import BUILT_IN
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
 from datamodules.io.folder_content import describe_others
 from datamodules.io.progress import progress_bar
 from datamodules.io.whole_folder import new_whole_folder
+from karyocyte.common.checksums import FILE as CHECKSUMS
 from karyocyte.common.cli import console, say, warn
+from karyocyte.common.files import sha256_of_file
 from karyocyte.common.paths import ROOT
+from karyocyte.common.revision import revision
 from karyocyte.common.text import counted
 from karyocyte.inference.failed_reader import NewImages, joined, sentence, why_failed
 
@@ -75,10 +78,13 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         new_warnings = tables.warnings
         notes_of_pictures = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
         lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
-        place = Path(opened.named)
-        name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
-        facts = PageFacts(title, [f"Model: {name}", *lines, *notes], [*warnings, *new_warnings], config.refer_below)
+        facts = PageFacts(
+            title,
+            [f"Model: {_place(Path(opened.named))}", *lines, *notes],
+            [*warnings, *new_warnings],
+            config.refer_below,
+        )
         lines = [*tables.cell_lines, *lines]
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]
@@ -177,4 +183,20 @@ def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model
         cells=cells,
         thresholds=model.thresholds,
         failed=results[0].failed if results else None,
+        version=f"{version('karyocyte')}, revision {revision()}",
+        models=_hashes(request, model),
     )
+
+
+def _hashes(request: KaryotypeRequest, model: CellModel) -> dict[str, str]:
+    """Return the SHA-256 of the checksums.json of each model that has a part in the result, by its folder."""
+    folders = [run.folder for run in request.model.members]
+    if model.finder is not None:
+        detectors, *others = request.pictures
+        folders += [*detectors, *filter(None, others)]
+    return {_place(folder): sha256_of_file(folder / CHECKSUMS) for folder in folders}
+
+
+def _place(folder: Path) -> str:
+    """Return the folder of a model as it is shown: not that of this installation."""
+    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)

@@ -160,8 +160,8 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "verdict": to_do,
         "reason": reason,
         "share": named.share,
-        "clones": " ".join(f"{clone}[{cells}]" for clone, cells in named.clones.items()),
-        "left_out": ", ".join(f"{change} in {cells}" for change, cells in named.left_out.items()) or None,
+        "clones": named.in_words,
+        "left_out": named.not_clonal or None,
         "changed": "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items()) or None,
     }
 

@@ -1,6 +1,7 @@
 """What a review of cells results in: the folder ``approved``, which is made of the decisions alone."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
@@ -11,11 +12,13 @@ import pandas as pd
 from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell, write_picture
 from cytogenetics.review.decisions import CLASSES, CellDecisions, Decision, Decisions
 from cytogenetics.review.drawn import strip_with_drawn, with_drawn
+from cytogenetics.review.reviewed_case import ReviewedCase
 from cytogenetics.synthesis.assigned_karyogram import draw_karyogram
 from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
 
 FOLDER = "approved"
+CASE_COLUMNS = ["case", "karyotype", "cells", "clones", "left_out", "reader", "time", "report"]
 COLUMNS = ["case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram"]
 TALLEST = 260  # pixels of the largest chromosome of a karyogram
 
@@ -95,11 +98,43 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path) -> None:
             write_picture(beside, one.draw(bundle))
             os.utime(beside, ns=(time, time))
             beside.replace(picture)
-    values = {"approved": approved, "cells": bundle.index.cells, "states": _states(bundle, states)}
+    reports = _publish_cases(bundle, states, folder, approved)
+    values = {"approved": approved, "cells": bundle.index.cells, "states": states, "reports": reports}
     write_text(folder / "index.html", render("cytogenetics.review", "approved.html.j2", **values))
     write_csv(folder / "approved.csv", pd.DataFrame([one.row for one in approved], columns=COLUMNS))
-    for left in {*folder.glob("*.png"), *folder.glob(".*")} - {folder / one.karyogram for one in approved}:
+    kept = {folder / name for name in ("index.html", *reports["report"], *(one.karyogram for one in approved))}
+    for left in {*folder.glob("*.png"), *folder.glob("*.html"), *folder.glob(".*")} - kept:
         left.unlink()
+
+
+def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approved: list[Approved]) -> pd.DataFrame:
+    """Write a report of each case that a reader has signed, and their table, which is returned."""
+    readers = sorted({reader for reader, _ in states})
+    cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
+    signed = [case for case in cases if case.signature]
+    rows = []
+    stems = safe_stems(["index", *(case.name for case in signed)])[1:]
+    for case, stem in zip(signed, stems, strict=True):
+        assert case.signature is not None
+        assert case.named is not None
+        clones = case.named.clones
+        sheets = [one for one in approved if one.approval.reader == case.reader and one.stem in case.states]
+        values = {"case": case, "sheets": sheets, "best": _best(bundle, sheets, clones), "index": bundle.index}
+        output = os.path.relpath(bundle.output, folder.absolute())
+        write_text(folder / f"{stem}.html", render("cytogenetics.review", "case.html.j2", output=output, **values))
+        named = (case.name, case.signature.to, case.named.cells, case.named.in_words, case.named.not_clonal)
+        rows.append((*named, case.reader, case.signature.time, f"{stem}.html"))
+    table = pd.DataFrame(rows, columns=CASE_COLUMNS)
+    write_csv(folder / "cases.csv", table)
+    return table
+
+
+def _best(bundle: ReviewBundle, sheets: list[Approved], clones: Mapping[str, int]) -> list[Approved]:
+    """Return the cell of each clone for which the fewest errors were expected; without one, that of all cells."""
+    best: dict[str | None, Approved] = {}
+    for one in sorted(sheets, key=lambda one: bundle.doubt(one.stem)):
+        best.setdefault(one.approval.to, one)
+    return [one for iscn, one in best.items() if iscn in clones] or [*best.values()][:1]
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
@@ -111,12 +146,3 @@ def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:
         if approval and set(cell.names) == (approval.classes or {}).keys():
             approved.append(Approved(stem, cell, approval, states[reader, stem], f"{name}.png"))
     return approved
-
-
-def _states(bundle: ReviewBundle, states: Decisions) -> dict[str, str]:
-    """Return what readers have decided of each cell; "" where it is a prediction alone."""
-    lines: dict[str, list[str]] = {stem: [] for stem in bundle.stems}
-    for (reader, stem), state in sorted(states.items()):
-        if stem in lines and (last := state.approval or state.rejection):
-            lines[stem].append(f"{state.state} by {reader}: {last.to or last.text}")
-    return {stem: "; ".join(of_cell) for stem, of_cell in lines.items()}

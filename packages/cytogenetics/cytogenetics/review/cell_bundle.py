@@ -118,7 +118,9 @@ class ReviewIndex:
     cells: list[CellSummary]  # those with a chromosome that can be read
     thresholds: CellThresholds = CellThresholds()  # above what a cell is to be referred
     failed: str | None = None  # why all cells are to be referred, as those that a reader has failed to read
-    cases: dict[str, str] = field(default_factory=dict)  # what the page says of each case of several cells
+    cases: dict[str, str] = field(default_factory=dict)  # what the page says of each case
+    version: str = "unknown"  # of this software
+    models: dict[str, str] = field(default_factory=dict)  # SHA-256 of the checksums.json of each, by its folder
 
 
 _INDEX = TypeAdapter(ReviewIndex)

@@ -31,7 +31,7 @@ class CellReview(Reviewed):
 
     noun = "cell"
     media_type = "image/png"
-    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "undo"})
+    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"})
     columns = ("case_id", "cell_id")
     no_labels = (MARKER, NO_CHROMOSOME)
 
@@ -86,6 +86,8 @@ class CellReview(Reviewed):
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
             groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
+            signed = f"{case.signature.to} by {reader}, {case.signature.time[:16]} UTC" if case.signature else ""
+            groups[name] |= {"signed": signed, "obstacle": case.obstacle}
         return groups
 
     def result(self, log: DecisionLog) -> str:
@@ -98,8 +100,11 @@ class CellReview(Reviewed):
         """Write the folder of approved cells."""
         publish(self.bundle, log.states, Path(self.result(log)).parent)
 
-    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
-        """Return the decision with the boxes of new chromosomes, which are cut out of the picture."""
+    def complete(self, decision: Decision, states: Decisions) -> Decision:
+        """Return the decision with the boxes of new chromosomes, which are cut out; a signature with what it is of."""
+        if decision.action == "sign":
+            return ReviewedCase.of_cell(self.bundle, states, decision.reader, decision.cell).sign(decision)
+        before = states.get((decision.reader, decision.cell), CellDecisions())
         return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:

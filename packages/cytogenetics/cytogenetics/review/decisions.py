@@ -23,7 +23,7 @@ from karyocyte.common.text import counted
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
-Action = Literal["move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "undo"]
+Action = Literal["move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"]
 
 
 def _checked_time(text: str) -> str:
@@ -38,8 +38,8 @@ class Decision:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
-    # "approve" or "reject" it, or "undo" the reader's last action in the cell that is not undone yet. On the picture of
-    # a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
+    # "approve" or "reject" it, "sign" its case, or "undo" the reader's last action in the cell that is not undone yet.
+    # On the picture of a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
     action: Action
     cell: str  # identity of the cell, or of the single image
     reader: str  # who decided
@@ -50,8 +50,8 @@ class Decision:
     other: str | None = None  # of "swap" and "join", the other file
     # class of the image before; None without one. In the file: ``from``
     from_class: Annotated[str | None, Field(alias="from")] = None
-    to: str | None = None  # class of the image; of "swap", that which ``other`` had; of "approve" the karyotype
-    classes: dict[str, str] | None = None  # of "approve", the class of each file
+    to: str | None = None  # class of the image; of "swap", that which ``other`` had; of "approve", "sign" the karyotype
+    classes: dict[str, str] | None = None  # of "approve", the class of each file; of "sign", the karyotypes of cells
     text: str | None = None  # of "note", and the reason of "reject"
     boxes: list[Box] | None = None  # of "add", "cut" and "join", those of the new chromosomes
     points: list[tuple[float, float]] | None = None  # of "cut", x and y in the picture of those of the line
@@ -148,8 +148,13 @@ class CellDecisions:
             return "approved"
         return "rejected" if self.rejection else ""
 
+    @property
+    def changes(self) -> list[Decision]:
+        """The actions that change the cell: all but notes and signatures of its case."""
+        return [one for one in self.actions if one.action not in ("note", "sign")]
+
     def _last(self, action: Action) -> Decision | None:
-        changes = [one for one in self.actions if one.action != "note"]
+        changes = self.changes
         return changes[-1] if changes and changes[-1].action == action else None
 
 

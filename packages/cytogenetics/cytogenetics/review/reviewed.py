@@ -73,8 +73,8 @@ class Reviewed(ABC):
         ``files`` have at least ``name`` and ``class`` (None without one); ``result`` is what would be approved.
         """
 
-    def complete(self, decision: Decision, before: CellDecisions) -> Decision:
-        """Return a decision as it is kept, after those before it; a ``UserError`` says why it cannot be kept."""
+    def complete(self, decision: Decision, states: Decisions) -> Decision:
+        """Return a decision as it is kept, after all those before it; a ``UserError`` says why it cannot be kept."""
         return decision
 
     @abstractmethod

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cytogenetics.cells.cases import CaseKaryotype, case_karyotype
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import CellDecisions, Decision, Decisions
+from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
 
 
@@ -23,6 +24,12 @@ class ReviewedCase:
     def of(cls, bundle: ReviewBundle, states: Decisions, reader: str, name: str) -> "ReviewedCase":
         """Return a case of a bundle."""
         return cls(name, reader, {stem: states.get((reader, stem), CellDecisions()) for stem in bundle.cases[name]})
+
+    @classmethod
+    def of_cell(cls, bundle: ReviewBundle, states: Decisions, reader: str, stem: str) -> "ReviewedCase":
+        """Return the case of a cell."""
+        name = next(cell.case_name for cell in bundle.index.cells if cell.stem == stem)
+        return cls.of(bundle, states, reader, name)
 
     @cached_property
     def approvals(self) -> dict[str, Decision]:
@@ -41,4 +48,31 @@ class ReviewedCase:
         """Its karyotype by the approved cells, and how many these are."""
         if self.named is None:
             return "no cell yet"
-        return f"{self.named.iscn} ({self.named.cells} of {counted(len(self.states), 'cell')})"
+        named = f"{self.named.iscn} ({self.named.cells} of {counted(len(self.states), 'cell')})"
+        return f"{named}; not clonal: {self.named.not_clonal}" if self.named.left_out else named
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be signed; "" where it can."""
+        begun = [stem for stem, state in self.states.items() if state.changes and not state.state]
+        if begun:
+            return f"approve or reject {', '.join(begun)} first: there are changes that are neither"
+        return "" if self.approvals else "approve a cell of the case first"
+
+    def sign(self, decision: Decision) -> Decision:
+        """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
+        if self.obstacle or self.named is None:
+            raise UserError(self.obstacle)
+        return replace(decision, to=self.named.iscn, classes=self._karyotypes)
+
+    @cached_property
+    def signature(self) -> Decision | None:
+        """The last signature of the case as it is approved now; None where something was decided since."""
+        signatures = [one for state in self.states.values() for one in state.actions if one.action == "sign"]
+        latest = max((one.time for one in self.approvals.values()), default="")
+        valid = [one for one in signatures if one.classes == self._karyotypes and one.time >= latest]
+        return max(valid, key=lambda one: one.time, default=None)
+
+    @property
+    def _karyotypes(self) -> dict[str, str]:
+        return {stem: one.to or "" for stem, one in self.approvals.items()}

@@ -116,11 +116,11 @@ class ReviewServer:
             **changes_of(asked, self._show(stem), self.reviewed),
         )
         try:
-            self._log.append(self.reviewed.complete(decision, self._decisions(stem)))
+            self._log.append(self.reviewed.complete(decision, self._log.states))
         except OSError as error:
             raise HTTPException(507, f"not kept: {error.strerror}") from error
         before = self._shown.pop(stem)["state"]
-        if before or self._show(stem)["state"]:
+        if before or self._show(stem)["state"] or asked.action in ("sign", "undo"):
             self._publish()
         return JSONResponse({**self._show(stem), "groups": self._groups()})
 
@@ -171,6 +171,7 @@ def changes_of(asked: Asked, shown: dict[str, Any], reviewed: Reviewed) -> dict[
     _require(asked.action in reviewed.actions, 400, "unknown action")
     if asked.action == "undo":
         _require(shown["undoable"], 409, "nothing to undo")
+    if asked.action in ("undo", "sign"):
         return {}
     if asked.action == "approve":
         _require(None not in classes.values(), 409, shown["result"])

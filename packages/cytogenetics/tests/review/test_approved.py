@@ -5,11 +5,13 @@ import re
 
 import cv2
 import pandas as pd
+import pytest
 
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv
-from packages.cytogenetics.tests.review.bundles import MALE, decision
+from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
 
 
 def approve(cell, changes=None, **values):
@@ -55,7 +57,7 @@ def test_what_is_undone_is_gone_again(output):
     (output / "approved" / ".approved-q1.csv").touch()  # of a server that was killed while it wrote
     publish(output, decision("undo", cell="c0"))
     names = {path.name for path in (output / "approved").iterdir()}
-    assert names == {"approved.csv", "index.html"}
+    assert names == {"approved.csv", "cases.csv", "index.html"}
     assert read_csv(output / "approved" / "approved.csv").empty
 
 
@@ -76,3 +78,54 @@ def test_another_file_of_decisions_has_its_own_folder(output):
     publish(output, approve("c0"), path="second.jsonl")
     assert (output / "second.approved" / "approved.csv").is_file()
     assert not (output / "approved").exists()
+
+
+def signed(output, reader="reader1"):
+    """The reports and rows of the cases of a reader, after "sign the case" in c0."""
+    log = DecisionLog(output / "decisions.jsonl")
+    review = CellReview(output)
+    log.append(review.complete(decision("sign", reader=reader), log.states))
+    review.publish(log)
+    log.close()
+    return read_csv(output / "approved" / "cases.csv")
+
+
+def test_a_signed_mosaic_is_a_report_and_a_row_until_a_cell_is_changed(tmp_path):
+    output = write_cells(tmp_path / "out", 4).output
+    publish(
+        output,
+        approve("c0", {"c0/44.png": "Y"}, to="47,XYY"),  # a further Y; an X less in two cells is no clone
+        approve("c1", {"c1/44.png": "Y"}, to="47,XYY"),
+        approve("c2"),
+        decision("reject", cell="c3", text="two <cells>"),
+    )
+    (row,) = signed(output).to_dict("records")
+    assert (row["case"], row["karyotype"], row["cells"]) == ("case", "47,XYY[2]/46,XY[1]", 3)
+    assert (row["clones"], row["reader"], row["report"]) == ("47,XYY[2] 46,XY[1]", "reader1", "case.html")
+    report = (output / "approved" / "case.html").read_text()
+    for words in (
+        row["karyotype"],
+        "4 counted by the model, 3 analysed",
+        "rejected: two &lt;cells&gt;",
+        "no structural",
+    ):
+        assert words in report
+    assert "case.html" in (output / "approved" / "index.html").read_text()
+    publish(output, decision("turn", cell="c2", image="c2/00.png"))
+    assert read_csv(output / "approved" / "cases.csv").empty
+    assert not (output / "approved" / "case.html").exists()
+    publish(output, approve("c2", time="2026-01-02T00:00:00+00:00"))  # another picture than the signed one
+    assert read_csv(output / "approved" / "cases.csv").empty
+
+
+def test_a_case_is_signed_once_its_changed_cells_are_approved_or_rejected(output):
+    with pytest.raises(UserError, match="approve a cell of the case first"):
+        signed(output)
+    publish(output, approve("c0"), decision("turn", cell="c1", image="c1/00.png"))
+    with pytest.raises(UserError, match="approve or reject c1 first"):
+        signed(output)
+    publish(output, approve("c1"), approve("c0", reader="reader2"))
+    assert len(signed(output)) == 1
+    assert sorted(signed(output, "reader2")["report"]) == ["case.html", "case~2.html"]
+    publish(output, decision("undo"))
+    assert signed(output, "reader2")["reader"].tolist() == ["reader2"]

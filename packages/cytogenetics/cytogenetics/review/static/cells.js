@@ -1,7 +1,7 @@
 // The review of cells: the karyogram, the homologues of the selected chromosome, and the picture of the metaphase.
 
 import { beginDrawing, drawingKey, drawMetaphase, startMetaphase, stopDrawing } from "./metaphase.js";
-import { attempt, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
+import { attempt, back, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
 
 const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
   ["13", "14", "15", "16", "17", "18"], ["19", "20", "21", "22", "X", "Y"]];
@@ -96,6 +96,14 @@ function useTool(name) {
   if (!review.pictures.metaphase) return undefined;
   showPicture(true);
   return name === "join" ? togglePairing(name) : beginDrawing(name);
+}
+
+async function sign() { // of a fresh cell: back to the case that was decided on last
+  const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
+  const { obstacle, signed } = review.session.groups[name];
+  if (signed) return say(`signed already: ${signed}`);
+  if (!obstacle) return settle({ action: "sign" });
+  return review.item.undoable || !await back() ? say(obstacle) : undefined;
 }
 
 const kept = () => review.item.rejected || review.item.note || "";
@@ -350,7 +358,10 @@ function drawCell() {
   element("case").textContent = `Case ${name}`;
   const predicted = make("div", {}, make("dt", {}, "predicted"), make("dd", {}, said.predicted || item.predicted));
   const approved = make("div", {}, make("dt", {}, "approved"), make("dd", {}, said.approved));
-  element("verdict").replaceChildren(predicted, approved);
+  const signed = make("div", {}, make("dt", {}, "signed"), make("dd", {}, said.signed));
+  element("verdict").replaceChildren(predicted, approved, ...said.signed ? [signed] : []);
+  element("sign").disabled = Boolean(said.obstacle || said.signed);
+  element("sign").title = said.obstacle || said.signed;
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
@@ -429,7 +440,7 @@ function key(name) {
   if (/^[0-9]$/.test(name)) return () => digit(name);
   if (/^[xy]$/i.test(name)) return async () => { await enterTyped(); await move(name.toUpperCase()); };
   if (name.startsWith("Arrow")) return async () => { await enterTyped(); arrow(name); };
-  const others = { f: turn, s: () => togglePairing("swap"), m: () => move(MARKER), n: () => element("text").focus() };
+  const others = { f: turn, g: sign, s: () => togglePairing("swap"), m: () => move(MARKER), n: () => element("text").focus() };
   Object.assign(others, { "+": () => change("zoom", 0.5), "-": () => change("zoom", -0.5), c: () => change("contrast") });
   Object.assign(others, { p: togglePicture, a: () => useTool("add"), k: () => useTool("cut"), j: () => useTool("join") });
   return others[name] ? async () => { await enterTyped(); await others[name](); } : null;
@@ -450,6 +461,7 @@ element("text").addEventListener("change", () => attempt(keepNote));
 element("reject").addEventListener("mousedown", (event) => event.preventDefault()); // the text is its reason, no note
 button("reject", reject);
 button("turn", turn);
+button("sign", sign);
 button("swap", () => togglePairing("swap"));
 button("view-picture", togglePicture);
 for (const name of ["add", "cut", "join"]) button(name, () => useTool(name));

@@ -123,6 +123,12 @@ export async function settle(decision) { // and go to the next one
 
 const approve = () => settle({ action: "approve" });
 
+export async function back() { // to what was decided on last; false without one
+  const last = settled.at(-1);
+  if (last) await open(last);
+  return Boolean(last);
+}
+
 async function undo() { // of a fresh item: back to the one that was approved last
   if (!review.item.undoable && settled.length) await open(settled.pop());
   const stem = review.item.stem;
@@ -181,8 +187,8 @@ function drawQueue() { // the lines around the open one; they are made once, and
     element("queue").replaceChildren(...lines);
   }
   for (const [name, head] of heads) {
-    const { predicted, approved } = review.session.groups[name];
-    const said = [predicted && `predicted: ${predicted}`, `approved: ${approved}`].filter(Boolean);
+    const { predicted, approved, signed } = review.session.groups[name];
+    const said = [predicted && `predicted: ${predicted}`, signed ? `signed: ${signed}` : `approved: ${approved}`].filter(Boolean);
     head.replaceChildren(name, ...said.map((text) => make("span", {}, text)));
   }
   for (const [line, made] of listed) {
