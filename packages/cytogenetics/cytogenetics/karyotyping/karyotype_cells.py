@@ -152,6 +152,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
                 call.doubtful,
                 karyotype.others(row),
                 name in result.out_of_distribution,
+                one.sha256,
             )
         )
     found = {} if result.metaphase is None else result.metaphase.found

@@ -44,6 +44,7 @@ class ReviewedFile:
     doubtful: bool
     others: list[tuple[str, float]]  # see ``CellKaryotype.others``
     unlike: bool = False  # whether it is out of distribution: it does not look like the training images
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def write_bundle(folder: Path, index: ReviewIndex, cells: Mapping[str, ReviewedC
         write_json(folder / f"{stem}.json", asdict(cell))
     write_json(folder / INDEX, _INDEX.dump_python(index, mode="json"))
     output = folder.parent
-    files = [*folder.iterdir(), *(output / METAPHASES).glob("*")]
+    files = [*folder.iterdir(), *(output / METAPHASES).glob("*"), *(output / CUT_OUTS).glob("*/*")]
     _checksums(output).write(file.relative_to(output).as_posix() for file in files)
 
 

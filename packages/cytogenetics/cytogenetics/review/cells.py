@@ -13,7 +13,7 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
-from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from cytogenetics.review.cell_bundle import CUT_OUTS, NO_CHROMOSOME, ReviewBundle, ReviewedCell
 from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog, Decisions
 from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
@@ -85,9 +85,8 @@ class CellReview(Reviewed):
         groups = {}
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
-            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
-            signed = f"{case.signature.to} by {reader}, {case.signature.time[:16]} UTC" if case.signature else ""
-            groups[name] |= {"signed": signed, "obstacle": case.obstacle}
+            said = {"approved": case.summary, "signed": case.signed, "obstacle": case.obstacle}
+            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), **said}
         return groups
 
     def result(self, log: DecisionLog) -> str:
@@ -118,7 +117,8 @@ class CellReview(Reviewed):
         sources = {}
         for file in cell.files:
             box = cell.boxes[file.name].corners if cell.boxes else None
-            sources[file.name] = Source(Path(file.path), facts, box)
+            drawn = self.bundle.checksums.listed.get(f"{CUT_OUTS}/{file.name}")
+            sources[file.name] = Source(Path(file.path), facts, box, file.sha256 or drawn)
         return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:

@@ -61,6 +61,7 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
     for name, cut in zip(decision.drawn, cuts, strict=True):
         write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
+        bundle.checksums.add(f"{CUT_OUTS}/{name}")
     return decision
 
 

@@ -95,4 +95,4 @@ class ImageReview(Reviewed):
     def sources(self, stem: str, decisions: CellDecisions) -> Mapping[str, Source]:
         """Return the image."""
         image = self._images.loc[stem]
-        return {image["file"]: Source(Path(image["path"]), {})}
+        return {image["file"]: Source(Path(image["path"]), {}, sha256=image.get("sha256"))}

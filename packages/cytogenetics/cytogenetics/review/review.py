@@ -16,6 +16,7 @@ from cytogenetics.review.drawn import read_picture
 from cytogenetics.review.images import ImageReview
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.whole_folder import new_whole_folder
+from karyocyte.common.checksums import OPTION
 from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_csv
@@ -23,6 +24,8 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pooling.predicted_table import is_predicted
 from karyocyte.runs.arguments import new_folder
+
+LISTED = 5  # files in an error
 
 
 def open_review(output: Path) -> Reviewed:
@@ -122,7 +125,7 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     left out, and counted.
 
     Raises:
-        UserError: The table exists already, or nothing is approved.
+        UserError: The table exists already, nothing is approved, or files are missing or not those that were reviewed.
     """
     if file.exists():
         raise UserError(f"--export-labels {file} exists already: choose another name, or move it away")
@@ -133,6 +136,10 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     agreed = files.first()[files["class"].nunique() == 1]
     labels = agreed[~agreed["class"].isin(reviewed.no_labels)]
     rows = []
+    if faults := list(filter(None, (source.fault for source in labels["source"]))):
+        listed = "; ".join(faults[:LISTED]) + "; ..." * (len(faults) > LISTED)
+        remedy = f"put the reviewed files back, or name and review the pictures anew; {OPTION} takes changed ones"
+        raise UserError(f"{counted(len(faults), 'label')} would be of other pictures: {listed}: {remedy}")
     for source, kind in zip(labels["source"], labels["class"], strict=True):
         place = os.path.relpath(source.path, file.resolve().parent)
         rows.append({"path": place, "class": kind, **source.facts})

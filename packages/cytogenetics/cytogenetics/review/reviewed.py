@@ -10,15 +10,26 @@ from cytogenetics.review.cell_bundle import Box
 from cytogenetics.review.decisions import Action, CellDecisions, Decision, DecisionLog, Decisions
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import sha256_of_file
 
 
 @dataclass(frozen=True)
 class Source:
-    """A reviewed file: its absolute path, further columns of an exported table, and its box."""
+    """A reviewed file: its absolute path, further columns of an exported table, its box, and the SHA-256 it had."""
 
     path: Path
     facts: Mapping[str, str]
     box: Box | None = None
+    sha256: str | None = None  # when it was shown; None where it was not recorded
+
+    @property
+    def fault(self) -> str:
+        """What speaks against it, in words; "" where it is the file that was shown."""
+        if not self.path.is_file():
+            return f"{self.path} is missing"
+        if self.sha256 in (None, sha256_of_file(self.path)) or Checksums.accepting:
+            return ""
+        return f"{self.path} is another picture than the reviewed one"
 
 
 class Reviewed(ABC):

@@ -74,5 +74,11 @@ class ReviewedCase:
         return max(valid, key=lambda one: one.time, default=None)
 
     @property
+    def signed(self) -> str:
+        """What was signed, by whom and when; "" where nothing is."""
+        one = self.signature
+        return f"{one.to} by {one.reader}, {one.time[:16].replace('T', ' ')} UTC" if one else ""
+
+    @property
     def _karyotypes(self) -> dict[str, str]:
         return {stem: one.to or "" for stem, one in self.approvals.items()}

@@ -42,6 +42,23 @@ def test_labels_that_a_training_reads(output, tmp_path):
     assert "exists already" in error_of(run_app(app, output, "--export-labels", labels, code=1))
 
 
+def test_labels_are_of_the_pictures_that_were_approved(output, tmp_path):
+    approve(output / "decisions.jsonl", "reader1", MALE)
+    pictures = sorted((output / "images" / "c0").iterdir())
+    before = pictures[3].read_bytes()
+    pictures[3].write_bytes(pictures[30].read_bytes())
+    labels = tmp_path / "labels.csv"
+    error = error_of(run_app(app, output, "--export-labels", labels, code=1))
+    assert f"1 label would be of other pictures: {pictures[3]} is another picture" in error
+    run_app(app, output, "--export-labels", tmp_path / "accepted.csv", "--accept-changes")
+    pictures[3].unlink()
+    missing = error_of(run_app(app, output, "--export-labels", labels, "--accept-changes", code=1))
+    assert f"{pictures[3]} is missing" in missing
+    assert not labels.exists()
+    pictures[3].write_bytes(before)
+    run_app(app, output, "--export-labels", labels)
+
+
 def test_the_page_is_served_until_ctrl_c(output):
     approve(output / "decisions.jsonl", "reader1", MALE)  # and a server was killed before it wrote that
     command = [sys.executable, "scripts/review.py", str(output), "--reader", "reader1"]

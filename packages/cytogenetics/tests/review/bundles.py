@@ -17,6 +17,7 @@ from cytogenetics.review.cell_bundle import (
     write_picture,
 )
 from cytogenetics.review.decisions import Decision
+from karyocyte.common.files import sha256_of_file
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.test_assignment import sure
 from tests.helpers.images import write_image
@@ -41,7 +42,8 @@ def named_cell(case, name, files, logs, **values: object) -> ReviewedCell:
     reviewed = []
     for row, ((file, path), call) in enumerate(zip(files, karyotype.calls, strict=True)):
         numbers = (logs[row].tolist(), call.probability, call.doubtful, karyotype.others(row))
-        reviewed.append(ReviewedFile(file, path, call.assigned, *numbers))
+        reviewed.append(ReviewedFile(file, path, call.assigned, *numbers, sha256=values.get("sha256", {}).get(file)))
+    values.pop("sha256", None)
     iscn, reasons = karyotype.karyotype and karyotype.karyotype.iscn, list(karyotype.reasons)
     left_out = values.pop("left_out", [])
     return ReviewedCell(case, name, reviewed, left_out, iscn, karyotype.probability, reasons, **values)
@@ -67,7 +69,8 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
             file = f"c{number}/{name.format(row)}"
             path = write_image(output / "images" / file, 255 - pictures[row])
             files.append((file, str(path)))
-        named[f"c{number}"] = named_cell(case, f"c{number}", files, logs)
+        sha256 = {file: sha256_of_file(Path(path)) for file, path in files}
+        named[f"c{number}"] = named_cell(case, f"c{number}", files, logs, sha256=sha256)
         write_picture(folder / f"c{number}.png", 255 - np.concatenate(list(pictures[:, 4:37]), axis=1))
         summaries.append(
             CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)

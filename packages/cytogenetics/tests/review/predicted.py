@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from karyocyte.common.files import sha256_of_file
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
 from tests.helpers.images import write_image
 
@@ -23,7 +24,7 @@ def write_table(folder: Path, images: int = 4, classes: tuple[str, ...] = ("brig
         image[0] += 5
         path = write_image(folder / "new" / name, image)
         row = {"file": name, "status": "predicted", "prediction": classes[kind], "probability": probability}
-        row |= {"review": False, "reason": None, "path": str(path)}
+        row |= {"review": False, "reason": None, "path": str(path), "sha256": sha256_of_file(path)}
         row |= {f"prob_{other}": (1 - probability) / (len(classes) - 1) for other in classes}
         rows.append(row | {f"prob_{classes[kind]}": probability})
     rows[0] |= {"review": True, "reason": "probability below 0.7"}

@@ -11,8 +11,11 @@ from tests.helpers.sources import list_images
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
 from cytogenetics.commands.review import app
 from cytogenetics.metaphases.sources.metaphase_boxes import read_annotations
-from cytogenetics.review.cell_bundle import ReviewBundle
+from cytogenetics.review.cell_bundle import CUT_OUTS, ReviewBundle
+from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
+from cytogenetics.review.review import export_labels
+from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from packages.cytogenetics.tests.review import serving
@@ -87,6 +90,11 @@ def test_the_corrected_cell_is_approved_and_found_again(output, review):
     assert row["changes"].count("added, 1") == 2
     assert "01.png: 1 to none" in row["changes"]
     assert (output / "approved" / row["karyogram"]).is_file()
+    drawn = next(name for name in kinds(item) if "add" in name)
+    for name in (drawn, LEFT_OUT):  # which was taken in
+        (output / CUT_OUTS / name).write_bytes((output / CUT_OUTS / PIECES["image"]).read_bytes())
+    with pytest.raises(UserError, match="2 labels would be of other pictures"):
+        export_labels(CellReview(output), output / "decisions.jsonl", output / "labels.csv")
 
 
 def test_what_is_taken_in_and_deleted_again_is_no_change(output, review):

@@ -54,3 +54,11 @@ def test_what_cannot_be_reviewed(tmp_path, name):
 def test_a_table_whose_picture_is_gone(table):
     (table.parent / "new" / "00.png").unlink()
     assert open_review(table).picture("00.png", CellDecisions()) is None
+
+
+def test_an_exchanged_picture_is_no_source_of_a_label(table):
+    review = open_review(table)
+    pictures = [source for stem in review.stems for source in review.sources(stem, CellDecisions()).values()]
+    assert not any(source.fault for source in pictures)
+    (table.parent / "new" / "00.png").write_bytes((table.parent / "new" / "05.png").read_bytes())
+    assert [source.path.name for source in pictures if source.fault] == ["00.png"]
