@@ -23,6 +23,7 @@ CONTRADICTED = 0.03  # probability that an image alone gives its class: below, i
 HALF_WRONG = 0.5
 LEAST_SAID = 0.05  # expected wrong boxes that a reason names
 MOST_LISTED = 4  # other classes of a chromosome
+MOST_NAMED = 3  # karyotypes of a cell that is in doubt
 LEAST_LISTED = 0.001  # probability of another class that is listed
 MOST_IMPLAUSIBLE = 0.25  # of a cell's pictures; where there are more, the model does not fit the cell
 
@@ -99,12 +100,11 @@ class CellKaryotype:
         """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
         reasons = []
         if self.expected_wrong > thresholds.expected_wrong:
-            limit = thresholds.expected_wrong
-            text = f"expected wrong: {self.expected_wrong:.3g} of {len(self.calls)}, above {limit:.3g}"
+            text = f"about {self.expected_wrong:.1f} of {len(self.calls)} chromosomes may be wrong"
             if self.boxes_wrong >= LEAST_SAID:
-                text += f", {self.boxes_wrong:.2g} of them wrong or missing boxes"
+                text += f", {self.boxes_wrong:.1f} of them by a wrong or missing box"
             if self.contradicted:
-                text += f", the images of {self.contradicted} contradict their class"
+                text += f", {counted(self.contradicted, 'picture')} unlike the class"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")
@@ -218,7 +218,8 @@ def _reasons(cell: CellKaryotype, refer_below: float) -> tuple[str, ...]:
     assert cell.karyotype is not None
     assert cell.probability is not None
     if cell.probability < refer_below:
-        reasons.append(f"karyotype probability {cell.probability:.3f}, below {refer_below:g}")
+        others = " or ".join(one.karyotype.iscn for one in cell.candidates[1:MOST_NAMED])
+        reasons.append(f"it may be {others}" if others else "the karyotype is not certain")
     if set(AUTOSOMES).intersection(cell.missing):
         reasons.append(f"incomplete: {counted(len(cell.calls), 'chromosome')}, {len(cell.missing)} missing")
     elif "X or Y" in cell.missing:

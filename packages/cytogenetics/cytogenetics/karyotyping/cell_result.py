@@ -25,12 +25,14 @@ IMPROBABLE = "no class is probable for the network, and the cell is more probabl
 UNLIKELY = 0.5  # probability that a picture shows a chromosome that no class is probable of
 NO_CHROMOSOME = "no chromosome: the choice of boxes leaves this one out"
 LISTED = 5  # files in a reason
+MISSED = 0.5  # expected wrong boxes, from which the place of a chromosome that may be missed is named
+LEAST_MISSED = 0.1  # probability of its box
 LEFT_OUT = {
     "broken": "that cannot be read",
     "left_out": "left out, as showing no single chromosome",
 }
 # What a reader has to do.
-NOTHING = "nothing to do"
+NOTHING = "quick look"
 PICTURE = "look at the picture"
 BOXES = "check the boxes"
 KARYOGRAMS = "karyograms"  # the folder of their pictures
@@ -90,7 +92,7 @@ class CellResult(CellInput):
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
         doubts = karyotype.doubts(self.mean_distance, self.thresholds)
-        reasons = [*karyotype.reasons, *doubts, *self.reasons_of_files]
+        reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
             named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
@@ -98,6 +100,24 @@ class CellResult(CellInput):
                 f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
         return tuple(reasons)
+
+    @property
+    def missed(self) -> list[str]:
+        """Where a chromosome may be missed: at the most probable box that is left out."""
+        found = {} if self.metaphase is None else self.metaphase.found
+        left_out = [found[file.file.name] for file, call in self.calls if call is None and file.file.name in found]
+        most = max(left_out, key=lambda one: one.probability, default=None)
+        if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
+            return []
+        crossed = []
+        for file, call in self.calls:
+            left, top, right, bottom = found[file.file.name].box
+            shared = np.minimum(most.box[2:], (right, bottom)) - np.maximum(most.box[:2], (left, top))
+            if call is not None and shared.min() > 0:
+                crossed.append((float(shared.prod()), call.assigned))
+        named = " and ".join(kind for _, kind in sorted(crossed, reverse=True)[:2])
+        where = f"at the crossing of {named}" if len(crossed) > 1 else f"beside {named}" if named else "apart"
+        return [f"one chromosome may be missed {where}: box {most.number}"]
 
     @property
     def reasons_of_files(self) -> list[str]:
@@ -108,7 +128,7 @@ class CellResult(CellInput):
 
     @cached_property
     def task(self) -> str:
-        """What a reader has to do, in the order of work: nothing, chromosomes, boxes, the whole picture."""
+        """What a reader has to do, in the order of work: a quick look, chromosomes, boxes, the whole picture."""
         if not self.reasons:
             return NOTHING
         if self.failed or not self.karyotype.candidates:

@@ -26,6 +26,7 @@ from cytogenetics.review.cell_bundle import (
     write_picture,
 )
 from cytogenetics.review.cell_bundle import FOLDER as REVIEW
+from cytogenetics.trained.pictures import BUILT_IN
 from datamodules.inference.image_files import printable
 from datamodules.io.decode import note_lines
 from datamodules.io.folder_content import describe_others
@@ -79,12 +80,9 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         notes_of_pictures = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
         lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
         title = f"Karyotypes: {printable(request.cells.resolve().name)}"
-        facts = PageFacts(
-            title,
-            [f"Model: {_place(Path(opened.named))}", *lines, *notes],
-            [*warnings, *new_warnings],
-            config.refer_below,
-        )
+        place = Path(opened.named)
+        name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
+        facts = PageFacts(title, [f"Model: {name}", *lines, *notes], [*warnings, *new_warnings], config.refer_below)
         lines = [*tables.cell_lines, *lines]
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]
@@ -195,9 +193,4 @@ def _hashes(request: KaryotypeRequest, model: CellModel) -> dict[str, str]:
     if model.finder is not None:
         detectors, *others = request.pictures
         folders += [*detectors, *filter(None, others)]
-    return {_place(folder): sha256_of_file(folder / CHECKSUMS) for folder in folders}
-
-
-def _place(folder: Path) -> str:
-    """Return the folder of a model as it is shown: not that of this installation."""
-    return str(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+    return {"/".join(folder.parts[-2:]): sha256_of_file(folder / CHECKSUMS) for folder in folders}

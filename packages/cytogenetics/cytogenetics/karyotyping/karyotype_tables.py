@@ -15,13 +15,12 @@ from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
 from cytogenetics.karyotypes.referral_thresholds import CellThresholds
-from cytogenetics.karyotyping.cell_result import NO_CHROMOSOME, CellResult
+from cytogenetics.karyotyping.cell_result import CellResult
 from cytogenetics.review.cell_bundle import METAPHASES
 from datamodules.io.decode import note_lines
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.common.text import counted
 from karyocyte.evaluation.pages.rendering import render, template_file
-from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 CASE_COLUMNS = (
@@ -192,7 +191,7 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
 def _number_of_wrong(expected: float | None, count: int) -> str:
     if expected is None:
         return "no image"
-    return f"expected wrong: {expected:.{1 if expected >= 1 else 2}f} of {count}"
+    return f"about {expected:.1f} of {count} may be wrong"
 
 
 def _file_row(
@@ -232,14 +231,18 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
     """Write the page; karyograms, and the metaphases and pictures of each cell are files below its folder."""
     shown: list[dict[str, Any]] = []
     for number, cell in tables.most_doubtful_first().iterrows():
-        shown.append({**cell, **_details(cell, results[number]), "anchor": f"cell-{number}"})
+        result = results[number]
+        shown.append({**cell, "result": result, "overlays": overlays(result), "anchor": f"cell-{number}"})
     page = render(
         "cytogenetics.karyotyping",
         "karyotypes.html.j2",
         facts=facts,
         cells=shown,
         groups=_by_case(shown),
-        cases=tables.case_titles,
+        cases=dict(zip(tables.cases["case"], tables.cases.fillna("").itertuples(), strict=True)),
+        certainty=_probability,
+        ranks=len(RANKS),
+        statuses=list(map(str, FileStatus)),
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
     )
     write_text(path, page)
@@ -253,21 +256,6 @@ def _by_case(cells: Sequence[dict[str, Any]]) -> dict[str | None, list[dict[str,
     for number, cell in enumerate(chain.from_iterable(groups.values()), 1):
         cell["number"] = number
     return groups
-
-
-def _details(cell: pd.Series, result: CellResult) -> dict[str, Any]:
-    """Return what a cell's part of the page has beside its row of the table."""
-    ranked = result.karyotype.candidates[: len(RANKS)]
-    counts = [f"{cell[status]:,} {status.replace('_', ' ')}" for status in FileStatus if cell[status]]
-    # Of a metaphase the boxes that are left out are counted, and dashed in the picture.
-    unused = [file for file, call in result.calls if call is None and file.cause != NO_CHROMOSOME]
-    rows = [{"file": file.file.name, "status": str(file.status), "cause": file.cause} for file in unused]
-    return {
-        "karyotypes": [(one.karyotype.iscn, _probability(one.probability)) for one in ranked],
-        "counts": ", ".join(counts),
-        "unused": Table.of("Files that are not used", rows),
-        "overlays": overlays(result),
-    }
 
 
 def _probability(value: float) -> str:

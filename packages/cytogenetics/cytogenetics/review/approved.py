@@ -1,7 +1,6 @@
 """What a review of cells results in: the folder ``approved``, which is made of the decisions alone."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
@@ -113,28 +112,16 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
     cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
     signed = [case for case in cases if case.signature]
     rows = []
-    stems = safe_stems(["index", *(case.name for case in signed)])[1:]
-    for case, stem in zip(signed, stems, strict=True):
-        assert case.signature is not None
-        assert case.named is not None
-        clones = case.named.clones
+    for case, stem in zip(signed, safe_stems(["index", *(case.name for case in signed)])[1:], strict=True):
         sheets = [one for one in approved if one.approval.reader == case.reader and one.stem in case.states]
-        values = {"case": case, "sheets": sheets, "best": _best(bundle, sheets, clones), "index": bundle.index}
-        output = os.path.relpath(bundle.output, folder.absolute())
-        write_text(folder / f"{stem}.html", render("cytogenetics.review", "case.html.j2", output=output, **values))
-        named = (case.name, case.signature.to, case.named.cells, case.named.in_words, case.named.not_clonal)
-        rows.append((*named, case.reader, case.signature.time, f"{stem}.html"))
+        sheets.sort(key=lambda one: bundle.doubt(one.stem))
+        values = {"case": case, "sheets": sheets, "output": os.path.relpath(bundle.output, folder.absolute())}
+        page = render("cytogenetics.review", "case.html.j2", index=bundle.index, **values)
+        write_text(folder / f"{stem}.html", page)
+        rows.append((*case.row, f"{stem}.html"))
     table = pd.DataFrame(rows, columns=CASE_COLUMNS)
     write_csv(folder / "cases.csv", table)
     return table
-
-
-def _best(bundle: ReviewBundle, sheets: list[Approved], clones: Mapping[str, int]) -> list[Approved]:
-    """Return the cell of each clone for which the fewest errors were expected; without one, that of all cells."""
-    best: dict[str | None, Approved] = {}
-    for one in sorted(sheets, key=lambda one: bundle.doubt(one.stem)):
-        best.setdefault(one.approval.to, one)
-    return [one for iscn, one in best.items() if iscn in clones] or [*best.values()][:1]
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:

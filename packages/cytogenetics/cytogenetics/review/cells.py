@@ -85,8 +85,8 @@ class CellReview(Reviewed):
         groups = {}
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
-            said = {"approved": case.summary, "signed": case.signed, "obstacle": case.obstacle}
-            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), **said}
+            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
+            groups[name] |= {"obstacle": case.obstacle, "signed": case.signature.time if case.signature else ""}
         return groups
 
     def result(self, log: DecisionLog) -> str:
@@ -102,7 +102,8 @@ class CellReview(Reviewed):
     def complete(self, decision: Decision, states: Decisions) -> Decision:
         """Return the decision with the boxes of new chromosomes, which are cut out; a signature with what it is of."""
         if decision.action == "sign":
-            return ReviewedCase.of_cell(self.bundle, states, decision.reader, decision.cell).sign(decision)
+            name = next(cell.case_name for cell in self.bundle.index.cells if cell.stem == decision.cell)
+            return ReviewedCase.of(self.bundle, states, decision.reader, name).sign(decision)
         before = states.get((decision.reader, decision.cell), CellDecisions())
         return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
 

@@ -25,12 +25,6 @@ class ReviewedCase:
         """Return a case of a bundle."""
         return cls(name, reader, {stem: states.get((reader, stem), CellDecisions()) for stem in bundle.cases[name]})
 
-    @classmethod
-    def of_cell(cls, bundle: ReviewBundle, states: Decisions, reader: str, stem: str) -> "ReviewedCase":
-        """Return the case of a cell."""
-        name = next(cell.case_name for cell in bundle.index.cells if cell.stem == stem)
-        return cls.of(bundle, states, reader, name)
-
     @cached_property
     def approvals(self) -> dict[str, Decision]:
         """The approvals of its cells."""
@@ -74,10 +68,12 @@ class ReviewedCase:
         return max(valid, key=lambda one: one.time, default=None)
 
     @property
-    def signed(self) -> str:
-        """What was signed, by whom and when; "" where nothing is."""
-        one = self.signature
-        return f"{one.to} by {one.reader}, {one.time[:16].replace('T', ' ')} UTC" if one else ""
+    def row(self) -> tuple[object, ...]:
+        """The values of a row of approved/cases.csv, of a signed case, without the name of its report."""
+        named, signature = self.named, self.signature
+        assert named is not None
+        assert signature is not None
+        return (self.name, named.iscn, named.cells, named.in_words, named.not_clonal, self.reader, signature.time)
 
     @property
     def _karyotypes(self) -> dict[str, str]:

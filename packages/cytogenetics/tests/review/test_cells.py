@@ -36,7 +36,7 @@ def test_reasons_of_referral_hold_for_what_is_not_fixed(review):
     review.bundle.index = replace(review.bundle.index, thresholds=CellThresholds(0.01, 1.0))
     review.bundle._cells["c1"] = replace(review.bundle.cell("c1"), distance=1.2)
     wrong, distance = review.shown("c1", moved("c1/00.png", MALE[0]))["reasons"]
-    assert re.fullmatch(r"expected wrong: 0\.\d+ of 46, above 0\.01", wrong)
+    assert re.fullmatch(r"about 0\.\d of 46 chromosomes may be wrong", wrong)
     assert distance == "mean distance from the training images 1.2, above 1"
     fixed = CellDecisions([decision("move", cell="c1", image=f"c1/{row:02d}.png", to=MALE[row]) for row in range(46)])
     assert review.shown("c1", fixed)["reasons"] == [distance]
@@ -52,9 +52,9 @@ def test_the_reasons_of_the_page_hold_until_the_reader_corrects_what_they_say(re
     moved_to = review.shown("c1", moved("c1/08.png", MALE[8]))
     wrong, of_file = moved_to["reasons"]
     assert of_file == "a file"
-    assert re.match(r"expected wrong: .* 2\.5 of them wrong or missing boxes", wrong)
+    assert re.match(r"about .* may be wrong, 2\.5 of them by a wrong or missing box", wrong)
     corrected = review.shown("c1", moved("c1/45.png", "none"))
-    assert not [reason for reason in corrected["reasons"] if "boxes" in reason or "expected wrong" in reason]
+    assert not [reason for reason in corrected["reasons"] if "may be wrong" in reason]
     assert corrected["doubt"] < 2.5
     assert corrected["probability"] != 0.4
     assert shown["doubt"] == review.queue()[0]["doubt"]

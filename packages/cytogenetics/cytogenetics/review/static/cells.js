@@ -1,7 +1,7 @@
 // The review of cells: the karyogram, the homologues of the selected chromosome, and the picture of the metaphase.
 
 import { beginDrawing, drawingKey, drawMetaphase, startMetaphase, stopDrawing } from "./metaphase.js";
-import { attempt, back, button, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
+import { attempt, back, button, certainty, decide, draw, element, make, percent, picture, review, say, settle, start } from "./shared.js";
 
 const ROWS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "10", "11", "12"],
   ["13", "14", "15", "16", "17", "18"], ["19", "20", "21", "22", "X", "Y"]];
@@ -101,7 +101,7 @@ function useTool(name) {
 async function sign() { // of a fresh cell: back to the case that was decided on last
   const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
   const { obstacle, signed } = review.session.groups[name];
-  if (signed) return say(`signed already: ${signed}`);
+  if (signed) return say("The case is signed.");
   if (!obstacle) return settle({ action: "sign" });
   return review.item.undoable || !await back() ? say(obstacle) : undefined;
 }
@@ -358,19 +358,20 @@ function drawCell() {
   element("case").textContent = `Case ${name}`;
   const predicted = make("div", {}, make("dt", {}, "predicted"), make("dd", {}, said.predicted || item.predicted));
   const approved = make("div", {}, make("dt", {}, "approved"), make("dd", {}, said.approved));
-  const signed = make("div", {}, make("dt", {}, "signed"), make("dd", {}, said.signed));
-  element("verdict").replaceChildren(predicted, approved, ...said.signed ? [signed] : []);
+  const on = `signed by ${review.session.reader}, ${said.signed.slice(0, 16).replace("T", " ")} UTC`;
+  if (said.signed) approved.firstChild.textContent = on;
+  element("verdict").replaceChildren(predicted, approved);
   element("sign").disabled = Boolean(said.obstacle || said.signed);
-  element("sign").title = said.obstacle || said.signed;
+  element("sign").title = said.obstacle || (said.signed && on);
   if (measured !== strip()) measure();
-  const probability = item.probability === null ? [] : [make("small", {}, ` probability ${item.probability.toFixed(3)}`)];
+  const probability = item.probability === null ? [] : [make("small", {}, ` probability ${certainty(item.probability)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
   const unused = item.left_out.filter((text) => !files().some((file) => text.startsWith(`${file.name}: `)));
   const [names, causes] = [/: .*/, /^.*?: /].map((part) => [...new Set(unused.map((text) => text.replace(part, "")))]);
   const dashed = `not used, dashed on the picture: ${names.join(", ")} (${causes.join("; ")})`;
   const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
-  if (item.reasons.length) reasons.unshift(`refer: ${item.reasons.join("; ")}`);
+  if (item.reasons.length) reasons.unshift(`look: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
   element("swap").setAttribute("aria-pressed", marked !== null && pairing === "swap");

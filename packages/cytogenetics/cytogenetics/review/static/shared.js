@@ -148,6 +148,11 @@ export function make(tag, attributes, ...children) {
   return made;
 }
 
+export function certainty(value) { // two digits, without saying 1.00 or 0.00 of what is not certain: as the page of karyotypes
+  if (value >= 0.005 && value < 0.995) return value.toFixed(2);
+  return value > 0.5 ? "> 0.99" : "< 0.01";
+}
+
 export const percent = (value) => value < 0.9995 ? `${(100 * value).toFixed(1)} %` : "over 99.9 %";
 
 function queueLine(line) {
@@ -188,14 +193,14 @@ function drawQueue() { // the lines around the open one; they are made once, and
   }
   for (const [name, head] of heads) {
     const { predicted, approved, signed } = review.session.groups[name];
-    const said = [predicted && `predicted: ${predicted}`, signed ? `signed: ${signed}` : `approved: ${approved}`].filter(Boolean);
+    const said = [predicted && `predicted: ${predicted}`, `${signed ? "signed" : "approved"}: ${approved}`].filter(Boolean);
     head.replaceChildren(name, ...said.map((text) => make("span", {}, text)));
   }
   for (const [line, made] of listed) {
-    const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(2));
+    const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(1));
     if (made.lastChild.textContent !== text) made.lastChild.textContent = text;
     made.classList.toggle("approved", Boolean(line.state));
-    if (line.doubt !== undefined) made.title = `${line.doubt.toFixed(2)} errors are expected`;
+    if (line.doubt !== undefined) made.title = `about ${line.doubt.toFixed(1)} may be wrong`;
     const current = String(line.stem === review.item.stem);
     if (made.getAttribute("aria-current") !== current) made.setAttribute("aria-current", current);
   }
