@@ -109,15 +109,15 @@ class CellResult(CellInput):
         most = max(left_out, key=lambda one: one.probability, default=None)
         if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
             return []
-        crossed = []
+        crossed: dict[str, float] = {}  # pixels that it shares with the boxes of each class
         for file, call in self.calls:
-            left, top, right, bottom = found[file.file.name].box
-            shared = np.minimum(most.box[2:], (right, bottom)) - np.maximum(most.box[:2], (left, top))
-            if call is not None and shared.min() > 0:
-                crossed.append((float(shared.prod()), call.assigned))
-        named = " and ".join(kind for _, kind in sorted(crossed, reverse=True)[:2])
-        where = f"at the crossing of {named}" if len(crossed) > 1 else f"beside {named}" if named else "apart"
-        return [f"one chromosome may be missed {where}: box {most.number}"]
+            box = found[file.file.name].box
+            sides = np.minimum(most.box[2:], box[2:]) - np.maximum(most.box[:2], box[:2])
+            if call is not None and sides.min() > 0:
+                crossed[call.assigned] = float(sides.prod())
+        named = " and ".join(sorted(crossed, key=lambda kind: -crossed[kind])[:2])
+        where = f" at the crossing of {named}" if len(crossed) > 1 else f" beside {named}" * bool(named)
+        return [f"one chromosome may be missed{where}: box {most.number}"]
 
     @property
     def reasons_of_files(self) -> list[str]:

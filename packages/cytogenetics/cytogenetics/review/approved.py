@@ -110,15 +110,17 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
     """Write a report of each case that a reader has signed, and their table, which is returned."""
     readers = sorted({reader for reader, _ in states})
     cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
-    signed = [case for case in cases if case.signature]
+    signed = [(case, case.signature) for case in cases if case.signature]
     rows = []
-    for case, stem in zip(signed, safe_stems(["index", *(case.name for case in signed)])[1:], strict=True):
-        sheets = [one for one in approved if one.approval.reader == case.reader and one.stem in case.states]
-        sheets.sort(key=lambda one: bundle.doubt(one.stem))
+    for (case, one), stem in zip(signed, safe_stems(["index", *(case.name for case, _ in signed)])[1:], strict=True):
+        sheets = [sheet for sheet in approved if sheet.approval.reader == case.reader and sheet.stem in case.states]
+        sheets.sort(key=lambda sheet: bundle.doubt(sheet.stem))
         values = {"case": case, "sheets": sheets, "output": os.path.relpath(bundle.output, folder.absolute())}
-        page = render("cytogenetics.review", "case.html.j2", index=bundle.index, **values)
-        write_text(folder / f"{stem}.html", page)
-        rows.append((*case.row, f"{stem}.html"))
+        report = f"{stem}.html"
+        write_text(folder / report, render("cytogenetics.review", "case.html.j2", index=bundle.index, **values))
+        named = case.named
+        cells = (named.cells, named.in_words, named.not_clonal)
+        rows.append((case.name, named.iscn, *cells, one.reader, one.time, report))
     table = pd.DataFrame(rows, columns=CASE_COLUMNS)
     write_csv(folder / "cases.csv", table)
     return table

@@ -148,13 +148,8 @@ class CellDecisions:
             return "approved"
         return "rejected" if self.rejection else ""
 
-    @property
-    def changes(self) -> list[Decision]:
-        """The actions that change the cell: all but notes and signatures of its case."""
-        return [one for one in self.actions if one.action not in ("note", "sign")]
-
     def _last(self, action: Action) -> Decision | None:
-        changes = self.changes
+        changes = [one for one in self.actions if one.action not in ("note", "sign")]
         return changes[-1] if changes and changes[-1].action == action else None
 
 

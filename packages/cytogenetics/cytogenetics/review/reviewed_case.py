@@ -32,15 +32,14 @@ class ReviewedCase:
         return {stem: one for stem, one in approvals.items() if one and one.classes}
 
     @cached_property
-    def named(self) -> CaseKaryotype | None:
-        """The karyotype of the approved cells; None without one."""
-        counts = [Counter((one.classes or {}).values()) for one in self.approvals.values()]
-        return case_karyotype(counts) if counts else None
+    def named(self) -> CaseKaryotype:
+        """The karyotype of the approved cells, of which there is one at least."""
+        return case_karyotype([Counter((one.classes or {}).values()) for one in self.approvals.values()])
 
     @property
     def summary(self) -> str:
         """Its karyotype by the approved cells, and how many these are."""
-        if self.named is None:
+        if not self.approvals:
             return "no cell yet"
         named = f"{self.named.iscn} ({self.named.cells} of {counted(len(self.states), 'cell')})"
         return f"{named}; not clonal: {self.named.not_clonal}" if self.named.left_out else named
@@ -48,32 +47,25 @@ class ReviewedCase:
     @property
     def obstacle(self) -> str:
         """Why it cannot be signed; "" where it can."""
-        begun = [stem for stem, state in self.states.items() if state.changes and not state.state]
-        if begun:
-            return f"approve or reject {', '.join(begun)} first: there are changes that are neither"
+        waiting = {stem: one for stem, one in self.states.items() if not one.state}
+        changed = [stem for stem, one in waiting.items() if one.fixed or one.drawn or one.turned]
+        if changed:
+            return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         return "" if self.approvals else "approve a cell of the case first"
 
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
-        if self.obstacle or self.named is None:
+        if self.obstacle:
             raise UserError(self.obstacle)
         return replace(decision, to=self.named.iscn, classes=self._karyotypes)
 
     @cached_property
     def signature(self) -> Decision | None:
         """The last signature of the case as it is approved now; None where something was decided since."""
-        signatures = [one for state in self.states.values() for one in state.actions if one.action == "sign"]
         latest = max((one.time for one in self.approvals.values()), default="")
+        signatures = [one for state in self.states.values() for one in state.actions if one.action == "sign"]
         valid = [one for one in signatures if one.classes == self._karyotypes and one.time >= latest]
         return max(valid, key=lambda one: one.time, default=None)
-
-    @property
-    def row(self) -> tuple[object, ...]:
-        """The values of a row of approved/cases.csv, of a signed case, without the name of its report."""
-        named, signature = self.named, self.signature
-        assert named is not None
-        assert signature is not None
-        return (self.name, named.iscn, named.cells, named.in_words, named.not_clonal, self.reader, signature.time)
 
     @property
     def _karyotypes(self) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_a_signed_mosaic_is_a_report_and_a_row_until_a_cell_is_changed(tmp_path)
     publish(output, decision("turn", cell="c2", image="c2/00.png"))
     assert read_csv(output / "approved" / "cases.csv").empty
     assert not (output / "approved" / "case.html").exists()
-    publish(output, approve("c2", time="2026-01-02T00:00:00+00:00"))  # another picture than the signed one
+    publish(output, approve("c2", time="2026-01-02T00:00:00+00:00"))  # of another picture than the signed one
     assert read_csv(output / "approved" / "cases.csv").empty
 
 
