@@ -141,7 +141,7 @@ def choose_thresholds(rows: pd.DataFrame) -> pd.DataFrame:
     Each is the largest one over the cases of the calibration as they are and with each kind of change, and not less
     than PROVISIONAL. This holds, of 0 cases, where one of the kinds has too few, or else that of fewer pictures.
     """
-    chosen = []
+    chosen: list[tuple[int, float, int]] = []
     calibration = rows[rows["label"].str.startswith(CALIBRATION) & ~rows["label"].str.endswith((OTHERS, MOSAICS))]
     for pictures in range(1, MOST + 1):
         groups = calibration[calibration["pictures"] == str(pictures)].groupby("label")
