@@ -80,7 +80,7 @@ def actions(tmp_path):
 
 def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
     open_cells(page, review(output))
-    assert page.inner_text("#karyotype").startswith("46,XY probability 0.9")
+    assert page.inner_text("#karyotype").startswith("46,XY probability > 0.99")
     assert page.inner_text("#title") == "case / c1"  # most expected errors first
     for key, kind in (("x", "X"), ("y", "Y"), ("7", "7"), ("0", "no chromosome")):
         press(page, key)
@@ -102,10 +102,13 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
     press(page, "Enter", "Enter")
     result = tmp_path / "decisions.approved" / "index.html"
     assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
+    press(page, "g")
+    assert page.inner_text("#verdict div:last-child dt").startswith("signed by reader1, ")
+    assert (result.parent / "case.html").is_file()
     done = actions(tmp_path)
     assert done[:6] == [("move", "X"), ("move", "Y"), ("move", "7"), ("move", "none"), ("move", "12"), ("move", "2")]
     assert done[6:14] == [("turn", None), *[("undo", None)] * 7]
-    assert done[14:] == [("approve", "46,XY"), ("undo", None), *[("approve", "46,XY")] * 2]
+    assert done[14:] == [("approve", "46,XY"), ("undo", None), *[("approve", "46,XY")] * 2, ("sign", "46,XY")]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
