@@ -81,6 +81,7 @@ results: setup ## recompute every figure of README.md and docs/ that follows fro
 	$(RUN) -m docs.drawings.same_cells
 	$(RUN) -m docs.drawings.papers
 	$(RUN) -m cytogenetics.evidence.karyotypes
+	$(RUN) -m docs.drawings.cases
 	rm -rf $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) scripts/evaluate.py $(PICTURED)/*/seed=0 --output $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) -m docs.tables

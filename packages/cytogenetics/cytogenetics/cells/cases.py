@@ -1,28 +1,35 @@
-"""The karyotype of a case from several of its cells, with mosaicism.
+"""The verdict on a case from its cells: its karyotype, with mosaicism, how probable it is, and what is left to do.
 
-Cells of one case share its constitution, or are of two clones: `share_constitution` lets them decide together which
-these are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an
-artefact, in three (ISCN 2020), or in all cells of the case.
+Cells of one case share its constitution, or are of two clones: `case_posterior` lets them decide together which these
+are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an artefact,
+in three (ISCN 2020), or in all cells of the case.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logsumexp
+from scipy.special import expit, logit, logsumexp
 
 from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
 from cytogenetics.cells.posterior import KARYOTYPES, MOSAIC, Candidate, KaryotypePrior, is_normal
-from cytogenetics.karyotypes.naming import MARKER, name_clones, name_karyotype
+from cytogenetics.karyotypes.naming import MARKER, NORMAL_KARYOTYPES, name_clones, name_karyotype
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import CHROMOSOMES
+from karyocyte.common.text import counted
 
 # In how many cells a change must be.
 CLONAL_GAIN = 2
 CLONAL_LOSS = 3
 # Shares of cells that the first of two clones may have: any from 0 to 1, equally probable.
 CLONE_SHARES = np.arange(0.05, 1, 0.1)
+CLASSES = (*CHROMOSOMES, MARKER)
+MOST_CELLS = 10  # further cells that are asked for
+SIGNED = 2  # cells that a person looks at to sign a karyotype
+SETTLED = "settled"
 
 
 @dataclass(frozen=True)
@@ -43,79 +50,105 @@ class CaseKaryotype:
         """The share of cells that belong to the largest clone, above 0 to 1."""
         return max(self.clones.values()) / self.cells
 
-    def without_small_clones(self) -> "CaseKaryotype":
-        """Return it with the largest clone alone."""
-        largest = next(iter(self.clones))
-        return CaseKaryotype(largest, {largest: self.clones[largest]}, self.left_out)
 
-
-def case_karyotype(cells: Sequence[Mapping[str, int]]) -> CaseKaryotype:
+def case_karyotype(
+    cells: Sequence[Mapping[str, int]], constitutions: Sequence[Mapping[str, int]] | None = None
+) -> CaseKaryotype:
     """Name the karyotype of a case.
 
     Args:
         cells: The number of chromosomes of each class, "1" to "22", "X" and "Y", and of MARKER, of one cell or more.
+        constitutions: Those of the constitution that each cell most probably has, where this is known: a case of fewer
+            cells than a change must be in has the change only if its constitution has it.
     """
-    classes = (*CHROMOSOMES, MARKER)
-    counts = pd.DataFrame(list(cells)).reindex(columns=list(classes)).fillna(0).to_numpy(np.int64)
+    counts = _table(cells)
+    clonal = counts
+    if constitutions is not None:
+        regular = _table(constitutions)
+        clonal = regular + _in_cells(counts - regular, CLONAL_GAIN, CLONAL_LOSS)
     normals = [np.append(KARYOTYPES[sex], 0) for sex in ("XY", "XX")]
-    regular = min(normals, key=lambda normal: np.abs(counts - normal).sum())
-    changes = counts - regular
-    # By how much at least so many cells differ: a change of one chromosome, and of a second one, counts by itself.
-    ascending = np.sort(changes, axis=0)
-    gains = np.maximum(ascending[-min(CLONAL_GAIN, len(cells))], 0)
-    losses = np.minimum(ascending[min(CLONAL_LOSS, len(cells)) - 1], 0)
-    clonal = np.clip(changes, losses, gains)
+    normal = min(normals, key=lambda normal: np.abs(clonal - normal).sum())
+    clonal = normal + _in_cells(clonal - normal, min(CLONAL_GAIN, len(cells)), min(CLONAL_LOSS, len(cells)))
     clones: Counter[str] = Counter()
-    for of_cell in regular + clonal:
-        clones[name_karyotype(dict(zip(classes, of_cell.tolist(), strict=True))).iscn] += 1
+    for of_cell in clonal:
+        clones[name_karyotype(dict(zip(CLASSES, of_cell.tolist(), strict=True))).iscn] += 1
     left_out: dict[str, int] = {}
-    for sign, others in (("+", changes > clonal), ("-", changes < clonal)):
-        in_cells = pd.Series(others.sum(axis=0), classes)
+    for sign, others in (("+", counts > clonal), ("-", counts < clonal)):
+        in_cells = pd.Series(others.sum(axis=0), CLASSES)
         left_out |= in_cells[in_cells > 0].add_prefix(sign).to_dict()
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 
 
-def share_constitution(cells: Sequence[Sequence[Candidate]], priors: KaryotypePriors) -> list[tuple[Candidate, ...]]:
-    """Return the candidates of the cells of one case with probabilities that take all its cells into account.
+def _table(cells: Sequence[Mapping[str, int]]) -> np.ndarray:
+    """Return counts of CLASSES, int64, shape (cells, 25)."""
+    return np.asarray(pd.DataFrame(list(cells)).reindex(columns=list(CLASSES)).fillna(0), np.int64)
 
-    With L(N) the likelihood of the counts N of a cell, E(c) = sum over N of P(N | c) * L(N) is its evidence for the
-    constitution c. A case has one constitution, or two clones a and b of which a has the share s of the cells:
 
-        P(c | cells)        ~  P(c) * product over cells of E(c)
-        P(a, b, s | cells)  ~  P(a, b) * product over cells of (s * E(a) + (1 - s) * E(b))
+def _in_cells(changes: np.ndarray, gain: int, loss: int) -> np.ndarray:
+    """Return the changes of the counts of cells, shape (cells, 25), that so many have: gains, and losses.
 
-    A karyotype of one cell has the mean of P(N | c) * L(N) / E(c) over the constitutions that the cell may have. So an
-    aneuploidy that most cells show is probable for the others, too, and a normal cell beside them stays normal.
-
-    Args:
-        cells: The candidates of each cell, see ``karyotype_posterior``, of two cells or more.
-        priors: Those with which they were computed.
-
-    Returns:
-        For each cell its candidates, the most probable first.
+    A change of one chromosome, and of a second one, counts by itself.
     """
-    joint = [_log_joint(candidates, priors) for candidates in cells]
-    evidence = np.array([logsumexp(log_joint, axis=0) for log_joint in joint])
-    of_cells = _constitutions_of_cells(evidence, Clones.of(priors))
-    shared = []
-    for candidates, log_joint, of_cell, constitutions in zip(cells, joint, evidence, of_cells, strict=True):
-        probabilities = np.exp(log_joint - of_cell) @ constitutions
-        changed = []
-        for index in np.argsort(-probabilities, kind="stable"):
-            changed.append(replace(candidates[index], probability=float(probabilities[index])))
-        shared.append(tuple(changed))
-    return shared
+    ascending = np.sort(changes, axis=0)
+    gains = np.maximum(ascending[-gain], 0) if gain <= len(changes) else 0
+    losses = np.minimum(ascending[loss - 1], 0) if loss <= len(changes) else 0
+    return np.asarray(np.clip(changes, losses, gains))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class CaseCell:
+    """What a cell says of its case."""
+
+    name: str
+    candidates: Sequence[Candidate]  # its karyotypes, see ``karyotype_posterior``, the most probable first
+    log_joint: np.ndarray  # log P(N | c) + log L(N), but for a constant, float64, shape (candidates, C)
+    distance: float = float("nan")  # mean distance of its images from the training images; NaN: not measured
+
+    @classmethod
+    def of(
+        cls, name: str, candidates: Sequence[Candidate], priors: KaryotypePriors, distance: float = float("nan")
+    ) -> "CaseCell":
+        """Make one from its candidates and the priors with which they were computed."""
+        rows = []
+        for each in candidates:
+            counts = np.bincount(each.classes, minlength=len(CHROMOSOMES))
+            prior = _prior(priors, len(each.classes), int(counts.max()))  # numbers differ with the boxes
+            log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(counts)
+            rows.append(prior.given_constitutions(counts) + log_likelihood)
+        return cls(name, candidates, np.array(rows), distance)
+
+    @cached_property
+    def evidence(self) -> np.ndarray:
+        """Log E(c) of each constitution, see ``case_posterior``, float64, shape (C,)."""
+        return np.asarray(logsumexp(self.log_joint, axis=0))
+
+    @property
+    def iscn(self) -> str:
+        """Its karyotype by itself."""
+        return self.candidates[0].karyotype.iscn
+
+    def given(self, constitutions: np.ndarray) -> Candidate:
+        """Return its most probable karyotype, given the probabilities of its constitutions, shape (C,)."""
+        probabilities = np.exp(self.log_joint - self.evidence) @ constitutions
+        best = int(probabilities.argmax())
+        return replace(self.candidates[best], probability=float(probabilities[best]))
+
+
+_prior = lru_cache(maxsize=256)(KaryotypePrior.of)
+
+
+@dataclass(frozen=True, eq=False)
 class Clones:
     """What a case may consist of, and how probable that is before its cells are looked at."""
 
-    single: np.ndarray  # log-probability of each constitution of `KaryotypePrior` as the only one, float64, shape (C,)
+    constitutions: np.ndarray  # counts of CHROMOSOMES, int64, shape (C, 24)
+    names: tuple[str, ...]  # their karyotypes
+    single: np.ndarray  # log-probability of each constitution as the only one, float64, shape (C,)
     pairs: np.ndarray  # two constitutions each, int64, shape (P, 2)
     log_shares: np.ndarray  # log-probability of each pair, float64, shape (P,)
 
     @classmethod
+    @lru_cache(maxsize=8)
     def of(cls, priors: KaryotypePriors) -> "Clones":
         """Give MOSAIC of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
 
@@ -133,11 +166,42 @@ class Clones:
         log_aneuploid = logsumexp(prior.log_shares[~normal])
         log_shares += np.log(MOSAIC) + log_aneuploid - logsumexp(log_shares)
         single = prior.log_shares + np.where(normal, 0.0, np.log1p(-MOSAIC))
-        return cls(single, pairs, log_shares)
+        names = tuple(
+            name_karyotype(dict(zip(CHROMOSOMES, counts, strict=True))).iscn for counts in prior.constitutions.tolist()
+        )
+        return cls(prior.constitutions, names, single, pairs, log_shares)
 
 
-def _constitutions_of_cells(evidence: np.ndarray, clones: Clones) -> np.ndarray:
-    """Return the probability of each constitution for each cell, given all cells, float64, shape (cells, C).
+@dataclass(frozen=True, eq=False)
+class CasePosterior:
+    """How probable it is what a case consists of, given all its cells."""
+
+    single: np.ndarray  # each constitution as the only one, float64, shape (C,)
+    mosaics: np.ndarray  # each pair of `Clones`, float64, shape (P,); all sum to 1
+    of_cells: np.ndarray  # each constitution for each cell, float64, shape (cells, C)
+
+    def best(self, clones: Clones) -> tuple[float, np.ndarray]:
+        """Return the probability of what the case most probably is, and of that the constitution of each cell.
+
+        The constitutions are numbers, int64, shape (cells,): all the same, or those of two clones.
+        """
+        if self.single.max() >= self.mosaics.max():
+            return float(self.single.max()), np.full(len(self.of_cells), self.single.argmax())
+        pair = clones.pairs[self.mosaics.argmax()]
+        return float(self.mosaics.max()), pair[self.of_cells[:, pair].argmax(axis=1)]
+
+
+def case_posterior(evidence: np.ndarray, clones: Clones) -> CasePosterior:
+    """Return how probable it is what a case consists of.
+
+    With L(N) the likelihood of the counts N of a cell, E(c) = sum over N of P(N | c) * L(N) is its evidence for the
+    constitution c. A case has one constitution, or two clones a and b of which a has the share s of the cells:
+
+        P(c | cells)        ~  P(c) * product over cells of E(c)
+        P(a, b, s | cells)  ~  P(a, b) * product over cells of (s * E(a) + (1 - s) * E(b))
+
+    A karyotype of one cell has the mean of P(N | c) * L(N) / E(c) over the constitutions that the cell may have. So an
+    aneuploidy that most cells show is probable for the others, too, and a normal cell beside them stays normal.
 
     Args:
         evidence: log E(c) of each cell, float64, shape (cells, C).
@@ -145,17 +209,17 @@ def _constitutions_of_cells(evidence: np.ndarray, clones: Clones) -> np.ndarray:
     """
     single = clones.single + evidence.sum(axis=0)
     mixed = np.repeat(clones.log_shares[:, None] - np.log(len(CLONE_SHARES)), len(CLONE_SHARES), axis=1)
-    for of_cell in evidence:
-        mixed += np.logaddexp(*_of_clones(of_cell, clones))
+    of_clones = [_of_clones(of_cell, clones) for of_cell in evidence]
+    for first, second in of_clones:
+        mixed += np.logaddexp(first, second)
     log_sum = np.logaddexp(logsumexp(single), logsumexp(mixed))
     mosaics = np.exp(mixed - log_sum)
     probabilities = np.tile(np.exp(single - log_sum), (len(evidence), 1))
-    for of_cell, constitutions in zip(evidence, probabilities, strict=True):
-        first, second = _of_clones(of_cell, clones)
+    for (first, second), constitutions in zip(of_clones, probabilities, strict=True):
         of_first = mosaics * expit(first - second)
         np.add.at(constitutions, clones.pairs[:, 0], of_first.sum(axis=1))
         np.add.at(constitutions, clones.pairs[:, 1], (mosaics - of_first).sum(axis=1))
-    return probabilities
+    return CasePosterior(np.exp(single - log_sum), mosaics.sum(axis=1), probabilities)
 
 
 def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.ndarray]:
@@ -164,12 +228,94 @@ def _of_clones(evidence: np.ndarray, clones: Clones) -> tuple[np.ndarray, np.nda
     return first[:, None] + np.log(CLONE_SHARES), second[:, None] + np.log1p(-CLONE_SHARES)
 
 
-def _log_joint(candidates: Sequence[Candidate], priors: KaryotypePriors) -> np.ndarray:
-    """Return log P(N | c) + log L(N), but for a constant, of the candidates of a cell, shape (candidates, C)."""
-    rows = []
-    for each in candidates:
-        counts = np.bincount(each.classes, minlength=len(CHROMOSOMES))
-        prior = KaryotypePrior.of(priors, len(each.classes), int(counts.max()))  # numbers differ with the boxes
-        log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(counts)
-        rows.append(prior.given_constitutions(counts) + log_likelihood)
-    return np.array(rows)
+@dataclass(frozen=True)
+class CaseVerdict:
+    """What is said of a case, and what is left to do."""
+
+    named: CaseKaryotype
+    probability: float  # of its constitution, or of its two clones, given all cells
+    alone: int  # cells whose karyotype by itself is that of the case, or of one of its clones
+    changed: dict[str, str]  # the karyotype, given all cells, of those that have another one by themselves
+    to_do: str  # SETTLED, "look at a and b" or "more cells needed (about 2)"
+    reason: str | None = None  # why it is not settled
+
+
+def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds: CellThresholds) -> CaseVerdict:
+    """Decide on a case of one cell or more.
+
+    It is settled only if it is normal, its cells do not contradict it, one of them shows it by itself, and its
+    probability is at least that of ``thresholds.settled``.
+    """
+    clones = Clones.of(priors)
+    posterior = case_posterior(np.array([cell.evidence for cell in cells]), clones)
+    probability, numbers = posterior.best(clones)
+    given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
+    constitutions = [dict(zip(CHROMOSOMES, clones.constitutions[number], strict=True)) for number in numbers]
+    named = case_karyotype([Counter(one.names) for one in given], constitutions)
+    changed = {}
+    for cell, one in zip(cells, given, strict=True):
+        if one.karyotype.iscn != cell.iscn:
+            changed[cell.name] = one.karyotype.iscn
+    alone = sum(cell.iscn in named.clones for cell in cells)
+    verdict = CaseVerdict(named, probability, alone, changed, SETTLED)
+    odd = [cell for cell, number in zip(cells, numbers, strict=True) if _contradicts(cell, number, named, clones)]
+    if doubt := _doubt(verdict, cells, odd, thresholds):
+        shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
+        return replace(verdict, to_do=f"look at {_names_to_look_at(shown, named)}", reason=doubt)
+    least = _settled_from(thresholds, len(cells))
+    if probability >= least and alone:
+        return verdict
+    prior = float(np.exp(clones.single[numbers[0]]))
+    further = _further_cells(probability, prior, len(cells), thresholds)
+    reason = f"probability {probability:.4f}, below {least:g}" if alone else "no cell shows it by itself"
+    return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
+
+
+def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:
+    """Return the cells that show an abnormality of the case best, or else any abnormality, and then a normal one."""
+
+    def order(cell: CaseCell) -> tuple[bool, bool, float]:
+        is_normal_cell = cell.iscn in NORMAL_KARYOTYPES
+        return is_normal_cell, cell.iscn not in named.clones, -cell.candidates[0].probability
+
+    return " and ".join(cell.name for cell in sorted(cells, key=order)[:SIGNED])
+
+
+def _contradicts(cell: CaseCell, given: int, named: CaseKaryotype, clones: Clones) -> bool:
+    """Return whether a cell, by itself or given the others, is of another clone, or has a chromosome more than that."""
+    alone = int((clones.single + cell.evidence).argmax())
+    if not {clones.names[alone], clones.names[given]} <= named.clones.keys():
+        return True
+    counts = np.bincount(cell.candidates[0].classes, minlength=len(CHROMOSOMES))
+    return bool((counts > clones.constitutions[alone]).any())
+
+
+def _doubt(
+    verdict: CaseVerdict, cells: Sequence[CaseCell], odd: Sequence[CaseCell], thresholds: CellThresholds
+) -> str | None:
+    """Return why a person has to look at a case, whatever its probability; None where nobody has to."""
+    if not thresholds.settled:
+        return "no probability is known from which cases of this model are settled (settle_from)"
+    if verdict.named.iscn not in NORMAL_KARYOTYPES:
+        return "abnormal: a person signs it"
+    if odd:
+        said = ", ".join(f"{cell.name} says {cell.iscn}" for cell in odd)
+        return f"{counted(len(odd), 'cell')} of {len(cells)} {'disagrees' if len(odd) == 1 else 'disagree'}: {said}"
+    distance = float(np.mean([cell.distance for cell in cells]))
+    if thresholds.distance is not None and distance > thresholds.distance:
+        return f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}"
+    return None
+
+
+def _settled_from(thresholds: CellThresholds, cells: int) -> float:
+    """Return the probability from which a case of so many cells is settled."""
+    return thresholds.settled[min(cells, len(thresholds.settled)) - 1]
+
+
+def _further_cells(probability: float, prior: float, cells: int, thresholds: CellThresholds) -> int:
+    """Return how many more cells settle a case if each says as much as those at hand; MOST_CELLS at most."""
+    of_cell = (logit(probability) - logit(prior)) / cells
+    for further in range(1, MOST_CELLS):
+        if logit(probability) + further * of_cell >= logit(_settled_from(thresholds, cells + further)):
+            return further
+    return MOST_CELLS

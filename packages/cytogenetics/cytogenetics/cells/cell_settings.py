@@ -37,6 +37,7 @@ class KaryotypeConfig(KaryotypePriors, defaults="karyotype"):
     refer_below: Share = FROM_YAML
     refer_expected_wrong: NonNegativeFloat | None = FROM_YAML
     refer_distance: NonNegativeFloat | None = FROM_YAML
+    settle_from: Share | None = FROM_YAML
     out_of_distribution: Share = FROM_YAML
     batchnorm: Literal["trained", "images"] | None = FROM_YAML
     follow_links: bool = FROM_YAML

@@ -17,7 +17,8 @@ from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 # Of pictures of metaphases, chosen on 72 validation pictures with earlier networks: of the 20 that are not referred 19
 # are wholly right, and with those in models/ 10 of 11 of 60 others. The distance is a quantile of 95 %.
-OF_METAPHASES = CellThresholds(expected_wrong=0.35, distance=0.48)
+# A case is settled from the probabilities on that `cytogenetics.evidence.cases` chooses, by its number of pictures.
+OF_METAPHASES = CellThresholds(expected_wrong=0.35, distance=0.48, settled=(1.0, 0.998, 0.998, 0.998))
 OF_OTHER_NETWORKS = (
     "metaphases are referred above thresholds that were chosen with earlier networks of models/, which may not fit "
     "what is named: refer_expected_wrong and refer_distance set others"
@@ -30,6 +31,8 @@ def referral_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases
     if config.refer_expected_wrong is not None:
         note = chosen.note if of_metaphases else None  # that of metaphases is on all thresholds
         chosen = replace(chosen, expected_wrong=config.refer_expected_wrong, note=note)
+    if config.settle_from is not None:
+        chosen = replace(chosen, settled=(config.settle_from,))
     return chosen if config.refer_distance is None else replace(chosen, distance=config.refer_distance)
 
 
@@ -38,7 +41,7 @@ def _chosen_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases:
     if of_metaphases:
         others = (config.detector, config.refiner, config.cutter)
         is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
-        kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS)
+        kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS, settled=())
     elif facts := cell_facts(model):
         kept = facts.thresholds
     else:

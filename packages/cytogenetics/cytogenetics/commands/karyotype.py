@@ -29,7 +29,7 @@ def karyotype(words: Words, output: Output = None) -> None:
     CELLS are pictures of whole metaphases, which are cut into chromosomes; or of single chromosomes: each sub-folder
     is a cell, and the folders above it are its case; images directly in CELLS are one cell.
     Several runs are an ensemble. The output folder holds
-    karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where a case has several cells, a
+    karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where cases are known, a
     karyogram per cell, and all of it on one page, index.html. Correct them with scripts/review.py.
     """
     _check_cells(words)  # before the imports of the request, which take a second

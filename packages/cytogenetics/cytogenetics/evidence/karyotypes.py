@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cytogenetics.evidence.cases import read_truth, write_case_tables
+from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES
 from karyocyte.common.files import write_csv
 from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.intervals.by_case import by_case
@@ -17,7 +19,6 @@ TABLES = {  # by the kept file
     "composed": "metaphases/composed.csv",
     "other_networks": "metaphases/other_networks.csv",
 }
-NORMAL = ("46,XX", "46,XY")
 CONFIDENCE = 0.95
 
 
@@ -42,23 +43,39 @@ def measure_pictures(cells: pd.DataFrame) -> dict[str, float]:
     """Return ``measure`` of pictures of metaphases, and what single chromosomes have not."""
     crossing = cells["crossing"].sum()
     excess = cells["found"].astype(int) + cells["invented"] - cells["chromosomes"]
-    exact, referred, said_normal = cells["named"] == cells["true"], cells["referred"], cells["named"].isin(NORMAL)
+    exact, referred = cells["named"] == cells["true"], cells["referred"]
+    said_normal = cells["named"].isin(NORMAL_KARYOTYPES)
     # Where the declaration and the boxes agree.
-    normal = (cells["kind"] == "normal") & cells["true"].isin(NORMAL)
-    numerical = (cells["kind"] == "numerical") & ~cells["true"].isin(NORMAL)
-    return measure(cells) | {
-        "crossing chromosomes found": cells["crossing_found"].sum() / crossing if crossing else np.nan,
-        "found chromosomes right": cells["right"].sum() / cells["found"].sum(),
-        "count within one": (excess.abs() <= 1).mean(),
-        "normal pictures exact": exact[normal].mean(),
-        "normal pictures not referred, exact": exact[normal & ~referred & cells["named"].notna()].mean(),
-        "numerical abnormalities named exactly": exact[numerical].mean(),
-        "numerical abnormalities named normal": said_normal[numerical].mean(),
-        "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
-        "numerical abnormalities referred": referred[numerical].mean(),
-        "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
-        "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
-    }
+    normal = (cells["kind"] == "normal") & cells["true"].isin(NORMAL_KARYOTYPES)
+    numerical = (cells["kind"] == "numerical") & ~cells["true"].isin(NORMAL_KARYOTYPES)
+    return (
+        measure(cells)
+        | {
+            "crossing chromosomes found": cells["crossing_found"].sum() / crossing if crossing else np.nan,
+            "found chromosomes right": cells["right"].sum() / cells["found"].sum(),
+            "count within one": (excess.abs() <= 1).mean(),
+            "normal pictures exact": exact[normal].mean(),
+            "normal pictures not referred, exact": exact[normal & ~referred & cells["named"].notna()].mean(),
+            "numerical abnormalities named exactly": exact[numerical].mean(),
+            "numerical abnormalities named normal": said_normal[numerical].mean(),
+            "numerical abnormalities named normal, not referred": (said_normal & ~referred)[numerical].mean(),
+            "numerical abnormalities referred": referred[numerical].mean(),
+            "numerical abnormalities among the karyotypes shown": cells["shown"][numerical].mean(),
+            "structural pictures referred": referred[cells["kind"] == "structural"].mean(),
+        }
+        | _without_errors(cells)
+    )
+
+
+def _without_errors(cells: pd.DataFrame) -> dict[str, float]:
+    """Return the shares of the pictures whose boxes have no error by rule; nothing where these are not known."""
+    if "error" not in cells:
+        return {}
+    sound = cells[cells["error"].isna()]
+    shares = {"boxes without an error by rule": len(sound) / len(cells)}
+    metrics = ("cells wholly right", "karyotype exact", "not referred, wholly right", "not referred, karyotype exact")
+    measured_again = measure(sound)
+    return shares | {f"of these, {metric}": measured_again[metric] for metric in metrics}
 
 
 def counted(pictures: pd.DataFrame) -> pd.DataFrame:
@@ -73,9 +90,9 @@ def counted(pictures: pd.DataFrame) -> pd.DataFrame:
     rows += [("cases with a cell that is not referred", len(wrong), None, None)]
     rows += [("of these cases, with an error", wrong.mean(), None, None)]
     rows += [("of these cases, with an error, at most", upper_bound(wrong.sum(), len(wrong), CONFIDENCE), None, None)]
-    abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL)]
+    abnormal = pictures[(pictures["kind"] == "numerical") & ~pictures["true"].isin(NORMAL_KARYOTYPES)]
     if len(abnormal):
-        unseen = (abnormal["named"].isin(NORMAL) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
+        unseen = (abnormal["named"].isin(NORMAL_KARYOTYPES) & ~abnormal["referred"]).groupby(abnormal["case"]).all()
         found = share(unseen.sum(), len(unseen), CONFIDENCE)
         rows += [(f"numerical cases named normal, not referred, of {found.n}", found.value, found.low, found.high)]
     # A box is added, removed, or given another class.
@@ -87,7 +104,7 @@ def counted(pictures: pd.DataFrame) -> pd.DataFrame:
 
 def measure_composed(cells: pd.DataFrame) -> dict[str, float]:
     """Return what is said of abnormalities that were made in normal pictures."""
-    said_normal = cells["named"].isin(NORMAL)
+    said_normal = cells["named"].isin(NORMAL_KARYOTYPES)
     return {
         "named exactly": (cells["named"] == cells["true"]).mean(),
         "true karyotype among the five shown": cells["shown"].mean(),
@@ -110,9 +127,13 @@ def metrics_by_case(cells: pd.DataFrame) -> pd.DataFrame:
 
 def write_tables(results: Path = RESULTS) -> None:
     """Write the tables of ``TABLES`` from the cells that are kept, a row per part and metric."""
+    errors = read_truth(results).set_index("cell")["error"]
     for path in sorted(results.glob("evidence/karyotypes/*.parquet")):
         tables = []
-        for part, cells in pd.read_parquet(path).groupby("part"):
+        kept = pd.read_parquet(path)
+        if path.stem == "metaphases":
+            kept["error"] = kept["cell"].map(lambda file: errors[Path(file).stem])
+        for part, cells in kept.groupby("part"):
             table = metrics_by_case(cells).assign(cells=len(cells), revision=" ".join(cells["revision"].unique()))
             table.insert(0, "label", part)
             tables.append(table)
@@ -121,3 +142,4 @@ def write_tables(results: Path = RESULTS) -> None:
 
 if __name__ == "__main__":
     write_tables()
+    write_case_tables(RESULTS)

@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 from karyocyte.common.karyotype import ABNORMAL, AUTOSOMES, CHROMOSOMES, NORMAL
 
 MARKER = "mar"  # the class of a chromosome that is none of them, in ISCN
+HAPLOID = 23  # chromosomes of one set
+DIPLOID = 2  # sets of a normal cell
+NORMAL_KARYOTYPES = ("46,XX", "46,XY")
 # Complements of sex chromosomes that are viable, beside XX and XY.
 SEX_ANEUPLOIDIES = ("X", "XXX", "XXY", "XYY")
 
@@ -27,11 +30,13 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
     One missing autosome is most often lost when the slide is made: it is a kind of its own, no abnormality. Two
     deviations at once, more than one chromosome too many of a class, or sex chromosomes that are not viable, are
     "unclear": such counts come from mistakes more often than from patients. So are markers: "47,XX,+mar".
+    Changes are relative to the nearest multiple of 23, as in ISCN: "69,XXY", "70,XXY,+21"; such a cell is "unclear".
     """
     sex = "X" * counts.get("X", 0) + "Y" * counts.get("Y", 0)
-    deviations = {name: counts.get(name, 0) - 2 for name in AUTOSOMES if counts.get(name, 0) != 2}
     markers = counts.get(MARKER, 0)
     total = sum(counts.get(name, 0) for name in CHROMOSOMES) + markers
+    ploidy = max(1, round(total / HAPLOID))
+    deviations = {name: counts.get(name, 0) - ploidy for name in AUTOSOMES if counts.get(name, 0) != ploidy}
     changes: list[str] = []
     for name, by in deviations.items():
         changes += [f"+{name}"] * by + [f"-{name}"] * -by
@@ -39,7 +44,7 @@ def name_karyotype(counts: Mapping[str, int]) -> Karyotype:
         changes.append(f"+{markers if markers > 1 else ''}{MARKER}")
     iscn = ",".join([str(total), sex or "0", *changes])
     # A marker may be a piece of any chromosome: the cell is neither normal nor certainly abnormal.
-    if markers:
+    if markers or ploidy != DIPLOID:
         return Karyotype(iscn, "unclear", None)
     if not deviations and sex in ("XX", "XY"):
         return Karyotype(iscn, "normal", NORMAL)
@@ -60,6 +65,5 @@ def name_clones(clones: Mapping[str, int]) -> str:
     """
     if len(clones) == 1:
         return next(iter(clones))
-    normal = ("46,XX", "46,XY")
-    ordered = sorted(clones, key=lambda iscn: (iscn in normal, -clones[iscn], iscn))
+    ordered = sorted(clones, key=lambda iscn: (iscn in NORMAL_KARYOTYPES, -clones[iscn], iscn))
     return "/".join(f"{iscn}[{clones[iscn]}]" for iscn in ordered)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class CellThresholds:
     """Above what a cell is referred to an expert: chosen on validation cells, and kept with a model; None: by nothing.
 
+    And from which probability of its constitution a case of one cell, of two, ... is ``settled``, the last one for
+    more cells, too; empty: never.
+
     ``expected_wrong`` is a number of its chromosomes, see ``CellKaryotype``; ``distance`` is the mean of
     ``CellResult.distances``; ``note`` says what limits their use. Defaults hold where few validation cells choose.
     """
@@ -14,3 +17,4 @@ class CellThresholds:
     expected_wrong: float = 0.5
     distance: float | None = None
     note: str | None = None
+    settled: tuple[float, ...] = ()

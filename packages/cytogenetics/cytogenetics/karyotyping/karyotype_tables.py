@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from cytogenetics.cells.cases import CaseKaryotype, case_karyotype, share_constitution
+from cytogenetics.cells.cases import SETTLED, CaseCell, case_verdict
 from cytogenetics.cells.cell_karyotype import ChromosomeCall
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.images.cell_images import CellFile, FileStatus
@@ -25,7 +25,8 @@ from karyocyte.evaluation.types.table import Table
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 CASE_COLUMNS = (
-    *("case", "cells", "karyotype", "probability", "share", "clones", "left_out", "changed", "refer", "reason"),
+    *("case", "cells", "karyotype", "probability", "alone", "verdict", "reason"),
+    *("share", "clones", "left_out", "changed"),
 )
 RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
@@ -73,8 +74,11 @@ class Tables(NamedTuple):
         """The karyotype of each case of cases.csv with its doubt, in words."""
         titles = {}
         for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
-            named = f"{case.karyotype}, probability {_probability(case.probability)}; {case.reason or 'not referred'}"
-            titles[case.case] = f"{named}; together: {case.changed}" if case.changed else named
+            named = f"{case.karyotype}, probability {_probability(case.probability)}"
+            said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
+            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason)))
+            if case.changed:
+                titles[case.case] += f"; given the others: {case.changed}"
         return titles
 
     @property
@@ -114,12 +118,13 @@ class Tables(NamedTuple):
         above = [f"{words} {limit:.3g}" for words, limit in limits if limit is not None]
         lines.append(f"thresholds of referral, beside other reasons: {', '.join(above)}")
         if len(self.cases):
-            lines.append(f"{counted(len(self.cases), 'case')} of several cells: see cases.csv")
+            settled = (self.cases["verdict"] == SETTLED).sum()
+            lines.append(f"{counted(len(self.cases), 'case')}, {settled:,} of them settled: see cases.csv")
         return lines
 
 
 def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.DataFrame:
-    """Return cases.csv: a row per case of two cells or more that have a karyotype; empty without such a case.
+    """Return cases.csv: a row per case with a cell that has a karyotype; empty without such a case.
 
     The cells of a case decide together which constitution it has; ``changed`` names those that have another karyotype
     then than alone. Cells of a case with the same images count once; the sentences of the attribute ``copies`` say so.
@@ -132,51 +137,33 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
             first = cases.setdefault(result.cell.case, {}).setdefault(images, result)
             if first is not result:
                 copies.append(f"{result.cell.title} has the same images as {first.cell.title}: they count as one cell")
-    rows = [_case_row(case, list(cells.values()), priors) for case, cells in cases.items() if len(cells) > 1]
+    rows = [_case_row(case, list(cells.values()), priors) for case, cells in cases.items()]
     table = pd.DataFrame(rows, columns=list(CASE_COLUMNS))
     table.attrs["copies"] = copies
     return table
 
 
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
-    shared = share_constitution([result.karyotype.candidates for result in results], priors)
-    counts = []
-    changed = []
-    for result, candidates in zip(results, shared, strict=True):
-        counts.append(Counter(candidates[0].names))
-        iscn = candidates[0].karyotype.iscn
-        if result.karyotype.karyotype and result.karyotype.karyotype.iscn != iscn:
-            changed.append(f"{result.cell.name}: {iscn}")
-    sure = [of_cell for of_cell, result in zip(counts, results, strict=True) if not result.reasons]
-    named = case_karyotype(counts)
-    reasons = _case_reasons(named, len(results), len(sure))
-    if len(named.clones) > 1 and len(sure) < len(counts):
-        named = case_karyotype(sure) if len(sure) > 1 else named.without_small_clones()
+    cells = []
+    for result in results:
+        cells.append(CaseCell.of(result.cell.name, result.karyotype.candidates, priors, result.mean_distance))
+    verdict = case_verdict(cells, priors, results[0].thresholds)
+    named, to_do, reason = verdict.named, verdict.to_do, verdict.reason
+    if results[0].failed:
+        to_do, reason = "look at the pictures", results[0].failed
     return {
         "case": case,
         "cells": named.cells,
         "karyotype": named.iscn,
-        "probability": float(np.prod([candidates[0].probability for candidates in shared])),
+        "probability": verdict.probability,
+        "alone": verdict.alone,
+        "verdict": to_do,
+        "reason": reason,
         "share": named.share,
         "clones": " ".join(f"{clone}[{cells}]" for clone, cells in named.clones.items()),
         "left_out": ", ".join(f"{change} in {cells}" for change, cells in named.left_out.items()) or None,
-        "changed": "; ".join(changed) or None,
-        "refer": YES_OR_NO[bool(reasons)],
-        "reason": "; ".join(reasons) or None,
+        "changed": "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items()) or None,
     }
-
-
-def _case_reasons(named: CaseKaryotype, cells: int, sure: int) -> list[str]:
-    """Return why an expert should look at a case, of whose cells so many are not referred."""
-    reasons = []
-    if sure < cells:
-        reasons.append(f"{cells - sure} of {counted(cells, 'cell')} referred")
-        if len(named.clones) > 1:
-            reasons.append(f"its cells differ ({named.iscn}): a mosaic is named of cells that are not referred")
-    for change, number in named.left_out.items():
-        if change.startswith("+"):
-            reasons.append(f"{change} in {counted(number, 'cell')} is no clone: look at more cells")
-    return reasons
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:

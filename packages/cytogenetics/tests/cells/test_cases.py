@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,15 +9,17 @@ from hypothesis import strategies as st
 
 from cytogenetics.cells.cases import (
     CLONE_SHARES,
+    SETTLED,
+    CaseCell,
     Clones,
-    _constitutions_of_cells,
-    _log_joint,
     case_karyotype,
-    share_constitution,
+    case_posterior,
+    case_verdict,
 )
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import MOSAIC, KaryotypePrior, karyotype_posterior
 from cytogenetics.karyotypes.naming import name_karyotype
+from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
@@ -26,6 +29,7 @@ NORMAL = karyotype("XX")
 DOWN = karyotype("XX", ["21"])
 TURNER = karyotype("X")
 LOST = karyotype("XX", lost=["8"])
+OFTEN = CellThresholds(distance=0.5, settled=(0.995, 0.99))
 
 
 def counted(*cells):
@@ -67,44 +71,98 @@ def test_every_cell_belongs_to_one_clone_and_a_case_of_one_cell_is_that_cell(cou
     assert case_karyotype(cells[:1]).iscn == name_karyotype(cells[0]).iscn
 
 
-def candidates_of(truth, mistaken=()):
-    """Candidates of a cell whose chromosomes are sure, but those of ``mistaken`` (row, class), which may be either."""
+def cell_of(truth, mistaken=(), name="cell", **facts):
+    """A cell whose chromosomes are sure, but those of ``mistaken`` (row, class), which may be either."""
     logs = sure(truth)
     for row, other in mistaken:
         logs[row, [truth[row], CLASSES.index(other)]] = np.log(0.49)
     candidates, _ = karyotype_posterior(logs, PRIORS)
-    return candidates
+    return CaseCell.of(name, candidates, PRIORS, **facts)
+
+
+def verdict_of(*cells, thresholds=OFTEN):
+    named = [replace(cell, name=name) for cell, name in zip(cells, "abcdefgh", strict=False)]
+    return case_verdict(named, PRIORS, thresholds)
 
 
 def test_a_clone_of_few_cells_decides_what_a_doubtful_cell_has_too_many():
     """Of seven cells two show +18; in a third it may be an 18 or a 17."""
     truth = karyotype("XX", ["18"])
     row = int(np.flatnonzero(truth == CLASSES.index("18"))[0])
-    doubtful = candidates_of(truth, [(row, "17")])
-    cells = [doubtful, *[candidates_of(truth)] * 2, *[candidates_of(NORMAL)] * 4]
-    shared = share_constitution(cells, PRIORS)
-    assert shared[0][0].karyotype.iscn == "47,XX,+18"
-    assert shared[0][0].probability > 0.999 > doubtful[0].probability
-    assert [each[0].karyotype.iscn for each in shared[3:]] == ["46,XX"] * 4
+    doubtful = cell_of(truth, [(row, "17")])
+    cells = [doubtful, *[cell_of(truth)] * 2, *[cell_of(NORMAL)] * 4]
+    posterior = case_posterior(np.array([cell.evidence for cell in cells]), Clones.of(PRIORS))
+    given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
+    assert given[0].karyotype.iscn == "47,XX,+18"
+    assert given[0].probability > 0.999 > doubtful.candidates[0].probability
+    assert [one.karyotype.iscn for one in given[3:]] == ["46,XX"] * 4
+    verdict = verdict_of(*cells)
+    assert (verdict.named.iscn, verdict.to_do) == ("47,XX,+18[3]/46,XX[4]", "look at b and c")
+    assert verdict.alone == 6 + (doubtful.iscn == "47,XX,+18")
 
 
 def test_probabilities_of_a_case_are_the_sum_over_all_constitutions_and_clones():
     """Against the enumeration of all pairs, shares of cells, and members of the clones."""
-    cells = [candidates_of(DOWN), candidates_of(NORMAL), candidates_of(TURNER)]
+    cells = [cell_of(DOWN), cell_of(NORMAL), cell_of(TURNER)]
     clones = Clones.of(PRIORS)
-    evidence = np.array([np.logaddexp.reduce(_log_joint(each, PRIORS), axis=0) for each in cells])
-    expected = np.zeros_like(evidence)
-    for constitution, log_share in enumerate(clones.single):
-        expected[:, constitution] += np.exp(log_share + evidence[:, constitution].sum())
-    for pair, log_share in zip(clones.pairs, clones.log_shares, strict=True):
+    evidence = np.array([cell.evidence for cell in cells])
+    single = np.exp(clones.single + evidence.sum(axis=0))
+    mosaics = np.zeros(len(clones.pairs))
+    expected = np.tile(single, (3, 1))
+    for number, (pair, log_share) in enumerate(zip(clones.pairs, clones.log_shares, strict=True)):
         for share in CLONE_SHARES:
             for members in product((0, 1), repeat=len(cells)):
                 of_members = evidence[np.arange(3), pair[list(members)]]
                 weight = log_share + of_members.sum() + np.log([share, 1 - share])[list(members)].sum()
                 weight -= np.log(len(CLONE_SHARES))
                 expected[np.arange(3), pair[list(members)]] += np.exp(weight)
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(_constitutions_of_cells(evidence, clones), expected, atol=1e-9)
+                mosaics[number] += np.exp(weight)
+    total = single.sum() + mosaics.sum()
+    posterior = case_posterior(evidence, clones)
+    np.testing.assert_allclose(posterior.of_cells, expected / total, atol=1e-9)
+    np.testing.assert_allclose(posterior.single, single / total, atol=1e-9)
+    np.testing.assert_allclose(posterior.mosaics, mosaics / total, atol=1e-9)
+    probability, numbers = posterior.best(clones)
+    assert probability == pytest.approx(max(single.max(), mosaics.max()) / total)
+    assert len(set(numbers)) == 2 - (single.max() > mosaics.max())
+
+
+def test_a_normal_case_is_settled_from_the_threshold_of_its_number_of_cells():
+    one, two = verdict_of(cell_of(NORMAL)), verdict_of(cell_of(NORMAL), cell_of(NORMAL))
+    assert one.probability < two.probability
+    for verdict, cells in ((one, 1), (two, 2)):
+        assert (verdict.named.iscn, verdict.to_do, verdict.reason) == ("46,XX", SETTLED, None)
+        assert verdict.alone == cells
+        above = CellThresholds(settled=(*[0.5] * (cells - 1), (1 + verdict.probability) / 2))
+        again = verdict_of(*[cell_of(NORMAL)] * cells, thresholds=above)
+        assert again.to_do == "more cells needed (about 1)"
+
+
+def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
+    for cells, iscn, to_do in (
+        ([DOWN, DOWN, DOWN], "47,XX,+21", "look at a and b"),
+        ([NORMAL, DOWN, NORMAL], "46,XX", "look at b"),
+        ([TURNER, TURNER], "45,X", "look at a and b"),
+    ):
+        verdict = verdict_of(*map(cell_of, cells))
+        assert (verdict.named.iscn, verdict.to_do) == (iscn, to_do)
+    lost, down = cell_of(karyotype("XX", ["21"], ["8"])), cell_of(DOWN)
+    assert verdict_of(cell_of(NORMAL), lost, down, down).to_do == "look at c and d"  # not that with a loss
+    assert "c says 47,XX,+21" in verdict_of(*map(cell_of, (NORMAL, NORMAL, DOWN))).reason
+    for distance, settled in ((0.4, True), (0.6, False)):
+        cells = [cell_of(NORMAL, distance=distance), cell_of(NORMAL, distance=0.5)]
+        assert (verdict_of(*cells).to_do == SETTLED) == settled
+    without = verdict_of(cell_of(NORMAL), cell_of(NORMAL), thresholds=CellThresholds())
+    assert without.to_do != SETTLED
+    assert "settle_from" in without.reason
+
+
+def test_a_chromosome_that_is_lost_in_one_cell_or_two_is_not_of_the_case():
+    for lost in (1, 2):
+        verdict = verdict_of(*[cell_of(LOST)] * lost)
+        assert (verdict.named.iscn, verdict.named.left_out, verdict.alone) == ("46,XX", {"-8": lost}, 0)
+    verdict = verdict_of(*[cell_of(LOST)] * 3)
+    assert (verdict.named.iscn, verdict.to_do) == ("45,XX,-8", "look at a and b")
 
 
 def test_all_cases_together_have_the_probability_one_and_mosaics_their_share():

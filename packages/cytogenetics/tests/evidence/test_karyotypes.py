@@ -13,7 +13,9 @@ def test_tables_follow_from_the_kept_cells_and_change_with_them(tmp_path, kind):
     kept, written = tmp_path / "evidence" / "karyotypes" / f"{kind}.parquet", tmp_path / TABLES[kind]
     for place in (kept, written):
         place.parent.mkdir(parents=True)
-    shutil.copy(RESULTS / kept.relative_to(tmp_path), kept)
+    for file in (kept.relative_to(tmp_path), "metaphases/truth.csv"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(RESULTS / file, tmp_path / file)
     write_tables(tmp_path)
     assert written.read_text() == (RESULTS / TABLES[kind]).read_text()
     cells = pd.read_parquet(kept)

@@ -11,6 +11,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 
 FEMALE = Counter(dict.fromkeys(CHROMOSOMES[:-1], 2))
 MALE = FEMALE - Counter("X") + Counter("Y")
+HAPLOID = Counter(CHROMOSOMES[:-1])
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ MALE = FEMALE - Counter("X") + Counter("Y")
         (MALE - Counter("XY"), "44,0", "unclear", None),
         (MALE + Counter({MARKER: 1}), "47,XY,+mar", "unclear", None),
         (FEMALE - Counter("X") + Counter({MARKER: 2}), "47,X,+2mar", "unclear", None),
+        (FEMALE + HAPLOID, "69,XXX", "unclear", None),
+        (MALE + HAPLOID + Counter(["21"]), "70,XXY,+21", "unclear", None),
+        (FEMALE + HAPLOID - Counter("X"), "68,XX", "unclear", None),
+        (MALE + MALE, "92,XXYY", "unclear", None),
+        (HAPLOID, "23,X", "unclear", None),
     ],
 )
 def test_it_names_what_the_counts_say(counts, iscn, kind, label):

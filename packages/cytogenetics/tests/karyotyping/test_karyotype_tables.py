@@ -31,6 +31,7 @@ from packages.cytogenetics.tests.cells.test_assignment import sure
 
 PRIORS = KaryotypePriors()
 NAMING = NamingSettings(PRIORS, 0.95, False)
+SETTLING = CellThresholds(settled=(0.99,))
 FACTS = PageFacts("Karyotypes of <cells>", ["3 cells", "a <note>"], ["a <b>warning</b>"], 0.95)
 
 
@@ -38,7 +39,8 @@ def result(case, name, labels, logs=None):
     logs = sure(labels, wrong=1e-5) if logs is None else logs
     names = [f"{name}/{row}.png" for row in range(len(logs))]
     files = tuple(CellFile(ImageFile(Path(file), file, ()), FileStatus.USED, sha256=file) for file in names)
-    return CellResult(Cell(name, case, ()), name, files=files, karyotype=karyotype_of_cell(logs, {}, NAMING))
+    named = karyotype_of_cell(logs, {}, NAMING)
+    return CellResult(Cell(name, case, ()), name, files=files, karyotype=named, thresholds=SETTLING)
 
 
 def test_cells_of_a_case_have_one_karyotype():
@@ -46,32 +48,31 @@ def test_cells_of_a_case_have_one_karyotype():
     cells = [result("p", str(number), karyotype("XY", ["21"])) for number in range(3)]
     cells += [result("p", "3", lost), result("q", "4", karyotype()), result(None, "5", karyotype())]
     cells += [result("r", "6", []), result("r", "7", karyotype())]
-    (row,) = case_table(cells, PRIORS).to_dict("records")
-    assert row.pop("probability") > 0.9
+    row, *others = case_table(cells, PRIORS).to_dict("records")
+    assert row.pop("probability") > 0.95
     assert row == {
         "case": "p",
         "cells": 4,
         "karyotype": "47,XY,+21",
+        "alone": 3,  # and one has a loss
+        "verdict": "look at 0 and 1",
+        "reason": "abnormal: a person signs it",
         "share": 1.0,
         "clones": "47,XY,+21[4]",
         "left_out": "-8 in 1",
         "changed": None,
-        "refer": "yes",
-        "reason": "1 of 4 cells referred",  # the loss
     }
+    assert [(one["case"], one["cells"], one["verdict"]) for one in others] == [("q", 1, "settled"), ("r", 1, "settled")]
 
 
-def test_a_mosaic_is_named_of_cells_that_are_not_referred():
+def test_a_mosaic_is_named_of_all_cells_and_a_failed_reader_settles_nothing():
     cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
     gained = [result("p", f"g{number}", karyotype("XX", ["21"])) for number in range(2)]
     (row,) = case_table([*cells, *gained], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["refer"]) == ("47,XX,+21[2]/46,XX[3]", "no")
-    referred = [replace(one, failed="of the test") for one in gained]
-    (row,) = case_table([*cells, *referred], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["cells"], row["refer"]) == ("46,XX", 3, "yes")
-    assert "47,XX,+21[2]/46,XX[3]" in row["reason"]
-    (row,) = case_table([*cells[:1], *referred], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["refer"]) == ("47,XX,+21", "yes")
+    assert (row["karyotype"], row["verdict"]) == ("47,XX,+21[2]/46,XX[3]", "look at g0 and g1")
+    failed = [replace(one, failed="of the test") for one in cells]
+    (row,) = case_table(failed, PRIORS).to_dict("records")
+    assert (row["verdict"], row["reason"]) == ("look at the pictures", "of the test")
 
 
 def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case_also_where_its_images_come_twice():
@@ -79,8 +80,8 @@ def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case_also_where_its_image
     gain = result("p", "gain", karyotype("XX", ["21"]))
     same_images = replace(gain, cell=Cell("copy", "p", ()))
     (row,) = case_table([*cells, gain, same_images], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["cells"], row["refer"]) == ("46,XX", 4, "yes")
-    assert row["reason"].startswith("+21 in 1 cell")
+    assert (row["karyotype"], row["cells"], row["left_out"]) == ("46,XX", 4, "+21 in 1")
+    assert (row["verdict"], row["reason"]) == ("look at gain", "1 cell of 4 disagrees: gain says 47,XX,+21")
 
 
 def test_cells_of_a_case_may_have_candidates_with_different_numbers_of_boxes():
@@ -188,8 +189,10 @@ def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     assert text.index("Case p1") < text.index("47,XY,+21, probability") < text.index("p1 / a")
     sure_cells = [result("p", name, karyotype()) for name in "ab"]
     tables = Tables.of([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], {}, PRIORS)
-    titles = [title.partition("; ")[2] for title in tables.case_titles.values()]
-    assert titles == ["not referred", "2 of 2 cells referred"]
+    given = [title.partition("; ")[2] for title in tables.case_titles.values()]
+    assert given[0] == "2 of 2 cells say so alone; settled"
+    assert given[1].startswith("0 of 2 cells say so alone; more cells needed (about 1)")
+    assert "2 cases, 1 of them settled" in " ".join(tables.summary(CellThresholds()))
 
 
 def test_a_reader_is_told_what_to_do():

@@ -1,0 +1,141 @@
+"""Verdicts on cases beside their true karyotypes, counted by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cytogenetics.cells.cases import CaseCell
+from cytogenetics.cells.cell_settings import KaryotypePriors
+from cytogenetics.cells.cell_thresholds import OF_METAPHASES
+from cytogenetics.cells.posterior import karyotype_posterior
+from cytogenetics.cells.uncertain_boxes import Boxes
+from cytogenetics.evidence.cases import (
+    PROVISIONAL,
+    RISK,
+    THRESHOLDS,
+    TrueCase,
+    choose_thresholds,
+    least_probability,
+    measured_cases,
+    true_karyotypes,
+    verdicts,
+)
+from cytogenetics.evidence.karyotypes import RESULTS
+from cytogenetics.evidence.predict import changes_of, with_change
+from cytogenetics.evidence.truth import errors_of_boxes
+from karyocyte.common.karyotype import CHROMOSOMES
+from packages.cytogenetics.tests.cells.cells import karyotype
+from packages.cytogenetics.tests.cells.test_assignment import sure
+
+
+def rows_of(probabilities, right, label="calibration", pictures="1"):
+    """Rows of `verdicts`, a subset per case."""
+    table = pd.DataFrame({"probability": probabilities, "right": right, "free": True, "label": label})
+    return table.assign(case=[str(number) for number in range(len(table))], pictures=pictures)
+
+
+def test_the_threshold_controls_the_share_of_cases_that_are_settled_and_wrong():
+    few, many = round(1 / RISK) - 2, round(1 / RISK) - 1
+    assert least_probability(rows_of([0.9] * few, [True] * few)) == 1  # too few to tell
+    assert least_probability(rows_of([0.9] * many, [True] * many)) == 0
+    wrong = np.arange(many) < 2
+    chosen = least_probability(rows_of(np.where(wrong, [0.95] + [0.97] * (many - 1), 0.9), ~wrong))
+    assert 0.97 < chosen < 0.9701
+    # With twice as many cases one of them may be settled and wrong.
+    wrong = np.arange(2 * many + 1) < 2
+    chosen = least_probability(rows_of(np.where(wrong, [0.95] + [0.97] * (2 * many), 0.9), ~wrong))
+    assert 0.95 < chosen < 0.9501
+
+
+def test_thresholds_are_those_of_the_worst_kind_of_case_or_provisional_ones_of_too_few():
+    tables = []
+    for pictures, wrong_at in zip("1234", (0.999, 0.998, 0.997, 0.7), strict=True):
+        for kind in ("", ", sex chromosomes"):
+            tables.append(rows_of([0.99] * 60, [True] * 60, f"calibration{kind}", pictures))
+        wrong = [False] * 3 + [True] * 57
+        tables.append(rows_of([wrong_at] * 3 + [0.5] * 57, wrong, "calibration, trisomies 13, 18, 21", pictures))
+        for other in ("calibration, mosaics", "calibration, other trisomies", "second test"):
+            tables.append(rows_of([0.9999], [False], other, pictures))
+    table = pd.concat(tables)
+    first, other = PROVISIONAL
+    assert choose_thresholds(table)["settled_from"].tolist() == [first, 0.9981, 0.9971, other]
+    few = table[(table["pictures"] < "3") | (table["case"].astype(int) < 1 / RISK - 2)]
+    assert choose_thresholds(few)["settled_from"].tolist() == [first, 0.9981, 0.9981, 0.9981]
+    assert choose_thresholds(few)["cases"].tolist() == [60, 60, 0, 0]
+    without = table[~table["label"].str.endswith("chromosomes")]
+    assert choose_thresholds(without)["cases"].tolist() == [0] * 4
+
+
+def test_thresholds_of_the_networks_in_models_are_those_of_the_calibration():
+    assert pd.read_csv(RESULTS / THRESHOLDS)["settled_from"].tolist() == [*OF_METAPHASES.settled]
+
+
+def cell(name, labels):
+    candidates, _ = karyotype_posterior(sure(labels), KaryotypePriors())
+    return CaseCell.of(name, candidates, KaryotypePriors())
+
+
+def test_every_subset_counts_and_boxes_with_an_error_are_told_apart():
+    normal, down = karyotype("XX"), karyotype("XX", ["21"])
+    boxes = {"a": "46,XX", "b": "46,XX", "c": "45,X"}
+    cases = [TrueCase("test", "1", "46,XX", [cell(name, normal) for name in "abc"], boxes)]
+    cases.append(TrueCase("test", "2", "47,XX,+21", [cell("d", down), cell("e", normal)], {}))
+    rows = verdicts(cases)
+    assert rows["pictures"].value_counts().to_dict() == {"1": 5, "2": 4, "3": 1, "all": 2}
+    table = measured_cases(rows, [0.9, 0.9]).set_index("pictures")
+    assert table.loc["1", ["cases", "right", "right_boxes", "settled"]].tolist() == [2, 0.75, (2 / 3 + 0.5) / 2, 0.75]
+    assert table.loc["1", ["settled_cases", "wrong", "wrong_boxes"]].tolist() == [2, 1, 2]
+    assert table.loc["1", "at_most"] == pytest.approx(0.95**0.5)  # one of two
+    assert table.loc["3", ["cases", "settled", "wrong"]].tolist() == [1, 1, 0]
+    assert table.loc["all", "settled"] == 0.5  # d disagrees with e
+    assert measured_cases(rows, [1.0])["settled"].sum() == 0
+
+
+def test_a_case_has_the_karyotype_of_most_of_its_pictures_without_an_error():
+    karyotypes = ["45,X", "45,X", "46,XX", "45,X", "47,XXY"]
+    truth = pd.DataFrame({"case": list("aaabb"), "karyotype": karyotypes, "error": ["x", "x", None, "x", "x"]})
+    assert true_karyotypes(truth) == {"a": "46,XX"}
+
+
+def test_errors_of_boxes_are_found_by_rule():
+    places = np.array([(10.0 * number, 0, 10 * number + 8, 30) for number in range(47)])
+    female = np.repeat(np.arange(23), 2)
+    twice = np.where(np.arange(47) == 46, CHROMOSOMES.index("Y"), [*female, 0])
+    on_another = np.where(np.arange(47)[:, None] == 46, places[45], places)
+    frame = pd.DataFrame(
+        {
+            "subject": "1",
+            "image_id": list("abcd"),
+            "kind": ["normal", "normal", "numerical", "normal"],
+            "boxes": [places[:46], places[:45], places[:45], on_another],
+            "chromosomes": [female, female[:45], female[:45], twice],
+        }
+    )
+    errors = errors_of_boxes(SimpleNamespace(frame=frame)).set_index("cell")
+    assert errors["error"].isna().tolist() == [True, False, True, False]
+    assert errors.loc["d", ["karyotype", "error"]].tolist() == [
+        "47,XXY",
+        "not 46,XX or 46,XY; one box under two classes",
+    ]
+
+
+def test_a_chromosome_is_taken_out_with_what_only_its_boxes_cover_or_is_there_once_more():
+    regions = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]], bool)
+    boxes = Boxes(np.array([0.9, 0.8, 0.7]), regions, np.array([5, 1, 6, 2, 7]), np.zeros(3, bool))
+    without, rows = with_change(boxes, np.array([0]), added=False)
+    assert rows.tolist() == [1, 2]
+    assert without.pixels.tolist() == [1, 6, 2, 7]
+    more, rows = with_change(boxes, np.array([1, 2]), added=True)
+    assert rows.tolist() == [0, 1, 2, 1, 2]
+    assert more.areas.tolist() == [6, 9, 9, 9, 9]
+    shared = (more.regions[:, :3].any(axis=1) & more.regions[:, 3:].any(axis=1)).any()
+    assert not shared
+
+
+def test_all_pictures_of_a_case_have_the_same_changes():
+    drawn = {tuple(changes_of(str(case), "46,XY")) for case in range(200)}
+    assert changes_of("7", "46,XX") == changes_of("7", "46,XX")
+    assert {sex for _, sex in drawn} == {"+X", "+Y", "-Y"}
+    assert len({autosome for autosome, _ in drawn}) > 15
