@@ -9,7 +9,7 @@ import pytest
 
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
-from tests.benchmarks.structure import CodeBase, Module
+from tests.structure.structure import CodeBase, Module
 
 CODE = CodeBase()
 BASE = ("common", "config", "runs", "composition")
@@ -31,9 +31,8 @@ ALLOWED = {
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
     "reproduction": {*CORE, "workflows", "commands"},
-    "benchmarks": {*CORE, "workflows"},
-    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics", "reproduction"},
-    "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
+    "docs": {*CORE, "workflows", "commands", "__main__", "cytogenetics", "reproduction"},
+    "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded"},
 }
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "packages/reproduction/reproduction")
 # A feature imports another one only here: a search trains its runs.

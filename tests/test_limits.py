@@ -1,7 +1,7 @@
 """The limits of the code base: what a training loads, and which functions are complex."""
 
 from karyocyte.common.paths import ROOT
-from tests.benchmarks.structure import SMOKE, CodeBase, count_lines
+from tests.structure.structure import SMOKE, CodeBase, count_lines
 
 CODE = CodeBase()
 LOADED_LINES = 1.05 * 15_365  # of a smoke training, whatever names its modules
