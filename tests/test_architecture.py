@@ -83,7 +83,7 @@ def test_features_do_not_import_one_another_but_by_rule():
 
 def test_one_module_alone_calls_the_library_of_transforms():
     callers = [module.name for module in CODE.modules.values() if "albumentations" in imported(module)]
-    assert callers == ["datamodules.transforms.operations"]
+    assert callers == ["datamodules.transforms.operations"], "functions that return a transform belong there"
 
 
 def test_what_is_imported_of_ours_exists():
@@ -111,7 +111,8 @@ def test_a_configuration_is_composed_without_its_data_module():
 def test_folders_stay_small():
     files = [module.path for module in CODE.modules.values() if module.path.name != "__init__.py"]
     counts = Counter(str(path.parent) for path in files)
-    assert {folder for folder, count in counts.items() if count > FILES_PER_FOLDER} <= COMMANDS
+    large = {folder for folder, count in counts.items() if count > FILES_PER_FOLDER}
+    assert large <= COMMANDS, "make a folder in it for files that belong together"
 
 
 @pytest.mark.parametrize("module", CODE.below("karyocyte/commands"), ids=lambda module: module.name)
