@@ -14,7 +14,7 @@ PICTURED := results/evidence/resnet50_cut_block5
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-core test-slow test-cluster lint format docs coverage audit lock results tables clean
+.PHONY: help setup demo test test-all test-core test-slow test-cluster lint format docs audit lock results tables clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,9 +63,6 @@ docs: setup ## build the handbook into site/, which opens from disk: site/index.
 	$(RUN) -m docs.tables --check
 	$(RUN) -m docs.site
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
-
-coverage: setup ## measure the coverage of the intervals on synthetic data sets: ten minutes
-	$(RUN) -m benchmarks.interval_coverage --csv results/coverage.csv
 
 audit: setup ## ask for known vulnerabilities of constraints.txt (pip-audit by uv; needs the network, fails without it)
 	PATH="$(VENV)/bin:$$PATH" uv tool run pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off

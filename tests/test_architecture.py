@@ -9,7 +9,7 @@ import pytest
 
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.files import RunFile
-from tests.benchmarks.structure import CodeBase, Module
+from tests.structure.structure import CodeBase, Module
 
 CODE = CodeBase()
 BASE = ("common", "config", "runs", "composition")
@@ -31,9 +31,8 @@ ALLOWED = {
     "loaded": {*CORE, "workflows"},
     "__main__": {"common", "commands"},
     "reproduction": {*CORE, "workflows", "commands"},
-    "benchmarks": {*CORE, "workflows"},
-    "docs": {*CORE, "workflows", "commands", "__main__", "benchmarks", "cytogenetics", "reproduction"},
-    "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded", "benchmarks"},
+    "docs": {*CORE, "workflows", "commands", "__main__", "cytogenetics", "reproduction"},
+    "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded"},
 }
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "packages/reproduction/reproduction")
 # A feature imports another one only here: a search trains its runs.
@@ -84,7 +83,7 @@ def test_features_do_not_import_one_another_but_by_rule():
 
 def test_one_module_alone_calls_the_library_of_transforms():
     callers = [module.name for module in CODE.modules.values() if "albumentations" in imported(module)]
-    assert callers == ["datamodules.transforms.operations"]
+    assert callers == ["datamodules.transforms.operations"], "functions that return a transform belong there"
 
 
 def test_what_is_imported_of_ours_exists():
@@ -112,7 +111,8 @@ def test_a_configuration_is_composed_without_its_data_module():
 def test_folders_stay_small():
     files = [module.path for module in CODE.modules.values() if module.path.name != "__init__.py"]
     counts = Counter(str(path.parent) for path in files)
-    assert {folder for folder, count in counts.items() if count > FILES_PER_FOLDER} <= COMMANDS
+    large = {folder for folder, count in counts.items() if count > FILES_PER_FOLDER}
+    assert large <= COMMANDS, "make a folder in it for files that belong together"
 
 
 @pytest.mark.parametrize("module", CODE.below("karyocyte/commands"), ids=lambda module: module.name)

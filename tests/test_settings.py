@@ -117,7 +117,7 @@ def test_every_key_is_tried_or_listed():
     keys |= {f"prepare.{name}" for name in PrepareConfig.model_fields if name != "canvas"}
     keys |= {f"prepare.canvas.{name}" for name in CanvasConfig.model_fields}
     keys |= {f"trainer.{name}" for name in TrainerConfig.model_fields}
-    assert keys == CHANGES.keys() | WITHOUT.keys()
+    assert keys == CHANGES.keys() | WITHOUT.keys(), "give a new key a value in CHANGES, or its reason in WITHOUT"
 
 
 def test_the_same_settings_give_the_same_result(folder, before, tmp_path):

@@ -26,8 +26,8 @@ def draw(path: Path) -> None:
     wrong = "none" if two["wrong"] == 0 else f"{two['wrong']:.0f} of {two['settled_cases']:.0f}"
     rare = table.loc[f"{PART}, other trisomies"].set_index("pictures").loc[2]
     title = (
-        f"Two pictures settle {two['settled']:.0%} of {two['cases']} normal cases, {wrong} of them wrongly, "
-        f"and {rare['settled']:.0%} of {rare['cases']} with a rare trisomy"
+        f"Two pictures settle {two['settled']:.0%} of {two['cases']:.0f} normal cases, {wrong} of them wrongly, "
+        f"and {rare['settled']:.0%} of {rare['cases']:.0f} with a rare trisomy"
     )
     with canvas(path, (9.0, 4.0), {"name": title}) as figure:
         for axis, (measure, words) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):

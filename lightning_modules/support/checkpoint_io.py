@@ -68,7 +68,7 @@ def load_weights(model: nn.Module, path: Path, keep_head: bool = False) -> None:
         loaded.load_state_dict(_with_head_of(loaded, state) if keep_head else state)
     except RuntimeError as error:  # other names or shapes
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit the network that its folder describes: {reason}") from error
+        raise UserError(f"{path} does not fit the model: {reason}") from error
 
 
 def exported_parts(classifier: nn.Module) -> nn.ModuleDict:

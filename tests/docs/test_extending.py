@@ -13,8 +13,8 @@ import pytest
 from karyocyte.common.paths import ROOT
 from tests.helpers.images import cell_image, write_image
 
-BLOCK = re.compile(r"```\w+ file=(\S+)\n(.*?)```", re.DOTALL)
-RECIPES = ("data source", "metric", "section", "callback", "backbone", "network", "loss")
+PAGE = ROOT / "docs" / "guides" / "extending.md"
+FILES = re.findall(r"```\w+ file=(\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
@@ -99,35 +99,41 @@ pathlib.Path("printed.json").write_text(json.dumps(printed))
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory) -> dict[str, str]:
-    """What the programs print in a copy of the code with the files of all recipes."""
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the code with the files of all recipes."""
     checkout = tmp_path_factory.mktemp("extended") / "checkout"
-    packages = ("conf", "datamodules", "karyocyte", "scripts", "hydra_plugins")
-    for name in (*packages, "lightning_modules"):
+    for name in ("conf", "datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "scripts"):
         # With what is compiled, but not the files that another process is writing.
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("*.pyc.*"))
-    shutil.copy(ROOT / "train.py", checkout)
-    for recipe in RECIPES:
-        follow(recipe, checkout)
+    for name in ("train.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, checkout)
+    for name, text in FILES:
+        before = (checkout / name).read_text() + "\n\n" if (checkout / name).exists() else ""
+        if text not in before:  # as in the checkout of someone who follows the page
+            (checkout / name).write_text(before + text)
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def printed(checkout) -> dict[str, str]:
+    """What the programs print in the copy."""
     for number in range(10):
         for label in ("blast", "normal"):
-            path = checkout / "cells" / f"{label}_P{number}_1.png"
-            write_image(path, cell_image(number + 100 * (label == "blast")))
+            write_image(checkout / "cells" / f"{label}_P{number}_1.png", cell_image(number + 100 * (label == "blast")))
     (checkout / "programs.json").write_text(json.dumps(PROGRAMS))
     environment = os.environ | {"COLUMNS": "120", "PYTHONPATH": str(checkout), "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run([sys.executable, "-c", ALL_PROGRAMS], cwd=checkout, env=environment, check=True)
     return json.loads((checkout / "printed.json").read_text())
 
 
-def follow(recipe: str, checkout: Path) -> None:
-    """Write the files of the section ``## A new <recipe>``; they are appended to files that exist."""
-    page = (ROOT / "docs" / "guides" / "extending.md").read_text()
-    section = page.split(f"\n## A new {recipe}")[1].split("\n## ")[0]
-    for name, text in BLOCK.findall(section):
-        path = checkout / name
-        if path.exists():
-            text = path.read_text() + "\n\n" + text
-        path.write_text(text)
+def test_the_files_keep_the_rules_of_style(checkout):
+    subprocess.run([sys.executable, "-m", "ruff", "check"], cwd=checkout, check=True)
+
+
+@pytest.mark.slow
+def test_the_types_of_the_files_are_right(checkout):
+    files = [name for name, _ in FILES if name.endswith(".py")]
+    subprocess.run([sys.executable, "-m", "mypy", *files], cwd=checkout, check=True)
 
 
 def test_a_source(printed):

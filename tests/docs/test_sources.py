@@ -61,9 +61,9 @@ def test_the_line_is_a_part_of_the_block(tmp_path, listed):
 )
 def test_what_this_revision_cannot_make_is_counted(tmp_path, command):
     rows = {"file": ["a.csv", "b.csv", "c.csv"], "kind": ["measured"] * 2 + ["evidence"], "revision": "abc"}
-    commands = [f"`{command}`", "`python -m benchmarks.interval_coverage`", f"`make results`; {command}"]
+    commands = [f"`{command}`", "`python -m cytogenetics.evidence.karyotypes`", f"`make results`; {command}"]
     pd.DataFrame(rows).assign(what=["it", "that", "those"], command=commands).to_csv(tmp_path / "sources.csv")
     _, _, here, kept, _, last = sources(tmp_path).splitlines()
-    assert here == "| `b.csv` | that | `python -m benchmarks.interval_coverage` |"
+    assert here == "| `b.csv` | that | `python -m cytogenetics.evidence.karyotypes` |"
     assert kept == "| `c.csv` | those | `make results` |"
     assert last.startswith("1 further file")

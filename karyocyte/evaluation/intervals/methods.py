@@ -5,7 +5,7 @@
   subjects contribute (Satterthwaite, Biometrics Bulletin, 1946): few subjects, or few that carry the error, widen it.
 - ``percentile``: the quantiles of the resamples, where ``logit_t`` does not hold.
 
-How often each covers the truth is measured by ``python -m benchmarks.interval_coverage``.
+results/coverage.csv has how often each covers the truth.
 """
 
 import numpy as np

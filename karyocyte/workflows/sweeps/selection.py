@@ -8,7 +8,6 @@ from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import counted
 from karyocyte.runs.run import Run
-from karyocyte.workflows.sweeps.status import sweep_statuses
 
 
 def find_sweep(place: str | None, output_dir: Path) -> Path:
@@ -53,5 +52,7 @@ def _runs_of(place: str | None, output_dir: Path) -> Iterator[Run | None]:
         yield from Run.find(Path(place))
         return
     folder = find_sweep(place, output_dir)
+    from karyocyte.workflows.sweeps.status import sweep_statuses  # here: a wrong name does not wait for pandas
+
     for status in sweep_statuses(folder):
         yield status.run

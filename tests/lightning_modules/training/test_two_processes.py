@@ -189,10 +189,11 @@ def test_a_validation_of_uneven_shares_ends_in_both(pair):
 
 def test_passes_of_dropout_have_the_masks_that_one_process_draws(pair):
     run = load_run(run_of(pair, "undisturbed"))
-    data = ImageDataModule(run.config, progress=False)
+    config = Run(run_of(pair, "undisturbed")).config
+    data = ImageDataModule(config, progress=False)
     data.setup()
     manifest = data.manifest
-    predicted = predict(run.classifier, data, run.config)  # alone, though the run's configuration says two
+    predicted = predict(run.classifier, data, config)  # alone, though the run's configuration says two
     theirs = to_predictions(predicted, manifest.frame, data.parts, manifest.classes, manifest.positive_class, {}).frame
     ours = read_predictions(run_of(pair, "undisturbed")).frame
     sampled = [name for name in ours if name.startswith("sampled_")]

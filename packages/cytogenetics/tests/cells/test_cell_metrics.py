@@ -156,7 +156,13 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     run, result, folder = written
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
     tables = {"metrics.json", "metrics.csv", "assigned.csv"}
-    pictures = {"confusion_matrix.png", "confusion_matrix_assigned.png", "roc.png", "reliability.png"}
+    pictures = {
+        "confusion_matrix.png",
+        "confusion_matrix_assigned.png",
+        "roc.png",
+        "reliability.png",
+        "risk_coverage.png",
+    }
     assert {path.name for path in folder.iterdir()} == tables | pictures
     test = run.part("test")
     rows = pd.read_csv(folder / "assigned.csv", dtype=str)

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.intervals.methods import percentiles
 from karyocyte.evaluation.intervals.over_subjects import Resamples, around, intervals
-from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names
+from karyocyte.evaluation.metrics.classification import DIFFERENCE, Metric, metric_names, metric_of
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
@@ -128,20 +128,16 @@ def test_fewer_than_two_clusters_have_no_interval(labels):
     assert actual["accuracy"].value == (1.0 if labels == [1] else None)
 
 
-@given(
-    st.integers(2, 30),
-    st.integers(2, 12),
-    st.integers(0, 10_000),
-    st.sampled_from([("n", "p"), ("a", "b", "c")]),
-)
-def test_every_interval_is_ordered_and_within_the_range_of_a_share(images, subjects, seed, classes):
+@given(st.integers(2, 30), st.integers(2, 12), st.integers(0, 10_000), st.sampled_from([("n", "p"), ("a", "b", "c")]))
+def test_every_interval_is_ordered_and_within_the_bounds_of_its_metric(images, subjects, seed, classes):
     scored = score(make_predictions(images, min(images, subjects), classes, seed=seed))
     actual = intervals(scored, EvaluationConfig(resamples=50, seed=seed))
     assert tuple(actual) == metric_names(classes)
-    for interval in actual.values():
+    for name, interval in actual.items():
         assert (interval.low is None) == (interval.method is None)
         if interval.low is not None:
-            assert 0.0 <= interval.low <= interval.high <= 1.0 + 1e-12
+            lowest, highest = metric_of(name).bounds
+            assert lowest <= interval.low <= interval.high <= highest + 1e-12
 
 
 def test_shares_of_images_that_stand_for_themselves_are_binomial_and_those_of_subjects_are_not():

@@ -6,13 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from karyocyte.evaluation.metrics.classification import (
-    call,
-    confusion,
-    in_words,
-    lower_is_better,
-    metric_names,
-)
+from karyocyte.evaluation.metrics.classification import call, confusion, in_words, lower_is_better, metric_names
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics, evaluate
 
@@ -77,7 +71,7 @@ def test_all_agree_with_scikit_learn_at_any_threshold_and_none_is_invented(drawn
     images, _ = drawn
     actual = evaluate(images, threshold)
     sklearn = by_scikit_learn(images, threshold)
-    assert set(actual) == set(sklearn)
+    assert set(actual) == set(sklearn), "write the value of a new metric into by_scikit_learn"
     for name, value in actual.items():
         assert (value is None) == np.isnan(sklearn[name]), name
         if value is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from karyocyte.commands import train
 from karyocyte.common.errors import UserError
-from karyocyte.common.paths import ROOT
+from karyocyte.common.installed import conf_files
 from karyocyte.composition.grid import grid
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
@@ -39,7 +39,7 @@ def values(job, key):
 
 
 def test_all_sweep_files_are_tested_here():
-    assert {path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml")} == {*GRIDS, "folds"}
+    assert {path.stem for path in conf_files("sweep")} == {*GRIDS, "folds"}
 
 
 @pytest.mark.parametrize("name", GRIDS)

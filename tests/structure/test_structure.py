@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.benchmarks.structure import CodeBase, count_lines
+from tests.structure.structure import CodeBase, count_lines
 
 FILES = {
     "train.py": "from core import fit\n",

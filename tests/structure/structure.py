@@ -1,6 +1,6 @@
 """The structure of the code base: sizes, what a training loads, circles, keys, dependencies.
 
-``python -m tests.benchmarks.structure`` prints them.
+``python -m tests.structure.structure`` prints them.
 """
 
 import ast
@@ -27,7 +27,7 @@ from karyocyte.config.base import StrictModel
 from karyocyte.config.explain import models_in
 from karyocyte.config.schema import Config
 
-OUTSIDE = {"tests", "docs"}  # no part of package and benchmarks
+OUTSIDE = {"tests", "docs"}  # no part of the package
 # A training of seconds: that of the README on synthetic cells.
 SMOKE = ("train.py", "+experiment=resnet50_cut_block5", "data=synthetic", "weights=random", "+profile=smoke")
 # Runs a program as Python would and, when the process ends, writes the files of all modules that it has loaded.
@@ -132,7 +132,7 @@ class CodeBase:
 
     @cached_property
     def inside(self) -> list[Module]:
-        """The modules of package and benchmarks."""
+        """The modules of the package."""
         return [module for module in self.modules.values() if not OUTSIDE & {*module.path.parts}]
 
     def complex_functions(self) -> dict[str, int]:
@@ -193,8 +193,8 @@ def count_code(code: CodeBase) -> dict[str, int]:
     project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
     core = [module for module in inside if module.path.parts[0] != PACKAGES]
     counts = {
-        "files of the core and benchmarks": len(core),
-        "lines of the core and benchmarks": count_lines(core),
+        "files of the core": len(core),
+        "lines of the core": count_lines(core),
         "lines of tests of the core": count_lines(code.below("tests")),
     }
     for folder in sorted(path.parent.name for path in (code.root / PACKAGES).glob("*/pyproject.toml")):

@@ -1,1 +1,0 @@
-"""Measurements that no test can make: ``python -m benchmarks.interval_coverage``."""
