@@ -1,4 +1,4 @@
-"""How right the verdicts on cases are, from the cells that `cytogenetics.evidence.predict` keeps.
+"""How right the verdicts on cases are, from the cells in results/evidence/cases.
 
 Of each case every subset of one to four pictures is decided on, and all of its pictures. Shares are means over the
 cases of a part of the means over the subsets of each.

@@ -10,7 +10,6 @@ from cytogenetics.cells.cases import CaseCell
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import karyotype_posterior
-from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.evidence.cases import (
     PROVISIONAL,
     RISK,
@@ -23,7 +22,6 @@ from cytogenetics.evidence.cases import (
     verdicts,
 )
 from cytogenetics.evidence.karyotypes import RESULTS
-from cytogenetics.evidence.predict import changes_of, with_change
 from cytogenetics.evidence.truth import errors_of_boxes
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import karyotype
@@ -119,23 +117,3 @@ def test_errors_of_boxes_are_found_by_rule():
         "47,XXY",
         "not 46,XX or 46,XY; one box under two classes",
     ]
-
-
-def test_a_chromosome_is_taken_out_with_what_only_its_boxes_cover_or_is_there_once_more():
-    regions = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]], bool)
-    boxes = Boxes(np.array([0.9, 0.8, 0.7]), regions, np.array([5, 1, 6, 2, 7]), np.zeros(3, bool))
-    without, rows = with_change(boxes, np.array([0]), added=False)
-    assert rows.tolist() == [1, 2]
-    assert without.pixels.tolist() == [1, 6, 2, 7]
-    more, rows = with_change(boxes, np.array([1, 2]), added=True)
-    assert rows.tolist() == [0, 1, 2, 1, 2]
-    assert more.areas.tolist() == [6, 9, 9, 9, 9]
-    shared = (more.regions[:, :3].any(axis=1) & more.regions[:, 3:].any(axis=1)).any()
-    assert not shared
-
-
-def test_all_pictures_of_a_case_have_the_same_changes():
-    drawn = {tuple(changes_of(str(case), "46,XY")) for case in range(200)}
-    assert changes_of("7", "46,XX") == changes_of("7", "46,XX")
-    assert {sex for _, sex in drawn} == {"+X", "+Y", "-Y"}
-    assert len({autosome for autosome, _ in drawn}) > 15
