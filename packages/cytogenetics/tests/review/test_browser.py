@@ -102,6 +102,11 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
     press(page, "Enter", "Enter")
     result = tmp_path / "decisions.approved" / "index.html"
     assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
+    shared = "import(new URL('shared.js', document.querySelector('script[type=module]').src))"
+    page.evaluate(f"{shared}.then(({{ review }}) => {{ review.session.groups.case.predicted = '47,XYY'; }})")
+    press(page, "g")  # the question, whether to sign another karyotype than the predicted one, is answered by no
+    assert page.inner_text("#message") == "The case is not signed."
+    page.once("dialog", lambda dialog: dialog.accept())
     press(page, "g")
     assert page.inner_text("#verdict div:last-child dt").startswith("signed by reader1, ")
     assert (result.parent / "case.html").is_file()
