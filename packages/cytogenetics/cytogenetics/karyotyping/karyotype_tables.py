@@ -99,7 +99,7 @@ class Tables(NamedTuple):
         lines = []
         for cell in self.most_doubtful_first().itertuples():
             refer = "refer" if cell.refer == "yes" else ""
-            lines.append(f"{cell.errors:<28}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
+            lines.append(f"{cell.errors:<31}{refer:<7}{cell.title}: {cell.karyotype or 'no karyotype'}")
         return lines
 
     def summary(self, thresholds: CellThresholds) -> list[str]:
