@@ -123,7 +123,7 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
         ("config.yaml", lambda content: content["model"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
         ("config.yaml", lambda content: content["prepare"].pop("size"), "has no prepare.size"),
         ("model.json", lambda content: content.update(args={"checkpoint_path": "x"}), "checkpoint_path"),
-        ("config.yaml", lambda content: content["model"].update(cut="layer2"), "does not fit the network"),
+        ("config.yaml", lambda content: content["model"].update(cut="layer2"), "does not fit the model"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(portable, cell_images, tmp_path, file, change, expected):

@@ -259,26 +259,46 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
     clones = Clones.of(priors)
     posterior = case_posterior(np.array([cell.evidence for cell in cells]), clones)
     probability, numbers = posterior.best(clones)
-    given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
-    constitutions = [dict(zip(CHROMOSOMES, clones.constitutions[number], strict=True)) for number in numbers]
-    named = case_karyotype([Counter(one.names) for one in given], constitutions)
-    changed = {}
-    for cell, one in zip(cells, given, strict=True):
-        if one.karyotype.iscn != cell.iscn:
-            changed[cell.name] = one.karyotype.iscn
+    given, named = _given_all(cells, posterior, numbers, clones)
+    changed = _changed(cells, given)
     alone = sum(cell.iscn in named.clones for cell in cells)
     verdict = CaseVerdict(named, probability, alone, changed, SETTLED)
     odd = [cell for cell, number in zip(cells, numbers, strict=True) if _contradicts(cell, number, named, clones)]
     if doubt := _doubt(verdict, cells, odd, thresholds):
         shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
         return replace(verdict, to_do=f"look at {_names_to_look_at(shown, named)}", reason=doubt)
-    least = _settled_from(thresholds, len(cells))
-    if probability >= least and alone:
-        return verdict
     prior = float(np.exp(clones.single[numbers[0]]))
-    further = _further_cells(probability, prior, len(cells), thresholds)
-    reason = f"probability {probability:.4f}, below {least:g}" if alone else "no cell shows it by itself"
+    return _settled_or_more_cells(verdict, len(cells), prior, thresholds)
+
+
+def _settled_or_more_cells(verdict: CaseVerdict, cells: int, prior: float, thresholds: CellThresholds) -> CaseVerdict:
+    """Return a verdict that nothing speaks against as it is, or how many more cells it needs."""
+    least = _settled_from(thresholds, cells)
+    if verdict.probability >= least and verdict.alone:
+        return verdict
+    further = _further_cells(verdict.probability, prior, cells, thresholds)
+    reason = (
+        f"probability {verdict.probability:.4f}, below {least:g}" if verdict.alone else "no cell shows it by itself"
+    )
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
+
+
+def _given_all(
+    cells: Sequence[CaseCell], posterior: CasePosterior, numbers: np.ndarray, clones: Clones
+) -> tuple[list[Candidate], CaseKaryotype]:
+    """Return the karyotype of each cell given all, and that of the case; ``numbers`` are the cells' constitutions."""
+    given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
+    constitutions = [dict(zip(CHROMOSOMES, clones.constitutions[number], strict=True)) for number in numbers]
+    return given, case_karyotype([Counter(one.names) for one in given], constitutions)
+
+
+def _changed(cells: Sequence[CaseCell], given: Sequence[Candidate]) -> dict[str, str]:
+    """Return the karyotypes, given all cells, of those that have another one by themselves."""
+    changed = {}
+    for cell, one in zip(cells, given, strict=True):
+        if one.karyotype.iscn != cell.iscn:
+            changed[cell.name] = one.karyotype.iscn
+    return changed
 
 
 def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:

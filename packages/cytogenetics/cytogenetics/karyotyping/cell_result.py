@@ -109,15 +109,21 @@ class CellResult(CellInput):
         most = max(left_out, key=lambda one: one.probability, default=None)
         if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
             return []
-        crossed: dict[str, float] = {}  # pixels that it shares with the boxes of each class
-        for file, call in self.calls:
-            box = found[file.file.name].box
-            sides = np.minimum(most.box[2:], box[2:]) - np.maximum(most.box[:2], box[:2])
-            if call is not None and sides.min() > 0:
-                crossed[call.assigned] = float(sides.prod())
-        named = " and ".join(sorted(crossed, key=lambda kind: -crossed[kind])[:2])
+        crossed = self._crossed_by(most.box)
+        named = " and ".join(crossed[:2])
         where = f" at the crossing of {named}" if len(crossed) > 1 else f" beside {named}" * bool(named)
         return [f"one chromosome may be missed{where}: box {most.number}"]
+
+    def _crossed_by(self, box: np.ndarray) -> list[str]:
+        """Return the classes whose boxes a box shares pixels with, the most pixels first."""
+        assert self.metaphase is not None
+        shared: dict[str, float] = {}
+        for file, call in self.calls:
+            other = self.metaphase.found[file.file.name].box
+            sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+            if call is not None and sides.min() > 0:
+                shared[call.assigned] = float(sides.prod())
+        return sorted(shared, key=lambda kind: -shared[kind])
 
     @property
     def reasons_of_files(self) -> list[str]:
