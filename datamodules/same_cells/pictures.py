@@ -33,6 +33,7 @@ def read_pictures(manifest: Manifest, rows: np.ndarray, progress: bool = False) 
     scale = float(np.sqrt(AREA / np.median(manifest.frame["area"].iloc[rows])))
 
     def read(row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return an image, centred and scaled, and its content."""
         return centred(read_image(manifest.file(row)), scale)
 
     found = list(threaded(read, rows.tolist(), len(rows), f"reading {len(rows):,} images", progress))

@@ -77,10 +77,12 @@ def registered(pictures: Pictures, found: Sequence[Candidate], progress: bool = 
 
     @lru_cache(_KEPT_LAYERS)
     def layers(number: int) -> tuple[Layer, Layer]:
+        """Return a picture at both resolutions."""
         green, content = pictures.green[number], pictures.content[number]
         return Layer(*coarser(green, content)), Layer(green.astype(np.float32), content)
 
     def match(candidate: Candidate) -> Match | None:
+        """Register two pictures; None where they cannot be laid on each other."""
         laid = register(layers(candidate.one), layers(candidate.other), candidate.turn, candidate.mirrored)
         return None if laid is None else laid[0]
 

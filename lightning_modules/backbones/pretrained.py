@@ -105,6 +105,7 @@ def _complete_loading() -> Iterator[None]:
     """Let timm raise what it only logs: that the weights which it loads lack some of the network's keys."""
 
     def refuse(record: logging.LogRecord) -> bool:
+        """Make an error of what timm only logs."""
         message = record.getMessage()
         if message.startswith(("Missing keys", "Unable to convert", "Invalid pretrained")):
             raise ValueError(f"the file does not hold the whole network: {message[:160]}")

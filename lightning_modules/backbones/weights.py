@@ -268,6 +268,7 @@ def _of_package(network: str, folders: WeightsFolders) -> Weights:
     (file,) = [file for file in files if file.suffix == ".pth"]
 
     def convert(_: Path) -> dict[str, Any]:
+        """Return the weights of the file of a package."""
         from lightning_modules.backbones.conversion import state_of_package
 
         return state_of_package(Path(file.locate()), network)
@@ -286,6 +287,7 @@ def _of_keras(network: str, folders: WeightsFolders) -> Weights:
         return known
 
     def convert(cache: Path) -> dict[str, Any]:
+        """Return the weights of a file of Keras, which is downloaded where it was not brought."""
         with nullcontext(brought) if brought else _downloaded(facts, cache / f".{file}") as path:
             _check(path, facts)
             from lightning_modules.backbones.conversion import state_of_keras

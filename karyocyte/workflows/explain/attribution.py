@@ -102,6 +102,7 @@ def _compute(model: Model, method: Method, images: np.ndarray, targets: list[int
     height, width = images.shape[1:3]
 
     def maps_of(output: torch.Tensor) -> torch.Tensor | None:
+        """Return the maps of a layer in rows and columns; None of an output that is no map."""
         maps = as_maps(output, (height, width), model.prefix_tokens)
         return None if maps is None else maps.clone()  # since the next module may work in place
 

@@ -305,6 +305,7 @@ def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:
     """Return the cells that show an abnormality of the case best, or else any abnormality, and then a normal one."""
 
     def order(cell: CaseCell) -> tuple[bool, bool, float]:
+        """Sort abnormal cells first, those of a clone of the case before others, the most probable first."""
         is_normal_cell = cell.iscn in NORMAL_KARYOTYPES
         return is_normal_cell, cell.iscn not in named.clones, -cell.candidates[0].probability
 
