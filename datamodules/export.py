@@ -37,7 +37,7 @@ def export_images(manifest: Manifest, folder: Path) -> None:
     else:
         number = (frame.groupby(["label", "subject"]).cumcount() + 1).astype(str).str.zfill(3)
         paths = frame["label"] + "/" + frame["subject"] + "_" + number + ".png"
-    with new_whole_folder(folder) as beside:
+    with new_whole_folder(folder, of_data=True) as beside:
         for row, path in paths.items():
             (beside / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(manifest.file(row), beside / path)

@@ -58,7 +58,7 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as file:
-            members = file.infolist()
+            members = _members(file)
             for member in members:
                 if reason := _objection(member):
                     name = member.orig_filename
@@ -78,16 +78,25 @@ def _is_unpacked(archive: Path, folder: Path) -> bool:
     if not folder.is_dir():
         return False
     with zipfile.ZipFile(archive) as file:
-        sizes = {folder / member.filename: member.file_size for member in file.infolist() if not member.is_dir()}
+        sizes = {folder / member.filename: member.file_size for member in _members(file) if not member.is_dir()}
     return all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
+
+
+def _members(file: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members of an archive; where no name has a slash, backslashes separate folders, as on Windows."""
+    members = file.infolist()
+    if not any("/" in member.filename for member in members):
+        for member in members:
+            member.filename = member.filename.replace("\\", "/")
+    return members
 
 
 def _objection(member: zipfile.ZipInfo) -> str | None:
     """Why a member must not be unpacked, as far as its entry in the directory tells."""
     name = member.orig_filename
-    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in PurePosixPath(name).parts:
+    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in PurePosixPath(name.replace("\\", "/")).parts:
         return "points outside the folder"
-    if "\0" in name or "\\" in name:
+    if "\0" in name or "\\" in member.filename:
         return "has a name that no folder can hold"
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link, a device or the like, no plain file"

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.io.decode import JPEG_START, PNG_START, SUFFIXES, TIFF_STARTS, UNREAD_SUFFIXES
+from karyocyte.common.files import MARK
 from karyocyte.common.text import counted, natural_key
 
 IMAGE = "image"
 HIDDEN = "hidden"
 LINK = "link out of the folder"
+OWN = "folder of Karyocyte's own"
+_OWN_FILES = {MARK, "identity.json"}  # the second lies in runs of versions that set no mark
 # Folders and files that systems, file servers, browsers and editors leave beside those of their users.
 _SYSTEM = re.compile(
     r"\..*|~\$.*|.*~|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|[#~]snapshot|lost\+found|FOUND\.\d{3}|"
@@ -36,8 +39,8 @@ def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
 
     An image is a file with the suffix of an image format, also of one that cannot be read, and every other file whose
     first bytes are those of a format that can be read (``.jfif``, no suffix). What systems leave, such as ``@eaDir``
-    and files that begin with a dot, is hidden. Links that lead out of ``root`` are followed only with
-    ``follow_links``, and a folder that a link leads back to is listed once.
+    and files that begin with a dot, is hidden; folders that Karyocyte made are passed over and counted. Links that lead
+    out of ``root`` are followed only with ``follow_links``, and a folder that a link leads back to is listed once.
     """
     content = FolderContent()
     real_root = os.path.realpath(root)
@@ -50,6 +53,9 @@ def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
                 found = list(entries)
         except OSError:
             content.unlisted.append(below)
+            continue
+        if below and not _OWN_FILES.isdisjoint(entry.name for entry in found):
+            content.others[OWN] += 1
             continue
         for entry in found:
             name = f"{below}/{entry.name}" if below else entry.name
@@ -109,6 +115,11 @@ def starts_as_image(path: str | Path) -> bool:
     if start.startswith((PNG_START, JPEG_START, *TIFF_STARTS)):
         return True
     return start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+
+
+def is_own(folder: str | Path) -> bool:
+    """Tell whether Karyocyte made a folder, as that of its runs, predictions or cached images."""
+    return any(os.path.exists(f"{folder}/{name}") for name in _OWN_FILES)  # noqa: PTH110
 
 
 def is_system(name: str) -> bool:

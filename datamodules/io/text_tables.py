@@ -15,10 +15,11 @@ from karyocyte.common.text import unescape_formula
 _FIRST_LINE = "its first line names the columns (lines with # may come before), and values with a comma need quotes"
 
 
-def read_text_table(file: Path) -> pd.DataFrame:
+def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
     """Read a CSV file as text without blank rows; a class called "01", "NA" or "None" stays what it is.
 
-    An apostrophe before what would be a formula (`escape_formula`) is removed.
+    A line with # that names ``path_column`` is the header, other such lines are comments. An apostrophe
+    before what would be a formula (`escape_formula`) is removed.
 
     Its values may be separated by commas, semicolons, tabs or ``|``, and its text be UTF-8, UTF-16 or Windows-1252.
 
@@ -31,7 +32,7 @@ def read_text_table(file: Path) -> pd.DataFrame:
             header.
     """
     text, notes = _file_text(file)
-    first, separator, rows = _header(text)
+    first, separator, rows = _header(text, path_column)
     names = [name.strip() for name in next(csv.reader(rows.splitlines()[:1], delimiter=separator), [])]
     if twice := {name for name in names if name and names.count(name) > 1}:  # pandas would read the first
         raise UserError(f"{file} has two columns {' and '.join(sorted(twice))}: rename or remove one")
@@ -71,16 +72,20 @@ def _file_text(file: Path) -> tuple[str, tuple[str, ...]]:
         return data.decode("cp1252", errors="replace"), (note,)
 
 
-def _header(text: str) -> tuple[int, str, str]:
+def _header(text: str, path_column: str) -> tuple[int, str, str]:
     """Return the number of the line of the header, the separator, and the text from the header on.
 
-    Lines before it that are blank or begin with "#" are passed over; a first line "sep=;" is Excel's way to name the
-    separator. Else the separator is what the header has most of.
+    Lines before it that are blank or begin with "#" are passed over, unless one of these names the column of paths; a
+    first line "sep=;" is Excel's way to name the separator. Else the separator is what the header has most of.
     """
     lines = text.splitlines(keepends=True)
     separator = None
     first = 0
     for line in lines:
+        names = re.split(r"[,;\t|]", line.lstrip("# "))
+        if line.startswith("#") and path_column in (name.strip(' "\r\n') for name in names):
+            lines[first] = line.lstrip("# ")
+            break
         if match := re.fullmatch(r"sep=(.)\s*", line):
             separator = match[1]
         elif line.strip() and not line.startswith("#"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from karyocyte.common.cli import warn
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import naming, sync
+from karyocyte.common.files import mark_folder, naming, sync
 from karyocyte.common.locks import file_lock, one_at_a_time
 
 UNPACKED = "unpacked"  # the folder of the cache that zip files are unpacked to
@@ -27,8 +27,10 @@ def make_once(folder: Path, make: Callable[[Path], None], is_whole: Callable[[Pa
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, of_data: bool = False) -> Iterator[Path]:
     """Yield an empty folder to fill; once the block ends well, it takes the place of ``folder``.
+
+    It gets the mark of Karyocyte's own folders, unless it is one ``of_data`` to train on.
 
     The caller holds a lock, so that what a killed process has left beside it can go.
     """
@@ -36,6 +38,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(left_over)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as name:
         beside = Path(name)
+        if not of_data:
+            mark_folder(beside)
         with naming(folder):
             yield beside
         beside.chmod(0o755)  # temporary folders are private; runs of others may share the cache
@@ -47,8 +51,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_whole_folder(folder: Path) -> Iterator[Path]:
+def new_whole_folder(folder: Path, of_data: bool = False) -> Iterator[Path]:
     """Yield an empty folder to fill; once the block ends well, it takes the place of ``folder``, which must be free.
+
+    See `whole_folder` for ``of_data``.
 
     Raises:
         UserError: In the meantime another process has written there.
@@ -57,7 +63,7 @@ def new_whole_folder(folder: Path) -> Iterator[Path]:
 
     lock = folder.parent / f".{folder.name}.lock"
     try:
-        with file_lock(lock), whole_folder(folder) as beside:
+        with file_lock(lock), whole_folder(folder, of_data) as beside:
             yield beside
             new_folder(folder)
     finally:

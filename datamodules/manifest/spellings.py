@@ -18,8 +18,10 @@ _LOOK_ALIKE = str.maketrans(
 # A joiner, blanks that are letters to Unicode, and what selects one of several pictures of a sign.
 _UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE10))}
 # As programs write what is unknown.
-_ABBREVIATIONS = ("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "unk", "nil", "null", "none")
+_ABBREVIATIONS = ("na", "n/a", "n.a.", "<na>", "nan", "nat", "unk", "nil", "null", "none")
 _WORDS = ("unknown", "undefined", "missing", "not available", "not applicable")
+# Errors of spreadsheets in any language, such as #REF!, #NAME?, #DIV/0!, #N/A, #NV and Err:502.
+_SPREADSHEET_ERROR = r"#[\w/]+[!?]|#n/?[avd]|err:\d{3}"
 _UNKNOWN = (*_ABBREVIATIONS, *_WORDS, "?", "??", "-", "--", ".")
 
 
@@ -76,7 +78,8 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
 def is_unknown(names: pd.Series) -> pd.Series:
     """Return which names, text without None, are words for what is unknown; a minus beside a plus is none."""
     words = set(_UNKNOWN) - ({"-"} if (names == "+").any() else set())
-    return names.str.strip().str.casefold().isin(words)
+    plain = names.str.strip().str.casefold()
+    return plain.isin(words) | plain.str.fullmatch(_SPREADSHEET_ERROR)
 
 
 def describe_unknown(subjects: pd.Series) -> list[str]:

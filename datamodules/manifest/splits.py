@@ -28,6 +28,7 @@ PARTS = (TRAIN, VALIDATION, TEST)
 TRAIN_NAMES = ("train", "training")
 VALIDATION_NAMES = ("val", "valid", "validation", "dev")
 TEST_NAMES = ("test", "testing", "tst")
+PART_NAMES = (*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES)
 
 _FOLD = re.compile(r"fold_(\d+)")
 _FINEST = 20  # a validation share is met to a twentieth where there are enough subjects

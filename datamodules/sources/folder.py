@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datamodules.io.progress import progress_bar
 from datamodules.manifest.manifest import Manifest, absent_from, manifest_frame, order_classes
-from datamodules.manifest.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES, is_called
+from datamodules.manifest.splits import PART_NAMES, TRAIN_NAMES, is_called
 from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_names, name_parser, packed_in, sub_folders
 from karyocyte.common.errors import UserError
@@ -23,7 +23,6 @@ _MASKS = {
     "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
 }  # fmt: skip
 _MASK_FILE = re.compile(r".+[_-](masks?|seg|segmentation|gt|groundtruth)")
-_PARTS = {*TRAIN_NAMES, *VALIDATION_NAMES, *TEST_NAMES}
 
 
 @source(FolderConfig)
@@ -85,7 +84,7 @@ def _part_folders(root: Path, follow_links: bool) -> list[Path]:
         UserError: Only some of them are.
     """
     names = [folder.name for folder in sub_folders(root, follow_links)]
-    parts = [name for name in names if is_called(name, _PARTS)]
+    parts = [name for name in names if is_called(name, PART_NAMES)]
     # One such word may be in the name of a class, and nothing is learnt without a training part.
     if len(parts) < 2 or not any(is_called(name, TRAIN_NAMES) for name in parts):
         return []
@@ -106,7 +105,7 @@ def _folder_of_classes(part: Path, follow_links: bool) -> Path:
         others = [shlex.quote(f"data_dir={other}") for other in sub_folders(part.parent) if sub_folders(other)]
         remedy = f"move it away, or use one part, {others[0]}" if others else "data_dir=<folder with one per class>"
         raise UserError(f"{part} has no class folders: {remedy}")
-    if len(inner) == 1 and is_called(inner[0].name, {*_PARTS, "data", "images"}):
+    if len(inner) == 1 and is_called(inner[0].name, {*PART_NAMES, "data", "images"}):
         return _folder_of_classes(inner[0], follow_links)
     return part
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +10,18 @@ from pathlib import Path
 import pandas as pd
 
 from datamodules.io.archives import lone_folder, resolve_data_dir
-from datamodules.io.folder_content import is_system, scan_folder
+from datamodules.io.folder_content import is_own, is_system, scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.spellings import meaning
+from datamodules.manifest.splits import PART_NAMES, TEST_NAMES, VALIDATION_NAMES, is_called
 from datamodules.sources import SourceContext
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key, one_line
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
 
+_PART_COLUMNS = (*PART_NAMES, "split", "fold", "kfold", "subset", "partition", "usage")
+_MOST_PARTS = 20  # a column of more values says something else
 _TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
 
 
@@ -70,9 +74,12 @@ def image_names(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
-    """Return the folders in ``folder``, in natural order, without those of systems; links are followed or refused."""
+    """Return the folders in ``folder``, in natural order; those of systems and Karyocyte's own are passed over.
+
+    Links are followed or refused.
+    """
     with os.scandir(folder) as entries:  # iterdir would ask the disk for the kind of each file
-        folders = [entry for entry in entries if entry.is_dir() and not is_system(entry.name)]
+        folders = [entry for entry in entries if entry.is_dir() and not (is_system(entry.name) or is_own(entry.path))]
     for entry in folders:
         if entry.is_symlink() and not follow_links:
             raise UserError(f"{entry.path} is a link: set `follow_links=true`, or move it away")
@@ -130,7 +137,7 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
         UserError: The file cannot be read, has no rows or lacks a column; or a path is empty, given twice, missing on
             disk or outside ``root``.
     """
-    table = read_text_table(file)
+    table = read_text_table(file, data.model_dump()["path_column"])
     columns = {}
     for key, column in data.model_dump().items():
         if not key.endswith("_column") or column is None:
@@ -143,11 +150,38 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
         elif column != optional:
             named = f"{file} has no column {column}, its first line names {', '.join(table.columns)}"
             raise UserError(f"{named}: {_remedy_of_column(table, key)}")
+    if "part" not in columns:
+        table.attrs["notes"] += _notes_of_parts(
+            table, set(table.columns) - {each.name for each in columns.values()}, data
+        )
     paths = _paths_below(root, file, columns["path"])
     rows = pd.DataFrame({**columns, "image_id": columns["path"], "path": paths})
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
+
+
+def _notes_of_parts(table: pd.DataFrame, unused: set[str], data: SourceConfig) -> tuple[str, ...]:
+    """Return a line per unused column that seems to say which images train and which are kept for a test."""
+    notes = []
+    for name in sorted(unused):
+        counts = table[name][table[name] != ""].value_counts()
+        if not 2 <= len(counts) <= _MOST_PARTS:
+            continue
+        if is_called(name, _PART_COLUMNS) or all(is_called(value, PART_NAMES) for value in counts.index):
+            shown = ", ".join(f"{value} {number:,}" for value, number in counts.items())
+            notes.append(f"column {name} ({shown}) is not used: {_remedy_of_parts(name, list(counts.index), data)}")
+    return tuple(notes)
+
+
+def _remedy_of_parts(column: str, parts: list[str], data: SourceConfig) -> str:
+    """Return the settings that keep the parts of a column."""
+    if "part_column" not in type(data).model_fields:
+        return f"the parts are drawn anew, data={data.source} has no key for it"
+    settings = [f"data.part_column={column}"]
+    for key, names in (("split.test", TEST_NAMES), ("split.given_validation", VALIDATION_NAMES)):
+        settings += [f"{key}={part}" for part in parts if is_called(part, names)][:1]
+    return f"`{shlex.join(settings)}` keeps the parts"
 
 
 def _remedy_of_column(table: pd.DataFrame, key: str) -> str:

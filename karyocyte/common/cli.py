@@ -1,6 +1,7 @@
 """What all command lines share: messages, warnings, exit codes."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,13 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Print a ``UserError``, or a system error about a file, in one line; exit with code 1, or 130 after Ctrl-C."""
+    """Print a ``UserError``, or a system error about a file, in one line; exit with code 1, or 130 after Ctrl-C.
+
+    What a terminal or log cannot show, such as a quotation mark where it is not UTF-8, becomes a question mark.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         with files_explained():
             yield

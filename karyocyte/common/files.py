@@ -26,13 +26,27 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where possible: 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # or a limit of the user is reached
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # as mkstemp names files
 LONGEST_STEM = 200  # bytes: file systems allow names of 255
+MARK = ".karyocyte"  # a file in folders that Karyocyte makes, which are never read as data
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless they are there; the uppermost that is made gets the mark."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if made:
+        mark_folder(made[-1])
+
+
+def mark_folder(folder: Path) -> None:
+    """Put the mark into a folder, which images are then not looked for in."""
+    (folder / MARK).write_text("Karyocyte made this folder and passes it over when it looks for images.\n")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path with the suffix of ``path``; rename it to ``path`` when the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import make_folder
 
 
 def file_lock(lock_file: Path) -> FileLock:
@@ -19,7 +20,7 @@ def file_lock(lock_file: Path) -> FileLock:
     Raises:
         UserError: The file system has no locks.
     """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(lock_file.parent)
     with open(lock_file, "ab") as file:
         try:
             with suppress(BlockingIOError):  # another process holds the lock: the file system has locks

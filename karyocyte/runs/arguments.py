@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import MARK
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import EXAMPLE, check_different
 
@@ -33,6 +34,6 @@ def free_name(path: Path) -> Path:
 
 def new_folder(path: Path, option: str = "--output") -> None:
     """Check a folder that an option names for writing: a ``UserError`` says that it holds something, or is a file."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(each.name != MARK for each in path.iterdir())):
         another = f"`{option} {shlex.quote(str(free_name(path)))}`"
         raise UserError(f"{option} {path} exists already: choose another name, such as {another}, or move it away")

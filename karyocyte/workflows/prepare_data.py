@@ -137,7 +137,7 @@ def draw_before_after(folder: Path, manifest: Manifest, config: Config) -> list[
             about = {"name": name, "source": manifest.source, "synthetic": manifest.synthetic}
             columns = max(map(len, of_images.values()))
             draw_sheet(beside / f"{name.lower()}.png", about, list(of_images.items()), columns, WIDTH)
-    return sorted(folder.iterdir())
+    return sorted(folder.glob("*.png"))
 
 
 def _captioned(images: Mapping[str, np.ndarray]) -> list[Example]:

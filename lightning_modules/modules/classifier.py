@@ -179,6 +179,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the task with the weights that a trainer loads, and compare the images with it."""
+        super().on_load_checkpoint(checkpoint)
         self.hparams["task"] = checkpoint.get("hyper_parameters", {}).get("task")
         self._meet_images()
 

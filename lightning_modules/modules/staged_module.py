@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytorch_lightning import LightningModule
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from karyocyte.common.errors import UserError
@@ -60,6 +61,7 @@ class StagedModule(ImageNetwork, LightningModule):
     lr: float  # of the optimiser that is built next; Lightning's search of a rate sets it, too
     stage: StageConfig | None = None
     steps: int | None = None
+    _steps_before: int | None = None  # of the schedule of the fit that goes on
 
     def configure_stage(self, stage: StageConfig, steps: int | None = None) -> None:
         """Freeze and unfreeze as a stage asks for; optimiser, schedule and BatchNorm follow it from now on.
@@ -76,8 +78,31 @@ class StagedModule(ImageNetwork, LightningModule):
         self.train()
 
     def on_train_start(self) -> None:
-        """Put what trains in train mode, whatever a caller has done to it since."""
+        """Put what trains in train mode, whatever a caller has done to it since.
+
+        Raises:
+            UserError: A schedule that was planned for another number of steps would go on.
+        """
         self.train()
+        before, now = self._steps_before, self._planned_steps()
+        if before != now and None not in (before, now):
+            remedy = f"set max_epochs to those of {before} steps, or load the weights alone and begin a new fit"
+            raise UserError(f"the schedule ends after {before} steps, and this fit has {now}: {remedy}")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note how many steps the schedule is planned for."""
+        checkpoint["planned_steps"] = self._planned_steps()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over how many steps the schedule is planned for."""
+        self._steps_before = checkpoint.get("planned_steps")
+
+    def _planned_steps(self) -> int | None:
+        """Return how many optimiser steps the schedule of a fit without stages is for; None of a constant rate."""
+        is_fit = self.trainer.state.fn == TrainerFn.FITTING
+        if not is_fit or self.steps is not None or self.settings.scheduler.target is None:
+            return None
+        return int(self.trainer.estimated_stepping_batches)
 
     def train(self, mode: bool = True) -> "StagedModule":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import write_text
+from karyocyte.common.files import make_folder, write_text
 from karyocyte.common.preemption import call_slurm
 from karyocyte.config.cluster import SWEEP_VARIABLE, SlurmConfig
 
@@ -100,7 +100,7 @@ def submit(cluster: SlurmConfig, commands: Sequence[Sequence[str]], sweep: Path)
         if "\n" in line:
             raise UserError(f"an override holds a line break, which a list of jobs cannot: {line!r}")
     folder = sweep / "slurm"
-    folder.mkdir(parents=True, exist_ok=True)  # before any job begins: Slurm cannot make one for its logs
+    make_folder(folder)  # before any job begins: Slurm cannot make one for its logs
     number = 1 + len(list(folder.glob("*.sbatch")))  # queued jobs read the lists of earlier submissions
     script, jobs_file = folder / f"{number}.sbatch", folder / f"{number}.jobs"
     write_text(jobs_file, "\n".join([*lines, ""]))

@@ -12,7 +12,7 @@ from pathlib import Path
 from karyocyte.common.cli import say, warn
 from karyocyte.common.compat import expand_sweep
 from karyocyte.common.errors import UserError
-from karyocyte.common.files import sha256_of_file
+from karyocyte.common.files import make_folder, sha256_of_file
 from karyocyte.common.text import counted
 from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
@@ -83,7 +83,7 @@ def _bring(file: Weights, config: TrainingConfig, download: bool) -> Path | None
     folders = WeightsFolders.from_config(config)
     if folders.own:
         with suppress(OSError):  # then a cache takes it
-            folders.own.mkdir(parents=True, exist_ok=True)
+            make_folder(folders.own)
         if os.access(folders.own, os.W_OK):
             folders = WeightsFolders(folders.own, folders.own)
     return find_weights(config.model, config.weights, folders).path

@@ -35,12 +35,20 @@ def test_files_and_folders_are_unpacked_with_the_rights_of_this_process(tmp_path
     assert not (tmp_path / "out/deep/er/file.txt").stat().st_mode & 0o111
 
 
+def test_backslashes_alone_separate_folders_as_on_windows(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", ("deep\\er\\file.txt", b"x"))
+    for _ in range(2):
+        folder = Path(resolve_data_dir(str(archive), tmp_path / "cache", progress=False))
+        assert (folder / "deep/er/file.txt").read_bytes() == b"x"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("../evil.txt", "'../evil.txt' points outside"), ("a/../../evil.txt", "points outside"),
         ("/etc/evil.txt", "points outside"), ("\\evil.txt", "points outside"), ("C:/evil.txt", "points outside"),
-        ("a\\..\\evil.txt", "has a name that no folder can hold"), ("../evil/", "points outside"),
+        ("a\\..\\evil.txt", "points outside"), ("../evil/", "points outside"),
+        ("a/b\\evil.txt", "has a name that no folder can hold"),
     ],
 )  # fmt: skip
 def test_unsafe_names_are_refused(tmp_path, name, message):

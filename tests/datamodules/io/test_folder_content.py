@@ -5,7 +5,9 @@ import shutil
 import pytest
 
 from datamodules.io.decode import encode_png
-from datamodules.io.folder_content import describe_others, scan_folder, starts_as_image
+from datamodules.io.folder_content import OWN, describe_others, scan_folder, starts_as_image
+from karyocyte.common.files import write_text
+from karyocyte.common.locks import file_lock
 from tests.helpers.images import cell_image, write_image
 
 ODD = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")
@@ -39,6 +41,21 @@ def test_what_systems_leave_is_no_image_but_counted(tmp_path, folder):
     content = scan_folder(tmp_path)
     assert content.images == ["a.png"]
     assert content.others == {"hidden folder": 1, "hidden": 1}
+
+
+@pytest.mark.parametrize("write", [
+    lambda folder: write_text(folder / "deep" / "figures.csv", ""),
+    lambda folder: [(folder / "run").mkdir(parents=True), (folder / "run" / "identity.json").touch()],  # has no mark
+    lambda folder: file_lock(folder / "of.lock").acquire().lock.release(),
+])  # fmt: skip
+def test_what_karyocyte_itself_writes_is_no_image_but_counted(tmp_path, write):
+    write_image(tmp_path / "a" / "1.png", cell_image(0))
+    write(tmp_path / "outputs")
+    write_image(tmp_path / "outputs" / "run" / "roc.png", cell_image(1))
+    content = scan_folder(tmp_path)
+    assert content.images == ["a/1.png"]
+    assert content.others[OWN] == 1
+    assert scan_folder(tmp_path / "outputs" / "run").images == ["roc.png"]  # of a folder that is named
 
 
 @pytest.mark.parametrize("name", ["a.png~", "~$a.png", "a.png.bak", "a.png.crdownload", "._a.png"])

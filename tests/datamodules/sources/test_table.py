@@ -1,5 +1,6 @@
 """A CSV with a row per image."""
 
+import re
 import unicodedata
 
 import pytest
@@ -68,6 +69,38 @@ def test_words_for_what_is_unknown_are_no_classes(tmp_path):
     assert manifest.notes[0].startswith("2 rows of labels.csv have no label, or one for what is unknown (?, n/a),")
 
 
+@pytest.mark.parametrize("word", ["#REF!", "#VALUE!", "#name?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502"])
+def test_errors_of_spreadsheets_are_no_classes(tmp_path, word):
+    rows = [{**row, "label": label} for row, label in zip(ROWS, ("01", "NA", word, "01"), strict=True)]
+    manifest = scan_table(write_table(tmp_path / "data", rows), tmp_path / "cache")
+    assert manifest.frame["label"].tolist() == ["01", "NA", None, "01"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        (
+            "split",
+            "train val test",
+            r"test 1.* `data.part_column=who split.test=test split.given_validation=val`",
+        ),
+        ("is_train", "1 0 1", "data.part_column=who"),
+        ("k", "Training Testing Training", "split.test=Testing"),
+        ("fold", "1 2 3", "data.part_column=who"),
+        ("stain", "a b a", None),
+        ("fold", "1 1 1", None),
+    ],
+)
+def test_a_column_of_parts_that_is_not_used_is_named(tmp_path, column, values, words):
+    rows = [{**row, column: value} for row, value in zip(ROWS, values.split(), strict=False)]
+    root = write_table(tmp_path / "data", rows)
+    notes = scan_table(root, tmp_path / "cache", part_column=None, group_column=None).notes
+    named = [note for note in notes if note.startswith(f"column {column} (")]
+    assert len(named) == (words is not None)
+    if words:
+        assert re.search(words.replace("who", column), named[0])
+
+
 LINES = ["path,label,subject", "a/1.png,x,ä", "a/2.png,y,p2"]
 
 
@@ -81,6 +114,7 @@ OTHER_TABLES = {
     "tabs, UTF-16": (_written("\n".join(LINES).replace(",", "\t"), "utf-16"), 0),
     "with a mark": (_written("\n".join(LINES), "utf-8-sig"), 0),
     "Windows-1252": (_written("\n".join(LINES), "cp1252"), 1),
+    "numpy": (_written("# exported today, by hand\n# " + "\n".join(LINES)), 0),
     "comments": (_written("# exported today, by hand\n#\n" + "\n".join(LINES)), 0),
     "Excel": (_written("sep=;\r\n" + "\r\n".join(LINES).replace(",", ";")), 0),
     "Windows paths": (_written("\n".join(LINES).replace("/", "\\")), 0),

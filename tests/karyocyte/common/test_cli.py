@@ -1,5 +1,7 @@
 """How errors of the user are reported."""
 
+import io
+
 import pytest
 
 from karyocyte.common.cli import report_user_errors
@@ -26,6 +28,14 @@ def test_an_error_is_one_line_and_an_exit_code(capsys, error, code, line):
         fail(error)
     assert caught.value.code == code
     assert capsys.readouterr().err == line
+
+
+def test_a_log_that_is_not_utf_8_gets_question_marks(monkeypatch):
+    log = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", log)
+    report_user_errors()(lambda: print("of “cats”"))()
+    log.flush()
+    assert log.buffer.getvalue() == b"of ?cats?\n"
 
 
 def test_other_errors_are_raised_and_the_traceback_on_request(monkeypatch):

@@ -1,5 +1,7 @@
 """Classes and preparation travel with the weights: images are numbered as the classifier numbers them, or refused."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,6 +111,16 @@ def test_a_fit_goes_on_with_the_same_classes_and_takes_their_preparation(home, t
         fit(model, folder(home, "two", positive_class="b"))
     with pytest.raises(UserError, match="2 classes, the images are of a, b, c: set num_classes=3"):
         fit(create_classifier("resnet18", num_classes=2, cut="layer1"), folder(home))
+
+
+@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine"])
+def test_a_schedule_of_fixed_length_is_not_made_longer(home, tmp_path, scheduler):
+    model = create_classifier("resnet18", num_classes=3, cut="layer1", lr=0.01, scheduler=scheduler)
+    fit(model, folder(home)).save_checkpoint(tmp_path / "one.ckpt")
+    for epochs, refusal in ((1, nullcontext()), (2, pytest.raises(UserError, match="ends after 1 steps.* has 2"))):
+        trainer = quiet_trainer(max_epochs=epochs, limit_train_batches=1, limit_val_batches=1)
+        with refusal:
+            trainer.fit(model, folder(home), ckpt_path=tmp_path / "one.ckpt")
 
 
 def test_a_data_module_forgets_the_numbers_of_a_classifier(home):

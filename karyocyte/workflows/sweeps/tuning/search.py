@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from karyocyte.common.cli import console, quiet, say, warn
-from karyocyte.common.files import sha256_of_value
+from karyocyte.common.files import make_folder, sha256_of_value
 from karyocyte.common.revision import revision
 from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import TrainingConfig
@@ -118,7 +118,7 @@ def _after_trial(study: optuna.Study, trial: FrozenTrial, report: SearchReport) 
 
 def open_study(folder: Path, monitor: str) -> optuna.Study:
     """Open the study of a folder, which is made where it is missing; ``draw`` chooses the sampler of each trial."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
         study_name=folder.name,

@@ -42,7 +42,7 @@ def export_cut_outs(config: MetaphaseConfig, folder: Path, progress: bool) -> in
     chosen = np.flatnonzero(data.parts.isin(["train", "validation"]))
     rows: list[tuple[str, str, str, str]] = []
     with (
-        new_whole_folder(folder) as beside,
+        new_whole_folder(folder, of_data=True) as beside,
         progress_bar(len(chosen), f"cutting chromosomes out of {len(chosen):,} pictures", progress) as advance,
     ):
         for row in chosen.tolist():
