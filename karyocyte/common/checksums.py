@@ -39,7 +39,8 @@ class Checksums:
         self._write({name: sha256_of_file(self.folder / name) for name in present})
 
     def add(self, name: str) -> None:
-        """Record a file that was written again."""
+        """Record a file that was written again, beside what others have recorded since."""
+        self.__dict__.pop("listed", None)
         self._write({**self.listed, name: sha256_of_file(self.folder / name)})
 
     @cached_property

@@ -25,7 +25,8 @@ def check_run(folder: Path, identity: dict[str, Any]) -> None:
     run = Run(folder)
     if run.has(RunFile.IDENTITY):
         # One that is not whole, as after a power failure, is written anew: the folder has its hash in the name.
-        if read_whole_json(run.path(RunFile.IDENTITY)) not in ({}, identity):
+        found = read_whole_json(run.path(RunFile.IDENTITY))
+        if found and not identity.items() <= found.items():
             raise UserError(f"{folder} holds another configuration: move it away, or choose another output_dir or name")
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UserError(f"{folder} exists but is not a run of Karyocyte: move it away, or choose another output_dir")
@@ -48,12 +49,15 @@ def begin(
         if updated != run.raw_config:
             run.write_config(updated)
         return False
+    if run.status.state == "finished":  # without the list of its files, as by an earlier version
+        run.write_status("interrupted")
     present = environment(sys.argv)
     versions = {"revision": present["revision"], "python": present["python"], **present["packages"]}
     stretches = run.environment.get("stretches") or []  # none of a run before version 5.0
     warn(*other_revisions(folder), *other_versions(stretches, versions), *warnings)
-    (folder / CHECKSUMS).unlink(missing_ok=True)  # of a run that was finished by an earlier version
-    run.write_json(RunFile.IDENTITY, identity)
+    (folder / CHECKSUMS).unlink(missing_ok=True)
+    # With what tells its files from those of the other seeds, whose checksums.json would fit it too.
+    run.write_json(RunFile.IDENTITY, {**identity, "name": config.name, "seed": config.seed})
     run.write_config(config.model_dump(mode="json"))
     revisions = dict.fromkeys([*run.revisions, revision()])
     stretches = [stretch for stretch in stretches if stretch != versions] + [versions]

@@ -74,10 +74,8 @@ class Run:
         """Return the finished run at a folder, or at a file in it; a ``UserError`` says that there is none."""
         run = cls.open(path)
         if not run.is_finished:
+            run.check_list()
             state = run.status.state or "no status"
-            if state == "finished":
-                remedy = "the same command of train.py completes it"
-                raise UserError(f"{run.folder} has no {CHECKSUMS}, as a run of an earlier version: {remedy}")
             raise UserError(f"{run.folder} is not finished ({state}): {EXAMPLE}")
         run.checked(RunFile.STATUS)
         return run
@@ -133,12 +131,25 @@ class Run:
 
     def checked(self, file: str) -> Path:
         """Return the path of a file, by its path in the folder; of a finished run it must be as it was recorded."""
+        self.check_list()
         return self.checksums.checked(str(file)) if self.has_checksums else self.folder / file
+
+    def check_list(self) -> None:
+        """Refuse a run that says that it is finished and lacks the list of its files: any could be another's."""
+        if self.status.state == "finished" and not self.has_checksums:
+            remedy = "the same command of train.py completes it"
+            raise UserError(f"{self.folder} has no {CHECKSUMS}, as a run of an earlier version: {remedy}")
 
     def record(self) -> None:
         """Record the files as they are now: from here on none may change but by the methods of this class."""
         files = [str(file) for file in RunFile if file not in NOT_RECORDED and self.has(file)]
         self.checksums.write([*files, *filter(None, [self.status.best])])
+
+    def record_made(self, *paths: Path) -> None:
+        """Record files that a command makes of a finished run, such as figures and heat maps."""
+        if self.has_checksums:
+            for path in paths:
+                self.checksums.add(str(path.relative_to(self.folder)))
 
     @cached_property
     def raw_config(self) -> dict[str, Any]:
@@ -315,8 +326,12 @@ class Run:
 
     @property
     def heatmaps(self) -> list[Path]:
-        """The files of heat maps, one per method and layer, which their stem names."""
-        return sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet"))
+        """The files of heat maps, one per method and layer, which their stem names; a table may lie beside each."""
+        paths = sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet"))
+        for path in paths:
+            for file in (path, path.with_suffix(".csv")):
+                self.checked(str(file.relative_to(self.folder)))
+        return paths
 
     @property
     def best_checkpoint(self) -> Path:

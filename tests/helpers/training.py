@@ -91,7 +91,7 @@ def run_unevaluated(config: Config) -> Path:
 
 def leave_out_drawings(patch: pytest.MonkeyPatch) -> None:
     """Let evaluations draw neither their figures nor example images."""
-    patch.setattr(evaluation, "draw_figures", lambda *_: None)
+    patch.setattr(evaluation, "draw_figures", lambda *_: [])
     patch.setattr(examples, "draw_sheet", lambda *_: None)
 
 

@@ -183,11 +183,14 @@ def write_files(folder: Path, evaluation: Evaluation) -> None:
     figures = pd.DataFrame(rows_of_figures(evaluation.result.figures))
     for name, rows in {"metrics": figures, **evaluation.tables}.items():
         write_csv(folder / f"{name}.csv", rows, "%.6f")
-    draw_figures(folder, evaluation)
-    Run(folder).write_json(RunFile.METRICS, evaluation.result.to_dict())
+    run = Run(folder)
+    run.record_made(*draw_figures(folder, evaluation))
+    run.write_json(RunFile.METRICS, evaluation.result.to_dict())
 
 
-def draw_figures(folder: Path, evaluation: Evaluation) -> None:
-    """Draw the figures for which there are images or logs."""
-    for name, draw in evaluation.figures.items():
-        draw(folder / f"{name}.png", evaluation.result)
+def draw_figures(folder: Path, evaluation: Evaluation) -> list[Path]:
+    """Draw the figures for which there are images or logs, and return their files."""
+    files = {folder / f"{name}.png": draw for name, draw in evaluation.figures.items()}
+    for file, draw in files.items():
+        draw(file, evaluation.result)
+    return list(filter(Path.is_file, files))

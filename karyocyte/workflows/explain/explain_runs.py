@@ -182,8 +182,10 @@ def _write_maps(stem: Path, selected: SelectedImages, model: Model, method: Meth
             if number < drawn:
                 pairs.append(_pair(selected, number, table.loc[number], heat))
             advance()
-    write_pictures(stem.with_name(f"{stem.name}.parquet"), table["image_id"], pictures, PICTURE)
-    write_csv(stem.with_name(f"{stem.name}.csv"), table, "%.6f")
+    maps, text = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".parquet", ".csv"))
+    write_pictures(maps, table["image_id"], pictures, PICTURE)
+    write_csv(text, table, "%.6f")
+    selected.run.record_made(maps, text)
     return pairs
 
 

@@ -71,14 +71,18 @@ def _check_one_task(groups: list[Group]) -> None:
 
 
 def _chapter(group: Group, runs: tuple[Run, ...]) -> Chapter:
-    if len(runs) == 1 and runs[0].has(RunFile.METRICS):
-        return Chapter(group, runs, EvaluationResult.from_dict(runs[0].metrics), _pictures(runs[0].folder))
-    settings = evaluation_settings(runs[0].metrics.get("settings") or runs[0].raw_config.get("evaluation") or {})
+    run = runs[0]
+    # Pictures that are not listed, as of an earlier version, could be another run's.
+    if len(runs) == 1 and run.has(RunFile.METRICS) and _names(run.folder) <= run.checksums.listed.keys():
+        pictures = {Path(name).stem: run.checked(name).read_bytes() for name in sorted(_names(run.folder))}
+        return Chapter(group, runs, EvaluationResult.from_dict(run.metrics), pictures)
+    settings = evaluation_settings(run.metrics.get("settings") or run.raw_config.get("evaluation") or {})
     evaluation = evaluate_labelled(LabelledRuns.of(group.runs, settings, [run.predictions_train for run in runs]))
     with TemporaryDirectory() as folder:
-        draw_figures(Path(folder), evaluation)
-        return Chapter(group, runs, evaluation.result, _pictures(Path(folder)))
+        pictures = {path.stem: path.read_bytes() for path in sorted(draw_figures(Path(folder), evaluation))}
+        return Chapter(group, runs, evaluation.result, pictures)
 
 
-def _pictures(folder: Path) -> dict[str, bytes]:
-    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+def _names(folder: Path) -> set[str]:
+    """Return the names of the pictures in the folder of a run."""
+    return {path.name for path in folder.glob("*.png")}

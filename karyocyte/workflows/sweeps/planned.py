@@ -45,6 +45,6 @@ def _run_of(config: TrainingConfig, job: sweeps.Job) -> Run:
     address = run_folder(config, None).with_name(f"seed={job.value('seed') or config.seed}")
     for run in map(Run, address.parents[1].glob(f"{address.parent.name}/{address.name}")):
         named = [[os.path.realpath(str(each.get(key))) for key in COMPARED] for each in (values, run.raw_config)]
-        if {**run.identity, "contents": {}} == identity and named[0] == named[1]:
+        if identity.items() <= {**run.identity, "contents": {}}.items() and named[0] == named[1]:
             return run
     return Run(address)

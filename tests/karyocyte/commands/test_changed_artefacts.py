@@ -1,16 +1,23 @@
 """No command uses a file of a run or a portable model that was changed after it was written, without a word."""
 
+import os
 import shutil
+import sys
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from karyocyte.commands.evaluate import app as evaluate
+from karyocyte.commands.explain import app as explain
 from karyocyte.commands.export import app as export
 from karyocyte.commands.predict import app as predict
+from karyocyte.commands.report import app as report
 from karyocyte.common.checksums import FILE
+from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_json
+from karyocyte.runs.files import NOT_RECORDED, RunFile
+from karyocyte.runs.run import Run
 from tests.faults.artefacts import DAMAGES
 from tests.helpers.terminal import run_app
 
@@ -21,6 +28,38 @@ def _predicted(artefact, image, output, code):
 
 def _evaluated(artefact, _, output, code):
     return run_app(evaluate, artefact, "resamples=10", "--output", output, code=code), output / "metrics.json"
+
+
+def test_every_file_of_a_run_that_commands_read_is_listed(cell_runs, cell_images, tmp_path):
+    run = shutil.copytree(cell_runs[0], tmp_path / "run")
+    shutil.copy(next(cell_images.rglob("*.png")), run / "roc.png")  # of another run
+    names = set()
+
+    def note(event, arguments):
+        """Note what is opened for reading below the run; pyarrow and safetensors open their files unseen."""
+        if event == "open" and str(arguments[0]).startswith(f"{run}/") and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            names.add(os.path.relpath(arguments[0], run))
+
+    sys.addaudithook(note)  # for the rest of this process: nothing else reads this folder
+    run_app(explain, "heatmaps", run, "samples=2")
+    run_app(evaluate, run, "resamples=10")
+    run_app(report, run)
+    run_app(predict, run, next(cell_images.rglob("*.png")), "--output", tmp_path / "p.csv")
+    assert {"heatmaps/gradcam-layer1.csv", RunFile.IDENTITY} <= names
+    written_beside = {name for name in names if Path(name).name.startswith(".")}  # and then renamed
+    assert names - written_beside - {*read_json(run / FILE), *NOT_RECORDED, FILE} == set()
+
+
+@pytest.mark.parametrize("lost", [(), (FILE,)])
+def test_files_and_list_of_another_seed_are_not_those_of_a_run(cell_runs, tmp_path, lost):
+    one, other = map(Path, cell_runs)
+    run = shutil.copytree(one, tmp_path / "run")
+    for name in ("predictions.parquet", FILE):
+        shutil.copy(other / name, run / name)
+    for name in lost:
+        (run / name).unlink()
+    with pytest.raises(UserError, match=r"identity.json was changed|has no checksums.json"):
+        _ = Run(run).predictions
 
 
 @pytest.mark.parametrize(("kind", "needed"), [("run", "predictions.parquet"), ("export", "model.json")])

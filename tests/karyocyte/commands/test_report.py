@@ -17,7 +17,7 @@ from tests.karyocyte.workflows.report.reports import write_run
 def runs(tmp_path, monkeypatch):
     """Two folds of one experiment, as folders ``run0`` and ``run1`` of the working directory; nothing is drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
+    monkeypatch.setattr(sources, "draw_figures", lambda folder, evaluation: [])
     return [write_run(tmp_path / f"run{fold}", make_run(fold, images=20, subjects=10)) for fold in range(2)]
 
 
@@ -43,7 +43,7 @@ def test_a_page_is_made_without_a_model_library(runs):
     code = (
         "import sys; from pathlib import Path; from karyocyte.workflows.report import sources; "
         "from karyocyte.workflows.report.page import write_report; "
-        "sources.draw_figures = lambda *_: None; write_report([Path(sys.argv[1])]); "
+        "sources.draw_figures = lambda *_: []; write_report([Path(sys.argv[1])]); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pytorch_lightning')))"
     )
     done = subprocess.run([sys.executable, "-c", code, runs[0]], cwd=ROOT, capture_output=True, text=True)

@@ -36,7 +36,7 @@ def sweep(tmp_path_factory):
         run = make_run(images=40, subjects=10, skill=skill, classes=("a", "b", "c", LONG), about=about)
         folders.append(write_run(folder / str(skill), run))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
+        patch.setattr(sources, "draw_figures", lambda folder, evaluation: [])
         write_report(folders, folder / "report.html")
     return (folder / "report.html").as_uri()
 

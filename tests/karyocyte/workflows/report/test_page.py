@@ -45,7 +45,7 @@ def prose(html):
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
     """Draw nothing but in the fixtures of the module: drawings take most of the time."""
-    monkeypatch.setattr(sources, "draw_figures", lambda folder, evaluation: None)
+    monkeypatch.setattr(sources, "draw_figures", lambda folder, evaluation: [])
 
 
 @pytest.fixture(scope="module")
