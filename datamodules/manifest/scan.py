@@ -153,10 +153,24 @@ def _all_facts(store: Path, stamps: Sequence[_Stamp], started_ns: int, progress:
     known: dict[_Stamp, _Facts | str] = {**_load(store)}
     unread = [stamp for stamp in stamps if stamp not in known]
     paths = [path for path, *_ in unread]
-    facts = threaded(_read_facts, paths, len(paths), f"reading {len(paths):,} images", progress)
+    facts = list(threaded(_read_facts, paths, len(paths), f"reading {len(paths):,} images", progress))
+    _warn_of_changes(known, dict(zip(paths, facts, strict=True)))
     known.update(zip(unread, facts, strict=True))
     _save(store, known, unread, started_ns - _RACY_NS)
     return [known[stamp] for stamp in stamps]
+
+
+def _warn_of_changes(known: Mapping[_Stamp, _Facts | str], read: Mapping[str, _Facts | str]) -> None:
+    """Warn of files whose content is another one than when they were read before: damage can look like a picture."""
+    place = _FACTS.index("sha256")
+    changed = []
+    for (path, *_), facts in known.items():
+        now = read.get(path, facts)
+        if not isinstance(now, str) and now[place] != facts[place]:
+            changed.append(path)
+    if changed:
+        what = f"{counted(len(changed), 'image')} changed since an earlier reading, such as {changed[0]}"
+        warn(f"{what}: compare with a copy, unless that is on purpose")
 
 
 def _load(store: Path) -> dict[_Stamp, _Facts]:

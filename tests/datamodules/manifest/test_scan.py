@@ -88,7 +88,7 @@ def test_of_jobs_that_begin_together_one_opens_the_files(root, tmp_path, reads):
     assert scans[0].frame.equals(scans[2].frame)
 
 
-def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
+def test_a_change_that_keeps_size_and_time_is_seen_and_said(root, tmp_path, reads, capsys):
     """A file that is written over with the same size, its modification time set back: the change time tells."""
     first = scan_folder(root, tmp_path / "cache")
     path = root / "hem/s100_0.png"
@@ -100,6 +100,7 @@ def test_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, reads):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     changed = scan_folder(root, tmp_path / "cache")
     assert (changed.frame["sha256"] != first.frame["sha256"]).sum() == 1
+    assert f"1 image changed since an earlier reading, such as {path}" in capsys.readouterr().out
 
 
 def test_files_of_this_moment_are_not_remembered(root, tmp_path):
