@@ -30,8 +30,8 @@ _REMEDIES = {
     "same": (
         ("image", "paper"),
         "link their subjects: give the keys of this training to scripts/same_cells.py with --output found, "
-        "write same beside a single pair in its column seen, add same_cells=found/same_cells.csv; "
-        "or say split.near_duplicates=report",
+        "write same, or other of two cells, beside a single pair in its column seen, "
+        "add same_cells=found/same_cells.csv; or say split.near_duplicates=report",
     ),
 }
 
@@ -132,8 +132,9 @@ def check_leaks(
     copies = labelled[labelled.duplicated("sha256", keep=False)].groupby("sha256", sort=False)
     conflicting = [tuple(group["image_id"]) for _, group in copies if group["label"].nunique() > 1]
     same = _same_cells(manifest, frame)
-    if confirm is not None and len(near) and protocol == "subject" and split.near_duplicates == "stop":
-        same = np.concatenate([same, near[confirm(manifest, near[:, 1:])]])
+    asked = near[~_told_apart(manifest, near)]
+    if confirm is not None and len(asked) and protocol == "subject" and split.near_duplicates == "stop":
+        same = np.concatenate([same, asked[confirm(manifest, asked[:, 1:])]])
     pairs = pair_table(frame, np.concatenate([_identical_pairs(used), near]))
     pairs = pd.concat([pairs, pair_table(frame, same).assign(kind="same")], ignore_index=True)
     report = LeakReport(protocol, pairs, count, tuple(sides.index[sides > 1]), tuple(conflicting))
@@ -152,13 +153,20 @@ def _stop_at_leaks(sentences: Mapping[str, str], protocol: str, passed: Containe
 
 def _same_cells(manifest: Manifest, frame: pd.DataFrame) -> np.ndarray:
     """Return the known pairs of pictures of one cell that are in two parts, as `near_pairs` returns pairs."""
-    pairs = manifest.cell_pairs
+    pairs = manifest.cell_pairs[manifest.cell_pairs["seen"] != "other"]
     sides = [frame["part"].loc[pairs[side]].to_numpy() for side in ("left", "right")]
     apart = (sides[0] != sides[1]) & np.isin(sides[0], PARTS) & np.isin(sides[1], PARTS)
     rows = pairs.loc[apart, ["left", "right"]].to_numpy(np.int64)
     hashes = np.array([list(bytes.fromhex(digits)) for digits in frame["phash"]], np.uint8)
     bits = np.bitwise_count(hashes[rows[:, 0]] ^ hashes[rows[:, 1]]).sum(axis=1, dtype=np.int64)
     return np.column_stack([bits, rows])
+
+
+def _told_apart(manifest: Manifest, near: np.ndarray) -> np.ndarray:
+    """Return which of N near-duplicates somebody looked at and saw two cells, bool, shape (N,)."""
+    seen = manifest.cell_pairs[manifest.cell_pairs["seen"] == "other"]
+    others = {frozenset(pair) for pair in seen[["left", "right"]].itertuples(index=False, name=None)}
+    return np.array([frozenset(pair) in others for pair in near[:, 1:].tolist()], bool)
 
 
 def _stop_at_spellings(manifest: Manifest, used: pd.DataFrame) -> None:

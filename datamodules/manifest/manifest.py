@@ -65,7 +65,7 @@ class Manifest:
     sets: Mapping[str, ImageSet] = field(default_factory=dict)  # of a source that mixes several, by ``group``
     alike_subjects: tuple[tuple[str, ...], ...] = ()  # spellings of subjects that may be one person each
     persons: tuple[Person, ...] = ()  # of several subjects each; their ``subject`` in ``frame`` is the person's name
-    # pictures of one cell, as `same_cells.SameCells.rows` returns them
+    # pictures of one cell, and of two that somebody told apart, as `same_cells.SameCells.rows` returns them
     cell_pairs: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["left", "right", "seen"]), compare=False
     )

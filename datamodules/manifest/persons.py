@@ -24,7 +24,7 @@ def link_subjects(manifest: Manifest, same_cells: SameCells | None = None) -> Ma
     sharing = sharing[sharing.map(len) > 1]
     pairs = pd.DataFrame(columns=["left", "right", "seen"]) if same_cells is None else same_cells.rows(manifest.frame)
     shown = pairs.assign(left=subjects.reindex(pairs["left"]).array, right=subjects.reindex(pairs["right"]).array)
-    shown = shown.dropna(subset=["left", "right"]).query("left != right")
+    shown = shown.dropna(subset=["left", "right"]).query("left != right and seen != 'other'")
     links = [*sharing, *_linked(shown)]
     persons = []
     for of_person in _joined(links):

@@ -30,10 +30,15 @@ class SameCells:
     """Pairs of pictures of one cell each, by the names of the images.
 
     ``table`` has at least COLUMNS: the image_id and the perceptual hash (`scan.perceptual_hash`) of both sides, and
-    what was ``seen``; pairs that are two cells to who looked at them are no longer in it.
+    what was ``seen``; pairs that are two cells to who looked at them are in it, too.
     """
 
     table: pd.DataFrame
+
+    @property
+    def same(self) -> pd.DataFrame:
+        """The table without the pairs that are two cells to who looked at them."""
+        return self.table[self.table["seen"] != "other"]
 
     @staticmethod
     def read(path: Path) -> "SameCells":
@@ -51,14 +56,19 @@ class SameCells:
         unknown = table.loc[~table["seen"].isin(SEEN), "seen"]
         if len(unknown):
             raise UserError(f"{path}: seen is {unknown.iloc[0]}: write same, other, or nothing")
-        return SameCells(table[table["seen"] != "other"].reset_index(drop=True))
+        return SameCells(table)
 
     @staticmethod
     def of_key(value: str, source: str) -> "SameCells | None":
-        """Return the pairs that the key ``same_cells`` names for a source; None: there are none."""
-        if value == NONE or (value == KNOWN and source not in TABLES):
+        """Return the pairs that the key ``same_cells`` names for a source, a file beside the known ones, or None."""
+        files = [ROOT / "results" / TABLES[source] / FILE] if value != NONE and source in TABLES else []
+        if value not in (NONE, KNOWN):
+            files.append(Path(value))
+        if not files:
             return None
-        return SameCells.read(ROOT / "results" / TABLES[source] / FILE if value == KNOWN else Path(value))
+        tables = pd.concat([SameCells.read(file).table for file in files], ignore_index=True)
+        names = [f"image_{side}" for side in SIDES]
+        return SameCells(tables.drop_duplicates(names, keep="last", ignore_index=True))
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the pairs both of whose pictures are in the frame of a manifest: ``left`` and ``right`` (its rows).

@@ -106,7 +106,9 @@ def pairs_of(manifest, *pairs, seen=""):
     return SameCells(pd.DataFrame(rows, columns=COLUMNS))
 
 
-@pytest.mark.parametrize(("count", "seen", "linked"), [(1, "", False), (2, "", True), (1, "same", True)])
+@pytest.mark.parametrize(
+    ("count", "seen", "linked"), [(1, "", False), (2, "", True), (1, "same", True), (2, "other", False)]
+)
 def test_two_pairs_of_pictures_of_one_cell_link_two_subjects_and_so_does_one_that_was_looked_at(count, seen, linked):
     manifest = two_class_manifest(4, 3)
     names = manifest.frame.groupby("subject")["image_id"].apply(list)
@@ -133,7 +135,10 @@ def test_a_table_of_pairs_leaves_out_what_was_seen_to_be_two_cells_and_says_what
     table = pairs_of(manifest, (ids[0], ids[3]), (ids[1], ids[4])).table
     table.loc[1, "seen"] = "other"
     table.to_csv(tmp_path / "pairs.csv", index=False)
-    assert list(SameCells.of_key(str(tmp_path / "pairs.csv"), "folder").table["image_left"]) == [ids[0]]
+    given = SameCells.of_key(str(tmp_path / "pairs.csv"), "folder")
+    assert list(link_subjects(manifest, given).cell_pairs["seen"]) == ["", "other"]
+    beside = SameCells.of_key(str(tmp_path / "pairs.csv"), "cnmc")
+    assert len(beside.table) == 2 + len(SameCells.of_key("known", "cnmc").table)
     assert SameCells.of_key("known", "folder") is None
     assert len(SameCells.of_key("known", "cnmc").table) > 1000
     table.drop(columns="seen").to_csv(tmp_path / "pairs.csv", index=False)

@@ -89,6 +89,9 @@ def test_what_stops_a_training_says_how_to_link_the_subjects_and_that_works(tmp_
     linked = CNMCDataModule(**keys, same_cells=str(found / "same_cells.csv"))
     linked.setup()
     assert [person.subjects for person in linked.manifest.persons] == [("H1", "H12")]
+    table = pd.read_csv(found / "same_cells.csv").assign(seen="other")
+    table.to_csv(found / "apart.csv", index=False)
+    CNMCDataModule(**keys, same_cells=str(found / "apart.csv")).setup()
     reported = CNMCDataModule(**keys, split={"near_duplicates": "report"})
     reported.setup()
     assert reported.leaks.counts()["near_pairs"] >= 1

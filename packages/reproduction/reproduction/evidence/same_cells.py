@@ -26,7 +26,7 @@ def repeated_in_training(split: pd.DataFrame) -> set[str]:
     found = set(split.loc[(split["part"] == "test") & split["sha256"].isin(known["sha256"]), "image_id"])
     cells = SameCells.of_key("known", "cnmc")
     assert cells is not None
-    left, right = (cells.table[f"image_{side}"] for side in SIDES)
+    left, right = (cells.same[f"image_{side}"] for side in SIDES)
     for one, other in ((left, right), (right, left)):
         leaks = (one.map(parts) == "test") & other.map(parts).isin(["train", "validation"])
         found |= set(one[leaks])

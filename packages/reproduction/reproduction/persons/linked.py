@@ -18,7 +18,7 @@ def persons_of_subjects(images: pd.DataFrame) -> dict[str, str]:
     subjects = images.set_index("image_id")["subject"].astype(object)
     cells = SameCells.of_key("known", "cnmc")
     assert cells is not None
-    shown = cells.table[["seen"]].assign(**{side: cells.table[f"image_{side}"].map(subjects) for side in SIDES})
+    shown = cells.same[["seen"]].assign(**{side: cells.same[f"image_{side}"].map(subjects) for side in SIDES})
     return linked_names(shown.dropna())
 
 

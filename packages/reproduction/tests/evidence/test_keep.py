@@ -63,6 +63,7 @@ def explained(run, images=60, target=None, layer="layer"):
     (run.folder / "heatmaps" / f"gradcam-{layer}.parquet").touch()
     test = test.assign(target=target or test["label"], inside=0.75, content=0.5)
     test.to_csv(run.folder / "heatmaps" / f"gradcam-{layer}.csv")
+    run.record_made(*(run.folder / "heatmaps").iterdir())
 
 
 @pytest.mark.parametrize(("images", "kept"), [(60, True), (59, False)])
