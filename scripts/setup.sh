@@ -13,6 +13,18 @@ command -v "$python" >/dev/null || { echo "error: no $python on the PATH: instal
     echo "error: $("$python" --version) is too old: Karyocyte needs Python 3.11 or newer (make PYTHON=python3.11)" >&2
     exit 1
 }
+# An installation here would re-point the packages of an environment that another checkout uses.
+owner=$("$venv/bin/python" - 2>/dev/null <<'PY' || true
+import json
+from importlib.metadata import distribution
+
+print(json.loads(distribution("karyocyte").read_text("direct_url.json"))["url"].removeprefix("file://"))
+PY
+)
+if [ -d "$owner" ] && [ "$(realpath "$owner")" != "$(realpath .)" ]; then
+    echo "error: $venv is the environment of $owner: remove it if it is a link, or say make setup VENV=<another folder>" >&2
+    exit 1
+fi
 uv=""
 uv --version >/dev/null 2>&1 && uv=uv # a shim on the PATH need not run
 if ! "$venv/bin/python" -c '' 2>/dev/null || { [ -z "$uv" ] && ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
@@ -28,9 +40,11 @@ if [ -z "$uv" ]; then
 fi
 
 if [ -n "$uv" ]; then
-    echo "installing with uv${backend:+ (torch backend $backend)} ..."
+    echo "installing with uv${backend:+ (torch backend $backend)}: about 6 GB with CUDA, less with TORCH_BACKEND=cpu ..."
+    quiet="--quiet"
+    [ ! -t 2 ] || quiet="" # on a terminal uv shows what it downloads
     # The pins of constraints.txt carry no build tag such as +cpu, so another backend may choose its own build of them.
-    "$uv" pip install --quiet --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt \
+    "$uv" pip install $quiet --python "$venv/bin/python" --constraint constraints.txt --build-constraint constraints.txt \
         ${backend:+--torch-backend "$backend"} "${editable[@]}" --group dev || {
         [ -z "$backend" ] || echo "error: the packages for TORCH_BACKEND=$backend are unavailable: leave it empty for the platform's default" >&2
         exit 1

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.__version__ import version
 
+from karyocyte.common.cli import say
 from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.runs.files import RunFolder
 from karyocyte.runs.stages import RunStage
@@ -94,6 +95,12 @@ class EarlyBreak(StepAccuracy):
         if validation > self.validation and enough:
             self.fired = True
             trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say that the stage ends before its last epoch, and why."""
+        if self.fired and trainer.is_global_zero:
+            reason = f"accuracies above {self.validation} in validation and {self.train} in the last mini-batches"
+            say(f"early break after epoch {trainer.current_epoch} of {trainer.max_epochs}: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the accuracies of the last mini-batches, and whether it has fired."""

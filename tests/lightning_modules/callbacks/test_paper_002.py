@@ -253,8 +253,11 @@ def epoch(callback, hundredths, validation):
         pytest.param([100] * 5, 0.5, False, id="validation far below"),
     ],
 )
-def test_a_stage_ends_exactly_when_both_are_exceeded(hundredths, validation, stops):
-    assert epoch(early_break(), hundredths, validation) is stops
+def test_a_stage_ends_exactly_when_both_are_exceeded_and_says_so(hundredths, validation, stops, capsys):
+    callback = early_break()
+    assert epoch(callback, hundredths, validation) is stops
+    callback.on_train_end(SimpleNamespace(is_global_zero=True, current_epoch=3, max_epochs=9), None)
+    assert ("early break after epoch 3 of 9" in capsys.readouterr().out) is stops
 
 
 def test_the_row_may_reach_into_the_epoch_before_and_over_a_resume(tmp_path):
