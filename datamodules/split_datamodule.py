@@ -16,7 +16,6 @@ from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.io.progress import processors
 from datamodules.manifest.balancing import BalancePlan
 from datamodules.manifest.leakage import LeakReport, check_leaks, seen_by_start
 from datamodules.manifest.manifest import Manifest, content_hash
@@ -30,6 +29,7 @@ from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_value
 from karyocyte.common.preemption import ignore_in_worker
+from karyocyte.common.system import processors
 from karyocyte.common.text import class_sizes, counted
 from karyocyte.config.distributed import World
 from karyocyte.config.schema import TrainingConfig

@@ -1,6 +1,5 @@
 """The one progress bar of the preparation."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,8 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from karyocyte.common.system import processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,13 +46,6 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
             yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use: on a cluster fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """Runs the jobs of a sweep on this machine, a few at a time, each with GPUs of its own where there are some."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 from karyocyte.common.cli import console, say
 from karyocyte.common.errors import UserError
 from karyocyte.common.locks import is_locked
+from karyocyte.common.system import end_with_parent, processors
 from karyocyte.common.text import counted
 from karyocyte.config.cluster import LocalConfig
 from karyocyte.runs import sweeps
@@ -94,7 +93,7 @@ class LocalJobs:
             process = subprocess.Popen(
                 task.command(need.devices),
                 env=self._environment(need, gpus),
-                preexec_fn=_end_with_launcher,
+                preexec_fn=end_with_parent,
                 stdout=log,
                 stderr=log,
             )
@@ -103,7 +102,7 @@ class LocalJobs:
 
     def _environment(self, need: LocalConfig, gpus: Sequence[str]) -> dict[str, str]:
         """The environment of a job: its share of the cores, and its GPUs, the only ones that it sees."""
-        threads = max(1, len(os.sched_getaffinity(0)) // self.at_a_time // need.devices)
+        threads = max(1, processors() // self.at_a_time // need.devices)
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
         if self.gpus:
             environment[VARIABLE] = ",".join(gpus)
@@ -121,9 +120,3 @@ def find_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     if named is None or not count:
         return tuple(map(str, range(count)))
     return tuple(name for name in map(str.strip, named.split(",")) if name not in NO_DEVICE)
-
-
-def _end_with_launcher() -> None:
-    """Let the system end this job, which then saves its state, when the launcher is gone, however that ended."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -98,7 +98,7 @@ def raise_unreadable(path: Path, error: Exception) -> None:
 
 def sync(path: Path) -> None:
     """Wait until a file is on the disk: renamed before, it might be empty after a power failure."""
-    with open(path, "rb") as file:
+    with open(path, "rb" if os.name == "posix" else "r+b") as file:  # Windows asks for the right to write
         os.fsync(file.fileno())
 
 

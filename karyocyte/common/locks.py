@@ -1,8 +1,7 @@
 """Work that one of several processes does, while the others wait for its result."""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,6 +9,7 @@ from filelock import FileLock, Timeout
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import make_folder
+from karyocyte.common.system import check_locks
 
 
 def file_lock(lock_file: Path) -> FileLock:
@@ -21,15 +21,11 @@ def file_lock(lock_file: Path) -> FileLock:
         UserError: The file system has no locks.
     """
     make_folder(lock_file.parent)
-    with open(lock_file, "ab") as file:
-        try:
-            with suppress(BlockingIOError):  # another process holds the lock: the file system has locks
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:  # FileLock would try again for ever, or leave a lock that outlives a killed process
-            remedy = "choose a folder on a local disk, or have this file system mounted with locks"
-            raise UserError(
-                f"{lock_file.parent} is on a file system without locks ({error.strerror}): {remedy}"
-            ) from error
+    try:
+        check_locks(lock_file)
+    except OSError as error:  # FileLock would try again for ever, or leave a lock that outlives a killed process
+        remedy = "choose a folder on a local disk, or have this file system mounted with locks"
+        raise UserError(f"{lock_file.parent} is on a file system without locks ({error.strerror}): {remedy}") from error
     return FileLock(lock_file)
 
 

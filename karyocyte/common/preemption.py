@@ -17,8 +17,8 @@ from types import FrameType
 from typing import NoReturn
 
 from karyocyte.common.cli import warn
+from karyocyte.common.system import WARNINGS
 
-WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)  # before the time limit: Slurm does not queue the job again by itself
 PATIENCE = 60  # seconds to wait for Slurm's answer
 # Times that Slurm may have started a job again, when a whole stretch of it saves nothing: one more would not either.
 FRUITLESS = 2

@@ -1,12 +1,12 @@
 """The usage of a run: time, processor and device, summed over the sessions of an interrupted run."""
 
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from karyocyte.common.files import read_whole_json, write_json
+from karyocyte.common.system import cpu_seconds
 from karyocyte.config.distributed import world_of
 from karyocyte.config.schema import TrainerConfig
 from karyocyte.runs.files import RunFile
@@ -24,7 +24,7 @@ def measured_usage(run: Path, trainer: TrainerConfig) -> Iterator[None]:
     if not world_of(trainer).is_first:
         yield
         return
-    started, started_cpu = time.monotonic(), _cpu_seconds()
+    started, started_cpu = time.monotonic(), cpu_seconds()
     try:
         yield
     finally:
@@ -34,7 +34,7 @@ def measured_usage(run: Path, trainer: TrainerConfig) -> Iterator[None]:
         by_device: dict[str, float] = before.get("by_device", {})
         account = {
             "wall_seconds": before.get("wall_seconds", 0.0) + wall,
-            "cpu_seconds": before.get("cpu_seconds", 0.0) + _cpu_seconds() - started_cpu,
+            "cpu_seconds": before.get("cpu_seconds", 0.0) + cpu_seconds() - started_cpu,
             "by_device": by_device | {device: by_device.get(device, 0.0) + wall * trainer.processes},
         }
         with suppress(OSError):  # a full disk must not hide how the block ended
@@ -50,10 +50,3 @@ def device_of(accelerator: str) -> str:
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return "mps"
     return CPU
-
-
-def _cpu_seconds() -> float:
-    """Processor time of this process and of the children that it has waited for, such as the loader's."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

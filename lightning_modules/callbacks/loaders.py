@@ -1,11 +1,10 @@
 """The loaders of a trainer: how long a batch may take, and the end of the processes that load images."""
 
 import multiprocessing.process
-import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
+from signal import SIG_DFL
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from karyocyte.common.errors import UserError
+from karyocyte.common.system import set_alarm, unheard_ends
 
 SECONDS = (
     5.0  # for all of them: one that waits for a disk ends only once the disk answers; torch waits 5 s more for each
@@ -39,14 +39,12 @@ class LoaderLimit(PassThroughProfiler):
         part = LOADERS.get(action_name.rpartition(".")[2])
         if part and threading.current_thread() is threading.main_thread():
             self._part = part
-            self._before = signal.signal(signal.SIGALRM, self._end)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+            self._before = set_alarm(self.seconds, self._end)
 
     def stop(self, action_name: str) -> None:
         """Take the alarm back: the batch is there, or the wait has ended by an error."""
         if self._part:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before or signal.SIG_DFL)
+            set_alarm(0, self._before or SIG_DFL)
             self._part = None
 
     def _end(self, signum: int, frame: FrameType | None) -> NoReturn:
@@ -68,7 +66,9 @@ class EndsWorkers(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill them, and wait for their ends; one that has not ended by then keeps the training no longer."""
         processes = multiprocessing.active_children()
-        with _unheard_ends():
+        # Handlers run in the main thread alone.
+        in_main = threading.current_thread() is threading.main_thread()
+        with unheard_ends() if in_main else nullcontext():
             for process in processes:
                 process.kill()
             end = time.monotonic() + SECONDS
@@ -77,16 +77,3 @@ class EndsWorkers(Callback):
         for process in processes:
             # Python would wait at its own end, without a limit, for one that has not ended.
             multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _unheard_ends() -> Iterator[None]:
-    """Set torch's handler of SIGCHLD aside, which raises an error where it finds a process killed before its join."""
-    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread alone
-        yield
-        return
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
