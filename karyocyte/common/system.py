@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def set_alarm(seconds: float, handler: Callable[..., Any]) -> Any:
+def set_alarm(seconds: float, handler: Any) -> Any:
     """Call ``handler`` after some seconds, 0: never; return the handler before it. Windows has no alarms."""
     if _ALARM is None:
         return None
