@@ -9,7 +9,7 @@ from karyocyte.composition.compose import check_config
 from karyocyte.runs.stages import batch_sizes
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.callbacks.resume import ResumeCheckpoint
-from lightning_modules.training.fit import train_stages
+from lightning_modules.training.fit import StagedTraining
 from tests.helpers.experiments import tiny_data
 from tests.helpers.training import composed, small_config
 
@@ -76,7 +76,7 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory, monk
     # The state for a resume, whose writing takes a third of the time, has tests of its own.
     monkeypatch.setattr(ResumeCheckpoint, "save", lambda *_: None)
     datamodule, model, _ = prepare(config)
-    stages = train_stages(model, datamodule, config, tmp_path / "run")
+    stages = StagedTraining(model, datamodule, config, tmp_path / "run").train()
     assert [stage.name for stage in stages] == list(config.unfreeze.stages)
     first = batch_sizes(datamodule.train_dataloader(), 1)  # batch_size images, or as many as its cells have
     assert all(stage.images_seen == sum(first) for stage in stages)

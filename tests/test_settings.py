@@ -11,7 +11,7 @@ from karyocyte.config.data import CanvasConfig, LoaderConfig, PrepareConfig
 from karyocyte.config.schema import TrainerConfig
 from karyocyte.workflows.training.train import prepare
 from lightning_modules.support.distributed import process_group
-from lightning_modules.training.fit import train_stages
+from lightning_modules.training.fit import StagedTraining
 from tests.helpers.training import small_config
 
 # Not meant to change what is trained, and why; on a CPU the keys of GPUs have nothing to act on.
@@ -91,7 +91,7 @@ def result(folder, place, *words):
         with process_group(config.trainer) as world:
             images, model, _ = prepare(config, world)
             images.prepare_data()
-            stages = train_stages(model, images, config, place / "run")
+            stages = StagedTraining(model, images, config, place / "run").train()
     except UserError:
         return None
     weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())

@@ -89,7 +89,7 @@ def test_the_same_command_evaluates_a_finished_run_again_without_training(finish
     assert "precision/" in details
     (folder / "roc.png").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(classification, "train_stages", lambda *_: pytest.fail("trained again"))
+        patch.setattr(classification, "StagedTraining", lambda *_: pytest.fail("trained again"))
         assert call_main(train.main, folder.parents[3], *CUT) == 0
     assert (folder / "roc.png").is_file()
 

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.parsing import lightning_getattr, lightning_has
 
 from karyocyte.common.cli import say
 from karyocyte.common.errors import UserError
+from karyocyte.config.defaults import section_defaults
 from karyocyte.config.explain import validated
 from karyocyte.config.schema import StageConfig
 from lightning_modules.backbones.backbone import check_modules
@@ -39,9 +40,6 @@ class Stage:
     head_lr: float | None = None  # of the head, where it differs
     batchnorm: Literal["train", "frozen"] = "train"  # of what trains; that of frozen modules keeps its statistics
     optimizer: str | None = None  # a file of conf/optimizer/; None: that of the model
-
-
-HEAD_ALONE: dict[str, Any] = {"lr": 1e-3, "batchnorm": "frozen"}  # as unfreeze=head_only
 
 
 class StagedUnfreezing(Callback):
@@ -81,8 +79,10 @@ class StagedUnfreezing(Callback):
         seed: int = 0,
     ) -> None:
         self.stages: dict[str, Stage] = {}
+        defaults = section_defaults("unfreeze/head_only")["stages"]["head"]
+        head = {"lr": defaults["lr"], "batchnorm": defaults["batchnorm"]}
         for name, stage in stages.items():
-            given = Stage(stage, **HEAD_ALONE) if name == "head" and isinstance(stage, int) else stage
+            given = Stage(stage, **head) if name == "head" and isinstance(stage, int) else stage
             if not isinstance(given, Stage):
                 remedy = "give a Stage(epochs=2, train=[...]); a number of epochs is for the stage “head” alone"
                 raise UserError(f"stage {name} is {stage!r}: {remedy}")

@@ -32,6 +32,7 @@ from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
 Mode = Literal["min", "max"]
+LAST = "last.ckpt"  # the state from which a stage is resumed
 
 
 @dataclass(frozen=True)
@@ -51,46 +52,6 @@ class FinishedStage:
         """Read the record in the folder of a stage."""
         values = json.loads((folder / RunFile.STAGE).read_text())
         return cls(**{field.name: values[field.name] for field in fields(cls)})
-
-
-def train_stages(  # noqa: PLR0913 (what a training is made of)
-    model: StagedModule,
-    data: LightningDataModule,
-    config: TrainingConfig,
-    run: Path,
-    callbacks: Sequence[Callback] = (),
-    features: Any | None = None,
-    mode: Mode = "min",
-) -> list[FinishedStage]:
-    """Train every stage that is not finished yet, and leave in ``model`` the weights of the stage that is `delivered`.
-
-    Rank zero alone reads and writes the run's folder, apart from the state of a resume.
-
-    Args:
-        model: The network; its weights are overwritten where a finished or interrupted stage lies in ``run``.
-        data: Provides the train and validation batches.
-        config: The typed configuration.
-        run: The run's folder.
-        callbacks: Of every stage, after all others.
-        features: A `FeatureDataModule`, for stages that train the head alone.
-        mode: Whether the least or the largest value of ``callbacks.monitor`` is best.
-    """
-    training = _Training(model, data, config, mode, callbacks, features)
-    finished: list[FinishedStage] = []
-    for stage in planned_stages(config, run):
-        if not on_rank_zero((stage.folder / RunFile.STAGE).exists):
-            if finished:
-                _load_best(model, run, delivered(finished, config, mode)[0])
-            training.fit(stage)
-        else:
-            on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
-        finished.append(on_rank_zero(_close_stage, stage))
-        evaluated, note = delivered(finished, config, mode)
-        on_rank_zero(_keep_only, run, evaluated, finished)
-    if note:
-        on_rank_zero(say, note)
-    _load_best(model, run, evaluated)
-    return finished
 
 
 def delivered(stages: Sequence[FinishedStage], config: TrainingConfig, mode: Mode) -> tuple[FinishedStage, str]:
@@ -118,43 +79,76 @@ def training_facts(stages: Sequence[FinishedStage]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Training:
-    """What all stages of a run are trained with; the attributes are the arguments of ``train_stages``."""
+class StagedTraining:
+    """The training of a run; its rank zero alone reads and writes the run's folder, but for the state of a resume."""
 
-    model: StagedModule
-    data: LightningDataModule
+    model: StagedModule  # its weights are overwritten where a finished or interrupted stage lies in ``run``
+    data: LightningDataModule  # the train and validation batches
     config: TrainingConfig
-    mode: Mode
-    callbacks: Sequence[Callback]
-    features: Any | None
+    run: Path  # the run's folder
+    callbacks: Sequence[Callback] = ()  # of every stage, after all others
+    features: Any | None = None  # a `FeatureDataModule`, for stages that train the head alone
+    mode: Mode = "min"  # whether the least or the largest value of ``callbacks.monitor`` is best
+
+    def train(self) -> list[FinishedStage]:
+        """Train each stage that is not finished yet; leave in ``model`` the weights of the one that is `delivered`."""
+        finished: list[FinishedStage] = []
+        for stage in planned_stages(self.config, self.run):
+            if on_rank_zero((stage.folder / RunFile.STAGE).exists):
+                on_rank_zero(say, f"stage {stage.number + 1}, {stage.name}: finished before")
+            else:
+                if finished:
+                    self.load_best(delivered(finished, self.config, self.mode)[0])
+                self.fit(stage)
+            finished.append(on_rank_zero(_close_stage, stage))
+            evaluated, note = delivered(finished, self.config, self.mode)
+            on_rank_zero(_keep_only, self.run, evaluated, finished)
+        if note:
+            on_rank_zero(say, note)
+        self.load_best(evaluated)
+        return finished
+
+    def load_best(self, stage: FinishedStage) -> None:
+        """Load the best weights of a finished stage, if they are those that were recorded."""
+        on_rank_zero(Run(self.run).check, self.run / stage.best, stage.sha256)
+        self.load(self.run / stage.best)
+
+    def load(self, checkpoint: Path) -> None:
+        """Load the weights of a checkpoint on all ranks."""
+        on_rank_zero(load_weights, self.model, checkpoint)
+        broadcast_tensors(self.model.state_dict())
 
     def fit(self, stage: RunStage) -> None:
         """Fit one stage, from its start or from where it was interrupted, and record it as finished."""
-        sizes = batch_sizes(self.data.train_dataloader(), self.config.trainer.limit_train_batches)
-        trainer_config = self.config.trainer
-        epochs, steps = stage_length(sizes, stage.config.max_epochs or trainer_config.max_epochs, trainer_config)
-        of_features, seconds = features_in_place_of_images(
-            self.model, self.features, self.config, stage, sum(sizes) * epochs
-        )
+        settings = self.config.trainer
+        sizes = batch_sizes(self.data.train_dataloader(), settings.limit_train_batches)
+        epochs, steps = stage_length(sizes, stage.config.max_epochs or settings.max_epochs, settings)
+        images_seen = sum(sizes) * epochs
+        of_features, seconds = features_in_place_of_images(self.model, self.features, self.config, stage, images_seen)
         self.model.configure_stage(stage.config, steps)
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
-        prints = trainer_config.enable_progress_bar and not console.is_terminal
+
+        prints = settings.enable_progress_bar and not console.is_terminal
         watch = StageWatch(stage, len(stages_of(self.config)), steps, sizes, seconds, prints)
         optional = build_callbacks(self.config, stage, self.mode)
-        last = stage.folder / "last.ckpt"
-        callbacks = self.own_callbacks(stage, optional, watch, last)
-
-        resume = on_rank_zero(_state_to_resume, stage, last)
+        resume = on_rank_zero(_state_to_resume, stage)
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
-        trainer = build_trainer(self.config, epochs, callbacks, loggers)
-        taking: AbstractContextManager[None] = nullcontext()
-        if of_features is not None:
-            assert isinstance(self.model, Classifier)
-            taking = self.model.on_features()
-        with in_training(), explained_faults(self.config.loader, stage.name), taking:
+        trainer = build_trainer(self.config, epochs, self.all_callbacks(stage, optional, watch), loggers)
+        with in_training(), explained_faults(self.config.loader, stage.name), self.taking(of_features):
             trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
-        seconds = watch.state_dict()["seconds"]
-        score = self.best(stage, trainer, optional)
+        self.record(stage, trainer, watch, optional)
+
+    def taking(self, features: LightningDataModule | None) -> AbstractContextManager[None]:
+        """Return the context in which the model takes features, where there are any, in place of images."""
+        if features is None:
+            return nullcontext()
+        assert isinstance(self.model, Classifier)
+        return self.model.on_features()
+
+    def record(self, stage: RunStage, trainer: Trainer, watch: StageWatch, optional: Sequence[Callback]) -> None:
+        """Record a stage as finished, whose fit has just ended."""
+        seconds = watch.state_dict()["seconds"]  # before its best weights are chosen, which may take long
+        score = self.best_score(stage, trainer, optional)
         best = stage.folder / "best.ckpt"
         record = FinishedStage(
             name=stage.name,
@@ -174,9 +168,7 @@ class _Training:
         """The metric that picks the best epoch."""
         return self.config.callbacks.monitor
 
-    def own_callbacks(
-        self, stage: RunStage, optional: Sequence[Callback], watch: StageWatch, last: Path
-    ) -> list[Callback]:
+    def all_callbacks(self, stage: RunStage, optional: Sequence[Callback], watch: StageWatch) -> list[Callback]:
         """Return the callbacks of a stage.
 
         BatchNorm's statistics are equal on all ranks before anything averages or saves them. The average moves before
@@ -198,10 +190,10 @@ class _Training:
         )
         best.checked = ", ".join(self.config.callbacks.changing_entries)
         saving = self.config.callbacks.checkpoint
-        resume = ResumeCheckpoint(last, saving.every_steps, saving.every_minutes)
+        resume = ResumeCheckpoint(stage.folder / LAST, saving.every_steps, saving.every_minutes)
         return [*callbacks, best, *optional, watch, resume, *self.callbacks]
 
-    def best(self, stage: RunStage, trainer: Trainer, optional: Sequence[Callback]) -> float:
+    def best_score(self, stage: RunStage, trainer: Trainer, optional: Sequence[Callback]) -> float:
         """Return the metric of the best weights, which are in best.ckpt.
 
         Raises:
@@ -221,7 +213,7 @@ class _Training:
 
     def score_of(self, checkpoint: Path) -> float:
         """Validate the weights of a checkpoint."""
-        _load_on_all_ranks(self.model, checkpoint)
+        self.load(checkpoint)
         metrics = build_trainer(self.config).validate(self.model, datamodule=self.data, verbose=False)[0]
         return float(metrics[self.monitor])
 
@@ -234,19 +226,9 @@ class _Training:
         return f"{name} diverged ({self.monitor} is no finite number): lower unfreeze.stages.{stage.name}.lr"
 
 
-def _load_on_all_ranks(model: StagedModule, path: Path) -> None:
-    on_rank_zero(load_weights, model, path)
-    broadcast_tensors(model.state_dict())
-
-
-def _load_best(model: StagedModule, run: Path, stage: FinishedStage) -> None:
-    """Load the best weights of a finished stage, if they are those that were recorded."""
-    on_rank_zero(Run(run).check, run / stage.best, stage.sha256)
-    _load_on_all_ranks(model, run / stage.best)
-
-
-def _state_to_resume(stage: RunStage, last: Path) -> str | None:
+def _state_to_resume(stage: RunStage) -> str | None:
     """Return the state that an interrupted stage goes on from; without a whole one it starts again: None."""
+    last = stage.folder / LAST
     _remove(stage.folder, ".*.ckpt")  # of a process that was killed while it saved
     if not last.exists():
         return None
@@ -265,7 +247,7 @@ def _remove(folder: Path, pattern: str) -> None:
 
 def _close_stage(stage: RunStage) -> FinishedStage:
     """Remove the files that a finished stage no longer needs, and return its record."""
-    (stage.folder / "last.ckpt").unlink(missing_ok=True)
+    (stage.folder / LAST).unlink(missing_ok=True)
     _remove(stage.folder, STEP_CHECKPOINTS)
     return FinishedStage.read(stage.folder)
 

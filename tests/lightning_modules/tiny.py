@@ -17,7 +17,7 @@ from karyocyte.config.schema import Config
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from lightning_modules.build.build import build_classifier
 from lightning_modules.modules.classifier import Classifier
-from lightning_modules.training.fit import FinishedStage, train_stages
+from lightning_modules.training.fit import FinishedStage, StagedTraining
 
 
 def save_weights(folder: Path, state: dict[str, torch.Tensor], name: str = "own.safetensors") -> str:
@@ -76,7 +76,7 @@ def train(
     """Train all stages, or those that are left."""
     model = model or build(config)
     mode = "min" if lower_is_better(config.callbacks.monitor) else "max"
-    return model, train_stages(model, MemoryData(), config, run, callbacks, mode=mode)
+    return model, StagedTraining(model, MemoryData(), config, run, callbacks, mode=mode).train()
 
 
 def quiet_trainer(*callbacks: Callback, **how: Any) -> Trainer:

@@ -31,7 +31,7 @@ from lightning_modules.build.build import InitialisedBackbone, build_classifier
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.prediction.out_of_distribution import Distances, fit_distances, save_distances
 from lightning_modules.support.distributed import on_rank_zero, raised_on_all_ranks
-from lightning_modules.training.fit import FinishedStage, Mode, delivered, train_stages, training_facts
+from lightning_modules.training.fit import FinishedStage, Mode, StagedTraining, delivered, training_facts
 from lightning_modules.training.predict import predict
 
 
@@ -50,7 +50,9 @@ def fit_and_predict(model: Classifier, data: ImageDataModule, config: Config, ru
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    stages = train_stages(model, data, config, run.folder, features=FeatureDataModule(data), mode=_mode(config))
+    stages = StagedTraining(
+        model, data, config, run.folder, features=FeatureDataModule(data), mode=_mode(config)
+    ).train()
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)

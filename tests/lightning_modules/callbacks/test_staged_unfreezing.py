@@ -11,12 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from datamodules.samplers import EpochBatchSampler
 from karyocyte.common.compat import position_in_epoch
 from karyocyte.common.errors import UserError
-from karyocyte.config.defaults import section_defaults
-from karyocyte.config.schema import StageConfig
 from karyocyte.runs.run import Run
 from lightning_modules.build.create import create_classifier
 from lightning_modules.callbacks.staged_unfreezing import Stage, StagedUnfreezing
-from lightning_modules.training.fit import train_stages
+from lightning_modules.training.fit import StagedTraining
 from tests import processes
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import MemoryData, assert_equal_weights, build, quiet_trainer, weights_of
@@ -130,7 +128,7 @@ def of_train_py(tmp_path_factory):
     traces = {"min": Trace(), "max": Trace()}
     for mode, trace in traces.items():
         run = tmp_path_factory.mktemp(mode)
-        train_stages(fresh((config, first)), StageData(), config, run, [trace], mode=mode)
+        StagedTraining(fresh((config, first)), StageData(), config, run, [trace], mode=mode).train()
         for _, losses in Run(run).history.groupby("stage")["val/loss"]:
             assert losses.is_monotonic_decreasing
     return config, first, traces
@@ -229,10 +227,8 @@ def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_
     assert trace.trained[-1] == {name for name, _ in model.named_parameters()}
 
 
-def test_the_head_alone_is_that_of_the_configuration():
-    head = StageConfig.model_validate(section_defaults("unfreeze/head_only")["stages"]["head"])
-    (stage,) = StagedUnfreezing({"head": 5}).stages.values()
-    assert (tuple(stage.train), stage.lr, stage.batchnorm) == (head.train, head.lr, head.batchnorm)
+def test_a_number_of_epochs_trains_the_head_alone_as_head_only_does():
+    assert StagedUnfreezing({"head": 5}).stages == {"head": Stage(5, lr=1e-3, batchnorm="frozen")}
 
 
 def test_the_trainer_may_end_before_the_last_stage():

@@ -13,7 +13,7 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.stages import stages_of
 from lightning_modules.build.build import build_classifier
 from lightning_modules.support.checkpoint_io import load_weights
-from lightning_modules.training.fit import train_stages
+from lightning_modules.training.fit import StagedTraining
 from tests.helpers.training import small_config
 from tests.lightning_modules.tiny import (
     MemoryData,
@@ -78,7 +78,7 @@ def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_
     saved_by_a_callback = tmp_path / "run" / "checkpoints" / "1-head" / "step-000004.ckpt"
     saved_by_a_callback.parent.mkdir(parents=True)
     saved_by_a_callback.touch()
-    stages = train_stages(model, MemoryData(), config, tmp_path / "run", [Start()], mode=mode)
+    stages = StagedTraining(model, MemoryData(), config, tmp_path / "run", [Start()], mode=mode).train()
     assert len(starts) == 2
     history = Run(tmp_path / "run").history
     for stage in stages:
@@ -122,7 +122,7 @@ def test_patience_is_with_what_the_metric_should_become(tmp_path, mode, epochs):
     """The loss falls: where the least is best each epoch is better, where the largest is, none after the first."""
     patient = ["callbacks.early_stopping.enabled=true", "callbacks.early_stopping.patience=1", "trainer.max_epochs=4"]
     config = small_config(tmp_path, *HEAD_ONLY, *patient, "unfreeze.stages.head.lr=0.01")
-    (stage,) = train_stages(build(config), MemoryData(), config, tmp_path / "run", mode=mode)
+    (stage,) = StagedTraining(build(config), MemoryData(), config, tmp_path / "run", mode=mode).train()
     assert stage.epochs == epochs
 
 

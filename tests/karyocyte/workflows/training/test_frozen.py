@@ -15,7 +15,7 @@ from karyocyte.runs.stages import planned_stages
 from karyocyte.workflows.training.classification import build_model
 from lightning_modules.modules.classifier import Classifier
 from lightning_modules.training import frozen
-from lightning_modules.training.fit import train_stages
+from lightning_modules.training.fit import StagedTraining
 from tests.helpers.training import small_config
 
 HEAD = ["model=resnet18", "model.cut=layer2", "unfreeze=head_only", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
@@ -37,7 +37,7 @@ def fit(config: Config, on_features: bool = True) -> tuple[Classifier, Run]:
     """Train without the predictions and the rest of a run."""
     model, data = prepared(config)
     run = Run(Path(config.output_dir))
-    train_stages(model, data, config, run.folder, (), FeatureDataModule(data) if on_features else None)
+    StagedTraining(model, data, config, run.folder, (), FeatureDataModule(data) if on_features else None).train()
     return model, run
 
 

@@ -28,7 +28,7 @@ from lightning_modules.build.build import InitialisedBackbone
 from lightning_modules.modules.staged_module import StagedModule
 from lightning_modules.optimizers import TrainingSettings
 from lightning_modules.support.distributed import on_rank_zero
-from lightning_modules.training.fit import Mode, delivered, train_stages, training_facts
+from lightning_modules.training.fit import Mode, StagedTraining, delivered, training_facts
 from lightning_modules.training.predict import predicted_arrays
 
 Found = dict[str, np.ndarray]  # what ``predict_step`` returns, of all pictures
@@ -88,7 +88,7 @@ def fit_and_predict(
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
     mode: Mode = "min" if config.callbacks.monitor == "val/loss" else "max"
-    stages = train_stages(model, data, config, run.folder, mode=mode)
+    stages = StagedTraining(model, data, config, run.folder, mode=mode).train()
     found = predicted_arrays(model, data, config)
     if found is not None:
         write(found, config, run.folder)
