@@ -17,7 +17,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 TINY = [
     "model=resnet18", "model.cut=layer1", "weights=random", "unfreeze=whole", "unfreeze.lr=1e-3", "prepare.size=32",
-    "loader.batch_size=8", "trainer.max_epochs=1", "trainer.accelerator=cpu", "evaluation.resamples=50", "name=portable",
+    "loader.batch_size=8", "trainer.max_epochs=1", "trainer.accelerator=cpu", "evaluation.resamples=50",
+    "name=portable",
 ]  # fmt: skip
 
 
