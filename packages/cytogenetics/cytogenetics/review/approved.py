@@ -61,6 +61,8 @@ class Approved:
                 changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:
                 changes.append(f"{Path(file.name).name}: turned")
+            if file.name in self.decisions.resized:
+                changes.append(f"{Path(file.name).name}: box changed")
         return changes
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
-from cytogenetics.review.cell_bundle import CUT_OUTS, NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog, Decisions
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from cytogenetics.review.decisions import CLASSES, FILE, Action, CellDecisions, Decision, DecisionLog, Decisions
 from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
 from cytogenetics.review.reviewed_case import ReviewedCase
@@ -31,7 +31,7 @@ class CellReview(Reviewed):
 
     noun = "cell"
     media_type = "image/png"
-    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"})
+    actions = frozenset(get_args(Action))
     columns = ("case_id", "cell_id")
     no_labels = (MARKER, NO_CHROMOSOME)
 
@@ -105,7 +105,7 @@ class CellReview(Reviewed):
             name = next(cell.case_name for cell in self.bundle.index.cells if cell.stem == decision.cell)
             return ReviewedCase.of(self.bundle, states, decision.reader, name).sign(decision)
         before = states.get((decision.reader, decision.cell), CellDecisions())
-        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
+        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join", "resize") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
         """Return the strip of all chromosomes."""
@@ -118,8 +118,7 @@ class CellReview(Reviewed):
         sources = {}
         for file in cell.files:
             box = cell.boxes[file.name].corners if cell.boxes else None
-            drawn = self.bundle.checksums.listed.get(f"{CUT_OUTS}/{file.name}")
-            sources[file.name] = Source(Path(file.path), facts, box, file.sha256 or drawn)
+            sources[file.name] = Source(Path(file.path), facts, box, file.sha256)
         return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:
@@ -140,7 +139,7 @@ class CellReview(Reviewed):
         kept, solved = self.solve(cell, fixed)
         is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
         solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
-        waiting = decisions.drawn.keys() - fixed.keys()
+        waiting = {file.name for file in cell.files if not file.assigned} - fixed.keys()
         files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}

@@ -23,7 +23,7 @@ from karyocyte.common.text import counted
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
-Action = Literal["move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"]
+Action = Literal["move", "swap", "turn", "add", "cut", "join", "resize", "note", "approve", "reject", "sign", "undo"]
 
 
 def _checked_time(text: str) -> str:
@@ -39,7 +39,8 @@ class Decision:
 
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
     # "approve" or "reject" it, "sign" its case, or "undo" the reader's last action in the cell that is not undone yet.
-    # On the picture of a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
+    # On the picture of a metaphase: "add" a chromosome, "cut" an image in two, "join" two images, "resize" (also: move)
+    # the box of an image
     action: Action
     cell: str  # identity of the cell, or of the single image
     reader: str  # who decided
@@ -53,13 +54,13 @@ class Decision:
     to: str | None = None  # class of the image; of "swap", that which ``other`` had; of "approve", "sign" the karyotype
     classes: dict[str, str] | None = None  # of "approve", the class of each file; of "sign", the karyotypes of cells
     text: str | None = None  # of "note", and the reason of "reject"
-    boxes: list[Box] | None = None  # of "add", "cut" and "join", those of the new chromosomes
+    boxes: list[Box] | None = None  # of "add", "cut", "join" and "resize", those of what is cut out
     points: list[tuple[float, float]] | None = None  # of "cut", x and y in the picture of those of the line
     blind: bool | None = None  # of readers before version 4.0.0: whether they saw no prediction
 
     @property
     def drawn(self) -> dict[str, Box]:
-        """The boxes of the new chromosomes by the names of their files, which differ wherever the decisions do."""
+        """The boxes of what is cut out by the names of the files, which differ wherever the decisions do."""
         boxes = self.boxes or []
         if self.action == "add" and self.image:
             return dict.fromkeys([self.image], *boxes)
@@ -104,12 +105,19 @@ class CellDecisions:
         return fixed
 
     @property
-    def drawn(self) -> dict[str, Box]:
-        """The boxes that the reader has drawn, by the names of the files."""
-        drawn: dict[str, Box] = {}
+    def drawn(self) -> dict[str, tuple[str, Box]]:
+        """The file and the box that the reader has drawn last of a chromosome, by its name: that of its first file."""
+        drawn: dict[str, tuple[str, Box]] = {}
         for one in self.actions:
-            drawn |= one.drawn
+            for file, box in one.drawn.items():
+                name = one.image if one.action == "resize" and one.image else file
+                drawn[name] = (file, box)
         return drawn
+
+    @property
+    def resized(self) -> set[str]:
+        """The files whose boxes the reader has moved or resized."""
+        return {one.image for one in self.actions if one.action == "resize" and one.image is not None}
 
     @property
     def removed(self) -> set[str]:

@@ -20,7 +20,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from packages.cytogenetics.tests.review import serving
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-from packages.cytogenetics.tests.review.metaphase import LEFT_OUT, LINE, PIECES, TRUE, write_metaphase
+from packages.cytogenetics.tests.review.metaphase import LEFT_OUT, LINE, MARGIN, PIECES, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.serving import open_clients
 from tests.helpers.terminal import error_of, run_app
 
@@ -130,6 +130,33 @@ def test_a_box_across_another_shows_the_whole_chromosome(output, review):
     assert max(map(int, y)) - min(map(int, y)) >= 45
 
 
+def test_a_box_that_is_moved_is_what_is_labelled(output, review, tmp_path):
+    client = review(output)
+    before, strip = client.get("items/m0").json(), client.get("pictures/m0").content
+    for box in (TRUE[3] + (0, 0, 0, -20), TRUE[45]):  # of a 2, too short; then the Y, which was not found
+        item = decide(client, "resize", image="m0/04.png", boxes=[box.tolist()]).json()
+        assert kinds(item) == kinds(before)
+        assert item["boxes"][3]["corners"] == box.tolist()
+        x, y = zip(*(map(int, point.split(",")) for point in item["boxes"][3]["outline"].split()), strict=True)
+        assert np.abs(np.array([min(x), min(y), max(x), max(y)]) - box).max() <= MARGIN
+        assert client.get("pictures/m0").content != strip
+    decide(client, "approve")
+    assert "04.png: box changed" in (output / "approved" / "approved.csv").read_text()
+    run_app(app, output, "--export-boxes", tmp_path / "boxes")
+    (annotation,) = read_annotations(tmp_path / "boxes")[1]
+    assert nearest(annotation.boxes)[45] == 0
+    run_app(app, output, "--export-labels", tmp_path / "labels.csv")
+    (row,) = [row for row in pd.read_csv(tmp_path / "labels.csv")["path"] if "resize" in row]
+    (tmp_path / row).write_bytes((output / CUT_OUTS / "m0/05.png").read_bytes())
+    with pytest.raises(UserError, match="1 label would be of other pictures"):
+        export_labels(CellReview(output), output / "decisions.jsonl", output / "labels.csv")
+    decide(client, "undo")
+    decide(client, "undo")
+    undone = decide(client, "undo").json()
+    assert {**undone, "lines": 0, "groups": {}} == {**before, "groups": {}}
+    assert client.get("pictures/m0").content == strip
+
+
 @pytest.mark.parametrize(
     ("action", "values", "code"),
     [
@@ -139,6 +166,11 @@ def test_a_box_across_another_shows_the_whole_chromosome(output, review):
         ("add", {"boxes": [[80, 60, 40, 20]]}, 409),  # the other way round
         ("add", {"boxes": [[600, 400, 641, 440]]}, 409),  # beyond the picture
         ("add", {"image": "m0/01.png"}, 400),  # it is there
+        ("resize", {"image": "m0/04.png"}, 400),
+        ("resize", {"boxes": [[40, 20, 80, 60]]}, 400),
+        ("resize", {"image": LEFT_OUT, "boxes": [[40, 20, 80, 60]]}, 400),
+        ("resize", {"image": "m0/04.png", "boxes": [[600, 400, 640, 461]]}, 409),
+        ("resize", {"image": "m0/04.png", "boxes": [[600, 400, 600, 440]]}, 409),
         ("cut", {"image": LEFT_OUT, "points": LINE}, 400),
         ("cut", {"image": "m0/99.png", "points": LINE}, 400),
         ("cut", {"image": "m0/01.png", "points": [[0, 0], [5, 5]]}, 409),  # beside it

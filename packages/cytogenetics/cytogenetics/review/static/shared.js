@@ -80,8 +80,8 @@ export async function decide(decision) {
 }
 
 async function show(item) {
-  const names = (one) => one.files.map((file) => file.name).join("\n");
-  if (names(item) !== names(review.item)) review.pictures = await page.load(item);
+  const shown = (one) => JSON.stringify([one.files.map((file) => file.name), one.boxes]);
+  if (shown(item) !== shown(review.item)) review.pictures = await page.load(item);
   review.item = item;
   opened = performance.now();
   Object.assign(review.session.groups, item.groups);
