@@ -55,13 +55,14 @@ class Approved:
     def changes(self) -> list[str]:
         """What the reader has changed of the prediction."""
         changes = []
+        resized = [one.image for one in self.decisions.actions if one.action == "resize"]
         for file in self.cell.files:
             if (kind := self.classes[file.name]) != (file.assigned or NO_CHROMOSOME):
                 before = f"{file.assigned} to" if file.assigned else "added,"
                 changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:
                 changes.append(f"{Path(file.name).name}: turned")
-            if file.name in self.decisions.resized:
+            if file.name in resized:
                 changes.append(f"{Path(file.name).name}: box changed")
         return changes
 

@@ -1,5 +1,6 @@
 """The review of cells: the output of scripts/karyotype.py as it is, solved anew around what the reader has fixed."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -187,9 +188,8 @@ def _named(files: list[dict[str, Any]]) -> str:
 
 
 def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
-    classes = pd.DataFrame(files)["class"]
-    counts: dict[str, int] = classes.value_counts().reindex((*CHROMOSOMES, MARKER), fill_value=0).to_dict()
-    return counts
+    counts = Counter(file["class"] for file in files)
+    return {name: counts[name] for name in (*CHROMOSOMES, MARKER)}
 
 
 def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:

@@ -115,11 +115,6 @@ class CellDecisions:
         return drawn
 
     @property
-    def resized(self) -> set[str]:
-        """The files whose boxes the reader has moved or resized."""
-        return {one.image for one in self.actions if one.action == "resize" and one.image is not None}
-
-    @property
     def removed(self) -> set[str]:
         """The files that are no chromosomes for the reader."""
         return {name for name, kind in self.fixed.items() if kind == NO_CHROMOSOME}

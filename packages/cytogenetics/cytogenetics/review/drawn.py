@@ -48,30 +48,20 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         return replace(decision, boxes=[cell.boxes[decision.image].corners])
     picture = network_picture(read_picture(bundle.metaphase(decision.cell)), 1.0)
     if decision.boxes:
-        box = _within(decision.boxes[0], picture)
+        (box,) = np.array(decision.boxes)
+        fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
         others = [cell.boxes[name].corners for name in cell.names if name not in (*before.removed, decision.image)]
         beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
-        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:]
+        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:] if fits else []
     else:
         boxes, cuts = _parts(cell, decision, picture)
         decision = replace(decision, boxes=boxes)
-    if min(cut.mask.sum() for cut in cuts) < LEAST:
-        raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
+    if not cuts or min(cut.mask.sum() for cut in cuts) < LEAST:
+        raise UserError("no chromosome there: draw a box in the picture around one, or a line from side to side of one")
     for name, cut in zip(decision.drawn, cuts, strict=True):
         write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
         bundle.checksums.add(f"{CUT_OUTS}/{name}")
     return decision
-
-
-def _within(corners: Box, picture: np.ndarray) -> np.ndarray:
-    """Return a box, float64, shape (4,); a ``UserError`` says that it is none within the picture, gray, (H, W)."""
-    high, wide = picture.shape
-    left, top, right, bottom = corners
-    if not (0 <= left < right <= wide and 0 <= top < bottom <= high):
-        raise UserError(
-            f"no box within the picture of {wide} x {high} pixels: {left:g}, {top:g}, {right:g}, {bottom:g}"
-        )
-    return np.array(corners)
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -113,10 +103,8 @@ def _with_file(bundle: ReviewBundle, cell: ReviewedCell, name: str, drawn: tuple
     left, top, _, _ = map(int, corners)
     cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
     files = {one.name: one for one in cell.files}
-    new = ReviewedFile(name, str(path), "", NO_NETWORK, 0.0, False, [])
-    files[name] = replace(
-        files.get(name, new), path=str(path), sha256=bundle.checksums.listed.get(f"{CUT_OUTS}/{file}")
-    )
+    one = files.get(name) or ReviewedFile(name, "", "", NO_NETWORK, 0.0, False, [])
+    files[name] = replace(one, path=str(path), sha256=bundle.checksums.listed.get(f"{CUT_OUTS}/{file}"))
     boxes = dict(cell.boxes)
     if name not in boxes or name != file:  # one that was left out has its own
         boxes[name] = ReviewedBox.of(np.array(corners), cut.outline)

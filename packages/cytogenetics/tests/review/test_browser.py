@@ -4,6 +4,7 @@ import re
 from contextlib import ExitStack
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
@@ -100,10 +101,12 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
     assert page.inner_text("#title") == "case / c1"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved")
     press(page, "Enter", "Enter")
+    assert page.inner_text("#message").startswith("g signs the case as 46,XY (2 of 2 cells); Enter goes on")
+    press(page, "Enter")  # of an approved cell: nothing is approved again
     result = tmp_path / "decisions.approved" / "index.html"
     assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
     shared = "import(new URL('shared.js', document.querySelector('script[type=module]').src))"
-    page.evaluate(f"{shared}.then(({{ review }}) => {{ review.session.groups.case.predicted = '47,XYY'; }})")
+    page.evaluate(f"{shared}.then(({{ review }}) => {{ review.session.groups.case.predicted = '47,XYY, of 1'; }})")
     press(page, "g")  # the question, whether to sign another karyotype than the predicted one, is answered by no
     assert page.inner_text("#message") == "The case is not signed."
     page.once("dialog", lambda dialog: dialog.accept())
@@ -349,6 +352,45 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
     assert metaphase.inner_text("#progress").endswith(" of 1: 1 approved")
     expected = ["cut", "move", "move", "join", "move", "add", "move", "add", "move", "approve"]
     assert [action for action, _ in actions(tmp_path)] == expected
+
+
+def test_a_box_is_moved_and_resized_by_mouse_and_by_keys(metaphase, tmp_path):
+    left, top, right, bottom = TRUE[3].tolist()
+    number(metaphase, 4).click()
+    settle(metaphase)
+    enlarged = metaphase.locator("#pair canvas.selected")
+    before = enlarged.get_attribute("height")
+    draw(metaphase, (right, bottom), (right, bottom - 20))  # its handle
+    assert int(enlarged.get_attribute("height")) < int(before) - 5
+    draw(metaphase, (left, (top + bottom - 20) / 2), (left - 5, 90))  # of a side, which moves across alone
+    draw(metaphase, (left + 3, top + 3), (left + 9, top + 8))  # inside
+    draw(metaphase, (left + 8, top + 9), (left + 8, top + 9))  # a click
+    press(metaphase, "b", "ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft", "Enter", "b", "Enter")
+    press(metaphase, "b", "ArrowDown", "Escape")
+    boxes = [one.boxes for one in read_decisions(tmp_path / "decisions.jsonl")[0]]
+    expected = [(left, top, right, bottom - 20), (left - 5, top, right, bottom - 20)]
+    expected += [(left + 1, top + 5, right + 6, bottom - 15), (left + 3, top + 5, right + 6, bottom - 13)]
+    assert np.abs(np.array(boxes)[:, 0] - expected).max() <= 1
+    shown = metaphase.locator("#box rect")
+    assert float(shown.get_attribute("x")) == pytest.approx(left + 3, abs=1)
+    press(metaphase, *"uuuu")
+    assert float(shown.get_attribute("height")) == bottom - top
+    assert enlarged.get_attribute("height") == before
+
+
+def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
+    bundle = write_cells(tmp_path / "out", 5)
+    of_cases = zip(bundle.index.cells, "abaab", strict=True)
+    lines = [replace(cell, case=case, title=f"{case} / {cell.stem}") for cell, case in of_cases]
+    cases = {"b": "46,XY, probability 0.99; 2 of 2 cells say so alone"}  # as is approved: nothing is asked
+    write_bundle(bundle.folder, replace(bundle.index, cells=lines, cases=cases), {})
+    open_cells(page, review(tmp_path / "out"))
+    titles = []
+    for keys in (["5", "Enter"], ["Enter"], ["g"], ["Enter"], ["Enter"], ["Enter"]):  # it gets less doubtful by the 5
+        press(page, *keys)
+        titles.append(page.inner_text("#title"))
+    assert titles == ["b / c1", "b / c1", "a / c3", "a / c2", "a / c0", "a / c0"]
+    assert page.inner_text("#message").startswith("g signs the case as 46,XY (3 of 3 cells)")
 
 
 def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):

@@ -102,7 +102,7 @@ async function sign() { // of a fresh cell: back to the case that was decided on
   const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
   const { obstacle, signed, predicted, approved } = review.session.groups[name];
   if (signed) return say("The case is signed.");
-  const [said, read] = [predicted, approved].map((text) => text.split(" ")[0]); // without the numbers of cells
+  const [said, read] = [predicted, approved].map((text) => text.split(/,? /)[0]); // without probability, numbers of cells
   const asked = `The prediction is ${predicted}, and approved is ${approved}. Sign ${read}?`;
   if (!obstacle && said && said !== read && !confirm(asked)) return say("The case is not signed.");
   if (!obstacle) return settle({ action: "sign" });
