@@ -96,8 +96,6 @@ def _parts(cell: ReviewedCell, decision: Decision, picture: np.ndarray) -> tuple
 def _with_file(bundle: ReviewBundle, cell: ReviewedCell, name: str, drawn: tuple[str, Box]) -> ReviewedCell:
     """Return a cell with one more chromosome, or another picture and box of one."""
     file, corners = drawn
-    if file in cell.names:  # of an output of an earlier version, which was made with these decisions
-        return cell
     path = bundle.output / CUT_OUTS / file
     pixels = read_picture(path)[..., 0]
     left, top, _, _ = map(int, corners)
