@@ -115,7 +115,7 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
     rows = []
     for (case, one), stem in zip(signed, safe_stems(["index", *(case.name for case, _ in signed)])[1:], strict=True):
         sheets = [sheet for sheet in approved if sheet.approval.reader == case.reader and sheet.stem in case.states]
-        sheets.sort(key=lambda sheet: bundle.doubt(sheet.stem))
+        sheets.sort(key=lambda sheet: bundle.doubts[sheet.stem])
         values = {"case": case, "sheets": sheets, "output": os.path.relpath(bundle.output, folder.absolute())}
         report = f"{stem}.html"
         write_text(folder / report, render("cytogenetics.review", "case.html.j2", index=bundle.index, **values))

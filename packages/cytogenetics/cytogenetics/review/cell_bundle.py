@@ -174,9 +174,10 @@ class ReviewBundle:
             cases.setdefault(cell.case_name, []).append(cell.stem)
         return cases
 
-    def doubt(self, stem: str) -> float:
-        """Return the expected errors of a cell."""
-        return next(cell.expected_errors for cell in self.index.cells if cell.stem == stem)
+    @cached_property
+    def doubts(self) -> dict[str, float]:
+        """The expected errors of each cell."""
+        return {cell.stem: cell.expected_errors for cell in self.index.cells}
 
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""

@@ -53,13 +53,10 @@ class CellReview(Reviewed):
 
     def queue(self) -> list[dict[str, Any]]:
         """Return all cells, those of a case together, most expected errors first."""
-        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
-        cells["case"] = [cell.case_name for cell in self.bundle.index.cells]
-        cells["most"] = cells["expected_errors"].groupby(cells["case"]).transform("max")
-        order = ["most", "case", "expected_errors"]
-        cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
-        lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
-        return lines
+        cells = [(cell.case_name, self.bundle.doubts[cell.stem], cell) for cell in self.bundle.index.cells]
+        most = {case: max(self.bundle.doubts[stem] for stem in stems) for case, stems in self.bundle.cases.items()}
+        cells.sort(key=lambda line: (most[line[0]], *line[:2]), reverse=True)
+        return [{"stem": cell.stem, "title": cell.title, "doubt": doubt, "case": case} for case, doubt, cell in cells]
 
     def shown(self, stem: str, decisions: CellDecisions) -> dict[str, Any]:
         """Return chromosomes, karyotype and counts.
@@ -71,7 +68,7 @@ class CellReview(Reviewed):
         if decisions.fixed or decisions.drawn:
             shown = self._solved(cell, decisions)
         else:
-            shown = {**_stored(cell, decisions), "doubt": self.bundle.doubt(stem)}
+            shown = {**_stored(cell, decisions), "doubt": self.bundle.doubts[stem]}
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),

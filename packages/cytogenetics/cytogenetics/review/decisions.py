@@ -156,6 +156,8 @@ class CellDecisions:
         return changes[-1] if changes and changes[-1].action == action else None
 
 
+# Whether a decision is on a picture and prediction that are reviewed.
+IsOwn = Callable[[Decision], bool]
 # By reader and cell.
 Decisions = dict[tuple[str, str], CellDecisions]
 
@@ -168,7 +170,7 @@ def replay(decisions: Iterable[Decision]) -> Decisions:
     return states
 
 
-def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None) -> tuple[list[Decision], list[str]]:
+def read_decisions(path: Path, is_own: IsOwn = lambda _: True) -> tuple[list[Decision], list[str]]:
     """Read the decisions of a file, those that ``is_own`` accepts, and warnings of the lines that are left out."""
     decisions: list[Decision] = []
     warnings: list[str] = []
@@ -180,16 +182,13 @@ def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None)
             warnings.append(
                 f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
             )
-    if is_own is None:
-        return decisions, warnings
-    own = list(filter(is_own, decisions))
     if others := list(filterfalse(is_own, decisions)):
         items = ", ".join(sorted({one.cell for one in others}))
         warnings.append(
             f"{path}: {counted(len(others), 'decision')} on other pictures or predictions left out, of {items}; "
             f"{OPTION} uses them"
         )
-    return own, warnings
+    return list(filter(is_own, decisions)), warnings
 
 
 class DecisionLog:
@@ -202,7 +201,7 @@ class DecisionLog:
         UserError: Another process appends to the file.
     """
 
-    def __init__(self, path: Path, is_own: Callable[[Decision], bool] | None = None) -> None:
+    def __init__(self, path: Path, is_own: IsOwn = lambda _: True) -> None:
         self.path = path
         self._is_own = is_own
         self._lock = file_lock(Path(f"{path}.lock"))

@@ -3,6 +3,7 @@
 import re
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -418,25 +419,6 @@ def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
     metaphase.complaints.clear()  # the refused request
 
 
-CONTRASTS = """() => {
-  const light = (text) => {
-    const [red, green, blue] = text.match(/[0-9.]+/g).map(Number).map((value) => value / 255)
-      .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const ground = (one) => {
-    const colour = getComputedStyle(one).backgroundColor;
-    return /, 0\\)$/.test(colour) ? ground(one.parentElement) : colour;
-  };
-  const texts = [...document.querySelectorAll("body *")].filter((one) => !one.disabled && one.offsetParent
-    && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-  return texts.map((one) => {
-    const pair = [light(getComputedStyle(one).color), light(ground(one))];
-    return [(Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05), one.outerHTML.slice(0, 80)];
-  });
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 820])
 def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, output, scheme, width):
@@ -444,7 +426,7 @@ def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, output, scheme,
     page.set_viewport_size({"width": width, "height": 800})
     open_cells(page, review(output))
     press(page, "5", "ArrowRight", "2")
-    found = page.evaluate(CONTRASTS)
+    found = page.evaluate(Path(__file__).with_name("contrasts.js").read_text())
     assert len(found) > 40
     assert [one for one in found if one[0] < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
