@@ -93,6 +93,11 @@ class ReviewedCell:
         """The names of the files."""
         return [file.name for file in self.files]
 
+    @property
+    def unseen(self) -> set[str]:
+        """The names of the files that no network has seen."""
+        return {file.name for file in self.files if not file.assigned}
+
 
 @dataclass(frozen=True)
 class CellSummary:

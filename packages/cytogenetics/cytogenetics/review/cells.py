@@ -137,7 +137,7 @@ class CellReview(Reviewed):
         kept, solved = self.solve(cell, fixed)
         is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
         solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
-        waiting = {file.name for file in cell.files if not file.assigned} - fixed.keys()
+        waiting = cell.unseen - fixed.keys()
         files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}

@@ -48,11 +48,7 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         return replace(decision, boxes=[cell.boxes[decision.image].corners])
     picture = network_picture(read_picture(bundle.metaphase(decision.cell)), 1.0)
     if decision.boxes:
-        (box,) = np.array(decision.boxes)
-        fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
-        others = [cell.boxes[name].corners for name in cell.names if name not in (*before.removed, decision.image)]
-        beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
-        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:] if fits else []
+        cuts = _in_box(cell, decision, before.removed, picture)
     else:
         boxes, cuts = _parts(cell, decision, picture)
         decision = replace(decision, boxes=boxes)
@@ -62,6 +58,16 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
         bundle.checksums.add(f"{CUT_OUTS}/{name}")
     return decision
+
+
+def _in_box(cell: ReviewedCell, decision: Decision, removed: set[str], picture: np.ndarray) -> list[CutOut]:
+    """Return the chromosome in a box; none where the box is not within the picture, gray, (H, W)."""
+    (box,) = np.array(decision.boxes)
+    if (box[:2] >= box[2:]).any() or (box[2:] > picture.shape[::-1]).any():
+        return []
+    others = [cell.boxes[name].corners for name in cell.names if name not in (*removed, decision.image)]
+    beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
+    return cut_out(picture, np.array([*beside, box], np.float32))[-1:]
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:
