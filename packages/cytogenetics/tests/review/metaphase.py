@@ -26,6 +26,7 @@ from packages.cytogenetics.tests.review.bundles import MALE, log_probabilities, 
 from tests.helpers.images import write_image
 
 MARGIN = 4
+WIDE = 640  # pixels of the picture
 LEFT_OUT = "m0/45.png"
 PIECES = {"image": "m0/02.png", "other": "m0/03.png"}  # of a 2
 
@@ -47,7 +48,7 @@ LINE = [[52.0, 5.0], [52.0, 90.0]]  # between the first two
 
 def draw_metaphase() -> np.ndarray:
     """The picture: uint8 gray, bars with a light band, dark on white."""
-    picture = np.full((460, 640), 250, np.uint8)
+    picture = np.full((460, WIDE), 250, np.uint8)
     for left, top, right, bottom in TRUE.astype(int) + (MARGIN, MARGIN, -MARGIN, -MARGIN):
         picture[top:bottom, left:right] = 75 + np.arange(bottom - top, dtype=np.uint8)[:, None] % 10
         picture[top + 8 : top + 12, left:right] = 130

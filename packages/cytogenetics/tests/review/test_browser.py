@@ -15,7 +15,7 @@ from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, write_metaphase
+from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, WIDE, write_metaphase
 from packages.cytogenetics.tests.review.predicted import write_table
 from packages.cytogenetics.tests.review.serving import served
 from tests.browser import find_browser, recording_tab
@@ -67,6 +67,11 @@ def press(page, *keys):
 
 def settle(page):
     page.evaluate("import('./shared.js').then((shared) => shared.attempt(() => undefined))")
+
+
+def click(one):
+    one.click()
+    settle(one.page)
 
 
 def named(page, kind):
@@ -123,8 +128,7 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
 
 def test_enter_approves_after_a_click_in_the_queue(page, review, output, tmp_path):
     open_cells(page, review(output))
-    page.locator("#queue button").last.click()
-    settle(page)
+    click(page.locator("#queue button").last)
     title = page.inner_text("#title")
     press(page, "Enter")
     assert [action for action, _ in actions(tmp_path)] == ["approve"]
@@ -165,8 +169,7 @@ def test_two_clicks_swap_two_chromosomes(page, review, output, tmp_path):
     named(page, "2").click()
     press(page, "s")
     assert page.locator("#swap").get_attribute("aria-pressed") == "true"
-    named(page, "3").click()
-    settle(page)
+    click(named(page, "3"))
     press(page, "s", "Escape")
     assert page.locator(".marked").count() == 0
     assert actions(tmp_path) == [("swap", "X"), ("swap", "3")]
@@ -200,12 +203,10 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.input_value("#text") == "t1"
     page.fill("#text", "")
     page.click("#title")
-    page.click("#reject")
-    settle(page)
+    click(page.locator("#reject"))
     assert page.inner_text("#message") == "type the reason first"
     page.fill("#text", "two cells in one")
-    page.click("#reject")
-    settle(page)
+    click(page.locator("#reject"))
     assert page.inner_text("#title") == "case / c0"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
@@ -213,8 +214,7 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.locator("#verdict dd").all_inner_texts() == ["46,XY", "46,XY (1 of 2 cells)"]
     assert page.locator("#queue .case").count() == 1
     page.fill("#text", "blurred")
-    page.click("#reject")  # the last one: the page stays
-    settle(page)
+    click(page.locator("#reject"))  # the last one: the page stays
     decisions, _ = read_decisions(tmp_path / "decisions.jsonl")
     expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None), ("reject", "blurred")]
     assert [(one.action, one.text) for one in decisions] == expected
@@ -298,12 +298,10 @@ def number(page, text):
 
 def draw(page, *points):
     """Draw from point to point of the picture, with the mouse."""
-    script = """([x, y]) => {
-      const place = new DOMPoint(x, y).matrixTransform(document.getElementById("picture").getScreenCTM());
-      return [place.x, place.y];
-    }"""
+    picture = page.locator("#picture").bounding_box()
     for index, point in enumerate(points):
-        page.mouse.move(*page.evaluate(script, list(point)), steps=3)
+        across, down = np.multiply(point, picture["width"] / WIDE).tolist()
+        page.mouse.move(picture["x"] + across, picture["y"] + down, steps=3)
         if index == 0:
             page.mouse.down()
     page.mouse.up()
@@ -311,14 +309,12 @@ def draw(page, *points):
 
 
 def test_what_is_selected_on_the_picture_is_selected_in_the_karyogram(metaphase):
-    number(metaphase, 4).click()
-    settle(metaphase)
+    click(number(metaphase, 4))
     assert "m0/04.png" in metaphase.locator(SELECTED).get_attribute("title")
     press(metaphase, "7", "p")
     assert metaphase.locator("#metaphase").is_hidden()
     assert "m0/04.png" in named(metaphase, "7").get_attribute("title")
-    named(metaphase, "Y").or_(named(metaphase, "22")).click()
-    settle(metaphase)
+    click(named(metaphase, "Y").or_(named(metaphase, "22")))
     press(metaphase, "p")
     name = metaphase.locator(SELECTED).get_attribute("title").splitlines()[0]
     assert metaphase.locator("#outlines text.selected").text_content().startswith(str(int(name[3:5])))
@@ -337,14 +333,12 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
     press(metaphase, "1", "ArrowLeft")
     number(metaphase, 2).click()
     metaphase.click("#join")
-    number(metaphase, 3).click()
-    settle(metaphase)
+    click(number(metaphase, 3))
     press(metaphase, "2", "ArrowLeft")
     metaphase.click("#add")
     draw(metaphase, TRUE[45, :2].tolist(), TRUE[45, 2:].tolist())
     press(metaphase, "y")
-    number(metaphase, 45).click()  # it was left out
-    settle(metaphase)
+    click(number(metaphase, 45))  # it was left out
     press(metaphase, "x")
     assert metaphase.inner_text("#karyotype").startswith("46,XY probability")
     assert metaphase.locator("#outlines polygon.left-out").count() == 3
@@ -357,8 +351,7 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
 
 def test_a_box_is_moved_and_resized_by_mouse_and_by_keys(metaphase, tmp_path):
     left, top, right, bottom = TRUE[3].tolist()
-    number(metaphase, 4).click()
-    settle(metaphase)
+    click(number(metaphase, 4))
     enlarged = metaphase.locator("#pair canvas.selected")
     before = enlarged.get_attribute("height")
     draw(metaphase, (right, bottom), (right, bottom - 20))  # its handle
@@ -400,8 +393,7 @@ def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
 
 
 def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
-    number(metaphase, 5).click()
-    settle(metaphase)
+    click(number(metaphase, 5))
     press(metaphase, "k", "ArrowDown", "Shift+ArrowDown", "Enter")
     assert metaphase.inner_text("#karyotype") == "2 of 46 without a class"
     press(metaphase, "j", "ArrowRight", "j")
