@@ -365,10 +365,8 @@ def test_a_box_is_moved_and_resized_by_mouse_and_by_keys(metaphase, tmp_path):
     expected = [(left, top, right, bottom - 20), (left - 5, top, right, bottom - 20)]
     expected += [(left + 1, top + 5, right + 6, bottom - 15), (left + 3, top + 5, right + 6, bottom - 13)]
     assert np.abs(np.array(boxes)[:, 0] - expected).max() <= 1
-    shown = metaphase.locator("#box rect")
-    assert float(shown.get_attribute("x")) == pytest.approx(left + 3, abs=1)
     press(metaphase, *"uuuu")
-    assert float(shown.get_attribute("height")) == bottom - top
+    assert float(metaphase.locator("#box rect").get_attribute("height")) == bottom - top
     assert enlarged.get_attribute("height") == before
 
 
