@@ -182,7 +182,7 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
 
 
 def read_truth(results: Path) -> pd.DataFrame:
-    """Return the errors of boxes by rule, see `cytogenetics.evidence.truth`."""
+    """Return the errors of boxes by rule: ``case``, ``cell``, ``kind`` as declared, ``karyotype``, ``error``."""
     return pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)
 
 

@@ -55,12 +55,15 @@ class Approved:
     def changes(self) -> list[str]:
         """What the reader has changed of the prediction."""
         changes = []
+        resized = [one.image for one in self.decisions.actions if one.action == "resize"]
         for file in self.cell.files:
             if (kind := self.classes[file.name]) != (file.assigned or NO_CHROMOSOME):
                 before = f"{file.assigned} to" if file.assigned else "added,"
                 changes.append(f"{Path(file.name).name}: {before} {kind}")
             if file.name in self.decisions.turned:
                 changes.append(f"{Path(file.name).name}: turned")
+            if file.name in resized:
+                changes.append(f"{Path(file.name).name}: box changed")
         return changes
 
     @property
@@ -112,7 +115,7 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
     rows = []
     for (case, one), stem in zip(signed, safe_stems(["index", *(case.name for case, _ in signed)])[1:], strict=True):
         sheets = [sheet for sheet in approved if sheet.approval.reader == case.reader and sheet.stem in case.states]
-        sheets.sort(key=lambda sheet: bundle.doubt(sheet.stem))
+        sheets.sort(key=lambda sheet: bundle.doubts[sheet.stem])
         values = {"case": case, "sheets": sheets, "output": os.path.relpath(bundle.output, folder.absolute())}
         report = f"{stem}.html"
         write_text(folder / report, render("cytogenetics.review", "case.html.j2", index=bundle.index, **values))

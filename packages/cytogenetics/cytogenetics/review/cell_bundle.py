@@ -93,6 +93,11 @@ class ReviewedCell:
         """The names of the files."""
         return [file.name for file in self.files]
 
+    @property
+    def unseen(self) -> set[str]:
+        """The names of the files that no network has seen."""
+        return {file.name for file in self.files if not file.assigned}
+
 
 @dataclass(frozen=True)
 class CellSummary:
@@ -174,9 +179,10 @@ class ReviewBundle:
             cases.setdefault(cell.case_name, []).append(cell.stem)
         return cases
 
-    def doubt(self, stem: str) -> float:
-        """Return the expected errors of a cell."""
-        return next(cell.expected_errors for cell in self.index.cells if cell.stem == stem)
+    @cached_property
+    def doubts(self) -> dict[str, float]:
+        """The expected errors of each cell."""
+        return {cell.stem: cell.expected_errors for cell in self.index.cells}
 
     def cell(self, stem: str) -> ReviewedCell:
         """Read a cell, once."""

@@ -1,9 +1,10 @@
 """The review of cells: the output of scripts/karyotype.py as it is, solved anew around what the reader has fixed."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from cytogenetics.cells.cell_settings import NamingSettings
 from cytogenetics.karyotypes.naming import MARKER, name_karyotype
 from cytogenetics.review.approved import FOLDER as APPROVED
 from cytogenetics.review.approved import publish
-from cytogenetics.review.cell_bundle import CUT_OUTS, NO_CHROMOSOME, ReviewBundle, ReviewedCell
-from cytogenetics.review.decisions import CLASSES, FILE, CellDecisions, Decision, DecisionLog, Decisions
+from cytogenetics.review.cell_bundle import NO_CHROMOSOME, ReviewBundle, ReviewedCell
+from cytogenetics.review.decisions import CLASSES, FILE, Action, CellDecisions, Decision, DecisionLog, Decisions
 from cytogenetics.review.drawn import draw, strip_with_drawn, with_drawn
 from cytogenetics.review.reviewed import Reviewed, Source
 from cytogenetics.review.reviewed_case import ReviewedCase
@@ -31,7 +32,7 @@ class CellReview(Reviewed):
 
     noun = "cell"
     media_type = "image/png"
-    actions = frozenset({"move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"})
+    actions = frozenset(get_args(Action))
     columns = ("case_id", "cell_id")
     no_labels = (MARKER, NO_CHROMOSOME)
 
@@ -52,13 +53,10 @@ class CellReview(Reviewed):
 
     def queue(self) -> list[dict[str, Any]]:
         """Return all cells, those of a case together, most expected errors first."""
-        cells = pd.DataFrame(self.bundle.index.cells, columns=["stem", "title", "expected_errors", "case"])
-        cells["case"] = [cell.case_name for cell in self.bundle.index.cells]
-        cells["most"] = cells["expected_errors"].groupby(cells["case"]).transform("max")
-        order = ["most", "case", "expected_errors"]
-        cells = cells.sort_values(order, ascending=False, kind="stable").drop(columns="most")
-        lines: list[dict[str, Any]] = cells.rename(columns={"expected_errors": "doubt"}).to_dict("records")
-        return lines
+        cells = [(cell.case_name, self.bundle.doubts[cell.stem], cell) for cell in self.bundle.index.cells]
+        most = {case: max(self.bundle.doubts[stem] for stem in stems) for case, stems in self.bundle.cases.items()}
+        cells.sort(key=lambda line: (most[line[0]], *line[:2]), reverse=True)
+        return [{"stem": cell.stem, "title": cell.title, "doubt": doubt, "case": case} for case, doubt, cell in cells]
 
     def shown(self, stem: str, decisions: CellDecisions) -> dict[str, Any]:
         """Return chromosomes, karyotype and counts.
@@ -70,7 +68,7 @@ class CellReview(Reviewed):
         if decisions.fixed or decisions.drawn:
             shown = self._solved(cell, decisions)
         else:
-            shown = {**_stored(cell, decisions), "doubt": self.bundle.doubt(stem)}
+            shown = {**_stored(cell, decisions), "doubt": self.bundle.doubts[stem]}
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
@@ -105,7 +103,7 @@ class CellReview(Reviewed):
             name = next(cell.case_name for cell in self.bundle.index.cells if cell.stem == decision.cell)
             return ReviewedCase.of(self.bundle, states, decision.reader, name).sign(decision)
         before = states.get((decision.reader, decision.cell), CellDecisions())
-        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join") else decision
+        return draw(self.bundle, decision, before) if decision.action in ("add", "cut", "join", "resize") else decision
 
     def picture(self, stem: str, decisions: CellDecisions) -> bytes:
         """Return the strip of all chromosomes."""
@@ -118,8 +116,7 @@ class CellReview(Reviewed):
         sources = {}
         for file in cell.files:
             box = cell.boxes[file.name].corners if cell.boxes else None
-            drawn = self.bundle.checksums.listed.get(f"{CUT_OUTS}/{file.name}")
-            sources[file.name] = Source(Path(file.path), facts, box, file.sha256 or drawn)
+            sources[file.name] = Source(Path(file.path), facts, box, file.sha256)
         return sources
 
     def solve(self, cell: ReviewedCell, fixed: Mapping[str, str]) -> tuple[np.ndarray, CellKaryotype]:
@@ -140,7 +137,7 @@ class CellReview(Reviewed):
         kept, solved = self.solve(cell, fixed)
         is_corrected = bool(decisions.drawn or decisions.removed)  # of its boxes
         solved = replace(solved, boxes_wrong=0.0 if is_corrected else cell.boxes_wrong, of_boxes=bool(cell.boxes))
-        waiting = decisions.drawn.keys() - fixed.keys()
+        waiting = cell.unseen - fixed.keys()
         files = [_entry(name, fixed.get(name), decisions) for name in cell.names]
         for row, call, joint in zip(kept, solved.calls, solved.joint, strict=True):
             files[row] |= {"class": call.assigned, "fixed": call.fixed, "doubtful": call.doubtful}
@@ -188,9 +185,8 @@ def _named(files: list[dict[str, Any]]) -> str:
 
 
 def _counts(files: list[dict[str, Any]]) -> dict[str, int]:
-    classes = pd.DataFrame(files)["class"]
-    counts: dict[str, int] = classes.value_counts().reindex((*CHROMOSOMES, MARKER), fill_value=0).to_dict()
-    return counts
+    counts = Counter(file["class"] for file in files)
+    return {name: counts[name] for name in (*CHROMOSOMES, MARKER)}
 
 
 def _entry(name: str, kind: str | None, decisions: CellDecisions) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from karyocyte.common.text import counted
 
 FILE = "decisions.jsonl"
 CLASSES = (*CHROMOSOMES, MARKER, NO_CHROMOSOME)
-Action = Literal["move", "swap", "turn", "add", "cut", "join", "note", "approve", "reject", "sign", "undo"]
+Action = Literal["move", "swap", "turn", "add", "cut", "join", "resize", "note", "approve", "reject", "sign", "undo"]
 
 
 def _checked_time(text: str) -> str:
@@ -39,7 +39,8 @@ class Decision:
 
     # "move" an image to a class, "swap" two images, "turn" an image upside down, "note" something on the cell,
     # "approve" or "reject" it, "sign" its case, or "undo" the reader's last action in the cell that is not undone yet.
-    # On the picture of a metaphase: "add" a chromosome, "cut" an image in two, or "join" two images
+    # On the picture of a metaphase: "add" a chromosome, "cut" an image in two, "join" two images, "resize" (also: move)
+    # the box of an image
     action: Action
     cell: str  # identity of the cell, or of the single image
     reader: str  # who decided
@@ -53,13 +54,13 @@ class Decision:
     to: str | None = None  # class of the image; of "swap", that which ``other`` had; of "approve", "sign" the karyotype
     classes: dict[str, str] | None = None  # of "approve", the class of each file; of "sign", the karyotypes of cells
     text: str | None = None  # of "note", and the reason of "reject"
-    boxes: list[Box] | None = None  # of "add", "cut" and "join", those of the new chromosomes
+    boxes: list[Box] | None = None  # of "add", "cut", "join" and "resize", those of what is cut out
     points: list[tuple[float, float]] | None = None  # of "cut", x and y in the picture of those of the line
     blind: bool | None = None  # of readers before version 4.0.0: whether they saw no prediction
 
     @property
     def drawn(self) -> dict[str, Box]:
-        """The boxes of the new chromosomes by the names of their files, which differ wherever the decisions do."""
+        """The boxes of what is cut out by the names of the files, which differ wherever the decisions do."""
         boxes = self.boxes or []
         if self.action == "add" and self.image:
             return dict.fromkeys([self.image], *boxes)
@@ -104,11 +105,13 @@ class CellDecisions:
         return fixed
 
     @property
-    def drawn(self) -> dict[str, Box]:
-        """The boxes that the reader has drawn, by the names of the files."""
-        drawn: dict[str, Box] = {}
+    def drawn(self) -> dict[str, tuple[str, Box]]:
+        """The file and the box that the reader has drawn last of a chromosome, by its name: that of its first file."""
+        drawn: dict[str, tuple[str, Box]] = {}
         for one in self.actions:
-            drawn |= one.drawn
+            for file, box in one.drawn.items():
+                name = one.image if one.action == "resize" and one.image else file
+                drawn[name] = (file, box)
         return drawn
 
     @property
@@ -153,6 +156,8 @@ class CellDecisions:
         return changes[-1] if changes and changes[-1].action == action else None
 
 
+# Whether a decision is on a picture and prediction that are reviewed.
+IsOwn = Callable[[Decision], bool]
 # By reader and cell.
 Decisions = dict[tuple[str, str], CellDecisions]
 
@@ -165,7 +170,7 @@ def replay(decisions: Iterable[Decision]) -> Decisions:
     return states
 
 
-def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None) -> tuple[list[Decision], list[str]]:
+def read_decisions(path: Path, is_own: IsOwn = lambda _: True) -> tuple[list[Decision], list[str]]:
     """Read the decisions of a file, those that ``is_own`` accepts, and warnings of the lines that are left out."""
     decisions: list[Decision] = []
     warnings: list[str] = []
@@ -177,16 +182,13 @@ def read_decisions(path: Path, is_own: Callable[[Decision], bool] | None = None)
             warnings.append(
                 f"{path}, line {number}: no whole decision, as after a crash while it was written; left out"
             )
-    if is_own is None:
-        return decisions, warnings
-    own = list(filter(is_own, decisions))
     if others := list(filterfalse(is_own, decisions)):
         items = ", ".join(sorted({one.cell for one in others}))
         warnings.append(
             f"{path}: {counted(len(others), 'decision')} on other pictures or predictions left out, of {items}; "
             f"{OPTION} uses them"
         )
-    return own, warnings
+    return list(filter(is_own, decisions)), warnings
 
 
 class DecisionLog:
@@ -199,7 +201,7 @@ class DecisionLog:
         UserError: Another process appends to the file.
     """
 
-    def __init__(self, path: Path, is_own: Callable[[Decision], bool] | None = None) -> None:
+    def __init__(self, path: Path, is_own: IsOwn = lambda _: True) -> None:
         self.path = path
         self._is_own = is_own
         self._lock = file_lock(Path(f"{path}.lock"))

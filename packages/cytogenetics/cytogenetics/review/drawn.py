@@ -1,6 +1,6 @@
-"""Chromosomes that a reader has drawn on the picture of a metaphase: added, cut in two, or joined of two.
+"""Chromosomes that a reader has drawn on the picture of a metaphase: added, cut in two, joined of two, or resized.
 
-No network has seen them: they have no class until the reader gives one.
+No network has seen new ones: they have no class until the reader gives one. A resized one keeps what it has.
 """
 
 import math
@@ -29,11 +29,10 @@ LINE = 2  # pixels of the width of a line, which are of neither part
 
 
 def with_drawn(bundle: ReviewBundle, stem: str, decisions: CellDecisions) -> ReviewedCell:
-    """Return a cell with the chromosomes that a reader has drawn, last; a ``UserError``: the file of one is gone."""
+    """Return a cell with the chromosomes that a reader has drawn, new ones last; a ``UserError``: a file is gone."""
     cell = bundle.cell(stem)
-    for name, box in decisions.drawn.items():
-        if name not in cell.names:  # of an output of an earlier version, which was made with these decisions
-            cell = _with_file(cell, name, np.array(box), bundle.output / CUT_OUTS / name)
+    for name, drawn in decisions.drawn.items():
+        cell = _with_file(bundle, cell, name, drawn)
     return cell
 
 
@@ -49,20 +48,26 @@ def draw(bundle: ReviewBundle, decision: Decision, before: CellDecisions) -> Dec
         return replace(decision, boxes=[cell.boxes[decision.image].corners])
     picture = network_picture(read_picture(bundle.metaphase(decision.cell)), 1.0)
     if decision.boxes:
-        (box,) = np.array(decision.boxes)
-        fits = (box[:2] < box[2:]).all() and (box[2:] <= picture.shape[::-1]).all()
-        others = [cell.boxes[name].corners for name in cell.names if name not in before.removed]
-        beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
-        cuts = cut_out(picture, np.array([*beside, box], np.float32))[-1:] if fits else []
+        cuts = _in_box(cell, decision, before.removed, picture)
     else:
         boxes, cuts = _parts(cell, decision, picture)
         decision = replace(decision, boxes=boxes)
     if not cuts or min(cut.mask.sum() for cut in cuts) < LEAST:
-        raise UserError("no chromosome there: draw a box around one, or a line from side to side of one")
+        raise UserError("no chromosome there: draw a box in the picture around one, or a line from side to side of one")
     for name, cut in zip(decision.drawn, cuts, strict=True):
         write_bytes(bundle.output / CUT_OUTS / name, encode_png(cut.pixels))
         bundle.checksums.add(f"{CUT_OUTS}/{name}")
     return decision
+
+
+def _in_box(cell: ReviewedCell, decision: Decision, removed: set[str], picture: np.ndarray) -> list[CutOut]:
+    """Return the chromosome in a box; none where the box is not within the picture, gray, (H, W)."""
+    (box,) = np.array(decision.boxes)
+    if (box[:2] >= box[2:]).any() or (box[2:] > picture.shape[::-1]).any():
+        return []
+    others = [cell.boxes[name].corners for name in cell.names if name not in (*removed, decision.image)]
+    beside = [other for other in others if _overlap(np.array(other), box) <= CROSSING]  # else a fragment is left
+    return cut_out(picture, np.array([*beside, box], np.float32))[-1:]
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -94,24 +99,43 @@ def _parts(cell: ReviewedCell, decision: Decision, picture: np.ndarray) -> tuple
     return boxes, cuts
 
 
-def _with_file(cell: ReviewedCell, name: str, box: np.ndarray, path: Path) -> ReviewedCell:
-    """Return a cell with one more file, that of a box."""
+def _with_file(bundle: ReviewBundle, cell: ReviewedCell, name: str, drawn: tuple[str, Box]) -> ReviewedCell:
+    """Return a cell with one more chromosome, or another picture and box of one."""
+    file, corners = drawn
+    path = bundle.output / CUT_OUTS / file
     pixels = read_picture(path)[..., 0]
-    left, top = box[:2].astype(int).tolist()
+    left, top, _, _ = map(int, corners)
     cut = CutOut(pixels, pixels < GROUND, (left - EDGE, top - EDGE))
-    file = ReviewedFile(name, str(path), "", NO_NETWORK, 0.0, False, [])
+    files = {one.name: one for one in cell.files}
+    one = files.get(name) or ReviewedFile(name, "", "", NO_NETWORK, 0.0, False, [])
+    files[name] = replace(one, path=str(path), sha256=bundle.checksums.listed.get(f"{CUT_OUTS}/{file}"))
     boxes = dict(cell.boxes)
-    boxes.setdefault(name, ReviewedBox.of(box, cut.outline))  # one that was left out has its own
-    return replace(cell, files=[*cell.files, file], boxes=boxes)
+    if name not in boxes or name != file:  # one that was left out has its own
+        boxes[name] = ReviewedBox.of(np.array(corners), cut.outline)
+    return replace(cell, files=list(files.values()), boxes=boxes)
 
 
 def strip_with_drawn(bundle: ReviewBundle, stem: str, cell: ReviewedCell) -> np.ndarray:
     """Return the chromosomes of a cell of ``with_drawn`` side by side, see `strip_of`."""
     # The strip is our own: a cell whose chromosomes have one gray is no blank page.
     strip = 255 - np.asarray(cv2.imread(str(bundle.picture(stem)), cv2.IMREAD_GRAYSCALE))
-    images = np.split(strip, len(bundle.cell(stem).files), axis=1)
-    drawn = [upright(read_picture(Path(file.path))) for file in cell.files[len(images) :]]
-    return strip_of([*images, *drawn])
+    before = bundle.cell(stem).files
+    images = np.split(strip, len(before), axis=1)
+    for place, file in enumerate(cell.files):
+        if place >= len(before):
+            images.append(upright(read_picture(Path(file.path))))
+        elif file.path != before[place].path:
+            images[place] = _turned_like(images[place], upright(read_picture(Path(file.path))))
+    return strip_of(images)
+
+
+def _turned_like(before: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Return an upright image, uint8 gray on black, upside down where it is then more like that of the box before."""
+    left, top, wide, high = cv2.boundingRect(before)
+    inside = before[top : top + high, left : left + wide].astype(float)
+    turned = np.ascontiguousarray(image[::-1, ::-1])
+    one, other = (np.abs(cv2.resize(way, (wide, high)) - inside).mean() for way in (image, turned))
+    return turned if other < one else image
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 LONGEST_TEXT = 500  # letters of a note or reason
 # What an action on the picture of a metaphase has: images of the cell, left out ones, boxes, points of a line (2: all).
 DRAWINGS = {"add": [(0, 0, 1, 0), (0, 1, 0, 0)], "cut": [(1, 0, 0, 2)], "join": [(2, 0, 0, 0)]}
+DRAWINGS["resize"] = [(1, 0, 1, 0)]
 Coordinate = Annotated[float, Field(ge=0, le=MAX_SIDE)]  # in pixels of a picture
 CHANGED = "changed in another window or file: this is what is there now; decide again"
 STATIC = Path(__file__).parent / "static"

@@ -1,7 +1,5 @@
 """Verdicts on cases beside their true karyotypes, counted by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,8 +20,6 @@ from cytogenetics.evidence.cases import (
     verdicts,
 )
 from cytogenetics.evidence.karyotypes import RESULTS
-from cytogenetics.evidence.truth import errors_of_boxes
-from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import karyotype
 from packages.cytogenetics.tests.cells.test_assignment import sure
 
@@ -95,25 +91,3 @@ def test_a_case_has_the_karyotype_of_most_of_its_pictures_without_an_error():
     karyotypes = ["45,X", "45,X", "46,XX", "45,X", "47,XXY"]
     truth = pd.DataFrame({"case": list("aaabb"), "karyotype": karyotypes, "error": ["x", "x", None, "x", "x"]})
     assert true_karyotypes(truth) == {"a": "46,XX"}
-
-
-def test_errors_of_boxes_are_found_by_rule():
-    places = np.array([(10.0 * number, 0, 10 * number + 8, 30) for number in range(47)])
-    female = np.repeat(np.arange(23), 2)
-    twice = np.where(np.arange(47) == 46, CHROMOSOMES.index("Y"), [*female, 0])
-    on_another = np.where(np.arange(47)[:, None] == 46, places[45], places)
-    frame = pd.DataFrame(
-        {
-            "subject": "1",
-            "image_id": list("abcd"),
-            "kind": ["normal", "normal", "numerical", "normal"],
-            "boxes": [places[:46], places[:45], places[:45], on_another],
-            "chromosomes": [female, female[:45], female[:45], twice],
-        }
-    )
-    errors = errors_of_boxes(SimpleNamespace(frame=frame)).set_index("cell")
-    assert errors["error"].isna().tolist() == [True, False, True, False]
-    assert errors.loc["d", ["karyotype", "error"]].tolist() == [
-        "47,XXY",
-        "not 46,XX or 46,XY; one box under two classes",
-    ]

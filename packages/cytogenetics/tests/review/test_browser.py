@@ -3,7 +3,9 @@
 import re
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed: uv sync --group dev")
@@ -13,7 +15,7 @@ from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions
 from cytogenetics.review.review import open_review
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, write_metaphase
+from packages.cytogenetics.tests.review.metaphase import LINE, TRUE, WIDE, write_metaphase
 from packages.cytogenetics.tests.review.predicted import write_table
 from packages.cytogenetics.tests.review.serving import served
 from tests.browser import find_browser, recording_tab
@@ -67,6 +69,11 @@ def settle(page):
     page.evaluate("import('./shared.js').then((shared) => shared.attempt(() => undefined))")
 
 
+def click(one):
+    one.click()
+    settle(one.page)
+
+
 def named(page, kind):
     """The chromosome of a class that is first by its file."""
     return page.locator(f".chromosome[aria-label^='chromosome of {kind};']").first
@@ -100,10 +107,12 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
     assert page.inner_text("#title") == "case / c1"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved")
     press(page, "Enter", "Enter")
+    assert page.inner_text("#message").startswith("g signs the case as 46,XY (2 of 2 cells); Enter goes on")
+    press(page, "Enter")  # of an approved cell: nothing is approved again
     result = tmp_path / "decisions.approved" / "index.html"
     assert page.inner_text("#message").startswith(f"All are approved or rejected: the result is {result}.")
     shared = "import(new URL('shared.js', document.querySelector('script[type=module]').src))"
-    page.evaluate(f"{shared}.then(({{ review }}) => {{ review.session.groups.case.predicted = '47,XYY'; }})")
+    page.evaluate(f"{shared}.then(({{ review }}) => {{ review.session.groups.case.predicted = '47,XYY, of 1'; }})")
     press(page, "g")  # the question, whether to sign another karyotype than the predicted one, is answered by no
     assert page.inner_text("#message") == "The case is not signed."
     page.once("dialog", lambda dialog: dialog.accept())
@@ -119,8 +128,7 @@ def test_cells_are_reviewed_by_keyboard_alone(page, review, output, tmp_path):
 
 def test_enter_approves_after_a_click_in_the_queue(page, review, output, tmp_path):
     open_cells(page, review(output))
-    page.locator("#queue button").last.click()
-    settle(page)
+    click(page.locator("#queue button").last)
     title = page.inner_text("#title")
     press(page, "Enter")
     assert [action for action, _ in actions(tmp_path)] == ["approve"]
@@ -161,8 +169,7 @@ def test_two_clicks_swap_two_chromosomes(page, review, output, tmp_path):
     named(page, "2").click()
     press(page, "s")
     assert page.locator("#swap").get_attribute("aria-pressed") == "true"
-    named(page, "3").click()
-    settle(page)
+    click(named(page, "3"))
     press(page, "s", "Escape")
     assert page.locator(".marked").count() == 0
     assert actions(tmp_path) == [("swap", "X"), ("swap", "3")]
@@ -196,12 +203,10 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.input_value("#text") == "t1"
     page.fill("#text", "")
     page.click("#title")
-    page.click("#reject")
-    settle(page)
+    click(page.locator("#reject"))
     assert page.inner_text("#message") == "type the reason first"
     page.fill("#text", "two cells in one")
-    page.click("#reject")
-    settle(page)
+    click(page.locator("#reject"))
     assert page.inner_text("#title") == "case / c0"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
@@ -209,8 +214,7 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.locator("#verdict dd").all_inner_texts() == ["46,XY", "46,XY (1 of 2 cells)"]
     assert page.locator("#queue .case").count() == 1
     page.fill("#text", "blurred")
-    page.click("#reject")  # the last one: the page stays
-    settle(page)
+    click(page.locator("#reject"))  # the last one: the page stays
     decisions, _ = read_decisions(tmp_path / "decisions.jsonl")
     expected = [("note", "t1"), ("note", ""), ("reject", "two cells in one"), ("approve", None), ("reject", "blurred")]
     assert [(one.action, one.text) for one in decisions] == expected
@@ -294,12 +298,10 @@ def number(page, text):
 
 def draw(page, *points):
     """Draw from point to point of the picture, with the mouse."""
-    script = """([x, y]) => {
-      const place = new DOMPoint(x, y).matrixTransform(document.getElementById("picture").getScreenCTM());
-      return [place.x, place.y];
-    }"""
+    picture = page.locator("#picture").bounding_box()
     for index, point in enumerate(points):
-        page.mouse.move(*page.evaluate(script, list(point)), steps=3)
+        across, down = np.multiply(point, picture["width"] / WIDE).tolist()
+        page.mouse.move(picture["x"] + across, picture["y"] + down, steps=3)
         if index == 0:
             page.mouse.down()
     page.mouse.up()
@@ -307,14 +309,12 @@ def draw(page, *points):
 
 
 def test_what_is_selected_on_the_picture_is_selected_in_the_karyogram(metaphase):
-    number(metaphase, 4).click()
-    settle(metaphase)
+    click(number(metaphase, 4))
     assert "m0/04.png" in metaphase.locator(SELECTED).get_attribute("title")
     press(metaphase, "7", "p")
     assert metaphase.locator("#metaphase").is_hidden()
     assert "m0/04.png" in named(metaphase, "7").get_attribute("title")
-    named(metaphase, "Y").or_(named(metaphase, "22")).click()
-    settle(metaphase)
+    click(named(metaphase, "Y").or_(named(metaphase, "22")))
     press(metaphase, "p")
     name = metaphase.locator(SELECTED).get_attribute("title").splitlines()[0]
     assert metaphase.locator("#outlines text.selected").text_content().startswith(str(int(name[3:5])))
@@ -333,14 +333,12 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
     press(metaphase, "1", "ArrowLeft")
     number(metaphase, 2).click()
     metaphase.click("#join")
-    number(metaphase, 3).click()
-    settle(metaphase)
+    click(number(metaphase, 3))
     press(metaphase, "2", "ArrowLeft")
     metaphase.click("#add")
     draw(metaphase, TRUE[45, :2].tolist(), TRUE[45, 2:].tolist())
     press(metaphase, "y")
-    number(metaphase, 45).click()  # it was left out
-    settle(metaphase)
+    click(number(metaphase, 45))  # it was left out
     press(metaphase, "x")
     assert metaphase.inner_text("#karyotype").startswith("46,XY probability")
     assert metaphase.locator("#outlines polygon.left-out").count() == 3
@@ -351,9 +349,49 @@ def test_chromosomes_are_added_cut_and_joined_by_mouse(metaphase, tmp_path):
     assert [action for action, _ in actions(tmp_path)] == expected
 
 
+def test_a_box_is_moved_and_resized_by_mouse_and_by_keys(metaphase, tmp_path):
+    left, top, right, bottom = TRUE[3].tolist()
+    click(number(metaphase, 4))
+    enlarged = metaphase.locator("#pair canvas.selected")
+    before = enlarged.get_attribute("height")
+    draw(metaphase, (right, bottom), (right, bottom - 20))  # its handle
+    assert int(enlarged.get_attribute("height")) < int(before) - 5
+    draw(metaphase, (left, (top + bottom - 20) / 2), (left - 5, 90))  # of a side, which moves across alone
+    draw(metaphase, (left + 3, top + 3), (left + 9, top + 8))  # inside
+    draw(metaphase, (left + 8, top + 9), (left + 8, top + 9))  # a click
+    press(metaphase, "b", "ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft", "Enter", "b", "Enter")
+    press(metaphase, "b", "ArrowDown", "Escape")
+    boxes = [one.boxes for one in read_decisions(tmp_path / "decisions.jsonl")[0]]
+    expected = [(left, top, right, bottom - 20), (left - 5, top, right, bottom - 20)]
+    expected += [(left + 1, top + 5, right + 6, bottom - 15), (left + 3, top + 5, right + 6, bottom - 13)]
+    assert np.abs(np.array(boxes)[:, 0] - expected).max() <= 1
+    press(metaphase, *"uuuu")
+    assert float(metaphase.locator("#box rect").get_attribute("height")) == bottom - top
+    assert enlarged.get_attribute("height") == before
+
+
+def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
+    bundle = write_cells(tmp_path / "out", 5)
+    of_cases = zip(bundle.index.cells, "abaab", strict=True)
+    lines = [replace(cell, case=case, title=f"{case} / {cell.stem}") for cell, case in of_cases]
+    cases = {"b": "46,XY, probability 0.99; 2 of 2 cells say so alone"}  # as is approved: nothing is asked
+    write_bundle(bundle.folder, replace(bundle.index, cells=lines, cases=cases), {})
+    open_cells(page, review(tmp_path / "out"))
+    for keys, title in (
+        ("5", "b / c4"),
+        ("Enter", "b / c1"),
+        ("Enter", "b / c1"),
+        ("g", "a / c3"),
+        ("Enter", "a / c2"),
+    ):
+        press(page, keys)  # it gets less doubtful by the 5
+        assert page.inner_text("#title") == title
+    press(page, "Enter", "Enter")
+    assert page.inner_text("#message").startswith("g signs the case as 46,XY (3 of 3 cells)")
+
+
 def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
-    number(metaphase, 5).click()
-    settle(metaphase)
+    click(number(metaphase, 5))
     press(metaphase, "k", "ArrowDown", "Shift+ArrowDown", "Enter")
     assert metaphase.inner_text("#karyotype") == "2 of 46 without a class"
     press(metaphase, "j", "ArrowRight", "j")
@@ -371,25 +409,6 @@ def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
     metaphase.complaints.clear()  # the refused request
 
 
-CONTRASTS = """() => {
-  const light = (text) => {
-    const [red, green, blue] = text.match(/[0-9.]+/g).map(Number).map((value) => value / 255)
-      .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const ground = (one) => {
-    const colour = getComputedStyle(one).backgroundColor;
-    return /, 0\\)$/.test(colour) ? ground(one.parentElement) : colour;
-  };
-  const texts = [...document.querySelectorAll("body *")].filter((one) => !one.disabled && one.offsetParent
-    && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-  return texts.map((one) => {
-    const pair = [light(getComputedStyle(one).color), light(ground(one))];
-    return [(Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05), one.outerHTML.slice(0, 80)];
-  });
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 820])
 def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, output, scheme, width):
@@ -397,7 +416,7 @@ def test_text_has_the_contrast_of_wcag_aa_and_fits(page, review, output, scheme,
     page.set_viewport_size({"width": width, "height": 800})
     open_cells(page, review(output))
     press(page, "5", "ArrowRight", "2")
-    found = page.evaluate(CONTRASTS)
+    found = page.evaluate(Path(__file__).with_name("contrasts.js").read_text())
     assert len(found) > 40
     assert [one for one in found if one[0] < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -14,23 +15,12 @@ from tests.karyocyte.workflows.full_disk import disk_to_fill, fill_disk, free_di
 
 FILES = ("a.png", "b.png", "c.png")
 
-MOVES = st.builds(
-    lambda cell, reader, image, to: decision("move", cell=cell, reader=reader, image=image, to=to, from_class="1"),
-    st.sampled_from(("c0", "c1")),
-    st.sampled_from(("reader1", "reader2")),
-    st.sampled_from(FILES),
-    st.sampled_from(CLASSES),
-)
-TURNS = st.builds(lambda image: decision("turn", image=image), st.sampled_from(FILES))
-SWAPS = st.builds(
-    lambda kinds: decision("swap", image="a.png", other="b.png", from_class=kinds[0], to=kinds[1]),
-    st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)),
-)
-OTHERS = st.builds(
-    lambda action, reader: decision(action, reader=reader),
-    st.sampled_from(("undo", "undo", "approve")),
-    st.sampled_from(("reader1", "reader2")),
-)
+READERS, KINDS = st.sampled_from(("reader1", "reader2")), st.sampled_from(CLASSES)
+CELLS, IMAGES = st.sampled_from(("c0", "c1")), st.sampled_from(FILES)
+MOVES = st.builds(partial(decision, "move", from_class="1"), cell=CELLS, reader=READERS, image=IMAGES, to=KINDS)
+TURNS = st.builds(partial(decision, "turn"), image=IMAGES)
+SWAPS = st.builds(partial(decision, "swap", image="a.png", other="b.png"), from_class=KINDS, to=KINDS)
+OTHERS = st.builds(decision, st.sampled_from(("undo", "undo", "approve")), reader=READERS)
 SEQUENCES = st.lists(st.one_of(MOVES, TURNS, SWAPS, OTHERS), max_size=25)
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
 from packages.cytogenetics.tests.review import serving
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
-from packages.cytogenetics.tests.review.metaphase import LEFT_OUT, LINE, PIECES, TRUE, write_metaphase
+from packages.cytogenetics.tests.review.metaphase import LEFT_OUT, LINE, MARGIN, PIECES, TRUE, write_metaphase
 from packages.cytogenetics.tests.review.serving import open_clients
 from tests.helpers.terminal import error_of, run_app
 
@@ -130,6 +131,28 @@ def test_a_box_across_another_shows_the_whole_chromosome(output, review):
     assert max(map(int, y)) - min(map(int, y)) >= 45
 
 
+def test_a_box_that_is_moved_is_what_is_labelled(output, review, tmp_path):
+    client = review(output)
+    before, strip = client.get("items/m0").json(), client.get("pictures/m0").content
+    for box in (TRUE[3] + (0, 0, 0, -40), TRUE[3], TRUE[45]):  # a part of a 2, all of it, and the Y that was not found
+        item = decide(client, "resize", image="m0/04.png", boxes=[box.tolist()]).json()
+        assert (kinds(item), item["boxes"][3]["corners"]) == (kinds(before), box.tolist())
+        points = np.array([point.split(",") for point in item["boxes"][3]["outline"].split()], float)
+        assert np.abs(np.concatenate([points.min(axis=0), points.max(axis=0)]) - box).max() <= MARGIN
+    moved = 255.0 - cv2.imdecode(np.frombuffer(client.get("pictures/m0").content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    upper, lower = np.array_split(np.split(moved, 44, axis=1)[3], 2)
+    assert upper.sum() > lower.sum()  # where its light band is: upside down as before
+    decide(client, "approve")
+    assert "04.png: box changed" in (output / "approved" / "approved.csv").read_text()
+    run_app(app, output, "--export-boxes", tmp_path / "boxes")
+    assert nearest(read_annotations(tmp_path / "boxes")[1][0].boxes)[45] == 0
+    run_app(app, output, "--export-labels", tmp_path / "labels.csv")
+    assert pd.read_csv(tmp_path / "labels.csv")["path"].str.contains("m0/resize-").sum() == 1
+    undone = [decide(client, "undo").json() for _ in range(4)][-1]
+    assert {**undone, "lines": 0, "groups": {}} == {**before, "groups": {}}
+    assert client.get("pictures/m0").content == strip
+
+
 @pytest.mark.parametrize(
     ("action", "values", "code"),
     [
@@ -139,6 +162,10 @@ def test_a_box_across_another_shows_the_whole_chromosome(output, review):
         ("add", {"boxes": [[80, 60, 40, 20]]}, 409),  # the other way round
         ("add", {"boxes": [[600, 400, 641, 440]]}, 409),  # beyond the picture
         ("add", {"image": "m0/01.png"}, 400),  # it is there
+        ("resize", {"image": "m0/04.png"}, 400),
+        ("resize", {"boxes": [[40, 20, 80, 60]]}, 400),
+        ("resize", {"image": LEFT_OUT, "boxes": [[40, 20, 80, 60]]}, 400),
+        ("resize", {"image": "m0/04.png", "boxes": [[600, 400, 640, 461]]}, 409),
         ("cut", {"image": LEFT_OUT, "points": LINE}, 400),
         ("cut", {"image": "m0/99.png", "points": LINE}, 400),
         ("cut", {"image": "m0/01.png", "points": [[0, 0], [5, 5]]}, 409),  # beside it

@@ -43,10 +43,7 @@ def test_every_answer_has_a_policy(review):
 @pytest.mark.parametrize(
     "path",
     [
-        *(
-            f"{ADDRESS}{path}"
-            for path in ("/", "/other/", "/other/queue", "/toke/queue", "/token2/queue", "/tokeñ/queue")
-        ),
+        *(f"{ADDRESS}/{path}" for path in ("", "other/", "other/queue", "toke/queue", "token2/queue", "tokeñ/queue")),
         *("nowhere", "items/c9", "items/..%2Findex", "review.py", "../server.py"),
         *("pictures/c9", "pictures/c1/c1.json", "pictures/..%2Findex.json"),
     ],
@@ -115,14 +112,14 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     assert not torn
     assert [one.action for one in decisions] == ["move", "swap", "turn", "undo", "approve"]
     first = json.loads((tmp_path / "out" / "decisions.jsonl").read_text().splitlines()[0])
-    assert {name: first[name] for name in ("image", "from", "to", "reader", "seconds", "model")} == {
-        "image": "c1/06.png",
-        "from": "4",
-        "to": "5",
-        "reader": "reader1",
-        "seconds": 2.0,
-        "model": CellReview(tmp_path / "out").identity("c1"),
-    }
+    assert [first[name] for name in ("image", "from", "to", "reader", "seconds")] == [
+        "c1/06.png",
+        "4",
+        "5",
+        "reader1",
+        2,
+    ]
+    assert first["model"] == CellReview(tmp_path / "out").identity("c1")
     assert decisions[-1].classes["c1/06.png"] == "5"
 
 
@@ -186,8 +183,10 @@ def test_two_readers_of_one_server_lose_nothing(output):
     assert decide(ben, "approve", lines=1).status_code == 200
     log.close()
     decisions, _ = read_decisions(output / "decisions.jsonl")
-    assert [(one.reader, one.action) for one in decisions] == [
-        *[("anna", "move"), ("ben", "move")],
-        *[("anna", "approve"), ("ben", "approve")],
+    assert [f"{one.reader} {one.action}" for one in decisions] == [
+        "anna move",
+        "ben move",
+        "anna approve",
+        "ben approve",
     ]
     assert len(list((output / "approved").glob("*.png"))) == 2

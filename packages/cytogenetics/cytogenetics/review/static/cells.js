@@ -102,7 +102,7 @@ async function sign() { // of a fresh cell: back to the case that was decided on
   const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
   const { obstacle, signed, predicted, approved } = review.session.groups[name];
   if (signed) return say("The case is signed.");
-  const [said, read] = [predicted, approved].map((text) => text.split(" ")[0]); // without the numbers of cells
+  const [said, read] = [predicted, approved].map((text) => text.split(/,? /)[0]); // without probability, numbers of cells
   const asked = `The prediction is ${predicted}, and approved is ${approved}. Sign ${read}?`;
   if (!obstacle && said && said !== read && !confirm(asked)) return say("The case is not signed.");
   if (!obstacle) return settle({ action: "sign" });
@@ -358,20 +358,22 @@ function drawCell() {
   const { item } = review;
   const { case: name } = review.session.items.find((line) => line.stem === item.stem);
   const said = review.session.groups[name];
-  element("case").textContent = `Case ${name}`;
-  const predicted = make("div", {}, make("dt", {}, "predicted"), make("dd", {}, said.predicted || item.predicted));
+  const of = said.predicted ? `case ${name}: predicted` : "predicted";
+  const predicted = make("div", {}, make("dt", {}, of), make("dd", {}, said.predicted || item.predicted));
   const approved = make("div", {}, make("dt", {}, "approved"), make("dd", {}, said.approved));
   const on = `signed by ${review.session.reader}, ${said.signed.slice(0, 16).replace("T", " ")} UTC`;
   if (said.signed) approved.firstChild.textContent = on;
   element("verdict").replaceChildren(predicted, approved);
   element("sign").disabled = Boolean(said.obstacle || said.signed);
   element("sign").title = said.obstacle || (said.signed && on);
+  document.body.classList.toggle("of-metaphase", Boolean(review.pictures.metaphase)); // before anything is measured
   if (measured !== strip()) measure();
   const probability = item.probability === null ? [] : [make("small", {}, ` probability ${certainty(item.probability)}`)];
   element("karyotype").replaceChildren(item.result, ...probability);
   const unused = item.left_out.filter((text) => !files().some((file) => text.startsWith(`${file.name}: `)));
-  const [names, causes] = [/: .*/, /^.*?: /].map((part) => [...new Set(unused.map((text) => text.replace(part, "")))]);
-  const dashed = `not used, dashed on the picture: ${names.join(", ")} (${causes.join("; ")})`;
+  const numbers = item.boxes.filter((box) => unused.some((text) => text.startsWith(`${box.name}: `)));
+  const causes = new Set(unused.map((text) => text.replace(/^.*?: /, "")));
+  const dashed = `not used, dashed on the picture: ${numbers.map((box) => box.number).join(", ")} (${[...causes].join("; ")})`;
   const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
   if (item.reasons.length) reasons.unshift(`look: ${item.reasons.join("; ")}`);
@@ -446,7 +448,8 @@ function key(name) {
   if (name.startsWith("Arrow")) return async () => { await enterTyped(); arrow(name); };
   const others = { f: turn, g: sign, s: () => togglePairing("swap"), m: () => move(MARKER), n: () => element("text").focus() };
   Object.assign(others, { "+": () => change("zoom", 0.5), "-": () => change("zoom", -0.5), c: () => change("contrast") });
-  Object.assign(others, { p: togglePicture, a: () => useTool("add"), k: () => useTool("cut"), j: () => useTool("join") });
+  Object.assign(others, { p: togglePicture, a: () => useTool("add"), b: () => useTool("resize") });
+  Object.assign(others, { k: () => useTool("cut"), j: () => useTool("join") });
   return others[name] ? async () => { await enterTyped(); await others[name](); } : null;
 }
 
@@ -468,7 +471,7 @@ button("turn", turn);
 button("sign", sign);
 button("swap", () => togglePairing("swap"));
 button("view-picture", togglePicture);
-for (const name of ["add", "cut", "join"]) button(name, () => useTool(name));
+for (const name of ["add", "resize", "cut", "join"]) button(name, () => useTool(name));
 startMetaphase({ selected: () => selected, marked: () => marked, pick, act });
 addEventListener("resize", () => { scale = null; });
 start({ noun: "cell", load, opened, draw: drawCell, key, escape, before: enterTyped, first: drawingKey });

@@ -10,7 +10,7 @@ const ahead = new Map(); // items that are asked for before they are opened
 let listed = new Map(); // buttons of the queue, by line
 const heads = new Map(); // headings of the cases that have several items, by case
 let page = null; // of the kind: noun, load, opened, draw, key, escape, before, first
-let place = 0; // in the queue, of the item when it was opened: a correction may move it
+let place = 0; // in the queue, of the item when it was opened, or of its case: a correction may move them
 let opened = 0; // when the item was opened or last decided on
 let sending = Promise.resolve();
 
@@ -55,8 +55,9 @@ function lookAhead() {
 async function open(stem) {
   const loading = ahead.get(stem) || loadItem(stem);
   ahead.clear();
+  const before = review.item && review.session.items[position()].case;
   [review.item, review.pictures] = await loading;
-  place = position();
+  if (before !== review.session.items[position()].case || !several(before)) place = position();
   say("");
   opened = performance.now();
   page.opened();
@@ -80,8 +81,8 @@ export async function decide(decision) {
 }
 
 async function show(item) {
-  const names = (one) => one.files.map((file) => file.name).join("\n");
-  if (names(item) !== names(review.item)) review.pictures = await page.load(item);
+  const shown = (one) => JSON.stringify([one.files.map((file) => file.name), one.boxes]);
+  if (shown(item) !== shown(review.item)) review.pictures = await page.load(item);
   review.item = item;
   opened = performance.now();
   Object.assign(review.session.groups, item.groups);
@@ -106,22 +107,34 @@ function reorder() { // the most doubtful first, those of a case together, as th
 
 const position = () => review.session.items.findIndex((line) => line.stem === review.item.stem);
 
-function nextWaiting() {
+const several = (name) => name !== undefined && review.session.items.filter((line) => line.case === name).length > 1;
+
+function nextWaiting() { // of the same case first
   const { items } = review.session;
   const { stem } = review.item;
-  return [...items.slice(place), ...items.slice(0, place)].find((line) => !line.state && line.stem !== stem);
+  const { case: name } = items[position()];
+  const others = [...items.slice(place), ...items.slice(0, place)].filter((line) => !line.state && line.stem !== stem);
+  return others.find((line) => several(name) && line.case === name) || others[0];
 }
 
-export async function settle(decision) { // and go to the next one
-  await decide(decision);
-  settled.push(review.item.stem);
+async function goOn() {
   const waiting = nextWaiting();
   const { result } = review.session;
   if (waiting) await open(waiting.stem);
   else say(`All are approved or rejected${result && `: the result is ${result}`}. Ctrl-C in the terminal ends the review.`);
 }
 
-const approve = () => settle({ action: "approve" });
+export async function settle(decision) { // and go on, unless its case now waits for the signature alone
+  await decide(decision);
+  settled.push(review.item.stem);
+  const { case: name } = review.session.items[position()];
+  const { obstacle, signed, approved } = review.session.groups[name] || {};
+  const complete = several(name) && review.session.items.every((line) => line.case !== name || line.state);
+  if (complete && !obstacle && !signed) say(`g signs the case as ${approved}; Enter goes on without a signature.`);
+  else await goOn();
+}
+
+const approve = () => review.item.state === "approved" ? goOn() : settle({ action: "approve" });
 
 export async function back() { // to what was decided on last; false without one
   const last = settled.at(-1);
@@ -163,8 +176,6 @@ function queueLine(line) {
   });
   return made;
 }
-
-const several = (name) => name !== undefined && review.session.items.filter((line) => line.case === name).length > 1;
 
 function caseHead(name) {
   if (!heads.has(name)) heads.set(name, make("li", { className: "case" }));
@@ -240,10 +251,10 @@ export function start(kind) {
       return;
     }
     if (event.key === "Enter" && event.target.closest("#queue button, #buttons button")) return; // it is pressed
-    const work = page.first(event) || workOf(event.key);
-    if (!work) return;
+    const work = () => page.first(event) || workOf(event.key);
+    if (!work()) return;
     event.preventDefault();
-    attempt(work);
+    attempt(() => work()()); // what a key means is known after the keys before it
   });
   addEventListener("resize", () => review.item && attempt(page.draw));
   button("approve", approve);
