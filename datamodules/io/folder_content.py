@@ -9,12 +9,13 @@ from pathlib import Path
 from datamodules.io.decode import JPEG_START, PNG_START, SUFFIXES, TIFF_STARTS, UNREAD_SUFFIXES
 from karyocyte.common.files import MARK
 from karyocyte.common.text import counted, natural_key
+from karyocyte.runs.files import RunFile
 
 IMAGE = "image"
 HIDDEN = "hidden"
 LINK = "link out of the folder"
 OWN = "folder of Karyocyte's own"
-_OWN_FILES = {MARK, "identity.json"}  # the second lies in runs of versions that set no mark
+_OWN_FILES = {MARK, RunFile.IDENTITY}  # the second lies in runs of versions that set no mark
 # Folders and files that systems, file servers, browsers and editors leave beside those of their users.
 _SYSTEM = re.compile(
     r"\..*|~\$.*|.*~|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|[#~]snapshot|lost\+found|FOUND\.\d{3}|"

@@ -30,10 +30,10 @@ MARK = ".karyocyte"  # a file in folders that Karyocyte makes, which are never r
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, unless they are there; the uppermost that is made gets the mark."""
+    """Make a folder and those above it; the uppermost that was not there gets the mark, unless one above has it."""
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    if made:
+    if made and not any((above / MARK).exists() for above in made[-1].parents):
         mark_folder(made[-1])
 
 
