@@ -38,14 +38,14 @@ _UNKNOWN_FORMAT = "no known format of boxes"
 _ROOTS = {"annotation": "Pascal VOC", "annotations": "CVAT's own format"}  # the first elements of .xml files
 _KEYS = {  # of .json files, or of the first value of a list in them
     ("images", "annotations"): "COCO",
-    ("image_id", "category_id"): "COCO's format of results",
+    ("image_id", "category_id"): "COCO's format of results, without images",
     ("shapes",): "LabelMe's own format",
     ("_via_img_metadata",): "VIA's own format",
     ("data", "annotations"): "Label Studio's own format",
     ("image", "annotations"): "CreateML's own format",
 }
 # The first line of labels of YOLO: the number of a class, and shares of the picture.
-_BOX = re.compile(r"\s*\d+(\.0+)?([ \t]+-?[01]?(\.\d+)?(e-\d+)?){4,}\s*(\n|$)", re.IGNORECASE)
+_BOX = re.compile(r"\s*\d+(\.0+)?([ \t]+-?([01]\.?\d*|\.\d+)(e-\d+)?){4,}\s*(\n|$)", re.IGNORECASE)
 _CLASSES = re.compile(r"classes\.txt|.*\.(names|labels)", re.IGNORECASE)  # of YOLO, also as Darknet calls them
 _ENDINGS = (".xml", ".json", ".geojson", ".txt", ".names", ".labels", ".yaml", ".yml")
 

@@ -30,7 +30,7 @@ OTHERS = {  # what lies beside boxes in the folders of systems, microscopes and 
     "p_meta.xml": '<?xml version="1.0" encoding="utf-16"?><ImageMetadata/>',
     "settings.json": "3",
     "studio.json": [{"id": 1, "data": {}, "annotations": []}],
-    "train.txt": "images/p.jpg",
+    "train.txt": f"1{' ' * 60}images/p.jpg",
     "stage.txt": "1 0.5 20.25 7 80",
 }
 NAMES = {"classes.txt": "A1\nX\n"}
@@ -135,20 +135,19 @@ def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
     assert annotation.checked(SIZE, scale=True).corners.tolist() == [[2, 4, 20, 40]]
 
 
-@pytest.mark.parametrize(
-    ("name", "label"), [("A1", "1"), ("G22", "22"), ("x", "X"), ("chr7", "7"), ("24", "Y"), ("chromosome", None)]
-)
-def test_names_of_classes(tmp_path, name, label):
-    annotation = Annotation(tmp_path, "p", names=[name], boxes=[(0, 0, 5, 5)])
-    expected = UNKNOWN if label is None else CHROMOSOMES.index(label)
-    assert annotation.checked(SIZE).labels.tolist() == [expected]
+def test_names_of_classes(tmp_path):
+    names = {"A1": "1", "G22": "22", "x": "X", "chr7": "7", "24": "Y"}
+    boxes = [(5 * number, 0, 5 * number + 5, 5) for number in range(6)]
+    annotation = Annotation(tmp_path, "p", names=[*names, "chromosome"], boxes=boxes)
+    expected = [*(CHROMOSOMES.index(label) for label in names.values()), UNKNOWN]
+    assert annotation.checked(SIZE).labels.tolist() == expected
 
 
 def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
-    annotation = Annotation(tmp_path, "p", names=["X", "X"], boxes=[(-1, 4, 65, 20), (3, 4, 9, 20)])
+    annotation = Annotation(tmp_path, "p", names=["X"] * 3, boxes=[(-1, 4, 65, 20), (3, 4, 9, 20), (-1, 4, 65, 20)])
     boxes = annotation.checked(SIZE)
     assert boxes.corners.tolist() == [[0, 4, 64, 20], [3, 4, 9, 20]]
-    assert list(boxes.remarks.values()) == [1]
+    assert list(boxes.remarks.values()) == [1, 1]  # given twice, clipped
 
 
 @pytest.mark.parametrize(
@@ -184,10 +183,11 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
         ({"b.json": {"_via_img_metadata": {}}}, r"b.json is in VIA's own format: export them as COCO"),
         ({"b.json": OTHERS["studio.json"]}, r"b.json is in Label Studio's own format: export them as COCO"),
         ({"b.json": [{"image": "p.png", "annotations": []}]}, r"b.json is in CreateML's own format: export them"),
-        ({"b.json": [TURNED]}, r"b.json is in COCO's format of results: export them as COCO"),
+        ({"b.json": [TURNED]}, r"b.json is in COCO's format of results, without images: export them as COCO"),
         ({"p.xml": "<annotations/>"}, r"p.xml is in CVAT's own format: export them as COCO"),
         (yolo({"classes.txt": "chr 1\n"}), r"p.txt: class 1 is not among the 1 of the list"),
         (yolo(NAMES | {"data.yaml": "names: [X, A1]\n"}), r"classes.txt and .*data.yaml list other classes"),
+        (yolo({"data.yml": "names: [A1"}), r"data.yml is no readable .yml file .*: correct it, or take it out"),
         (yolo() | {"Labels/q.txt": "A1 .5 .5 .1 .1\n"}, r"q.txt is no readable YOLO file .*'A1'"),
         (yolo({}), r"p.txt has labels of YOLO without their classes: add classes.txt"),
         (yolo(more=".9"), r"p.txt: a line of 6 numbers .* need kpt_shape"),  # a confidence
