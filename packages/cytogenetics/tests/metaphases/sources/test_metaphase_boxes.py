@@ -137,10 +137,8 @@ def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
 
 def test_names_of_classes(tmp_path):
     names = {"A1": "1", "G22": "22", "x": "X", "chr7": "7", "24": "Y"}
-    boxes = [(5 * number, 0, 5 * number + 5, 5) for number in range(6)]
-    annotation = Annotation(tmp_path, "p", names=[*names, "chromosome"], boxes=boxes)
-    expected = [*(CHROMOSOMES.index(label) for label in names.values()), UNKNOWN]
-    assert annotation.checked(SIZE).labels.tolist() == expected
+    annotation = Annotation(tmp_path, "p", names=[*names, "chromosome"], boxes=[(0, 0, 5, 5)] * 6)
+    assert annotation.checked(SIZE).labels.tolist() == [*map(CHROMOSOMES.index, names.values()), UNKNOWN]
 
 
 def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
