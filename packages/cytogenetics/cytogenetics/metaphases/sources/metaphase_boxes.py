@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from datamodules.io.folder_content import is_system
+from datamodules.io.folder_content import is_own, is_system
 from datamodules.io.text_tables import file_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
@@ -150,8 +151,7 @@ def _same_places(corners: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, C
 def _label(name: str, where: str) -> int:
     if name == UNKNOWN_NAME:
         return UNKNOWN
-    found = class_of(_OF_GROUP.get(name.upper(), name))
-    if found is None:
+    if (found := class_of(_OF_GROUP.get(name.upper(), name))) is None:
         known = f"A1 to G22 or 1 to 22, X and Y, or {UNKNOWN_NAME} where the class is not known"
         raise UserError(f"{where}: unknown class {name!r}: a class is {known}")
     return CHROMOSOMES.index(found)
@@ -315,9 +315,11 @@ def _size(get: Callable[[str], Any], *keys: str) -> tuple[int, int] | None:
 
 
 def _files(root: Path) -> list[Path]:
-    """Return the files below a folder that may be annotations, in natural order, without hidden ones."""
-    files = [file for file in root.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file()]
-    files = [file for file in files if not any(map(is_system, file.relative_to(root).parts))]
+    """Return the files below a folder that may be annotations, in natural order, without hidden and our own ones."""
+    files: list[Path] = []
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if not is_system(name) and not is_own(f"{folder}/{name}")]
+        files += [Path(folder, name) for name in names if name.lower().endswith(_ENDINGS) and not is_system(name)]
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
 
 

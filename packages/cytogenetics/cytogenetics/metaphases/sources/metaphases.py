@@ -55,11 +55,10 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     notes = [f"{len(frame):,} pictures with {frame['boxes'].map(len).sum():,} boxes ({formats})"]
     notes += [f"{what}: {count:,}" for what, count in (remarks + passed_over).items()]
     if declared := _read_lists(root):
-        kinds = [declared.get(name) for name in frame["image_id"]]
-        frame["kind"] = pd.Series(kinds, dtype=object)
+        frame["kind"] = pd.Series([declared.get(name) for name in frame["image_id"]], dtype=object)
         frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
         absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
-        notes.append(f"in no list: {kinds.count(None):,} pictures; listed without picture: {absent:,}")
+        notes.append(f"in no list: {frame['kind'].isna().sum():,} pictures; listed without picture: {absent:,}")
     classes = tuple(sorted(set(frame["label"].dropna())))
     positive = (data.positive_class or ABNORMAL) if len(classes) == 2 else None
     if positive:
@@ -95,8 +94,7 @@ def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
     """Return the pictures of a folder by their names without suffix, in their case."""
     pictures: dict[str, Path] = {}
     for path in image_files(root, follow_links):
-        other = pictures.setdefault(path.stem, path)
-        if other != path:
+        if (other := pictures.setdefault(path.stem, path)) != path:
             raise UserError(f"two pictures have the name {path.stem}: {other} and {path}: rename one")
     return pictures
 
