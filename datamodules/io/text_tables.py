@@ -31,7 +31,7 @@ def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
         UserError: The file cannot be read, has no rows, two columns of one name, or rows that are longer than its
             header.
     """
-    text, notes = _file_text(file)
+    text, notes = file_text(file)
     first, separator, rows = _header(text, path_column)
     names = [name.strip() for name in next(csv.reader(rows.splitlines()[:1], delimiter=separator), [])]
     if twice := {name for name in names if name and names.count(name) > 1}:  # pandas would read the first
@@ -54,7 +54,7 @@ def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
     return table
 
 
-def _file_text(file: Path) -> tuple[str, tuple[str, ...]]:
+def file_text(file: Path) -> tuple[str, tuple[str, ...]]:
     """Return the text of a file in UTF-8, UTF-16 with its mark, or else Windows-1252, which a note says."""
     try:
         data = file.read_bytes()
@@ -64,7 +64,7 @@ def _file_text(file: Path) -> tuple[str, tuple[str, ...]]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not is_utf32:
         return data.decode("utf-16", errors="replace"), ()
     if b"\0" in data.partition(b"\n")[0]:
-        raise UserError(f"{file} is no text file: save it as CSV (UTF-8)")
+        raise UserError(f"{file} is no text file, or has no mark of UTF-16: save it as UTF-8, a table as CSV")
     try:
         return data.decode("utf-8-sig"), ()
     except UnicodeDecodeError:

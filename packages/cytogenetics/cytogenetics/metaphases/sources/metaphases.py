@@ -1,9 +1,9 @@
 """Pictures of whole metaphases with a box per chromosome: the data set of Tseng et al. (2023), or boxes of your own."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cytogenetics.config.sources import MetaphasesConfig
@@ -15,7 +15,6 @@ from datamodules.sources import SourceContext, source
 from datamodules.sources.listing import data_folder, image_files, name_parser
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL
-from karyocyte.common.text import counted
 
 # The lists of the data set, and what they declare of a cell.
 LISTS = {
@@ -47,79 +46,61 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
             or two have one name; boxes do not fit (`Annotation`); a name does not match ``data.subject_regex``.
     """
     root = data_folder(context)
-    form, annotations = read_annotations(root)
+    formats, annotations, passed_over = read_annotations(root)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
-    frame = _frame(root, pictures, used, data)
-    checked: list[CheckedBoxes] = frame.pop("checked").tolist()
-    clipped, copies, contradicting = np.sum([(one.clipped, one.copies, one.contradicting) for one in checked], axis=0)
-    boxes = frame["boxes"].map(len).sum()
-    notes = [f"{len(frame):,} pictures with {boxes:,} boxes ({form}; {clipped:,} clipped, 1 pixel beyond a picture)"]
-    if copies:
-        notes.append(f"{copies:,} boxes are given twice: one of each is used")
-    if contradicting:
-        notes.append(f"{contradicting:,} boxes lie at the place of a box of another class")
-    if turned := sum(len(one.turned) for one in used):
-        notes.append(f"{turned:,} boxes are turned, or outlines: the upright boxes around them are used")
-    if len(used) < len(annotations):
-        notes.append(f"{counted(len(annotations) - len(used), 'picture')} with marks left out (data.marked)")
-    if len(pictures) > len(annotations):
-        notes.append(f"{counted(len(pictures) - len(annotations), 'picture')} without boxes left out")
-    declared = _read_lists(root)
-    if declared:
-        kinds = [declared.get(name) for name in frame["image_id"]]
-        frame["kind"] = pd.Series(kinds, dtype=object)
+    frame, remarks = _frame(root, pictures, used, data)
+    remarks["pictures with marks, left out (data.marked)"] = len(annotations) - len(used)
+    remarks["pictures without boxes, left out"] = len(pictures) - len(annotations)
+    notes = [f"{len(frame):,} pictures with {frame['boxes'].map(len).sum():,} boxes ({formats})"]
+    notes += [f"{what}: {count:,}" for what, count in (remarks + passed_over).items()]
+    if declared := _read_lists(root):
+        frame["kind"] = pd.Series([declared.get(name) for name in frame["image_id"]], dtype=object)
         frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
         absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
-        notes.append(f"in no list: {kinds.count(None):,} pictures; listed without picture: {absent:,}")
+        notes.append(f"in no list: {frame['kind'].isna().sum():,} pictures; listed without picture: {absent:,}")
     classes = tuple(sorted(set(frame["label"].dropna())))
-    positive = None
-    if len(classes) == 2:
-        positive = data.positive_class or ABNORMAL
+    positive = (data.positive_class or ABNORMAL) if len(classes) == 2 else None
+    if positive:
         classes = order_classes(set(classes), positive)
     return Manifest(frame, root, classes, positive, data.source, tuple(notes))
 
 
 def _frame(
     root: Path, pictures: Mapping[str, Path], annotations: Sequence[Annotation], data: MetaphasesConfig
-) -> pd.DataFrame:
-    """Return the frame of the manifest, all of one class, with a further column ``checked``, `CheckedBoxes`."""
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """Return the frame of the manifest, all of one class, and what is to be said of how many boxes."""
     subject_of = name_parser(data.subject_regex, "data.subject_regex", "subject")
-    rows: dict[str, dict[str, str | None]] = {}
+    given: dict[str, Annotation] = {}
+    rows: list[dict[str, str | None]] = []
     boxes: list[CheckedBoxes] = []
     for annotation in annotations:
         name = annotation.picture
         if name not in pictures:
-            raise UserError(f"{annotation.file}: no picture {name} in {root}: bring it, or take out its boxes")
-        if name in rows:
-            raise UserError(f"{annotation.file}: the boxes of {name} are given twice: keep one of the two")
+            raise UserError(f"{annotation.file}: no picture spelled {name} in {root}: bring it, or take out its boxes")
+        if (other := given.setdefault(name, annotation)) is not annotation:
+            raise UserError(f"boxes of {name} are in {other.file} and in {annotation.file}: keep one, or one format")
         facts = {"subject": subject_of(Path(name)), "cell": name, "label": UNDECLARED}
-        rows[name] = {"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts}
+        rows.append({"image_id": name, "path": pictures[name].relative_to(root).as_posix(), **facts})
         size = _size(pictures[name], annotation)
         boxes.append(NO_BOXES if size is None else annotation.checked(size, data.scale_boxes))
-    frame = manifest_frame(list(rows.values()))
+    frame = manifest_frame(rows)
     frame["boxes"] = [each.corners for each in boxes]
     frame["chromosomes"] = [each.labels for each in boxes]
-    frame["checked"] = pd.Series(boxes, dtype=object)
-    return frame
+    return frame, sum((each.remarks for each in boxes), Counter())
 
 
 def _pictures(root: Path, follow_links: bool) -> dict[str, Path]:
-    """Return the pictures of a folder by their names without suffix."""
+    """Return the pictures of a folder by their names without suffix, in their case."""
     pictures: dict[str, Path] = {}
     for path in image_files(root, follow_links):
-        other = pictures.setdefault(path.stem, path)
-        if other != path:
+        if (other := pictures.setdefault(path.stem, path)) != path:
             raise UserError(f"two pictures have the name {path.stem}: {other} and {path}: rename one")
     return pictures
 
 
 def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
-    """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so.
-
-    Raises:
-        UserError: The picture is shown turned or mirrored, and nothing tells whether the boxes were drawn on it so.
-    """
+    """Return width and height of a picture, as decoded, without its pixels; None of a broken one: the scan says so."""
     try:
         size, orientation = read_size(path)
     except BrokenImageError:

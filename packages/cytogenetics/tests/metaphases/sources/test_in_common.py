@@ -10,8 +10,8 @@ SETS = {
     "synthetic_metaphases": ({"cells": 4, "cases": 3, "abnormal": 0.3}, None, 4, ("normal", "abnormal"), 3, {None}),
 }
 NOTES = {
-    "metaphases": ["5 pictures with 10 boxes (Pascal VOC; 0 clipped", "in no list: 1 pictures"],
-    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (Pascal VOC", "in no list: 0"],
+    "metaphases": ["5 pictures with 10 boxes (Pascal VOC)", "in no list: 1"],
+    "synthetic_metaphases": ["synthetic: procedurally", "4 pictures with 185 boxes (Pascal", "pairs", "in no list: 0"],
 }
 
 

@@ -1,4 +1,4 @@
-"""Pascal VOC, COCO and YOLO give the same boxes; what is wrong in them is named."""
+"""Each annotation file is read as what it is; all formats give the same boxes; what is wrong in them is named."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 
 from cytogenetics.metaphases.sources.metaphase_boxes import UNKNOWN, Annotation, read_annotations
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import MARK
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import BOXES, SIZE, write_voc
 
@@ -18,115 +19,133 @@ COCO = {
         {"image_id": 7, "category_id": 5, "bbox": [20, 10, 20, 30]},
     ],
 }
+# Of Windows, with numbers as text and a picture without boxes; each box comes twice, rounded.
+TWICE = [{**entry, "bbox": [value + 0.1 for value in entry["bbox"]]} for entry in COCO["annotations"]]
+IMAGES = [{"id": "7", "file_name": "a\\p.jpg", "width": SIZE[0], "height": SIZE[1]}, {"id": 8, "file_name": "q"}]
+EXPORTED = COCO | {"images": IMAGES, "annotations": COCO["annotations"] + TWICE}
+OTHERS = {  # what lies beside boxes in the folders of systems, microscopes and programs
+    "__MACOSX/p.xml": "<annotation/>",
+    "outputs/p.xml": "<annotation/>",
+    f"outputs/{MARK}": "",
+    "p_meta.xml": '<?xml version="1.0" encoding="utf-16"?><ImageMetadata/>',
+    "settings.json": "3",
+    "empty.json": {"images": [], "annotations": [], "categories": []},
+    "studio.json": [{"id": 1, "data": {}, "annotations": []}],
+    "train.txt": f"1{' ' * 60}images/p.jpg",
+    "stage.txt": "1 0.5 20.25 7 80",
+}
+NAMES = {"classes.txt": "A1\nX\n"}
 
 
-def write_coco(root):
-    (root / "boxes.json").write_text(json.dumps(COCO))
+def yolo(names=NAMES, more="", file="labels/p.txt"):
+    """Files of YOLO by their names; ``more`` follows each box."""
+    lines = ""
+    for number, (_, corners) in enumerate(BOXES):
+        left, top, right, bottom = corners / np.tile(SIZE, 2)
+        sides = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+        lines += f"{number} {' '.join(f'{side:.6f}' for side in sides)} {more}\n"
+    return {file: lines, **names}
 
 
-def write_yolo(root, names=("classes.txt", "A1\nX\n")):
-    (root / "labels").mkdir()
-    width, height = SIZE
-    lines = []
-    for number, (_, (left, top, right, bottom)) in enumerate(BOXES):
-        middle = f"{(left + right) / 2 / width:.6f} {(top + bottom) / 2 / height:.6f}"
-        lines.append(f"{number} {middle} {(right - left) / width:.6f} {(bottom - top) / height:.6f}\n")
-    (root / "labels" / "p.txt").write_text("".join(lines))
-    (root / names[0]).write_text(names[1])
-
-
-def write_exported(root):
-    """COCO of Windows beside settings of a program; each box comes twice, rounded."""
-    twice = [{**entry, "bbox": [value + 0.1 for value in entry["bbox"]]} for entry in COCO["annotations"]]
-    image = {"id": 7, "file_name": "pictures\\p.jpg", "width": SIZE[0], "height": SIZE[1]}
-    content = {**COCO, "images": [image], "annotations": COCO["annotations"] + twice}
-    (root / "boxes.json").write_text(json.dumps(content))
-    (root / "a_settings.json").write_text("[1]")
+def write_files(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 FORMATS = {
-    "Pascal VOC": lambda root: write_voc(root / "p.xml"),
-    "COCO": write_coco,
-    "COCO as exported": write_exported,
-    "YOLO": write_yolo,
-    "YOLO of labelImg": lambda root: write_yolo(root, ("labels/classes.txt", "A1\nX\n")),
-    "YOLO with a list": lambda root: write_yolo(root, ("data.yaml", "names: [A1, X]\n")),
-    "YOLO with numbers": lambda root: write_yolo(root, ("data.yaml", "names: {0: A1, 1: X}\n")),
+    "Pascal VOC": {},
+    "COCO": {"boxes.json": COCO},
+    "COCO as exported": {"boxes.json": EXPORTED},
+    "YOLO": yolo(),
+    "YOLO of labelImg": yolo({"labels/classes.txt": "A1\n\nX\n"}),
+    "YOLO with a list": yolo({"data.yml": "names: [A1, X]\n"}),
+    "YOLO with numbers": yolo({"data.yaml": "names: {0: A1, 1: X}\n"}),
+    "YOLO of Darknet": yolo({"obj.names": "A1\nX\n"}, file="obj_train_data/p.txt"),
+    "YOLO of poses": yolo(NAMES | {"a.yaml": "names: [A1, X]", "b.yaml": "kpt_shape: [2, 2]"}, ".3 .2 .3 .5"),
 }
 
 
+@pytest.mark.parametrize("disguise", ["", "upper", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_all_formats_give_the_same_boxes(tmp_path, name):
-    FORMATS[name](tmp_path)
-    write_voc(tmp_path / "__MACOSX" / "p.xml")  # which systems leave
-    form, (annotation,) = read_annotations(tmp_path)
-    assert name.startswith(form)
-    assert annotation.picture == "p"
+def test_all_formats_give_the_same_boxes(tmp_path, name, disguise):
+    write_files(tmp_path, OTHERS | FORMATS[name])
+    if name == "Pascal VOC":
+        write_voc(tmp_path / "p.xml")
+    for file in sorted(tmp_path.rglob("*.*")):
+        if disguise == "upper":
+            file.rename(file.with_suffix(file.suffix.upper()))
+        elif disguise:
+            file.write_text(file.read_text(), encoding=disguise)
+    form, (annotation,), passed_over = read_annotations(tmp_path)
+    assert (name.startswith(form), annotation.picture) == (True, "p")
+    assert sorted(passed_over.values()) == [1, len(OTHERS) - 5]
     boxes = annotation.checked(SIZE)
     assert np.allclose(boxes.corners, [corners for _, corners in BOXES], atol=1e-3)
     assert boxes.corners.dtype == np.float32
     assert boxes.labels.tolist() == [0, CHROMOSOMES.index("X")]
-    assert boxes.clipped == 0
+    assert list(boxes.remarks.values()) == [2] * (name == "COCO as exported")
 
 
-def test_each_line_of_the_list_of_classes_is_one_class(tmp_path):
-    write_yolo(tmp_path, ("classes.txt", "chr 1\n\nX\n"))
+@pytest.mark.parametrize(("label", "kind"), [("A1", "of one class"), ("X", "of two classes")])
+def test_near_copies_of_boxes_are_counted(tmp_path, label, kind):
+    write_voc(tmp_path / "p.xml", [("A1", (2, 3, 12, 33)), (label, (7, 2, 17, 32)), ("A1", (7, 2, 17, 42))])
     (annotation,) = read_annotations(tmp_path)[1]
-    assert annotation.names == ["chr 1", "X"]
+    boxes = annotation.checked(SIZE)
+    assert len(boxes.corners) == 3
+    ((what, count),) = boxes.remarks.items()
+    assert (kind in what, count) == (True, 1)
 
 
-TURNED = {"bbox": [20, 10, 20, 10], "image_id": 7, "category_id": 3, "attributes": {"rotation": 90}}
-
-
-def write_turned_voc(root):
-    box = "<robndbox><cx>30</cx><cy>15</cy><w>20</w><h>10</h><angle>1.5707963</angle></robndbox>"
-    (root / "p.xml").write_text(f"<annotation><object><name>A1</name>{box}</object></annotation>")
+TURNED = {"bbox": [20, 10, 20, 10], "image_id": 7, "category_id": 3, "attributes": {"rotation": 90}, "iscrowd": 1}
+VOC = "<annotation><object><name>A1</name>{}<difficult>1</difficult></object></annotation>"
+ROBNDBOX = "<robndbox><cx>30</cx><cy>15</cy><w>20</w><h>10</h><angle>1.5707963</angle></robndbox>"
+ROTATION = "<attributes><attribute><name>rotation</name><value>90</value></attribute></attributes>"
+LYING = f"<bndbox><xmin>20</xmin><ymin>10</ymin><xmax>40</xmax><ymax>20</ymax></bndbox>{ROTATION}"
+CORNERS = "0 .390625 .104166 .546875 .104166 .546875 .520833 .390625 .520833\n"
 
 
 @pytest.mark.parametrize(
-    "write",
+    ("files", "marked"),
     [
-        lambda root: (root / "b.json").write_text(json.dumps({**COCO, "annotations": [TURNED]})),
-        write_turned_voc,
-        lambda root: yolo_and(
-            root, "labels/p.txt", "0 .390625 .104166 .546875 .104166 .546875 .520833 .390625 .520833\n"
-        ),
+        ({"b.json": {**COCO, "annotations": [TURNED]}}, 1),
+        ({"p.xml": VOC.format(ROBNDBOX)}, 1),
+        ({"p.xml": VOC.format(LYING)}, 1),
+        (yolo() | {"labels/p.txt": CORNERS}, 0),
     ],
 )
-def test_of_a_turned_box_the_upright_one_around_it_is_used(tmp_path, write):
-    write(tmp_path)
+def test_of_a_turned_box_the_upright_one_around_it_is_used_and_marks_are_counted(tmp_path, files, marked):
+    write_files(tmp_path, files)
     (annotation,) = read_annotations(tmp_path)[1]
-    assert annotation.turned == ["A1"]
-    assert annotation.checked(SIZE).corners[0] == pytest.approx([25, 5, 35, 25], abs=0.01)
+    boxes = annotation.checked(SIZE)
+    assert boxes.corners[0] == pytest.approx([25, 5, 35, 25], abs=0.01)
+    assert sum(count for what, count in boxes.remarks.items() if "turned" in what) == 1
+    assert sum(count for what, count in boxes.remarks.items() if "marked" in what) == marked
 
 
 def test_boxes_of_another_size_are_refused_or_scaled(tmp_path):
     annotation = Annotation(tmp_path, "p", size=(32, 24), names=["X"], boxes=[(1, 2, 10, 20)])
-    with pytest.raises(
-        UserError, match=r"the annotation is of 32 x 24, the picture has 64 x 48.*data.scale_boxes=true"
+    for size, scale, message in (
+        (SIZE, False, r"the annotation is of 32 x 24, the picture has 64 x 48.*data.scale_boxes=true"),
+        ((24, 32), True, "EXIF turns it"),
+        ((64, 40), True, "bring the picture"),
     ):
-        annotation.checked(SIZE)
+        with pytest.raises(UserError, match=message):
+            annotation.checked(size, scale=scale)
     assert annotation.checked(SIZE, scale=True).corners.tolist() == [[2, 4, 20, 40]]
-    with pytest.raises(UserError, match="EXIF turns it"):
-        annotation.checked((24, 32), scale=True)
-    with pytest.raises(UserError, match="bring the picture"):
-        annotation.checked((64, 40), scale=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "label"), [("A1", "1"), ("G22", "22"), ("x", "X"), ("chr7", "7"), ("24", "Y"), ("chromosome", None)]
-)
-def test_names_of_classes(tmp_path, name, label):
-    annotation = Annotation(tmp_path, "p", names=[name], boxes=[(0, 0, 5, 5)])
-    expected = UNKNOWN if label is None else CHROMOSOMES.index(label)
-    assert annotation.checked(SIZE).labels.tolist() == [expected]
+def test_names_of_classes(tmp_path):
+    names = {"A1": "1", "G22": "22", "x": "X", "chr7": "7", "24": "Y"}
+    annotation = Annotation(tmp_path, "p", names=[*names, "chromosome"], boxes=[(0, 0, 5, 5)] * 6)
+    assert annotation.checked(SIZE).labels.tolist() == [*map(CHROMOSOMES.index, names.values()), UNKNOWN]
 
 
 def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
-    annotation = Annotation(tmp_path, "p", names=["X", "X"], boxes=[(-1, 4, 65, 20), (3, 4, 9, 20)])
+    annotation = Annotation(tmp_path, "p", names=["X"] * 3, boxes=[(-1, 4, 65, 20), (3, 4, 9, 20), (-1, 4, 65, 20)])
     boxes = annotation.checked(SIZE)
     assert boxes.corners.tolist() == [[0, 4, 64, 20], [3, 4, 9, 20]]
-    assert boxes.clipped == 1
+    assert list(boxes.remarks.values()) == [1, 1]  # given twice, clipped
 
 
 @pytest.mark.parametrize(
@@ -138,6 +157,7 @@ def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
         ([("X", (5, 2, 5, 9))], r"box 1 \(X: 5, 2, 5, 9\) is smaller than a pixel"),
         ([("X", (0.1, 0.2, 0.4, 0.6))], r"box 1 .* is smaller than a pixel"),  # shares of the picture
         ([("X", (float("nan"), 2, 5, 9))], r"box 1 \(X: nan"),
+        ([("X", (1, 2, "", 4))], r"box 1 \(X: 1, 2, nan, 4"),
     ],
 )
 def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
@@ -147,49 +167,37 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
         annotation.checked(SIZE)
 
 
-def voc_with(root, text):
-    file = write_voc(root / "p.xml")
-    file.write_text(file.read_text().replace("<annotation>", f"<annotation>{text}"))
-
-
-def yolo_and(root, name, text):
-    write_yolo(root)
-    (root / name).write_text(text)
-
-
-def without_names(root):
-    write_yolo(root)
-    (root / "classes.txt").unlink()
-
-
 @pytest.mark.parametrize(
-    ("write", "message"),
+    ("files", "message"),
     [
-        (lambda root: (root / "p.xml").write_text("<annotation>"), r"p.xml is no readable Pascal VOC file"),
-        (lambda root: write_voc(root / "p.xml", [("X", (1, 2, "", 4))]), r"p.xml is no readable Pascal VOC file"),
-        (lambda root: (root / "b.json").write_text('{"images": []}'), r"b.json .* 'categories' is missing: correct it"),
-        (
-            lambda root: (root / "b.json").write_text(json.dumps({**COCO, "images": COCO["images"] * 2})),
-            r"b.json: two of its images have one id",
-        ),
-        (lambda root: (root / "b.json").write_text('{"shapes": []}'), r"in LabelMe's own format: export it as COCO"),
-        (
-            lambda root: (root / "b.json").write_text('{"_via_img_metadata": {}}'),
-            r"VIA's own format: export it as COCO",
-        ),
-        (lambda root: (root / "p.xml").write_text("<annotations/>"), r"CVAT's own format: export it as COCO 1.0"),
-        (lambda root: voc_with(root, "<filename>q.png</filename>"), r"p.xml is of the picture q.png: give both"),
-        (lambda root: write_yolo(root, ("classes.txt", "A1\n")), r"p.txt: class 1 is not among the 1 of the list"),
-        (
-            lambda root: yolo_and(root, "data.yaml", "names: [X, A1]\n"),
-            r"classes.txt and .*data.yaml list other classes",
-        ),
-        (lambda root: yolo_and(root, "labels/q.txt", "0 .5 .5 .1 .1 .9\n"), r"q.txt: a line of 6 numbers"),
-        (without_names, r"labels of YOLO without their classes: add classes.txt"),
-        (lambda root: None, r"no boxes in .*: bring <picture>.xml \(Pascal VOC\)"),
+        ({"p.xml": "<annotation>"}, r"p.xml is no readable .xml file"),
+        ({"p.xml": VOC.format("<bndbox><xmin>w</xmin></bndbox>")}, r"p.xml is no readable Pascal VOC file .*'w'"),
+        ({"p.xml": "<annotation><filename>q.png</filename></annotation>"}, r"p.xml is of the picture q.png: give both"),
+        ({"b.json": "{\0}\0"}, r"b.json is no text file"),
+        ({"b.json": {"images": [], "annotations": []}}, r"b.json is .*'categories' is missing\): correct it"),
+        ({"b.json": {**COCO, "images": COCO["images"] * 2}}, r"b.json: two of its images have one id"),
+        ({"b.json": {"images": []}}, r"; b.json is in no known format of boxes: export them"),
+        ({"b.json": {"shapes": []}}, r"b.json is in LabelMe's own format: export them as COCO"),
+        ({"b.json": {"_via_img_metadata": {}}}, r"b.json is in VIA's own format: export them as COCO"),
+        ({"b.json": OTHERS["studio.json"]}, r"b.json is in Label Studio's own format: export them as COCO"),
+        ({"b.json": [{"image": "p.png", "annotations": []}]}, r"b.json is in CreateML's own format: export them"),
+        ({"b.json": [TURNED]}, r"b.json is in COCO's format of results, without images: export them as COCO"),
+        ({"p.xml": "<annotations/>"}, r"p.xml is in CVAT's own format: export them as COCO"),
+        (yolo({"classes.txt": "chr 1\n"}), r"p.txt: class 1 is not among the 1 of the list"),
+        (yolo(NAMES | {"data.yaml": "names: [X, A1]\n"}), r"classes.txt and .*data.yaml list other classes"),
+        (yolo({"data.yml": "names: [A1"}), r"data.yml is no readable .yml file .*: correct it, or take it out"),
+        (yolo() | {"Labels/q.txt": "A1 .5 .5 .1 .1\n"}, r"q.txt is no readable YOLO file .*'A1'"),
+        (yolo({}), r"p.txt has labels of YOLO without their classes: add classes.txt"),
+        (yolo(more=".9"), r"p.txt: a line of 6 numbers .* need kpt_shape"),  # a confidence
+        (yolo({"data.yaml": "names: [A1, X]\nkpt_shape: [3, 2]\n"}, ".3 .2 .3 .5"), r"a line of 9 numbers"),
+        # One key point; two, and one of them is not seen; two with whether they are seen.
+        (yolo() | {"labels/p.txt": "0 .5 .6 .05 .1 .51 .61"}, r"a line of 7 numbers .* need kpt_shape"),
+        (yolo() | {"labels/p.txt": "0 .5 .6 .05 .1 .5 .56 0 0"}, r"a line of 9 numbers .* need kpt_shape"),
+        (yolo() | {"labels/p.txt": "0 .5 .6 .05 .1 .5 .56 2 .5 .64 1"}, r"a line of 11 numbers .* need kpt_shape"),
+        ({}, r"no boxes in [^;]*: export them as COCO"),
     ],
 )
-def test_files_that_cannot_be_read_are_named(tmp_path, write, message):
-    write(tmp_path)
+def test_files_that_cannot_be_read_are_named(tmp_path, files, message):
+    write_files(tmp_path, files)
     with pytest.raises(UserError, match=message):
         read_annotations(tmp_path)

@@ -1,5 +1,6 @@
 """Metaphases: cases by name, what the lists declare, boxes beside each picture, and what is refused."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.helpers.sources import list_images, scan, source_config
 
 DRAWN = SyntheticMetaphasesConfig(source="synthetic_metaphases", cells=3, cases=3, abnormal=0.3)
 FOLDER = "24_chromosomes_object"
+PICTURE = f"{FOLDER}/JEPG/1050012.jpg"
 
 
 def listed(root, tmp_path, **keys):
@@ -57,14 +59,14 @@ def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp
     assert listing.classes == ("metaphase",)
     assert listing.frame["subject"].tolist() == [None, None]
     assert len(listing.frame) == 2
-    assert listing.notes[1] == "1 picture without boxes left out"
+    assert listing.notes[1] == "pictures without boxes, left out: 1"
 
 
 def test_pictures_with_marks_are_left_out(tmp_path):
     root = write_metaphases(tmp_path / "data", [*PICTURES, "1050021"])
     listing = listed(root, tmp_path)
     assert "1050021" not in set(listing.frame["image_id"])
-    assert listing.notes[1] == "1 picture with marks left out (data.marked)"
+    assert listing.notes[1] == "pictures with marks, left out (data.marked): 1"
     assert "1050021" in set(listed(root, tmp_path, marked="keep").frame["image_id"])
 
 
@@ -80,31 +82,16 @@ def test_a_broken_picture_is_named_or_skipped_with_its_boxes(tmp_path):
     assert [len(boxes) for boxes in frame["boxes"]] == [2, 2, 2]
 
 
-def without_picture(root):
-    (root / FOLDER / "JEPG" / "1050012.jpg").unlink()
-
-
-def same_name(root):
-    write_picture(root / "more" / "1050012.png", 9)
-
-
-def boxes_twice(root):
-    write_voc(root / "more" / "1050012.xml")
-
-
-def declared_twice(root):
-    (root / "structural_abnormalities.csv").write_text(LISTS["normal.csv"])
-
-
-def without_column(root):
-    (root / "normal.csv").write_text("name,number\n1050011.jpg,46\n")
+def two_formats(root):
+    content = {"images": [{"id": 1, "file_name": "1050012.jpg"}], "categories": [{"id": 1, "name": "X"}]}
+    content["annotations"] = [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 30, 20]}]
+    (root / "corrected.json").write_text(json.dumps(content))
 
 
 def shown_turned(root):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3
-    path = root / FOLDER / "JEPG" / "1050012.jpg"
-    Image.open(path).save(path, exif=exif)
+    Image.open(root / PICTURE).save(root / PICTURE, exif=exif)
 
 
 def other_name(root):
@@ -115,11 +102,15 @@ def other_name(root):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_picture, r"1050012.xml: no picture 1050012 in .*take out its boxes"),
-        (same_name, r"two pictures have the name 1050012: .*rename one"),
-        (boxes_twice, r"1050012.xml: the boxes of 1050012 are given twice"),
-        (declared_twice, r"structural_abnormalities.csv: 1050011 is declared normal, too"),
-        (without_column, r"normal.csv has no column filename"),
+        (lambda root: (root / PICTURE).unlink(), r"1050012.xml: no picture spelled 1050012 in .*take out its boxes"),
+        (lambda root: write_picture(root / "1050012.png", 9), r"two pictures have the name 1050012: .*rename one"),
+        (lambda root: write_voc(root / "1050012.xml"), r"1050012 are in .*1050012.xml and in .*1050012.xml: keep one"),
+        (two_formats, r"1050012 are in .*1050012.xml and in .*corrected.json: keep one, or one format"),
+        (
+            lambda root: (root / "structural_abnormalities.csv").write_text(LISTS["normal.csv"]),
+            r"structural_abnormalities.csv: 1050011 is declared normal, too",
+        ),
+        (lambda root: (root / "normal.csv").write_text("name\n1050011.jpg\n"), r"normal.csv has no column filename"),
         (shown_turned, r"1050012.jpg is shown turned or mirrored \(EXIF orientation 3\)"),
         (other_name, r"cell2: no subject found by data.subject_regex"),
     ],
@@ -149,4 +140,4 @@ def test_the_real_metaphases_are_read_whole(tmp_path):
     assert (len(listing.frame), listing.frame["subject"].nunique()) == (899, 271)
     assert sum(map(len, listing.frame["boxes"])) == 41_338
     assert listing.frame["kind"].value_counts().to_dict() == {"normal": 839, "structural": 32, "numerical": 27}
-    assert "16 clipped" in listing.notes[0]
+    assert "boxes that reach a pixel beyond their picture, and are clipped: 16" in listing.notes
