@@ -33,6 +33,7 @@ from karyocyte.composition.named_files import check_files
 from karyocyte.config.defaults import with_recipe
 from karyocyte.config.overrides import help_asked, is_multirun, primary_typed
 from karyocyte.workflows.sweeps.jobs import command_line, job
+from karyocyte.workflows.sweeps.tasks import check_weights
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -43,11 +44,7 @@ def main(composed: DictConfig) -> None:
         composed = with_recipe(composed, primary_typed())
         config = check_config(composed)  # before the files: a mistyped key is no missing data
         check_files(composed)
-        if config.weights != "random":
-            from lightning_modules.backbones.weights import find_weights
-            from lightning_modules.backbones.weights_folders import WeightsFolders
-
-            find_weights(config.model, config.weights, WeightsFolders.from_config(config))
+        check_weights(config)
         from karyocyte.workflows.training import train  # here: --help and a mistyped key do not wait for torch
 
         train.run(config)

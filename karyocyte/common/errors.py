@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import one_line
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+Kind = TypeVar("Kind")
 
 
 class UserError(Exception):
@@ -47,6 +49,16 @@ def first_fault(error: "ValidationError") -> str:
     if first["type"] == "extra_forbidden":
         return f"{key} is no key"
     return f"{key}: {first['msg']}"
+
+
+def typed(kind: type[Kind], values: Any, where: str, remedy: str) -> Kind:
+    """Return values as a dataclass or a model; a ``UserError`` says ``where`` the first mistake is, and the remedy."""
+    from pydantic import TypeAdapter, ValidationError  # here: most command lines fail without it
+
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_fault(error)}: {remedy}") from error
 
 
 def close_names(name: str, names: Sequence[str]) -> str:

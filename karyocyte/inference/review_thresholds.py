@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, typed
 from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
@@ -17,10 +15,7 @@ from karyocyte.runs.run import EXPORT_AGAIN, Run
 
 def exported_thresholds(export: Run, values: Mapping[str, Any]) -> ReviewThresholds:
     """Return the thresholds of an export from its export.json; a ``UserError`` says that they are damaged."""
-    try:
-        return TypeAdapter(ReviewThresholds).validate_python(values)
-    except ValidationError as error:
-        raise UserError(f"{export.path(RunFile.EXPORT)}: thresholds.{first_fault(error)}: {EXPORT_AGAIN}") from error
+    return typed(ReviewThresholds, values, f"{export.path(RunFile.EXPORT)}: thresholds", EXPORT_AGAIN)
 
 
 def thresholds_of_runs(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, typed
 from karyocyte.common.files import read_json
 from karyocyte.config.overrides import PATH_KEYS
 from karyocyte.runs.files import RunFile
@@ -81,10 +81,7 @@ def read_export(folder: Path, kind: type[Export]) -> Export:
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise UserError(f"{path} has format {found}, this code reads {FORMAT}: {EXPORT_AGAIN}")
-    try:
-        return TypeAdapter(kind).validate_python(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_fault(error)}: {EXPORT_AGAIN}") from error
+    return typed(kind, content, str(path), EXPORT_AGAIN)
 
 
 def write_export(folder: Path, facts: ExportFacts) -> None:

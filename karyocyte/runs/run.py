@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from karyocyte.common.checksums import FILE as CHECKSUMS
 from karyocyte.common.checksums import Checksums
 from karyocyte.common.cli import warn_once
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, first_fault, typed
 from karyocyte.common.files import (
     read_csv,
     read_json,
@@ -195,12 +195,9 @@ class Run:
     @cached_property
     def status(self) -> RunStatus:
         """How far the run is; its ``state`` is None without the file."""
-        values = read_whole_json(self.path(RunFile.STATUS))
-        try:
-            return TypeAdapter(RunStatus).validate_python({**values, "state": values.get("status")})
-        except ValidationError as error:
-            path = self.path(RunFile.STATUS)
-            raise UserError(f"{path} is damaged: {first_fault(error)}: repair or remove it") from error
+        path = self.path(RunFile.STATUS)
+        values = read_whole_json(path)
+        return typed(RunStatus, {**values, "state": values.get("status")}, f"{path} is damaged", "repair or remove it")
 
     @property
     def is_finished(self) -> bool:

@@ -2,14 +2,12 @@
 
 import io
 import os
-import resource
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
-UNLIMITED = resource.RLIM_INFINITY
+from tests.karyocyte.workflows.full_disk import disk_to_fill, fill_disk
 
 
 class Killed(BaseException):
@@ -19,14 +17,9 @@ class Killed(BaseException):
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
     """Let no file become larger than so many bytes; what is printed goes nowhere, since it may be kept in a file."""
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the writing fails instead
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, UNLIMITED))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
-            signal.signal(signal.SIGXFSZ, before)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), disk_to_fill():
+        fill_disk(size)
+        yield
 
 
 @contextmanager

@@ -1,14 +1,10 @@
-"""The structure of the code base: sizes, what a training loads, circles, keys, dependencies.
-
-``python -m tests.structure.structure`` prints them.
-"""
+"""The structure of the code base: what imports what, circles, complex functions, and what a training loads."""
 
 import ast
 import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,15 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 from radon.complexity import cc_visit
 from scipy.sparse.csgraph import connected_components
 
-from karyocyte.common.cli import report_user_errors
 from karyocyte.common.paths import ROOT
-from karyocyte.config.base import StrictModel
-from karyocyte.config.explain import models_in
-from karyocyte.config.schema import Config
 
 OUTSIDE = {"tests", "docs"}  # no part of the package
 # A training of seconds: that of the README on synthetic cells.
@@ -171,55 +162,3 @@ def _in_circles(imports: Mapping[str, set[str]]) -> set[str]:
 def count_lines(modules: Iterable[Module]) -> int:
     """Add up the lines of modules."""
     return sum(module.lines for module in modules)
-
-
-def count_keys() -> int:
-    """Count the fields of conf/train.yaml with all data sources; a section counts once, beside the keys in it."""
-    models: set[type[BaseModel]] = set()
-    waiting: list[type] = [Config]
-    while waiting:
-        model = waiting.pop()
-        if model not in models and issubclass(model, StrictModel):
-            models.add(model)
-            waiting += model.__bases__
-            for field in model.model_fields.values():
-                waiting += models_in(field.annotation)
-    return sum(len(model.__annotations__.keys() & model.model_fields.keys()) for model in models)
-
-
-def count_code(code: CodeBase) -> dict[str, int]:
-    """Count what the files hold: lines, keys, circles and complex functions."""
-    inside = code.inside
-    project = tomllib.loads((code.root / "pyproject.toml").read_text())["project"]
-    core = [module for module in inside if module.path.parts[0] != PACKAGES]
-    counts = {
-        "files of the core": len(core),
-        "lines of the core": count_lines(core),
-        "lines of tests of the core": count_lines(code.below("tests")),
-    }
-    for folder in sorted(path.parent.name for path in (code.root / PACKAGES).glob("*/pyproject.toml")):
-        modules = code.below(f"{PACKAGES}/{folder}")
-        tests = [module for module in modules if "tests" in module.path.parts]
-        counts[f"lines of {PACKAGES}/{folder}"] = count_lines(modules) - count_lines(tests)
-        counts[f"lines of tests of {PACKAGES}/{folder}"] = count_lines(tests)
-    return counts | {
-        "keys of conf/train.yaml": count_keys(),
-        "files in import circles": len(code.circles()),
-        "folders in import circles": len(code.folder_circles()),
-        "functions of complexity above 10": len(code.complex_functions()),
-        "direct dependencies": len(project["dependencies"]),
-    }
-
-
-def structure() -> None:
-    """Measure the structure of the code base."""
-    code = CodeBase()
-    loaded = code.loaded_by(*SMOKE)
-    measured = count_code(code) | {"files that a smoke training loads": len(loaded)}
-    measured |= {"lines that a smoke training loads": count_lines(loaded)}
-    for name, number in measured.items():
-        print(f"{number:8,} {name}")
-
-
-if __name__ == "__main__":
-    report_user_errors()(structure)()

@@ -70,19 +70,13 @@ def intervals(
 def around(
     statistic: StatisticOfSums, metrics: Mapping[str, Metric], scored: LabelledPredictions, settings: EvaluationConfig
 ) -> dict[str, Interval]:
-    """Put intervals around what a statistic of counts of clusters is on all images; see ``of_resamples``.
+    """Put intervals around what a statistic of counts of clusters is on all images; of value None where undefined.
 
-    ``metrics`` say by name how its M values are bounded, and whether they are shares.
+    ``metrics`` say by name how its M values are bounded, and whether they are shares. Fewer than two clusters have no
+    interval. Shares that are 0 or 1 with and without every subject have an exact end, and those of independent images a
+    binomial interval.
     """
-    return of_resamples(metrics, Resamples(statistic, scored, settings))
-
-
-def of_resamples(metrics: Mapping[str, Metric], resamples: Resamples) -> dict[str, Interval]:
-    """Put intervals around statistics of which there are resamples, by name; of value None where undefined.
-
-    Fewer than two clusters have no interval. Shares that are 0 or 1 with and without every subject
-    have an exact end, and those of independent images a binomial interval.
-    """
+    resamples = Resamples(statistic, scored, settings)
     clusters = resamples.clusters
     found = {}
     for row, (name, metric) in enumerate(metrics.items()):

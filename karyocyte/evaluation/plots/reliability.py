@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
-from karyocyte.evaluation.types.formats import number, temperature_of
+from karyocyte.evaluation.types.formats import number, of_folds
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, ReliabilityBin
 
 MEASURES = (
@@ -19,7 +19,7 @@ def write_reliability(path: Path, result: EvaluationResult) -> None:
     """Draw accuracy against probability, before and after scaling, and the images per bin, to a PNG."""
     assert result.calibration is not None
     titles = {Kind.CALIBRATED: "as trained"}
-    titles[Kind.SCALED] = f"after scaling, temperature {temperature_of(result.calibration.temperatures)}"
+    titles[Kind.SCALED] = f"after scaling, temperature {of_folds(result.calibration.temperatures)}"
     reliability = result.calibration.reliability
     sections = [section for section in titles if section in reliability]
     with canvas(path, (5.2 * len(sections), 6.2), result.about) as figure:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import typed
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.metrics.thresholds import choose_threshold
@@ -83,7 +82,4 @@ def evaluation_settings(values: dict[str, Any]) -> EvaluationConfig:
     Raises:
         UserError: Another version of the code has evaluated the run.
     """
-    try:
-        return EvaluationConfig.model_validate({**values, "extra": {}})
-    except ValidationError as error:
-        raise UserError(f"settings of an evaluation: {first_fault(error)}: evaluate the run again") from error
+    return typed(EvaluationConfig, {**values, "extra": {}}, "settings of an evaluation", "evaluate the run again")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter, ValidationError
 
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, typed
 from karyocyte.runs.predictions import PROBABILITY_PREFIX, check_probabilities, read_table, write_table
 
 KEY = b"karyocyte_predicted"
@@ -24,9 +23,6 @@ class PredictedFacts:
     rules: tuple[str, ...]  # sentences: when an image is to be reviewed
     warnings: tuple[str, ...]  # what limits the predictions, in sentences
     model: str | None = None  # the run or the ensemble as it was named, several with commas; None of an export
-
-
-_FACTS = TypeAdapter(PredictedFacts)
 
 
 def write_predicted(path: Path, table: pd.DataFrame, facts: PredictedFacts) -> None:
@@ -49,10 +45,7 @@ def read_predicted(path: Path) -> tuple[pd.DataFrame, PredictedFacts]:
     if not is_predicted(path):
         raise UserError(f"{path} is no table of scripts/predict.py: name the .parquet file beside its .csv")
     table, values = read_table(path, KEY)
-    try:
-        facts = _FACTS.validate_python(values)
-    except ValidationError as error:
-        raise UserError(f"{path} is of another version ({first_fault(error)}): predict the images again") from error
+    facts = typed(PredictedFacts, values, f"{path} is of another version", "predict the images again")
     columns = [PROBABILITY_PREFIX + name for name in facts.classes]
     check_probabilities(path, table.loc[table["status"] == "predicted", columns].to_numpy(float))
     return table, facts

@@ -48,8 +48,8 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> 
     title = f"Test metrics of {len(labels)} experiments"
     reading = "Where two ranges overlap widely, the order of the two says little; pairs are compared image by image."
     return [
-        Table.of(title, first, reading, below=True, detail=("subjects",), confidence=interval),
-        Table.of("Further metrics and calibration", second, below=True, notes=(line, *certain), confidence=interval),
+        Table.of(title, first, reading, detail=("subjects",), confidence=interval),
+        Table.of("Further metrics and calibration", second, notes=(line, *certain), confidence=interval),
     ]
 
 
@@ -75,7 +75,7 @@ def pairs_table(comparison: PairwiseComparison, interval: float) -> Table:
     line = f"difference = first - second on the same images, {100 * interval:.4g} % interval"
     notes = (f"{line}, not corrected for {counted(len(rows), 'pair')}",)
     title = "All pairs, first minus second"
-    return Table.of(title, rows, notes=notes, signed=DIFFERENCES, below=True, confidence=interval)
+    return Table.of(title, rows, notes=notes, signed=DIFFERENCES, confidence=interval)
 
 
 def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:

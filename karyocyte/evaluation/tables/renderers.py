@@ -1,7 +1,6 @@
 """The three ways to draw a table: on a terminal of 80 columns, on an HTML page, as Markdown."""
 
 import re
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,14 +10,11 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from karyocyte.evaluation.types.formats import ends, number
+from karyocyte.evaluation.types.formats import ends, interval, number
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.evaluation.types.table import Cell, Named, Table
 
-WIDTH = 78  # of 80, two are edges
-HEADING = 10  # letters of a column's heading that are never folded
 SHORT = 12  # characters of a column of texts, such as states, that is never folded
-INTERVAL = len("95 % interval")
 
 
 class PageCell(NamedTuple):
@@ -29,58 +25,33 @@ class PageCell(NamedTuple):
     is_figure: bool = False
 
 
-class _Column(NamedTuple):
-    """A column on the terminal: its heading, texts, whether they are numbers, and the intervals beside them or []."""
-
-    heading: str
-    texts: list[str]
-    is_number: bool
-    intervals: list[str]
-
-    @property
-    def width(self) -> int:
-        """The characters of the column."""
-        width = max(map(_widest_line, (self.heading, *self.texts))) + 1
-        if self.intervals:
-            width += 1 + max(INTERVAL, *map(len, self.intervals))
-        return width
-
-
 def terminal(table: Table) -> Group:
     """Draw a table for the terminal: numbers with three digits, what is not known as a dash, its notes below.
 
-    Intervals are beside their values, or below them where ``table.below``; those of the last columns are left out
-    where a terminal is too narrow for all. Long headings that are wider than the numbers below them are folded.
+    An interval is in brackets after its value, or below it where the terminal is too narrow.
     """
-    columns = []
-    for name, *cells in zip(table.columns, *table.rows, strict=True):
-        if name not in table.detail:
-            columns.append(_column(table, name, cells))
-    # A table too wide for the terminal loses intervals, the last column's first.
-    for last in range(len(columns) - 1, 0, -1):
-        if sum(column.width for column in columns) > WIDTH:
-            columns[last] = columns[last]._replace(intervals=[])
     # As text, here and below: a class may be called [red].
     title = Text(table.title, style="bold")
-    drawn = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    drawn = RichTable(
+        title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title_justify="left"
+    )
     shown = []
-    for column in columns:
-        heading = Text(column.heading)
-        if column.is_number:
-            width = max(map(_widest_line, column.texts))  # else a long name beside it cuts figures
-            style = "bold" * bool(column.intervals)
-            drawn.add_column(heading, justify="right", no_wrap=True, min_width=width, style=style)
+    for name, *cells in zip(table.columns, *table.rows, strict=True):
+        if name in table.detail:
+            continue
+        texts = [_text(table.sign_of(name), cell) for cell in cells]
+        if _is_of_numbers(cells, texts):
+            width = max(map(len, " ".join(texts).split()), default=0)  # else a long name beside it cuts figures
+            drawn.add_column(Text(name), justify="right", no_wrap=not _have_intervals(cells), min_width=width)
         else:
-            drawn.add_column(heading, overflow="fold", no_wrap=column.width <= SHORT)
-        shown.append(column.texts)
-        if column.intervals:
-            width = max(map(len, column.intervals))
-            heading = Text(f"{100 * table.confidence:.4g} % interval")
-            drawn.add_column(heading, justify="center", no_wrap=True, min_width=width)
-            shown.append(column.intervals)
+            drawn.add_column(Text(name), overflow="fold", no_wrap=max(map(len, (name, *texts))) <= SHORT)
+        shown.append(texts)
     for row in zip(*shown, strict=True):
         drawn.add_row(*map(Text, row))
-    return Group(drawn, *map(Text, table.notes))
+    notes = list(table.notes)
+    if any(map(_have_intervals, table.rows)):
+        notes.append(f"in brackets: {100 * table.confidence:.4g} % intervals")
+    return Group("", drawn, *map(Text, notes))
 
 
 def frame_table(frame: pd.DataFrame, title: str = "", **options: object) -> Group:
@@ -112,23 +83,13 @@ def markdown(table: Table) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in zip(*columns, strict=True)]
 
 
-def _column(table: Table, name: str, cells: Sequence[Cell]) -> _Column:
-    sign = table.sign_of(name)
-    texts = [_text(sign, table.below, cell) for cell in cells]
-    is_name = any(isinstance(cell, Named) for cell in cells)  # an experiment may be called 1, or +
-    is_number = not is_name and all(map(_is_number, texts))
-    heading = name
-    width = max([HEADING, *map(_widest_line, texts)])
-    if is_number and len(name) > width:
-        heading = textwrap.fill(name.replace("_", " "), width, break_long_words=False)
-    intervals = []
-    if not table.below and any(isinstance(cell, Estimate) for cell in cells):
-        intervals = [_ends(sign, cell) for cell in cells]
-    return _Column(heading, texts, is_number, intervals)
+def _have_intervals(cells: Sequence[Cell]) -> bool:
+    return any(isinstance(cell, Estimate) and cell.low is not None for cell in cells)
 
 
-def _widest_line(text: str) -> int:
-    return max(map(len, text.split("\n")))
+def _is_of_numbers(cells: Sequence[Cell], texts: Sequence[str]) -> bool:
+    """Tell whether a column has numbers alone; names are none: an experiment may be called 1, or +."""
+    return not any(isinstance(cell, Named) for cell in cells) and all(map(_is_number, texts))
 
 
 def _is_number(text: str) -> bool:
@@ -136,15 +97,11 @@ def _is_number(text: str) -> bool:
     return text in ("", "-", "undefined") or re.match(r"[-+<]?\.?\d", text) is not None
 
 
-def _ends(sign: str, cell: Cell, between: str = " to ") -> str:
-    return ends(cell.low, cell.high, sign, between) if isinstance(cell, Estimate) else "-"
-
-
-def _text(sign: str, below: bool, cell: Cell) -> str:
-    """Write a cell on the terminal, where ``below`` with the interval in a second line."""
+def _text(sign: str, cell: Cell) -> str:
+    """Write a cell on the terminal."""
     if isinstance(cell, Estimate):
         value = number(cell.value, sign)
-        return f"{value}\n{_ends(sign, cell, '-')}" if below and cell.low is not None else value
+        return value if cell.low is None else f"{value} ({ends(cell.low, cell.high, sign, '-')})"
     if isinstance(cell, Named):
         return cell.short
     if pd.isna(cell):
@@ -158,17 +115,14 @@ def _text(sign: str, below: bool, cell: Cell) -> str:
 
 def _in_line(sign: str, cell: Cell) -> str:
     """Write a cell with its interval in brackets."""
-    drawn = _page_cell(sign, cell)
-    if isinstance(cell, Estimate):
-        return f"{drawn.text} {drawn.note}".rstrip()
-    return _text(sign, False, cell)
+    return interval(cell.value, cell.low, cell.high, sign) if isinstance(cell, Estimate) else _text(sign, cell)
 
 
 def _page_cell(sign: str, cell: Cell) -> PageCell:
     if isinstance(cell, Named):
         return PageCell(cell.words or cell.short, cell.note)
     if isinstance(cell, Estimate):
-        note = f"({_ends(sign, cell)})" if cell.low is not None else ""
+        note = "" if cell.low is None else f"({ends(cell.low, cell.high, sign)})"
         return PageCell(number(cell.value, sign, "undefined"), note)
-    text, _, note = _text(sign, False, cell).partition("\n")
+    text, _, note = _text(sign, cell).partition("\n")
     return PageCell(text, note)

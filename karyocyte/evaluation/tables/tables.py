@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import pandas as pd
-
 from karyocyte.common.text import class_sizes, quoted
 from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, headline_metric, in_words
 from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
-from karyocyte.evaluation.types.formats import images_of, number, temperature_of
+from karyocyte.evaluation.types.formats import images_of, number, of_folds
 from karyocyte.evaluation.types.result import (
     FOLD_MEAN,
     EvaluationResult,
@@ -143,7 +141,7 @@ def subjects_table(result: EvaluationResult) -> Table | None:
         row["metric"] = replace(name, note=name.note.replace("images", "subjects"))
     lines = ["a subject is predicted by the mean probability of its images"]
     if result.positive_class:
-        cut = limits(result.chosen(Kind.BY_SUBJECT, "threshold"))
+        cut = of_folds(result.chosen(Kind.BY_SUBJECT, "threshold"), digits=3, unknown=0.5)
         lines.append(f"positive from {cut} (chosen on validation subjects, else 0.5)")
     if counts["left_out"].value:
         lines.append(f"{counts['left_out'].value:,.0f} subjects with images of several classes are left out")
@@ -220,7 +218,7 @@ def calibration_table(result: EvaluationResult) -> Table | None:
     rows = _rows(result, "calibration", columns, CALIBRATION)
     lines = [f"ECE in {len(calibration.reliability[Kind.CALIBRATED])} equally wide bins"]
     if result.of(Kind.SCALED):
-        lines.append(f"scaling by the temperature {temperature_of(calibration.temperatures)}, fitted on validation")
+        lines.append(f"scaling by the temperature {of_folds(calibration.temperatures)}, fitted on validation")
     reading = (
         f"0 is the best of all three. With {result.test.images:,} images even perfect probabilities can give an ECE of "
         f"up to {number(result.of(Kind.BY_CHANCE)['ece'].high)} by chance."
@@ -254,11 +252,3 @@ def _count(metric: Interval) -> int | None:
 def confidence(result: EvaluationResult) -> str:
     """Write how often an interval should hold the truth."""
     return f"{100 * result.confidence:.4g} %"
-
-
-def limits(thresholds: Sequence[float | None]) -> str:
-    """Write the ends of the folds' thresholds; 0.5 for one that validation does not choose."""
-    values = pd.Series(thresholds, dtype=float).fillna(0.5)
-    if values.nunique() == 1:
-        return f"{values.iloc[0]:.3f}"
-    return f"{values.min():.2f}-{values.max():.2f}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from karyocyte.runs.predictions import VALIDATION
@@ -84,8 +85,7 @@ def interval(value: float | None, low: float | None, high: float | None, sign: s
     return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
 
 
-def temperature_of(temperatures: list[float | None]) -> str:
-    """Write a temperature, or the range of those of several folds."""
-    values = pd.Series(temperatures, dtype=float)
-    lowest, highest = f"{values.min():.2f}", f"{values.max():.2f}"
-    return lowest if lowest == highest else f"{lowest} to {highest}"
+def of_folds(values: Sequence[float | None], digits: int = 2, unknown: float = np.nan) -> str:
+    """Write what was chosen, such as a temperature, or the range of what several folds chose; for None ``unknown``."""
+    known = pd.Series(values, dtype=float).fillna(unknown)
+    return " to ".join(dict.fromkeys(f"{end:.{digits}f}" for end in (known.min(), known.max())))

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter
 
-from karyocyte.common.errors import UserError, first_fault
+from karyocyte.common.errors import UserError, typed
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.runs.predictions import VALIDATION
 
@@ -260,10 +260,7 @@ class EvaluationResult:
         """
         if content.get("version") != VERSION:
             raise UserError(f"metrics.json is not of version {VERSION}: {REMEDY}")
-        try:
-            return _ADAPTER.validate_python(content)
-        except ValidationError as error:
-            raise UserError(f"no result of an evaluation: {first_fault(error)}: {REMEDY}") from error
+        return typed(cls, content, "no result of an evaluation", REMEDY)
 
 
 _ADAPTER = TypeAdapter(EvaluationResult)

@@ -34,7 +34,6 @@ class Table:
     reading: str = ""  # how to read it, on pages
     signed: tuple[str, ...] = ()  # columns of differences, which have a sign
     detail: tuple[str, ...] = ()  # columns that only pages have
-    below: bool = False  # whether the terminal has intervals below their values, not in columns of their own
     confidence: float = 0.95  # of the intervals, 0 to 1
 
     def __bool__(self) -> bool:

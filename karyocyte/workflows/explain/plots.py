@@ -30,13 +30,11 @@ def channel_picture(maps: np.ndarray) -> np.ndarray:
     The picture is as square as the number of channels allows, with coloured lines between them; a constant channel is
     black. Channels of one value each are scaled together.
     """
-    axes = (1, 2) if maps[0].size > 1 else None
-    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
-    maps = np.divide(maps - low, high - low, out=np.zeros(maps.shape, np.float32), where=high > low)
     times = max(1, ceil(TILE / min(maps.shape[1:])))
     tiles = torch.from_numpy(maps.repeat(times, axis=1).repeat(times, axis=2))[:, None]
     line = max(2, tiles.shape[-1] // 20)
     columns = ceil(sqrt(len(tiles)))
-    sheet = make_grid(tiles, nrow=columns, padding=line, pad_value=np.nan)[0]
+    alone = maps[0].size > 1
+    sheet = make_grid(tiles, nrow=columns, padding=line, normalize=True, scale_each=alone, pad_value=np.nan)[0]
     shades = mpl.colormaps["gray"].with_extremes(bad=CHANNEL_BORDER)
     return np.asarray((shades(sheet.numpy())[..., :3] * 255).astype(np.uint8))

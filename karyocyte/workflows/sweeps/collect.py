@@ -99,7 +99,7 @@ def _facts(runs: Sequence[Run]) -> dict[str, Any]:
 def collected_table(rows: pd.DataFrame) -> Group:
     """Draw the main columns of ``collect_rows``; the others are in the CSV."""
     drawn: list[dict[str, Cell]] = []
-    notes = ["below each value: its 95 % interval over subjects (images where none is known), and over several seeds"]
+    notes = ["intervals are over subjects (images where none is known), and over several seeds"]
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         cells: dict[str, Cell] = {"label": row["label"], "runs": row["runs"]}
         for name in ("f1_weighted", "auc"):
@@ -109,4 +109,4 @@ def collected_table(rows: pd.DataFrame) -> Group:
         drawn.append(cells)
         if row["runs"] < len(row["folds"].split()) * len(row["seeds"].split()):
             notes.append(f"! {row['label']}: some seeds lack a fold: the mean weighs the other folds more")
-    return terminal(Table.of("", drawn, notes=tuple(notes), below=True))
+    return terminal(Table.of("", drawn, notes=tuple(notes)))

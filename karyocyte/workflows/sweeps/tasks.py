@@ -10,6 +10,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config
 from karyocyte.composition.named_files import check_files
 from karyocyte.config.overrides import composition_flags, overrides_outside
+from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.sweeps import Job
 
 
@@ -45,13 +46,19 @@ def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None
     except UserError as error:
         return str(error)
     asked = f"{config.weights} {config.model.model_dump_json()}"
-    if config.weights != "random" and asked not in weights:
+    if asked not in weights:
+        weights[asked] = None
+        try:
+            check_weights(config)
+        except UserError as error:
+            weights[asked] = str(error)
+    return weights[asked]
+
+
+def check_weights(config: TrainingConfig) -> None:
+    """Look for the weights that a training begins with, before any image is read; a ``UserError``: there are none."""
+    if config.weights != "random":
         from lightning_modules.backbones.weights import find_weights
         from lightning_modules.backbones.weights_folders import WeightsFolders
 
-        weights[asked] = None
-        try:
-            find_weights(config.model, config.weights, WeightsFolders.from_config(config))
-        except UserError as error:
-            weights[asked] = str(error)
-    return weights.get(asked)
+        find_weights(config.model, config.weights, WeightsFolders.from_config(config))

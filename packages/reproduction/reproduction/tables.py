@@ -48,7 +48,7 @@ def figure_tables(figures: pd.DataFrame) -> list[Table]:
         first = rows.iloc[0]
         title = ", ".join(filter(None, (experiment, first["reading"], f"paper {paper}", first["data"])))
         cells = map(figure_cells, rows.to_dict("records"))
-        tables.append(Table.of(title, cells, "; ".join(_notes(rows)), below=True))
+        tables.append(Table.of(title, cells, "; ".join(_notes(rows))))
     without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
     counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
     tables.append(Table.of_frame("Without a run", counts.reset_index()))

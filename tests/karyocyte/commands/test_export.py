@@ -118,7 +118,7 @@ def test_no_pickle_is_loaded(portable, cell_images, predicted, monkeypatch):
         ("export.json", lambda content: content.update(format=99), "has format 99"),
         ("export.json", lambda content: content.update(prepare_version=0), "prepares images otherwise"),
         ("export.json", lambda content: content.pop("thresholds"), "thresholds: Field required"),
-        ("export.json", lambda content: content["thresholds"].update(threshold="x"), "thresholds.threshold"),
+        ("export.json", lambda content: content["thresholds"].update(threshold="x"), "thresholds: threshold"),
         ("data.json", lambda content: content.pop("classes"), "classes: Field required"),
         ("config.yaml", lambda content: content["model"].update(name="hf-hub:a/b"), "model.name=hf-hub:a/b"),
         ("config.yaml", lambda content: content["prepare"].pop("size"), "has no prepare.size"),

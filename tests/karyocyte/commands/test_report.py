@@ -21,22 +21,15 @@ def runs(tmp_path, monkeypatch):
     return [write_run(tmp_path / f"run{fold}", make_run(fold, images=20, subjects=10)) for fold in range(2)]
 
 
-def call(*arguments, code=0):
-    return run_app(app, *arguments, code=code)
-
-
 def test_the_page_of_a_run_is_in_its_folder_and_that_of_several_here_or_at_the_output(runs, tmp_path):
-    result = call(runs[0])
+    result = run_app(app, runs[0])
     assert (runs[0] / "report.html").is_file()
     assert "20 of 20 test images, 20 pictures" in result.output
-    call(*runs)
+    run_app(app, *runs)
     assert "folds 0, 1" in (tmp_path / "report.html").read_text()
-    call(runs[0] / "predictions.parquet", "--output", tmp_path / "a" / "b.html")
+    result = run_app(app, runs[0] / "predictions.parquet", "--output", tmp_path / "a" / "b.html", "--images", 5)
     assert (tmp_path / "a" / "b.html").is_file()
-
-
-def test_images_are_limited(runs):
-    assert "5 of 20 test images" in call(runs[0], "--images", 5).output
+    assert "5 of 20 test images" in result.output
 
 
 def test_a_page_is_made_without_a_model_library(runs):

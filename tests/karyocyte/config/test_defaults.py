@@ -16,19 +16,14 @@ def models():
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
-def test_a_key_of_conf_has_no_default_in_the_schema(model):
-    keys = section_defaults(model.defaults_section)
+def test_a_key_of_conf_has_no_default_in_the_schema_but_the_value_of_conf(model):
+    defaults = section_defaults(model.defaults_section)
     inherited = model.__base__.model_fields
     for key, field in model.model_fields.items():
-        assert key not in keys or field.is_required() or key in inherited
-
-
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
-def test_a_model_without_arguments_has_the_values_of_conf(model):
+        assert key not in defaults or field.is_required() or key in inherited
     if issubclass(model, schema.TrainingConfig):  # needs a name, a data source and a model
         return
     made = model()
-    defaults = section_defaults(model.defaults_section)
     assert made.model_fields_set & defaults.keys()
     for key in made.model_fields_set & defaults.keys():
         value = defaults[key]

@@ -58,9 +58,11 @@ def test_one_rate_for_all_stages_and_a_bound_on_their_length(tmp_path):
     assert list(stages_of(small_config(tmp_path, *NET, *more)).values())[1].head_lr == 0.05
 
 
-def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
+def test_what_the_last_stage_trains_can_be_overridden_without_modules_the_head_at_its_rate(tmp_path):
     stages = stages_of(small_config(tmp_path, *NET, "unfreeze.train=[layer2]"))
     assert [stage.train for stage in stages.values()] == [(), ("layer2",)]
+    config = small_config(tmp_path, *NET, "unfreeze=own_images", "unfreeze.train=[]")
+    assert list(stages_of(config).values())[-1].head_lr is None
     with pytest.raises(UserError, match="layer9"):
         build(small_config(tmp_path, *NET, "unfreeze=head_only", "unfreeze.train=[layer9]"))
 
@@ -78,11 +80,6 @@ def test_what_the_last_stage_trains_can_be_overridden(tmp_path):
 def test_random_weights_that_no_stage_trains_are_warned_of(tmp_path, words, warned):
     config = small_config(tmp_path, *NET, "weights=random", *words)
     assert bool(warnings_of_stages(config)) == warned
-
-
-def test_a_last_stage_without_modules_trains_the_head_at_its_rate(tmp_path):
-    config = small_config(tmp_path, *NET, "unfreeze=own_images", "unfreeze.train=[]")
-    assert list(stages_of(config).values())[-1].head_lr is None
 
 
 def test_a_step_of_more_batches_than_an_epoch_has_is_refused_with_their_number():

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 UNLIMITED = resource.RLIM_INFINITY
 
 
-def fill_disk() -> None:
-    """Let nothing more be written."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, UNLIMITED))
+def fill_disk(size: int = 1000) -> None:
+    """Let no file become larger than so many bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, UNLIMITED))
 
 
 def free_disk() -> None:

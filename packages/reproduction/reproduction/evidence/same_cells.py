@@ -14,7 +14,7 @@ from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
 from reproduction.measured import names_one_class
 from reproduction.persons.linked import ALL_IMAGES, SPLITS
-from reproduction.persons.results import RESAMPLES, Images, columns
+from reproduction.persons.results import RESAMPLES, Images, columns, resampled
 
 METRICS = ("auc", "f1_weighted")
 
@@ -71,7 +71,7 @@ def rows_of_person_pairs(runs: Sequence[Run]) -> pd.DataFrame:
 def _row_of_pairs(group: Sequence[Run]) -> dict[str, object]:
     folds = pairs_by_fold(group)
     random = np.random.default_rng(0)
-    drawn = [_means([_resampled(pairs, random) for pairs in folds]) for _ in range(RESAMPLES)]
+    drawn = [_means([resampled(pairs, random) for pairs in folds]) for _ in range(RESAMPLES)]
     network, area, share = _means(folds)
     again = np.array(drawn)
     about = group[0].predictions.about
@@ -106,12 +106,6 @@ def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray:
         ordered = [images.pairs(values) for values in scores]
         found.append([in_order / count for in_order, count in ordered])
     return np.asarray(np.mean(found, axis=0))
-
-
-def _resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    _, patients, healthy = pairs.shape
-    drawn = pairs[:, random.integers(patients, size=patients)]
-    return np.asarray(drawn[:, :, random.integers(healthy, size=healthy)])
 
 
 def _means(folds: Sequence[np.ndarray]) -> tuple[float, float, float]:

@@ -22,18 +22,12 @@ def subgroups_of(*runs, **facts):
     return {f"{by} {group}": each for by in SUBGROUPS for group, each in result.sections(f"{by} ").items()}
 
 
-def images_of(groups):
-    return {name: metrics["images"].value for name, metrics in groups.items()}
-
-
-def test_a_single_fold_of_images_alike_has_none():
+def test_given_groups_are_in_their_order_and_unknown_ones_last_and_images_alike_have_none():
     assert subgroups_of(make_run()) == {}
-
-
-def test_given_groups_are_in_their_order_and_unknown_ones_last():
     run = make_run(images=60)
     groups = subgroups_of(run, group=np.repeat(["Wright", None, "MGG"], 20))
-    assert list(images_of(groups).items()) == [("group MGG", 20), ("group Wright", 20), ("group unknown", 20)]
+    images = [(name, metrics["images"].value) for name, metrics in groups.items()]
+    assert images == [("group MGG", 20), ("group Wright", 20), ("group unknown", 20)]
     test, metrics = run.part("test"), groups["group Wright"]
     labels, scores = test.labels[:20], test.probabilities[:20, 1]
     assert metrics["auc"].value == pytest.approx(roc_auc_score(labels, scores))

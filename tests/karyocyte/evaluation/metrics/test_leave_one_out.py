@@ -32,22 +32,13 @@ def _agree(statistic, labelled):
     np.testing.assert_array_equal(np.isnan(statistic.of_each), np.isnan(statistic(alone)))
 
 
-draws = given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.integers(2, 4), share=st.floats(0, 1))
-
-
-@draws
+@given(seed=st.integers(0, 10**6), images=st.integers(2, 60), classes=st.integers(2, 4), share=st.floats(0, 1))
 @settings(max_examples=60)
 def test_statistics_without_each_cluster(seed, images, classes, share):
-    """Every registered metric, and calibration."""
+    """Every registered metric, calibration, and a mean over folds, of which a cluster may be in one or in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     _agree(WeightedMetrics(labelled), labelled)
     _agree(weighted_calibration(labelled, bins=5), labelled)
-
-
-@draws
-def test_mean_over_folds_without_each_cluster(seed, images, classes, share):
-    """Clusters that are in one fold only, and in both."""
-    labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
     folds = [WeightedMetrics(labelled, rows=rows) for rows in (slice(images // 2), slice(images // 2, None))]
     _agree(leave_one_out.Combined(folds, lambda values: np.mean(values, axis=0)), labelled)
 

@@ -62,12 +62,9 @@ def loaded(monkeypatch):
     return kinds
 
 
-def test_a_section_of_a_package_is_not_loaded_where_it_is_off(loaded):
+def test_a_section_of_a_package_is_in_what_is_written_read_and_shown_and_not_loaded_where_it_is_off(loaded):
     assert headline(evaluate_runs([make_run()], OFF)).endswith(")")
     assert loaded == []
-
-
-def test_a_section_of_a_package_is_in_what_is_written_read_and_shown(loaded):
     evaluated = evaluate_runs([make_run()], ON)
     content = evaluated.to_dict()
     assert {"topic": "counted", "text": "all"} in content["warnings"]

@@ -22,7 +22,7 @@ def result_of(scores, subjects=None):
     return evaluate_runs([with_scores(LABELS, scores, subjects)], SETTINGS)
 
 
-def test_all_images_right_are_no_certainty():
+def test_all_images_right_or_wrong_are_no_certainty_and_usual_figures_have_no_word():
     result = result_of([0.1] * 6 + [0.9] * 6)
     notes = metrics_table(result).notes
     assert "all 12 images are predicted right" in notes
@@ -30,6 +30,9 @@ def test_all_images_right_are_no_certainty():
     assert "Clopper" in printed(whole(result))
     several = [note for table in group_tables(["a", "b"], [result, result]) for note in table.notes]
     assert {f"{number}: all 12 images are predicted right" for number in (1, 2)} <= set(several)
+    assert "all 12 images are predicted wrong" in metrics_table(result_of([0.9] * 6 + [0.1] * 6)).notes
+    usual = evaluate_runs([make_run(images=90, subjects=30, skill=0.5)], SETTINGS)
+    assert certainty_lines({name: usual.metrics[name] for name in ("accuracy", "auc")}, "90 images", "subjects") == []
 
 
 def test_all_subjects_right_have_a_word_of_their_own_and_thresholds_too():
@@ -38,12 +41,6 @@ def test_all_subjects_right_have_a_word_of_their_own_and_thresholds_too():
     assert "all 4 subjects are predicted right" in subjects_table(result).notes
     at_threshold = replace(result, figures=result.figures | {("test", Kind.AT_THRESHOLD): {"accuracy": Interval(0.0)}})
     assert "all 12 images are predicted wrong" in metrics_table(at_threshold).notes
-
-
-def test_all_images_wrong_have_a_word_and_usual_figures_have_none():
-    assert "all 12 images are predicted wrong" in metrics_table(result_of([0.9] * 6 + [0.1] * 6)).notes
-    usual = evaluate_runs([make_run(images=90, subjects=30, skill=0.5)], SETTINGS)
-    assert certainty_lines({name: usual.metrics[name] for name in ("accuracy", "auc")}, "90 images", "subjects") == []
 
 
 def test_a_perfect_class_among_several_is_named():

@@ -9,12 +9,12 @@ from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.renderers import frame_table, terminal
 from karyocyte.evaluation.tables.tables import (
     calibration_table,
-    limits,
     metrics_table,
     referral_table,
     subgroups_table,
     subjects_table,
 )
+from karyocyte.evaluation.types.formats import of_folds
 from karyocyte.evaluation.types.result import Interval, Kind
 from karyocyte.evaluation.types.table import Named, Table
 from tests.helpers.predictions import make_run, with_passes
@@ -64,10 +64,10 @@ def test_subjects_subgroups_and_calibration_have_the_figures_of_their_columns(re
 
 
 @pytest.mark.parametrize(
-    ("threshold", "text"), [([None], "0.500"), ([0.25, 0.25], "0.250"), ([0.75, 0.25], "0.25-0.75")]
+    ("threshold", "text"), [([None], "0.500"), ([0.25, 0.25], "0.250"), ([0.75, None], "0.500 to 0.750")]
 )
 def test_one_threshold_is_written_alone_and_those_of_folds_by_their_ends(threshold, text):
-    assert limits(threshold) == text
+    assert of_folds(threshold, digits=3, unknown=0.5) == text
 
 
 @pytest.mark.parametrize("classes", ["ab", "abc"])
@@ -86,8 +86,8 @@ def test_every_column_of_a_table_in_the_terminal_has_its_heading():
 def test_no_figure_is_cut_beside_a_long_name():
     name = "average: " + ", ".join(["mobilenetv2_last7", "resnet50_cut_block5_d512", "scratch_cnn_d256_dropout2"])
     figures = {metric: Interval(0.123, 0.111, 0.999) for metric in ("f1_weighted", "auc", "accuracy")}
-    table = Table.of("Figures", [{"experiment": Named(f"1 {name}"), "images": 12345, **figures}], below=True)
+    table = Table.of("Figures", [{"experiment": Named(f"1 {name}"), "images": 12345, **figures}])
     text = printed(terminal(table), width=80)
-    assert text.count("0.123") == text.count("0.111-0.999") == 3
+    assert text.count("0.123") == text.count("(0.111-0.999)") == 3
     assert "12,345" in text
     assert "…" not in text
