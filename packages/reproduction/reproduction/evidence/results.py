@@ -6,7 +6,6 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 - ``runs.csv``: a row per run of a network, with the interval over persons of each metric
 - ``area.csv``: what a logistic regression on the area of the cell alone gives, a row per split
 - ``networks.csv``: a row per network, configuration and split, over its folds and seeds
-- ``differences.csv``: pairs of networks on the same images
 - ``ensembles.csv``: ensembles of the networks of a split, and these
 - ``leak.csv``: a network on the same test images, with and without their persons in training
 - ``repeated_cells.csv``: networks on the random split, with and without test images of cells that train
@@ -17,7 +16,6 @@ It reads ``results/evidence`` alone, and writes ``results/grades.csv``, every pr
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, groupby
 from pathlib import Path
 
 import pandas as pd
@@ -103,26 +101,6 @@ def rows_of_networks(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rows_of_differences(groups: Sequence[Group]) -> pd.DataFrame:
-    """Return the paired differences of every two groups of one split and seed, first minus second."""
-    rows = []
-    for (protocol, seed), of_split in groupby(sorted(groups, key=_split), key=_split):
-        for groups_of_pair in combinations(of_split, 2):
-            for pair in compare_groups(groups_of_pair, SETTINGS).pairs:
-                row: dict[str, object] = {"protocol": protocol, "seed": seed}
-                row |= {"first": pair.first, "second": pair.second}
-                row |= {"images": pair.images, "persons": pair.subjects}
-                for metric, difference in pair.differences.items():
-                    row |= difference.columns(metric)
-                rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _split(group: Group) -> tuple[str, str]:
-    about = group.runs[0].about
-    return str(about["protocol"]), str(about["seed"])
-
-
 def rows_of_leaks(groups: Sequence[Group]) -> pd.DataFrame:
     """Return what the paper's split adds to each network that was also trained with persons apart, a row per metric.
 
@@ -201,7 +179,6 @@ def write_all(output: Path = RESULTS / "recomputed", evidence: Path = RESULTS / 
         "runs": rows_of_runs(runs),
         "area": rows_of_areas(evidence),
         "networks": rows_of_networks(runs),
-        "differences": rows_of_differences(groups),
         "ensembles": rows_of_ensembles(groups),
         "leak": rows_of_leaks(groups),
         "missed": rows_of_missed([run.predictions for run in runs]),

@@ -71,9 +71,6 @@ def test_the_heat_inside_the_cell_is_a_mean_over_images_and_by_class(made):
     assert means[["excess, any", "excess, all", "excess, hem"]].tolist() == [0, 0.25, -0.25]
 
 
-def test_networks_are_compared_on_the_same_split_and_seed_also_with_themselves_trained_in_another_way(made):
+def test_a_network_that_is_trained_in_another_way_is_a_network_of_its_own(made):
     assert set(made["networks"].query("config == 1")["departures"]) == {"64 px instead of 224 px"}
-    counts = made["differences"].groupby(["protocol", "seed"]).size()
-    # Of four networks and ways on the paper's split, and of three with persons apart, of which one has a second seed.
-    assert counts.to_dict() == {("paper", 0): 6, ("subject", 0): 3}
     assert sorted(made["leak"].query("network == @NETWORKS[0] and metric == 'auc'")["config"]) == [0, 1]
