@@ -67,13 +67,11 @@ class HemAllDataModule(ImageDataModule):
         crop: bool = False,
         balance: Balance = "hem_all",
         protocol: Protocol = "subject",
-        fold: int = 0,
         images: int = 13833,
-        batch_size: int = 32,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "size": size, "crop": crop, "balance": balance, "images": images}
-        super().__init__("hem_all", protocol=protocol, fold=fold, batch_size=batch_size, **others)
+        super().__init__("hem_all", protocol=protocol, **others)
 
 
 class ChromosomeDataModule(ImageDataModule):
@@ -93,13 +91,11 @@ class ChromosomeDataModule(ImageDataModule):
         fit: Literal["square", "stretch", "canvas"] = "square",
         crop: bool = True,
         protocol: Protocol = "subject",
-        fold: int = 0,
-        batch_size: int = 32,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "size": size, "background": background, "fit": fit, "crop": crop}
         source = ChromosomesConfig(source="chromosomes", file=file)
-        super().__init__(source, protocol=protocol, fold=fold, batch_size=batch_size, **others)
+        super().__init__(source, protocol=protocol, **others)
 
 
 class KaryogramDataModule(ImageDataModule):
@@ -116,12 +112,10 @@ class KaryogramDataModule(ImageDataModule):
         augment_at: int = 416,
         crop: bool = False,
         protocol: Protocol = "subject",
-        fold: int = 0,
-        batch_size: int = 32,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "size": size, "augment_at": augment_at, "crop": crop}
-        super().__init__("karyograms", protocol=protocol, fold=fold, batch_size=batch_size, **others)
+        super().__init__("karyograms", protocol=protocol, **others)
 
 
 class PublishedDataModule(ImageDataModule):
@@ -141,10 +135,9 @@ class PublishedDataModule(ImageDataModule):
         protocol: Protocol = "image",
         test: str = "test",
         validation: float = 0.1,
-        batch_size: int = 32,
         **others: Any,
     ) -> None:
-        others |= {"data_dir": data_dir, "download": download, "size": size, "crop": crop, "batch_size": batch_size}
+        others |= {"data_dir": data_dir, "download": download, "size": size, "crop": crop}
         super().__init__(self.default_source, protocol=protocol, test=test, validation=validation, **others)
 
 
@@ -176,13 +169,11 @@ class FolderDataModule(ImageDataModule):
         size: int = 224,
         crop: bool = True,
         protocol: Protocol | None = None,
-        fold: int = 0,
-        batch_size: int = 16,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "positive_class": positive_class, "subject_regex": subject_regex}
         others |= {"size": size, "crop": crop, "protocol": protocol}
-        super().__init__("folder", fold=fold, batch_size=batch_size, **others)
+        super().__init__("folder", **others)
 
 
 class TableDataModule(ImageDataModule):
@@ -203,10 +194,8 @@ class TableDataModule(ImageDataModule):
         size: int = 224,
         crop: bool = True,
         protocol: Protocol | None = None,
-        fold: int = 0,
-        batch_size: int = 16,
         **others: Any,
     ) -> None:
         others |= {"data_dir": data_dir, "file": file, "path_column": path_column, "label_column": label_column}
         others |= {"subject_column": subject_column, "positive_class": positive_class, "size": size, "crop": crop}
-        super().__init__("table", protocol=protocol, fold=fold, batch_size=batch_size, **others)
+        super().__init__("table", protocol=protocol, **others)

@@ -26,7 +26,7 @@ SIDES = ("subject_left", "subject_right")
 
 def names_that_share_cells() -> pd.DataFrame:
     """Return every two linked names with the number of their pairs of pictures, identical files among these."""
-    cells = SameCells.read(FOLDER / "same_cells.csv").table
+    cells = SameCells.read(FOLDER / "same_cells.csv").same
     files = pd.read_csv(FOLDER / "identical_files.csv", dtype=str)
     sides = [sorted(pair, key=natural_key) for pair in zip(*(cells[side] for side in SIDES), strict=True)]
     sides += [sorted(names.split(" "), key=natural_key) for names in files["subjects"] if " " in names]

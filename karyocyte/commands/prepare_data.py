@@ -39,8 +39,8 @@ def prepare_data(
 
     A zip in data_dir is unpacked below cache_dir; train.py finds all of it done. Of a sweep, all that its jobs need.
 
-    --weights lists the pretrained weights of the run or sweep, brings those that are missing, for machines without
-    internet, and prints the line that trains with them: they lie in weights_dir (KARYOCYTE_WEIGHTS_DIR) if it is set,
+    --weights lists the pretrained weights of the run or sweep and brings those that are missing, for machines without
+    internet; train.py with the same words finds them. They lie in weights_dir (KARYOCYTE_WEIGHTS_DIR) if it is set,
     otherwise those of Keras in cache_dir, others in the cache of the Hugging Face hub.
     """
     # Imported here: the help page needs none of it, and a mistyped key nothing of the second half.
@@ -55,7 +55,7 @@ def prepare_data(
     if weights:
         from karyocyte.workflows.sweeps.weights import bring_weights
 
-        bring_weights(configs, words, not list_only)
+        bring_weights(configs, not list_only)
         return
     from karyocyte.workflows.prepare_data import export_set, prepare_all
 

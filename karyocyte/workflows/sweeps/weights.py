@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,36 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from karyocyte.common.cli import say, warn
-from karyocyte.common.compat import expand_sweep
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import make_folder, sha256_of_file
 from karyocyte.common.text import counted
-from karyocyte.config.overrides import composition_flags, key_of, quote_text
 from karyocyte.config.schema import TrainingConfig
 from lightning_modules.backbones.weights import Weights, find_weights
 from lightning_modules.backbones.weights_folders import WeightsFolders
 
 
-def bring_weights(configs: Sequence[TrainingConfig], words: Sequence[str] = (), download: bool = True) -> None:
-    """List the weights of configurations, composed of ``words``; ``download`` those that are missing.
+def bring_weights(configs: Sequence[TrainingConfig], download: bool = True) -> None:
+    """List the weights of configurations; ``download`` those that are missing.
 
-    The line at the end trains with them. A ``UserError`` says that some are not to be had or damaged; all are named.
+    A ``UserError`` says that some are not to be had or damaged; all are named.
     """
     needed = needed_weights(configs)
     _show(needed)
-    ready: list[str] = []
     missing = 0
     for file, users in needed.items():
         try:
             if path := _bring(file, users[0], download):
                 say(f"{file.name}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {_checked(path)}", str(path))
-                ready.append(users[0].name)
         except UserError as error:
             warn(str(error))
             missing += 1
-    if ready:
-        images = "" if "data_dir" in map(key_of, words) else "; add data_dir, the folder of the images"
-        say(f"this trains without the internet where all of its files are there{images}:", _line(words, ready[0]))
     if missing:
         raise UserError(f"{counted(missing, 'file')} of weights missing or damaged: the warnings name what to do")
 
@@ -95,12 +87,3 @@ def _checked(path: Path) -> str:
     if re.fullmatch("[0-9a-f]{64}", kept.name) and kept.name != digest:
         raise UserError(f"{kept} is damaged, its SHA-256 is {digest}: delete it and type the same command again")
     return digest
-
-
-def _line(words: Sequence[str], experiment: str) -> str:
-    """Return the line that trains with the same words: with one experiment, where several were named."""
-    one = f"+experiment={experiment}"
-    kept = [one if key_of(w) == "experiment" and experiment in re.split(r"[=,]\s*", w) else w for w in words]
-    jobs = expand_sweep(list(map(quote_text, kept)))
-    is_sweep = len(jobs) > 1 or any(key_of(word) == "sweep" for word in kept)
-    return shlex.join(["python", "train.py", *composition_flags(), *["-m"] * is_sweep, *kept])

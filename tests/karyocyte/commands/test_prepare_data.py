@@ -81,7 +81,7 @@ def test_images_are_drawn_before_and_after_each_change(call, tmp_path):
     overrides = ["data=cnmc", f"data_dir={root}", "transform=paper", "--before-after", str(folder)]
     output = "".join(call(*overrides).split())
     made = {"preparation.png", "clahe.png", "augmentation.png"}
-    assert {path.name for path in folder.iterdir()} == made
+    assert {path.name for path in folder.glob("*.png")} == made
     assert "augmentation.png" in output
     assert "exists already" in call(*overrides, code=1)
 
