@@ -62,11 +62,6 @@ class DerivedConfig(StrictModel):
     gain: Count = 0
     sex_gain: Count = 0
     sex_loss: Count = 0
-    terminal_deletion: Count = 0
-    interstitial_deletion: Count = 0
-    duplication: Count = 0
-    translocation: Count = 0
-    inversion: Count = 0
 
 
 class ComposedKaryogramsConfig(AugmentedKaryogramsConfig, defaults="data/composed_karyograms"):

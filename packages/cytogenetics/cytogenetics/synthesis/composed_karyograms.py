@@ -164,22 +164,16 @@ def _derive_all(cells: Sequence[Metaphase], data: ComposedKaryogramsConfig) -> I
     normal = [cell for cell in cells if cell.karyotype.label == NORMAL]
     uses = np.zeros(len(normal), np.int64)
     for kind, count in data.derived.model_dump().items():
+        if count > len(normal):
+            there = f"there are {len(normal):,} normal cells, each used once"
+            raise UserError(f"data.derived.{kind}={count}: {there}: ask for {len(normal):,} at most")
         rank = _generator(data.seed, kind).permutation(len(normal))
-        made = 0
-        for number in np.lexsort([rank, uses]):
-            if made == count:
-                break
+        for number in np.lexsort([rank, uses])[:count]:
             parent = normal[number]
             derived = derive(parent, kind, cells, _generator(data.seed, kind, parent.name))
-            if derived is None:
-                continue
-            made += 1
             uses[number] += 1
             row = {"image_id": f"{parent.name}_{kind}", "label": ABNORMAL, "kind": kind, "iscn": derived.iscn}
             yield derived.cell, {**row, "origin": DERIVED}
-        if made < count:
-            fit = f"only {made:,} of the {len(normal):,} normal cells are fit for it"
-            raise UserError(f"data.derived.{kind}={count}: {fit}, each once: ask for {made:,} at most")
 
 
 def _generator(*key: int | str) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""Abnormal cells derived from real normal ones: chromosomes gained, lost, cut and joined."""
+"""Abnormal cells derived from real normal ones: chromosomes gained and lost."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, trim
-from cytogenetics.synthesis.structural import rearrange
 
 GAINED = ("13", "18", "21")  # autosomes of trisomies: those that are compatible with birth
 _BEND = (0.03, 0.06)  # of the height: how far the middle line is pushed aside; more than a pixel, and never a hook
@@ -19,11 +18,11 @@ class Derived(NamedTuple):
     """An abnormal cell made from a normal one."""
 
     cell: Metaphase  # the changed copy, under its parent's name and subject
-    iscn: str  # such as "47,XX,+21" or "46,XY,del(5)(q0.62)", with shares of the arm's length in place of bands
+    iscn: str  # such as "47,XX,+21"
 
 
-def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived | None:
-    """Make a normal cell abnormal; None where it has no chromosome that is fit for it.
+def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:
+    """Make a normal cell abnormal.
 
     A gained chromosome is taken from another cell of the same subject, at this cell's scale and stain, where there is
     one, and is else a homologue's mirror image, lightly bent.
@@ -32,25 +31,14 @@ def derive(cell: Metaphase, kind: str, donors: Sequence[Metaphase], rng: np.rand
         cell: Of normal karyotype.
         kind: A field of `DerivedConfig`.
         donors: Cells of which those of the same subject may give a chromosome.
-        rng: Draws chromosome, breakpoints and donor.
+        rng: Draws chromosome and donor.
     """
     sex = "X" * cell.counts["X"] + "Y" * cell.counts["Y"]
     if kind == "gain":
         return _gain(cell, str(rng.choice(GAINED)), donors, rng)
     if kind == "sex_gain":  # XX becomes XXX (no cell of a woman can give a Y), XY becomes XXY or XYY
         return _gain(cell, str(rng.choice(sorted(set(sex)))), donors, rng)
-    if kind == "sex_loss":  # 45,X: XX loses one X, XY the Y
-        return _lose(cell, sex[-1], rng)
-    rearranged = rearrange(cell.chromosomes, kind, rng)
-    if rearranged is None:
-        return None
-    changed, change = rearranged
-    chromosomes = list(cell.chromosomes)
-    for place, chromosome in changed.items():
-        chromosomes[place] = chromosome
-        # ISCN names a changed sex chromosome in the abnormality alone: 46,Y,del(X)(q0.50).
-        sex = sex.replace(chromosome.label, "", 1)
-    return Derived(replace(cell, chromosomes=tuple(chromosomes)), f"{len(chromosomes)},{sex},{change}")
+    return _lose(cell, sex[-1], rng)  # 45,X: XX loses one X, XY the Y
 
 
 def _gain(cell: Metaphase, label: str, donors: Sequence[Metaphase], rng: np.random.Generator) -> Derived:

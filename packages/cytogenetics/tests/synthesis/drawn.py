@@ -1,13 +1,12 @@
-"""Cells and chromosomes drawn in memory: whole cells, what is derived from them, and bars whose bands a test knows."""
+"""Cells and chromosomes drawn in memory: whole cells, and what is derived from them."""
 
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from cytogenetics.config.sources import SyntheticChromosomesConfig
-from cytogenetics.synthesis.metaphase import GROUND, Chromosome, Metaphase, to_chromosome
+from cytogenetics.synthesis.metaphase import Chromosome, Metaphase, to_chromosome
 from cytogenetics.synthesis.numerical import Derived, derive
 from cytogenetics.synthesis.synthetic_chromosomes import draw_picture, labels_of
 
@@ -35,7 +34,7 @@ def of_sex(sex: str) -> Metaphase:
     return next(cell for cell in drawn_cells() if cell.karyotype.iscn == f"46,{sex}")
 
 
-def derived_from(cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = ()) -> Derived | None:
+def derived_from(cell: Metaphase, kind: str, seed: int = 0, donors: Sequence[Metaphase] = ()) -> Derived:
     """Derive with a seed."""
     return derive(cell, kind, donors, np.random.default_rng(seed))
 
@@ -48,26 +47,7 @@ def changed_in(cell: Metaphase, derived: Derived) -> list[Chromosome]:
 
 def texts_of(sex: str, kind: str, seeds: int = 20) -> set[str]:
     """What is derived from a cell of that sex over so many seeds."""
-    derived = [derived_from(of_sex(sex), kind, seed) for seed in range(seeds)]
-    return {one.iscn for one in derived if one is not None}
-
-
-def banded(
-    label: str = "5",
-    rows: int = 80,
-    width: int = 14,
-    edges: Sequence[int] = (8, 24, 36, 52, 64),
-    lean: float = 0.0,
-    image_id: str = "a.png",
-) -> Chromosome:
-    """A bar of so many rows whose bands, light and dark by turns, end at ``edges``; ``lean`` in columns per row."""
-    grays = np.where(np.searchsorted(edges, np.arange(rows), side="right") % 2 == 0, 200.0, 80.0)
-    line = np.rint(gaussian_filter1d(grays, 2.5)).astype(np.uint8)
-    left = np.rint(lean * np.arange(rows)).astype(int)
-    left -= left.min()
-    columns = np.arange(width + left.max() + 2)[None, :] - 1 - left[:, None]
-    mask = (columns >= 0) & (columns < width)
-    return Chromosome(label, np.where(mask, line[:, None], GROUND).astype(np.uint8), mask, image_id)
+    return {derived_from(of_sex(sex), kind, seed).iscn for seed in range(seeds)}
 
 
 def lines(pixels: np.ndarray, mask: np.ndarray) -> list[bytes]:

