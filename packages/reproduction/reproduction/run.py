@@ -13,7 +13,6 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.text import counted, one_line
 from karyocyte.config.overrides import quote_text
 from karyocyte.config.schema import Config
-from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import is_done, read_record, read_sweep, run_of
@@ -95,7 +94,7 @@ def _prepare(plan: Plan) -> list[Step]:
 def _claim_folder(output: Path) -> None:
     """Mark a folder as one of reproductions, whose files are made anew; a ``UserError``: it holds other files."""
     mark = output / MARK
-    if not mark.exists() and {file.name for file in output.iterdir()} - {RunFile.LOCK}:
+    if not mark.exists() and any(not file.name.startswith(".") for file in output.iterdir()):
         raise UserError(f"{output} holds other files: name a new --output")
     mark.touch()
 

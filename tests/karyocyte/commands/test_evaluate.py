@@ -43,14 +43,14 @@ def test_the_folds_of_an_experiment_are_pooled_and_their_files_written(runs):
     assert "fold mean" in output
     pictures = {"confusion_matrix.png", "roc.png", "reliability.png", "risk_coverage.png"}
     tables = {f"{name}.csv" for name in ("metrics", "by_subject")}
-    assert {path.name for path in (runs / "pooled").iterdir()} == {"metrics.json", *tables, *pictures}
+    assert {path.name for path in (runs / "pooled").glob("[!.]*")} == {"metrics.json", *tables, *pictures}
 
 
 def test_several_experiments_are_evaluated_each_and_in_pairs(runs):
     folder = runs / "both"
     result = call(*(runs / f"{name}{fold}" for name in ("good", "poor") for fold in range(3)), "--output", folder)
     assert "1 - 2" in result.output
-    assert {path.name for path in folder.iterdir()} == {"roc.png", "pairs.csv", "experiments.csv"}
+    assert {path.name for path in folder.glob("[!.]*")} == {"roc.png", "pairs.csv", "experiments.csv"}
     figures = pd.read_csv(folder / "experiments.csv").set_index("experiment")
     assert figures["images"].to_dict() == {"good": 90, "poor": 90}
     assert (figures["auc_low"] < figures["auc"]).all()
