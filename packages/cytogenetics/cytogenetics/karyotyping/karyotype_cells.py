@@ -47,7 +47,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
     Raises:
         UserError: There is no image; or a table is unfit.
     """
-    config, opened = request.config, request.model
+    opened = request.model
     with new_whole_folder(request.folder) as folder, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         model, inputs, others = read_input(request, folder)
         warnings = list(dict.fromkeys([*opened.facts.warnings, *model.notes]))
@@ -55,42 +55,53 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         warn(*warnings)
         for note in notes:
             say(note)
-        results = []
-        looks = []
-        (folder / KARYOGRAMS).mkdir()
-        (folder / REVIEW).mkdir()
-        with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
-            for given in inputs:
-                result, pictures, strip = name_cell(given, model, pool)
-                looks.append(look_of(result, pictures))
-                results.append(result)
-                if strip is not None:
-                    write_picture(folder / REVIEW / f"{result.stem}.png", 255 - strip)
-                if result.drawn is not None:
-                    write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
-                advance()
+        results, looks = name_cells(inputs, model, folder, pool)
         # Only all cells together show that a reader failed, such as one class for everything.
         if failed := why_failed(joined(looks), opened):
             warnings.append(sentence(failed))
             warn(warnings[-1])
             results = [replace(result, failed=failed) for result in results]
-        tables = Tables.of(results, opened.seen, config)
+        tables = Tables.of(results, opened.seen, request.config)
         tables.write(folder)
-        new_warnings = tables.warnings
         notes_of_pictures = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
         lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
-        title = f"Karyotypes: {printable(request.cells.resolve().name)}"
-        place = Path(opened.named)
-        name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
-        facts = PageFacts(title, [f"Model: {name}", *lines, *notes], [*warnings, *new_warnings], config.refer_below)
-        lines = [*tables.cell_lines, *lines]
+        facts = page_facts(request, [*lines, *notes], [*warnings, *tables.warnings])
         write_karyotype_page(folder / "index.html", tables, facts, results)
         shown = [one for one in results if one.karyotype.calls]
         index = replace(review_index(shown, request, model), cases=tables.case_titles)
         write_bundle(folder / REVIEW, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
-    warn(*new_warnings)
-    say(str(request.folder / "index.html"), *lines)
+    warn(*tables.warnings)
+    say(str(request.folder / "index.html"), *tables.cell_lines, *lines)
     return tables
+
+
+def name_cells(
+    inputs: Sequence[CellInput], model: CellModel, folder: Path, pool: ThreadPoolExecutor
+) -> tuple[list[CellResult], list[NewImages]]:
+    """Name cells one by one, and write the karyogram and the strip of each into a folder; also return what is seen."""
+    (folder / KARYOGRAMS).mkdir()
+    (folder / REVIEW).mkdir()
+    results = []
+    looks = []
+    with progress_bar(len(inputs), f"naming {counted(len(inputs), 'karyotype')}", True) as advance:
+        for given in inputs:
+            result, pictures, strip = name_cell(given, model, pool)
+            looks.append(look_of(result, pictures))
+            results.append(result)
+            if strip is not None:
+                write_picture(folder / REVIEW / f"{result.stem}.png", 255 - strip)
+            if result.drawn is not None:
+                write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
+            advance()
+    return results, looks
+
+
+def page_facts(request: KaryotypeRequest, lines: Sequence[str], warnings: Sequence[str]) -> PageFacts:
+    """Return what the page says of all cells."""
+    place = Path(request.model.named)
+    name = place.relative_to(ROOT) if place == BUILT_IN else place  # not the folder of this installation
+    title = f"Karyotypes: {printable(request.cells.resolve().name)}"
+    return PageFacts(title, [f"Model: {name}", *lines], list(warnings), request.config.refer_below)
 
 
 def read_input(request: KaryotypeRequest, folder: Path) -> tuple[CellModel, list[CellInput], dict[str, int]]:
@@ -131,42 +142,45 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
-    files: list[ReviewedFile] = []
-    left_out = []
-    for one, call in result.calls:
-        name = one.file.name
-        if call is None:
-            left_out.append(f"{name}: {one.cause}")
-            continue
-        path = printable(os.path.relpath(one.file.path.resolve(), output.resolve()))
-        row = len(files)
-        files.append(
-            ReviewedFile(
-                name,
-                path if result.metaphase is None else f"{CUT_OUTS}/{name}",
-                call.assigned,
-                result.predicted.log_probabilities[row].tolist(),
-                call.probability,
-                call.doubtful,
-                karyotype.others(row),
-                name in result.out_of_distribution,
-                one.sha256,
-            )
-        )
     found = {} if result.metaphase is None else result.metaphase.found
     return ReviewedCell(
-        result.cell.case,
-        result.cell.name,
-        files,
-        left_out,
-        karyotype.karyotype and karyotype.karyotype.iscn,
-        karyotype.probability,
-        list(result.reasons),
-        None if np.isnan(result.mean_distance) else result.mean_distance,
-        {name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
-        karyotype.boxes_wrong,
-        result.reasons_of_files,
+        case=result.cell.case,
+        name=result.cell.name,
+        files=reviewed_files(result, output),
+        left_out=[f"{one.file.name}: {one.cause}" for one, call in result.calls if call is None],
+        karyotype=karyotype.karyotype and karyotype.karyotype.iscn,
+        probability=karyotype.probability,
+        reasons=list(result.reasons),
+        distance=None if np.isnan(result.mean_distance) else result.mean_distance,
+        boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
+        boxes_wrong=karyotype.boxes_wrong,
+        reasons_of_files=result.reasons_of_files,
     )
+
+
+def reviewed_files(result: CellResult, output: Path) -> list[ReviewedFile]:
+    """Return the used files of a cell; cut-outs of a metaphase lie in the output, other files where they are."""
+    files: list[ReviewedFile] = []
+    for one, call in result.calls:
+        if call is None:
+            continue
+        name = one.file.name
+        path = printable(os.path.relpath(one.file.path.resolve(), output.resolve()))
+        row = len(files)  # of what was predicted, which has no row of files that are left out
+        files.append(
+            ReviewedFile(
+                name=name,
+                path=path if result.metaphase is None else f"{CUT_OUTS}/{name}",
+                assigned=call.assigned,
+                log_probabilities=result.predicted.log_probabilities[row].tolist(),
+                probability=call.probability,
+                doubtful=call.doubtful,
+                others=result.karyotype.others(row),
+                unlike=name in result.out_of_distribution,
+                sha256=one.sha256,
+            )
+        )
+    return files
 
 
 def review_index(results: Sequence[CellResult], request: KaryotypeRequest, model: CellModel) -> ReviewIndex:
