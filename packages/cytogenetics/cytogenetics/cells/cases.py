@@ -113,6 +113,7 @@ class CaseCell:
     candidates: Sequence[Candidate]  # its karyotypes, see ``karyotype_posterior``, the most probable first
     log_joint: np.ndarray  # log P(N | c) + log L(N), but for a constant, float64, shape (candidates, C)
     distance: float = float("nan")  # mean distance of its images from the training images; NaN: not measured
+    unlike: str | None = None  # why it is unlike those of the calibration, whose thresholds do not hold for it
 
     @classmethod
     def of(
@@ -332,6 +333,9 @@ def _doubt(
     if odd:
         said = ", ".join(f"{cell.name} says {cell.iscn}" for cell in odd)
         return f"{counted(len(odd), 'cell')} of {len(cells)} {'disagrees' if len(odd) == 1 else 'disagree'}: {said}"
+    for cell in cells:
+        if cell.unlike:
+            return f"{cell.name}: {cell.unlike}"
     distance = float(np.mean([cell.distance for cell in cells]))
     if thresholds.distance is not None and distance > thresholds.distance:
         return f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}"

@@ -92,7 +92,7 @@ class CellResult(CellInput):
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
         doubts = karyotype.doubts(self.mean_distance, self.thresholds)
-        reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files]
+        reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files, *filter(None, [self.unlike])]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
             named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
@@ -100,6 +100,14 @@ class CellResult(CellInput):
                 f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
             )
         return tuple(reasons)
+
+    @property
+    def unlike(self) -> str | None:
+        """Why its picture is unlike those of the calibration; None where its chromosomes have the usual size."""
+        if self.metaphase is None or self.metaphase.scale == 1:
+            return None
+        size = "smaller" if self.metaphase.scale > 1 else "larger"
+        return f"its chromosomes are {size} than those of the calibration: scaled {self.metaphase.scale:.2f} times"
 
     @property
     def missed(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,7 +145,8 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
 def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
     cells = []
     for result in results:
-        cells.append(CaseCell.of(result.cell.name, result.karyotype.candidates, priors, result.mean_distance))
+        cell = CaseCell.of(result.cell.name, result.karyotype.candidates, priors, result.mean_distance)
+        cells.append(replace(cell, unlike=result.unlike))
     verdict = case_verdict(cells, priors, results[0].thresholds)
     named, to_do, reason = verdict.named, verdict.to_do, verdict.reason
     if results[0].failed:
@@ -206,7 +207,8 @@ def _file_row(
         row |= {name: getattr(call, name) for name in OF_CALL}
     if result.metaphase is not None:
         found = result.metaphase.found[name]
-        row |= dict(zip(BOX_COLUMNS, (found.number, *found.box.round(1).tolist(), found.probability), strict=True))
+        box = (found.box / result.metaphase.scale).round(1).tolist()  # in pixels of the picture itself
+        row |= dict(zip(BOX_COLUMNS, (found.number, *box, found.probability), strict=True))
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
     row["seen"] = seen.get(file.sha256 or "")
     row["sha256"] = file.sha256

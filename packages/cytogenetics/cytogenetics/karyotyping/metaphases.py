@@ -11,6 +11,7 @@ from cytogenetics.cells.posterior import LARGEST, SMALLEST
 from cytogenetics.cells.uncertain_boxes import Boxes
 from cytogenetics.images.cells import TABLE_SUFFIX, Cell, Cells
 from cytogenetics.metaphases.data.cut_out import CutOut, count_outside, distinct, network_picture, objects_in
+from cytogenetics.metaphases.magnification import Look, look_at_usual_size
 from cytogenetics.review.cell_bundle import CUT_OUTS, METAPHASES
 from datamodules.inference.image_files import ImageFile, ImageFiles, find_image_files, printable
 from datamodules.io.decode import BrokenImageError, decode_image, encode_png, read_image, read_plain_file
@@ -49,13 +50,14 @@ class FoundChromosome:
 class MetaphaseFile:
     """A picture and what is found in it."""
 
-    shape: tuple[int, int] = (0, 0)  # height and width in pixels; 0 where it cannot be read
+    shape: tuple[int, int] = (0, 0)  # height and width of the copy in pixels; 0 where it cannot be read
     # by the names of the files that the chromosomes are written to
     found: Mapping[str, FoundChromosome] = field(default_factory=dict)
     problem: str | None = None  # why no karyotype is named; None where one is
     mean: float = 0.0  # of its gray values on black, 0 to 255
     note: str = ""  # what was chosen in the file (`Decoded.note`)
     boxes: Boxes | None = None  # those of ``found``, in its order; None where no karyotype is named
+    scale: float = 1.0  # of the copy, in whose pixels boxes and outlines are, times the picture's own size
 
 
 def find_pictures(
@@ -133,11 +135,13 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
     if max(shape) > MOST_SIDE:
         size = f"{shape[1]:,} x {shape[0]:,} pixels"
         return MetaphaseFile(problem=f"{file.name}: {size}: scale it: {SCALE}"), []
-    write_bytes(copy, encode_png(image))
-    boxes, probabilities = _possible_boxes(image, finder)
-    picture = network_picture(image, 1.0)
+    look = look_at_usual_size(image, finder.find, MOST_SIDE)
+    shape = (look.image.shape[0], look.image.shape[1])
+    write_bytes(copy, encode_png(look.image))
+    boxes, probabilities = _possible_boxes(look)
+    picture = network_picture(look.image, 1.0)
     if problem := why_no_metaphase(boxes[probabilities > 0.5], count_outside(picture, boxes)):
-        return MetaphaseFile(shape, {}, f"{file.name}: {problem}", note=note), []
+        return MetaphaseFile(shape, {}, f"{file.name}: {problem}", note=note, scale=look.scale), []
     found = {}
     cuts: list[CutOut] = []
     possible = finder.cut_out(picture, boxes)
@@ -150,7 +154,7 @@ def _cut(file: ImageFile, copy: Path, finder: "BoxFinder") -> tuple[MetaphaseFil
             cuts.append(possible[row])
     sure = np.array([one.probability for one in found.values()])
     measured = boxes_of(cuts, sure, shape)
-    return MetaphaseFile(shape, found, None, float(picture.mean()), note, measured), cuts
+    return MetaphaseFile(shape, found, None, float(picture.mean()), note, measured, look.scale), cuts
 
 
 def boxes_of(cuts: Sequence[CutOut], probabilities: np.ndarray, shape: tuple[int, int]) -> Boxes:
@@ -182,11 +186,12 @@ def why_no_metaphase(boxes: np.ndarray, outside: int) -> str | None:
     return None
 
 
-def _possible_boxes(image: np.ndarray, finder: "BoxFinder") -> tuple[np.ndarray, np.ndarray]:
+def _possible_boxes(look: Look) -> tuple[np.ndarray, np.ndarray]:
     """Return the boxes that may be chromosomes, from left to right in bands from top to bottom, and how probably."""
-    boxes, probabilities = finder.find(image)
-    boxes = boxes.clip(0, np.array(image.shape[1::-1] * 2, np.float32))
+    height, width = look.image.shape[:2]
+    probabilities = look.probabilities
+    boxes = look.boxes.clip(0, np.array([width, height] * 2, np.float32))
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / image.shape[0]).astype(int)))
+    order = np.lexsort((middles[:, 0], (middles[:, 1] * BANDS / height).astype(int)))
     order = order[probabilities[order] >= LEAST_PROBABILITY]
     return boxes[order], probabilities[order]

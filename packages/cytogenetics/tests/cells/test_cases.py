@@ -152,6 +152,8 @@ def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
     for distance, settled in ((0.4, True), (0.6, False)):
         cells = [cell_of(NORMAL, distance=distance), cell_of(NORMAL, distance=0.5)]
         assert (verdict_of(*cells).to_do == SETTLED) == settled
+    smaller = verdict_of(cell_of(NORMAL), replace(cell_of(NORMAL), unlike="scaled 2 times"))
+    assert (smaller.to_do, smaller.reason) == ("look at a and b", "b: scaled 2 times")
     without = verdict_of(cell_of(NORMAL), cell_of(NORMAL), thresholds=CellThresholds())
     assert without.to_do != SETTLED
     assert "settle_from" in without.reason
