@@ -33,7 +33,7 @@ demo: setup ## train a small network on synthetic cells, and write its report.ht
 	$(RUN) scripts/report.py "$$(ls -dt outputs/demo/*/seed=0 | head -n 1)"
 	@echo "shown: a network trained on 720 drawn cells names 240 cells of other subjects; report.html shows each of them"
 
-test: setup ## smoke tests: the main job and each package once, two minutes
+test: setup ## smoke tests: the main job and each package once, half a minute of a CPU core
 	$(PYTEST) tests/test_smoke.py tests/test_architecture.py $(PYTEST_ARGS)
 
 test-all: setup ## all tests, in parallel

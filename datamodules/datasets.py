@@ -157,7 +157,7 @@ class FolderDataModule(ImageDataModule):
     """Images of your own: one folder per class; of two classes ``positive_class`` is the one that is looked for.
 
     ``subject_regex`` finds the subject in a file's name, such as ``^(?P<subject>[^_]+)_``. ``protocol`` None is
-    ``subject`` where subjects are known, else ``image``. The other arguments are those of `CNMCDataModule`.
+    ``subject`` where subjects are known, else ``image``. `CNMCDataModule` has the others; ``batch_size`` is 16.
     """
 
     def __init__(

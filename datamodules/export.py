@@ -16,9 +16,8 @@ LABELS = "labels.csv"
 def export_images(manifest: Manifest, folder: Path) -> None:
     """Copy synthetic images into a new folder.
 
-    Images of classes become ``<class>/<subject>_<number>.png``. Chromosomes become ``<case>/<cell>/<number>.png``,
-    in an order that tells nothing of their classes, which are in labels.csv: the layout of ``data=chromosomes``, and
-    of the cells of ``scripts/karyotype.py``. Cases have the name of the folder: those of two folders are not the same.
+    Images of classes become ``<class>/<subject>_<number>.png``, metaphases ``<case>/<cell>.png``, and chromosomes
+    ``<case>/<cell>/<number>.png`` in an order that tells no class; their cases have the name of the folder.
 
     Raises:
         UserError: The images are not synthetic, or the folder exists already.
@@ -29,11 +28,12 @@ def export_images(manifest: Manifest, folder: Path) -> None:
     chromosomes = manifest.classes == CHROMOSOMES
     frame = manifest.frame
     if chromosomes:
-        cases = frame[["subject", "cell"]].map(lambda name: folder.name + name.removeprefix("case"))
-        frame = frame.assign(**cases)
+        frame = frame.assign(**frame[["subject", "cell"]].map(lambda name: folder.name + name.removeprefix("case")))
         shuffled = frame["image_id"].map(sha256_of_value)
         number = shuffled.groupby(frame["cell"]).rank().astype(int).astype(str).str.zfill(2)
         paths = frame["subject"] + "/" + frame["cell"] + "/" + number + ".png"
+    elif "boxes" in frame:  # pictures of metaphases
+        paths = frame["subject"] + "/" + frame["cell"] + ".png"
     else:
         number = (frame.groupby(["label", "subject"]).cumcount() + 1).astype(str).str.zfill(3)
         paths = frame["label"] + "/" + frame["subject"] + "_" + number + ".png"

@@ -101,16 +101,15 @@ def _text(sign: str, cell: Cell) -> str:
     """Write a cell on the terminal."""
     if isinstance(cell, Estimate):
         value = number(cell.value, sign)
-        return value if cell.low is None else f"{value} ({ends(cell.low, cell.high, sign, '-')})"
+        dash = ".." if sign or (cell.low is not None and cell.low < 0) else "-"  # a dash beside a sign is not read
+        return value if cell.low is None else f"{value} ({ends(cell.low, cell.high, sign, dash)})"
     if isinstance(cell, Named):
         return cell.short
     if pd.isna(cell):
         return "-"
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell == int(cell) and abs(cell) > 1 else number(cell, sign)
-    if type(cell) is int:  # True is one, too
-        return f"{cell:,}"
-    return str(cell)
+    return f"{cell:,}" if type(cell) is int else str(cell)  # True is one, too
 
 
 def _in_line(sign: str, cell: Cell) -> str:
