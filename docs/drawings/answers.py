@@ -12,7 +12,8 @@ from karyocyte.evaluation.plots.plots import COLOURS, canvas
 RESULTS = ROOT / "results"
 COLUMNS = ["row", "kind", "value", "low", "high", "other"]
 MARKS = (("o", COLOURS[0], COLOURS[0]), ("D", COLOURS[1], "white"), ("s", "black", "black"))  # differ in grey, too
-NETWORKS = ["mobilenetv2", "lite0", "lite2", "resnet18_cut", "resnet50_cut"]
+NETWORKS = {"mobilenetv2": "MobileNetV2", "lite0": "EfficientNet-Lite0", "lite2": "EfficientNet-Lite2"}
+NETWORKS |= {"resnet18_cut": "ResNet-18 cut", "resnet50_cut": "ResNet-50 cut"}
 ARMS = {"apart": "other persons", "shared": "other cells of the tested persons", "copies": "the tested cells"}
 WAYS = {"accuracy": "alone", "accuracy_assigned": "jointly"}
 PLACES = {"sets": "laboratory in training", "left_out": "laboratory not in training"}
@@ -44,11 +45,11 @@ def draw_leak() -> None:
     """Draw the AUC of frozen networks by what a third of the training persons are."""
     leak = pd.read_csv(RESULTS / "recomputed" / "persons_leak.csv").set_index("model")
     rows = []
-    for model in NETWORKS:
+    for model, name in NETWORKS.items():
         for arm, kind in ARMS.items():
             ends = leak.loc[model, [arm, f"{arm}_low", f"{arm}_high"]]
-            rows.append((model, f"trained on {kind}", *ends, leak.loc["area", "apart"]))
-    added, shown = leak.loc[NETWORKS, "persons_add"], leak.loc[NETWORKS, "persons_add_low"] > 0
+            rows.append((name, f"trained on {kind}", *ends, leak.loc["area", "apart"]))
+    added, shown = leak.loc[[*NETWORKS], "persons_add"], leak.loc[[*NETWORKS], "persons_add_low"] > 0
     said = f"Other cells of the tested persons add {added.min():.2f} to {added.max():.2f} to the AUC"
     title = f"{said}: shown for {shown.sum()} of {len(shown)} frozen networks"
     draw("leak", title, pd.DataFrame(rows, columns=COLUMNS), "AUC of cells", "area of the cell")

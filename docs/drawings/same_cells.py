@@ -71,8 +71,7 @@ def _draw_names(axis: Axes, edges: pd.DataFrame, persons: dict[str, str]) -> Non
 def _draw_correlations(axis: Axes, table: pd.DataFrame) -> None:
     step = table["inside"].diff().iloc[1]
     for colour, line, (name, words) in zip(COLOURS, ("-", "--", "-."), GROUPS.items(), strict=False):
-        pairs = table[name].clip(lower=0.5)
-        axis.step(table["inside"] + step / 2, pairs, line, where="mid", color=colour, label=words)
+        axis.step(table["inside"] + step / 2, table[name].clip(0.5), line, where="mid", color=colour, label=words)
     axis.axvline(table["limit"].iloc[0], color=COLOURS[6], linestyle=":", label="limit")
     axis.set(yscale="log", ylim=(0.7, None), xlim=(0.6, 1.0), xlabel="agreement inside both outlines")
     axis.set(ylabel="registered pairs of pictures", title="the nearest pairs of pictures")
@@ -93,7 +92,7 @@ def draw_pairs() -> None:
     better = int((network > area).sum())
     kept = pd.read_csv(RESULTS / "recomputed" / "person_pairs.csv").set_index("name").loc[NETWORK]
     gain = interval(*kept[["difference", "difference_low", "difference_high"]])
-    title = f"In {better} of {len(network)} pairs of persons the network is above the area, by a mean of {gain}"
+    title = f"The network is above the area in {better} of {len(network)} pairs of persons; mean difference {gain}"
     with canvas(RESULTS / "recomputed" / "person_pairs.png", (5.6, 5.6), title) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=COLOURS[7], linewidth=1)
