@@ -8,7 +8,7 @@ TORCH_BACKEND ?=
 STAMP := $(VENV)/.installed-$(if $(TORCH_BACKEND),$(TORCH_BACKEND),default)
 # A module is compiled once, not by each of the processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
-# The network of paper 004 whose ROC README.md shows.
+# The network of paper 004 whose ROC docs/gallery.md shows.
 PICTURED := results/evidence/resnet50_cut_block5
 # Each test process computes on one thread: they share the cores.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q
@@ -74,11 +74,8 @@ lock: ## resolve constraints.txt anew from pyproject.toml (needs uv)
 results: setup ## recompute every figure of README.md and docs/ that follows from the predictions in results/evidence
 	$(RUN) -m reproduction.evidence.results
 	$(RUN) -m reproduction.persons.results
-	$(RUN) -m docs.drawings.persons
-	$(RUN) -m docs.drawings.same_cells
-	$(RUN) -m docs.drawings.papers
 	$(RUN) -m cytogenetics.evidence.karyotypes
-	$(RUN) -m docs.drawings.cases
+	$(RUN) -m docs.drawings
 	rm -rf $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) scripts/evaluate.py $(PICTURED)/*/seed=0 --output $(subst evidence,recomputed,$(PICTURED))
 	$(RUN) -m docs.tables

@@ -30,11 +30,6 @@ TEXT = (
 )
 WIDTH = 110  # letters that fit a page in a browser
 COUNTS = ("cases with a cell", "corrections of a picture")  # metrics that are numbers of cases or of corrections
-CNMC_SPLITS = {
-    "the paper's split": ("paper", 0),
-    "apart, fold 0": ("subject", 0),
-    "apart, fold 1": ("subject", 1),
-}
 # What a line below a block says of its files, by their kind in results/sources.csv; the other kinds need no line.
 MARKS = {
     "evidence": "recomputed from `results/evidence` by `make results`.",
@@ -271,15 +266,10 @@ def papers(results: Path) -> str:
     return markdown(pd.DataFrame(lines))
 
 
-def _graded(paper: str, results: Path) -> pd.DataFrame:
-    """Return the grades of the printed figures of a paper; what is unknown is NaN in numbers and "" in text."""
-    figures = pd.read_csv(results / "grades.csv", dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
-    return figures.query("paper == @paper")
-
-
 def verdict(paper: str, results: Path) -> str:
     """Return the number of figures of a paper by grade, and whether its networks are rather worse or better here."""
-    of_paper = _graded(paper, results)
+    figures = pd.read_csv(results / "grades.csv", dtype=dict.fromkeys(TEXT, str)).fillna(dict.fromkeys(TEXT, ""))
+    of_paper = figures.query("paper == @paper")
     sentences = [f"{grade_summary(of_paper)}."]
     for test in sign_tests(of_paper).to_dict("records"):
         sentences.append(
@@ -290,10 +280,9 @@ def verdict(paper: str, results: Path) -> str:
 
 
 def _measured(results: Path, row: dict[str, str]) -> str:
-    """Return the value of a metric with its interval; a row names file, label, metric and, if need be, protocol."""
+    """Return the value of a metric with its interval; a row names file, label and metric."""
     measured = read_measured(results / f"{row['file']}.csv")
     match = measured[(measured["label"] == row["label"]) & (measured["metric"] == row["metric"])]
-    match = match[match["protocol"] == row["protocol"]] if "protocol" in row else match
     if len(match) != 1:
         raise UserError(f"{row['file']}.csv has {len(match)} rows {row['label']!r}, {row['metric']}: one is needed")
     return interval(*match.iloc[0][["value", "low", "high"]])

@@ -1,8 +1,5 @@
 """Which names of C-NMC show the same cells, how surely, and how a network ranks the cells of pairs of persons."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,6 +10,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.text import natural_key
 from karyocyte.evaluation.intervals.seeds import run_groups
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
+from karyocyte.evaluation.types.formats import interval
 from karyocyte.runs.run import Run
 from reproduction.evidence.same_cells import pairs_by_fold
 
@@ -34,15 +32,15 @@ def names_that_share_cells() -> pd.DataFrame:
     return pairs.groupby(["one", "other"]).size().rename("pairs").reset_index()
 
 
-def draw(path: Path) -> None:
+def draw() -> None:
     """Draw the names as a graph, and how well registered pairs of pictures agree."""
     edges = names_that_share_cells()
     shown = edges.rename(columns={"one": "left", "other": "right"}).assign(seen="same")
     persons = linked_names(shown)
     count = NAMES - len(persons) + len(set(persons.values()))
     title = f"{NAMES} names of C-NMC are at most {count} persons: their pictures show the same cells"
-    with canvas(path, (10.0, 5.0), {"name": title}) as figure:
-        left, right = figure.subplots(1, 2)
+    with canvas(RESULTS / "recomputed" / "same_cells.png", (5.6, 9.0), title) as figure:
+        left, right = figure.subplots(2, 1, height_ratios=(1.4, 1))
         _draw_names(left, edges, persons)
         _draw_correlations(right, pd.read_csv(FOLDER / "same_cells_correlations.csv"))
 
@@ -61,7 +59,8 @@ def _draw_names(axis: Axes, edges: pd.DataFrame, persons: dict[str, str]) -> Non
         ends = np.array([places[edge.one], places[edge.other]])
         axis.plot(*ends.T, color=COLOURS[7], linewidth=0.8 + np.log10(edge.pairs), zorder=1)
         x, y = ends.mean(axis=0)
-        axis.text(x, y, str(edge.pairs), fontsize=8, ha="center", va="center", zorder=2, color=COLOURS[1])
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axis.text(x, y, str(edge.pairs), fontsize=8, ha="center", va="center", zorder=2, bbox=box)
     style = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": COLOURS[0]}
     for name, (x, y) in places.items():
         axis.text(x, y, name, fontsize=8, ha="center", va="center", zorder=3, bbox=style)
@@ -71,8 +70,8 @@ def _draw_names(axis: Axes, edges: pd.DataFrame, persons: dict[str, str]) -> Non
 
 def _draw_correlations(axis: Axes, table: pd.DataFrame) -> None:
     step = table["inside"].diff().iloc[1]
-    for colour, (name, words) in zip(COLOURS, GROUPS.items(), strict=False):
-        axis.step(table["inside"] + step / 2, table[name].clip(lower=0.5), where="mid", color=colour, label=words)
+    for colour, line, (name, words) in zip(COLOURS, ("-", "--", "-."), GROUPS.items(), strict=False):
+        axis.step(table["inside"] + step / 2, table[name].clip(0.5), line, where="mid", color=colour, label=words)
     axis.axvline(table["limit"].iloc[0], color=COLOURS[6], linestyle=":", label="limit")
     axis.set(yscale="log", ylim=(0.7, None), xlim=(0.6, 1.0), xlabel="agreement inside both outlines")
     axis.set(ylabel="registered pairs of pictures", title="the nearest pairs of pictures")
@@ -80,32 +79,26 @@ def _draw_correlations(axis: Axes, table: pd.DataFrame) -> None:
     axis.legend(fontsize=8, loc="upper right", bbox_to_anchor=(0.72, 1.0))
 
 
-def pairs_of_persons() -> np.ndarray:
-    """Return the AUC of the network and of the area of the cell, of each pair of persons of both folds: (2, pairs)."""
-    runs = [run for run in Run.find(RESULTS / "evidence") if run.predictions.about["name"] == NETWORK]
+def runs_apart() -> list[Run]:
+    """Return the runs of the network with persons apart, which are of one configuration."""
+    runs = Run.find(RESULTS / "evidence" / NETWORK)
     (group,) = run_groups([run for run in runs if run.predictions.about["protocol"] == "subject"])
-    return np.concatenate([pairs.reshape(2, -1) for pairs in pairs_by_fold(group)], axis=1)
+    return group
 
 
-def draw_pairs(path: Path) -> None:
+def draw_pairs() -> None:
     """Draw how the network and the area rank the cells of each patient and each healthy person."""
-    network, area = pairs_of_persons()
+    network, area = np.concatenate([pairs.reshape(2, -1) for pairs in pairs_by_fold(runs_apart())], axis=1)
     better = int((network > area).sum())
-    title = f"In {better} of {len(network)} pairs of persons the network ranks cells better than the cells' area does"
-    with canvas(path, (5.6, 5.6), {"name": title}) as figure:
+    kept = pd.read_csv(RESULTS / "recomputed" / "person_pairs.csv").set_index("name").loc[NETWORK]
+    gain = interval(*kept[["difference", "difference_low", "difference_high"]])
+    title = f"The network is above the area in {better} of {len(network)} pairs of persons; mean difference {gain}"
+    with canvas(RESULTS / "recomputed" / "person_pairs.png", (5.6, 5.6), title) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=COLOURS[7], linewidth=1)
         axis.plot(area, network, "o", color=COLOURS[0], alpha=0.6, markersize=5)
-        _mark_means(axis, (float(area.mean()), float(network.mean())))
+        means = f"means: {area.mean():.3f} and {network.mean():.3f}"
+        axis.plot(area.mean(), network.mean(), "D", color=COLOURS[1], markersize=9, label=means)
+        axis.legend(loc="lower left")
         axis.set(xlabel="AUC of the area of the cell", ylabel=f"AUC of {NETWORK}", xlim=(0.2, 1.02), ylim=(0.2, 1.02))
         axis.set_title("a dot: the cells of a patient and of a healthy person, neither trained on", fontsize=9)
-
-
-def _mark_means(axis: Axes, means: Sequence[float]) -> None:
-    axis.plot(*means, "D", color=COLOURS[1], markersize=9, label=f"means: {means[0]:.3f} and {means[1]:.3f}")
-    axis.legend(loc="lower left", fontsize=8)
-
-
-if __name__ == "__main__":
-    draw(RESULTS / "recomputed" / "same_cells.png")
-    draw_pairs(RESULTS / "recomputed" / "person_pairs.png")

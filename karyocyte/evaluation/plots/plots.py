@@ -300,14 +300,15 @@ def threshold_of(result: EvaluationResult) -> str:
 
 @contextmanager
 def canvas(
-    path: Path, size: tuple[float, float], about: dict[str, Any], layout: str = "constrained", dpi: int = DPI
+    path: Path, size: tuple[float, float], about: dict[str, Any] | str, layout: str = "constrained", dpi: int = DPI
 ) -> Iterator[Figure]:
-    """Yield a figure in the common style, titled; save it when the block ends well."""
+    """Yield a figure in the common style, titled by facts or a sentence; save it when the block ends well."""
     with atomic_path(path) as temporary, mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]  # it may be "none", too
         # Lines break between facts, never within one: 9 bold letters of 12 pt to the inch.
-        facts = heading(about).replace(" ", "\N{NO-BREAK SPACE}").replace("·\N{NO-BREAK SPACE}", "· ")
-        title = textwrap.fill(facts, width=int(size[0] * 9), break_long_words=False)
+        if not isinstance(about, str):
+            about = heading(about).replace(" ", "\N{NO-BREAK SPACE}").replace("·\N{NO-BREAK SPACE}", "· ")
+        title = textwrap.fill(about, width=int(size[0] * 9), break_long_words=False)
         figure.suptitle(title, fontsize=12, fontweight="bold")
         yield figure
         figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.15)

@@ -72,14 +72,13 @@ def _row_of_pairs(group: Sequence[Run]) -> dict[str, object]:
     folds = pairs_by_fold(group)
     random = np.random.default_rng(0)
     drawn = [_means([resampled(pairs, random) for pairs in folds]) for _ in range(RESAMPLES)]
-    network, area, share = _means(folds)
+    network, area = _means(folds)
     again = np.array(drawn)
     about = group[0].predictions.about
     row: dict[str, object] = {"name": about["name"], "config": about["config"]}
     row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in folds)
     row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
-    row |= columns("difference", network - area, again[:, 0] - again[:, 1])
-    return row | columns("network_better", share, again[:, 2])
+    return row | columns("difference", network - area, again[:, 0] - again[:, 1])
 
 
 def pairs_by_fold(group: Sequence[Run]) -> list[np.ndarray]:
@@ -108,7 +107,6 @@ def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray:
     return np.asarray(np.mean(found, axis=0))
 
 
-def _means(folds: Sequence[np.ndarray]) -> tuple[float, float, float]:
-    """Return the means over all pairs of persons: of the network, of the area, and the share where this is below."""
-    network, area = (np.concatenate([pairs[place].ravel() for pairs in folds]) for place in (0, 1))
-    return float(network.mean()), float(area.mean()), float((network > area).mean())
+def _means(folds: Sequence[np.ndarray]) -> list[float]:
+    """Return the means over all pairs of persons, of the network and of the area."""
+    return [float(np.concatenate([pairs[place].ravel() for pairs in folds]).mean()) for place in (0, 1)]

@@ -24,7 +24,7 @@ def make_table(what: str, words: Sequence[str]) -> pd.DataFrame:
         return pd.concat([layers_of(word).assign(network=word) for word in words], ignore_index=True)
     runs = [Run.open_finished(Path(word)) for word in words]
     if what == "missed":
-        return missed_by([run.predictions for run in runs], list(map(_label, runs)))
+        return missed_by([run.predictions for run in runs], [str(run.predictions.about["name"]) for run in runs])
     tables = []
     for run in runs:
         about = run.predictions.about
@@ -33,7 +33,3 @@ def make_table(what: str, words: Sequence[str]) -> pd.DataFrame:
             table.insert(place, fact, about.get(fact))
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def _label(run: Run) -> str:
-    return str(run.predictions.about["name"])

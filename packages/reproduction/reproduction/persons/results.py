@@ -150,7 +150,6 @@ def row_of_persons(images: Images, scores: np.ndarray, area: np.ndarray) -> Row:
     drawn_persons = np.array([auc(resampled(pairs_of_persons, random)) for _ in range(RESAMPLES)])
     value, value_of_area = auc(pairs)
     row = columns("auc", value, drawn)
-    row["auc_error"] = float(drawn.std())
     row |= columns("over_area", value - value_of_area, drawn - drawn_area)
     row |= columns("person_auc", float(auc(pairs_of_persons)), drawn_persons)
     # At the threshold that finds SENSITIVITY of the leukaemic cells.
