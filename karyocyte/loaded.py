@@ -1,6 +1,6 @@
 """A trained model that predicts images in memory and in files: what ``karyocyte.load`` returns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from karyocyte.workflows.prediction.files import predict_files, reviewed
 
 Place = str | PathLike[str]  # a file, a folder or a zip file
 Images = np.ndarray | Sequence[np.ndarray]  # one image or several, each uint8, RGB (H, W, 3) or gray (H, W)
+_RIGHT = (
+    "arrays of NumPy, uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width), several in a list; of "
+    "Pillow: numpy.asarray(image.convert('RGB'))"
+)
 OF_FILES = ["file", "sha256", "seen", "path"]  # columns of the table of files
 
 
@@ -75,23 +79,28 @@ class LoadedModel:
 
 def places_of(images: Images | Place | Sequence[Place]) -> list[Path]:
     """Return images that are named by paths; none where any is an array."""
-    several = [images] if isinstance(images, str | PathLike) else list(images)
+    several = [images] if isinstance(images, str | PathLike) or is_one(images) else list(images)
     places = [Path(each) for each in several if isinstance(each, str | PathLike)]
     return places if len(places) == len(several) else []
 
 
 def is_one(images: Images) -> bool:
-    """Tell an image from several."""
-    return isinstance(images, np.ndarray) and (images.ndim == 2 or (images.ndim == 3 and images.shape[2] == 3))
+    """Tell an image, also in an order of its axes or of a kind that `checked` refuses, from several."""
+    if not isinstance(images, np.ndarray):
+        return not isinstance(images, Iterable)
+    return images.ndim == 2 or (images.ndim == 3 and not {1, 3, 4}.isdisjoint(images.shape[::2]))
 
 
 def checked(images: Images) -> list[np.ndarray]:
     """Return images as several; a ``UserError`` says which of them is none."""
-    several = [np.asarray(images)] if is_one(images) else list(map(np.asarray, images))
+    several = [images] if is_one(images) else list(images)
     if not several:
         raise UserError("there is no image: give one array, or a list of them")
     for number, image in enumerate(several, start=1):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        fault = f"image {number} is a {type(image).__name__}"
+        if isinstance(image, np.ndarray):
+            if image.dtype == np.uint8 and image.ndim in (2, 3) and image.shape[2:] in ((), (3,)):
+                continue
             fault = f"image {number} is {image.dtype} of shape {image.shape}"
-            raise UserError(f"{fault}: give uint8 from 0 to 255, shape (height, width, 3) as RGB or (height, width)")
-    return several
+        raise UserError(f"{fault}: give {_RIGHT}")
+    return several  # type: ignore[return-value]  # arrays, all of them

@@ -70,7 +70,8 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     file.extract(member, beside)
                     advance()
     except _DAMAGE as error:
-        raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): download it again") from error
+        remedy = "unpack it by hand" if isinstance(error, NotImplementedError) else "download it again"
+        raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): {remedy}") from error
 
 
 def _is_unpacked(archive: Path, folder: Path) -> bool:
@@ -101,7 +102,7 @@ def _objection(member: zipfile.ZipInfo) -> str | None:
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link, a device or the like, no plain file"
     if member.flag_bits & _ENCRYPTED:
-        return "is encrypted"
+        return "is encrypted: unpack it by hand"
     return None
 
 

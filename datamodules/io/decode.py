@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from datamodules.io.jpeg import BrokenImageError as BrokenImageError  # which others have from here
 from datamodules.io.jpeg import decode_strictly
@@ -48,6 +48,7 @@ Background = Literal["black", "detect", "border"]
 
 # What these two mutter about a damaged file is said once, by BrokenImageError.
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)  # of OpenCV 4, and of 5: silent
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # 64 MiB: microscopes write more than the 1 MiB
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_SIDE is the limit here
 
 
@@ -131,6 +132,8 @@ def decode_image(data: bytes, background: Background = "black") -> Decoded:
         raise
     except UnidentifiedImageError as error:
         cause = "not an image that can be decoded, or damaged: save it as PNG" if data else "an empty file"
+        if data.lower().startswith((b"<!doctype html", b"<html", b"version https://git-lfs")):
+            cause = "a text in place of the picture: download it again (git lfs pull)"
         if data[4:8] == b"ftyp":  # the container of both, and of films
             cause = "HEIC, AVIF or a film, which are not read: save it as PNG"
         raise BrokenImageError(cause) from error

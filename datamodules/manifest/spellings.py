@@ -22,6 +22,9 @@ _ABBREVIATIONS = ("na", "n/a", "n.a.", "<na>", "nan", "nat", "unk", "nil", "null
 _WORDS = ("unknown", "undefined", "missing", "not available", "not applicable")
 # Errors of spreadsheets in any language, such as #REF!, #NAME?, #DIV/0!, #N/A, #NV and Err:502.
 _SPREADSHEET_ERROR = r"#[\w/]+[!?]|#n/?[avd]|err:\d{3}"
+# What they make of a name such as 123E45, 1-2 or MARCH1.
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_SPREADSHEET_CHANGE = rf"\d[.,]\d+e\+\d+|\d{{1,2}}-(?:{_MONTHS})|(?:{_MONTHS})-\d{{2}}"
 _UNKNOWN = (*_ABBREVIATIONS, *_WORDS, "?", "??", "-", "--", ".")
 
 
@@ -72,6 +75,10 @@ def describe_spellings(frame: pd.DataFrame) -> list[str]:
             more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
             remedy = "write them alike, or say alike_names=distinct"
             lines.append(f"{what} that may be the same: {shown}{more}: {remedy}")
+        names = frame[column].dropna().astype(str)
+        if changed := sorted(set(names[names.str.casefold().str.fullmatch(_SPREADSHEET_CHANGE)])):
+            shown = ", ".join(changed[:3])
+            lines.append(f"{what} that a spreadsheet may have changed: {shown}: compare them with the original table")
     return lines
 
 

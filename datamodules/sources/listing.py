@@ -194,6 +194,15 @@ def _remedy_of_column(table: pd.DataFrame, key: str) -> str:
     return f"set data.{key}"
 
 
+def _remedy_of_missing(path: str) -> str:
+    """Return what a file that is missing is called, if only its case or suffix differs."""
+    folder, name = os.path.split(path)
+    for other in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:  # noqa: PTH112, PTH208 (as below)
+        if name.casefold() in (other.casefold(), other.casefold().rpartition(".")[0]):
+            return f"there is {other}: write the names of the files, with case and suffix"
+    return "paths are relative to the table's folder"
+
+
 def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
     rows: dict[str, object] = {}
     # With os.path: tens of thousands of Paths take as long as half of the other checks before a training.
@@ -208,7 +217,7 @@ def _paths_below(root: Path, file: Path, names: pd.Series) -> list[str]:
         elif path in rows:
             problem = f"{name} is in row {rows[path]} already: keep one of the two rows"
         elif not os.path.isfile(path):  # noqa: PTH113
-            problem = f"no file {path} (paths are relative to the table's folder)"
+            problem = f"no file {path} ({_remedy_of_missing(path)})"
         elif not path.startswith(base):
             problem = f"{path} lies outside {root}: set data_dir to a folder that holds all images"
         else:

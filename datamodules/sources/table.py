@@ -1,5 +1,6 @@
 """A CSV file, one row per image."""
 
+import re
 from pathlib import Path
 
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
@@ -35,6 +36,10 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     words = sorted(set(table["label"][unknown]))
     frame = manifest_frame(table.assign(label=table["label"].mask(unknown)))
     labels = set(frame["label"].dropna())
+    for label in sorted(labels):
+        several = set(re.split(r"\s*[|;,]\s*", label))
+        if len(several) > 1 and several <= labels:
+            raise UserError(f"{file}: the label {label} names several classes: keep one, or leave the label empty")
     if unlabelled := frame["label"].isna().sum():
         meant = f", or one for what is unknown ({', '.join(words)})," if words else ""
         notes.append(f"{unlabelled:,} rows of {file.name} have no label{meant} and are not used")

@@ -11,7 +11,7 @@ from karyocyte.config.defaults import section_defaults
 
 # A name becomes a folder's: no separator, and it does not begin with a dot.
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-Folder = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home
+Folder = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]  # ~ is the home
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # as NumPy and Lightning take them
 Line = Annotated[str, Field(pattern=r"^[^\r\n]*$")]

@@ -32,6 +32,8 @@ def check_words(words: Sequence[str]) -> None:
         if "=" not in word and not word.startswith(("-", "~")) and before not in FLAGS_WITH_VALUE:
             right = "type such as +experiment=<name> or seed=1, without blanks around =, and text with blanks in quotes"
             raise UserError(f"{word!r} is not key=value: {right}")
+        if key_of(word).startswith(("hydra.run.", "hydra.sweep.", "hydra.job.")):
+            raise UserError(f"{word} has no effect: leave it out, output_dir is the folder of all runs")
 
 
 def is_multirun() -> bool:

@@ -158,7 +158,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             raise BadZipFile("damaged")
         return dict(_tensors(torch.load(path, map_location="cpu", weights_only=True)))
     except UnpicklingError as error:
-        objects = "it is damaged, or holds objects of Python, which could run code"
+        objects = "it is damaged (download it again), or holds objects of Python, which could run code"
         remedy = "save its values alone, torch.save(network.state_dict(), <file>)"
         raise UserError(f"weights={path}: not a readable file of weights: {objects}: {remedy}") from error
     except Exception as error:  # damaged bytes raise errors of many kinds

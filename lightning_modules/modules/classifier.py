@@ -1,6 +1,6 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -180,6 +180,9 @@ class Classifier(ClassifierNetwork, StagedModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the task with the weights that a trainer loads, and compare the images with it."""
         super().on_load_checkpoint(checkpoint)
+        before = checkpoint.get("hyper_parameters", {}).get("optimizer") or self.hparams["optimizer"]
+        if self.trainer.state.fn == TrainerFn.FITTING and before["_target_"] != self.hparams["optimizer"]["_target_"]:
+            raise UserError(f"the checkpoint has the state of {before['_target_']}: take this optimizer, or begin anew")
         self.hparams["task"] = checkpoint.get("hyper_parameters", {}).get("task")
         self._meet_images()
 
@@ -213,8 +216,8 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
+        self._check_batch(batch, batch_idx)
         label = batch["label"]
-        self._check_labels(label, batch_idx)
         logits, mean_loss = self._logits_and_loss(batch)
         share, loss = share_of_loss(mean_loss, len(label))
         scores = self.scores(self.class_logits(logits.detach()))
@@ -276,16 +279,26 @@ class Classifier(ClassifierNetwork, StagedModule):
         """Return {"index": int64 (B,), "probability": float32 (B, classes)} of a batch."""
         return {"index": batch["index"], "probability": self.probabilities(self(batch["image"]).float())}
 
-    def _check_labels(self, label: torch.Tensor, batch_idx: int) -> None:
-        """Refuse labels without a class; on a GPU, which would have to be waited for, those of the first batch."""
+    def _check_batch(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Refuse labels without a class; on a GPU, which would have to be waited for, those of the first batch.
+
+        So are images in the first batch that are far from [0, 1]: they would be scaled or normalised twice.
+        """
+        if not isinstance(batch, Mapping):
+            raise UserError(f"a batch is a {type(batch).__name__}: let the loader give {{'image': ..., 'label': ...}}")
+        image, label = batch["image"], batch["label"]
+        if batch_idx == 0 and not self.takes_features and not -0.5 < image.min() <= image.max() < 1.5:
+            raise UserError(
+                f"images from {image.min():.3g} to {image.max():.3g}: give floats in [0, 1], not normalised"
+            )
         most = int(label.max()) if len(label) and (label.is_cpu or batch_idx == 0) else 0
         if most >= self.num_classes:
             remedy = f"number the classes from 0, or create the classifier with num_classes={most + 1}"
             raise UserError(f"a batch has the label {most}, the classifier num_classes={self.num_classes}: {remedy}")
 
     def _evaluate(self, batch: dict[str, torch.Tensor], batch_idx: int, metrics: KeptScores) -> None:
+        self._check_batch(batch, batch_idx)
         label = batch["label"]
-        self._check_labels(label, batch_idx)
         logits = self(batch["image"])
         metrics.update(self.scores(logits), label)
         loss = self.validation_loss(logits, label)

@@ -105,7 +105,10 @@ def test_an_incomplete_checkpoint_is_refused(checkpoint, change, problem, tmp_pa
         ([], "no image"),
         (np.zeros((8, 8)), "float64"),
         ([np.ones((8, 8, 3), np.uint8), np.ones((8, 8, 4), np.uint8)], r"image 2 is uint8 of shape \(8, 8, 4\)"),
-        ([np.ones((8, 8, 3), np.uint8), "new.png"], "image 2 is <U7"),
+        ([np.ones((8, 8, 3), np.uint8), "new.png"], "image 2 is a str"),
+        (np.ones((3, 9, 9), np.uint8), r"image 1 is uint8 of shape \(3, 9, 9\)"),
+        (np.ones((9, 9, 4), np.uint8), r"image 1 is uint8 of shape \(9, 9, 4\)"),
+        (None, "image 1 is a NoneType"),
         ("absent.png", "absent.png is missing"),
     ],
 )

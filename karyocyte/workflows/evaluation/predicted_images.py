@@ -28,6 +28,9 @@ def labelled_predictions(file: Path) -> Predictions:
     is_new = ~predicted["seen"].isin(LEARNED)
     tested = predicted.assign(label=known)[is_new]
     if tested["label"].isna().all():
+        if found := ", ".join(sorted(set(labels[is_new].dropna()))):
+            remedy = "write the classes so in labels.csv, and predict again"
+            raise UserError(f"{file}: the labels {found} are none of the classes {', '.join(facts.classes)}: {remedy}")
         raise UserError(
             f"{file} has no new image with a label: name the folders of the images like the classes "
             f"({', '.join(facts.classes)}), or write labels.csv with the columns path and class there; predict again"

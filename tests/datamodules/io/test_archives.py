@@ -66,7 +66,7 @@ def test_links_and_devices_are_refused(tmp_path, kind):
     ("offset", "value", "local_offset", "message"),
     [
         (8, b"\x01\x00", 6, "'x.bin' is encrypted"),
-        (10, b"\x13\x00", 8, "compression method is not supported"),
+        (10, b"\x13\x00", 8, "compression method is not supported): unpack it by hand"),
         (24, struct.pack("<I", 10), 22, "Bad CRC-32"),  # it claims to be smaller than it is
     ],
 )

@@ -198,8 +198,9 @@ def test_other_formats_are_read_by_content_alone_and_start_no_program(tmp_path, 
     assert read_image(tmp_path / "a.png").shape == RGB.shape
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
-    with pytest.raises(BrokenImageError, match="not an image"):
-        decode_image(eps)
+    for text, cause in ((eps, "not an image"), (b"<!DOCTYPE html>", "download it again")):
+        with pytest.raises(BrokenImageError, match=cause):
+            decode_image(text)
 
 
 def test_what_is_no_plain_file_is_not_read(tmp_path):

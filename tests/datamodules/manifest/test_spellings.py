@@ -30,6 +30,12 @@ def test_spellings_of_one_name_are_found_and_said(one, other):
     assert line.startswith("subjects that may be the same")
 
 
+@pytest.mark.parametrize("name", ["1.23E+05", "01-Feb", "MAR-01"])
+def test_what_a_spreadsheet_makes_of_names_is_said(name):
+    (line,) = describe_spellings(manifest_frame(pd.DataFrame({"label": ["x"], "subject": [name]})))
+    assert name in line
+
+
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_other_names_stay_apart(one, other):
     assert meaning(one) != meaning(other)

@@ -41,6 +41,7 @@ def test_paths_are_relative_to_the_table_and_listed_below_data_dir(tmp_path):
     [
         ({"path": "x/1.png"}, r"row 4: x/1.png is in row 2"),
         ({"path": "x/../x/1.png"}, r"row 4: .* is in row 2"),
+        ({"label": "01|NA"}, r"the label 01\|NA names several classes"),
         ({"path": ""}, r"row 4: the path is empty"),
         ({"path": "../outside.png"}, r"row 4: .*outside.png lies outside"),
     ],
@@ -57,8 +58,8 @@ def test_a_missing_file_is_named_with_its_row_whatever_blank_lines_there_are(tmp
     lines = (root / "labels.csv").read_text().splitlines()
     (root / "labels.csv").write_text("\n".join([*lines[:2], "", *lines[2:], "", ""]))
     assert len(scan_table(root, tmp_path / "cache").frame) == 4
-    (root / "3.png").unlink()
-    with pytest.raises(UserError, match=r"labels.csv, row 5: no file .*3.png"):
+    (root / "3.png").rename(root / "3.PNG")
+    with pytest.raises(UserError, match=r"labels.csv, row 5: no file .*3.png .there is 3.PNG"):
         scan_table(root, tmp_path / "cache")
 
 

@@ -69,7 +69,9 @@ def test_without_the_run_there_is_no_threshold_of_validation(table, tmp_path):
 
 def test_images_without_labels_are_not_evaluated(table, tmp_path):
     rows, facts = read_predicted(table)
-    for name, unlabelled in {"none": rows.drop(columns="label"), "learned": rows[rows["seen"] == "train"]}.items():
-        write_predicted(tmp_path / f"{name}.parquet", unlabelled, facts)
+    none = "has no new image with a label: name the folders of the images like the classes"
+    tables = {"none": rows.drop(columns="label"), "learned": rows[rows["seen"] == "train"]}
+    for name, changed in {**tables, "other": rows.assign(label="HEM")}.items():
+        write_predicted(tmp_path / f"{name}.parquet", changed, facts)
         refused = run_app(evaluate, tmp_path / f"{name}.parquet", code=1)
-        assert "has no new image with a label: name the folders of the images like the classes" in error_of(refused)
+        assert (none if name in tables else "the labels HEM are none of the classes") in error_of(refused)

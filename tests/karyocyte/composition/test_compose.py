@@ -23,6 +23,7 @@ def error_of(config) -> str:
     ("overrides", "words"),
     [
         (["name=../../evil"], "name"),
+        (["output_dir="], "output_dir"),
         (["+unfreeze.stages={a/b: {lr: 1}}"], "unfreeze.stages"),
         (["data.source=synth"], "'synth'"),
         (["unfreeze.lr=inf"], "unfreeze.lr"),

@@ -4,9 +4,15 @@ import shlex
 
 import pytest
 
+from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_config
 from karyocyte.composition.grid import job_configs
 from karyocyte.config.overrides import quote_text, typed_names
+
+
+def test_a_key_of_hydra_without_effect_is_refused():
+    with pytest.raises(UserError, match="hydra.run.dir=x has no effect"):
+        compose_config(["hydra.run.dir=x"])
 
 
 def test_only_text_that_hydra_reads_as_something_else_is_quoted():

@@ -113,6 +113,29 @@ def test_a_fit_goes_on_with_the_same_classes_and_takes_their_preparation(home, t
         fit(create_classifier("resnet18", num_classes=2, cut="layer1"), folder(home))
 
 
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        ([torch.rand(2, 3, 32, 32), torch.tensor([0, 1])], "a batch is a list"),
+        ({"image": torch.full((2, 3, 32, 32), 2.0), "label": torch.tensor([0, 1])}, "images from 2 to 2"),
+    ],
+)
+def test_what_is_no_batch_of_images_between_0_and_1_is_refused(batch, words):
+    model = create_classifier("resnet18", num_classes=2, cut="layer1")
+    for step in (model.training_step, model.validation_step):
+        with pytest.raises(UserError, match=words):
+            step(batch, 0)
+
+
+def test_a_checkpoint_goes_on_with_its_optimizer_alone(home, tmp_path):
+    names = {"num_classes": 3, "cut": "layer1"}
+    fit(create_classifier("resnet18", **names), folder(home)).save_checkpoint(tmp_path / "adam.ckpt")
+    with pytest.raises(UserError, match="state of torch.optim.Adam"):
+        quiet_trainer().fit(
+            create_classifier("resnet18", optimizer="sgd", **names), folder(home), ckpt_path=tmp_path / "adam.ckpt"
+        )
+
+
 @pytest.mark.parametrize("scheduler", ["one_cycle", "cosine"])
 def test_a_schedule_of_fixed_length_is_not_made_longer(home, tmp_path, scheduler):
     model = create_classifier("resnet18", num_classes=3, cut="layer1", lr=0.01, scheduler=scheduler)
