@@ -84,7 +84,7 @@ def places_of(images: Images | Place | Sequence[Place]) -> list[Path]:
     return places if len(places) == len(several) else []
 
 
-def is_one(images: Images) -> bool:
+def is_one(images: object) -> bool:
     """Tell an image, also in an order of its axes or of a kind that `checked` refuses, from several."""
     if not isinstance(images, np.ndarray):
         return not isinstance(images, Iterable)
