@@ -13,6 +13,7 @@ from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.runs.run import Run
 from reproduction.evidence.same_cells import pairs_by_fold
+from reproduction.persons.linked import deals_persons
 
 RESULTS = ROOT / "results"
 FOLDER = RESULTS / "cnmc"
@@ -80,9 +81,12 @@ def _draw_correlations(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def runs_apart() -> list[Run]:
-    """Return the runs of the network with persons apart, which are of one configuration."""
-    runs = Run.find(RESULTS / "evidence" / NETWORK)
-    (group,) = run_groups([run for run in runs if run.predictions.about["protocol"] == "subject"])
+    """Return the runs of the network with persons apart by the names of their time, which are of one configuration."""
+    runs = []
+    for run in Run.find(RESULTS / "evidence" / NETWORK):
+        if run.predictions.about["protocol"] == "subject" and not deals_persons(run):
+            runs.append(run)
+    (group,) = run_groups(runs)
     return group
 
 

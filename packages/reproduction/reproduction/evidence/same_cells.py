@@ -13,7 +13,7 @@ from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
 from reproduction.difference import SETTINGS
 from reproduction.measured import names_one_class
-from reproduction.persons.linked import ALL_IMAGES, SPLITS
+from reproduction.persons.linked import ALL_IMAGES, SPLITS, deals_persons
 from reproduction.persons.results import RESAMPLES, Images, columns, resampled
 
 METRICS = ("auc", "f1_weighted")
@@ -75,7 +75,8 @@ def _row_of_pairs(group: Sequence[Run]) -> dict[str, object]:
     network, area = _means(folds)
     again = np.array(drawn)
     about = group[0].predictions.about
-    row: dict[str, object] = {"name": about["name"], "config": about["config"]}
+    dealt = ", by persons" if deals_persons(group[0]) else ""
+    row: dict[str, object] = {"name": f"{about['name']}{dealt}", "config": about["config"]}
     row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in folds)
     row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
     return row | columns("difference", network - area, again[:, 0] - again[:, 1])
@@ -95,7 +96,8 @@ def pairs_by_fold(group: Sequence[Run]) -> list[np.ndarray]:
 
 def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray:
     about = runs[0].predictions.about
-    path = RESULTS / EVIDENCE / SPLITS / f"{about['source']}-names-fold{about['fold']}.parquet"
+    dealt = "subject" if deals_persons(runs[0]) else "names"
+    path = RESULTS / EVIDENCE / SPLITS / f"{about['source']}-{dealt}-fold{about['fold']}.parquet"
     areas = pd.read_parquet(path).set_index("image_id")["area"].astype(float)
     found = []
     for run in runs:

@@ -8,9 +8,15 @@ import pandas as pd
 
 from datamodules.manifest.persons import linked_names
 from datamodules.manifest.same_cells import SIDES, SameCells
+from karyocyte.runs.run import Run
 
 SPLITS = "splits"
 ALL_IMAGES = "cnmc-paper-fold0.parquet"  # the split that has every image of C-NMC
+
+
+def deals_persons(run: Run) -> bool:
+    """Tell whether the folds of a kept run were dealt by persons, and not by the names of that time."""
+    return "same_cells" in run.raw_config
 
 
 def persons_of_subjects(images: pd.DataFrame) -> dict[str, str]:
