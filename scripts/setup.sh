@@ -14,7 +14,7 @@ command -v "$python" >/dev/null || { echo "error: no $python on the PATH: instal
     exit 1
 }
 # An installation here would re-point the packages of an environment that another checkout uses.
-owner=$("$venv/bin/python" - 2>/dev/null <<'PY' || true
+owner=$("$venv/bin/python" -I - 2>/dev/null <<'PY' || true
 import json
 from importlib.metadata import distribution
 

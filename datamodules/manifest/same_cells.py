@@ -67,8 +67,9 @@ class SameCells:
         if not files:
             return None
         tables = pd.concat([SameCells.read(file).table for file in files], ignore_index=True)
-        names = [f"image_{side}" for side in SIDES]
-        return SameCells(tables.drop_duplicates(names, keep="last", ignore_index=True))
+        # Of a pair that is named twice, in whatever order, the later row counts.
+        pairs = tables[[f"image_{side}" for side in SIDES]].apply(frozenset, axis=1)
+        return SameCells(tables[~pairs.duplicated(keep="last")].reset_index(drop=True))
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the pairs both of whose pictures are in the frame of a manifest: ``left`` and ``right`` (its rows).

@@ -17,6 +17,7 @@ from datamodules.manifest.splits import PART_NAMES, TEST_NAMES, VALIDATION_NAMES
 from datamodules.sources import SourceContext
 from karyocyte.common.errors import UserError
 from karyocyte.common.text import natural_key, one_line
+from karyocyte.config.overrides import quote_text
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
 
@@ -184,7 +185,10 @@ def _remedy_of_parts(column: str, parts: list[str], data: SourceConfig) -> str:
     settings = [f"data.part_column={column}"]
     for key, names in (("split.test", TEST_NAMES), ("split.given_validation", VALIDATION_NAMES)):
         settings += [f"{key}={part}" for part in parts if is_called(part, names)][:1]
-    return f"`{shlex.join(settings)}` keeps the parts"
+    words = shlex.join(map(quote_text, settings))
+    if not any(word.startswith("split.test=") for word in settings):
+        return f"`{words} split.test=<one of them>` keeps a part for the test; folds are called fold_0, fold_1, ..."
+    return f"`{words}` keeps the parts"
 
 
 def _remedy_of_column(table: pd.DataFrame, key: str) -> str:

@@ -36,10 +36,7 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
     words = sorted(set(table["label"][unknown]))
     frame = manifest_frame(table.assign(label=table["label"].mask(unknown)))
     labels = set(frame["label"].dropna())
-    for label in sorted(labels):
-        several = set(re.split(r"\s*[|;,]\s*", label))
-        if len(several) > 1 and several <= labels:
-            raise UserError(f"{file}: the label {label} names several classes: keep one, or leave the label empty")
+    _check_one_class_each(labels, file)
     if unlabelled := frame["label"].isna().sum():
         meant = f", or one for what is unknown ({', '.join(words)})," if words else ""
         notes.append(f"{unlabelled:,} rows of {file.name} have no label{meant} and are not used")
@@ -47,3 +44,11 @@ def list_table(data: TableConfig, context: SourceContext) -> Manifest:
         raise UserError(f"{notes[-1]}, so that classes are missing: give a class that is meant another name")
     classes = order_classes(labels, data.positive_class)
     return Manifest(frame, root, classes, data.positive_class, data.source, tuple(notes))
+
+
+def _check_one_class_each(labels: set[str], file: Path) -> None:
+    """Refuse a label that joins others, such as "a|b" beside "a" and "b"."""
+    for label in sorted(labels):
+        several = set(re.split(r"\s*[|;,]\s*", label))
+        if len(several) > 1 and several <= labels:
+            raise UserError(f"{file}: the label {label} names several classes: keep one, or leave the label empty")

@@ -44,6 +44,7 @@ def set_alarm(seconds: float, handler: Any) -> Any:
     """Call ``handler`` after some seconds, 0: never; return the handler before it. Windows has no alarms."""
     if _ALARM is None:
         return None
+    signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm that is due would meet the other handler
     before = signal.signal(_ALARM, handler)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     return before

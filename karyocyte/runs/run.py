@@ -324,10 +324,16 @@ class Run:
     @property
     def heatmaps(self) -> list[Path]:
         """The files of heat maps, one per method and layer, which their stem names; a table may lie beside each."""
-        paths = sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet"))
-        for path in paths:
-            for file in (path, path.with_suffix(".csv")):
-                self.checked(str(file.relative_to(self.folder)))
+        paths = []
+        for path in sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet")):
+            name = path.relative_to(self.folder)
+            if self.has_checksums and str(name) not in self.checksums.listed:
+                again = f"`python scripts/explain.py heatmaps {shlex.quote(str(self.folder))}` draws such maps anew"
+                warn_once(f"{path} is passed over, it is not in {CHECKSUMS}: {again}")
+                continue
+            self.checked(str(name))
+            self.checked(str(name.with_suffix(".csv")))
+            paths.append(path)
         return paths
 
     @property

@@ -85,6 +85,7 @@ class StagedModule(ImageNetwork, LightningModule):
         """
         self.train()
         before, now = self._steps_before, self._planned_steps()
+        self._steps_before = None  # of this fit alone
         if before != now and None not in (before, now):
             remedy = f"set max_epochs to those of {before} steps, or load the weights alone and begin a new fit"
             raise UserError(f"the schedule ends after {before} steps, and this fit has {now}: {remedy}")
@@ -94,8 +95,9 @@ class StagedModule(ImageNetwork, LightningModule):
         checkpoint["planned_steps"] = self._planned_steps()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over how many steps the schedule is planned for."""
-        self._steps_before = checkpoint.get("planned_steps")
+        """Take over how many steps the schedule of a fit that goes on is planned for."""
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._steps_before = checkpoint.get("planned_steps")
 
     def _planned_steps(self) -> int | None:
         """Return how many optimiser steps the schedule of a fit without stages is for; None of a constant rate."""

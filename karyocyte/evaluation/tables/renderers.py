@@ -100,9 +100,7 @@ def _is_number(text: str) -> bool:
 def _text(sign: str, cell: Cell) -> str:
     """Write a cell on the terminal."""
     if isinstance(cell, Estimate):
-        value = number(cell.value, sign)
-        dash = ".." if sign or (cell.low is not None and cell.low < 0) else "-"  # a dash beside a sign is not read
-        return value if cell.low is None else f"{value} ({ends(cell.low, cell.high, sign, dash)})"
+        return _short_interval(sign, cell)
     if isinstance(cell, Named):
         return cell.short
     if pd.isna(cell):
@@ -110,6 +108,15 @@ def _text(sign: str, cell: Cell) -> str:
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell == int(cell) and abs(cell) > 1 else number(cell, sign)
     return f"{cell:,}" if type(cell) is int else str(cell)  # True is one, too
+
+
+def _short_interval(sign: str, cell: Estimate) -> str:
+    """Write a value with its interval, such as 0.913 (0.870-0.951); a dash beside a minus would not be read."""
+    value = number(cell.value, sign)
+    if cell.low is None:
+        return value
+    dash = ".." if sign or cell.low < 0 else "-"
+    return f"{value} ({ends(cell.low, cell.high, sign, dash)})"
 
 
 def _in_line(sign: str, cell: Cell) -> str:

@@ -3,10 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from karyocyte.common.cli import console, say
+from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
 from karyocyte.common.text import counted
@@ -44,7 +46,8 @@ def _run_of(config: TrainingConfig, job: sweeps.Job) -> Run:
     identity, values = run_identity(config, {}), config.model_dump(mode="json")
     address = run_folder(config, None).with_name(f"seed={job.value('seed') or config.seed}")
     for run in map(Run, address.parents[1].glob(f"{address.parent.name}/{address.name}")):
-        named = [[os.path.realpath(str(each.get(key))) for key in COMPARED] for each in (values, run.raw_config)]
-        if identity.items() <= {**run.identity, "contents": {}}.items() and named[0] == named[1]:
-            return run
+        with suppress(UserError):  # one that has to be completed, as of an earlier version
+            named = [[os.path.realpath(str(each.get(key))) for key in COMPARED] for each in (values, run.raw_config)]
+            if identity.items() <= {**run.identity, "contents": {}}.items() and named[0] == named[1]:
+                return run
     return Run(address)

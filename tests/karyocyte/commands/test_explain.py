@@ -60,7 +60,7 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         assert table["inside"].isna().equals(table["empty"])
         assert table["inside"].dropna().between(0, 1).all()
         assert Image.open(path.with_suffix(".png")).size[0] > 500
-    assert sorted(path.name for path in (runs[1] / "heatmaps").iterdir()) == [
+    assert sorted(path.name for path in (runs[1] / "heatmaps").glob("[!.]*")) == [
         f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")
     ]
 
@@ -87,7 +87,7 @@ def test_an_ensemble_is_explained_by_its_members(runs, tmp_path):
     shutil.copy(runs[1] / "predictions.parquet", tmp_path / "ensemble")
     call("heatmaps", tmp_path / "ensemble", "method=hirescam", "samples=3")
     assert [len(table) for table in tables_of(runs, "hirescam-*.csv")] == [3, 3]
-    assert len(list((runs[0] / "heatmaps").iterdir())) == 3
+    assert len(list((runs[0] / "heatmaps").glob("[!.]*"))) == 3
 
 
 def test_maps_are_for_the_predicted_the_true_or_a_named_class(runs):

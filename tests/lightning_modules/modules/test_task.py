@@ -144,6 +144,8 @@ def test_a_schedule_of_fixed_length_is_not_made_longer(home, tmp_path, scheduler
         trainer = quiet_trainer(max_epochs=epochs, limit_train_batches=1, limit_val_batches=1)
         with refusal:
             trainer.fit(model, folder(home), ckpt_path=tmp_path / "one.ckpt")
+    quiet_trainer(limit_val_batches=1).validate(model, folder(home), ckpt_path=tmp_path / "one.ckpt")
+    quiet_trainer(max_epochs=3, limit_train_batches=1, limit_val_batches=1).fit(model, folder(home))  # another fit
 
 
 def test_a_data_module_forgets_the_numbers_of_a_classifier(home):

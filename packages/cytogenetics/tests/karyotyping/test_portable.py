@@ -136,7 +136,7 @@ def test_a_small_model_is_built_in_and_marks_images_as_its_run(run, small, data,
 
 
 def test_a_small_model_says_what_it_is(small, portable):
-    names = {path.name for path in small.iterdir()}
+    names = {path.name for path in small.glob("[!.]*")}
     weights, distances = "weights.safetensors", "out_of_distribution.safetensors"
     described = {"README.md", "checksums.json", "config.yaml", "model.json", "data.json", "export.json"}
     assert names == {*described, weights, distances}

@@ -78,6 +78,7 @@ function pick(index, shift, decision) { // of what is no chromosome of the cell,
     if (index < 0) return act(decision);
     if (shift && marked === null) [marked, pairing] = [selected, "swap"];
     const pairs = marked !== null && marked !== index;
+    if (index !== selected) stopDrawing(); // what was begun is of the other one
     select(index);
     return pairs ? pairWith(index) : draw();
   });
