@@ -333,6 +333,11 @@ def _doubt(
     if odd:
         said = ", ".join(f"{cell.name} says {cell.iscn}" for cell in odd)
         return f"{counted(len(odd), 'cell')} of {len(cells)} {'disagrees' if len(odd) == 1 else 'disagree'}: {said}"
+    return _unlike_calibration(cells, thresholds)
+
+
+def _unlike_calibration(cells: Sequence[CaseCell], thresholds: CellThresholds) -> str | None:
+    """Return in what cells differ from those that the thresholds were chosen on; None where in nothing."""
     for cell in cells:
         if cell.unlike:
             return f"{cell.name}: {cell.unlike}"
