@@ -39,6 +39,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.common.revision import revision
 from karyocyte.common.text import counted
 from karyocyte.inference.failed_reader import NewImages, joined, sentence, why_failed
+from karyocyte.inference.models import Model
 
 
 def karyotype_cells(request: KaryotypeRequest) -> Tables:
@@ -56,21 +57,36 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         for note in notes:
             say(note)
         results, looks = name_cells(inputs, model, folder, pool)
-        # Only all cells together show that a reader failed, such as one class for everything.
-        if failed := why_failed(joined(looks), opened):
-            warnings.append(sentence(failed))
-            warn(warnings[-1])
-            results = [replace(result, failed=failed) for result in results]
+        results, failed = doubted_together(results, looks, opened)
+        warnings += failed
         tables = Tables.of(results, opened.seen, request.config)
         tables.write(folder)
-        notes_of_pictures = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
-        lines = [*tables.summary(model.thresholds), *notes_of_pictures, describe_others(others)]
+        lines = [*tables.summary(model.thresholds), *notes_of_pictures(inputs), describe_others(others)]
         facts = page_facts(request, [*lines, *notes], [*warnings, *tables.warnings])
         write_karyotype_page(folder / "index.html", tables, facts, results)
         write_review(folder / REVIEW, request, model, results, tables)
     warn(*tables.warnings)
     say(str(request.folder / "index.html"), *tables.cell_lines, *lines)
     return tables
+
+
+def doubted_together(
+    results: list[CellResult], looks: Sequence[NewImages], model: Model
+) -> tuple[list[CellResult], list[str]]:
+    """Return the results, all to be reviewed where they look as if a reader had failed, and the warning that says so.
+
+    Only all cells together show it, such as one class for everything.
+    """
+    failed = why_failed(joined(looks), model)
+    if not failed:
+        return results, []
+    warn(sentence(failed))
+    return [replace(result, failed=failed) for result in results], [sentence(failed)]
+
+
+def notes_of_pictures(inputs: Sequence[CellInput]) -> Sequence[str]:
+    """Return what was chosen in the files of metaphases, counted."""
+    return note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
 
 
 def name_cells(
