@@ -99,7 +99,7 @@ def test_one_after_another_a_failure_stops_nothing_and_only_what_is_missing_runs
 
 
 def test_what_cannot_begin_is_said_before_the_other_jobs_and_the_weights_are_looked_for_once(multirun, monkeypatch):
-    monkeypatch.setenv("KARYOCYTE_WEIGHTS_DIR", "")
+    monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
     done = multirun("model=resnet18", "weights=random,resnet18.absent", "protocol=image,images", "seed=0,1")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
