@@ -97,7 +97,8 @@ def pairs_by_fold(group: Sequence[Run]) -> list[np.ndarray]:
 def _pairs_of_fold(runs: Sequence[Run]) -> np.ndarray:
     about = runs[0].predictions.about
     dealt = "subject" if deals_persons(runs[0]) else "names"
-    path = RESULTS / EVIDENCE / SPLITS / f"{about['source']}-{dealt}-fold{about['fold']}.parquet"
+    evidence = runs[0].folder.parents[2]
+    path = evidence / SPLITS / f"{about['source']}-{dealt}-fold{about['fold']}.parquet"
     areas = pd.read_parquet(path).set_index("image_id")["area"].astype(float)
     found = []
     for run in runs:
