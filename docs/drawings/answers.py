@@ -93,6 +93,7 @@ def _missed(kind: str, cells: pd.DataFrame) -> pd.DataFrame:
     place = cells.groupby("run")["sure"].rank(pct=True, method="first", na_option="top").to_numpy()
 
     def missed(kept: np.ndarray) -> dict[str, float]:
+        """Return the share that is wrong of the kept rows that nobody looks at, by how many are looked at."""
         return {row: cells["wrong"][kept & (place > share)].mean() for row, share in LOOKED_AT.items()}
 
     table = by_case(missed, cells["case"], 0.95).rename(columns={"metric": "row"})
