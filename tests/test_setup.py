@@ -19,8 +19,8 @@ def checkout(tmp_path) -> Path:
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     program(tmp_path / "bin" / "uv", 'echo "$@" >> called; case "$*" in *--torch-backend*) exit 2;; esac')
-    # The imports that end the set-up take long: here they are left out.
-    program(tmp_path / ".venv" / "bin" / "python", f'[ "$1" = - ] && exit 0; exec {sys.executable} "$@"')
+    # The imports that end the set-up take long: here they are left out, and no checkout is installed there (-I asks).
+    program(tmp_path / ".venv" / "bin" / "python", f'case "$1" in -|-I) exit 0;; esac; exec {sys.executable} "$@"')
     return tmp_path
 
 
@@ -54,6 +54,13 @@ def test_a_torch_backend_is_passed_on_and_its_failure_is_explained(checkout):
     assert done.returncode == 1
     assert "TORCH_BACKEND=cu126" in done.stderr
     assert "leave it empty" in done.stderr
+
+
+def test_the_environment_of_another_checkout_is_refused(checkout):
+    asked = f'[ "$1" = -I ] && echo {ROOT} && exit 0; exec {sys.executable} "$@"'
+    program(checkout / ".venv" / "bin" / "python", asked)
+    done = setup(checkout)
+    assert (done.returncode, str(ROOT) in done.stderr, (checkout / "called").exists()) == (1, True, False)
 
 
 def test_every_script_is_a_command():
