@@ -14,6 +14,7 @@ from karyocyte.runs.files import RunFile
 IMAGE = "image"
 HIDDEN = "hidden"
 LINK = "link out of the folder"
+NAMELESS = "without suffix"
 OWN = "folder of Karyocyte's own"
 _OWN_FILES = {MARK, RunFile.IDENTITY}  # the second lies in runs of versions that set no mark
 # Folders and files that systems, file servers, browsers and editors leave beside those of their users.
@@ -30,7 +31,8 @@ class FolderContent:
     """The files below a folder."""
 
     images: list[str] = field(default_factory=list)  # below the folder, POSIX, in natural order
-    # The number of other files by kind: a suffix (".txt"), HIDDEN, LINK or "without suffix".
+    files: list[str] = field(default_factory=list)  # neither images nor hidden, below the folder
+    # The number of other files by kind: a suffix (".txt"), HIDDEN, LINK or NAMELESS.
     others: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
@@ -67,6 +69,8 @@ def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
                 waiting.append(name)
             else:
                 content.others[kind] += 1
+                if kind.startswith((".", NAMELESS)):
+                    content.files.append(name)
     content.images.sort(key=natural_key)
     return content
 
@@ -99,7 +103,7 @@ def _kind_of_file(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 (a Path takes ten times as long)
     if suffix in SUFFIXES or suffix in UNREAD_SUFFIXES or starts_as_image(path):
         return IMAGE
-    return suffix or "without suffix"
+    return suffix or NAMELESS
 
 
 def starts_as_image(path: str | Path) -> bool:

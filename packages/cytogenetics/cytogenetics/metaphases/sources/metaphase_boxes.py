@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from datamodules.io.folder_content import is_own, is_system
+from datamodules.io.folder_content import LINK, FolderContent, scan_folder
 from datamodules.io.text_tables import file_text
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import AUTOSOMES, CHROMOSOMES, class_of
@@ -157,26 +156,31 @@ def _label(name: str, where: str) -> int:
     return CHROMOSOMES.index(found)
 
 
-def read_annotations(root: Path) -> tuple[str, list[Annotation], Counter[str]]:
+def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[Annotation], Counter[str]]:
     """Return the formats of the boxes in a folder, the boxes by picture, and how many files are passed over.
+
+    Links that lead out of the folder are followed only with ``follow_links``.
 
     Raises:
         UserError: There are no boxes, or a file cannot be read.
     """
     looked: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
-    for file in _files(root):
+    content = scan_folder(root, follow_links)
+    for file in _files(root, content):
         with _readable(file, file.suffix):
-            kind, content = _look(file, "labels" in file.relative_to(root).as_posix().lower().split("/"))
-        looked[kind].append((file, content))
+            kind, found = _look(file, "labels" in file.relative_to(root).as_posix().lower().split("/"))
+        looked[kind].append((file, found))
     readers: dict[str, Callable[[Path, Any], Iterator[Annotation]]] = {"Pascal VOC": _read_voc, "COCO": _read_coco}
     readers["YOLO"] = partial(_read_yolo, looked.pop("classes", []))
     annotations: dict[str, list[Annotation]] = defaultdict(list)
     for kind, read in readers.items():
-        for file, content in looked.pop(kind, []):
+        for file, found in looked.pop(kind, []):
             with _readable(file, kind):
-                annotations[kind] += read(file, content)
+                annotations[kind] += read(file, found)
     if not any(annotations.values()):
         beside = "".join(f"; {files[0][0].name} is in {kind}" for kind, files in looked.items())
+        if content.others[LINK]:
+            beside += "; follow_links=true follows its links"
         raise UserError(f"no boxes in {root}{beside}: export them as COCO (.json), Pascal VOC (.xml) or YOLO (.txt)")
     passed_over = {f"files in {kind}, passed over": len(files) for kind, files in looked.items()}
     return " and ".join(filter(annotations.get, annotations)), sum(annotations.values(), []), Counter(passed_over)
@@ -314,12 +318,9 @@ def _size(get: Callable[[str], Any], *keys: str) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def _files(root: Path) -> list[Path]:
-    """Return the files below a folder that may be annotations, in natural order, without hidden and our own ones."""
-    files: list[Path] = []
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if not is_system(name) and not is_own(f"{folder}/{name}")]
-        files += [Path(folder, name) for name in names if name.lower().endswith(_ENDINGS) and not is_system(name)]
+def _files(root: Path, content: FolderContent) -> list[Path]:
+    """Return the files of a folder that may be annotations, in natural order."""
+    files = [root / name for name in content.files if name.lower().endswith(_ENDINGS)]
     return sorted(files, key=lambda file: natural_key(file.as_posix()))
 
 

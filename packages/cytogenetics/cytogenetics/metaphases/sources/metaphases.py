@@ -9,6 +9,7 @@ import pandas as pd
 from cytogenetics.config.sources import MetaphasesConfig
 from cytogenetics.metaphases.sources.metaphase_boxes import NO_BOXES, Annotation, CheckedBoxes, read_annotations
 from datamodules.io.decode import BrokenImageError, read_size
+from datamodules.io.folder_content import scan_folder
 from datamodules.io.text_tables import read_text_table
 from datamodules.manifest.manifest import Manifest, manifest_frame, order_classes
 from datamodules.sources import SourceContext, source
@@ -46,7 +47,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
             or two have one name; boxes do not fit (`Annotation`); a name does not match ``data.subject_regex``.
     """
     root = data_folder(context)
-    formats, annotations, passed_over = read_annotations(root)
+    formats, annotations, passed_over = read_annotations(root, context.follow_links)
     used = [one for one in annotations if data.marked == "keep" or one.picture not in MARKED]
     pictures = _pictures(root, context.follow_links)
     frame, remarks = _frame(root, pictures, used, data)
@@ -54,7 +55,7 @@ def list_metaphases(data: MetaphasesConfig, context: SourceContext) -> Manifest:
     remarks["pictures without boxes, left out"] = len(pictures) - len(annotations)
     notes = [f"{len(frame):,} pictures with {frame['boxes'].map(len).sum():,} boxes ({formats})"]
     notes += [f"{what}: {count:,}" for what, count in (remarks + passed_over).items()]
-    if declared := _read_lists(root):
+    if declared := _read_lists(root, context.follow_links):
         frame["kind"] = pd.Series([declared.get(name) for name in frame["image_id"]], dtype=object)
         frame["label"] = frame["kind"].replace(dict.fromkeys(("numerical", "structural"), ABNORMAL))
         absent = len(declared.keys() - set(frame["image_id"]) - MARKED)
@@ -114,11 +115,14 @@ def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
     return size
 
 
-def _read_lists(root: Path) -> dict[str, str]:
+def _read_lists(root: Path, follow_links: bool) -> dict[str, str]:
     """Return what the lists of the data set declare of each picture; empty where there are none."""
     declared: dict[str, str] = {}
+    files = [root / name for name in sorted(scan_folder(root, follow_links).files)]
     for name, kind in LISTS.items():
-        for file in sorted(root.rglob(name)):
+        for file in files:
+            if file.name != name:
+                continue
             if "\n" not in file.read_text(encoding="utf-8-sig").strip():
                 continue  # a list with its heading alone: no cell is abnormal
             table = read_text_table(file)

@@ -11,6 +11,7 @@ from cytogenetics.config.sources import SyntheticMetaphasesConfig
 from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.metaphases.sources.synthetic_metaphases import draw_metaphase
 from datamodules.io.decode import read_image
+from datamodules.sources import SourceContext, list_source
 from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
@@ -60,6 +61,17 @@ def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp
     assert listing.frame["subject"].tolist() == [None, None]
     assert len(listing.frame) == 2
     assert listing.notes[1] == "pictures without boxes, left out: 1"
+
+
+def test_a_data_set_behind_a_link_is_refused_or_read_with_its_lists(tmp_path):
+    write_metaphases(tmp_path / "elsewhere")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="follow_links=true"):
+        listed(tmp_path / "data", tmp_path)
+    context = SourceContext(str(tmp_path / "data"), tmp_path / "cache", progress=False, follow_links=True)
+    listing = list_source(source_config("metaphases"), context)
+    assert listing.frame["kind"].tolist() == [None, "normal", "normal", "normal", "numerical"]
 
 
 def test_pictures_with_marks_are_left_out(tmp_path):
