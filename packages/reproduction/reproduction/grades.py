@@ -72,7 +72,7 @@ def _names(claim: Claim) -> set[str]:
 
 
 def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None]]:
-    """Put beside each measurement on the paper's split the first one of equal settings with subjects apart."""
+    """Put beside each measurement on the paper's split the first one of equal settings with persons apart."""
     groups: dict[tuple[str, ...], list[Measured]] = {}
     for each in measured:
         groups.setdefault((each.data, *each.departures), []).append(each)
