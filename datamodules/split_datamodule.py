@@ -40,7 +40,7 @@ from karyocyte.runs.run import Run
 
 
 class SplitDataModule(LightningDataModule, ABC):
-    """The images of one run: scanned, split and looked through for leaks. A subclass says what a batch is.
+    """The images of one run: scanned, split and checked for leaks. A subclass defines a batch.
 
     An attribute is computed at its first use; ``setup`` computes all that may stop the run.
 
@@ -48,7 +48,7 @@ class SplitDataModule(LightningDataModule, ABC):
         data: The composed configuration of a training; or the source of the images: the name of a file of conf/data/
             ("cnmc", "folder", ...), or its typed settings.
         progress: Whether progress bars may be shown.
-        world: The processes that share the images, and which of them this is; those of the trainer, where it has some.
+        world: The processes that share the images, and which of them this is; those of the trainer, if it has several.
         **keys: Without a composed configuration what differs from the defaults of ``python train.py data=<data>``: keys
             and sections of conf/run.yaml and conf/train.yaml; the keys of ``split``, ``loader`` and ``prepare``, such
             as ``fold``, ``batch_size`` and ``clahe``; the names of files for ``transform`` and ``balance``; and keys of
@@ -122,7 +122,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @cached_property
     def seen(self) -> int:
-        """How many validation and test images a run of ``starts`` has seen, at most; exports do not say it."""
+        """The most validation and test images that a run of ``starts`` was trained or chosen on; 0 for exports."""
         counts = [0]
         for key in self.starts:
             named = getattr(self.config, key)
@@ -141,7 +141,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return BalancePlan(train, np.zeros(len(train), np.int64))
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the images and look for leaks; nothing is written into a run.
+        """Split the images and check them for leaks; nothing is written into a run.
 
         ``stage`` is what a trainer does next, "fit", "validate", "test" or "predict"; None stands for all. For a fit
         the epoch is planned, too.
@@ -219,7 +219,7 @@ class SplitDataModule(LightningDataModule, ABC):
     def _position(self) -> tuple[int, int]:
         return position_in_epoch(self.trainer if is_running(self.trainer) else None)
 
-    # What the user and the run are told.
+    # What the user reads, and what is written into the run.
 
     @property
     def surplus(self) -> pd.Series:
@@ -229,7 +229,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be said of the images before anything is done with them, a line each."""
+        """Remarks on the images before they are prepared, a line each."""
         manifest = self.manifest
         lines = [*manifest.notes, *map(str, manifest.persons)]
         if manifest.skipped:
@@ -253,7 +253,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return sha256_of_value([content_hash(self.manifest), PREPARE_VERSION])
 
     def facts(self) -> dict[str, Any]:
-        """Return what the predictions say of their data: source, folds and what leaks between the parts."""
+        """Return the facts that predictions keep of their data: source, folds and leaks between the parts."""
         return {
             "source": self.manifest.source,
             "synthetic": self.manifest.synthetic,
@@ -263,7 +263,7 @@ class SplitDataModule(LightningDataModule, ABC):
         }
 
     def warnings(self) -> list[str]:
-        """Return what is passed over, and what leaks between parts or by ``init_from``."""
+        """Return warnings of parts that are not used, and of leaks between parts or by ``init_from``."""
         passed_over = unused_given_parts(self.manifest, self.config.protocol, self.config.split)
         lines = [*passed_over, *self.leaks.sentences().values()]
         if self.seen:

@@ -273,7 +273,7 @@ def verdict(paper: str, results: Path) -> str:
     sentences = [f"{grade_summary(of_paper)}."]
     for test in sign_tests(of_paper).to_dict("records"):
         sentences.append(
-            f"By {test['figures']}, {test['worse']} of {test['networks']} networks are worse than print and "
+            f"By {test['figures']}, {test['worse']} of {test['networks']} networks are worse than printed and "
             f"{test['better']} better (sign test: p = {test['p']:.2f})."
         )
     return "\n".join(sentences)

@@ -1,7 +1,7 @@
 """Pairs of pictures that show the same cell: the table that `datamodules.same_cells` writes, and what follows from it.
 
-A cell may have been photographed or cut out again, under the name of the same subject or of another one: no byte agrees
-then. Subjects with such pairs are one person, see `persons.link_subjects`.
+A cell may have been photographed or cut out again, under the name of the same subject or of another one: the files then
+differ. Subjects with such pairs are one person, see `persons.link_subjects`.
 """
 
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ KNOWN = "known"  # the value of the key same_cells that stands for the table of 
 NONE = "none"
 TABLES = {"cnmc": "cnmc", "hem_all": "cnmc"}  # the folder of results/ with the table of each source
 FILE = "same_cells.csv"
-SEEN = ("same", "other", "")  # what somebody saw who looked at a pair: one cell, two cells; "": nobody looked
+SEEN = ("same", "other", "")  # what a person sees in a pair: one cell or two cells; "": nobody has looked
 SIDES = ("left", "right")
 COLUMNS = [f"{name}_{side}" for side in SIDES for name in ("image", "phash")] + ["seen"]
-SAME_PICTURE = 32  # of 256 bits, by which the hash of a picture may differ from the table: it was coded again
-LINKING = 2  # so many pairs link two subjects that nobody looked at
+SAME_PICTURE = 32  # bits of 256 by which the hash of a picture may differ from the table, as after another compression
+LINKING = 2  # pairs that link two subjects if nobody has looked at them
 
 
 @dataclass(frozen=True)
 class SameCells:
-    """Pairs of pictures of one cell each, by the names of the images.
+    """Pairs of pictures that show the same cell, by the names of the images.
 
     ``table`` has at least COLUMNS: the image_id and the perceptual hash (`scan.perceptual_hash`) of both sides, and
-    what was ``seen``; pairs that are two cells to who looked at them are in it, too.
+    what a person has ``seen``; pairs in which a person has seen two cells are in it, too.
     """
 
     table: pd.DataFrame
 
     @property
     def same(self) -> pd.DataFrame:
-        """The table without the pairs that are two cells to who looked at them."""
+        """The table without the pairs in which a person has seen two cells."""
         return self.table[self.table["seen"] != "other"]
 
     @staticmethod
@@ -74,8 +74,8 @@ class SameCells:
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the pairs both of whose pictures are in the frame of a manifest: ``left`` and ``right`` (its rows).
 
-        A picture is known by its name and its hash, so that a file that was coded again is, and another one of that
-        name is not. ``seen`` stays.
+        A picture is recognised by its name and its hash, so that another compression of it is found, and another
+        picture of that name is not. ``seen`` is kept.
         """
         places = pd.Series(frame.index, frame["image_id"])
         found = self.table[["seen"]].copy()

@@ -20,7 +20,7 @@ def list_chromosomes(data: ChromosomesConfig, context: SourceContext) -> Manifes
 
     With ``data.file`` (labels.csv) a row is a chromosome: its path, class and cell, and, in ``data.subject_column``,
     its case. Where a table has no column of the usual name, case_id, or there is no table, the cell is the subject, and
-    a note says so: the honest split is by case, or, where only cells are known, by cell. With ``data.file: null`` the
+    a note says so: persons are apart by case, or, if only cells are known, by cell. With ``data.file: null`` the
     class is the name of the folder directly below ``data_dir``, and ``data.cell_regex`` finds the cell in the file's
     name: its group ``cell``, or else the first.
 

@@ -22,20 +22,20 @@ from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
 
 _PART_COLUMNS = (*PART_NAMES, "split", "fold", "kfold", "subset", "partition", "usage")
-_MOST_PARTS = 20  # a column of more values says something else
+_MOST_PARTS = 20  # a column of more values does not name parts
 _TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
-    """Return the data folder; of a zip file that to which it is unpacked, or the lone folder that all of it lies in.
+    """Return the data folder; of a zip file the folder to which it is unpacked, or the only folder that this has.
 
     Args:
-        context: Says the folder or zip file.
-        wanted: A file that ends the search for the lone folder.
-        searched: Whether the source finds its folders wherever they lie.
+        context: Names the folder or zip file.
+        wanted: A file that ends the search for the only folder.
+        searched: Whether the source finds its folders at any depth.
 
     Raises:
-        UserError: None is named, or the one named is missing, no folder, or empty; or the zip file cannot be unpacked.
+        UserError: No folder is named, or it is missing, a file, or empty; or the zip file cannot be unpacked.
     """
     if context.data_dir is None:
         raise UserError(f"no data folder is named: {DATA_DIR_HINT}")
@@ -75,7 +75,7 @@ def image_names(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
-    """Return the folders in ``folder``, in natural order; those of systems and Karyocyte's own are passed over.
+    """Return the folders in ``folder``, in natural order, without those of systems and those that Karyocyte made.
 
     Links are followed or refused.
     """
@@ -115,7 +115,7 @@ def name_parser(expression: str | None, key: str, what: str) -> Callable[[Path |
 
 
 def packed_in(*folders: Path) -> str:
-    """Return what to do with the first archive that the folders hold, in brackets; an empty text without one."""
+    """Return a remedy, in brackets, for the first archive in the folders; an empty text if there is none."""
     for folder in folders:
         for path in sorted(folder.glob("*")):
             if path.suffix.lower() == ".zip":

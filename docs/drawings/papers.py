@@ -12,13 +12,13 @@ from karyocyte.evaluation.plots.plots import COLOURS, NAMES, canvas
 RESULTS = ROOT / "results"
 SPLITS = {"003": "hem_all-paper-fold0", "004": "cnmc-paper-fold0"}  # of the area of the cell alone
 GRADES = {"reproduced": COLOURS[2], "worse": COLOURS[1], "better": COLOURS[0], "cannot tell": "#555555"}
-TITLES = {"worse": "worse than printed", "cannot tell": "cannot be told"}  # the other grades as they are
+TITLES = {"worse": "worse than printed", "cannot tell": "cannot be decided"}  # the other grades as they are
 NOT_PRINTED = "not printed"
 READINGS = {"unfreeze.stages.finetune.batchnorm=frozen": " (BatchNorm frozen)", "as in conf/": " (BatchNorm trains)"}
 LEGEND = (
     Line2D([], [], marker="D", color="black", linestyle="", fillstyle="none", label="printed"),
     Line2D([], [], marker="o", color="#555555", linewidth=1, label="ours, interval for new persons"),
-    Line2D([], [], color="#555555", linewidth=5, alpha=0.6, label="interval of the difference from print"),
+    Line2D([], [], color="#555555", linewidth=5, alpha=0.6, label="interval of the difference from the printed"),
     Line2D([], [], marker="s", color="black", linestyle=":", fillstyle="none", label="ours, persons apart"),
     Line2D([], [], color="black", linestyle="--", label="area of the cell alone"),
 )

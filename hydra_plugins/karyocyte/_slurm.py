@@ -54,7 +54,7 @@ class SlurmJobs:
             for place, task in enumerate(tasks):  # an older failure is not the end of this attempt
                 self.ids[task] = f"{array}_{place}"
                 sweeps.write_record(self.folder, task.job, status="waiting", error=None, slurm_job=self.ids[task])
-        say(f"{counted(len(tasks), 'job')} submitted as {array}")
+        say(f"{counted(len(tasks), 'job')} submitted as Slurm's job {array}")
 
     def _wait(self) -> None:
         """Return when none of the jobs is in the queue any more, or has a result."""

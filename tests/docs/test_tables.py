@@ -74,7 +74,7 @@ def test_figures_are_counted_by_their_grade(tmp_path):
     grade_table(results=tmp_path).to_csv(tmp_path / "grades.csv", index=False)
     counts, sentence = verdict("009", tmp_path).splitlines()
     assert counts == "2 printed figures: 1 higher (better), 1 not run."
-    assert "0 of 1 networks are worse than print and 1 better (sign test: p = 1.00)" in sentence
+    assert "0 of 1 networks are worse than printed and 1 better (sign test: p = 1.00)" in sentence
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -26,7 +26,7 @@ SMALLER = {
     "+experiment=chromosomes": "split.folds=3",
     "data=synthetic_cells": "data.images=32 data.subjects=16 data.size=64",
     "+experiment=demo": "data.images=48 data.subjects=12 data.size=64 model.cut=layer2",
-    "--share": "--share 0.005",
+    "model=mobilenetv2_keras": "weights=random",
     "--dry-run": "--experiments scratch_cnn_d128",
 }
 MAKE_DEMO = (  # of `make demo` all but the installation

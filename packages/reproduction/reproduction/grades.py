@@ -72,7 +72,7 @@ def _names(claim: Claim) -> set[str]:
 
 
 def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None]]:
-    """Put beside each measurement on the paper's split the first one of equal settings with subjects apart."""
+    """Put beside each measurement on the paper's split the first one of equal settings with persons apart."""
     groups: dict[tuple[str, ...], list[Measured]] = {}
     for each in measured:
         groups.setdefault((each.data, *each.departures), []).append(each)
@@ -218,7 +218,7 @@ def grade_summary(figures: pd.DataFrame) -> str:
 
 
 def sign_tests(figures: pd.DataFrame) -> pd.DataFrame:
-    """Test by paper whether its networks are as often better as worse than print: the sign test, two-sided.
+    """Test by paper whether its networks are as often better as worse than printed: the sign test, two-sided.
 
     A network counts by its weighted F1 on the test images, where it is printed, and by what most of all its figures
     are; with several measurements by the first. One that is neither better nor worse does not count.

@@ -81,7 +81,7 @@ class Step:
 class Split:
     """How the images are divided: ``name`` is "paper" or "honest".
 
-    The draws of the paper's split overlap, so it has one; the folds of the honest split are apart.
+    The draws of the paper's split overlap, so it has one; with persons apart ("honest") each fold tests others.
     """
 
     name: str
@@ -138,7 +138,7 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     """Return the plan of a paper, such as "004"; ``words`` are overrides of all jobs, and ``+cluster=...``.
 
     Some ``experiments``, ``seeds`` and ``folds`` take the place of those of results/claims.csv and papers.yaml;
-    ``folds`` are of the split without leaks, on which the experiments are also run with ``honest``. A ``UserError``
+    ``folds`` are those with persons apart, on which the experiments are also run with ``honest``. A ``UserError``
     names what is unknown, what the plan itself decides on, and folds without a split that has them.
     """
     config = read_paper(paper)
@@ -166,7 +166,7 @@ def _check_overrides(words: Sequence[str]) -> None:
 
 def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: bool) -> None:
     if folds and not (honest and config.folds):
-        raise UserError("--folds are those of the honest split: add --honest (paper 002 has official test images)")
+        raise UserError("--folds are those with persons apart: add --honest (paper 002 has official test images)")
 
 
 def _chosen(claims: "Mapping[str, Claim]", some: Sequence[str]) -> tuple[str, ...]:

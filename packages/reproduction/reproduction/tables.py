@@ -87,7 +87,7 @@ def figure_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
         "minus print": ends(row["difference_low"], row["difference_high"], "+", " to\n"),
         "grade": counted_as(str(row["grade"])),
         "rivals": row["rivals"] or "-",
-        "subjects apart": _ours(row, "apart", "apart_low", "apart_high"),
+        "persons apart": _ours(row, "apart", "apart_low", "apart_high"),
     }
 
 

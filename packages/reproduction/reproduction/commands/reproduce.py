@@ -12,9 +12,9 @@ Words = Annotated[
 ]
 Output = Annotated[Path | None, Option(help="Folder of tables and pictures.", show_default="reproduced/<paper>")]
 Seeds = Annotated[str | None, Option(help="Such as 0,1,2; one seed has no grades.", show_default="0")]
-Folds = Annotated[str | None, Option(help="Of the honest split, such as 0,1,2.", show_default="0")]
+Folds = Annotated[str | None, Option(help="Of --honest, such as 0,1,2.", show_default="0")]
 Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
-Honest = Annotated[bool, Option("--honest", help="Train on a split without leaks, too.")]
+Honest = Annotated[bool, Option("--honest", help="Train with persons apart, too: all images of a person in one part.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Only check all settings, and print what it takes.")]
 Commands = Annotated[bool, Option("--commands", help="Only check all settings, and print the commands, to be copied.")]
 
