@@ -36,6 +36,15 @@ class FolderContent:
     others: Counter[str] = field(default_factory=Counter)
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
+    def add(self, name: str, kind: str) -> None:
+        """Add a file, or what is not followed, by its name below the folder."""
+        if kind == IMAGE:
+            self.images.append(name)
+            return
+        self.others[kind] += 1
+        if kind.startswith((".", NAMELESS)):
+            self.files.append(name)
+
 
 def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
     """List the files in ``root`` and below it.
@@ -63,14 +72,10 @@ def scan_folder(root: Path, follow_links: bool = False) -> FolderContent:
         for entry in found:
             name = f"{below}/{entry.name}" if below else entry.name
             kind = _kind_of_entry(entry, real_root, followed, follow_links)
-            if kind == IMAGE:
-                content.images.append(name)
-            elif kind is None:
+            if kind is None:
                 waiting.append(name)
             else:
-                content.others[kind] += 1
-                if kind.startswith((".", NAMELESS)):
-                    content.files.append(name)
+                content.add(name, kind)
     content.images.sort(key=natural_key)
     return content
 
