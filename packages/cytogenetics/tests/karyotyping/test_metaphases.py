@@ -114,7 +114,8 @@ def boxes_of(count, columns, width, height, step):
         (boxes_of(21, 10, 40, 40, 36), 0, "21 chromosomes found: this is no picture"),
         (boxes_of(30, 10, 40, 40, 36), 70, "30 chromosomes and 70 other objects found: this is no picture"),
         (boxes_of(92, 10, 40, 40, 36), 0, "92 chromosomes found: cut pictures of several metaphases"),
-        (np.concatenate([boxes_of(33, 12, 20, 60, 70), boxes_of(13, 12, 60, 20, 70)]), 0, None),  # a real metaphase has 0.717
+        # As in a real metaphase, whose share is 0.717.
+        (np.concatenate([boxes_of(33, 12, 20, 60, 70), boxes_of(13, 12, 60, 20, 70)]), 0, None),
         (boxes_of(46, 12, 20, 60, 70), 0, "as in a karyogram"),
     ],
 )
