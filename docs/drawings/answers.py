@@ -1,4 +1,4 @@
-"""Four answers, each a figure of points with intervals that is titled by what its numbers say."""
+"""Five answers, each a figure of points with intervals that is titled by what its numbers say."""
 
 import numpy as np
 import pandas as pd
@@ -115,3 +115,18 @@ def draw_own_images() -> None:
     best, others = (" and ".join(ahead.index[is_so]) or "no images" for is_so in (ahead, ~ahead))
     title = f"The default is shown to be best on {best}, but not on {others}"
     draw("own_images", title, table, "share of test images named rightly", "guessing among 8, 24 and 2 classes")
+
+
+def draw_speed() -> None:
+    """Draw how long an epoch, a first run and a prediction take beside what a user would take instead."""
+    bench = pd.read_csv(RESULTS / "bench.csv")
+    bench = bench[bench["topic"].isin(("training", "first_run", "prediction"))]
+    rows = []
+    for row in bench.itertuples():
+        longer = [1 / ratio for ratio in (row.ratio, row.highest, row.lowest)]
+        rows.append((f"{row.case}\nbeside {row.peer}", "median and range of the rounds", *longer, 1.0))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    ends = table.groupby(bench["topic"].to_numpy())["value"].agg(["min", "max"])
+    said = ["{:.2f} to {:.2f}".format(*ends.loc[topic]) for topic in ("training", "first_run")]
+    title = "An epoch takes {} times as long as in a loop by hand, and a first run {} times".format(*said)
+    draw("speed", title, table, "times as long, in CPU seconds on one thread", "the alternative")
