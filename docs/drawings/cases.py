@@ -6,7 +6,7 @@ from karyocyte.common.paths import ROOT
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 RESULTS = ROOT / "results"
-PART = "both test parts"
+PART = "all test parts"
 MEASURES = {"right": "named rightly", "settled": "settled"}
 KINDS = {
     PART: ("normal", "o-"),
