@@ -8,12 +8,13 @@ import pandas as pd
 
 from karyocyte.evaluation.intervals.over_subjects import intervals
 from karyocyte.evaluation.metrics.classification import headline_metric, metric_names
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
 from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, Metrics, warnings_about
 from karyocyte.runs.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 
-BASELINES = {"area": "area alone", "all": "all numbers"}  # in words
+BASELINES = {"area": "area alone", "all": "brightness and size"}  # in words
 MOST_IMAGES = 10_000  # that the regression is fitted to: more would take minutes and change little
 PENALTIES = (0.01, 1.0, 100.0)  # inverse strength of the L2 penalty
 
@@ -77,17 +78,24 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
     return best
 
 
-def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
-    """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
-    names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
-    metrics: dict[str, Metrics] = {}
+def baselines_of(runs: LabelledRuns) -> dict[str, LabelledPredictions]:
+    """Return the test images as each baseline predicts them, by its words; {} for predictions that have none."""
+    found = {}
     for name, words in BASELINES.items():
         columns = [_column(name, label) for label in runs.test.classes]
         frame = runs.frame.reindex(columns=columns)
         # A baseline of a part of the images could not be compared with the network.
         if len(frame) and frame.notna().all(axis=None):
-            scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))
-            metrics[words] = intervals(scored, runs.settings, names=names)
+            found[words] = replace(runs.test, probabilities=frame.to_numpy(np.float64))
+    return found
+
+
+def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
+    names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
+    metrics: dict[str, Metrics] = {}
+    for words, scored in baselines_of(runs).items():
+        metrics[words] = intervals(scored, runs.settings, names=names)
     figures: Figures = {(TEST, f"{Kind.BASELINE}{words}"): each for words, each in metrics.items()}
     return Findings(warnings=warnings_about(TEST, _not_better(metrics, result)), metrics=figures)
 

@@ -1,7 +1,6 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.pages.blocks import Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.comparison_tables import group_tables
+from karyocyte.evaluation.tables.sentence import sentence
+from karyocyte.evaluation.tables.terminal import IMPORTANCE
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.workflows.report import plots, summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters
@@ -61,7 +60,8 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         results = [chapter.result for chapter in chapters]
         compared = group_tables(images.data["chapters"], results)
         sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
-    of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
+    # Letters, digits, + / and = alone: nothing in it can end an element.
+    pictures = [Markup(base64.b64encode(picture).decode()) for picture in images.pictures]
     return render(
         PACKAGE,
         "report.html.j2",
@@ -69,65 +69,42 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         subtitle=" · ".join(subtitle),
         notices=summary.notices(chapters),
         sections=sections,
-        chapters=of_chapters,
+        chapters=[_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)],
+        terms=Section("Terms", "terms", facts={"": summary.terms()}),
         gallery=images,
-        # Letters, digits, + / and = alone: nothing in it can end the element.
-        pictures=Markup(b"\n".join(map(base64.b64encode, images.pictures)).decode()),
+        pictures=pictures,
+        more_style=template_file(PACKAGE, "report.css"),
         script=template_file(PACKAGE, "gallery.js"),
     )
 
 
 def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
-    result = chapter.result
-    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
-    runs = [{"title": chapter.fold_of(run), "facts": summary.provenance(run)} for run in chapter.runs]
     suffix = f"-{place}" if chapters > 1 else ""
+    figures = plots.figures(chapter)
     return {
         "label": chapter.group.label,
-        "diagnosis": summary.diagnosis(result),
-        "classes": tables.classes_table(result, two=True),
+        "sentence": sentence(chapter.result),
+        "limits": summary.limits(chapter.result, IMPORTANCE),
         "name": f"experiment-{place}",
-        "about": summary.about_rows(chapter),
-        "parts": summary.part_counts_table(chapter),
-        "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
-        "sections": list(filter(None, _sections(chapter, suffix))),
-        "runs": runs,
+        "decisive": figures[:1],
+        "curves": Section("Curves", f"curves{suffix}", figures=figures[1:]),
+        "folded": _folded(chapter, suffix),
     }
 
 
-def _sections(chapter: Chapter, suffix: str) -> list[Section]:
+def _folded(chapter: Chapter, suffix: str) -> list[Section]:
+    """Return what is read by those who want all of it: every figure, the data, and how the result was made."""
     result = chapter.result
-    # That of the classes is at the beginning.
-    of_test = [each for each in tables.result_tables(result) if each.title != tables.CLASSES]
+    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
+    words = f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval."
+    # The classes come first, also where they are two.
+    others = [table for table in tables.result_tables(result) if table.title != tables.CLASSES]
+    shown = [tables.classes_table(result, two=True), *others, *tables.confidence_tables(result)]
+    parts = [summary.part_counts_table(chapter)]
+    made = {chapter.fold_of(run): summary.provenance(run) for run in chapter.runs}
     return [
-        _warnings(result, f"limits{suffix}"),
-        Section("Results on the test images", f"results{suffix}", of_test),
-        Section(
-            "Right and wrong predictions",
-            f"predictions{suffix}",
-            figures=plots.pictures(chapter, ("confusion_matrix", "roc")),
-        ),
-        Section(
-            "How certain the predictions are",
-            f"sure{suffix}",
-            tables.confidence_tables(result),
-            plots.pictures(chapter, ("reliability", "risk_coverage")),
-        ),
-        Section(
-            "Training",
-            f"training{suffix}",
-            figures=plots.curves(chapter),
-        ),
+        Section("All metrics", f"metrics{suffix}", shown, intro=[words, *summary.limits(result)]),
+        Section("Data and protocol", f"data{suffix}", parts, facts={"": summary.about_rows(chapter)}),
+        Section("How it was made", f"made{suffix}", facts=made),
     ]
-
-
-def _warnings(result: EvaluationResult, name: str) -> Section:
-    """The warnings, metrics named as in the tables; those of the validation images in one line."""
-    warnings = result.warnings_except("validation")
-    titles = {metric: in_words(metric)[0] for metric in result.metrics}
-    lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
-    others = len(result.warnings) - len(warnings)
-    if others:
-        lines.append(f"{others} more about the validation images are in metrics.json of the run")
-    return Section("What limits these figures", name, intro=lines)

@@ -1,5 +1,6 @@
 """Pictures: what is on them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import Interval, Kind
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -90,6 +91,20 @@ def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figu
     auc = result.metrics["auc"]
     assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(auc.value)
     assert f"all: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" in texts(roc.get_legend())
+
+
+def test_the_roc_of_two_classes_has_the_best_rule_without_a_network(tmp_path, saved_figures):
+    run = make_run(images=40, subjects=10)
+    result, test = evaluate_runs([run], SETTINGS), score(run.part("test"))
+    rules = {"size": test, "brightness": replace(test, probabilities=test.probabilities[:, ::-1])}
+    figures = {
+        ("test", f"{Kind.BASELINE}{words}"): {"auc": Interval(auc)}
+        for words, auc in zip(rules, (0.7, 0.8), strict=True)
+    }
+    plots.roc(tmp_path / "roc.png", replace(result, figures=result.figures | figures), test, rules=rules)
+    (dotted,) = [line for line in saved_figures[0].axes[0].lines if line.get_linestyle() == ":"]
+    assert dotted.get_label() == "rule on brightness: AUC 0.800"
+    assert np.trapezoid(dotted.get_ydata(), dotted.get_xdata()) == pytest.approx(1 - result.metrics["auc"].value)
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), FIVE])

@@ -53,7 +53,7 @@ def test_the_area_alone_tells_a_class_that_shows_in_it_and_no_other():
     assert shown["area alone"]["auc"].low > 0.7
     hidden = baselines(*make(by="mean_red"))
     assert hidden["area alone"]["auc"].value < 0.7
-    assert hidden["all numbers"]["auc"].value > 0.85
+    assert hidden["brightness and size"]["auc"].value > 0.85
 
 
 def test_the_auc_of_the_area_is_that_of_scikit_learn():

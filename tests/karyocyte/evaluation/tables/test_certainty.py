@@ -6,7 +6,7 @@ import pytest
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.tables.certainty import certainty_lines
+from karyocyte.evaluation.tables.certainty import NO_WIDTH, certainty_lines
 from karyocyte.evaluation.tables.comparison_tables import group_tables
 from karyocyte.evaluation.tables.tables import classes_table, metrics_table, subjects_table
 from karyocyte.evaluation.tables.terminal import whole
@@ -53,11 +53,8 @@ def test_a_perfect_class_among_several_is_named():
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        (Interval(0.5, 0.5, 0.5, 9, "percentile"), "m: interval of no width: no resample of the images differs"),
-        (
-            Interval(0.0, 0.0, 0.0, 9, "percentile"),
-            "m: exactly 0, interval of no width: no resample of the images differs",
-        ),
+        (Interval(0.5, 0.4997, 0.5, 9, "percentile"), f"m: {NO_WIDTH.format('images')}"),
+        (Interval(0.0, 0.0, 0.0, 9, "percentile"), f"m: exactly 0, {NO_WIDTH.format('images')}"),
         (Interval(1.0, n=1), "m: exactly 1, without an interval: there are fewer than two images"),
         (Interval(1.0, 0.9, 1.0, 9, "percentile"), "m: exactly 1"),
         (Interval(1.0, 0.6, 1.0, 9, "exact"), "m: exactly 1, interval by Clopper and Pearson"),

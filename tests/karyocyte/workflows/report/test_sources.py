@@ -7,11 +7,12 @@ from karyocyte.common.files import write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.gallery import heat_words
 from karyocyte.workflows.report.sources import Chapter, read_chapters
-from karyocyte.workflows.report.summary import about_rows, notices
+from karyocyte.workflows.report.summary import about_rows, notices, terms
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
 
@@ -80,9 +81,45 @@ def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
     assert any(expected in line for line in lines)
 
 
+def titles(folder):
+    """What notices say of the runs in a folder, by their titles."""
+    return {notice.title: notice.lines for notice in notices(read_chapters([folder]))}
+
+
+def test_a_small_budget_and_a_single_seed_are_named_also_of_the_members_of_an_ensemble(tmp_path):
+    folders = []
+    for seed in (3, 4):
+        run = make_run(images=12, subjects=4, about={"seed": seed})
+        folders.append(write_run(tmp_path / f"{seed}", run, pictures=False))
+    seed = "One seed (3): how far figures vary from training to training is not known"
+    budget = "Small budget: a longer training may be better"
+    assert seed in titles(folders[0])
+    assert budget not in titles(folders[0])
+    Run(folders[0]).write_config({"trainer": {"max_images": 2400, "limit_train_batches": 2}})
+    curves = "epoch,val/loss\n0,0.7\n1,0.6\n"
+    write_text(folders[0] / "logs" / "1-head" / "version_0" / "metrics.csv", curves)
+    lines = titles(folders[0])[budget]
+    assert [word in line for word, line in zip(("2,400", "2 batches", "last epoch, 2"), lines, strict=True)] == [
+        True
+    ] * 3
+    write_text(folders[0] / "logs" / "2-finetune" / "version_0" / "metrics.csv", curves.replace("0.6", "0.8"))
+    assert len(titles(folders[0])[budget]) == 2
+    ensemble = EnsembleFile("average", tuple(map(str, folders)), ("a", "b"), {})
+    about = {"ensemble": 2, "seed": [3, 4]}
+    write_run(tmp_path / "both", make_run(images=12, subjects=4, about=about), pictures=False)
+    write_ensemble(tmp_path / "both", ensemble)
+    assert (len(titles(tmp_path / "both")[budget]), seed in titles(tmp_path / "both")) == (2, False)
+    (folders[1] / "predictions.parquet").unlink()
+    assert budget not in titles(tmp_path / "both")
+
+
+def test_the_terms_of_a_report_are_those_of_the_glossary():
+    assert terms()["seed"] == "the number from which all random choices of a run follow"
+
+
 def test_without_known_subjects_no_page_says_that_nothing_leaks():
     run = make_run(images=12, subjects=None, about={"leaks": {**NO_LEAKS, "near_pairs": 0}})
-    (notice,) = notices([chapter_of(run)])
+    notice, *_ = notices([chapter_of(run)])
     assert (notice.kind, "persons are not known" in notice.title) == ("unknown", True)
 
 
