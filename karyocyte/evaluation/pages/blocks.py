@@ -9,11 +9,11 @@ Facts = dict[str, str]  # what is known, by its name
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, a data URI; a ``wide`` one needs the whole width of a page, and scrolls horizontally on a phone."""
+    """A drawing of a ``kind`` that the template has words for; a ``wide`` one needs the whole width of a page."""
 
-    caption: str
-    reading: str
-    source: str
+    kind: str
+    fold: str  # which it is of, after a comma; "" where there is one
+    source: str  # a data URI
     wide: bool = False
 
 

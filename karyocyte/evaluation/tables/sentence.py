@@ -7,6 +7,7 @@ import pandas as pd
 from karyocyte.common.text import quoted
 from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.tables.tables import metric_name
+from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
 
@@ -26,19 +27,18 @@ def sentence(result: EvaluationResult) -> str:
         lines.append(_least_recognised(recalls.dropna()))
     if any(warning.topic == "training" for warning in result.warnings):
         lines.append("a later stage of the training is worse than an earlier one")
+    for words, figure in shown(result).figures.items():
+        lines.append(f"{figure} of the {words}")
     return "; ".join(lines) + "."
 
 
 def _least_recognised(recalls: pd.Series) -> str:
     """Name the class with the lowest recall, or all classes that have it as it is written."""
-    written = recalls.map(number)
-    least = [quoted(str(name)) for name in recalls.index[written == number(recalls.min())]]
     value = number(recalls.min())
-    if len(least) == 1:
-        return f"the class that is recognised least is {least[0]} ({value})"
-    if len(least) == len(recalls):
+    least = recalls.index[recalls.map(number) == value]
+    if 1 < len(least) == len(recalls):
         return f"all classes are recognised equally often ({value})"
-    return f"the classes that are recognised least are {', '.join(least)} ({value})"
+    return f"recognised least: {', '.join(map(quoted, least))} ({value})"
 
 
 def _verdict(measured: Interval, least: float) -> str:

@@ -22,8 +22,6 @@ SUBGROUPS = ("group", "kind")  # sections of the figures begin so
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
-CLASSES = "Class by class"
-FEW_CLASSES = 2  # these have no table of their own
 MANY_CLASSES = 8  # beyond, a line counts them
 
 
@@ -146,17 +144,16 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     return _table(result, title, rows, "", *lines)
 
 
-def classes_table(result: EvaluationResult, two: bool = False) -> Table:
-    """Return what is right of each class of more than two (of ``two``, too), and what the others are taken for."""
+def classes_table(result: EvaluationResult) -> Table:
+    """Return what is right of each class of more than two, and what the others are taken for."""
     confusions = {name.short: counts for name, counts in shown(result).confusions.items()}
-    several = len(result.classes) > FEW_CLASSES
     rows = []
     detail: dict[str, Cell] = {}
-    for index, name in enumerate(result.classes if several or two else ()):
+    several = result.classes if result.positive_class is None else ()
+    for index, name in enumerate(several):
         row: Row = {"class": name, "images": sum(result.test.confusion[index])}
         row |= {kind: result.metrics.get(f"{kind.lower()}/{name}") for kind in ("recall", "precision", "F1")}
-        if several:
-            detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
+        detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
         for other, counts in confusions.items():
             right, images = counts[index][index], sum(counts[index])
             detail |= {f"recall, {other}": right / images if images else None}
@@ -167,7 +164,7 @@ def classes_table(result: EvaluationResult, two: bool = False) -> Table:
         "class, the share that really is of it."
     )
     certain = _certainty(result.metrics, filter(_is_of_class, result.metrics), result) if several else []
-    return _table(result, CLASSES, rows, reading * several, *certain, detail=tuple(detail))
+    return _table(result, "Class by class", rows, reading, *certain, detail=tuple(detail))
 
 
 def _certainty(metrics: Metrics, names: Iterable[str], result: EvaluationResult) -> list[str]:

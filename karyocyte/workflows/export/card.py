@@ -9,17 +9,12 @@ from karyocyte.evaluation.tables.tables import classes_table, metrics_table, sub
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.table import Table
-from karyocyte.evaluation.types.warnings import LEAKS
+from karyocyte.evaluation.types.warnings import LEAKS, PROTOCOLS
 from karyocyte.inference.models import RunsModel, source_warnings
 from karyocyte.recipes.exports import added_facts
 from karyocyte.runs.export import ClassifierExport, Parity, training_command
 from karyocyte.runs.run import Run
 
-PROTOCOLS = {
-    "subject": "no subject is in two parts",
-    "image": "images are divided at random, by class; a subject may be in two parts",
-    "paper": "as the paper did it, its leaks included",
-}
 NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 

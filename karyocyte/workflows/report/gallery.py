@@ -13,7 +13,7 @@ from karyocyte.common.files import read_csv
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pages.thumbnails import read_pictures
 from karyocyte.evaluation.pooling.pooling import pool
-from karyocyte.evaluation.sections.examples import WORDS, ranked_rows
+from karyocyte.evaluation.sections.examples import showcase
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
 
@@ -22,9 +22,6 @@ EXAMPLES = 3  # of each kind
 TOP = 3  # so many of the most probable classes are shown with an enlarged picture
 DOUBTFUL_SHARE = 0.1
 PREDICTED = ["predicted", "probability", "uncertainty", "right", "doubtful", "top"]  # what the script reads of each
-
-
-Item = dict[str, Any]  # an image: its name, subject, truth, kind and group, and ``by``, what each chapter predicts
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,6 @@ class Gallery:
     pictures: list[bytes]  # webP, each once; items hold their places
     notes: list[str]  # what is left out or missing, in sentences
     total: int  # the number of test images
-    examples: list[dict[str, list[Item]]]  # of each chapter: items that are surely right, surely wrong and doubtful
     key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
 
     @property
@@ -89,7 +85,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
     names = pseudonyms(everything["subject"])
     key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
     examples = list(map(_examples, chapters))
-    chosen = _choose(tables, images, chain.from_iterable(chain.from_iterable(map(dict.values, examples))))
+    chosen = _choose(tables, images, chain.from_iterable(examples))
     filled = _fill_pool(chapters, chosen)
     notes = filled.notes
     if len(chosen) < len(everything):
@@ -99,13 +95,14 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
     everything[["name", "subject"]] = names
     everything["kind"] = everything["kind"].astype(object).str.replace("_", " ")
     everything = everything.astype(object).where(everything.notna(), None)
-    items: list[Item] = everything.loc[chosen, ["name", "subject", "truth", "kind", "group"]].to_dict("records")
+    items = everything.loc[chosen, ["name", "subject", "truth", "kind", "group"]].to_dict("records")
     predictions = [table[PREDICTED].astype(object).to_dict("index") for table in tables]
     for image_id, item in zip(chosen, items, strict=True):
         item["by"] = []
         for number, by_image in enumerate(predictions):
             facts = by_image.get(image_id)
-            item["by"].append(facts and facts | _pictures_of(image_id, filled, number))
+            example = {"example": examples[number].get(image_id)}
+            item["by"].append(facts and facts | example | _pictures_of(image_id, filled, number))
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
@@ -114,21 +111,14 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in filled.maps],
         "items": items,
     }
-    by_id = dict(zip(chosen, items, strict=True))
-    shown = [{words: list(filter(None, map(by_id.get, ids))) for words, ids in each.items()} for each in examples]
-    return Gallery(data, list(filled.pictures), notes, len(everything), shown, key)
+    return Gallery(data, list(filled.pictures), notes, len(everything), key)
 
 
-def _examples(chapter: Chapter) -> dict[str, list[str]]:
-    """Return the image_ids of the surest right, surest wrong and most doubtful test images, by these words."""
+def _examples(chapter: Chapter) -> dict[str, str]:
+    """Choose surely right, surely wrong and doubtful test images; return in words by image_id which each is."""
     test = pool(list(chapter.group.runs)).part("test")
-    examples: dict[str, list[str]] = {}
-    taken: list[int] = []
-    for which, words in WORDS.items():
-        rows = [row for row in ranked_rows(test, which) if row not in taken][:EXAMPLES]
-        examples[words] = test.frame["image_id"].iloc[rows].tolist()
-        taken += rows
-    return examples
+    ids = test.frame["image_id"]
+    return {ids[row]: words for row, words in showcase(test, EXAMPLES)}
 
 
 def pseudonyms(subjects: pd.Series) -> pd.DataFrame:

@@ -9,18 +9,18 @@ from markupsafe import Markup
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.pages.blocks import Section
+from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.comparison_tables import group_tables
 from karyocyte.evaluation.tables.sentence import sentence
-from karyocyte.evaluation.tables.terminal import IMPORTANCE
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.workflows.report import plots, summary
+from karyocyte.workflows.report import summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates
+MANY_CLASSES = 8  # beyond, a confusion matrix needs the whole width
 PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
@@ -81,11 +81,11 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
 def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
     suffix = f"-{place}" if chapters > 1 else ""
-    figures = plots.figures(chapter)
+    figures = _figures(chapter)
     return {
         "label": chapter.group.label,
         "sentence": sentence(chapter.result),
-        "limits": summary.limits(chapter.result, IMPORTANCE),
+        "limits": summary.limits(chapter.result, of_all=True),
         "name": f"experiment-{place}",
         "decisive": figures[:1],
         "curves": Section("Curves", f"curves{suffix}", figures=figures[1:]),
@@ -98,13 +98,41 @@ def _folded(chapter: Chapter, suffix: str) -> list[Section]:
     result = chapter.result
     decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
     words = f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval."
-    # The classes come first, also where they are two.
-    others = [table for table in tables.result_tables(result) if table.title != tables.CLASSES]
-    shown = [tables.classes_table(result, two=True), *others, *tables.confidence_tables(result)]
+    shown = [*tables.result_tables(result), *tables.confidence_tables(result)]
     parts = [summary.part_counts_table(chapter)]
     made = {chapter.fold_of(run): summary.provenance(run) for run in chapter.runs}
     return [
-        Section("All metrics", f"metrics{suffix}", shown, intro=[words, *summary.limits(result)]),
+        Section("All metrics", f"metrics{suffix}", shown, intro=[words, *summary.limits(result, of_all=False)]),
         Section("Data and protocol", f"data{suffix}", parts, facts={"": summary.about_rows(chapter)}),
         Section("How it was made", f"made{suffix}", facts=made),
     ]
+
+
+def _figures(chapter: Chapter) -> list[Figure]:
+    """Return the pictures of a chapter: the one that decides, the ROC of two classes or the confusions of more, first.
+
+    The learning curves of each run follow, then all others.
+    """
+    of_two = chapter.result.positive_class is not None
+    drawn = _pictures(chapter, *(("roc", "confusion_matrix") if of_two else ("confusion_matrix", "roc")))
+    curves = []
+    for run in chapter.runs:
+        file = run.folder / "learning_curves.png"
+        if file.is_file():
+            curves.append(Figure("learning_curves", chapter.fold_of(run, ", "), _source(file.read_bytes())))
+    return [*drawn[:1], *curves, *drawn[1:], *_pictures(chapter, "reliability", "risk_coverage")]
+
+
+def _pictures(chapter: Chapter, *kinds: str) -> list[Figure]:
+    """Return the pictures of some kinds: the names of their files begin so."""
+    found = []
+    for kind in kinds:
+        wide = kind == "confusion_matrix" and len(chapter.result.classes) > MANY_CLASSES
+        for name, png in chapter.pictures.items():
+            if name.startswith(kind):
+                found.append(Figure(kind, "", _source(png), wide))
+    return found
+
+
+def _source(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,7 +1,6 @@
 """What a page says first: what was learnt from, what was tested on, what leaks, and what else limits the result."""
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
@@ -9,26 +8,22 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT, without_machine
-from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.pages.blocks import Facts
 from karyocyte.evaluation.plots.plots import best_rows
 from karyocyte.evaluation.types.formats import joined, listed
-from karyocyte.evaluation.types.result import EvaluationResult
+from karyocyte.evaluation.types.result import TEST, EvaluationResult
 from karyocyte.evaluation.types.table import Cell, Table
+from karyocyte.evaluation.types.warnings import PROTOCOLS
 from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.predictions import VALIDATION
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 
-PROTOCOLS = {
-    "subject": "subject: nobody's images are both learnt from and tested on",
-    "image": "image: images are dealt out one by one, so that one person's images may be on both sides",
-    "paper": "paper: a publication's own procedure is repeated, with the leaks that it has",
-}
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
 LEAK, ANOTHER_SET = "leak", "another set"  # topics of the notices, the latter of an external validation
+OF_ALL = ("training", "data", TEST, "")  # topics of warnings about all test images
 GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
 TERMS = """AUC, balanced accuracy, calibration, ensemble, fold, interval, leak, positive class, protocol, referral,
     seed, stage, subject, temperature, threshold, weighted F1"""
@@ -104,8 +99,6 @@ def _shortness(run: Run) -> list[str]:
     lines = []
     if most := trainer.get("max_images"):
         lines.append(f"at most {most:,} images were seen in each stage (trainer.max_images)")
-    if most := trainer.get("limit_train_batches"):
-        lines.append(f"an epoch had at most {most} batches, or this share of them (trainer.limit_train_batches)")
     history, monitor = run.history, callbacks.get("monitor", "val/loss")
     if len(history) and len(history) - 1 in best_rows(history, monitor):
         stage = history["stage"].iloc[-1]
@@ -113,15 +106,12 @@ def _shortness(run: Run) -> list[str]:
     return lines
 
 
-def limits(result: EvaluationResult, topics: Collection[str] = ()) -> list[str]:
-    """Return the warnings of some topics, () for all, that no notice has, metrics named as in the tables."""
-    titles = {metric: in_words(metric)[0] for metric in result.metrics}
-    lines = []
-    for warning in result.warnings:
-        if warning.topic not in (LEAK, ANOTHER_SET, VALIDATION) and (not topics or warning.topic in topics):
-            line = re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning))
-            lines.append(line.removeprefix("test: ").removeprefix("data: "))
-    return lines
+def limits(result: EvaluationResult, of_all: bool) -> list[str]:
+    """Return the warnings about all test images, or those of single sections, that no notice has."""
+    warnings = [warning for warning in result.warnings if warning.topic not in (LEAK, ANOTHER_SET, VALIDATION)]
+    if of_all:
+        return [warning.text for warning in warnings if warning.topic in OF_ALL]
+    return [str(warning) for warning in warnings if warning.topic not in OF_ALL]
 
 
 def terms() -> Facts:
@@ -153,7 +143,8 @@ def about_rows(chapter: Chapter) -> Facts:
     rows = {name: joined(about.get(key)) for name, key in FACTS.items()}
     if about.get("synthetic"):
         rows["data set"] += " (SYNTHETIC)"
-    rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
+    if rows["protocol"] in PROTOCOLS:
+        rows["protocol"] += f": {PROTOCOLS[rows['protocol']]}"
     if rows["fold"] and isinstance(about.get("folds"), int):
         rows["fold"] += f" of {about['folds']} (counted from 0)"
     members: dict[str, None] = {}

@@ -19,7 +19,9 @@ from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.pages.thumbnails import write_pictures
 from karyocyte.evaluation.run.evaluate import write_evaluation
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
-from karyocyte.evaluation.tables.terminal import headline, overview, whole
+from karyocyte.evaluation.tables.sentence import sentence
+from karyocyte.evaluation.tables.terminal import overview, whole
+from karyocyte.evaluation.types.formats import heading
 from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.runs.address import run_facts
 from karyocyte.runs.files import RunFile
@@ -152,7 +154,7 @@ def keep_result(folder: Path, config: Config, data: ImageDataModule) -> None:  #
     private = _plain(shown.get()).replace(str(folder), without_machine(folder))
     run.write_summary(private, _plain(details.get()))
     if in_sweep():
-        say(headline(result))
+        say(f"{heading(result.about)}: {sentence(result)}")
     else:
         print(shown.get(), end="", flush=True)
 

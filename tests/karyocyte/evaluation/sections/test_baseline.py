@@ -83,12 +83,8 @@ def test_a_class_of_one_training_image_among_many_has_a_probability(monkeypatch)
     assert (frame["baseline_all_c"] > 0).all()
 
 
-@pytest.mark.parametrize(("skill", "warned"), [(0.0, True), (0.9, False)])
-def test_a_network_that_is_not_better_is_warned_of(skill, warned):
-    result = evaluated(*make(networks_skill=skill))
-    lines = [warning.text for warning in result.warnings if "no better than without a network" in warning.text]
-    assert bool(lines) == warned
-    assert any("area alone" in line and "auc" in line for line in captions(result))
+def test_what_baselines_reach_is_below_the_metrics():
+    assert any("area alone" in line and "auc" in line for line in captions(evaluated(*make())))
 
 
 def test_an_ensemble_has_the_baseline_of_its_images_and_predictions_without_numbers_have_none():

@@ -42,7 +42,7 @@ def test_what_is_written_alike_is_a_tie():
         assert "a tie with chance" in sentence(rival)
     least = {"recall_a": Interval(0.5), "recall_b": Interval(0.5004)}
     assert "all classes are recognised equally often (0.500)" in sentence(with_figures(result, **least))
-    assert "least is “a” (0.500)" in sentence(with_figures(result, **(least | {"recall_b": Interval(0.501)})))
+    assert "recognised least: “a” (0.500)" in sentence(with_figures(result, **(least | {"recall_b": Interval(0.501)})))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pages.thumbnails import read_pictures
+from karyocyte.evaluation.sections.examples import showcase
 from karyocyte.runs.files import RunFile
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
@@ -74,30 +75,16 @@ def test_of_equally_uncertain_images_none_is_less_doubtful_than_another(make, tm
     assert all(item["by"][0]["doubtful"] for item in shown.data["items"])
 
 
-def test_examples_are_the_surest_right_the_surest_wrong_and_the_most_doubtful(make, tmp_path):
-    shown = make(write_run(tmp_path, make_run(images=40, subjects=10, skill=1.0)))
-    predictions = pd.DataFrame([item["by"][0] | {"name": item["name"]} for item in shown.data["items"]])
-    predictions = predictions.sort_values("uncertainty")
-    right = predictions["right"].astype(bool)
-    expected = [*predictions[right]["name"][:3], *predictions[~right]["name"][:3], *predictions["name"][:-4:-1]]
-    assert [item["name"] for items in shown.examples[0].values() for item in items] == expected
-
-
-def test_a_run_of_few_images_has_few_examples_and_none_twice(make, tmp_path):
-    shown = make(write_run(tmp_path, make_run(images=4, subjects=4, skill=9.0)))
-    names = [item["name"] for items in shown.examples[0].values() for item in items]
-    assert (list(map(len, shown.examples[0].values())), len(set(names))) == ([3, 0, 1], 4)
-
-
-def test_of_many_images_examples_and_wrong_ones_are_shown_then_doubtful_ones_then_a_sample(make, tmp_path):
-    whole = make(write_run(tmp_path, make_run(images=60, subjects=12, skill=1.0)))
-    items = by_name(whole)
+def test_examples_and_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):
+    run = make_run(images=60, subjects=12, skill=1.0)
+    items = by_name(make(write_run(tmp_path, run)))
+    examples = {name for name, item in items.items() if item["by"][0]["example"]}
+    test = run.part("test")
+    assert examples == set(test.frame["image_id"].iloc[[row for row, _ in showcase(test, 3)]])
     wrong = {name for name, item in items.items() if item["by"][0]["right"] is False}
     doubtful = {name for name, item in items.items() if item["by"][0]["doubtful"]}
     few = make(tmp_path, images=len(wrong) - 1)
-    examples = {item["name"] for kind in whole.examples[0].values() for item in kind}
-    assert {item["name"] for item in by_name(few).values()} >= examples
-    assert {name for name, item in by_name(few).items() if item["name"] not in examples} < wrong
+    assert examples < set(by_name(few)) < wrong | examples
     assert f"{len(wrong) - 1} of 60" in few.notes[0]
     more = list(by_name(make(tmp_path, images=len(wrong | doubtful) + 3)))
     assert wrong | doubtful < set(more)
