@@ -12,7 +12,7 @@ class Figure:
     """A drawing of a ``kind`` that the template has words for; a ``wide`` one needs the whole width of a page."""
 
     kind: str
-    fold: str  # which it is of, after a comma; "" where there is one
+    fold: str  # which it is of; "" where there is one
     source: str  # a data URI
     wide: bool = False
 

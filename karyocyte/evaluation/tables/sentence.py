@@ -25,8 +25,6 @@ def sentence(result: EvaluationResult) -> str:
     recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
         lines.append(_least_recognised(recalls.dropna()))
-    if any(warning.topic == "training" for warning in result.warnings):
-        lines.append("a later stage of the training is worse than an earlier one")
     for words, figure in shown(result).figures.items():
         lines.append(f"{figure} of the {words}")
     return "; ".join(lines) + "."

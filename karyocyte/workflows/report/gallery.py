@@ -36,12 +36,6 @@ class Gallery:
     total: int  # the number of test images
     key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
 
-    @property
-    def subjects(self) -> list[str]:
-        """The names of the subjects, as they are shown."""
-        names: set[str] = {item["subject"] for item in self.data["items"] if item["subject"]}
-        return sorted(names)
-
 
 class HeatMaps(NamedTuple):
     """The heat maps of a method and layer, ``label``: their places in the pool and what they speak for, by image_id."""

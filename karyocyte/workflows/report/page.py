@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
 from karyocyte.evaluation.pages.blocks import Figure, Section
@@ -20,8 +18,6 @@ from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates
-MANY_CLASSES = 8  # beyond, a confusion matrix needs the whole width
-PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
 def write_report(runs: Sequence[Path], page: Path | None = None, most: int = 2000, key: Path | None = None) -> None:
@@ -57,11 +53,8 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        results = [chapter.result for chapter in chapters]
-        compared = group_tables(images.data["chapters"], results)
-        sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
-    # Letters, digits, + / and = alone: nothing in it can end an element.
-    pictures = [Markup(base64.b64encode(picture).decode()) for picture in images.pictures]
+        compared = group_tables(images.data["chapters"], [chapter.result for chapter in chapters])
+        sections = [Section("All experiments", "overview", compared)]
     return render(
         PACKAGE,
         "report.html.j2",
@@ -72,7 +65,7 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         chapters=[_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)],
         terms=Section("Terms", "terms", facts={"": summary.terms()}),
         gallery=images,
-        pictures=pictures,
+        pictures=[base64.b64encode(picture).decode() for picture in images.pictures],
         more_style=template_file(PACKAGE, "report.css"),
         script=template_file(PACKAGE, "gallery.js"),
     )
@@ -109,30 +102,19 @@ def _folded(chapter: Chapter, suffix: str) -> list[Section]:
 
 
 def _figures(chapter: Chapter) -> list[Figure]:
-    """Return the pictures of a chapter: the one that decides, the ROC of two classes or the confusions of more, first.
-
-    The learning curves of each run follow, then all others.
-    """
-    of_two = chapter.result.positive_class is not None
-    drawn = _pictures(chapter, *(("roc", "confusion_matrix") if of_two else ("confusion_matrix", "roc")))
-    curves = []
+    """Return the pictures of a chapter, first the one that decides: the ROC of two classes, the confusions of more."""
+    first, second = "confusion_matrix", "roc"
+    if chapter.result.positive_class and "roc" in chapter.pictures:
+        first, second = second, first
+    pictures = dict(chapter.pictures)
     for run in chapter.runs:
         file = run.folder / "learning_curves.png"
         if file.is_file():
-            curves.append(Figure("learning_curves", chapter.fold_of(run, ", "), _source(file.read_bytes())))
-    return [*drawn[:1], *curves, *drawn[1:], *_pictures(chapter, "reliability", "risk_coverage")]
-
-
-def _pictures(chapter: Chapter, *kinds: str) -> list[Figure]:
-    """Return the pictures of some kinds: the names of their files begin so."""
-    found = []
-    for kind in kinds:
-        wide = kind == "confusion_matrix" and len(chapter.result.classes) > MANY_CLASSES
-        for name, png in chapter.pictures.items():
-            if name.startswith(kind):
-                found.append(Figure(kind, "", _source(png), wide))
-    return found
-
-
-def _source(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+            pictures["learning_curves" + chapter.fold_of(run, ", ")] = file.read_bytes()
+    figures = []
+    for kind in (first, "learning_curves", second, "reliability", "risk_coverage"):
+        wide = kind == "confusion_matrix" and len(chapter.result.classes) > tables.MANY_CLASSES
+        for name in [each for each in pictures if each.startswith(kind)]:
+            source = f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
+            figures.append(Figure(kind, name.partition(",")[2], source, wide))
+    return figures

@@ -1,7 +1,9 @@
 """What a page says first: what was learnt from, what was tested on, what leaks, and what else limits the result."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PureWindowsPath
 
 import pandas as pd
@@ -27,8 +29,9 @@ OF_ALL = ("training", "data", TEST, "")  # topics of warnings about all test ima
 GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
 TERMS = """AUC, balanced accuracy, calibration, ensemble, fold, interval, leak, positive class, protocol, referral,
     seed, stage, subject, temperature, threshold, weighted F1"""
-FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
-FACTS |= {"seed": "seed"}
+FACTS = {"experiment": "name", "data set": "source", "tested on": "on"} | {
+    key: key for key in ("protocol", "fold", "seed")
+}
 
 
 @dataclass
@@ -69,18 +72,13 @@ def _leak_notice(result: EvaluationResult) -> Notice:
 def _training_notices(chapter: Chapter) -> list[Notice]:
     """Say that a training was short, and that there is a single one."""
     about = chapter.result.about
-    notices = []
-    lines: dict[str, None] = {}
-    for run in chapter.runs:
-        for training in _trainings(run):
-            lines |= dict.fromkeys(_shortness(training))
-    if lines:
-        notices.append(Notice("unknown", "Small budget: a longer training may be better", list(lines)))
+    titles: dict[str, list[str]] = {}
+    trainings = chain.from_iterable(map(_trainings, chapter.runs))
+    if lines := list(dict.fromkeys(chain.from_iterable(map(_shortness, trainings)))):
+        titles["Small budget: a longer training may be better"] = lines
     if len(seeds := listed(about.get("seed"))) == 1 and not about.get("ensemble"):
-        notices.append(
-            Notice("unknown", f"One seed ({seeds[0]}): how far figures vary from training to training is not known")
-        )
-    return notices
+        titles[f"One seed ({seeds[0]}): how far figures vary from training to training is not known"] = []
+    return [Notice("unknown", title, lines) for title, lines in titles.items()]
 
 
 def _trainings(run: Run) -> list[Run]:
@@ -108,17 +106,16 @@ def _shortness(run: Run) -> list[str]:
 
 def limits(result: EvaluationResult, of_all: bool) -> list[str]:
     """Return the warnings about all test images, or those of single sections, that no notice has."""
-    warnings = [warning for warning in result.warnings if warning.topic not in (LEAK, ANOTHER_SET, VALIDATION)]
     if of_all:
-        return [warning.text for warning in warnings if warning.topic in OF_ALL]
-    return [str(warning) for warning in warnings if warning.topic not in OF_ALL]
+        return [warning.text for warning in result.warnings if warning.topic in OF_ALL]
+    others = (*OF_ALL, LEAK, ANOTHER_SET, VALIDATION)
+    return [str(warning) for warning in result.warnings if warning.topic not in others]
 
 
 def terms() -> Facts:
     """Return what the handbook's glossary says of the terms of a report, which may be read without the handbook."""
-    rows = [line.strip("| ").split(" | ", 1) for line in GLOSSARY.read_text(encoding="utf-8").splitlines()]
-    meanings = {row[0]: row[1].replace("`", "") for row in rows if len(row) == 2}
-    return {term: meanings[term] for term in " ".join(TERMS.split()).split(", ")}
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", GLOSSARY.read_text(encoding="utf-8").replace("`", ""), re.MULTILINE)
+    return {term: meaning for term, meaning in rows if term in re.split(r",\s+", TERMS)}
 
 
 def notices(chapters: Sequence[Chapter]) -> list[Notice]:
@@ -147,11 +144,8 @@ def about_rows(chapter: Chapter) -> Facts:
         rows["protocol"] += f": {PROTOCOLS[rows['protocol']]}"
     if rows["fold"] and isinstance(about.get("folds"), int):
         rows["fold"] += f" of {about['folds']} (counted from 0)"
-    members: dict[str, None] = {}
-    for run in chapter.runs:
-        if run.is_ensemble:
-            members |= dict.fromkeys(run.ensemble.labels)
-    rows["members"] = ", ".join(members)
+    members = chain.from_iterable(run.ensemble.labels for run in chapter.runs if run.is_ensemble)
+    rows["members"] = ", ".join(dict.fromkeys(members))
     rows["classes"] = ", ".join(chapter.result.classes)
     # Of a path, of whatever machine, the name of the file alone: folders name people.
     rows["starting weights"] = ", ".join(PureWindowsPath(weights).name for weights in listed(about.get("weights")))

@@ -18,7 +18,6 @@ from rich.live import Live
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
 from karyocyte.common.text import counted
-from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.evaluation.types.formats import interval
 from karyocyte.evaluation.types.result import TEST, Kind
@@ -55,8 +54,7 @@ class JobStatus:
         if self.state == "finished":
             rows = read_whole_json(self.run.path(RunFile.METRICS)).get("figures", [])
             found = [row for row in rows if (row["part"], row["section"], row["name"]) == METRIC]
-            figures = [interval(row["value"], row["low"], row["high"]) for row in found]
-            return f"{in_words(METRIC[-1])[0]} {figures[0]}" if figures else ""
+            return f"weighted F1 {interval(found[0]['value'], found[0]['low'], found[0]['high'])}" if found else ""
         progress = self.run.progress
         if progress.epoch is None:
             return ""

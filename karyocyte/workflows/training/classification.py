@@ -142,7 +142,7 @@ def _mode(config: Config) -> Mode:
 
 
 def keep_result(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
-    """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
+    """Evaluate the predictions of a finished run, print how good they are and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
     with console.capture() as shown:

@@ -83,14 +83,11 @@ def test_a_class_of_one_training_image_among_many_has_a_probability(monkeypatch)
     assert (frame["baseline_all_c"] > 0).all()
 
 
-def test_what_baselines_reach_is_below_the_metrics():
-    assert any("area alone" in line and "auc" in line for line in captions(evaluated(*make())))
-
-
 def test_an_ensemble_has_the_baseline_of_its_images_and_predictions_without_numbers_have_none():
     predictions, rows, images = make()
     assert evaluate_runs([predictions], SETTINGS).sections(Kind.BASELINE) == {}
     member = add_baselines(predictions, rows, images)
     both = average([member, replace(member, frame=member.frame.assign(uncertainty=0.4))], ["one", "other"])
-    of_both, of_member = (evaluate_runs([each], SETTINGS).sections(Kind.BASELINE) for each in (both, member))
-    assert of_both == of_member
+    of_both, of_member = (evaluate_runs([each], SETTINGS) for each in (both, member))
+    assert of_both.sections(Kind.BASELINE) == of_member.sections(Kind.BASELINE)
+    assert any(line.startswith("without a network, by area alone: auc ") for line in captions(of_both))

@@ -10,7 +10,6 @@ import pytest
 from karyocyte.common.files import write_json, write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.runs.run import Run
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
 from tests.helpers.predictions import make_predictions, make_run, with_passes
@@ -213,23 +212,3 @@ def test_experiments_are_beside_each_other(tmp_path):
     text = prose(page)
     assert "Leaks were found: these figures flatter the model (poor)" in text
     assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
-
-
-def test_an_ensemble_shows_its_members(tmp_path):
-    about = {"ensemble": 2, "leaks": NO_LEAKS, "fitted": {"images": 30}}
-    write_run(tmp_path, with_passes(make_run(images=30, subjects=10, about=about), passes=2))
-    ensemble = {
-        "method": "genetic",
-        "members": ["x/a", "x/b"],
-        "labels": ["net a", "net b"],
-        "from_here": ["a", "b"],
-        "predictions": ["", ""],
-        "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
-    }
-    write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
-    Run(tmp_path).write_status("finished")
-    page = written([tmp_path], tmp_path / "page.html")
-    text = prose(page)
-    assert "members net a, net b" in text
-    assert "No leak found" in text  # its members were trained on other images than it is tested on
-    assert "the ensemble was fitted on its 30 validation images" in text

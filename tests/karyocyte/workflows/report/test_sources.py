@@ -12,7 +12,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.gallery import heat_words
 from karyocyte.workflows.report.sources import Chapter, read_chapters
-from karyocyte.workflows.report.summary import about_rows, notices, terms
+from karyocyte.workflows.report.summary import about_rows, limits, notices, terms
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
 
@@ -99,10 +99,14 @@ def test_a_small_budget_and_a_single_seed_are_named_also_of_the_members_of_an_en
     assert (" 2,400 images " in most, last.endswith("last epoch, 2")) == (True, True)
     write_text(first / "logs" / "2-finetune" / "version_0" / "metrics.csv", curves.replace("0.6", "0.8"))
     assert titles(first)[budget] == [most]
-    both = make_run(images=12, subjects=4, about={"ensemble": 2, "seed": [3, 4]})
+    about = {"ensemble": 2, "seed": [3, 4], "fitted": {"images": 30}}
+    both = make_run(images=12, subjects=4, about=about)
     folder = write_run(tmp_path / "both", both, pictures=False)
     write_ensemble(folder, EnsembleFile("average", (str(first), str(second)), ("a", "b"), {}))
     assert (titles(folder)[budget], seed in titles(folder)) == ([most], False)
+    (chapter,) = read_chapters([folder])
+    assert about_rows(chapter)["members"] == "a, b"
+    assert "the ensemble was fitted on its 30 validation images" in limits(chapter.result, of_all=True)[0]
     (second / "predictions.parquet").unlink()
     assert budget not in titles(folder)
 
