@@ -75,7 +75,7 @@ def end_of(name: str, letters: int) -> str:
 def showcase(test: Predictions, number: int = 4) -> list[tuple[int, str]]:
     """Choose the most certain right and wrong predictions and the most uncertain ones, so many of each kind.
 
-    They are of different classes as far as there are.
+    The right ones are of different classes as far as there are.
 
     Returns:
         Row and reason (a value of WORDS); no row twice, none without a label.
@@ -84,10 +84,10 @@ def showcase(test: Predictions, number: int = 4) -> list[tuple[int, str]]:
     chosen: dict[int, str] = {}
     for which, words in WORDS.items():
         rows = [row for row in ranked_rows(test, which) if row not in chosen]
-        # The first row of each class comes before all others.
-        _, firsts = np.unique(labels[rows], return_index=True)
-        order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
-        chosen |= dict.fromkeys([rows[place] for place in order[:number]], words)
+        if which == SUREST_RIGHT:  # the first row of each class comes before all others
+            firsts = np.sort(np.unique(labels[rows], return_index=True)[1])
+            rows = [*np.take(rows, firsts), *np.delete(rows, firsts)]
+        chosen |= dict.fromkeys(map(int, rows[:number]), words)
     return list(chosen.items())
 
 

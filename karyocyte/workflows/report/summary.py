@@ -114,7 +114,8 @@ def limits(result: EvaluationResult, of_all: bool) -> list[str]:
 
 def terms() -> Facts:
     """Return what the handbook's glossary says of the terms of a report, which may be read without the handbook."""
-    rows = re.findall(r"^\| (.+?) \| (.+) \|$", GLOSSARY.read_text(encoding="utf-8").replace("`", ""), re.MULTILINE)
+    plain = re.sub(r"`|\[(.+?)\]\(.*?\)", r"\1", GLOSSARY.read_text(encoding="utf-8"))  # without Markdown
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", plain, re.MULTILINE)
     return {term: meaning for term, meaning in rows if term in re.split(r",\s+", TERMS)}
 
 
