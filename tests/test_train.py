@@ -98,7 +98,7 @@ def test_baselines_without_a_network_are_beside_the_result(finished):
     run = Run(finished[1])
     result = EvaluationResult.from_dict(run.metrics)
     baselines = result.sections(Kind.BASELINE)
-    assert list(baselines) == ["area alone", "all numbers"]
+    assert list(baselines) == ["area alone", "brightness and size"]
     for name, metrics in baselines.items():
         assert metrics["auc"].n == result.metrics["auc"].n
         assert f"by {name}: auc {metrics['auc'].value:.3f}" in (finished[1] / "summary.txt").read_text()

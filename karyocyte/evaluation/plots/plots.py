@@ -63,7 +63,7 @@ def learning_curves(path: Path, result: EvaluationResult) -> None:
     panels = _panels_of(history)
     stages = _stages(history)
     interrupted = np.flatnonzero(history.get("interrupted", pd.Series(dtype=float)).notna())
-    best = _best_rows(history, result.about.get("monitor", "val/loss"))
+    best = best_rows(history, result.about.get("monitor", "val/loss"))
     with canvas(path, (8.0, 1.3 + 1.6 * len(panels)), result.about) as figure:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, name in zip(axes, panels, strict=True):
@@ -105,8 +105,8 @@ def _stages(history: pd.DataFrame) -> list[tuple[int, int, str]]:
     return [(int(rows.index[0]), int(rows.index[-1]) + 1, str(name)) for name, rows in stages]
 
 
-def _best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
-    """Return the row of each stage's best epoch; none where the monitored column is absent."""
+def best_rows(history: pd.DataFrame, monitor: str) -> list[int]:
+    """Return the row of each stage's best epoch in `Run.history`; none where the monitored column is absent."""
     if monitor not in history:
         return []
     values = history.dropna(subset=[monitor]).groupby("stage", sort=False)[monitor]
@@ -203,11 +203,16 @@ def _per_cent(share: float, exact: bool) -> str:
 
 
 def roc(
-    path: Path, result: EvaluationResult, test: LabelledPredictions, train: LabelledPredictions | None = None
+    path: Path,
+    result: EvaluationResult,
+    test: LabelledPredictions,
+    train: LabelledPredictions | None = None,
+    rules: Mapping[str, LabelledPredictions] | None = None,
 ) -> None:
     """Draw the test ROC with its AUC (defined) and operating points; of more classes each against the rest.
 
-    The curve of training images is dashed, of more than two classes the mean of theirs.
+    The curve of training images is dashed, of more than two classes the mean of theirs; that of the best of the
+    ``rules`` without a network, of two classes, is dotted.
     """
     auc = result.metrics["auc"]
     with canvas(path, (6.2, 5.8), result.about) as figure:
@@ -223,6 +228,7 @@ def roc(
             label = f"training images: AUC {np.trapezoid(true_rate, false_rate):.3f}"
             axis.plot(false_rate, true_rate, color=COLOURS[0], linewidth=1.1, linestyle="--", label=label)
         if test.positive_index is not None:
+            _best_rule(axis, result, rules or {})
             _points(axis, result)
         _frame_roc(axis)
         axis.legend(loc="lower right")
@@ -255,6 +261,15 @@ def _mean_rates(scored: LabelledPredictions) -> tuple[np.ndarray, np.ndarray]:
     for index in range(len(scored.classes)):
         true_rates += np.interp(grid, *_rates(scored, index))
     return np.append(0.0, grid), np.append(0.0, true_rates / len(scored.classes))
+
+
+def _best_rule(axis: Axes, result: EvaluationResult, rules: Mapping[str, LabelledPredictions]) -> None:
+    """Draw the ROC of the rule with the greatest AUC, where there is any."""
+    aucs = {words: result.of(f"{Kind.BASELINE}{words}")["auc"] for words in rules}
+    if aucs:
+        best = max(aucs, key=lambda words: aucs[words].value or 0.0)
+        false_rate, true_rate = _mean_rates(rules[best])
+        axis.plot(false_rate, true_rate, color="#000000", linestyle=":", label=f"rule on {best}: AUC {aucs[best]}")
 
 
 def _points(axis: Axes, result: EvaluationResult) -> None:

@@ -21,7 +21,7 @@ from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings, Section, added_sections, own_sections
 from karyocyte.evaluation.referral.evaluate_referral import referral, votes
-from karyocyte.evaluation.sections.baseline import baseline
+from karyocyte.evaluation.sections.baseline import baseline, baselines_of
 from karyocyte.evaluation.sections.calibration import calibration
 from karyocyte.evaluation.types.result import (
     FOLD_MEAN,
@@ -45,7 +45,7 @@ def figures(runs: LabelledRuns, result: EvaluationResult) -> Findings:
     if result.test.images:
         drawn["confusion_matrix"] = plots.confusion_matrix
     if result.metrics["auc"].value is not None:
-        drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train)
+        drawn["roc"] = partial(plots.roc, test=runs.test, train=runs.train, rules=baselines_of(runs))
     return Findings(figures=drawn)
 
 

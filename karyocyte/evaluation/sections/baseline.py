@@ -1,19 +1,19 @@
 """What a few numbers of a picture tell without a network: a logistic regression beside every result."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from karyocyte.evaluation.intervals.over_subjects import intervals
-from karyocyte.evaluation.metrics.classification import headline_metric, metric_names
+from karyocyte.evaluation.metrics.classification import metric_names
+from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, Metrics, warnings_about
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, Metrics
 from karyocyte.runs.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 
-BASELINES = {"area": "area alone", "all": "all numbers"}  # in words
+BASELINES = {"area": "area alone", "all": "brightness and size"}  # in words
 MOST_IMAGES = 10_000  # that the regression is fitted to: more would take minutes and change little
 PENALTIES = (0.01, 1.0, 100.0)  # inverse strength of the L2 penalty
 
@@ -77,30 +77,26 @@ def _fit(images: NumberedImages, rows: np.ndarray) -> np.ndarray:
     return best
 
 
-def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
-    """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
-    names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
-    metrics: dict[str, Metrics] = {}
+def baselines_of(runs: LabelledRuns) -> dict[str, LabelledPredictions]:
+    """Return the test images as each baseline predicts them, by its words; {} for predictions that have none."""
+    found = {}
     for name, words in BASELINES.items():
         columns = [_column(name, label) for label in runs.test.classes]
         frame = runs.frame.reindex(columns=columns)
         # A baseline of a part of the images could not be compared with the network.
         if len(frame) and frame.notna().all(axis=None):
-            scored = replace(runs.test, probabilities=frame.to_numpy(np.float64))
-            metrics[words] = intervals(scored, runs.settings, names=names)
+            found[words] = replace(runs.test, probabilities=frame.to_numpy(np.float64))
+    return found
+
+
+def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:  # noqa: ARG001 (as of any section)
+    """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
+    names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
+    metrics: dict[str, Metrics] = {}
+    for words, scored in baselines_of(runs).items():
+        metrics[words] = intervals(scored, runs.settings, names=names)
     figures: Figures = {(TEST, f"{Kind.BASELINE}{words}"): each for words, each in metrics.items()}
-    return Findings(warnings=warnings_about(TEST, _not_better(metrics, result)), metrics=figures)
-
-
-def _not_better(metrics: dict[str, Metrics], result: EvaluationResult) -> Sequence[str]:
-    """Say that the network is not better than the best of the baselines, as a line."""
-    name = headline_metric(result.positive_class)
-    network = result.metrics[name].value
-    values = {words: of_baseline[name].value or 0.0 for words, of_baseline in metrics.items()}
-    if not values or network is None or network > max(values.values()):
-        return []
-    best = max(values, key=values.__getitem__)
-    return [f"no better than without a network: {name} {network:.3f} against {values[best]:.3f} by {best}"]
+    return Findings(metrics=figures)
 
 
 def _column(name: str, label: str) -> str:

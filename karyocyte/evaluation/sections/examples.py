@@ -1,13 +1,12 @@
 """Which test images are shown: the most certain correct and wrong ones, and the most uncertain."""
 
 from collections.abc import Sequence
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from karyocyte.common.errors import UserError
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.runs.predictions import Predictions
 
@@ -20,8 +19,6 @@ PLAIN = "#444444"
 LINE = 13  # points from one line below an image to the next
 HEADING = 0.19  # inches of a line of a heading
 TITLED = 0.02  # share of a figure above its title
-FEW_CLASSES = 4  # up to here each class has its own examples
-OF_MANY = 4  # examples of each kind for more classes
 SUREST_RIGHT = "right"
 SUREST_WRONG = "wrong"
 DOUBTFUL = "doubtful"
@@ -75,31 +72,22 @@ def end_of(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
-def showcase(test: Predictions) -> list[tuple[int, str]]:
-    """Choose, of each class, the most certain correct and wrong prediction and the most uncertain one.
+def showcase(test: Predictions, number: int = 4) -> list[tuple[int, str]]:
+    """Choose the most certain right and wrong predictions and the most uncertain ones, so many of each kind.
 
-    Of more than four classes: four of each kind over all classes, of different classes as far as there are.
+    The right ones are of different classes as far as there are.
 
     Returns:
-        Row and reason (a value of WORDS), class by class; no row twice, none without a label.
-
-    Raises:
-        UserError: No image has a label.
+        Row and reason (a value of WORDS); no row twice, none without a label.
     """
     labels = test.labels
-    if not (labels >= 0).any():
-        raise UserError("no test image has a label")
     chosen: dict[int, str] = {}
-    classes = list(range(len(test.classes)))
-    groups, number = [[index] for index in classes], 1
-    if len(classes) > FEW_CLASSES:
-        groups, number = [classes], OF_MANY
-    for group, (which, words) in product(groups, WORDS.items()):
-        rows = [row for row in ranked_rows(test, which) if row not in chosen and labels[row] in group]
-        # The first row of each class comes before all others.
-        _, firsts = np.unique(labels[rows], return_index=True)
-        order = [*np.sort(firsts), *np.delete(np.arange(len(rows)), firsts)]
-        chosen |= dict.fromkeys([rows[place] for place in order[:number]], words)
+    for which, words in WORDS.items():
+        rows = [row for row in ranked_rows(test, which) if row not in chosen]
+        if which == SUREST_RIGHT:  # the first row of each class comes before all others
+            firsts = np.sort(np.unique(labels[rows], return_index=True)[1])
+            rows = [*np.take(rows, firsts), *np.delete(rows, firsts)]
+        chosen |= dict.fromkeys(map(int, rows[:number]), words)
     return list(chosen.items())
 
 

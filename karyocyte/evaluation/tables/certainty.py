@@ -1,16 +1,17 @@
-"""Words beside figures that look certain: of exactly 0 or 1, or with an interval of no width."""
+"""Words beside figures that look certain: without an interval, or of images that are all right or all wrong."""
 
 from collections.abc import Mapping
 
+from karyocyte.evaluation.types.formats import ends
 from karyocyte.evaluation.types.result import Interval
 
-BY_COUNTS = ("exact", "binomial")  # methods of intervals by Clopper and Pearson
 MOST_NAMES = 4  # beyond, the figures are counted
-NO_WIDTH = "interval of no width: no resample of the {} differs"
+NO_WIDTH = "no interval: no resample of the {} differs in three digits"
+TOO_FEW = "no interval: there are fewer than two {}"
 
 
 def certainty_lines(metrics: Mapping[str, Interval], counted: str, drawn: str) -> list[str]:
-    """Say which metrics are exactly 0 or 1, or have an interval of no width; alike ones are in a line.
+    """Say which metrics have no interval, or none of a width that is written; alike ones are in a line.
 
     They are of so many images or subjects, ``counted``; what is ``drawn`` is independent, such as "subjects".
     """
@@ -29,15 +30,9 @@ def certainty_lines(metrics: Mapping[str, Interval], counted: str, drawn: str) -
 
 
 def _words(metric: Interval, drawn: str) -> str:
-    """Say what a figure that looks certain rests on; "" of others."""
-    if metric.value is None:
+    """Say why a figure that looks certain has no interval; "" of others."""
+    if metric.value is None or ends(metric.low, metric.high):
         return ""
-    has_no_width = metric.low is not None and metric.low == metric.high
-    if metric.value not in (0, 1):
-        return NO_WIDTH.format(drawn) if has_no_width else ""
-    exactly = f"exactly {metric.value:g}"
-    if metric.low is None:
-        return f"{exactly}, without an interval: there are fewer than two {drawn}"
-    if metric.method in BY_COUNTS:
-        return f"{exactly}, interval by Clopper and Pearson"
-    return f"{exactly}, {NO_WIDTH.format(drawn)}" if has_no_width else exactly
+    if metric.low is not None:
+        return NO_WIDTH.format(drawn)
+    return TOO_FEW.format(drawn) if metric.value in (0, 1) else ""

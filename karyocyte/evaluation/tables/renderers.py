@@ -84,7 +84,7 @@ def markdown(table: Table) -> list[str]:
 
 
 def _have_intervals(cells: Sequence[Cell]) -> bool:
-    return any(isinstance(cell, Estimate) and cell.low is not None for cell in cells)
+    return any(isinstance(cell, Estimate) and ends(cell.low, cell.high) for cell in cells)
 
 
 def _is_of_numbers(cells: Sequence[Cell], texts: Sequence[str]) -> bool:
@@ -112,11 +112,9 @@ def _text(sign: str, cell: Cell) -> str:
 
 def _short_interval(sign: str, cell: Estimate) -> str:
     """Write a value with its interval, such as 0.913 (0.870-0.951); a dash beside a minus would not be read."""
-    value = number(cell.value, sign)
-    if cell.low is None:
-        return value
-    dash = ".." if sign or cell.low < 0 else "-"
-    return f"{value} ({ends(cell.low, cell.high, sign, dash)})"
+    dash = ".." if sign or (cell.low or 0.0) < 0 else "-"
+    written = ends(cell.low, cell.high, sign, dash)
+    return number(cell.value, sign) + f" ({written})" * bool(written)
 
 
 def _in_line(sign: str, cell: Cell) -> str:
@@ -128,7 +126,7 @@ def _page_cell(sign: str, cell: Cell) -> PageCell:
     if isinstance(cell, Named):
         return PageCell(cell.words or cell.short, cell.note)
     if isinstance(cell, Estimate):
-        note = "" if cell.low is None else f"({ends(cell.low, cell.high, sign)})"
-        return PageCell(number(cell.value, sign, "undefined"), note)
+        written = ends(cell.low, cell.high, sign)
+        return PageCell(number(cell.value, sign, "undefined"), f"({written})" * bool(written))
     text, _, note = _text(sign, cell).partition("\n")
     return PageCell(text, note)

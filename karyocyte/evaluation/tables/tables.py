@@ -22,8 +22,6 @@ SUBGROUPS = ("group", "kind")  # sections of the figures begin so
 SUBGROUP_METRICS = ("accuracy", "sensitivity", "specificity", "auc", "f1_macro")
 EACH_FOLDS = "each fold's own"
 FEW_SUBGROUPS = 6  # of one kind in a short table
-CLASSES = "Class by class"
-FEW_CLASSES = 2  # these have no table of their own
 MANY_CLASSES = 8  # beyond, a line counts them
 
 
@@ -65,7 +63,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     """Return what was evaluated, and how thresholds and folds are read, a sentence each."""
     about = result.about
     at_half = " at 0.5" * bool(result.positive_class)
-    lines = [_numbers(result)]
+    lines = [numbers(result)]
     if about.get("images_seen") is not None and about.get("wall_seconds") is not None:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
@@ -84,7 +82,8 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _numbers(result: EvaluationResult) -> str:
+def numbers(result: EvaluationResult) -> str:
+    """Write how many images of each class, and how many subjects, were tested."""
     test = result.test
     counts = test.class_counts
     classes = class_sizes(counts)
@@ -95,17 +94,20 @@ def _numbers(result: EvaluationResult) -> str:
     return f"{test.images:,} {images_of(result.about)} ({classes}), {subjects}{positive}"
 
 
-def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
+def metrics_table(result: EvaluationResult) -> Table:
     """Return the test metrics, a row each, at 0.5 and at the chosen threshold.
 
-    Recalls are sensitivity and specificity; the figures of many classes have a table of their own. Without
-    ``of_classes`` there is no metric of a single class.
+    Recalls are sensitivity and specificity; the figures of many classes have a table of their own.
     """
     column = "value" if result.positive_class is None else "at 0.5"
     columns = {column: result.metrics, "fold mean": result.of(Kind.AT_HALF, FOLD_MEAN)}
     threshold = "own threshold" if result.has_folds else number(result.thresholds[0].value)
     columns[f"at {threshold}"] = result.of(Kind.AT_THRESHOLD)
-    names = _names_of_metrics(result, of_classes)
+    names = []
+    for name in result.metrics:
+        has_table = _is_of_class(name) and result.positive_class is None
+        if not (has_table or name.startswith("recall/")):
+            names.append(name)
     rows = _rows(result, "test metric", columns, names)
     certain: dict[str, None] = {}  # of figures that are the same at the threshold once
     for metrics in columns.values():
@@ -117,16 +119,6 @@ def metrics_table(result: EvaluationResult, of_classes: bool = True) -> Table:
     return _table(
         result, f"Test metrics with {confidence(result)} intervals", rows, reading, *captions(result), *certain
     )
-
-
-def _names_of_metrics(result: EvaluationResult, of_classes: bool) -> list[str]:
-    """Return the metrics that are shown: those of single classes only of two classes, where they are asked for."""
-    names = []
-    for name in result.metrics:
-        of_class = _is_of_class(name) and not (result.positive_class is not None and of_classes)
-        if not (of_class or name.startswith("recall/")):
-            names.append(name)
-    return names
 
 
 def subjects_table(result: EvaluationResult) -> Table | None:
@@ -152,17 +144,16 @@ def subjects_table(result: EvaluationResult) -> Table | None:
     return _table(result, title, rows, "", *lines)
 
 
-def classes_table(result: EvaluationResult, two: bool = False) -> Table:
-    """Return what is right of each class of more than two (of ``two``, too), and what the others are taken for."""
+def classes_table(result: EvaluationResult) -> Table:
+    """Return what is right of each class of more than two, and what the others are taken for."""
     confusions = {name.short: counts for name, counts in shown(result).confusions.items()}
-    several = len(result.classes) > FEW_CLASSES
     rows = []
     detail: dict[str, Cell] = {}
-    for index, name in enumerate(result.classes if several or two else ()):
+    several = result.classes if result.positive_class is None else ()
+    for index, name in enumerate(several):
         row: Row = {"class": name, "images": sum(result.test.confusion[index])}
         row |= {kind: result.metrics.get(f"{kind.lower()}/{name}") for kind in ("recall", "precision", "F1")}
-        if several:
-            detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
+        detail = {"most often taken for": _mistake(result, result.test.confusion, index)}
         for other, counts in confusions.items():
             right, images = counts[index][index], sum(counts[index])
             detail |= {f"recall, {other}": right / images if images else None}
@@ -173,7 +164,7 @@ def classes_table(result: EvaluationResult, two: bool = False) -> Table:
         "class, the share that really is of it."
     )
     certain = _certainty(result.metrics, filter(_is_of_class, result.metrics), result) if several else []
-    return _table(result, CLASSES, rows, reading * several, *certain, detail=tuple(detail))
+    return _table(result, "Class by class", rows, reading, *certain, detail=tuple(detail))
 
 
 def _certainty(metrics: Metrics, names: Iterable[str], result: EvaluationResult) -> list[str]:

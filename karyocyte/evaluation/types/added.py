@@ -12,8 +12,7 @@ class Shown:
     """What such figures add to tables and pages."""
 
     tables: list[Table] = field(default_factory=list)
-    # what a reader sees first on pages, and in a line where the name has a short form
-    figures: dict[Named, Interval] = field(default_factory=dict)
+    figures: dict[str, Interval] = field(default_factory=dict)  # by their names in words: they end the sentence
     confusions: dict[Named, Matrix] = field(default_factory=dict)  # of the test images, predicted in another way
 
 

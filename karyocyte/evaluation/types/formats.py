@@ -72,17 +72,16 @@ def number(value: float | None, sign: str = "", undefined: str = "-") -> str:
 
 
 def ends(low: float | None, high: float | None, sign: str = "", between: str = " to ") -> str:
-    """Write the ends of an interval with three digits, a dash where there is none."""
-    if low is None or high is None or pd.isna(low) or pd.isna(high):
-        return "-"
+    """Write the ends of an interval with three digits; "" where there is none, or one of no width as it is written."""
+    if low is None or high is None or pd.isna(low) or pd.isna(high) or number(low) == number(high):
+        return ""
     return f"{low:{sign}.3f}{between}{high:{sign}.3f}"
 
 
 def interval(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
-    """Write a value and its interval with three digits; ``sign`` is "+" for differences."""
-    if low is None or pd.isna(low):
-        return number(value, sign, "undefined")
-    return f"{number(value, sign, 'undefined')} ({ends(low, high, sign)})"
+    """Write a value and its interval with three digits, see ``ends``; ``sign`` is "+" for differences."""
+    written = ends(low, high, sign)
+    return number(value, sign, "undefined") + f" ({written})" * bool(written)
 
 
 def of_folds(values: Sequence[float | None], digits: int = 2, unknown: float = np.nan) -> str:

@@ -12,6 +12,12 @@ from karyocyte.evaluation.types.result import EvaluationWarning, Metrics, PartRe
 # With 14 subjects, about seven of a class, percentile and BCa intervals were seen to cover the truth in 65 to 89 % of
 # cases instead of 95, those of logit_t in 93 to 99, and in 83 to 95 where two models differ: results/coverage.csv.
 FEW_CLUSTERS = 20
+MOST_NAMES = 4  # of classes: more are counted
+PROTOCOLS = {
+    "subject": "no subject is in two parts",
+    "image": "images are divided at random, by class; a subject may be in two parts",
+    "paper": "as the paper did it, its leaks included",
+}
 LEAKS = {
     "subjects": "subjects in more than one part",
     "identical_pairs": "pairs of identical files in more than one part",
@@ -52,8 +58,8 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     lines = [shape.format(LEAKS[str(key)], number) for key, number in most[most > 0].items()]
     notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in listed(about.get("external"))))
     return [
-        *warnings_about("training", dict.fromkeys(filter(None, listed(about.get("stages"))))),
         *warnings_about("leak", lines),
+        *warnings_about("training", dict.fromkeys(filter(None, listed(about.get("stages"))))),
         *warnings_about("another set", notes),
         *warnings_about("data", dict.fromkeys(listed(about.get("incomplete")))),
         *warnings_about("", fit_warnings(about)),
@@ -74,7 +80,10 @@ def fit_warnings(about: dict[str, Any]) -> list[str]:
 
 def few_clusters(counts: dict[str, int], unit: str) -> list[str]:
     """Return a line on classes with so few subjects (or what else ``unit`` says) that intervals are doubtful."""
-    few = [f"{quoted(name)} ({count})" for name, count in counts.items() if count < FEW_CLUSTERS]
+    few = {name: count for name, count in counts.items() if count < FEW_CLUSTERS}
     if not few:
         return []
-    return [f"fewer than {FEW_CLUSTERS} {unit} in {', '.join(few)}: intervals may be too narrow"]
+    named = ", ".join(f"{quoted(name)} ({count})" for name, count in few.items())
+    if len(few) > MOST_NAMES:
+        named = f"{len(few)} classes ({min(few.values())} to {max(few.values())})"
+    return [f"fewer than {FEW_CLUSTERS} {unit} in {named}: intervals may be too narrow"]

@@ -1,5 +1,6 @@
 """Ensembles of runs: fit the weights on validation, evaluate them on test, write a run per fold."""
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,8 @@ def make_ensembles(request: EnsembleRequest) -> None:
             runs = [predictions for _, _, predictions in fitted]
             result = evaluate_runs(runs, turned_on(request.evaluation, runs))
     console.print(overview(result))
-    say(f"written to {request.output}", *sorted(path.name for path in request.output.glob("fold*")))
+    written = sorted(map(str, request.output.glob("fold*"))) or [str(request.output)]
+    say("written to", *written, f"next: python scripts/report.py {shlex.join(written)}")
 
 
 def read_members(request: EnsembleRequest) -> list[EnsembleMembers]:

@@ -117,6 +117,8 @@ def choose(test: Predictions, samples: int | None, every: bool = False) -> dict[
     Raises:
         UserError: No image has a label.
     """
+    if (test.labels < 0).all():
+        raise UserError("no test image has a label")
     ids = test.frame["image_id"]
     chosen = {ids[row]: reason for row, reason in showcase(test)}
     if samples and not every:

@@ -5,21 +5,17 @@ from pathlib import Path
 
 from karyocyte.evaluation.pages.rendering import render
 from karyocyte.evaluation.tables.renderers import markdown
+from karyocyte.evaluation.tables.sentence import sentence
 from karyocyte.evaluation.tables.tables import classes_table, metrics_table, subgroups_table
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.table import Table
-from karyocyte.evaluation.types.warnings import LEAKS
+from karyocyte.evaluation.types.warnings import LEAKS, PROTOCOLS
 from karyocyte.inference.models import RunsModel, source_warnings
 from karyocyte.recipes.exports import added_facts
 from karyocyte.runs.export import ClassifierExport, Parity, training_command
 from karyocyte.runs.run import Run
 
-PROTOCOLS = {
-    "subject": "no subject is in two parts",
-    "image": "images are divided at random, by class; a subject may be in two parts",
-    "paper": "as the paper did it, its leaks included",
-}
 NOT_OF_THE_MODEL = ("leak", "validation", "subgroups", "cells")  # topics of warnings that the card leaves out
 
 
@@ -50,7 +46,8 @@ def model_card(
         sources=list(dict.fromkeys(map(_learned_from, members))),
         added=added_facts(export).values(),
         limits=_limits(export, model, result),
-        tables=None if result is None else _result_tables(result),
+        sentence="The run was not evaluated: scripts/evaluate.py does it." if result is None else sentence(result),
+        tables=[] if result is None else _result_tables(result),
         commands=dict.fromkeys(filter(None, map(training_command, members))),
         member_table=Table.of("", map(_member, range(1, 1 + len(members)), members, parities)),
         starts=dict.fromkeys(map(_start, members)),

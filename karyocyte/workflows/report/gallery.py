@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,13 @@ import pandas as pd
 from karyocyte.common.files import read_csv
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pages.thumbnails import read_pictures
+from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.sections.examples import showcase
 from karyocyte.runs.predictions import Predictions
 from karyocyte.workflows.report.sources import Chapter
 
 SEED = 0
+EXAMPLES = 3  # of each kind
 TOP = 3  # so many of the most probable classes are shown with an enlarged picture
 DOUBTFUL_SHARE = 0.1
 PREDICTED = ["predicted", "probability", "uncertainty", "right", "doubtful", "top"]  # what the script reads of each
@@ -31,12 +35,6 @@ class Gallery:
     notes: list[str]  # what is left out or missing, in sentences
     total: int  # the number of test images
     key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
-
-    @property
-    def subjects(self) -> list[str]:
-        """The names of the subjects, as they are shown."""
-        names: set[str] = {item["subject"] for item in self.data["items"] if item["subject"]}
-        return sorted(names)
 
 
 class HeatMaps(NamedTuple):
@@ -72,20 +70,21 @@ class PicturePool:
 def gallery(chapters: list[Chapter], images: int) -> Gallery:
     """Choose the images and describe them.
 
-    At most so many ``images``: first those that a chapter predicts wrong, then the doubtful ones, then a sample of the
-    others that is always the same.
+    At most so many ``images``: first the examples of each chapter, then those that a chapter predicts wrong, then the
+    doubtful ones, then a sample of the others that is always the same.
     """
     tables = list(map(_describe, chapters))
     everything = pd.concat(tables)
     everything = everything[~everything.index.duplicated()].copy()
     names = pseudonyms(everything["subject"])
     key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
-    chosen = _choose(tables, images)
-    pool = _fill_pool(chapters, chosen)
-    notes = pool.notes
+    examples = list(map(_examples, chapters))
+    chosen = _choose(tables, images, chain.from_iterable(examples))
+    filled = _fill_pool(chapters, chosen)
+    notes = filled.notes
     if len(chosen) < len(everything):
         shown = f"{len(chosen):,} of {len(everything):,} test images are shown"
-        order = "those predicted wrong first, then the doubtful ones, then a sample of the others."
+        order = "examples and those predicted wrong first, then the doubtful ones, then a sample of the others."
         notes = [f"{shown}: {order}", *notes]
     everything[["name", "subject"]] = names
     everything["kind"] = everything["kind"].astype(object).str.replace("_", " ")
@@ -96,16 +95,24 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
         item["by"] = []
         for number, by_image in enumerate(predictions):
             facts = by_image.get(image_id)
-            item["by"].append(facts and facts | _pictures_of(image_id, pool, number))
+            example = {"example": examples[number].get(image_id)}
+            item["by"].append(facts and facts | example | _pictures_of(image_id, filled, number))
     data = {
         "classes": chapters[0].result.classes,
         "positive": chapters[0].group.runs[0].positive_index,
         "chapters": [chapter.group.label for chapter in chapters],
         "doubtful": f"among the {100 * DOUBTFUL_SHARE:g} % with the highest uncertainty",
-        "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in pool.maps],
+        "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in filled.maps],
         "items": items,
     }
-    return Gallery(data, list(pool.pictures), notes, len(everything), key)
+    return Gallery(data, list(filled.pictures), notes, len(everything), key)
+
+
+def _examples(chapter: Chapter) -> dict[str, str]:
+    """Choose surely right, surely wrong and doubtful test images; return in words by image_id which each is."""
+    test = pool(list(chapter.group.runs)).part("test")
+    ids = test.frame["image_id"]
+    return {ids[row]: words for row, words in showcase(test, EXAMPLES)}
 
 
 def pseudonyms(subjects: pd.Series) -> pd.DataFrame:
@@ -155,15 +162,16 @@ def _describe_run(run: Predictions) -> pd.DataFrame:
     return table.set_index("image_id")
 
 
-def _choose(tables: list[pd.DataFrame], images: int) -> list[str]:
-    """Return the image_ids to show: wrong ones first, then doubtful ones, then a sample of the others."""
+def _choose(tables: list[pd.DataFrame], images: int, first: Iterable[str]) -> list[str]:
+    """Return the image_ids to show: ``first`` ones, and before others those predicted wrong, then doubtful ones."""
     joined = pd.concat(tables)
     joined["wrong"] = joined["right"].eq(False)
     each = joined.groupby("image_id").agg(wrong=("wrong", "sum"), doubtful=("doubtful", "any"))
     # The index is sorted by the ids: a shuffle first, so that equals are not in their order.
     each = each.iloc[np.random.default_rng(SEED).permutation(len(each))]
     each = each.sort_values(["wrong", "doubtful"], ascending=False, kind="stable")
-    return list(each.index[:images])
+    chosen = list(dict.fromkeys([*first, *each.index]))[:images]
+    return list(each.index[each.index.isin(chosen)])
 
 
 def _pictures_of(image_id: str, pool: PicturePool, chapter: int) -> dict[str, Any]:

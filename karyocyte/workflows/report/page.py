@@ -1,28 +1,23 @@
 """The page itself: everything put together and written as one file that needs nothing else."""
 
 import base64
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv, write_text
-from karyocyte.evaluation.metrics.classification import in_words
-from karyocyte.evaluation.pages.blocks import Section
+from karyocyte.evaluation.pages.blocks import Figure, Section
 from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.evaluation.tables import tables
 from karyocyte.evaluation.tables.comparison_tables import group_tables
+from karyocyte.evaluation.tables.sentence import sentence
 from karyocyte.evaluation.types.formats import heading
-from karyocyte.evaluation.types.result import EvaluationResult
-from karyocyte.workflows.report import plots, summary
+from karyocyte.workflows.report import summary
 from karyocyte.workflows.report.gallery import Gallery, gallery
 from karyocyte.workflows.report.sources import Chapter, read_chapters
 
 PACKAGE = "karyocyte.workflows.report"  # of the templates
-PAIRS = "Whether two of them differ, image by image: python scripts/evaluate.py with the same runs."
 
 
 def write_report(runs: Sequence[Path], page: Path | None = None, most: int = 2000, key: Path | None = None) -> None:
@@ -58,10 +53,8 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
     if len(chapters) > 1:
         title = f"{len(chapters)} experiments"
         subtitle = [", ".join(images.data["chapters"])]
-        results = [chapter.result for chapter in chapters]
-        compared = group_tables(images.data["chapters"], results)
-        sections = [Section("All experiments", "overview", compared, intro=[PAIRS])]
-    of_chapters = [_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)]
+        compared = group_tables(images.data["chapters"], [chapter.result for chapter in chapters])
+        sections = [Section("All experiments", "overview", compared)]
     return render(
         PACKAGE,
         "report.html.j2",
@@ -69,65 +62,59 @@ def _render(chapters: list[Chapter], images: Gallery) -> str:
         subtitle=" · ".join(subtitle),
         notices=summary.notices(chapters),
         sections=sections,
-        chapters=of_chapters,
+        chapters=[_chapter(chapter, place, len(chapters)) for place, chapter in enumerate(chapters, 1)],
+        terms=Section("Terms", "terms", facts={"": summary.terms()}),
         gallery=images,
-        # Letters, digits, + / and = alone: nothing in it can end the element.
-        pictures=Markup(b"\n".join(map(base64.b64encode, images.pictures)).decode()),
+        pictures=[base64.b64encode(picture).decode() for picture in images.pictures],
+        more_style=template_file(PACKAGE, "report.css"),
         script=template_file(PACKAGE, "gallery.js"),
     )
 
 
 def _chapter(chapter: Chapter, place: int, chapters: int) -> dict[str, Any]:
     """Return what the template shows of one experiment."""
-    result = chapter.result
-    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
-    runs = [{"title": chapter.fold_of(run), "facts": summary.provenance(run)} for run in chapter.runs]
     suffix = f"-{place}" if chapters > 1 else ""
+    figures = _figures(chapter)
     return {
         "label": chapter.group.label,
-        "diagnosis": summary.diagnosis(result),
-        "classes": tables.classes_table(result, two=True),
+        "sentence": sentence(chapter.result),
+        "limits": summary.limits(chapter.result, of_all=True),
         "name": f"experiment-{place}",
-        "about": summary.about_rows(chapter),
-        "parts": summary.part_counts_table(chapter),
-        "decision": f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval.",
-        "sections": list(filter(None, _sections(chapter, suffix))),
-        "runs": runs,
+        "decisive": figures[:1],
+        "curves": Section("Curves", f"curves{suffix}", figures=figures[1:]),
+        "folded": _folded(chapter, suffix),
     }
 
 
-def _sections(chapter: Chapter, suffix: str) -> list[Section]:
+def _folded(chapter: Chapter, suffix: str) -> list[Section]:
+    """Return what is read by those who want all of it: every figure, the data, and how the result was made."""
     result = chapter.result
-    # That of the classes is at the beginning.
-    of_test = [each for each in tables.result_tables(result) if each.title != tables.CLASSES]
+    decision = "at a probability of 0.5" if result.positive_class else "by the most probable class"
+    words = f"Predictions are made {decision}. Below each figure is its {tables.confidence(result)} interval."
+    shown = [*tables.result_tables(result), *tables.confidence_tables(result)]
+    parts = [summary.part_counts_table(chapter)]
+    made = {chapter.fold_of(run): summary.provenance(run) for run in chapter.runs}
     return [
-        _warnings(result, f"limits{suffix}"),
-        Section("Results on the test images", f"results{suffix}", of_test),
-        Section(
-            "Right and wrong predictions",
-            f"predictions{suffix}",
-            figures=plots.pictures(chapter, ("confusion_matrix", "roc")),
-        ),
-        Section(
-            "How certain the predictions are",
-            f"sure{suffix}",
-            tables.confidence_tables(result),
-            plots.pictures(chapter, ("reliability", "risk_coverage")),
-        ),
-        Section(
-            "Training",
-            f"training{suffix}",
-            figures=plots.curves(chapter),
-        ),
+        Section("All metrics", f"metrics{suffix}", shown, intro=[words, *summary.limits(result, of_all=False)]),
+        Section("Data and protocol", f"data{suffix}", parts, facts={"": summary.about_rows(chapter)}),
+        Section("How it was made", f"made{suffix}", facts=made),
     ]
 
 
-def _warnings(result: EvaluationResult, name: str) -> Section:
-    """The warnings, metrics named as in the tables; those of the validation images in one line."""
-    warnings = result.warnings_except("validation")
-    titles = {metric: in_words(metric)[0] for metric in result.metrics}
-    lines = [re.sub(r"[^\s,()]+", lambda word: titles.get(word[0], word[0]), str(warning)) for warning in warnings]
-    others = len(result.warnings) - len(warnings)
-    if others:
-        lines.append(f"{others} more about the validation images are in metrics.json of the run")
-    return Section("What limits these figures", name, intro=lines)
+def _figures(chapter: Chapter) -> list[Figure]:
+    """Return the pictures of a chapter, first the one that decides: the ROC of two classes, the confusions of more."""
+    first, second = "confusion_matrix", "roc"
+    if chapter.result.positive_class and "roc" in chapter.pictures:
+        first, second = second, first
+    pictures = dict(chapter.pictures)
+    for run in chapter.runs:
+        file = run.folder / "learning_curves.png"
+        if file.is_file():
+            pictures["learning_curves" + chapter.fold_of(run, ", ")] = file.read_bytes()
+    figures = []
+    for kind in (first, "learning_curves", second, "reliability", "risk_coverage"):
+        wide = kind == "confusion_matrix" and len(chapter.result.classes) > tables.MANY_CLASSES
+        for name in [each for each in pictures if each.startswith(kind)]:
+            source = f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
+            figures.append(Figure(kind, name.partition(",")[2], source, wide))
+    return figures

@@ -1,34 +1,37 @@
-"""What a page says first: what was learnt from, what was tested on, what leaks, and what the result is."""
+"""What a page says first: what was learnt from, what was tested on, what leaks, and what else limits the result."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import chain
 from pathlib import PureWindowsPath
 
 import pandas as pd
 
-from karyocyte.common.paths import without_machine
-from karyocyte.common.text import quoted
-from karyocyte.evaluation.metrics.classification import headline_metric
-from karyocyte.evaluation.tables.tables import metric_name
-from karyocyte.evaluation.types.formats import ends, joined, listed, number
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
+from karyocyte.common.errors import UserError
+from karyocyte.common.paths import ROOT, without_machine
+from karyocyte.evaluation.pages.blocks import Facts
+from karyocyte.evaluation.plots.plots import best_rows
+from karyocyte.evaluation.types.formats import joined, listed
+from karyocyte.evaluation.types.result import TEST, EvaluationResult
 from karyocyte.evaluation.types.table import Cell, Table
+from karyocyte.evaluation.types.warnings import PROTOCOLS
+from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import VALIDATION
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 
-PROTOCOLS = {
-    "subject": "subject: nobody's images are both learnt from and tested on",
-    "image": "image: images are dealt out one by one, so that one person's images may be on both sides",
-    "paper": "paper: a publication's own procedure is repeated, with the leaks that it has",
-}
 PARTS = ("train", "validation", "test", "unused")
-RULES = {"area alone": "a simple rule on size", "all numbers": "a simple rule on brightness and size"}
 FEW_CLASSES = 6
-ANOTHER_SET = "another set"  # topic of the notes of an external validation
-FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
-FACTS |= {"seed": "seed"}
+LEAK, ANOTHER_SET = "leak", "another set"  # topics of the notices, the latter of an external validation
+OF_ALL = ("training", "data", TEST, "")  # topics of warnings about all test images
+GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
+TERMS = """AUC, balanced accuracy, calibration, ensemble, fold, interval, leak, positive class, protocol, referral,
+    seed, stage, subject, temperature, threshold, weighted F1"""
+FACTS = {"experiment": "name", "data set": "source", "tested on": "on"} | {
+    key: key for key in ("protocol", "fold", "seed")
+}
 
 
 @dataclass
@@ -41,58 +44,8 @@ class Notice:
     labels: list[str] = field(default_factory=list)
 
 
-def diagnosis(result: EvaluationResult) -> str:
-    """Say in a sentence how good the model is, beside chance or the best of the baselines, and what is weakest."""
-    if not result.test.images:
-        return "No labelled image was tested: nothing can be said of how good the model is."
-    name = headline_metric(result.positive_class)
-    words, measured = metric_name(name, result).words, result.metrics[name]
-    if measured.value is None:
-        return f"The {words} is undefined: a class has no test image."
-    by, least = _rival(result, name)
-    interval, rival = ends(measured.low, measured.high), f"{RULES.get(by, by)} ({number(least)})"
-    lines = [f"The {words} is {number(measured.value)} ({interval}), {_verdict(measured, least)} {rival}"]
-    recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
-    if recalls.notna().any():
-        lines.append(_least_recognised(recalls.dropna()))
-    if any(warning.topic == "training" for warning in result.warnings):
-        lines.append("a later stage of the training is worse than an earlier one")
-    return "; ".join(lines) + "."
-
-
-def _least_recognised(recalls: pd.Series) -> str:
-    """Name the class with the lowest recall, or all classes that have it as it is written."""
-    written = recalls.map(number)
-    least = [quoted(str(name)) for name in recalls.index[written == number(recalls.min())]]
-    value = number(recalls.min())
-    if len(least) == 1:
-        return f"the class that is recognised least is {least[0]} ({value})"
-    if len(least) == len(recalls):
-        return f"all classes are recognised equally often ({value})"
-    return f"the classes that are recognised least are {', '.join(least)} ({value})"
-
-
-def _verdict(measured: Interval, least: float) -> str:
-    """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance.
-
-    What is written alike is a tie, too.
-    """
-    if measured.low is None or measured.high is None or number(measured.value) == number(least):
-        return "a tie with"
-    if measured.low > least:
-        return "better than"
-    return "worse than" if measured.high < least else "a tie with"
-
-
-def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
-    """Return what a model has to beat, chance or the best of the baselines, and how good that is."""
-    rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
-    rivals |= {name: metrics[metric].value or 0.0 for name, metrics in result.sections(Kind.BASELINE).items()}
-    return max(rivals.items(), key=itemgetter(1))
-
-
 def _leak_notice(result: EvaluationResult) -> Notice:
-    lines = _texts(result, "leak")
+    lines = _texts(result, LEAK)
     if result.about.get("protocol") == "paper":
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
         return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
@@ -116,6 +69,56 @@ def _leak_notice(result: EvaluationResult) -> Notice:
     return Notice("good", "No leak found", [both, "near-duplicates were looked for, and none was found"])
 
 
+def _training_notices(chapter: Chapter) -> list[Notice]:
+    """Say that a training was short, and that there is a single one."""
+    about = chapter.result.about
+    titles: dict[str, list[str]] = {}
+    trainings = chain.from_iterable(map(_trainings, chapter.runs))
+    if lines := list(dict.fromkeys(chain.from_iterable(map(_shortness, trainings)))):
+        titles["Small budget: a longer training may be better"] = lines
+    if len(seeds := listed(about.get("seed"))) == 1 and not about.get("ensemble"):
+        titles[f"One seed ({seeds[0]}): how far figures vary from training to training is not known"] = []
+    return [Notice("unknown", title, lines) for title, lines in titles.items()]
+
+
+def _trainings(run: Run) -> list[Run]:
+    """Return the runs that were trained: of an ensemble its members, where they have not changed."""
+    if not run.is_ensemble:
+        return [run]
+    try:
+        return list(map(Run, member_folders(run.folder, run.ensemble)))
+    except UserError:  # they were moved: their trainings are not known here
+        return []
+
+
+def _shortness(run: Run) -> list[str]:
+    """Say by which limit a training ended early, and whether its last epoch was its best."""
+    trainer, callbacks = (run.raw_config.get(section) or {} for section in ("trainer", "callbacks"))
+    lines = []
+    if most := trainer.get("max_images"):
+        lines.append(f"at most {most:,} images were seen in each stage (trainer.max_images)")
+    history, monitor = run.history, callbacks.get("monitor", "val/loss")
+    if len(history) and len(history) - 1 in best_rows(history, monitor):
+        stage = history["stage"].iloc[-1]
+        lines.append(f"stage {stage} had the best {monitor} in its last epoch, {history['epoch'].iloc[-1] + 1}")
+    return lines
+
+
+def limits(result: EvaluationResult, of_all: bool) -> list[str]:
+    """Return the warnings about all test images, or those of single sections, that no notice has."""
+    if of_all:
+        return [warning.text for warning in result.warnings if warning.topic in OF_ALL]
+    others = (*OF_ALL, LEAK, ANOTHER_SET, VALIDATION)
+    return [str(warning) for warning in result.warnings if warning.topic not in others]
+
+
+def terms() -> Facts:
+    """Return what the handbook's glossary says of the terms of a report, which may be read without the handbook."""
+    plain = re.sub(r"`|\[(.+?)\]\(.*?\)", r"\1", GLOSSARY.read_text(encoding="utf-8"))  # without Markdown
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", plain, re.MULTILINE)
+    return {term: meaning for term, meaning in rows if term in re.split(r",\s+", TERMS)}
+
+
 def notices(chapters: Sequence[Chapter]) -> list[Notice]:
     """Return what must not be overlooked, alike ones once."""
     unlike: dict[tuple[str, ...], Notice] = {}
@@ -127,25 +130,23 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
         if about.get("on"):
             lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {joined(about['on'])}", lines))
-        for notice in (*of_chapter, _leak_notice(chapter.result)):
+        for notice in (*of_chapter, _leak_notice(chapter.result), *_training_notices(chapter)):
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.group.label)
     return list(unlike.values())
 
 
-def about_rows(chapter: Chapter) -> dict[str, str]:
+def about_rows(chapter: Chapter) -> Facts:
     """Return the facts of a chapter: data, protocol, folds, classes, seeds."""
     about = chapter.result.about
     rows = {name: joined(about.get(key)) for name, key in FACTS.items()}
     if about.get("synthetic"):
         rows["data set"] += " (SYNTHETIC)"
-    rows["protocol"] = PROTOCOLS.get(rows["protocol"], rows["protocol"])
+    if rows["protocol"] in PROTOCOLS:
+        rows["protocol"] += f": {PROTOCOLS[rows['protocol']]}"
     if rows["fold"] and isinstance(about.get("folds"), int):
         rows["fold"] += f" of {about['folds']} (counted from 0)"
-    members: dict[str, None] = {}
-    for run in chapter.runs:
-        if run.is_ensemble:
-            members |= dict.fromkeys(run.ensemble.labels)
-    rows["members"] = ", ".join(members)
+    members = chain.from_iterable(run.ensemble.labels for run in chapter.runs if run.is_ensemble)
+    rows["members"] = ", ".join(dict.fromkeys(members))
     rows["classes"] = ", ".join(chapter.result.classes)
     # Of a path, of whatever machine, the name of the file alone: folders name people.
     rows["starting weights"] = ", ".join(PureWindowsPath(weights).name for weights in listed(about.get("weights")))
@@ -174,7 +175,7 @@ def part_counts_table(chapter: Chapter) -> Table:
     return Table.of("Images of each part", rows, reading)
 
 
-def provenance(run: Run) -> dict[str, str]:
+def provenance(run: Run) -> Facts:
     """Return what a run was made with: code, versions, remarks on the data; folders are shortened."""
     packages: dict[str, str] = run.environment.get("packages") or {}
     notes = run.data.notes if run.has(RunFile.DATA) else ()
@@ -188,7 +189,7 @@ def provenance(run: Run) -> dict[str, str]:
     return _filled(rows)
 
 
-def _filled(facts: dict[str, str]) -> dict[str, str]:
+def _filled(facts: Facts) -> Facts:
     return {name: fact for name, fact in facts.items() if fact}
 
 

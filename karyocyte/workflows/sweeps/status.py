@@ -54,7 +54,7 @@ class JobStatus:
         if self.state == "finished":
             rows = read_whole_json(self.run.path(RunFile.METRICS)).get("figures", [])
             found = [row for row in rows if (row["part"], row["section"], row["name"]) == METRIC]
-            return interval(found[0]["value"], found[0]["low"], found[0]["high"]) if found else ""
+            return f"weighted F1 {interval(found[0]['value'], found[0]['low'], found[0]['high'])}" if found else ""
         progress = self.run.progress
         if progress.epoch is None:
             return ""

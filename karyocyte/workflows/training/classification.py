@@ -19,7 +19,9 @@ from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.pages.thumbnails import write_pictures
 from karyocyte.evaluation.run.evaluate import write_evaluation
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
-from karyocyte.evaluation.tables.terminal import headline, overview, whole
+from karyocyte.evaluation.tables.sentence import sentence
+from karyocyte.evaluation.tables.terminal import overview, whole
+from karyocyte.evaluation.types.formats import heading
 from karyocyte.recipes.recipe import Built, Recipe
 from karyocyte.runs.address import run_facts
 from karyocyte.runs.files import RunFile
@@ -140,7 +142,7 @@ def _mode(config: Config) -> Mode:
 
 
 def keep_result(folder: Path, config: Config, data: ImageDataModule) -> None:  # noqa: ARG001 (as of a detector)
-    """Evaluate the predictions of a finished run, print the closing table and keep it as text."""
+    """Evaluate the predictions of a finished run, print how good they are and keep it as text."""
     run = Run(folder)
     result = write_evaluation(folder, run.predictions, config.evaluation, run.predictions_train)
     with console.capture() as shown:
@@ -152,7 +154,7 @@ def keep_result(folder: Path, config: Config, data: ImageDataModule) -> None:  #
     private = _plain(shown.get()).replace(str(folder), without_machine(folder))
     run.write_summary(private, _plain(details.get()))
     if in_sweep():
-        say(headline(result))
+        say(f"{heading(result.about)}: {sentence(result)}")
     else:
         print(shown.get(), end="", flush=True)
 

@@ -84,7 +84,7 @@ def figure_cells(row: Mapping[str, Any]) -> dict[str, Cell]:
         "figure": f"{row['part']} {in_words(str(row['metric']))[0]}",
         "printed": str(row["printed"]) or "-",
         "ours, new persons": _ours(row, "value", "persons_low", "persons_high"),
-        "minus print": ends(row["difference_low"], row["difference_high"], "+", " to\n"),
+        "minus print": ends(row["difference_low"], row["difference_high"], "+", " to\n") or "-",
         "grade": counted_as(str(row["grade"])),
         "rivals": row["rivals"] or "-",
         "persons apart": _ours(row, "apart", "apart_low", "apart_high"),

@@ -31,7 +31,7 @@ def test_the_table_has_the_status_of_each_job(tmp_path):
     note(folder, jobs[5], "lost", error="its node is gone")
     output = call("--output-dir", tmp_path, code=1)  # something failed
     for words in (
-        "0.900 (0.850 to 0.940) 0:10:00",
+        "weighted F1 0.900 (0.850 to 0.940) 0:10:00",
         "finetune (2/2) epoch 3/10, val/auc 0.912",
         "failed: split.fold=2: and the last line",
         "lost: split.fold=3: no sign of life",

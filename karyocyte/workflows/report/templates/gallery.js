@@ -4,9 +4,11 @@
   const data = JSON.parse(byId("gallery-data").textContent);
   const form = byId("controls");
   addEventListener("beforeprint", () => document.querySelectorAll("details.chapter").forEach((one) => (one.open = true)));
+  addEventListener("hashchange", () => byId(location.hash.slice(1))?.closest("details")?.setAttribute("open", ""));
   if (!form) return;
   const PRINTED = 24;
-  const PART = 120; // cards at a time
+  const FIRST = 48; // cards
+  const PART = 120; // further ones at a time
   const { classes, positive, chapters, items, maps } = data;
   const cards = byId("cards"), viewer = byId("viewer"), more = byId("more");
   let lines, shown = [], open = -1, lastMap = "0";
@@ -126,9 +128,9 @@
     byId("count").textContent = `${spell(shown.length)} of ${spell(items.filter(prediction).length)} pictures`;
     strengthen();
   };
-  const extend = (most = PART) => { // the cards of the next part of what is shown
+  const extend = (most = 0) => { // the cards of the next part of what is shown
     const from = cards.children.length;
-    const part = shown.slice(from, Math.max(from + PART, most));
+    const part = shown.slice(from, Math.max(from ? from + PART : FIRST, most));
     part.forEach((item, place) => {
       const frame = item.card.firstChild, printed = from + place < PRINTED;
       item.node.classList.toggle("beyond", !printed);

@@ -47,8 +47,7 @@ def cells_table(result: EvaluationResult) -> Table:
 
 def show_assignment(result: EvaluationResult, shown: Shown) -> None:
     """Add the cells to what is shown of a result."""
-    note = f"joint assignment of {result.of(CELLS)['cells'].value:,.0f} cells"
     shown.tables.append(cells_table(result))
-    shown.figures[Named("jointly", "chromosomes right, jointly", note)] = result.of(ASSIGNED)["accuracy_assigned"]
-    shown.figures[Named("", "cells without an error", note)] = result.of(ASSIGNED)["cells_right_assigned"]
+    shown.figures["chromosomes named jointly are right"] = result.of(ASSIGNED)["accuracy_assigned"]
+    shown.figures["cells are without an error"] = result.of(ASSIGNED)["cells_right_assigned"]
     shown.confusions[JOINTLY] = result.confusions[ASSIGNED]

@@ -1,5 +1,6 @@
 """Pictures: what is on them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import Interval, Kind
 from tests.helpers.predictions import ABOUT, make_predictions, make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -78,10 +79,13 @@ def test_confusion_matrix(tmp_path, saved_figures, classes, panels):
     assert len(saved_figures[0].axes) == panels + 1
 
 
-def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figures):
+def test_the_roc_of_two_classes_marks_both_operating_points_and_has_the_best_rule(tmp_path, saved_figures):
     run = make_run(images=100, subjects=25)
     result, test = evaluate_runs([run], SETTINGS), score(run.part("test"))
-    plots.roc(tmp_path / "roc.png", result, test)
+    rules = {"size": test, "light": replace(test, probabilities=test.probabilities[:, ::-1])}
+    for words, auc in zip(rules, (0.7, 0.8), strict=True):
+        result.figures["test", f"{Kind.BASELINE}{words}"] = {"auc": Interval(auc)}
+    plots.roc(tmp_path / "roc.png", result, test, rules=rules)
     roc = saved_figures[0].axes[0]
     for number, metrics in enumerate((result.metrics, result.of(Kind.AT_THRESHOLD))):
         sensitivity, specificity = metrics["sensitivity"].value, metrics["specificity"].value
@@ -89,7 +93,8 @@ def test_the_roc_of_two_classes_marks_both_operating_points(tmp_path, saved_figu
     curve = roc.lines[1].get_xydata()
     auc = result.metrics["auc"]
     assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(auc.value)
-    assert f"all: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})" in texts(roc.get_legend())
+    assert {f"all: AUC {auc}", "rule on light: AUC 0.800"} <= set(texts(roc.get_legend()))
+    assert np.trapezoid(*roc.lines[2].get_xydata().T[::-1]) == pytest.approx(1 - auc.value)
 
 
 @pytest.mark.parametrize("classes", [("hem", "all"), FIVE])

@@ -9,10 +9,9 @@ from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling import sections
 from karyocyte.evaluation.pooling.sections import Findings, own_sections, turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.tables.terminal import headline
+from karyocyte.evaluation.tables.sentence import sentence
 from karyocyte.evaluation.types import added
 from karyocyte.evaluation.types.result import EvaluationResult, Interval, warnings_about
-from karyocyte.evaluation.types.table import Named
 from tests.helpers.predictions import make_run
 
 FITTING = "karyocyte.evaluation.run.evaluate.figures"
@@ -44,7 +43,7 @@ def loaded(monkeypatch):
         return Findings(warnings=warnings_about("counted", ["all"]), metrics=figures)
 
     def show(result, shown):
-        shown.figures[Named("of")] = result.of("package counted")["all"]
+        shown.figures["images"] = result.of("package counted")["all"]
 
     kinds = []
     package = {
@@ -63,13 +62,13 @@ def loaded(monkeypatch):
 
 
 def test_a_section_of_a_package_is_in_what_is_written_read_and_shown_and_not_loaded_where_it_is_off(loaded):
-    assert headline(evaluate_runs([make_run()], OFF)).endswith(")")
+    assert sentence(evaluate_runs([make_run()], OFF)).endswith(").")
     assert loaded == []
     evaluated = evaluate_runs([make_run()], ON)
     content = evaluated.to_dict()
     assert {"topic": "counted", "text": "all"} in content["warnings"]
     assert EvaluationResult.from_dict(content) == evaluated
-    assert headline(evaluated).endswith(", of 60.000")
+    assert sentence(evaluated).endswith("; 60.000 of the images.")
 
 
 def test_a_switch_is_on_where_the_package_does_not_refuse_the_runs(loaded):

@@ -15,7 +15,8 @@ from karyocyte.evaluation.metrics.labelled import score
 from karyocyte.evaluation.metrics.resampled import evaluate
 from karyocyte.evaluation.pooling.pooling import pool
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
-from karyocyte.evaluation.tables.terminal import headline, overview, whole
+from karyocyte.evaluation.tables.sentence import sentence
+from karyocyte.evaluation.tables.terminal import overview, whole
 from karyocyte.evaluation.types.result import EvaluationResult, EvaluationWarning, Kind
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 from tests.helpers.terminal import printed
@@ -202,28 +203,22 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
     for words in (f"SYNTHETIC images · protocol subject · {numbers}", counts, *parts):
         assert words in text
     assert "…" not in text
-    short = printed(overview(result))
-    assert "recall/" not in short
-    assert "referral: " not in short
-    warned = re.findall(r"^! .*", short, re.MULTILINE)
-    assert len(warned) <= 3
-    assert re.match(r"! \d+ more warnings: ", warned[-1])
-    assert len(short.splitlines()) < 25
-    assert headline(result).startswith(f"tiny · SYNTHETIC images · protocol subject · {numbers}: accuracy 0.")
 
 
-def test_an_overview_has_the_most_important_warnings_first():
-    result = evaluate_runs([make_run(classes=("a", "b"))], SETTINGS)
-    many = [
-        EvaluationWarning(topic, f"of {topic}")
-        for topic in ("test", "assignment", "referral", "leak", "training", "data")
+@pytest.mark.parametrize(("classes", "last"), [(("hem", "all"), "specificity at 0.5"), (tuple("abc"), "AUC")])
+def test_an_overview_has_the_first_warnings_and_ends_with_the_sentence_and_three_figures(classes, last):
+    result = evaluate_runs([make_run(images=60, subjects=20, classes=classes)], SETTINGS)
+    several = [EvaluationWarning(topic, f"of {topic}") for topic in ("leak", "validation", "training", "data", "test")]
+    text = printed(overview(replace(result, warnings=several)), width=200)
+    assert re.findall(r"^! (.*)", text, re.MULTILINE) == [
+        "leak: of leak",
+        "training: of training",
+        "2 more warnings: in the report",
     ]
-    short = printed(overview(replace(result, warnings=many)))
-    warned = re.findall(r"^! (.*)", short, re.MULTILINE)
-    assert warned[:2] == ["leak: of leak", "training: of training"]
-    assert warned[2].startswith("4 more")
-    few = re.findall(r"^! .*", printed(overview(replace(result, warnings=many[:2]))), re.MULTILINE)
-    assert few == ["! test: of test", "! assignment: of assignment"]
+    *_, said, _, _, row = text.splitlines()
+    name = last.removesuffix(" at 0.5").lower()
+    assert said == sentence(replace(result, warnings=several))
+    assert re.split(" {2,}", row) == ["", last, str(result.metrics[name])]
 
 
 def test_a_class_may_be_called_like_markup():

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from karyocyte.common.errors import UserError
-from karyocyte.evaluation.sections.examples import ranked_rows, showcase
+from karyocyte.evaluation.sections.examples import showcase
 from karyocyte.runs.predictions import Predictions, uncertainty_of
-from tests.helpers.predictions import make_predictions
 
 
 def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
@@ -16,32 +13,10 @@ def two_classes(positive: list[float], labels: list[str | None]) -> Predictions:
     return Predictions(frame.assign(uncertainty=uncertainty_of(probabilities)), ("hem", "all"), "all", {})
 
 
-def test_ranks():
-    test = two_classes([0.9, 0.6, 0.2, 0.4, 0.5], ["all", "hem", "all", "hem", None])
-    assert ranked_rows(test, "right") == [0, 3]
-    assert ranked_rows(test, "wrong") == [2, 1]
-    assert set(ranked_rows(test, "doubtful")[:2]) == {1, 3}
-
-
-def test_the_showcase_of_few_classes_has_three_images_of_each():
+def test_a_showcase_has_none_twice_and_each_class_before_another_image_of_one():
     labels = ["hem", "hem", "hem", "hem", "all", "all", "all", None]
-    assert showcase(two_classes([0.1, 0.02, 0.9, 0.45, 0.7, 0.99, 0.52, 0.001], labels)) == [
-        (1, "surest right"),
-        (2, "surest wrong"),
-        (3, "most doubtful"),
-        (5, "surest right"),
-        (6, "most doubtful"),  # none of this class is wrong
-    ]
-    with pytest.raises(UserError, match="no test image has a label"):
-        showcase(two_classes([0.5], [None]))
-
-
-def test_the_showcase_of_many_classes_has_four_images_of_each_kind_and_of_different_classes():
-    test = make_predictions(images=120, classes=tuple("abcdefgh"), skill=1.0)
-    shown = showcase(test)
-    assert len({row for row, _ in shown}) == len(shown) == 12
-    for which in ("surest right", "surest wrong"):
-        rows = [row for row, reason in shown if reason == which]
-        assert len({test.labels[row] for row in rows}) == 4
-        right = test.probabilities[rows].argmax(axis=1) == test.labels[rows]
-        assert right.all() if which == "surest right" else not right.any()
+    scores = [0.1, 0.02, 0.9, 0.45, 0.7, 0.99, 0.52, 0.001]
+    shown = showcase(two_classes(scores, labels), 2)
+    assert dict(shown[:2]) == dict.fromkeys([1, 5], "surest right")
+    assert dict(shown[2:]) == {2: "surest wrong", 3: "most doubtful", 6: "most doubtful"}  # none of “all” is wrong
+    assert showcase(two_classes([0.5], [None])) == []

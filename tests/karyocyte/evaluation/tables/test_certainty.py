@@ -6,9 +6,9 @@ import pytest
 
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.tables.certainty import certainty_lines
+from karyocyte.evaluation.tables.certainty import NO_WIDTH, TOO_FEW, certainty_lines
 from karyocyte.evaluation.tables.comparison_tables import group_tables
-from karyocyte.evaluation.tables.tables import classes_table, metrics_table, subjects_table
+from karyocyte.evaluation.tables.tables import metrics_table, subjects_table
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import Interval, Kind
 from tests.helpers.predictions import make_run, with_scores
@@ -26,8 +26,7 @@ def test_all_images_right_or_wrong_are_no_certainty_and_usual_figures_have_no_wo
     result = result_of([0.1] * 6 + [0.9] * 6)
     notes = metrics_table(result).notes
     assert "all 12 images are predicted right" in notes
-    assert any(note.endswith("figures, accuracy first: exactly 1, interval by Clopper and Pearson") for note in notes)
-    assert "Clopper" in printed(whole(result))
+    assert "all 12 images are predicted right" in printed(whole(result))
     several = [note for table in group_tables(["a", "b"], [result, result]) for note in table.notes]
     assert {f"{number}: all 12 images are predicted right" for number in (1, 2)} <= set(several)
     assert "all 12 images are predicted wrong" in metrics_table(result_of([0.9] * 6 + [0.1] * 6)).notes
@@ -43,27 +42,15 @@ def test_all_subjects_right_have_a_word_of_their_own_and_thresholds_too():
     assert "all 12 images are predicted wrong" in metrics_table(at_threshold).notes
 
 
-def test_a_perfect_class_among_several_is_named():
-    run = make_run(images=90, subjects=None, classes=("a", "b", "c"), skill=1.0)
-    run.frame.loc[run.frame["label"] == "b", ["prob_a", "prob_b", "prob_c"]] = [0.0, 1.0, 0.0]
-    notes = classes_table(evaluate_runs([run], SETTINGS)).notes
-    assert "recall/b: exactly 1, interval by Clopper and Pearson" in notes
-
-
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        (Interval(0.5, 0.5, 0.5, 9, "percentile"), "m: interval of no width: no resample of the images differs"),
-        (
-            Interval(0.0, 0.0, 0.0, 9, "percentile"),
-            "m: exactly 0, interval of no width: no resample of the images differs",
-        ),
-        (Interval(1.0, n=1), "m: exactly 1, without an interval: there are fewer than two images"),
-        (Interval(1.0, 0.9, 1.0, 9, "percentile"), "m: exactly 1"),
-        (Interval(1.0, 0.6, 1.0, 9, "exact"), "m: exactly 1, interval by Clopper and Pearson"),
-        (Interval(0.99, 0.9, 1.0, 9, "logit_t"), None),
+        (Interval(0.5, 0.4997, 0.5, 9, "percentile"), NO_WIDTH),
+        (Interval(1.0, n=1), TOO_FEW),
+        (Interval(0.7), None),
+        (Interval(1.0, 0.6, 1.0, 9, "exact"), None),
         (Interval(None), None),
     ],
 )
 def test_the_word_says_what_the_figure_rests_on(metric, words):
-    assert certainty_lines({"m": metric}, "9 images", "images") == ([words] if words else [])
+    assert certainty_lines({"m": metric}, "9 images", "images") == ([f"m: {words.format('images')}"] if words else [])

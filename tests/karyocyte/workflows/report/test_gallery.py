@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from karyocyte.evaluation.metrics.classification import call
 from karyocyte.evaluation.pages.thumbnails import read_pictures
+from karyocyte.evaluation.sections.examples import showcase
 from karyocyte.runs.files import RunFile
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.gallery import gallery, pseudonyms
@@ -74,12 +75,16 @@ def test_of_equally_uncertain_images_none_is_less_doubtful_than_another(make, tm
     assert all(item["by"][0]["doubtful"] for item in shown.data["items"])
 
 
-def test_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):
-    items = by_name(make(write_run(tmp_path, make_run(images=60, subjects=12, skill=1.0))))
+def test_examples_and_wrong_images_come_first_then_doubtful_ones_then_a_sample(make, tmp_path):
+    run = make_run(images=60, subjects=12, skill=1.0)
+    items = by_name(make(write_run(tmp_path, run)))
+    examples = {name for name, item in items.items() if item["by"][0]["example"]}
+    test = run.part("test")
+    assert examples == set(test.frame["image_id"].iloc[[row for row, _ in showcase(test, 3)]])
     wrong = {name for name, item in items.items() if item["by"][0]["right"] is False}
     doubtful = {name for name, item in items.items() if item["by"][0]["doubtful"]}
     few = make(tmp_path, images=len(wrong) - 1)
-    assert set(by_name(few)) < wrong
+    assert examples < set(by_name(few)) < wrong | examples
     assert f"{len(wrong) - 1} of 60" in few.notes[0]
     more = list(by_name(make(tmp_path, images=len(wrong | doubtful) + 3)))
     assert wrong | doubtful < set(more)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -11,11 +10,8 @@ import pytest
 from karyocyte.common.files import write_json, write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
-from karyocyte.evaluation.types.result import EvaluationWarning, Interval, Kind
-from karyocyte.runs.run import Run
 from karyocyte.workflows.report import sources
 from karyocyte.workflows.report.page import write_report
-from karyocyte.workflows.report.summary import diagnosis
 from tests.helpers.predictions import make_predictions, make_run, with_passes
 from tests.karyocyte.workflows.report.reports import (
     CONFIG,
@@ -116,43 +112,18 @@ def test_a_page_says_what_was_tested_and_how(page):
     assert f"The AUC is {row[1]}, " in text
 
 
-def test_a_page_begins_with_a_diagnosis_and_the_table_of_the_classes(page):
-    assert page.index("The AUC is") < page.index('class="notice')
-    assert [row[0] for row in table_rows(page, "Class by class")] == ["class", "hem", "all"]
-    assert table_rows(page, "Class by class")[0] == ["class", "images", "recall", "precision", "F1"]
-    assert page.index("Class by class") < page.index("Test metrics")
+def test_a_page_begins_with_sentence_limits_picture_and_examples_and_ends_with_folded_metrics(page):
+    order = ["The AUC is", 'class="notice', 'alt="ROC curve"', ">Surest right<", ">Surest wrong<", ">Most doubtful<"]
+    order += ['alt="Learning curves"', 'alt="Confusion matrix"', 'id="cards"', '<details class="chapter"']
+    places = list(map(page.index, (*order, "Test metrics", "Images of each part", "torch 2.11", 'id="terms"')))
+    assert places == sorted(places)
+    assert len(re.findall(r'href="#image=S\d+-\d+"', page)) == 9
 
 
-@pytest.mark.parametrize(
-    ("run", "words"),
-    [
-        (make_run(images=200, classes=tuple("abcd"), skill=9.0), "better than chance"),
-        (make_run(images=200, classes=tuple("abcd"), skill=0.0), "a tie with chance"),
-    ],
-)
-def test_a_diagnosis_says_whether_chance_is_as_good(run, words):
-    result = evaluate_runs([run], SETTINGS)
-    assert f", {words} (" in diagnosis(result)
-    worse = diagnosis(replace(result, warnings=[EvaluationWarning("training", "stage b is worse")]))
-    assert worse.endswith("a later stage of the training is worse than an earlier one.")
-
-
-def with_figures(result, **figures):
-    """A result with other figures of test images; recalls are named recall_<class>."""
-    named = {name.replace("recall_", "recall/"): figure for name, figure in figures.items()}
-    return replace(result, figures=result.figures | {("test", Kind.AT_HALF): result.metrics | named})
-
-
-def test_what_is_written_alike_is_a_tie():
-    result = evaluate_runs([make_run(images=200, classes=tuple("ab"))], SETTINGS)
-    share = max(result.test.class_counts.values()) / 200
-    for value in (share - 2e-4, share + 2e-4):
-        same = with_figures(result, accuracy=Interval(value, value - 1e-4, value + 1e-4))
-        rival = replace(same, positive_class=None, figures={("test", Kind.AT_HALF): same.metrics})
-        assert "a tie with chance" in diagnosis(rival)
-    least = {"recall_a": Interval(0.5), "recall_b": Interval(0.5004)}
-    assert "all classes are recognised equally often (0.500)" in diagnosis(with_figures(result, **least))
-    assert "least is “a” (0.500)" in diagnosis(with_figures(result, **(least | {"recall_b": Interval(0.501)})))
+def test_of_many_classes_the_confusions_decide(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    page = written([write_run(tmp_path, make_run(images=30, classes=tuple("abc")))], tmp_path / "page.html")
+    assert page.index('alt="Confusion matrix"') < page.index(">Surest right<") < page.index('alt="ROC curve"')
 
 
 def test_a_written_result_is_not_computed_again(tmp_path):
@@ -241,23 +212,3 @@ def test_experiments_are_beside_each_other(tmp_path):
     text = prose(page)
     assert "Leaks were found: these figures flatter the model (poor)" in text
     assert "No leak found, but near-duplicates were not looked for (good, middling)" in text
-
-
-def test_an_ensemble_shows_its_members(tmp_path):
-    about = {"ensemble": 2, "leaks": NO_LEAKS, "fitted": {"images": 30}}
-    write_run(tmp_path, with_passes(make_run(images=30, subjects=10, about=about), passes=2))
-    ensemble = {
-        "method": "genetic",
-        "members": ["x/a", "x/b"],
-        "labels": ["net a", "net b"],
-        "from_here": ["a", "b"],
-        "predictions": ["", ""],
-        "combiner": {"method": "genetic", "weights": [0.75, 0.25]},
-    }
-    write_json(tmp_path / "ensemble.json", {"schema": 1, **ensemble})
-    Run(tmp_path).write_status("finished")
-    page = written([tmp_path], tmp_path / "page.html")
-    text = prose(page)
-    assert "members net a, net b" in text
-    assert "No leak found" in text  # its members were trained on other images than it is tested on
-    assert "the ensemble was fitted on its 30 validation images" in text

@@ -7,11 +7,12 @@ from karyocyte.common.files import write_text
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.evaluation.run.evaluate import evaluate_runs
+from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.gallery import heat_words
 from karyocyte.workflows.report.sources import Chapter, read_chapters
-from karyocyte.workflows.report.summary import about_rows, notices
+from karyocyte.workflows.report.summary import about_rows, limits, notices, terms
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
 
@@ -66,7 +67,7 @@ def test_what_a_heat_map_speaks_for_is_read_from_its_table(tmp_path):
         ({"leaks": NO_LEAKS}, "near-duplicates across the split were not looked for"),
         ({"leaks": {**NO_LEAKS, "near_pairs": 0}}, "near-duplicates were looked for, and none was found"),
         ({"synthetic": True, "leaks": NO_LEAKS}, "SYNTHETIC"),
-        ({"protocol": "image", "leaks": NO_LEAKS}, "one person's images may be on both sides"),
+        ({"protocol": "image", "leaks": NO_LEAKS}, "a subject may be in two parts"),
         ({"on": "all_idb2", "leaks": NO_LEAKS}, "Tested on another data set: all_idb2"),
         ({"on": "x", "leaks": NO_LEAKS, "external": {"notes": ["1 subject is known"]}}, "1 subject is known"),
     ],
@@ -80,9 +81,43 @@ def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
     assert any(expected in line for line in lines)
 
 
+def titles(folder):
+    """What notices say of the runs in a folder, by their titles."""
+    return {notice.title: notice.lines for notice in notices(read_chapters([folder]))}
+
+
+def test_a_small_budget_and_a_single_seed_are_named_also_of_the_members_of_an_ensemble(tmp_path):
+    runs = [make_run(images=12, subjects=4, about={"seed": seed}) for seed in (3, 4)]
+    first, second = (write_run(tmp_path / f"{run.about['seed']}", run, pictures=False) for run in runs)
+    seed = "One seed (3): how far figures vary from training to training is not known"
+    budget = "Small budget: a longer training may be better"
+    assert (seed in titles(first), budget in titles(first)) == (True, False)
+    Run(first).write_config({"trainer": {"max_images": 2400}})
+    curves = "epoch,val/loss\n0,0.7\n1,0.6\n"
+    write_text(first / "logs" / "1-head" / "version_0" / "metrics.csv", curves)
+    most, last = titles(first)[budget]
+    assert (" 2,400 images " in most, last.endswith("last epoch, 2")) == (True, True)
+    write_text(first / "logs" / "2-finetune" / "version_0" / "metrics.csv", curves.replace("0.6", "0.8"))
+    assert titles(first)[budget] == [most]
+    about = {"ensemble": 2, "seed": [3, 4], "fitted": {"images": 30}}
+    both = make_run(images=12, subjects=4, about=about)
+    folder = write_run(tmp_path / "both", both, pictures=False)
+    write_ensemble(folder, EnsembleFile("average", (str(first), str(second)), ("a", "b"), {}))
+    assert (titles(folder)[budget], seed in titles(folder)) == ([most], False)
+    (chapter,) = read_chapters([folder])
+    assert about_rows(chapter)["members"] == "a, b"
+    assert "the ensemble was fitted on its 30 validation images" in limits(chapter.result, of_all=True)[0]
+    (second / "predictions.parquet").unlink()
+    assert budget not in titles(folder)
+
+
+def test_the_terms_of_a_report_are_those_of_the_glossary():
+    assert terms()["seed"] == "the number from which all random choices of a run follow"
+
+
 def test_without_known_subjects_no_page_says_that_nothing_leaks():
     run = make_run(images=12, subjects=None, about={"leaks": {**NO_LEAKS, "near_pairs": 0}})
-    (notice,) = notices([chapter_of(run)])
+    notice, *_ = notices([chapter_of(run)])
     assert (notice.kind, "persons are not known" in notice.title) == ("unknown", True)
 
 

@@ -1,5 +1,6 @@
 """The steps that the trainings of a detector, of a refiner and of a cutter share."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -108,7 +109,8 @@ def keep_results(
     Run(folder).checksums.add(DETECTOR_FACTS)
     with console.capture() as printed:
         console.print(terminal(shown))
-        say(f"results in {folder}")
+        network = f"{Run(folder).recipe}={shlex.quote(str(folder))}"
+        say(f"results in {folder}", f"next: python scripts/karyotype.py PICTURES {network} --output out")
     Run(folder).write_summary(printed.get(), "")
     if not in_sweep():
         print(printed.get(), end="", flush=True)
