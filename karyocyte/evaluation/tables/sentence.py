@@ -42,7 +42,7 @@ def _least_recognised(recalls: pd.Series) -> str:
 def _verdict(measured: Interval, least: float) -> str:
     """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance.
 
-    What is written alike is a tie, too; without an interval nothing is claimed.
+    What is written alike is a tie; without an interval nothing is claimed.
     """
     if number(measured.value) == number(least):
         return "a tie with"
@@ -50,7 +50,7 @@ def _verdict(measured: Interval, least: float) -> str:
         return "beside"
     if measured.low > least:
         return "better than"
-    return "worse than" if measured.high < least else "a tie with"
+    return "worse than" if measured.high < least else "not shown to differ from"
 
 
 def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:

@@ -19,7 +19,7 @@ def with_figures(result, **figures):
     return replace(result, figures=result.figures | {("test", Kind.AT_HALF): result.metrics | named})
 
 
-@pytest.mark.parametrize(("skill", "words"), [(9.0, "better than chance"), (0.0, "a tie with chance")])
+@pytest.mark.parametrize(("skill", "words"), [(9.0, "better than chance"), (0.0, "not shown to differ from chance")])
 def test_a_sentence_says_whether_chance_is_as_good(skill, words):
     result = evaluate_runs([make_run(images=200, classes=tuple("abcd"), skill=skill)], SETTINGS)
     assert f", {words} (" in sentence(result)
@@ -36,7 +36,7 @@ def test_what_is_recognised_least_as_it_is_written_is_named():
     ("auc", "words"),
     [
         (Interval(0.9, 0.85, 0.95), "0.900 (0.850 to 0.950), better than"),
-        (Interval(0.9, 0.75, 0.95), "0.900 (0.750 to 0.950), a tie with"),
+        (Interval(0.9, 0.75, 0.95), "0.900 (0.750 to 0.950), not shown to differ from"),
         (Interval(0.7, 0.6, 0.79), "0.700 (0.600 to 0.790), worse than"),
         (Interval(0.8004, 0.8001, 0.95), "0.800 (0.800 to 0.950), a tie with"),
         (Interval(1.0, 0.9999, 1.0), "1.000, beside"),
