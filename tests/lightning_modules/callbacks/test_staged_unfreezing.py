@@ -244,11 +244,7 @@ def test_the_trainer_may_end_before_the_last_stage():
         ({}, {}, "no stage"),
         ({"finetune": 3}, {}, "give a Stage"),
         ({"head": 1}, {"start_from": "first"}, "say best or last"),
-        (
-            {"head": 1},
-            {"start_from": "best", "monitor": "val_loss"},
-            "val_loss is not logged: .*val/loss",
-        ),
+        ({"head": 1}, {"start_from": "best", "monitor": "val_loss"}, "val_loss is not logged: .*val/loss"),
         ({"head": 1, "last": Stage(1, train=["layer9"])}, {}, "layer9"),
         ({"head": 1, "last": Stage(1, optimizer="adamx")}, {}, "adamw"),
         ({"head": 1, "last": Stage(0)}, {}, "max_epochs"),

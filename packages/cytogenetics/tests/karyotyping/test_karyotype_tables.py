@@ -15,13 +15,7 @@ from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import CellPrediction
 from cytogenetics.karyotyping.cell_result import CellResult
 from cytogenetics.karyotyping.karyotype_cells import reviewed_cell
-from cytogenetics.karyotyping.karyotype_tables import (
-    PageFacts,
-    Tables,
-    case_table,
-    overlays,
-    write_karyotype_page,
-)
+from cytogenetics.karyotyping.karyotype_tables import PageFacts, Tables, case_table, overlays, write_karyotype_page
 from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place

@@ -9,14 +9,7 @@ import pytest
 from karyocyte.common.files import write_text
 from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
 from tests.cluster.slurm import wait_for
-from tests.karyocyte.workflows.sweeps.sweep_files import (
-    grid,
-    here,
-    note,
-    note_long_ago,
-    write_jobs,
-    write_progress,
-)
+from tests.karyocyte.workflows.sweeps.sweep_files import grid, here, note, note_long_ago, write_jobs, write_progress
 
 
 @pytest.fixture
