@@ -10,7 +10,8 @@ from karyocyte.common.files import write_text
 from karyocyte.common.locks import file_lock
 from tests.helpers.images import cell_image, write_image
 
-ODD = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")
+IMAGES = ("a.jfif", "a.jpe", "a.JPG_large", "no_suffix", "a.txt")
+COPIES = ("a.png~", "~$a.png", "a.png.bak", "a.png.crdownload", "._a.png")  # and downloads, which programs leave
 
 
 def test_an_image_is_known_by_its_content_where_its_name_does_not_say(tmp_path):
@@ -24,10 +25,11 @@ def test_an_image_is_known_by_its_content_where_its_name_does_not_say(tmp_path):
     assert content.others == {".txt": 1, ".csv": 1}
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_odd_suffixes_do_not_hide_images(tmp_path, name):
+@pytest.mark.parametrize("name", IMAGES + COPIES)
+def test_odd_suffixes_hide_no_images_and_copies_are_none(tmp_path, name):
     (tmp_path / name).write_bytes(encode_png(cell_image(0)))
-    assert scan_folder(tmp_path).images == [name]
+    content = scan_folder(tmp_path)
+    assert (content.images, content.others) == (([name], {}) if name in IMAGES else ([], {"hidden": 1}))
 
 
 @pytest.mark.parametrize("folder", [
@@ -56,12 +58,6 @@ def test_what_karyocyte_itself_writes_is_no_image_but_counted(tmp_path, write):
     assert content.images == ["a/1.png"]
     assert content.others[OWN] == 1
     assert scan_folder(tmp_path / "outputs" / "run").images == ["roc.png"]  # of a folder that is named
-
-
-@pytest.mark.parametrize("name", ["a.png~", "~$a.png", "a.png.bak", "a.png.crdownload", "._a.png"])
-def test_copies_and_downloads_that_programs_leave_are_no_images(tmp_path, name):
-    (tmp_path / name).write_bytes(encode_png(cell_image(0)))
-    assert scan_folder(tmp_path).others == {"hidden": 1}
 
 
 def test_links_lead_out_only_where_they_are_followed(tmp_path):
