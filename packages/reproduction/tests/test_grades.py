@@ -112,10 +112,8 @@ def test_a_training_that_names_one_class_is_counted_and_in_no_figure(tmp_path):
     predictions = runs[0].predictions
     predictions.frame[["prob_hem", "prob_all"]] = 0.25, 0.75
     runs[0].write_predictions(predictions)
-    row, kept = (
-        grades_of(tmp_path, [Run(run.folder) for run in runs]).iloc[0],
-        ["value", "difference_low", "persons_low"],
-    )
+    row = grades_of(tmp_path, [Run(run.folder) for run in runs]).iloc[0]
+    kept = ["value", "difference_low", "persons_low"]
     assert row[kept].tolist() == alone[kept].tolist()
     assert row["one_class"] == "1 of 3"
     table = grades_of(tmp_path, [Run(run.folder) for run in runs[:2]])
@@ -123,9 +121,8 @@ def test_a_training_that_names_one_class_is_counted_and_in_no_figure(tmp_path):
 
 
 def test_figures_of_other_networks_that_ours_would_reproduce_are_counted(tmp_path):
-    others = [
-        claim(name, printed=printed) for name, printed in (("a", "0.99"), ("b", "1.0"), ("c", "0.5"), ("", "1.0"))
-    ]
+    printed = {"a": "0.99", "b": "1.0", "c": "0.5", "": "1.0"}
+    others = [claim(name, printed=figure) for name, figure in printed.items()]
     others += [claim("a", metric="auc", printed="1.0"), claim("a", printed="")]
     table = grades_of(tmp_path, written_seeds(tmp_path, **RIGHT), claim(printed="1.0"), *others)
     assert table["rivals"][0] == "2 of 3"

@@ -214,10 +214,8 @@ def test_every_part_of_a_result_is_shown_and_survives_json(folds):
 
 def test_an_overview_has_the_most_important_warnings_first():
     result = evaluate_runs([make_run(classes=("a", "b"))], SETTINGS)
-    many = [
-        EvaluationWarning(topic, f"of {topic}")
-        for topic in ("test", "assignment", "referral", "leak", "training", "data")
-    ]
+    topics = ("test", "assignment", "referral", "leak", "training", "data")
+    many = [EvaluationWarning(topic, f"of {topic}") for topic in topics]
     short = printed(overview(replace(result, warnings=many)))
     warned = re.findall(r"^! (.*)", short, re.MULTILINE)
     assert warned[:2] == ["leak: of leak", "training: of training"]

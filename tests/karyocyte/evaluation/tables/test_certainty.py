@@ -16,6 +16,7 @@ from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=20)
 LABELS = [0] * 6 + [1] * 6
+ALIKE = "interval of no width: no resample of the images differs"
 
 
 def result_of(scores, subjects=None):
@@ -53,11 +54,8 @@ def test_a_perfect_class_among_several_is_named():
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        (Interval(0.5, 0.5, 0.5, 9, "percentile"), "m: interval of no width: no resample of the images differs"),
-        (
-            Interval(0.0, 0.0, 0.0, 9, "percentile"),
-            "m: exactly 0, interval of no width: no resample of the images differs",
-        ),
+        (Interval(0.5, 0.5, 0.5, 9, "percentile"), f"m: {ALIKE}"),
+        (Interval(0.0, 0.0, 0.0, 9, "percentile"), f"m: exactly 0, {ALIKE}"),
         (Interval(1.0, n=1), "m: exactly 1, without an interval: there are fewer than two images"),
         (Interval(1.0, 0.9, 1.0, 9, "percentile"), "m: exactly 1"),
         (Interval(1.0, 0.6, 1.0, 9, "exact"), "m: exactly 1, interval by Clopper and Pearson"),
