@@ -53,7 +53,9 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
         assert (item["truth"], item["subject"]) == (test.labels[row], subjects[test.frame["image_id"][row]])
         assert prediction["predicted"] == predicted == prediction["top"][0][0]
         assert prediction["right"] == (predicted == test.labels[row])
-        assert prediction["probability"] == pytest.approx(test.probabilities[row, predicted], abs=1e-4)
+        assert prediction["probability"] == test.probabilities[row, predicted].round(4)
+        assert prediction["uncertainty"] == test.frame["uncertainty"][row].round(4)
+        assert [value for _, value in prediction["top"]] == sorted(test.probabilities[row].round(4))[:-4:-1]
         assert shown.pictures[prediction["picture"]] == pictures[test.frame["image_id"][row]]
         assert len(prediction["top"]) == min(3, len(classes))
     assert shown.data["classes"] == list(classes)
