@@ -28,11 +28,8 @@ PAPER_002 = {
 }
 NETWORKS = "vgg16_original inceptionv3_original vgg16 inceptionv3 vgg16_last1 vgg16_last2 inceptionv3_full"
 PAPER_001 = {f"karyogram_{name}" for name in NETWORKS.split()}
-UNFROZEN = {
-    f"karyogram_{network}{blocks}"
-    for network in ("vgg16", "inceptionv3")
-    for blocks in ("", "_last1", "_last2", "_full")
-}
+LAST_BLOCKS = ("", "_last1", "_last2", "_full")
+UNFROZEN = {f"karyogram_{name}{blocks}" for name in ("vgg16", "inceptionv3") for blocks in LAST_BLOCKS}
 FILES = [*(ROOT / "conf" / "task").glob("*.yaml"), *(ROOT / "conf" / "experiment").glob("*.yaml")]
 
 

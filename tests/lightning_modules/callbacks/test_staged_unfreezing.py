@@ -208,9 +208,8 @@ def test_a_loader_that_shuffles_goes_on_to_the_same_weights_on_several_devices_t
         started.append(processes.start(tmp_path / f"{rank}.txt", environment, fit_net_thrice, tmp_path, devices))
     for rank, process in enumerate(started):
         assert processes.exit_code(process) == 0, (tmp_path / f"{rank}.txt").read_text()
-    whole, *others = [
-        torch.load(path) for name in ("whole", "resumed") for path in sorted(tmp_path.glob(f"{name}-*.pt"))
-    ]
+    paths = [*sorted(tmp_path.glob("whole-*.pt")), *sorted(tmp_path.glob("resumed-*.pt"))]
+    whole, *others = map(torch.load, paths)
     assert len(others) == 2 * devices - 1
     for other in others:
         for ours, theirs in zip(whole, other, strict=True):  # after each of the last epochs
@@ -278,11 +277,9 @@ def test_a_stage_without_any_finite_metric_has_no_best_weights():
         def validation_step(self, batch, batch_idx):
             self.log("val/loss", torch.nan)
 
-    images = TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 2)
+    loader = DataLoader(TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 2), batch_size=4)
     with pytest.raises(UserError, match="stage 1: val/loss was no finite number"):
-        quiet_trainer(StagedUnfreezing(OWN, start_from="best")).fit(
-            Undefined(), *2 * [DataLoader(images, batch_size=4)]
-        )
+        quiet_trainer(StagedUnfreezing(OWN, start_from="best")).fit(Undefined(), loader, loader)
 
 
 def test_a_checkpoint_without_stages_is_refused(tmp_path):

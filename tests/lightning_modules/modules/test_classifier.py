@@ -115,10 +115,8 @@ def test_a_checkpoint_is_loaded_without_further_arguments(arguments, tmp_path):
     assert dict(loaded.hparams) == dict(model.hparams)
     assert loaded.facts() == model.facts()
     assert torch.equal(loaded.eval()(image), model(image))
-    assert (
-        Classifier.load_from_checkpoint(str(tmp_path / "model.ckpt"), lr=0.5).configure_optimizers().defaults["lr"]
-        == 0.5
-    )
+    loaded = Classifier.load_from_checkpoint(str(tmp_path / "model.ckpt"), lr=0.5)
+    assert loaded.configure_optimizers().defaults["lr"] == 0.5
 
 
 def test_of_a_checkpoint_a_misspelt_hyperparameter_or_another_file_is_refused(tmp_path):

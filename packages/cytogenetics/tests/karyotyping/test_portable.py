@@ -81,10 +81,8 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
 
 def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(run, portable):
     config = Run(run).config
-    started, other = (
-        build_classifier(config.model_copy(update={"init_from": str(folder)}), CHROMOSOMES)
-        for folder in (run, portable)
-    )
+    starts = [config.model_copy(update={"init_from": str(folder)}) for folder in (run, portable)]
+    started, other = (build_classifier(start, CHROMOSOMES) for start in starts)
     assert started[1]["init_from"] != other[1]["init_from"]
     weights = other[0].state_dict()
     for name, values in exported_parts(started[0]).state_dict().items():
