@@ -58,31 +58,26 @@ def test_unsafe_names_links_and_devices_are_refused(tmp_path, name, message):
     assert message in refusal(archive)
 
 
-@pytest.mark.parametrize(
-    ("offset", "value", "local_offset", "message"),
-    [
-        (8, b"\x01\x00", 6, "'x.bin' is encrypted"),
-        (10, b"\x13\x00", 8, "compression method is not supported): unpack it by hand"),
-        (24, struct.pack("<I", 10), 22, "Bad CRC-32"),  # it claims to be smaller than it is
-    ],
-)
-def test_headers_that_are_not_supported_or_false_are_refused(tmp_path, offset, value, local_offset, message):
-    archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
-    assert message in refusal(patch(archive, "x.bin", offset, value, local_offset))
+HEADERS = {  # offset in the directory, value, offset in the header
+    "encrypted": ((8, b"\x01\x00", 6), "'x.bin' is encrypted"),
+    "method": ((10, b"\x13\x00", 8), "compression method is not supported): unpack it by hand"),
+    "smaller than it is": ((24, struct.pack("<I", 10), 22), "Bad CRC-32"),
+}
+BYTES = {
+    "name": ((b"x.bin", b"x\0bin"), "has a name that no folder can hold"),
+    "content": ((NOISE[20_000:20_010], bytes(10)), "Bad CRC-32"),
+    "signature": ((b"PK\x03\x04", b"PK\x03\x05"), "Bad magic number"),
+}
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (b"x.bin", b"x\0bin", "has a name that no folder can hold"),
-        (NOISE[20_000:20_010], bytes(10), "Bad CRC-32"),
-        (b"PK\x03\x04", b"PK\x03\x05", "Bad magic number"),
-    ],
-    ids=["name", "content", "signature"],  # NOISE is another one in each test process
-)
-def test_damaged_bytes_are_refused(tmp_path, old, new, message):
+@pytest.mark.parametrize("damage", HEADERS | BYTES)
+def test_false_headers_and_damaged_bytes_are_refused(tmp_path, damage):
     archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
-    archive.write_bytes(archive.read_bytes().replace(old, new))
+    change, message = (HEADERS | BYTES)[damage]
+    if damage in HEADERS:
+        patch(archive, "x.bin", *change)
+    else:
+        archive.write_bytes(archive.read_bytes().replace(*change))
     assert message in refusal(archive)
 
 
