@@ -61,13 +61,8 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory, monk
     size = [f"prepare.size={80 if re.search('inception|alexnet', name) else 64}", "prepare.augment_at=null"]
     if chosen.model.name.startswith("vgg"):
         size.append("+model.args.mlp_ratio=0.02")  # of a hundred million weights before the head, which take seconds
-    short = [
-        "trainer.max_images=null",
-        "trainer.max_epochs=1",
-        "trainer.limit_train_batches=1",
-        "trainer.accumulate_grad_batches=1",
-        "trainer.limit_val_batches=1",
-    ]
+    of_one = ("max_epochs", "limit_train_batches", "accumulate_grad_batches", "limit_val_batches")
+    short = ["trainer.max_images=null", *(f"trainer.{name}=1" for name in of_one)]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
     # The state for a resume, whose writing takes a third of the time, has tests of its own.

@@ -42,11 +42,9 @@ def test_the_page_shows_the_program_of_few_lines():
 def test_the_program_runs_in_a_folder_without_the_checkout(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    images = [
-        write_chromosomes(tmp_path / "set", cases=5, copies=1),
-        write_cnmc(tmp_path / "cnmc", subjects_per_fold=4),
-    ]
-    printed = printed_by(PROGRAM.read_text(encoding="utf-8"), SMALL, folder, [str(path) for path in images])
+    chromosomes = write_chromosomes(tmp_path / "set", cases=5, copies=1)
+    cnmc = write_cnmc(tmp_path / "cnmc", subjects_per_fold=4)
+    printed = printed_by(PROGRAM.read_text(encoding="utf-8"), SMALL, folder, [str(chromosomes), str(cnmc)])
     assert printed.count("test/f1_weighted") >= 2
     assert {path.name for path in folder.iterdir()} == {"cells.ckpt", "lightning_logs"}
 

@@ -26,19 +26,11 @@ STAGES = {
     "finetune": Stage(epochs=EPOCHS, train=["layer2"], lr=0.004, head_lr=0.01, batchnorm="frozen", optimizer="sgd"),
     "more": Stage(epochs=EPOCHS, train=["layer1", "layer2"], lr=0.002),
 }
-OVERRIDES = [
-    "model=resnet18",
-    "model.cut=layer2",
-    "head.layers=[gap,{dropout: 0.5}]",
-    "scheduler=one_cycle",
-    "unfreeze.stages.head.lr=0.05",
-    "unfreeze.stages.finetune.train=[layer2]",
-    "unfreeze.stages.finetune.lr=0.004",
-    "unfreeze.stages.finetune.head_lr=0.01",
-    "unfreeze.stages.finetune.batchnorm=frozen",
-    "unfreeze.stages.finetune.optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}",
-    "+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}",
-]
+FINETUNE = ["train=[layer2]", "lr=0.004", "head_lr=0.01", "batchnorm=frozen"]
+FINETUNE += ["optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}"]
+OVERRIDES = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dropout: 0.5}]", "scheduler=one_cycle"]
+OVERRIDES += ["unfreeze.stages.head.lr=0.05", *(f"unfreeze.stages.finetune.{words}" for words in FINETUNE)]
+OVERRIDES += ["+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}"]
 KILLS = [3, EPOCHS * STEPS, EPOCHS * STEPS + 1, 3 * EPOCHS * STEPS - 1]
 # Of a module of one's own; the best, the largest loss, is not the last.
 OWN = {"head": Stage(2), "body": Stage(2, ["body", "head"], lr=0.01, batchnorm="frozen"), "all": Stage(1, ["all"])}
