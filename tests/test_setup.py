@@ -101,7 +101,6 @@ def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(t
 def test_a_wheel_is_refused(tmp_path):
     done = in_folder(ROOT, sys.executable, "setup.py", "bdist_wheel", "--dist-dir", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "error: Karyocyte reads conf/ and results/ from its checkout: install it by pip install -e ."
-    ]
+    reason = "Karyocyte reads conf/ and results/ from its checkout: install it by pip install -e ."
+    assert done.stderr.splitlines() == [f"error: {reason}"]
     assert not list(tmp_path.iterdir())

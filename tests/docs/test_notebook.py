@@ -33,9 +33,8 @@ FEW = {
 
 def test_the_page_shows_the_program_of_few_lines():
     text = PROGRAM.read_text(encoding="utf-8")
-    assert f"```python file=docs/guides/notebook.py\n{text}```" in PROGRAM.with_suffix(".md").read_text(
-        encoding="utf-8"
-    )
+    page = PROGRAM.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"```python file=docs/guides/notebook.py\n{text}```" in page
     assert len([line for line in text.splitlines() if line.strip()]) <= LINES
 
 

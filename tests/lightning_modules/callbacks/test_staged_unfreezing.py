@@ -156,9 +156,8 @@ def test_a_fit_that_is_killed_within_a_stage_goes_on_to_the_same_weights(of_trai
     killed, resumed, joined = Trace(kill, path), Trace(), Trace()
     with pytest.raises(RuntimeError, match="killed"):
         quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), killed).fit(fresh(of_train_py), StageData())
-    model = create_classifier(
-        "resnet18", 2, cut="layer2", image_size=32, head=["gap", {"dropout": 0.5}], scheduler="one_cycle"
-    )
+    head = ["gap", {"dropout": 0.5}]
+    model = create_classifier("resnet18", 2, cut="layer2", image_size=32, head=head, scheduler="one_cycle")
     quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), resumed).fit(model, StageData(), ckpt_path=path)
     for name in ("trained", "rates", "weights"):
         setattr(joined, name, getattr(killed, name) + getattr(resumed, name))

@@ -84,9 +84,8 @@ def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_
     assert any(mistakes)
     rows = cells_table(result).rows
     assert {row[0].short for row in rows} == set(CELL_METRICS)
-    assert [list(row[1:]) for row in rows] == [
-        [metrics[row[0].short], metrics[f"{row[0].short}_assigned"]] for row in rows
-    ]
+    for name, *figures in rows:
+        assert figures == [metrics[name.short], metrics[f"{name.short}_assigned"]]
 
 
 def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():

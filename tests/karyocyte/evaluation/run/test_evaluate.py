@@ -51,9 +51,8 @@ def test_labels_of_the_test_images_change_no_choice():
     run = with_passes(make_run(images=90, skill=0.7))
     swapped = run.frame["label"].map({"hem": "all", "all": "hem"})
     labels = swapped.where(run.frame["part"] == "test", run.frame["label"])
-    before, after = (
-        evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
-    )
+    relabelled = replace(run, frame=run.frame.assign(label=labels))
+    before, after = (evaluate_runs([case], SETTINGS) for case in (run, relabelled))
     assert before.thresholds == after.thresholds
     assert before.calibration.temperatures == after.calibration.temperatures
     assert before.referral == after.referral

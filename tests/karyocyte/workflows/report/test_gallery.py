@@ -139,9 +139,8 @@ def test_every_image_has_a_pseudonym_of_its_own_that_names_its_subject_and_no_mo
         assert name.startswith(f"{subject}-" if subject else "I")
     assert not names["name"].str.contains("UID|ward7").any()
     # The order of the rows does not matter: the same images have the same names in every report.
-    pd.testing.assert_frame_equal(
-        pseudonyms(images.sample(frac=1, random_state=random.randrange(1000))).loc[images.index], names
-    )
+    shuffled = images.sample(frac=1, random_state=random.randrange(1000))
+    pd.testing.assert_frame_equal(pseudonyms(shuffled).loc[images.index], names)
 
 
 def test_pseudonyms_are_numbered_in_another_order_than_the_names():
