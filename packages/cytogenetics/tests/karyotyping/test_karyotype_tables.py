@@ -98,7 +98,7 @@ def test_a_cell_that_the_others_change_is_named():
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), {}, NAMING)
-    distances = {"a": 1.5, "b": 0.4, "c": 2.5}
+    distances = {"a": 1.5, "b": 1.0, "c": 2.5}  # 1 is the threshold itself
     cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
     named = "2 of 3 files out of distribution, unlike the training images: c, a"
     assert named in cell.reasons
@@ -108,15 +108,15 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
         known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, mean))
         assert len(known.reasons) == reasons
     cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
-    assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert chromosomes["out_of_distribution"].tolist() == [1.5, 1.0, 2.5]
     assert cells["out_of_distribution"].tolist() == [2]
-    assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
+    assert cells["mean_distance"].tolist() == [pytest.approx(5 / 3)]
     far = replace(cell, thresholds=CellThresholds(3.0, 1.4))
-    assert "mean distance from the training images 1.47, above 1.4" in far.reasons
+    assert "mean distance from the training images 1.67, above 1.4" in far.reasons
     unknown = replace(far, distances={})
     used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
     kept = [reviewed_cell(replace(one, predicted=used), Path()).distance for one in (far, unknown)]
-    assert kept == [pytest.approx(4.4 / 3), None]
+    assert kept == [pytest.approx(5 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
 
