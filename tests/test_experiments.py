@@ -23,9 +23,8 @@ VARIANTS = {
 }
 PAPER_004 = {f"{network}_{variant}" for network, variants in VARIANTS.items() for variant in variants.split()}
 PAPER_003 = {f"hem_all_cnn_{size}" for size in (32, 64, 256)}
-PAPER_002 = {
-    f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")
-}
+OF_PAPER_002 = ("mnist", "cifar10", "chromosomes")
+PAPER_002 = {f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in OF_PAPER_002}
 NETWORKS = "vgg16_original inceptionv3_original vgg16 inceptionv3 vgg16_last1 vgg16_last2 inceptionv3_full"
 PAPER_001 = {f"karyogram_{name}" for name in NETWORKS.split()}
 LAST_BLOCKS = ("", "_last1", "_last2", "_full")

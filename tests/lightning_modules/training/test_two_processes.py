@@ -92,9 +92,8 @@ def pair(folder):
 def alone(folder) -> dict[str, Path]:
     """The runs of one process, ten images in each batch."""
     ten = "loader.batch_size=10"
-    return {
-        name: run_unevaluated(small_config(folder / "alone", ten, *more, data=DATA)) for name, more in ALIKE.items()
-    }
+    configs = {name: small_config(folder / "alone", ten, *more, data=DATA) for name, more in ALIKE.items()}
+    return {name: run_unevaluated(config) for name, config in configs.items()}
 
 
 def run_of(pair: dict, name: str) -> Path:
