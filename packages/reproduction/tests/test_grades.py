@@ -206,9 +206,7 @@ def test_training_figures_are_of_the_predictions_of_training_images(tmp_path):
     [([0.605, 0.605, 0.606], "reproduced"), ([0.8, 0.8, 0.81], "higher (better)"), ([0.6], OF_ONE)],
 )
 @pytest.mark.parametrize("has_log", [True, False])
-def test_means_of_an_epoch_are_those_of_the_chosen_one_with_the_spread_between_seeds(
-    tmp_path, accuracies, grade, has_log
-):
+def test_means_of_an_epoch_are_those_of_the_chosen_one(tmp_path, accuracies, grade, has_log):
     runs = []
     for seed, accuracy in enumerate(accuracies):
         fact = {} if has_log else {BEST_EPOCH: {"train/acc": accuracy}}

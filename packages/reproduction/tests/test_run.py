@@ -113,9 +113,7 @@ def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
-    monkeypatch, script, finished_run, tmp_path, is_finished
-):
+def test_a_split_that_cannot_begin_does_not_stop_the_other(monkeypatch, script, finished_run, tmp_path, is_finished):
     plan = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", honest=True)
     finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]} if is_finished else {}, "honest": {}}
     compared = []
