@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.__main__ import COMMANDS, OWN, module_of
+from karyocyte.__main__ import COMMANDS, OWN, main, module_of
 from karyocyte.common.paths import ROOT
 
 
@@ -70,6 +70,12 @@ def test_every_script_is_a_command():
         assert callable(import_module(module_of(name)).app)
     of_papers, of_cells = {"figures", "reproduce"}, {"karyotype", "measure-karyotypes", "review"}
     assert set(COMMANDS) - OWN == of_papers | of_cells
+
+
+def test_a_misspelt_command_is_named_beside_those_that_are_close(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["karyocyte", "reprot"])
+    with pytest.raises(SystemExit, match="no command reprot; close to it: report"):
+        main()
 
 
 def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:

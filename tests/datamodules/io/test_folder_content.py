@@ -1,7 +1,5 @@
 """What counts as an image, and what is counted as something else."""
 
-import shutil
-
 import pytest
 
 from datamodules.io.decode import encode_png
@@ -85,12 +83,8 @@ def test_a_loop_of_links_ends(tmp_path, follow_links):
     assert scan_folder(root, follow_links).images == expected
 
 
-def test_others_are_described_by_kind_the_most_frequent_first():
+def test_others_are_described_by_kind_the_most_frequent_first_and_what_is_no_file_starts_as_no_image(tmp_path):
     assert describe_others({".txt": 1, "hidden": 2}) == "3 other files, not images: 2 hidden, 1 .txt"
     assert describe_others({}) == "no other file"
-
-
-def test_a_missing_file_and_a_folder_start_as_no_image(tmp_path):
     assert not starts_as_image(tmp_path / "none")
     assert not starts_as_image(tmp_path)
-    shutil.rmtree(tmp_path)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
@@ -40,10 +41,7 @@ def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(
 
 
 def test_a_process_of_another_user_exists(monkeypatch):
-    def forbidden(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", forbidden)
+    monkeypatch.setattr(os, "kill", Mock(side_effect=PermissionError))
     assert process_exists(1)
 
 
