@@ -93,8 +93,8 @@ def test_warnings_say_what_limits_the_metrics(facts, warning):
 def test_a_leaky_split_is_the_first_warning():
     leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
     run = make_run(about={"leaks": leaks})
-    leaks = ["subjects in more than one part: 19", "pairs of near-duplicates in more than one part: 2"]
-    assert warnings_of(run)[:2] == [f"leak: {leak}" for leak in leaks]
+    said = ["subjects in more than one part: 19", "pairs of near-duplicates in more than one part: 2"]
+    assert warnings_of(run)[:2] == [f"leak: {leak}" for leak in said]
     clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
     assert not any(line.startswith("leak") for line in warnings_of(clean))
     more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
