@@ -1,6 +1,7 @@
 """Parts by the three protocols."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,8 @@ BESIDE = [("a", "p1", "prelim"), ("b", "p2", "prelim"), (None, None, "final")]
 
 
 def given_folds(subjects_per_fold=10, images=3, extra=()):
-    rows = [
-        (label, f"{label}{fold}_{subject}", f"fold_{fold}")
-        for fold in range(3)
-        for label in ("a", "b")
-        for subject in range(subjects_per_fold)
-        for _ in range(images)
-    ]
+    places = product(range(3), "ab", range(subjects_per_fold), range(images))
+    rows = [(label, f"{label}{fold}_{subject}", f"fold_{fold}") for fold, label, subject, _ in places]
     return make_manifest(*zip(*(rows + list(extra)), strict=True))
 
 

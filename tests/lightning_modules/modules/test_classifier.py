@@ -26,13 +26,9 @@ class Echo(nn.Module):
 
 
 def classifier(logits, classes, smoothing=0.0):
-    return Classifier(
-        Echo(),
-        nn.Linear(3, logits),
-        classes,
-        ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {}),
-        TrainingSettings(LossConfig(label_smoothing=smoothing)),
-    )
+    facts = ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {})
+    settings = TrainingSettings(LossConfig(label_smoothing=smoothing))
+    return Classifier(Echo(), nn.Linear(3, logits), classes, facts, settings)
 
 
 def test_images_in_0_1_reach_the_backbone_normalised_by_what_its_weights_expect():
