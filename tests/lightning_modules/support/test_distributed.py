@@ -23,6 +23,7 @@ def test_processes_meet_over_gloo_and_on_gpus_over_nccl_too(tmp_path, monkeypatc
         monkeypatch.setenv(name, value)
     groups, chosen, barriers = [], [], []
     monkeypatch.setattr(distributed, "_worlds", [])
+    monkeypatch.setattr(distributed.rank_zero_only, "rank", 0, raising=False)  # which joining sets for the process
     monkeypatch.setattr(distributed, "_store", lambda rank, size: dist.HashStore())
     monkeypatch.setattr(dist, "init_process_group", lambda kind, **how: groups.append({"backend": kind, **how}))
     monkeypatch.setattr(dist, "barrier", lambda: barriers.append(len(groups)))

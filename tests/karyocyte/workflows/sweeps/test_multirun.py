@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from karyocyte.commands import train
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import conf_files
 from karyocyte.composition.grid import grid
@@ -119,8 +120,8 @@ def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
 @pytest.mark.parametrize("flag", [[], ["-m"]])
 def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(tmp_path, monkeypatch, flag):
     trained = []
-    train = "karyocyte.workflows.training.train.run"
-    monkeypatch.setattr(train, lambda config: trained.append(config) or tmp_path / "run")
+    run = "karyocyte.workflows.training.train.run"
+    monkeypatch.setattr(run, lambda config: trained.append(config) or tmp_path / "run")
     assert call_main(train.main, tmp_path, *flag, "+sweep=smoke_grid", "++data.images=24") == 0
     names = ("scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5")
     assert [(config.name, config.seed) for config in trained] == list(product(names, (0, 1)))
