@@ -93,12 +93,8 @@ def test_what_is_imported_of_ours_exists():
         assert ours <= CODE.modules.keys() | folders, module.path
 
 
-def test_there_is_no_circle_of_imports():
-    assert CODE.circles() == set()
-
-
-def test_folders_import_each_other_in_no_circle():
-    assert CODE.folder_circles() == set()
+def test_neither_modules_nor_folders_import_each_other_in_a_circle():
+    assert (CODE.circles(), CODE.folder_circles()) == (set(), set())
 
 
 def test_a_configuration_is_composed_without_its_data_module():

@@ -23,16 +23,12 @@ VARIANTS = {
 }
 PAPER_004 = {f"{network}_{variant}" for network, variants in VARIANTS.items() for variant in variants.split()}
 PAPER_003 = {f"hem_all_cnn_{size}" for size in (32, 64, 256)}
-PAPER_002 = {
-    f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")
-}
+OF_PAPER_002 = ("mnist", "cifar10", "chromosomes")
+PAPER_002 = {f"{network}_{data}" for network in ("alexnet", "anet_c6", "vgg16") for data in OF_PAPER_002}
 NETWORKS = "vgg16_original inceptionv3_original vgg16 inceptionv3 vgg16_last1 vgg16_last2 inceptionv3_full"
 PAPER_001 = {f"karyogram_{name}" for name in NETWORKS.split()}
-UNFROZEN = {
-    f"karyogram_{network}{blocks}"
-    for network in ("vgg16", "inceptionv3")
-    for blocks in ("", "_last1", "_last2", "_full")
-}
+LAST_BLOCKS = ("", "_last1", "_last2", "_full")
+UNFROZEN = {f"karyogram_{name}{blocks}" for name in ("vgg16", "inceptionv3") for blocks in LAST_BLOCKS}
 FILES = [*(ROOT / "conf" / "task").glob("*.yaml"), *(ROOT / "conf" / "experiment").glob("*.yaml")]
 
 
@@ -64,13 +60,8 @@ def test_it_trains_a_batch_of_every_stage(name, tmp_path, tmp_path_factory, monk
     size = [f"prepare.size={80 if re.search('inception|alexnet', name) else 64}", "prepare.augment_at=null"]
     if chosen.model.name.startswith("vgg"):
         size.append("+model.args.mlp_ratio=0.02")  # of a hundred million weights before the head, which take seconds
-    short = [
-        "trainer.max_images=null",
-        "trainer.max_epochs=1",
-        "trainer.limit_train_batches=1",
-        "trainer.accumulate_grad_batches=1",
-        "trainer.limit_val_batches=1",
-    ]
+    of_one = ("max_epochs", "limit_train_batches", "accumulate_grad_batches", "limit_val_batches")
+    short = ["trainer.max_images=null", *(f"trainer.{name}=1" for name in of_one)]
     data = tiny_data(chosen.data.source, home / "tiny-data")
     config = small_config(tmp_path, *size, *short, f"cache_dir={home / 'shared-cache'}", experiment=name, data=data)
     # The state for a resume, whose writing takes a third of the time, has tests of its own.

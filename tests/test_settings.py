@@ -27,13 +27,8 @@ WITHOUT = {
 }
 CLAHE = ["prepare.clahe=true"]
 CUT = ["prepare.crop_threshold=80"]
-CANVAS = [
-    *CUT,
-    "prepare.background=detect",
-    "prepare.fit=canvas",
-    "prepare.size=[64,48]",
-    "prepare.canvas.oversize=shrink",
-]
+CANVAS = [*CUT, "prepare.background=detect", "prepare.fit=canvas", "prepare.size=[64,48]"]
+CANVAS += ["prepare.canvas.oversize=shrink"]
 BY_CELL = [*CANVAS, "prepare.canvas.scale_by=cell", "prepare.canvas.unknown_cell=width"]
 # Each key with another value, and what it acts beside.
 CHANGES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from karyocyte.__main__ import COMMANDS, OWN, module_of
+from karyocyte.__main__ import COMMANDS, OWN, main, module_of
 from karyocyte.common.paths import ROOT
 
 
@@ -72,6 +72,12 @@ def test_every_script_is_a_command():
     assert set(COMMANDS) - OWN == of_papers | of_cells
 
 
+def test_a_misspelt_command_is_named_beside_those_that_are_close(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["karyocyte", "reprot"])
+    with pytest.raises(SystemExit, match="no command reprot; close to it: report"):
+        main()
+
+
 def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:
     return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
 
@@ -101,7 +107,6 @@ def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(t
 def test_a_wheel_is_refused(tmp_path):
     done = in_folder(ROOT, sys.executable, "setup.py", "bdist_wheel", "--dist-dir", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "error: Karyocyte reads conf/ and results/ from its checkout: install it by pip install -e ."
-    ]
+    reason = "Karyocyte reads conf/ and results/ from its checkout: install it by pip install -e ."
+    assert done.stderr.splitlines() == [f"error: {reason}"]
     assert not list(tmp_path.iterdir())

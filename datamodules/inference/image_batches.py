@@ -9,13 +9,7 @@ import cv2
 import numpy as np
 
 from datamodules.inference.image_files import ImageFile
-from datamodules.io.decode import (
-    BrokenImageError,
-    Decoded,
-    decode_array,
-    decode_image,
-    read_plain_file,
-)
+from datamodules.io.decode import BrokenImageError, Decoded, decode_array, decode_image, read_plain_file
 from datamodules.io.progress import in_threads
 from datamodules.io.resize import TooLargeError
 from datamodules.preprocessing.pipeline import prepare_single

@@ -28,6 +28,10 @@ class UserError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook (IPython) shows: the sentence, without the frames that lead to it."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class RepeatedError(UserError):
     """An error that another process of the same run reports: this one ends as well, and prints nothing."""

@@ -14,11 +14,14 @@ VALUE = r"=(\[[^\]]*\]|\"[^\"]*\"|[\w./+-]*\w)"
 
 @contextmanager
 def in_python_words(arguments: Mapping[str, str]) -> Iterator[None]:
-    """Let a ``UserError`` name arguments as a program gives them; ``arguments`` has that of each dotted key."""
+    """Let a ``UserError`` name arguments as a program gives them; ``arguments`` has that of each dotted key.
+
+    Its sentence says what was wrong; the traceback of its cause, most of it Hydra's, would stand above it.
+    """
     try:
         yield
     except UserError as error:
-        raise type(error)(python_words(str(error), arguments)) from error.__cause__
+        raise type(error)(python_words(str(error), arguments)) from None
 
 
 def python_words(text: str, arguments: Mapping[str, str]) -> str:

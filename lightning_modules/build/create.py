@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -82,7 +83,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
         UserError: Anything that does not fit; an experiment with an output per class, without ``num_classes``; or the
             network usually has more than one layer behind its features, and ``head`` is None.
     """
-    if (backbone is None) == (experiment is None) or (backbone is not None and num_classes is None):
+    if (backbone is None) == (experiment is None) or (backbone is not None and not isinstance(num_classes, Integral)):
         usage = "create_classifier('resnet18', num_classes=3) or create_classifier(experiment='anet_c6_chromosomes')"
         raise UserError(f"name (or give) either a network and the number of classes or an experiment: {usage}")
     name = backbone if isinstance(backbone, str) else None
@@ -93,7 +94,7 @@ def create_classifier(  # noqa: PLR0913 (what a classifier is made of)
     keys = {"model.name": name, "model.cut": cut, "weights": weights, "head.layers": head, "unfreeze.lr": lr}
     with in_python_words(ARGUMENTS):
         config = _chosen_config(groups, {**keys, "prepare.size": image_size}, num_classes)
-        classes = num_classes or CLASSES.get(config.data.source) or _classes_of_logits(config, experiment)
+        classes = int(num_classes or CLASSES.get(config.data.source) or _classes_of_logits(config, experiment))
         network, facts = _with_first_weights(config, module)
         check_size(network.module, config.prepare.size)
         if name and head is None and cut is None:
@@ -156,7 +157,7 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
         if value is not None:
             OmegaConf.update(composed, key, to_jsonable_python(value))
     if num_classes is not None:
-        composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else num_classes
+        composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else int(num_classes)
     return as_classifier(check_config(composed))
 
 

@@ -82,17 +82,14 @@ def test_an_unknown_argument_is_an_error_that_names_the_near_one(wrong, near):
         datamodules.CNMCDataModule("images", **wrong)
 
 
-def test_chromosomes_may_lie_in_a_folder_per_class():
-    assert datamodules.ChromosomeDataModule("images").config.data.file == "labels.csv"
-    assert datamodules.ChromosomeDataModule("images", file=None).config.data.file is None
-
-
 def test_settings_of_a_source_are_an_argument():
     config = ImageDataModule(SyntheticConfig(source="synthetic", size=64, images=30), size=32).config
     assert (config.data.size, config.data.images, config.prepare.size) == (64, 30, 32)
 
 
-def test_the_data_set_of_paper_004_is_cropped_and_balanced_as_there():
+def test_cells_are_cropped_and_balanced_as_in_paper_004_and_chromosomes_may_lie_in_a_folder_per_class():
+    assert datamodules.ChromosomeDataModule("images").config.data.file == "labels.csv"
+    assert datamodules.ChromosomeDataModule("images", file=None).config.data.file is None
     config = datamodules.CNMCDataModule(data_dir="images").config
     assert (config.prepare.crop, config.prepare.clahe, config.balance.name) == (True, False, "paper")
     assert config.transform.flips

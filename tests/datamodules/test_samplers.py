@@ -61,9 +61,7 @@ def test_weights_draw_with_replacement_and_in_proportion():
     ("length", "batch_size", "world"), [(30, 4, 1), (33, 4, 1), (1, 4, 1), (30, 4, 2), (31, 8, 3), (29, 4, 2)]
 )
 def test_the_sizes_of_the_batches_are_known_before(length, batch_size, world):
-    ranks = [
-        list(EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), None, World(world, rank)))
-        for rank in range(world)
-    ]
+    worlds = [World(world, rank) for rank in range(world)]
+    ranks = [list(EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), None, one)) for one in worlds]
     served = [sum(len(batches[number]) for batches in ranks) for number in range(len(ranks[0]))]
     assert EpochBatchSampler(length, batch_size, 0, lambda: (0, 0), world=World(world)).sizes() == served

@@ -15,6 +15,7 @@ from tests.helpers.images import cell_image, write_image
 
 PAGE = ROOT / "docs" / "guides" / "extending.md"
 FILES = re.findall(r"```\w+ file=(\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+PROGRAM_FILES = [name for name, _ in FILES if name.endswith(".py")]
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
@@ -126,14 +127,10 @@ def printed(checkout) -> dict[str, str]:
     return json.loads((checkout / "printed.json").read_text())
 
 
-def test_the_files_keep_the_rules_of_style(checkout):
-    subprocess.run([sys.executable, "-m", "ruff", "check"], cwd=checkout, check=True)
-
-
-@pytest.mark.slow
-def test_the_types_of_the_files_are_right(checkout):
-    files = [name for name, _ in FILES if name.endswith(".py")]
-    subprocess.run([sys.executable, "-m", "mypy", *files], cwd=checkout, check=True)
+@pytest.mark.parametrize("words", [("ruff", "check"), pytest.param(("mypy", *PROGRAM_FILES), marks=pytest.mark.slow)])
+def test_the_files_keep_the_rules_of_style_and_of_types(checkout, words):
+    done = subprocess.run([sys.executable, "-m", *words], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_source(printed):

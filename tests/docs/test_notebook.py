@@ -33,20 +33,17 @@ FEW = {
 
 def test_the_page_shows_the_program_of_few_lines():
     text = PROGRAM.read_text(encoding="utf-8")
-    assert f"```python file=docs/guides/notebook.py\n{text}```" in PROGRAM.with_suffix(".md").read_text(
-        encoding="utf-8"
-    )
+    page = PROGRAM.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"```python file=docs/guides/notebook.py\n{text}```" in page
     assert len([line for line in text.splitlines() if line.strip()]) <= LINES
 
 
 def test_the_program_runs_in_a_folder_without_the_checkout(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    images = [
-        write_chromosomes(tmp_path / "set", cases=5, copies=1),
-        write_cnmc(tmp_path / "cnmc", subjects_per_fold=4),
-    ]
-    printed = printed_by(PROGRAM.read_text(encoding="utf-8"), SMALL, folder, [str(path) for path in images])
+    chromosomes = write_chromosomes(tmp_path / "set", cases=5, copies=1)
+    cnmc = write_cnmc(tmp_path / "cnmc", subjects_per_fold=4)
+    printed = printed_by(PROGRAM.read_text(encoding="utf-8"), SMALL, folder, [str(chromosomes), str(cnmc)])
     assert printed.count("test/f1_weighted") >= 2
     assert {path.name for path in folder.iterdir()} == {"cells.ckpt", "lightning_logs"}
 

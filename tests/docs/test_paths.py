@@ -1,12 +1,12 @@
-"""The paths of the pages on the architecture and on changes exist; paths through the code are short."""
+"""What pages name exists: paths and code, links of the front page, and the tests of the page on security."""
 
 import re
-from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from karyocyte.common.paths import ROOT
+
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 HOPS = re.findall(r"^\| \d+ \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 PLACES = sorted({place for hop in HOPS for place in re.findall(r"`([^`]+)`", hop)} - {"report.html"})
@@ -43,3 +43,31 @@ def test_the_python_interface_names_objects_that_exist():
     assert names
     for name in names:
         resolve_name(name)
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINKS = sorted(set(re.findall(r"\]\(([^)\s:]+)\)", README)))
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors that a code host gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_leads_to_a_file_and_a_heading(link):
+    path, _, anchor = link.partition("#")
+    assert (ROOT / path).exists()
+    if anchor:
+        assert anchor in anchors((ROOT / path).read_text(encoding="utf-8"))
+
+
+LIST = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8").partition("## Limits")[0]
+ROWS = re.findall(r"^\| (?!what|---)(.*) \|$", LIST, re.MULTILINE)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_line_has_a_test(row):
+    file, name = re.fullmatch(r".* \| `((?:packages/\w+/)?tests/.*\.py)::(test_\w+)`", row).groups()
+    assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)

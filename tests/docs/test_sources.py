@@ -26,10 +26,8 @@ def listed(tmp_path):
     """Write a list of files, by name and kind, of revision abc."""
 
     def write(**kinds):
-        rows = [
-            (f"{FOLDERS[file]}/{file}.csv", kind, "abc", "what", "`python scripts/evaluate.py`")
-            for file, kind in kinds.items()
-        ]
+        facts = ("abc", "what", "`python scripts/evaluate.py`")
+        rows = [(f"{FOLDERS[file]}/{file}.csv", kind, *facts) for file, kind in kinds.items()]
         pd.DataFrame(rows, columns=["file", "kind", "revision", "what", "command"]).to_csv(tmp_path / "sources.csv")
         return tmp_path
 

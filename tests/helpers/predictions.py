@@ -65,9 +65,8 @@ def make_run(fold=0, images=60, subjects=12, seed=0, about=None, **keywords) -> 
     options = {**keywords, "about": {"fold": fold, **(about or {})}}
     first = fold * images
     seed = 1000 * seed + fold
-    validation = make_predictions(
-        images, subjects, part="validation", first=100_000 + first, seed=seed + 500, **options
-    )
+    beside = {"part": "validation", "first": 100_000 + first, "seed": seed + 500}
+    validation = make_predictions(images, subjects, **beside, **options)
     return join(validation, make_predictions(images, subjects, first=first, seed=seed, **options))
 
 

@@ -54,11 +54,7 @@ def _checked(overrides: tuple[str, ...], primary: str, data_dir: str | None) -> 
 
 
 def small_config(
-    tmp_path: Path,
-    *overrides: str,
-    experiment: str | None = None,
-    data: Sequence[str] = DRAWN,
-    primary: str = "train",
+    tmp_path: Path, *overrides: str, experiment: str | None = None, data: Sequence[str] = DRAWN, primary: str = "train"
 ) -> Any:
     """Return the typed configuration of a short run at 32 px below ``tmp_path``, by default on 40 synthetic cells."""
     chosen = [f"+experiment={experiment}"] if experiment else []

@@ -41,9 +41,7 @@ def assert_equal(table, other):
     pd.testing.assert_frame_equal(table.convert_dtypes(), other.convert_dtypes(), check_exact=True)
 
 
-def test_a_run_an_ensemble_and_a_portable_model_predict_arrays_as_the_command_does_files(
-    cell_runs, portable, folder, tmp_path, capsys
-):
+def test_arrays_are_predicted_as_files_are_by_the_command(cell_runs, portable, folder, tmp_path, capsys):
     for number, words in enumerate([cell_runs[:1], cell_runs, [portable]]):
         (tmp_path / str(number)).mkdir()
         expected = of_command(tmp_path / str(number), *words, folder)

@@ -58,9 +58,8 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
             process.kill()
     outcomes = [json.loads((folder / f"outcomes-{rank}.json").read_text()) for rank in range(2)]
     both = {training.name: [each.get(training.name, {}) for each in outcomes] for training in plan}
-    both["exit"] = [
-        {"code": code, "output": (folder / f"output-{rank}.txt").read_text()} for rank, code in enumerate(codes)
-    ]
+    printed = [(folder / f"output-{rank}.txt").read_text() for rank in range(len(codes))]
+    both["exit"] = [{"code": code, "output": text} for code, text in zip(codes, printed, strict=True)]
     return both
 
 

@@ -34,9 +34,8 @@ def test_circles_of_files_and_of_folders_are_found_also_where_a_string_names_a_m
 
 
 def test_what_a_process_loads_is_counted_wherever_it_is_named(code):
-    (code.root / "core" / "fit.py").write_text(
-        'from importlib import import_module\nimport_module("feature" + ".page")\n'
-    )
+    text = 'from importlib import import_module\nimport_module("feature" + ".page")\n'
+    (code.root / "core" / "fit.py").write_text(text)
     loaded = CodeBase(code.root).loaded_by("train.py")
     assert {module.name for module in loaded} == {"core", "core.fit", "feature", "feature.page"}
     assert count_lines(loaded) == 0 + 2 + 0 + 2

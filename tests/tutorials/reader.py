@@ -65,9 +65,8 @@ class Reader:
         return output.read_text()
 
     def _shell(self, command: str) -> str:
-        done = subprocess.run(
-            ["bash", "-ec", command], cwd=self.folder, capture_output=True, text=True, check=False, timeout=SECONDS
-        )
+        how = {"cwd": self.folder, "capture_output": True, "text": True, "check": False, "timeout": SECONDS}
+        done = subprocess.run(["bash", "-ec", command], **how)
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
 

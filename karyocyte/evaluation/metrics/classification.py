@@ -128,15 +128,8 @@ METRICS: dict[str, Metric] = {
         f1_weighted, words="weighted F1", meaning="mean of the classes' F1, weighted by their images"
     ),
     "f1_macro": Metric(f1_macro, words="macro F1", meaning="mean of the classes' F1: every class weighs the same"),
-    "auc": Metric(
-        of_scores=auc,
-        words="AUC",
-        meaning="0.5 is chance, 1 is perfect; it depends on no threshold",
-    ),
-    "average_precision": Metric(
-        of_scores=average_precision,
-        meaning="area under the precision-recall curve",
-    ),
+    "auc": Metric(of_scores=auc, words="AUC", meaning="0.5 is chance, 1 is perfect; it depends on no threshold"),
+    "average_precision": Metric(of_scores=average_precision, meaning="area under the precision-recall curve"),
     "sensitivity": Metric(
         sensitivity, classes="two", is_share=True, meaning="of the “{positive}” images, the share that is recognised"
     ),

@@ -64,7 +64,7 @@ def _labels(firsts: list[Predictions]) -> list[str]:
     """Name each group, of which these are the first runs, by its experiment, and by facts that tell it from others."""
     labels = pd.Series([str(run.about.get("name") or "run") for run in firsts])
     for fact in ("protocol", "on", "seed", "source", "config", "fold"):
-        values = pd.Series([str(run.about.get(fact)) for run in firsts])
+        values = pd.Series([str(run.about.get(fact, "its own images" if fact == "on" else None)) for run in firsts])
         different = values.groupby(labels).transform("nunique") > 1
         labels = labels.mask(different, labels + f", {fact} " + values)
     numbers = pd.Series(range(1, len(labels) + 1)).astype(str)

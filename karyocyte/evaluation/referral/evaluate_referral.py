@@ -17,13 +17,7 @@ from karyocyte.evaluation.metrics.leave_one_out import StatisticOfSums
 from karyocyte.evaluation.plots.plots import COLOURS, canvas
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Drawing, Findings
-from karyocyte.evaluation.referral.choices import (
-    choose_referral,
-    cut_notes,
-    ends_of_ties,
-    few_votes,
-    review_mask,
-)
+from karyocyte.evaluation.referral.choices import choose_referral, cut_notes, ends_of_ties, few_votes, review_mask
 from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, warnings_about
 
 

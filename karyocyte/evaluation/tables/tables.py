@@ -8,14 +8,7 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, he
 from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, of_folds
-from karyocyte.evaluation.types.result import (
-    FOLD_MEAN,
-    EvaluationResult,
-    Interval,
-    Kind,
-    Matrix,
-    Metrics,
-)
+from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Interval, Kind, Matrix, Metrics
 from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
 SUBGROUPS = ("group", "kind")  # sections of the figures begin so

@@ -24,13 +24,7 @@ from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from karyocyte.workflows.explain.attribution import GRADCAM, Method, display_map, heat_maps, method_at
 from karyocyte.workflows.explain.explain_request import PREDICTED, TRUE, ExplainRequest
-from karyocyte.workflows.explain.layers import (
-    Model,
-    activations_and_pools,
-    check_layers,
-    default_layers,
-    layer_maps,
-)
+from karyocyte.workflows.explain.layers import Model, activations_and_pools, check_layers, default_layers, layer_maps
 from karyocyte.workflows.explain.plots import channel_picture, heat_colours, overlay
 from lightning_modules.build.load import TrainedRun, load_run
 

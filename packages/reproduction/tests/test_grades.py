@@ -112,10 +112,8 @@ def test_a_training_that_names_one_class_is_counted_and_in_no_figure(tmp_path):
     predictions = runs[0].predictions
     predictions.frame[["prob_hem", "prob_all"]] = 0.25, 0.75
     runs[0].write_predictions(predictions)
-    row, kept = (
-        grades_of(tmp_path, [Run(run.folder) for run in runs]).iloc[0],
-        ["value", "difference_low", "persons_low"],
-    )
+    row = grades_of(tmp_path, [Run(run.folder) for run in runs]).iloc[0]
+    kept = ["value", "difference_low", "persons_low"]
     assert row[kept].tolist() == alone[kept].tolist()
     assert row["one_class"] == "1 of 3"
     table = grades_of(tmp_path, [Run(run.folder) for run in runs[:2]])
@@ -123,9 +121,8 @@ def test_a_training_that_names_one_class_is_counted_and_in_no_figure(tmp_path):
 
 
 def test_figures_of_other_networks_that_ours_would_reproduce_are_counted(tmp_path):
-    others = [
-        claim(name, printed=printed) for name, printed in (("a", "0.99"), ("b", "1.0"), ("c", "0.5"), ("", "1.0"))
-    ]
+    printed = {"a": "0.99", "b": "1.0", "c": "0.5", "": "1.0"}
+    others = [claim(name, printed=figure) for name, figure in printed.items()]
     others += [claim("a", metric="auc", printed="1.0"), claim("a", printed="")]
     table = grades_of(tmp_path, written_seeds(tmp_path, **RIGHT), claim(printed="1.0"), *others)
     assert table["rivals"][0] == "2 of 3"
@@ -206,16 +203,10 @@ def test_training_figures_are_of_the_predictions_of_training_images(tmp_path):
 
 @pytest.mark.parametrize(
     ("accuracies", "grade"),
-    [
-        ([0.605, 0.605, 0.606], "reproduced"),
-        ([0.8, 0.8, 0.81], "higher (better)"),
-        ([0.6], OF_ONE),
-    ],
+    [([0.605, 0.605, 0.606], "reproduced"), ([0.8, 0.8, 0.81], "higher (better)"), ([0.6], OF_ONE)],
 )
 @pytest.mark.parametrize("has_log", [True, False])
-def test_means_of_an_epoch_are_those_of_the_chosen_one_with_the_spread_between_seeds(
-    tmp_path, accuracies, grade, has_log
-):
+def test_means_of_an_epoch_are_those_of_the_chosen_one(tmp_path, accuracies, grade, has_log):
     runs = []
     for seed, accuracy in enumerate(accuracies):
         fact = {} if has_log else {BEST_EPOCH: {"train/acc": accuracy}}

@@ -67,10 +67,8 @@ def test_ensembles_are_not_trained_but_combined_from_their_members():
 
 def test_the_figures_of_the_papers_are_made_of_the_networks_that_they_name():
     rows = [f"{network}_{data}" for network in ("anet_c6", "vgg16") for data in ("mnist", "cifar10", "chromosomes")]
-    expected = {
-        ("002", "figure-4.png"): ("layers", rows),
-        ("004", "figures-39-40.png"): ("heatmaps", list(plan_of("004").ensembles[0].members)),
-    }
+    members = list(plan_of("004").ensembles[0].members)
+    expected = {("002", "figure-4.png"): ("layers", rows), ("004", "figures-39-40.png"): ("heatmaps", members)}
     for (paper, file), (what, networks) in expected.items():
         step = analysis_of(plan_of(paper))[f"{Path(file).stem}-paper"]
         assert step.makes == Path("out/paper", file)

@@ -17,6 +17,7 @@ from reproduction.plan import Split, Step, check_plan, make_plan, training_step
 from tests.datamodules.sources.test_sources import write_small_cnmc
 
 SPLIT = Split("paper", ("protocol=paper",))
+FAILS = "sys.exit(1)"
 
 
 @pytest.fixture
@@ -112,23 +113,18 @@ def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_a_split_whose_training_cannot_begin_does_not_stop_the_other(
-    monkeypatch, script, finished_run, tmp_path, is_finished
-):
+def test_a_split_that_cannot_begin_does_not_stop_the_other(monkeypatch, script, finished_run, tmp_path, is_finished):
     plan = make_plan("003", (f"output_dir={tmp_path / 'outputs'}",), tmp_path / "out", honest=True)
     finished = {"paper": {"hem_all_cnn_32": [str(finished_run)]} if is_finished else {}, "honest": {}}
     compared = []
     monkeypatch.setattr(runner, "preparation_steps", lambda plan: [])
-    monkeypatch.setattr(
-        runner, "training_step", lambda plan, split: Step(split.name, (script(split.name, "sys.exit(1)"),))
-    )
+    monkeypatch.setattr(runner, "training_step", lambda plan, split: Step(split.name, (script(split.name, FAILS),)))
     monkeypatch.setattr(runner, "finished_runs", lambda _, step: finished[step.name])
-    fails = Step("costs", (script("costs", "sys.exit(1)"),), tmp_path / "costs.csv")
+    fails = Step("costs", (script("costs", FAILS),), tmp_path / "costs.csv")
     monkeypatch.setattr(runner, "analysis_steps", lambda plan, split, runs: [fails])
     monkeypatch.setattr(runner, "_compare", lambda plan, runs, made: compared.append(runs) or [])
-    with pytest.raises(
-        UserError, match="failed: paper, honest, costs, costs;" if is_finished else "no run has finished"
-    ):
+    message = "failed: paper, honest, costs, costs;" if is_finished else "no run has finished"
+    with pytest.raises(UserError, match=message):
         runner.run_plan(plan)
     assert compared == [finished] * is_finished
 

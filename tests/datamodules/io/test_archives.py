@@ -1,10 +1,10 @@
 """Zip files: an honest one becomes a folder once, a hostile or damaged one leaves nothing behind."""
 
 import os
-import stat
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK
 
 import pytest
 
@@ -28,7 +28,7 @@ def refusal(archive):
 
 
 def test_files_and_folders_are_unpacked_with_the_rights_of_this_process(tmp_path):
-    archive = write_zip(tmp_path / "a.zip", ("deep/er/file.txt", b"x" * 3000), mode=stat.S_IFREG | 0o4777)
+    archive = write_zip(tmp_path / "a.zip", ("deep/er/file.txt", b"x" * 3000), mode=S_IFREG | 0o4777)
     unpack(archive, tmp_path / "out", progress=False)
     assert (tmp_path / "out/deep/er/file.txt").read_bytes() == b"x" * 3000
     assert (tmp_path / "out/innocent.txt").read_bytes() == b"innocent"
@@ -49,44 +49,35 @@ def test_backslashes_alone_separate_folders_as_on_windows(tmp_path):
         ("/etc/evil.txt", "points outside"), ("\\evil.txt", "points outside"), ("C:/evil.txt", "points outside"),
         ("a\\..\\evil.txt", "points outside"), ("../evil/", "points outside"),
         ("a/b\\evil.txt", "has a name that no folder can hold"),
+        *((kind, "'link' is a link, a device") for kind in (S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)),
     ],
 )  # fmt: skip
-def test_unsafe_names_are_refused(tmp_path, name, message):
-    archive = write_zip(tmp_path / "a.zip", (name, b"" if name.endswith("/") else b"evil"))
+def test_unsafe_names_links_and_devices_are_refused(tmp_path, name, message):
+    name, mode = ("link", name | 0o777) if isinstance(name, int) else (name, S_IFREG | 0o644)
+    archive = write_zip(tmp_path / "a.zip", (name, b"" if name.endswith("/") else b"evil"), mode=mode)
     assert message in refusal(archive)
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
-def test_links_and_devices_are_refused(tmp_path, kind):
-    archive = write_zip(tmp_path / "a.zip", ("link", b"/etc/passwd"), mode=kind | 0o777)
-    assert "'link' is a link, a device" in refusal(archive)
+HEADERS = {  # offset in the directory, value, offset in the header
+    "encrypted": ((8, b"\x01\x00", 6), "'x.bin' is encrypted"),
+    "method": ((10, b"\x13\x00", 8), "compression method is not supported): unpack it by hand"),
+    "smaller than it is": ((24, struct.pack("<I", 10), 22), "Bad CRC-32"),
+}
+BYTES = {
+    "name": ((b"x.bin", b"x\0bin"), "has a name that no folder can hold"),
+    "content": ((NOISE[20_000:20_010], bytes(10)), "Bad CRC-32"),
+    "signature": ((b"PK\x03\x04", b"PK\x03\x05"), "Bad magic number"),
+}
 
 
-@pytest.mark.parametrize(
-    ("offset", "value", "local_offset", "message"),
-    [
-        (8, b"\x01\x00", 6, "'x.bin' is encrypted"),
-        (10, b"\x13\x00", 8, "compression method is not supported): unpack it by hand"),
-        (24, struct.pack("<I", 10), 22, "Bad CRC-32"),  # it claims to be smaller than it is
-    ],
-)
-def test_headers_that_are_not_supported_or_false_are_refused(tmp_path, offset, value, local_offset, message):
+@pytest.mark.parametrize("damage", HEADERS | BYTES)
+def test_false_headers_and_damaged_bytes_are_refused(tmp_path, damage):
     archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
-    assert message in refusal(patch(archive, "x.bin", offset, value, local_offset))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (b"x.bin", b"x\0bin", "has a name that no folder can hold"),
-        (NOISE[20_000:20_010], bytes(10), "Bad CRC-32"),
-        (b"PK\x03\x04", b"PK\x03\x05", "Bad magic number"),
-    ],
-    ids=["name", "content", "signature"],  # NOISE is another one in each test process
-)
-def test_damaged_bytes_are_refused(tmp_path, old, new, message):
-    archive = write_zip(tmp_path / "a.zip", ("x.bin", NOISE))
-    archive.write_bytes(archive.read_bytes().replace(old, new))
+    change, message = (HEADERS | BYTES)[damage]
+    if damage in HEADERS:
+        patch(archive, "x.bin", *change)
+    else:
+        archive.write_bytes(archive.read_bytes().replace(*change))
     assert message in refusal(archive)
 
 

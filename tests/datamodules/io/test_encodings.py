@@ -82,6 +82,17 @@ def in_reversed_bits(pixels: np.ndarray) -> bytes:
     return data.replace(struct.pack("<HHI", 32000, 3, 1), struct.pack("<HHI", 266, 3, 1))
 
 
+def paged(*pages: np.ndarray, subfile: int = 0) -> bytes:
+    """A TIFF of several pages; ``subfile`` is what the first is marked as."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for number, page in enumerate(pages):
+            kind = subfile if number == 0 else 0
+            photometric = "rgb" if page.ndim == 3 else "minisblack"
+            writer.write(page, photometric=photometric, metadata=None, subfiletype=kind)
+    return file.getvalue()
+
+
 RIGHT = {
     "gray": (tif(RAMP), RAMP),
     "gray, white is zero": (tif(RAMP, "miniswhite"), 255 - RAMP),
@@ -115,6 +126,7 @@ RIGHT = {
     "colours of 16 bits, big-endian": (tif(deep(RGB), "rgb", byteorder=">", compression="zlib"), RGB),
     "colours of 16 bits in tiles": (tif(deep(RGB), "rgb", tile=(16, 16)), RGB),
     "colours of 16 bits, 12 used, at the left": (tif(deep(RGB) & 0xFFF0, "rgb"), RGB),
+    "colours behind a page that is marked as a thumbnail": (paged(RGB, 255 - RGB, subfile=1), 255 - RGB),
     "BigTIFF": (tif(RGB, "rgb", bigtiff=True), RGB),
     "BigTIFF, big-endian": (tif(deep(RGB), "rgb", bigtiff=True, byteorder=">"), RGB),
     "alpha": (tif(np.dstack([RGB, ALPHA]), "rgb", extrasamples=["unassalpha"]), OVER_BLACK),
@@ -173,17 +185,6 @@ def test_the_picture_is_that_of_the_reference(name):
     is_exact = name.startswith(("gray", "colours", "BigTIFF")) and "alpha" not in name
     # Others are rounded, from few bits, from YCbCr, and under alpha.
     assert np.abs(pixels.astype(int) - wanted).max() <= (0 if is_exact else 3)
-
-
-def paged(*pages: np.ndarray, subfile: int = 0) -> bytes:
-    """A TIFF of several pages; ``subfile`` is what the first is marked as."""
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file) as writer:
-        for number, page in enumerate(pages):
-            kind = subfile if number == 0 else 0
-            photometric = "rgb" if page.ndim == 3 else "minisblack"
-            writer.write(page, photometric=photometric, metadata=None, subfiletype=kind)
-    return file.getvalue()
 
 
 CHANNELS = {"axes": "CYX"}
@@ -264,10 +265,6 @@ def test_of_several_pages_the_largest_is_read_and_said(tmp_path, pages, chosen, 
     assert decoded.note == f"several pages, of which {note} was read"
     (tmp_path / "a.jpg").write_bytes(data)  # the suffix says nothing
     assert read_size(tmp_path / "a.jpg")[0] == chosen.shape[1::-1]
-
-
-def test_a_page_that_is_marked_as_a_thumbnail_is_passed_over():
-    assert np.array_equal(decode_image(paged(RGB, 255 - RGB, subfile=1)).pixels, 255 - RGB)
 
 
 @pytest.mark.parametrize(("form", "keys"), [("PNG", {}), ("WEBP", {"lossless": True})])

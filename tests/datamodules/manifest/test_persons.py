@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,8 @@ from tests.helpers.manifests import make_manifest, two_class_manifest
 
 def with_folds():
     """Three folds of eight subjects of four images; s2 and s10 share two files, s10 and t5 another, x is alone."""
-    rows = [
-        (label, f"{label}{fold}{number}", f"fold_{fold}")
-        for fold in range(3)
-        for label in "ab"
-        for number in range(4)
-        for _ in range(4)
-    ]
+    places = product(range(3), "ab", range(4), range(4))
+    rows = [(label, f"{label}{fold}{number}", f"fold_{fold}") for fold, label, number, _ in places]
     rows += [("a", "s10", "fold_0")] * 2 + [("a", "s2", "fold_2")] * 3 + [("a", "t5", "fold_1")]
     labels, subjects, parts = zip(*rows, strict=True)
     files = [f"{number:064x}" for number in range(len(rows))]

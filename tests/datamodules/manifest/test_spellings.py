@@ -4,13 +4,7 @@ import pandas as pd
 import pytest
 
 from datamodules.manifest.manifest import manifest_frame
-from datamodules.manifest.spellings import (
-    describe_spellings,
-    describe_unknown,
-    meaning,
-    quotation,
-    spellings,
-)
+from datamodules.manifest.spellings import describe_spellings, describe_unknown, meaning, quotation, spellings
 
 SAME = [
     ("Lymphocyte", "lymphocyte"), ("P1", "P01"), ("7", "7.0"), ("cell a", "cell  a "), ("Größe", "Gro\u0308ße"),

@@ -64,39 +64,28 @@ def test_a_class_may_be_written_in_many_ways_and_anything_else_is_no_class(text,
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("wrong", "message"),  # in the table, or settings
     [
-        ("case0.0,24", "case0.0,25", "labels.csv, row 47: class 25 "),
-        ("case0.0,24", "case0.0,", r"row 47: class \(empty\) "),
-        ("case0,case0.0,24", "case0,,24", "row 47: the chromosome has no cell_id"),
-        ("cell_id", "cell", "no column cell_id, its first line names .*cell.*: set data.cell_column"),
-        ("24/case0.0_24_0.png", "24/absent.png", "row 47: no file .*absent.png"),
-        ("case1,case1.0,24", "case1,case0.0,24", r"cell case0.0 is of case0 \(.*\) and of case1 \(.*_24_0.png\)"),
-    ],
-)
-def test_a_wrong_table_is_named_with_its_row(root, old, new, message):
-    replace_once(root, old, new)
-    with pytest.raises(UserError, match=message):
-        listed(root)
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
+        (("case0.0,24", "case0.0,25"), "labels.csv, row 47: class 25 "),
+        (("case0.0,24", "case0.0,"), r"row 47: class \(empty\) "),
+        (("case0,case0.0,24", "case0,,24"), "row 47: the chromosome has no cell_id"),
+        (("cell_id", "cell"), "no column cell_id, its first line names .*cell.*: set data.cell_column"),
+        (("24/case0.0_24_0.png", "24/absent.png"), "row 47: no file .*absent.png"),
+        (("case1,case1.0,24", "case1,case0.0,24"), r"cell case0.0 is of case0 \(.*\) and of case1 \(.*_24_0.png\)"),
         ({"subject_column": "pateint"}, "no column pateint, its first line names .*case_id.*: set data.subject_column"),
         ({"cell_regex": "(.)_"}, "data.cell_regex counts with data.file=null alone"),
         ({"file": "absent.csv"}, r"no table .*absent.csv: set data.file, or data.file=null"),
         ({"file": None, "cell_regex": "(cell"}, r"data.cell_regex=\(cell is no regular expression"),
         ({"file": None, "cell_regex": "case"}, r"has no group: put the cell's part in \(\?P<cell>...\)"),
         ({"file": None, "cell_regex": "(case7)"}, r"01_0.png: no cell found by data.cell_regex"),
+        (FOLDERS, "marker: an unknown class"),
     ],
 )
-def test_wrong_settings_are_refused(root, keys, message):
+def test_a_wrong_row_setting_or_folder_is_named(root, wrong, message):
+    keys = wrong if isinstance(wrong, dict) else {}
+    if wrong is FOLDERS:
+        write_image(root / "marker" / "a_1_0.png", bar(1))
+    if not keys:
+        replace_once(root, *wrong)
     with pytest.raises(UserError, match=message):
         listed(root, **keys)
-
-
-def test_an_unknown_class_folder_is_named(root):
-    write_image(root / "marker" / "a_1_0.png", bar(1))
-    with pytest.raises(UserError, match="marker: an unknown class"):
-        listed(root, **FOLDERS)

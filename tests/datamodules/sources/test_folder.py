@@ -51,12 +51,6 @@ def test_classes_pick_and_order(tmp_path):
         scan_folder(root, tmp_path / "cache")
 
 
-def test_a_folder_without_class_folders_is_refused(tmp_path):
-    write_image(tmp_path / "data" / "a.png", cell_image(1))
-    with pytest.raises(UserError, match="no class folders"):
-        scan_folder(tmp_path / "data", tmp_path / "cache")
-
-
 def test_abnormal_karyograms_are_positive_unless_said_otherwise(tmp_path):
     root = write_karyograms(tmp_path / "data", {"normal": 3, "abnormal": 2})
     for positive in ("abnormal", None):
@@ -83,7 +77,10 @@ def test_other_layouts_of_karyograms_are_refused(tmp_path, counts, empty, messag
         scan_karyograms(root, tmp_path / "cache")
 
 
-def test_a_name_that_is_not_utf8_is_one_line(tmp_path):
+def test_a_folder_without_class_folders_and_a_name_that_is_not_utf8_are_refused(tmp_path):
+    write_image(tmp_path / "flat" / "a.png", cell_image(1))
+    with pytest.raises(UserError, match="no class folders"):
+        scan_folder(tmp_path / "flat", tmp_path / "cache")
     root = write_class_folders(tmp_path / "data", {"a": 1, "b": 1})
     (root / "a" / "s0_0.png").rename(root / "a" / os.fsdecode(b"\xff.png"))
     with pytest.raises(UserError, match="not UTF-8"):

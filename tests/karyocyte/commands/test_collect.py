@@ -72,17 +72,13 @@ def test_intervals_of_few_subjects_are_those_of_an_evaluation(write_run, collect
     assert row["auc_low"] <= row["auc"] <= row["auc_high"]
 
 
-def test_costs_add_up_by_kind_of_device(write_run, collected):
+def test_costs_add_up_by_kind_of_device_and_are_unknown_where_one_was_not_measured(write_run, collected):
     write_run(0, usage=USAGE)
     write_run(1, usage=USAGE | GPU)
     row = collected()[0].iloc[0]
     assert row[["total_hours", "gpu_hours", "cpu_hours"]].tolist() == [1.0, 2.0, 2.0]
     assert set(row["device"].split(" + ")) == {"cpu", "H100"}
-
-
-def test_a_cost_that_was_not_measured_in_every_run_is_unknown_and_not_nothing(write_run, collected):
-    write_run(0)
-    write_run(1, usage=None)
+    write_run(2, usage=None)
     assert "total_hours" not in collected()[0]
 
 

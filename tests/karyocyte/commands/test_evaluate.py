@@ -70,9 +70,8 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
     parts = [make_run(fold, images=30, subjects=10, skill=2.0).part("validation").frame for fold in (0, 1)]
     pooled = pd.concat(parts)
     assert f"{len(pooled)} validation images" in output
-    assert metrics_in(runs / "validation").loc["auc", "value"] == pytest.approx(
-        roc_auc_score(pooled["label"] == "all", pooled["prob_all"]), abs=1e-6
-    )
+    expected = roc_auc_score(pooled["label"] == "all", pooled["prob_all"])
+    assert metrics_in(runs / "validation").loc["auc", "value"] == pytest.approx(expected, abs=1e-6)
     again = make_run(1, images=30, subjects=10, skill=2.0, about={"name": "good"})
     again.frame.loc[again.frame["part"] == "validation", "image_id"] = parts[0]["image_id"].to_numpy()
     write_predictions(runs / "again1" / "predictions.parquet", again)

@@ -60,9 +60,8 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         assert table["inside"].isna().equals(table["empty"])
         assert table["inside"].dropna().between(0, 1).all()
         assert Image.open(path.with_suffix(".png")).size[0] > 500
-    assert sorted(path.name for path in (runs[1] / "heatmaps").glob("[!.]*")) == [
-        f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")
-    ]
+    written = sorted(path.name for path in (runs[1] / "heatmaps").glob("[!.]*"))
+    assert written == [f"gradcam-layer1.{suffix}" for suffix in ("csv", "parquet", "png")]
 
 
 def test_the_share_of_the_heat_inside_the_outline_is_that_on_the_pixels_of_the_cell():
@@ -115,10 +114,8 @@ def test_the_layers_of_each_run_are_drawn(runs, tmp_path):
 
 def test_several_runs_are_in_one_figure(runs, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(
-        "karyocyte.workflows.explain.explain_runs.draw_sheet",
-        lambda path, _, strips, *size: drawn.update({path: dict(strips)}),
-    )
+    draw = "karyocyte.workflows.explain.explain_runs.draw_sheet"
+    monkeypatch.setattr(draw, lambda path, _, strips, *size: drawn.update({path: dict(strips)}))
     call("heatmaps", *runs, "samples=2", "--out", tmp_path / "maps.png")
     call("layers", *runs, "samples=2", "--out", tmp_path / "layers.png")
     maps, layers = drawn[tmp_path / "maps.png"], drawn[tmp_path / "layers.png"]

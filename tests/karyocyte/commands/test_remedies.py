@@ -70,18 +70,11 @@ REFUSED = [
 def home(tmp_path_factory):
     """A folder with runs, images in classes of many names and other files."""
     folder = tmp_path_factory.mktemp("home")
-    for place, classes in {
-        "cells": "ab",
-        "my cells": "ab",
-        "a,b": "ab",
-        "three": "abc",
-        "truths": ("true", "false"),
-        "nulls": ("null", "1e3"),
-        "commas": ("a,b", "c d"),
-        "odd": ("${x}", "True"),
-        "Größe=2": "ab",
-    }.items():
-        write_class_folders(folder / place, dict.fromkeys(classes, 2), size=16)
+    classes = {**dict.fromkeys(("cells", "my cells", "a,b", "Größe=2"), "ab"), "three": "abc"}
+    classes |= {"truths": ("true", "false"), "nulls": ("null", "1e3")}
+    classes |= {"commas": ("a,b", "c d"), "odd": ("${x}", "True")}
+    for place, names in classes.items():
+        write_class_folders(folder / place, dict.fromkeys(names, 2), size=16)
     for number, place in enumerate(("run0", "run1", "outputs/resnet_block5/fold0")):
         run = make_run(0, images=20, subjects=10, seed=number, about={"name": place})
         write_predictions(folder / place / "predictions.parquet", run)

@@ -39,13 +39,8 @@ def test_a_script_of_another_checkout_than_the_installed_one_is_refused(tmp_path
 
 COMMANDS = sorted((ROOT / "karyocyte" / "commands").glob("[!_]*.py"))
 FIRST = ("quiet_interrupts()", "from karyocyte.commands.shared.program import")  # the second does the first
-LATER = (
-    "import hydra",
-    "from datamodules",
-    "from karyocyte.evaluation",
-    "from lightning_modules",
-    "from karyocyte.workflows",
-)
+LARGE = ("datamodules", "karyocyte.evaluation", "lightning_modules", "karyocyte.workflows")
+LATER = ("import hydra", *(f"from {name}" for name in LARGE))
 
 
 @pytest.mark.parametrize("script", COMMANDS, ids=lambda path: path.stem)

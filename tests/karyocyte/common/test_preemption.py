@@ -171,9 +171,7 @@ def test_only_the_first_process_queues_the_job_again_and_exits_with_an_error(slu
 @pytest.mark.parametrize(
     ("restarts", "saves", "again"), [(1, False, True), (2, False, False), (9, False, False), (9, True, True)]
 )
-def test_a_time_limit_too_short_to_save_anything_does_not_queue_the_job_for_ever(
-    slurm, monkeypatch, capsys, restarts, saves, again
-):
+def test_a_time_limit_too_short_to_save_queues_no_job_for_ever(slurm, monkeypatch, capsys, restarts, saves, again):
     def train() -> None:
         if saves:
             note_progress()

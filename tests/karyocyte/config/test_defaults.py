@@ -1,11 +1,15 @@
 """conf/ is the only place of a default."""
 
 import pytest
+from omegaconf import OmegaConf
 from pydantic_core import to_jsonable_python
 
+from karyocyte.common.errors import UserError
 from karyocyte.config import data, schema
 from karyocyte.config.base import StrictModel
 from karyocyte.config.defaults import section_defaults
+from karyocyte.runs.run import Run
+from tests.helpers.training import small_config
 
 
 def models():
@@ -28,3 +32,27 @@ def test_a_key_of_conf_has_no_default_in_the_schema_but_the_value_of_conf(model)
     for key in made.model_fields_set & defaults.keys():
         value = defaults[key]
         assert isinstance(value, dict) or to_jsonable_python(getattr(made, key)) == value
+
+
+# Keys of earlier versions, and the values that are constants now.
+FORMER = {
+    "cache_features": "auto",
+    "resume": "auto",
+    "prepare": {"interpolation": "area", "frame": None},
+    "split": {"near_duplicate_bits": 32, "link_subjects": True},
+    "loss": {"class_weights": None},
+    "scheduler": {"interval": "step"},
+    "pretrained": {"missing": "stop"},
+    "evaluation": {"interval": "logit_t", "triage": {"sensitivity": 0.99}},
+    "unfreeze": {"stages": {"head": {"patience": None}}},
+}
+
+
+def test_a_run_of_an_earlier_version_may_have_keys_that_have_left_at_these_values_alone(tmp_path):
+    config = small_config(tmp_path, "unfreeze=head_only")
+    values = OmegaConf.to_container(OmegaConf.merge(config.model_dump(mode="json"), FORMER))
+    Run(tmp_path).write_config(values)
+    assert Run(tmp_path).config == config
+    Run(tmp_path).write_config(values | {"resume": "never"})
+    with pytest.raises(UserError, match="resume"):
+        _ = Run(tmp_path).config

@@ -28,19 +28,19 @@ def exported(confidence):
     return SimpleNamespace(thresholds=SimpleNamespace(confidence=chosen))
 
 
-def test_images_that_differ_are_read_rightly(of_runs):
-    assert why_failed(NewImages(MEANS, MIXED), of_runs) is None
-
-
-@pytest.mark.parametrize(("by", "count", "fails"), [(1.0, 9, True), (1.5, 9, False), (0.0, 7, False)])
-def test_images_of_one_mean(of_runs, by, count, fails):
-    means = np.linspace(50.0, 50.0 + by, count)
-    assert (why_failed(NewImages(means, MIXED[:count]), of_runs) is not None) == fails
-
-
-def test_one_certain_class_where_validation_had_others(of_runs):
-    assert why_failed(NewImages(MEANS, CERTAIN), of_runs)
-    assert why_failed(NewImages(MEANS, np.clip(CERTAIN, 0.01, 0.99)), of_runs) is None
+@pytest.mark.parametrize(
+    ("means", "probabilities", "fails"),
+    [
+        (MEANS, MIXED, False),
+        (np.linspace(50.0, 51.0, 9), MIXED, True),  # one mean
+        (np.linspace(50.0, 51.5, 9), MIXED, False),
+        (np.full(7, 50.0), MIXED[:7], False),  # of too few images
+        (MEANS, CERTAIN, True),  # one certain class where validation had others
+        (MEANS, np.clip(CERTAIN, 0.01, 0.99), False),
+    ],
+)
+def test_images_of_one_mean_or_of_one_certain_class(of_runs, means, probabilities, fails):
+    assert (why_failed(NewImages(means, probabilities), of_runs) is not None) == fails
 
 
 @pytest.mark.parametrize(

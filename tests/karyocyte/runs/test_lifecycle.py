@@ -7,12 +7,7 @@ from karyocyte.common.files import write_text
 from karyocyte.common.preemption import Preempted
 from karyocyte.runs.address import run_identity
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.lifecycle import (
-    begin,
-    check_run,
-    other_revisions,
-    recorded,
-)
+from karyocyte.runs.lifecycle import begin, check_run, other_revisions, recorded
 from karyocyte.runs.run import Run
 from tests.helpers.training import small_config
 

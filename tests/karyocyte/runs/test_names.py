@@ -55,8 +55,7 @@ def test_the_newest_run_of_another_output_dir(outputs):
 
 
 @pytest.mark.parametrize(
-    "word",
-    ["outputs/folds/subject-fold2-00000000/seed=0", "images", "strengths=[0.1]", "/no/where", "outputs/page"],
+    "word", ["outputs/folds/subject-fold2-00000000/seed=0", "images", "strengths=[0.1]", "/no/where", "outputs/page"]
 )
 def test_other_words_stay(outputs, word):
     for folder in ("images", "outputs/page"):

@@ -39,11 +39,9 @@ from tests.lightning_modules.backbones.test_pretrained import model
 NETWORK = "mobilenetv2_100"  # of the smallest file
 FILE = Path(KERAS[NETWORK].path).name
 # The experiments that papers 001, 003 and 004 report a figure for, or describe: trained with Keras.
-PAPERS = [
-    path.stem
-    for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
-    if re.match(r"# @package _global_\n# Paper 00[134]", path.read_text())
-]
+OF_PAPERS = re.compile(r"# @package _global_\n# Paper 00[134]")
+EXPERIMENTS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
+PAPERS = [path.stem for path in EXPERIMENTS if OF_PAPERS.match(path.read_text())]
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -132,11 +130,8 @@ def assert_constants(name, config, expected):
     if "karyogram" in name:
         layers["head"] = expected["head"]
     for part, constants in layers.items():
-        ours = [
-            (1 - module.momentum, module.eps)
-            for module in getattr(classifier, part).modules()
-            if has_running_statistics(module)
-        ]
+        modules = filter(has_running_statistics, getattr(classifier, part).modules())
+        ours = [(1 - module.momentum, module.eps) for module in modules]
         if config.model.cut is None or part == "head":
             assert len(ours) == len(constants), name
         # A stack of one network has the same constants in all of its layers.

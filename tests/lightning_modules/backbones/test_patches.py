@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 from torch import nn
 
 from karyocyte.common.errors import UserError
@@ -34,7 +35,9 @@ def test_rows_that_no_patch_covers_are_refused_with_sizes_that_fit(name, size, n
 )
 def test_networks_that_overlap_or_pad_take_any_size(name, size):
     args = {"dynamic_img_size": True, "dynamic_img_pad": True} if "vit" in name else {}
-    check_size(build_backbone(name, args, None, size).module, size)
+    module = build_backbone(name, args, None, size).module
+    check_size(module, size)
+    assert module.forward_features(torch.rand(2, 3, size, size)).isfinite().all()
 
 
 def test_a_module_of_ones_own_is_checked_too():

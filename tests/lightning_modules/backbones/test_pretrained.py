@@ -162,9 +162,8 @@ def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
 
 
 def test_a_trunk_is_what_a_name_stands_for_where_the_network_is_cut_there(tmp_path):
-    state = {
-        key: value for key, value in trained("test_resnet").items() if not key.startswith(("layer3", "layer4", "fc"))
-    }
+    after = ("layer3", "layer4", "fc")
+    state = {key: value for key, value in trained("test_resnet").items() if not key.startswith(after)}
     Path(save_weights(tmp_path, state)).rename(tmp_path / f"{TAG}.trunk_to_layer2.safetensors")
     backbone, info = build_pretrained(model("test_resnet", "layer2"), TAG, 64, folders=WeightsFolders(tmp_path))
     assert_filled(backbone.module, state)

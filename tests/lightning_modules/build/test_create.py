@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -56,7 +57,7 @@ def test_an_experiment_with_an_output_per_class_takes_their_number_or_asks_for_i
     monkeypatch.setattr("lightning_modules.build.create.CLASSES", {})  # as of an own experiment
     with pytest.raises(UserError, match="say num_classes=3"):
         create_classifier(experiment="anet_c6_mnist", weights="random")
-    assert create_classifier(experiment="anet_c6_mnist", weights="random", num_classes=7).num_classes == 7
+    assert create_classifier(experiment="anet_c6_mnist", weights="random", num_classes=np.int64(7)).num_classes == 7
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_an_experiment_with_an_output_per_class_takes_their_number_or_asks_for_i
             r"create_classifier\(experiment='anet_c6_chromosomes'\)",
         ),
         ({"backbone": "mobilenetv3_small_050", "num_classes": 3}, r"head=\['gap'\]"),
-        ({"backbone": "resnet18"}, "number of classes"),
+        ({"backbone": "resnet18", "num_classes": "3"}, "number of classes"),
         ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
         ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, 'optimizer="adamx": .* adamw'),
         ({"backbone": "resnet18", "num_classes": 3, "lr": -1}, "^lr: "),
@@ -79,8 +80,10 @@ def test_an_experiment_with_an_output_per_class_takes_their_number_or_asks_for_i
     ],
 )
 def test_what_is_no_such_classifier_is_refused_with_the_right_call(wrong, remedy):
-    with pytest.raises(UserError, match=remedy):
+    with pytest.raises(UserError, match=remedy) as refusal:
         create_classifier(**{"image_size": 64, **wrong})
+    assert refusal.value._render_traceback_() == [f"UserError: {refusal.value}"]  # in a notebook, the sentence alone
+    assert refusal.value.__cause__ is None  # in a program, without the traceback of Hydra
 
 
 def test_head_optimizer_and_rate_are_arguments():

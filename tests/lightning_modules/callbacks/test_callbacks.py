@@ -120,9 +120,7 @@ def test_saving_short_epochs_takes_two_per_cent_of_the_time(model, tmp_path, mon
         ({}, [0, 0, 0, 0], []),
     ],
 )
-def test_at_the_end_of_an_epoch_what_is_due_or_goes_with_a_new_best_is_saved_whatever_it_takes(
-    model, tmp_path, monkeypatch, how, best, steps
-):
+def test_what_is_due_or_a_new_best_is_saved_as_an_epoch_ends(model, tmp_path, monkeypatch, how, best, steps):
     monkeypatch.setattr(resume, "SHARE", -1)
     monkeypatch.setattr(resume, "_best_score", lambda trainer: best[trainer.current_epoch])
     save = MinuteSteps(monkeypatch, tmp_path / "last.ckpt", **how)

@@ -103,4 +103,5 @@ class SlowSteps(Callback):
 @pytest.mark.parametrize("timeout", ["2", "null"])
 def test_a_step_may_take_longer_than_a_batch(tmp_path, timeout):
     overrides = [*TINY, "trainer.max_epochs=1", f"loader.timeout={timeout}"]
-    train(small_config(tmp_path, *overrides), tmp_path / "run", SlowSteps())
+    _, finished = train(small_config(tmp_path, *overrides), tmp_path / "run", SlowSteps())
+    assert [stage.name for stage in finished] == ["head"]

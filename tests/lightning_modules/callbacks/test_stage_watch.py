@@ -135,9 +135,7 @@ class Steps(Callback):
         self.returned.append(self.step)
 
 
-def test_memory_is_returned_after_the_first_two_steps_and_the_last_and_room_for_moments_taken_before_the_first(
-    tmp_path, monkeypatch
-):
+def test_memory_is_returned_after_the_first_two_steps_and_the_last(tmp_path, monkeypatch):
     steps = Steps()
     monkeypatch.setattr(stage_watch, "return_freed_memory", steps.note)
     model, _ = train(small_config(tmp_path, *TINY, "trainer.max_epochs=1"), tmp_path / "run", steps)

@@ -26,19 +26,11 @@ STAGES = {
     "finetune": Stage(epochs=EPOCHS, train=["layer2"], lr=0.004, head_lr=0.01, batchnorm="frozen", optimizer="sgd"),
     "more": Stage(epochs=EPOCHS, train=["layer1", "layer2"], lr=0.002),
 }
-OVERRIDES = [
-    "model=resnet18",
-    "model.cut=layer2",
-    "head.layers=[gap,{dropout: 0.5}]",
-    "scheduler=one_cycle",
-    "unfreeze.stages.head.lr=0.05",
-    "unfreeze.stages.finetune.train=[layer2]",
-    "unfreeze.stages.finetune.lr=0.004",
-    "unfreeze.stages.finetune.head_lr=0.01",
-    "unfreeze.stages.finetune.batchnorm=frozen",
-    "unfreeze.stages.finetune.optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}",
-    "+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}",
-]
+FINETUNE = ["train=[layer2]", "lr=0.004", "head_lr=0.01", "batchnorm=frozen"]
+FINETUNE += ["optimizer={_target_: torch.optim.SGD, momentum: 0.9, nesterov: true}"]
+OVERRIDES = ["model=resnet18", "model.cut=layer2", "head.layers=[gap,{dropout: 0.5}]", "scheduler=one_cycle"]
+OVERRIDES += ["unfreeze.stages.head.lr=0.05", *(f"unfreeze.stages.finetune.{words}" for words in FINETUNE)]
+OVERRIDES += ["+unfreeze.stages.more={train: [layer1, layer2], lr: 0.002}"]
 KILLS = [3, EPOCHS * STEPS, EPOCHS * STEPS + 1, 3 * EPOCHS * STEPS - 1]
 # Of a module of one's own; the best, the largest loss, is not the last.
 OWN = {"head": Stage(2), "body": Stage(2, ["body", "head"], lr=0.01, batchnorm="frozen"), "all": Stage(1, ["all"])}
@@ -164,9 +156,8 @@ def test_a_fit_that_is_killed_within_a_stage_goes_on_to_the_same_weights(of_trai
     killed, resumed, joined = Trace(kill, path), Trace(), Trace()
     with pytest.raises(RuntimeError, match="killed"):
         quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), killed).fit(fresh(of_train_py), StageData())
-    model = create_classifier(
-        "resnet18", 2, cut="layer2", image_size=32, head=["gap", {"dropout": 0.5}], scheduler="one_cycle"
-    )
+    head = ["gap", {"dropout": 0.5}]
+    model = create_classifier("resnet18", 2, cut="layer2", image_size=32, head=head, scheduler="one_cycle")
     quiet_trainer(StagedUnfreezing(STAGES, **FROM_BEST), resumed).fit(model, StageData(), ckpt_path=path)
     for name in ("trained", "rates", "weights"):
         setattr(joined, name, getattr(killed, name) + getattr(resumed, name))
@@ -208,9 +199,8 @@ def test_a_loader_that_shuffles_goes_on_to_the_same_weights_on_several_devices_t
         started.append(processes.start(tmp_path / f"{rank}.txt", environment, fit_net_thrice, tmp_path, devices))
     for rank, process in enumerate(started):
         assert processes.exit_code(process) == 0, (tmp_path / f"{rank}.txt").read_text()
-    whole, *others = [
-        torch.load(path) for name in ("whole", "resumed") for path in sorted(tmp_path.glob(f"{name}-*.pt"))
-    ]
+    paths = [*sorted(tmp_path.glob("whole-*.pt")), *sorted(tmp_path.glob("resumed-*.pt"))]
+    whole, *others = map(torch.load, paths)
     assert len(others) == 2 * devices - 1
     for other in others:
         for ours, theirs in zip(whole, other, strict=True):  # after each of the last epochs
@@ -244,11 +234,7 @@ def test_the_trainer_may_end_before_the_last_stage():
         ({}, {}, "no stage"),
         ({"finetune": 3}, {}, "give a Stage"),
         ({"head": 1}, {"start_from": "first"}, "say best or last"),
-        (
-            {"head": 1},
-            {"start_from": "best", "monitor": "val_loss"},
-            "val_loss is not logged: .*val/loss",
-        ),
+        ({"head": 1}, {"start_from": "best", "monitor": "val_loss"}, "val_loss is not logged: .*val/loss"),
         ({"head": 1, "last": Stage(1, train=["layer9"])}, {}, "layer9"),
         ({"head": 1, "last": Stage(1, optimizer="adamx")}, {}, "adamw"),
         ({"head": 1, "last": Stage(0)}, {}, "max_epochs"),
@@ -282,11 +268,9 @@ def test_a_stage_without_any_finite_metric_has_no_best_weights():
         def validation_step(self, batch, batch_idx):
             self.log("val/loss", torch.nan)
 
-    images = TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 2)
+    loader = DataLoader(TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 2), batch_size=4)
     with pytest.raises(UserError, match="stage 1: val/loss was no finite number"):
-        quiet_trainer(StagedUnfreezing(OWN, start_from="best")).fit(
-            Undefined(), *2 * [DataLoader(images, batch_size=4)]
-        )
+        quiet_trainer(StagedUnfreezing(OWN, start_from="best")).fit(Undefined(), loader, loader)
 
 
 def test_a_checkpoint_without_stages_is_refused(tmp_path):

@@ -26,13 +26,9 @@ class Echo(nn.Module):
 
 
 def classifier(logits, classes, smoothing=0.0):
-    return Classifier(
-        Echo(),
-        nn.Linear(3, logits),
-        classes,
-        ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {}),
-        TrainingSettings(LossConfig(label_smoothing=smoothing)),
-    )
+    facts = ModelFacts([0.5, 0.4, 0.3], [0.2, 0.1, 0.5], {})
+    settings = TrainingSettings(LossConfig(label_smoothing=smoothing))
+    return Classifier(Echo(), nn.Linear(3, logits), classes, facts, settings)
 
 
 def test_images_in_0_1_reach_the_backbone_normalised_by_what_its_weights_expect():
@@ -115,10 +111,8 @@ def test_a_checkpoint_is_loaded_without_further_arguments(arguments, tmp_path):
     assert dict(loaded.hparams) == dict(model.hparams)
     assert loaded.facts() == model.facts()
     assert torch.equal(loaded.eval()(image), model(image))
-    assert (
-        Classifier.load_from_checkpoint(str(tmp_path / "model.ckpt"), lr=0.5).configure_optimizers().defaults["lr"]
-        == 0.5
-    )
+    loaded = Classifier.load_from_checkpoint(str(tmp_path / "model.ckpt"), lr=0.5)
+    assert loaded.configure_optimizers().defaults["lr"] == 0.5
 
 
 def test_of_a_checkpoint_a_misspelt_hyperparameter_or_another_file_is_refused(tmp_path):

@@ -170,8 +170,7 @@ def test_auto_is_four_pools_where_the_image_allows_them_and_five_below(size, rea
     ],
 )  # fmt: skip
 def test_images_too_small_are_refused(name, args, size, least):
-    with pytest.raises(
-        UserError, match=f"{name} at {size} px: .*nothing is left of such images in .*: take a larger prepare.size"
-    ):
+    words = f"{name} at {size} px: .*nothing is left of such images in .*: take a larger prepare.size"
+    with pytest.raises(UserError, match=words):
         build_backbone(name, {**NARROW, **args}, None, size)
     assert build_backbone(name, {**NARROW, **args}, None, least).out_shape[1:] == (1, 1)

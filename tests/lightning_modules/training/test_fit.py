@@ -51,10 +51,8 @@ def test_gradients_flow_in_every_unfrozen_stage_and_nowhere_else_and_batchnorm_m
     model, _ = train(config, tmp_path / "run", gradients)
     assert_equal_weights(dict(model.named_buffers()), dict(build(config).named_buffers()))
     names = [name for name, _ in model.named_parameters()]
-    head, layer2, layer1 = (
-        {name for name in names if name.startswith(prefix)}
-        for prefix in ("head.", "backbone.layer2.", "backbone.layer1.")
-    )
+    prefixes = ("head.", "backbone.layer2.", "backbone.layer1.")
+    head, layer2, layer1 = ({name for name in names if name.startswith(prefix)} for prefix in prefixes)
     assert gradients.by_stage == [head, head | layer2, head | layer1 | layer2]
     assert gradients.rates == [1e-3] * 16 + [1e-5] * 16 + [4e-3] * 16
 

@@ -14,9 +14,7 @@ WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]
     ("images", "accumulate", "seen", "epochs"),
     [(10, 1, 12, 1), (64, 1, 64, 2), (80, 1, 80, 3), (70, 3, 76, 3), (1, 1, 4, 1), (32, 1, 32, 1)],
 )
-def test_the_images_seen_are_the_budget_rounded_up_and_every_epoch_is_validated(
-    tmp_path, images, accumulate, seen, epochs
-):
+def test_the_budget_is_rounded_up_and_every_epoch_is_validated(tmp_path, images, accumulate, seen, epochs):
     more = [f"trainer.max_images={images}", f"trainer.accumulate_grad_batches={accumulate}"]
     _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run")
     assert (stage.images_seen, stage.epochs) == (seen, epochs)

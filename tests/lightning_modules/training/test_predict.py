@@ -30,9 +30,8 @@ def test_passes_are_those_of_mc_dropout_beside_what_is_predicted_without(tmp_pat
     assert plain.passes is None
     assert predictions.passes.shape == (6, 19, 2)
     logits = McDropout(model.eval(), 6, 4)(data.images.float() / 255)
-    assert predictions.passes[..., 1] == pytest.approx(
-        torch.sigmoid(logits)[..., 0].numpy()[:, predictions.rows], abs=1e-5
-    )
+    expected = torch.sigmoid(logits)[..., 0].numpy()[:, predictions.rows]
+    assert predictions.passes[..., 1] == pytest.approx(expected, abs=1e-5)
 
 
 def test_predictions_that_are_no_numbers_are_refused(tmp_path):

@@ -14,9 +14,7 @@ from tests.helpers.training import small_config
     ("capability", "precision", "warns"),
     [("AVX2", "bf16-mixed", True), ("AVX2", "32-true", False), ("AVX512", "bf16-mixed", False)],
 )
-def test_bfloat16_on_a_cpu_without_its_instructions_is_warned_of(
-    tmp_path, capsys, monkeypatch, capability, precision, warns
-):
+def test_bfloat16_without_its_instructions_is_warned_of(tmp_path, capsys, monkeypatch, capability, precision, warns):
     warn_once.cache_clear()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     check_trainer(small_config(tmp_path, "trainer.accelerator=cpu", f"trainer.precision={precision}"))

@@ -278,9 +278,10 @@ def _settled_or_more_cells(verdict: CaseVerdict, cells: int, prior: float, thres
     if verdict.probability >= least and verdict.alone:
         return verdict
     further = _further_cells(verdict.probability, prior, cells, thresholds)
-    reason = (
-        f"probability {verdict.probability:.4f}, below {least:g}" if verdict.alone else "no cell shows it by itself"
-    )
+    reason = "no cell shows it by itself"
+    if verdict.alone:
+        bound = f"below {least:g}" if least < 1 else "of too few cells to settle a case"
+        reason = f"probability {verdict.probability:.4f}, {bound}"
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
 
 

@@ -20,14 +20,7 @@ from karyocyte.evaluation.metrics.resampled import counts_of_clusters
 from karyocyte.evaluation.plots import plots
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import (
-    TEST,
-    EvaluationResult,
-    Figures,
-    Interval,
-    Matrix,
-    warnings_about,
-)
+from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Interval, Matrix, warnings_about
 from karyocyte.runs.predictions import Predictions
 
 SUFFIX = "_assigned"

@@ -59,9 +59,8 @@ def make_cells(
     names = [f"chromosome_{cell:04d}_{number:06d}" for number, cell in enumerate(cells)]
     about = {"source": "chromosomes", **(about or {})}
     subjects = [f"case_{cell // cells_per_subject:04d}" for cell in cells]
-    drawn = of_probabilities(
-        probabilities, np.array(CLASSES, dtype=object)[labels], subjects, CLASSES, part, about=about
-    )
+    truth = np.array(CLASSES, dtype=object)[labels]
+    drawn = of_probabilities(probabilities, truth, subjects, CLASSES, part, about=about)
     paths = [f"{name}.tiff" for name in names]
     places = {"cell": [f"cell_{cell:04d}" for cell in cells], "width": 30, "height": 60}
     return replace(drawn, frame=drawn.frame.assign(image_id=names, path=paths, **places))

@@ -38,11 +38,8 @@ def written(tmp_path_factory):
 def cells_of(*runs):
     """The counts of cells, the metrics, and the confusion of assigned classes."""
     result = evaluate_runs(list(runs), SETTINGS)
-    return (
-        {name: count.value for name, count in result.of(CELLS).items()},
-        result.of(ASSIGNED),
-        result.confusions[ASSIGNED],
-    )
+    counts = {name: count.value for name, count in result.of(CELLS).items()}
+    return counts, result.of(ASSIGNED), result.confusions[ASSIGNED]
 
 
 def metrics_of(run, weights=None):
@@ -77,11 +74,8 @@ def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_
         name = CLASSES[index]
         alone, jointly = (np.array(matrix[index]) for matrix in matrices)
         recall = jointly[index] / jointly.sum()
-        assert list(row[:5]) == [
-            name,
-            alone.sum(),
-            *(metrics[f"{kind}/{name}"] for kind in ("recall", "precision", "f1")),
-        ]
+        figures = [metrics[f"{kind}/{name}"] for kind in ("recall", "precision", "f1")]
+        assert list(row[:5]) == [name, alone.sum(), *figures]
         assert row[6] == pytest.approx(recall)
         for counts, mistake in ((alone, row[5]), (jointly, row[7])):
             counts[index] = 0
@@ -90,9 +84,8 @@ def test_tables_of_classes_and_cells_have_the_figures_one_by_one_and_jointly_in_
     assert any(mistakes)
     rows = cells_table(result).rows
     assert {row[0].short for row in rows} == set(CELL_METRICS)
-    assert [list(row[1:]) for row in rows] == [
-        [metrics[row[0].short], metrics[f"{row[0].short}_assigned"]] for row in rows
-    ]
+    for name, *figures in rows:
+        assert figures == [metrics[name.short], metrics[f"{name.short}_assigned"]]
 
 
 def test_accuracy_and_macro_f1_after_the_assignment_are_scikit_learns():
@@ -156,13 +149,8 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     run, result, folder = written
     assert EvaluationResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
     tables = {"metrics.json", "metrics.csv", "assigned.csv"}
-    pictures = {
-        "confusion_matrix.png",
-        "confusion_matrix_assigned.png",
-        "roc.png",
-        "reliability.png",
-        "risk_coverage.png",
-    }
+    names = ("confusion_matrix", "confusion_matrix_assigned", "roc", "reliability", "risk_coverage")
+    pictures = {f"{name}.png" for name in names}
     assert {path.name for path in folder.iterdir()} == tables | pictures
     test = run.part("test")
     rows = pd.read_csv(folder / "assigned.csv", dtype=str)

@@ -40,13 +40,16 @@ def random_weights(seed, confidence):
     return np.random.default_rng(seed).normal(size=(6, 4)) + confidence * np.eye(4)[truth]
 
 
+def assert_sums(logs, counts, tolerance):
+    log_sum, found = sum_over_assignments(logs, best_assignment(logs, counts))
+    exact, marginals, _ = enumerate_assignments(logs, counts)
+    assert log_sum == pytest.approx(exact, abs=tolerance)
+    np.testing.assert_allclose(found, marginals, atol=tolerance)
+
+
 @given(seeds, confidences)
 def test_a_group_is_summed_exactly(seed, confidence):
-    logs = random_weights(seed, confidence)
-    log_sum, found = sum_over_assignments(logs, best_assignment(logs, COUNTS))
-    exact, marginals, _ = enumerate_assignments(logs, COUNTS)
-    assert log_sum == pytest.approx(exact, abs=0.02)
-    np.testing.assert_allclose(found, marginals, atol=0.02)
+    assert_sums(random_weights(seed, confidence), COUNTS, 0.02)
 
 
 @given(seeds, st.floats(1, 6))
@@ -65,11 +68,7 @@ def test_a_cell_of_several_groups_is_summed_nearly_exactly(seed, confidence):
 
 
 def test_an_exchange_between_groups_counts_once():
-    logs = np.array([[0.0, -4.0], [-4.0, 0.0]])  # dearer than what joins two classes
-    log_sum, found = sum_over_assignments(logs, np.array([0, 1]))
-    exact, marginals, _ = enumerate_assignments(logs, np.array([1, 1]))
-    assert log_sum == pytest.approx(exact, abs=1e-12)
-    np.testing.assert_allclose(found, marginals, atol=1e-12)
+    assert_sums(np.array([[0.0, -4.0], [-4.0, 0.0]]), np.array([1, 1]), 1e-12)  # dearer than what joins two classes
 
 
 @given(seeds, confidences)

@@ -61,15 +61,6 @@ def test_a_cell_of_one_box_less_and_of_one_more_is_weighed_however_sure_its_boxe
     assert {"45,X", "47,XX,+21"} <= {*names}
 
 
-def test_a_box_of_no_chromosome_is_left_out_for_another_that_covers_it():
-    boxes = apart(np.append(np.full(46, 0.98), 0.97))
-    regions = boxes.regions.copy()
-    regions[0, 46] = True
-    same = Boxes(np.append(np.append(0.2, np.full(45, 0.98)), 0.97), regions, boxes.pixels, boxes.at_edge)
-    _, rows = named([-1, *FEMALE[1:].tolist(), FEMALE[0]], same)
-    assert 0 not in rows
-
-
 def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
     probabilities = np.full(46, 0.98)
     probabilities[7] = 0.1
@@ -78,12 +69,22 @@ def test_a_box_that_completes_a_cell_is_kept_although_the_detector_doubts_it():
     assert cell.karyotype.iscn == "46,XX"
 
 
-def test_of_two_boxes_over_one_chromosome_one_is_kept_and_another_chromosome_is_not_left_uncovered():
-    boxes = apart(np.append(np.full(46, 0.98), [0.9, 0.9]))
+@pytest.mark.parametrize(
+    ("changed", "covering", "classes", "at_edge"),
+    [
+        ({45: 0.2}, {46: 45}, [-1, FEMALE[45]], ()),  # it shows no chromosome, and another one covers it
+        # It covers its own part and that of the next, which then covers nothing by itself.
+        ({45: 0.9, 46: 0.9}, {45: (45, 46)}, [-1, FEMALE[45]], ()),
+        ({45: 0.7, 46: 0.6}, {}, [FEMALE[45], FEMALE[45]], 45),  # the other one is inside the picture
+    ],
+)
+def test_of_two_boxes_that_may_be_one_chromosome_the_better_one_is_kept(changed, covering, classes, at_edge):
+    boxes = apart([changed.get(number, 0.98) for number in range(47)])
     regions = boxes.regions.copy()
-    regions[[45, 46], 45] = True  # covers its own part and that of box 46, which then covers nothing by itself
-    twice = Boxes(boxes.probabilities, regions, boxes.pixels, boxes.at_edge)
-    _, rows = named([*FEMALE[:45], -1, FEMALE[45], -1], twice)
+    for number, parts in covering.items():
+        regions[parts, number] = True
+    edge = np.isin(np.arange(47), at_edge)
+    _, rows = named([*FEMALE[:45], *classes], Boxes(boxes.probabilities, regions, boxes.pixels, edge))
     assert 46 in rows
     assert 45 not in rows
 
@@ -94,14 +95,6 @@ def test_a_chromosome_of_no_probable_class_is_kept_where_the_cell_lacks_one_and_
     assert any(reason.startswith("no class is probable for 1 of 46") for reason in cell.reasons)
     _, rows = named([*FEMALE, -1], apart(np.append(np.ones(46), 0.5)))
     assert 46 not in rows
-
-
-def test_a_box_at_the_edge_of_the_picture_is_left_out_for_one_inside():
-    boxes = apart(np.append(np.full(45, 0.98), [0.7, 0.6]))
-    at_edge = Boxes(boxes.probabilities, boxes.regions, boxes.pixels, np.arange(47) == 45)
-    _, rows = named([*FEMALE[:45], FEMALE[45], FEMALE[45]], at_edge)
-    assert 46 in rows
-    assert 45 not in rows
 
 
 def test_karyotypes_are_pooled_over_the_sets_of_boxes():

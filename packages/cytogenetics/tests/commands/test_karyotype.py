@@ -86,9 +86,8 @@ def assert_consistent(cells, chromosomes):
     for _, row in cells.iterrows():
         of_cell = chromosomes[chromosomes["cell"] == row["cell"]]
         assert len(of_cell) == row["files"]
-        assert of_cell["status"].value_counts().to_dict() == {
-            name: row[name] for name in ("used", "broken", "left_out", "duplicate") if row[name]
-        }
+        counts = {name: row[name] for name in ("used", "broken", "left_out", "duplicate") if row[name]}
+        assert of_cell["status"].value_counts().to_dict() == counts
         used = of_cell[of_cell["status"] == "used"]
         assert used["class"].isin(CHROMOSOMES).all()
         assert (of_cell["class"].notna() == (of_cell["status"] == "used")).all()

@@ -26,10 +26,8 @@ def test_a_network_of_pictures_has_its_own_keys_and_none_of_a_classifier(primary
 
 def test_only_a_detector_prepares_pictures_and_has_a_decoder():
     config = compose_config([DRAWN], "detector")
-    assert config.model_dump(include={"prepare", "decoder"}) == {
-        "prepare": {"canvas": {"scale": 0.5}},
-        "decoder": {"width": 48},
-    }
+    written = config.model_dump(include={"prepare", "decoder"})
+    assert written == {"prepare": {"canvas": {"scale": 0.5}}, "decoder": {"width": 48}}
     others = {name for primary in ("cutter", "refiner") for name in type(compose_config([DRAWN], primary)).model_fields}
     assert not {"prepare", "decoder"} & others
 

@@ -24,9 +24,8 @@ def write_output(folder, cells, files):
     """Write an output of scripts/karyotype.py; a cell is (case, cell, karyotype, probability, refer)."""
     folder.mkdir()
     cells = pd.DataFrame(cells, columns=["case", "cell", "karyotype", "probability", "refer"])
-    cells.reindex(columns=[*cells, *(f"{rank}karyotype" for rank in RANKS[1:])]).assign(
-        second_karyotype="47,XX,+21"
-    ).to_csv(folder / "karyotypes.csv", index=False)
+    ranked = cells.reindex(columns=[*cells, *(f"{rank}karyotype" for rank in RANKS[1:])])
+    ranked.assign(second_karyotype="47,XX,+21").to_csv(folder / "karyotypes.csv", index=False)
     files.to_csv(folder / "chromosomes.csv", index=False)
     return folder
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from cytogenetics.images.boxes import assign, match
+from cytogenetics.images.boxes import assign, crossing_boxes, match
 from cytogenetics.metaphases.networks.detector import LEVELS, DetectionScores
 
 
@@ -36,6 +36,12 @@ def test_boxes_are_assigned_one_to_one_so_that_the_sum_of_overlaps_is_largest():
         best = max(kept[range(4), list(columns)].sum() for columns in permutations(range(5), 4))
         assert kept[rows, found[rows]].sum() == pytest.approx(best)
         assert assign(overlap[::-1], 0.5)[::-1].tolist() == found.tolist()
+
+
+def test_boxes_cross_that_overlap_another_one_by_more_than_three_tenths():
+    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10], [26, 0, 36, 10]])  # by 0.33, and by 0.25
+    assert crossing_boxes(boxes).tolist() == [0, 1]
+    assert crossing_boxes(boxes[:0]).tolist() == []
 
 
 def test_it_is_that_of_coco():

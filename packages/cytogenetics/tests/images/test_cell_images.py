@@ -14,13 +14,8 @@ from karyocyte.config.data import CanvasConfig, PrepareConfig
 from tests.helpers.chromosomes import NUMBERS, bar
 from tests.helpers.images import break_image, cell_image, write_image
 
-CONFIG = PrepareConfig(
-    size=(64, 32),
-    background="detect",
-    fit="canvas",
-    crop_threshold=20,
-    canvas=CanvasConfig(scale_by="cell", area=200, oversize="shrink"),
-)
+CANVAS = CanvasConfig(scale_by="cell", area=200, oversize="shrink")
+CONFIG = PrepareConfig(size=(64, 32), background="detect", fit="canvas", crop_threshold=20, canvas=CANVAS)
 
 
 def photo(height=60, width=40):

@@ -45,9 +45,8 @@ def test_each_set_is_split_by_its_own_cases(folder):
     table = data.manifest.frame.assign(part=data.parts)
     assert (table.groupby("subject")["part"].nunique() == 1).all()
     subjects = table.groupby(["group", "part"])["subject"].nunique()
-    assert subjects.to_dict() == {
-        (name, part): 2 for name in ("one", "other") for part in ("train", "validation", "test")
-    }
+    parts = ("train", "validation", "test")
+    assert subjects.to_dict() == {(name, part): 2 for name in ("one", "other") for part in parts}
     data.setup()
     assert not any("passes over" in line for line in data.warnings())
 
@@ -58,9 +57,8 @@ def test_some_cells_of_a_set_train_and_the_others_test(folder, cells):
     table = data.manifest.frame.assign(part=data.parts)
     numbers = table.groupby(["group", "part"])["cell"].nunique()
     assert numbers["one"].to_dict() == {"train": 2, "validation": 2, "test": 2}
-    assert numbers["other"].to_dict() == {
-        part: count for part, count in (("train", cells), ("test", 6 - cells)) if count
-    }
+    counts = {"train": cells, "test": 6 - cells}
+    assert numbers["other"].to_dict() == {part: count for part, count in counts.items() if count}
     assert any("no cell of it tests" in note for note in data.manifest.notes) == (cells == 6)
     assert (table.groupby("subject")["part"].nunique() == 1).all()
 

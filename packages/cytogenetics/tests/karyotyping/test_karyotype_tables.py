@@ -15,13 +15,7 @@ from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import CellPrediction
 from cytogenetics.karyotyping.cell_result import CellResult
 from cytogenetics.karyotyping.karyotype_cells import reviewed_cell
-from cytogenetics.karyotyping.karyotype_tables import (
-    PageFacts,
-    Tables,
-    case_table,
-    overlays,
-    write_karyotype_page,
-)
+from cytogenetics.karyotyping.karyotype_tables import PageFacts, Tables, case_table, overlays, write_karyotype_page
 from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram
 from cytogenetics.synthesis.karyogram_composer import Place
@@ -65,23 +59,17 @@ def test_cells_of_a_case_have_one_karyotype():
     assert [(one["case"], one["cells"], one["verdict"]) for one in others] == [("q", 1, "settled"), ("r", 1, "settled")]
 
 
-def test_a_mosaic_is_named_of_all_cells_and_a_failed_reader_settles_nothing():
+def test_a_gain_in_one_cell_is_no_clone_but_in_two_a_mosaic_and_a_failed_reader_settles_nothing():
     cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
-    gained = [result("p", f"g{number}", karyotype("XX", ["21"])) for number in range(2)]
-    (row,) = case_table([*cells, *gained], PRIORS).to_dict("records")
-    assert (row["karyotype"], row["verdict"]) == ("47,XX,+21[2]/46,XX[3]", "look at g0 and g1")
-    failed = [replace(one, failed="of the test") for one in cells]
-    (row,) = case_table(failed, PRIORS).to_dict("records")
-    assert (row["verdict"], row["reason"]) == ("look at the pictures", "of the test")
-
-
-def test_a_gain_in_one_cell_is_no_clone_and_refers_the_case_also_where_its_images_come_twice():
-    cells = [result("p", str(number), karyotype("XX")) for number in range(3)]
-    gain = result("p", "gain", karyotype("XX", ["21"]))
-    same_images = replace(gain, cell=Cell("copy", "p", ()))
-    (row,) = case_table([*cells, gain, same_images], PRIORS).to_dict("records")
+    one, other = (result("p", f"g{number}", karyotype("XX", ["21"])) for number in range(2))
+    same_images = replace(one, cell=Cell("copy", "p", ()))
+    (row,) = case_table([*cells, one, same_images], PRIORS).to_dict("records")
     assert (row["karyotype"], row["cells"], row["left_out"]) == ("46,XX", 4, "+21 in 1")
-    assert (row["verdict"], row["reason"]) == ("look at gain", "1 cell of 4 disagrees: gain says 47,XX,+21")
+    assert (row["verdict"], row["reason"]) == ("look at g0", "1 cell of 4 disagrees: g0 says 47,XX,+21")
+    (row,) = case_table([*cells, one, other], PRIORS).to_dict("records")
+    assert (row["karyotype"], row["verdict"]) == ("47,XX,+21[2]/46,XX[3]", "look at g0 and g1")
+    (row,) = case_table([replace(each, failed="of the test") for each in cells], PRIORS).to_dict("records")
+    assert (row["verdict"], row["reason"]) == ("look at the pictures", "of the test")
 
 
 def test_cells_of_a_case_may_have_candidates_with_different_numbers_of_boxes():
@@ -110,7 +98,7 @@ def test_a_cell_that_the_others_change_is_named():
 def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
     files = [CellFile(ImageFile(Path(name), name, ()), FileStatus.USED) for name in ("a", "b", "c")]
     calls = karyotype_of_cell(sure(np.array([0, 0, 1]), wrong=1e-5), {}, NAMING)
-    distances = {"a": 1.5, "b": 0.4, "c": 2.5}
+    distances = {"a": 1.5, "b": 1.0, "c": 2.5}  # 1 is the threshold itself
     cell = CellResult(Cell("c", None, ()), "c", files=tuple(files), karyotype=calls, distances=distances)
     named = "2 of 3 files out of distribution, unlike the training images: c, a"
     assert named in cell.reasons
@@ -120,15 +108,15 @@ def test_files_that_are_out_of_distribution_are_marked_and_are_a_reason():
         known = replace(cell, karyotype=whole, thresholds=CellThresholds(3.0, mean))
         assert len(known.reasons) == reasons
     cells, chromosomes, _ = Tables.of([cell], {}, PRIORS)
-    assert chromosomes["out_of_distribution"].tolist() == [1.5, 0.4, 2.5]
+    assert chromosomes["out_of_distribution"].tolist() == [1.5, 1.0, 2.5]
     assert cells["out_of_distribution"].tolist() == [2]
-    assert cells["mean_distance"].tolist() == [pytest.approx(4.4 / 3)]
+    assert cells["mean_distance"].tolist() == [pytest.approx(5 / 3)]
     far = replace(cell, thresholds=CellThresholds(3.0, 1.4))
-    assert "mean distance from the training images 1.47, above 1.4" in far.reasons
+    assert "mean distance from the training images 1.67, above 1.4" in far.reasons
     unknown = replace(far, distances={})
     used = CellPrediction(np.zeros((3, 24)), np.zeros(3, bool), np.zeros(3))
     kept = [reviewed_cell(replace(one, predicted=used), Path()).distance for one in (far, unknown)]
-    assert kept == [pytest.approx(4.4 / 3), None]
+    assert kept == [pytest.approx(5 / 3), None]
     assert not any("distribution" in reason for reason in unknown.reasons)
     assert Tables.of([unknown], {}, PRIORS).cells["out_of_distribution"].isna().all()
 

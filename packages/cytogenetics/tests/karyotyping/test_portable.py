@@ -51,7 +51,8 @@ def tables(tmp_path):
     """A function that names karyotypes and returns the tables of cells and files."""
 
     def call(output, *arguments):
-        run_app(karyotype, *arguments, "--output", tmp_path / output)
+        printed = run_app(karyotype, *arguments, "--output", tmp_path / output).output
+        (tmp_path / f"{output}.txt").write_text(printed)
         return [pd.read_csv(tmp_path / output / f"{name}.csv") for name in ("karyotypes", "chromosomes")]
 
     return call
@@ -69,6 +70,7 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
     cells = data / "two.csv"
     of_run = tables("run", run, cells)
     assert of_run[0]["karyotype"].notna().all()
+    assert "The network adapts to these images by" in (tmp_path / "run.txt").read_text()
     page = (tmp_path / "run" / "index.html").read_text()
     assert '<p class="reading">The network adapts to these images by the BatchNorm statistics of 92' in page
     assert_same(tables("portable", portable, cells), of_run)
@@ -81,10 +83,8 @@ def test_a_portable_model_names_the_karyotypes_of_its_run(run, portable, data, t
 
 def test_a_training_starts_from_the_weights_of_a_portable_model_as_from_its_run(run, portable):
     config = Run(run).config
-    started, other = (
-        build_classifier(config.model_copy(update={"init_from": str(folder)}), CHROMOSOMES)
-        for folder in (run, portable)
-    )
+    starts = [config.model_copy(update={"init_from": str(folder)}) for folder in (run, portable)]
+    started, other = (build_classifier(start, CHROMOSOMES) for start in starts)
     assert started[1]["init_from"] != other[1]["init_from"]
     weights = other[0].state_dict()
     for name, values in exported_parts(started[0]).state_dict().items():

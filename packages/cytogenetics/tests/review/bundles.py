@@ -72,9 +72,8 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
         sha256 = {file: sha256_of_file(Path(path)) for file, path in files}
         named[f"c{number}"] = named_cell(case, f"c{number}", files, logs, sha256=sha256)
         write_picture(folder / f"c{number}.png", 255 - np.concatenate(list(pictures[:, 4:37]), axis=1))
-        summaries.append(
-            CellSummary(f"c{number}", f"{case} / c{number}" if case else f"c{number}", 0.1 * (number + 1), case)
-        )
+        title = f"{case} / c{number}" if case else f"c{number}"
+        summaries.append(CellSummary(f"c{number}", title, 0.1 * (number + 1), case))
     cases = {"case": "46,XY"}
     index = ReviewIndex(KaryotypePriors(), True, 0.95, summaries, cases=cases)
     write_bundle(folder, index, named)

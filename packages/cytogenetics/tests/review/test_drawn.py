@@ -183,10 +183,8 @@ def test_single_chromosomes_have_no_picture(tmp_path, review):
     client = review(tmp_path / "out")
     assert client.get("items/c0").json()["boxes"] == []
     assert client.get("metaphases/c0.png").status_code == 404
-    for action, values in (
-        ("add", {"boxes": [[0, 0, 20, 20]]}),
-        ("join", {"image": "c0/00.png", "other": "c0/01.png"}),
-    ):
+    drawn = {"add": {"boxes": [[0, 0, 20, 20]]}, "join": {"image": "c0/00.png", "other": "c0/01.png"}}
+    for action, values in drawn.items():
         assert decide(client, action, cell="c0", **values).status_code == 400
 
 

@@ -105,9 +105,8 @@ def test_a_cell_that_does_not_fit_is_smaller_as_a_whole():
     sheet = compose(blocks(), replace(USUAL, size=(320, 416)))
     assert sheet.scale < 0.7
     check_places(compose(blocks(), replace(PLAIN, size=(320, 416))))
-    lengths = {
-        name: (sheet.pixels[box_of(places_of(sheet, name)[0])] < GROUND).any(axis=1).sum() for name in ("1", "X")
-    }
+    places = {name: places_of(sheet, name)[0] for name in ("1", "X")}
+    lengths = {name: (sheet.pixels[box_of(place)] < GROUND).any(axis=1).sum() for name, place in places.items()}
     assert lengths["1"] / lengths["X"] == pytest.approx(LENGTHS["1"] / LENGTHS["X"], rel=0.05)
 
 

@@ -37,6 +37,12 @@ def test_pairs_of_persons_give_the_area_under_the_curve(frame, positive):
     assert results.auc(images.pairs(scores, folds)) == pytest.approx(np.average(of_folds, weights=shares))
 
 
+def test_the_kept_curve_has_as_many_persons_as_trained():
+    kept = pd.read_csv(results.RESULTS / "recomputed" / "persons_curve.csv")
+    numbers = [*results.PERSONS, results.TRAINED_ALL, *results.FURTHER]
+    assert kept.groupby("model")["persons"].apply(list).tolist() == [numbers] * kept["model"].nunique()
+
+
 def test_an_arm_with_better_scores_has_the_higher_figure(frame, positive):
     random, images, scores = np.random.default_rng(0), frame.copy(), {}
     for draw in range(results.DRAWS):

@@ -38,9 +38,8 @@ def test_given_groups_are_in_their_order_and_unknown_ones_last_and_images_alike_
 def test_of_a_kind_there_is_the_share_that_is_predicted_right():
     run = make_run(images=60)
     label = run.part("test").frame["label"]
-    run.frame.loc[run.frame["part"] == "test", "kind"] = np.where(
-        label == "all", np.where(np.arange(60) < 8, "L2", "L1"), None
-    )
+    drawn = np.where(np.arange(60) < 8, "L2", "L1")
+    run.frame.loc[run.frame["part"] == "test", "kind"] = np.where(label == "all", drawn, None)
     result = evaluate_runs([run], SETTINGS)
     kinds = result.sections("kind ")
     assert list(kinds) == ["L1", "L2", "unknown"]

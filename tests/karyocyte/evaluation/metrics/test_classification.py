@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -66,6 +66,7 @@ def weighted_images(draw):
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60)
 @given(weighted_images(), st.sampled_from([0.5, 0.2, 0.6]))
+@example((scored([0, 1, 1], [[0.6, 0.4], [0.3, 0.7], [0.7, 0.3]]), None), 0.5)  # a single image of a class
 def test_all_agree_with_scikit_learn_at_any_threshold_and_none_is_invented(drawn, threshold):
     """Ties, one class only, a single image: equal where a value exists, and None where scikit-learn has none."""
     images, _ = drawn

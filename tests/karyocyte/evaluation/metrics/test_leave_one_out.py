@@ -25,7 +25,7 @@ def _labelled(seed, images, classes, clusters):
     )
 
 
-def _agree(statistic, labelled):
+def assert_agree(statistic, labelled):
     """Compare with the statistic of counts that lack a cluster, or have it alone."""
     alone = np.eye(labelled.cluster_count)
     np.testing.assert_allclose(statistic.without_each, statistic(1 - alone), atol=1e-10)
@@ -37,10 +37,10 @@ def _agree(statistic, labelled):
 def test_statistics_without_each_cluster(seed, images, classes, share):
     """Every registered metric, calibration, and a mean over folds, of which a cluster may be in one or in both."""
     labelled = _labelled(seed, images, classes, clusters=max(2, round(share * images)))
-    _agree(WeightedMetrics(labelled), labelled)
-    _agree(weighted_calibration(labelled, bins=5), labelled)
+    assert_agree(WeightedMetrics(labelled), labelled)
+    assert_agree(weighted_calibration(labelled, bins=5), labelled)
     folds = [WeightedMetrics(labelled, rows=rows) for rows in (slice(images // 2), slice(images // 2, None))]
-    _agree(leave_one_out.Combined(folds, lambda values: np.mean(values, axis=0)), labelled)
+    assert_agree(leave_one_out.Combined(folds, lambda values: np.mean(values, axis=0)), labelled)
 
 
 def test_batches_do_not_change_values(monkeypatch: pytest.MonkeyPatch):

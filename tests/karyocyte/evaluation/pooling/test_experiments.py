@@ -1,3 +1,7 @@
+"""Which runs are evaluated together, and what their group is called."""
+
+import pytest
+
 from karyocyte.evaluation.pooling.experiments import group_runs
 from tests.helpers.predictions import ABOUT, make_predictions
 
@@ -7,27 +11,27 @@ def run(**about):
 
 
 def grouped(*runs):
-    actual = group_runs(list(runs), [f"run {place}" for place in range(len(runs))])
+    actual = group_runs(list(runs), list(map(str, range(len(runs)))))
     return {group.label: list(group.names) for group in actual}
 
 
-def test_folds_of_one_experiment_belong_together_in_their_order():
-    actual = grouped(run(fold=2), run(name="other"), run(fold=0), run(fold=1))
-    assert actual == {"tiny": ["run 2", "run 3", "run 0"], "other": ["run 1"]}
+ON = {"on": "clinic (folder, 60 images)"}
+OF_TINY = f"tiny, on {ON['on']}, fold"
 
 
-def test_seeds_and_protocols_are_groups_of_their_own_and_their_labels_say_so():
-    actual = grouped(run(seed=0), run(seed=1), run(seed=0, fold=1), run(seed=1, fold=1))
-    assert actual == {"tiny, seed 0": ["run 0", "run 2"], "tiny, seed 1": ["run 1", "run 3"]}
-    assert list(grouped(run(), run(protocol="paper"))) == ["tiny, protocol subject", "tiny, protocol paper"]
+@pytest.mark.parametrize(
+    ("runs", "groups"),
+    [
+        ([{"fold": 2}, {"name": "other"}, {"fold": 0}, {"fold": 1}], {"tiny": "230", "other": "1"}),
+        ([{"seed": n % 2, "fold": n // 2} for n in range(4)], {"tiny, seed 0": "02", "tiny, seed 1": "13"}),
+        ([{}, {"protocol": "paper"}], {"tiny, protocol subject": "0", "tiny, protocol paper": "1"}),
+        ([ON, {**ON, "fold": 1}, {}], {f"{OF_TINY} 0": "0", f"{OF_TINY} 1": "1", "tiny, on its own images": "2"}),
+    ],
+    ids=["folds belong together in their order", "seeds", "protocols", "on another set each fold is evaluated alone"],
+)
+def test_groups_of_runs_and_their_labels(runs, groups):
+    assert grouped(*(run(**facts) for facts in runs)) == {label: list(names) for label, names in groups.items()}
 
 
 def test_labels_differ_whatever_the_runs_have_in_common():
     assert len(set(grouped(run(), run(), run(config="other")))) == 3
-
-
-def test_on_another_set_each_fold_is_evaluated_alone():
-    on = "clinic (folder, 60 images)"
-    actual = grouped(run(fold=0), run(fold=1), run(fold=0, on=on), run(fold=1, on=on))
-    assert list(actual.values()) == [["run 0", "run 1"], ["run 2"], ["run 3"]]
-    assert list(actual)[1:] == [f"tiny, on {on}, fold 0", f"tiny, on {on}, fold 1"]

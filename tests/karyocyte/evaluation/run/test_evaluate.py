@@ -52,9 +52,8 @@ def test_labels_of_the_test_images_change_no_choice():
     run = with_passes(make_run(images=90, skill=0.7))
     swapped = run.frame["label"].map({"hem": "all", "all": "hem"})
     labels = swapped.where(run.frame["part"] == "test", run.frame["label"])
-    before, after = (
-        evaluate_runs([case], SETTINGS) for case in (run, replace(run, frame=run.frame.assign(label=labels)))
-    )
+    relabelled = replace(run, frame=run.frame.assign(label=labels))
+    before, after = (evaluate_runs([case], SETTINGS) for case in (run, relabelled))
     assert before.thresholds == after.thresholds
     assert before.calibration.temperatures == after.calibration.temperatures
     assert before.referral == after.referral
@@ -95,10 +94,8 @@ def test_warnings_say_what_limits_the_metrics(facts, warning):
 def test_a_leaky_split_is_the_first_warning():
     leaks = {"subjects": 19, "identical_pairs": 0, "near_pairs": 2}
     run = make_run(about={"leaks": leaks})
-    assert warnings_of(run)[:2] == [
-        "leak: subjects in more than one part: 19",
-        "leak: pairs of near-duplicates in more than one part: 2",
-    ]
+    said = ["subjects in more than one part: 19", "pairs of near-duplicates in more than one part: 2"]
+    assert warnings_of(run)[:2] == [f"leak: {leak}" for leak in said]
     clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
     assert not any(line.startswith("leak") for line in warnings_of(clean))
     more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
@@ -219,6 +216,8 @@ def test_an_overview_has_the_first_warnings_and_ends_with_the_sentence_and_three
     name = last.removesuffix(" at 0.5").lower()
     assert said == sentence(replace(result, warnings=several))
     assert re.split(" {2,}", row) == ["", last, str(result.metrics[name])]
+    few = printed(overview(replace(result, warnings=several[-2:])), width=200)
+    assert re.findall(r"^! .*", few, re.MULTILINE) == ["! data: of data", "! test: of test"]
 
 
 def test_a_class_may_be_called_like_markup():

@@ -11,11 +11,7 @@ from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions, score
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.run.evaluate import evaluate_parts
-from karyocyte.evaluation.sections.calibration import (
-    calibration,
-    reliability,
-    weighted_calibration,
-)
+from karyocyte.evaluation.sections.calibration import calibration, reliability, weighted_calibration
 from karyocyte.evaluation.types.result import Kind
 from tests.helpers.predictions import join, make_predictions, make_run, with_passes, with_scores
 

@@ -16,6 +16,7 @@ from tests.helpers.terminal import printed
 
 SETTINGS = EvaluationConfig(resamples=20)
 LABELS = [0] * 6 + [1] * 6
+ALIKE = "interval of no width: no resample of the images differs"
 
 
 def result_of(scores, subjects=None):

@@ -49,14 +49,14 @@ def test_metrics_are_at_one_half_of_folds_and_at_the_threshold(result):
 
 
 def test_subjects_subgroups_and_calibration_have_the_figures_of_their_columns(result):
+    cuts = sorted(metrics["threshold"].value for metrics in result.figures.values() if "threshold" in metrics)
+    assert f"positive from {cuts[0]:.3f} to {cuts[-1]:.3f} (" in " ".join(subjects_table(result).notes)
     for name, row in rows_of(subjects_table(result)).items():
         assert row["by mean"] == result.of(Kind.BY_SUBJECT)[name]
     for name, row in rows_of(subgroups_table(result)).items():
         metrics = result.of(name)
-        assert [row.pop(count) for count in ("images", "subjects")] == [
-            metrics["images"].value,
-            metrics["subjects"].value,
-        ]
+        for count in ("images", "subjects"):
+            assert row.pop(count) == metrics[count].value
         assert {heading: metrics[heading] for heading in list(row)[1:]} == dict(list(row.items())[1:])
     for name, row in rows_of(calibration_table(result)).items():
         expected = [result.of(section)[name] for section in (Kind.CALIBRATED, Kind.SCALED, Kind.SAMPLED)]

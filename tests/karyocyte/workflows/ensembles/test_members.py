@@ -31,8 +31,9 @@ ALIKE = [make_predictions(8, 4, part="test", about={"name": name, "fold": fold})
         ),
         (ALIKE, [(None, {"a, fold 0": "0", "a, fold 1": "1", "b, fold 0": "2", "b, fold 1": "3"})]),
         (runs_of({}, {"fold": 1}), [(None, {"tiny, fold 0": "0", "tiny, fold 1": "1"})]),
+        (runs_of({"name": "a"}, {"name": "b", "fold": 1}), [(None, {"a": "0", "b": "1"})]),  # of other test images
     ],
-    ids=["seeds and experiments", "an ensemble per fold", "folds that test the same images", "folds of one experiment"],
+    ids=["seeds and experiments", "one per fold", "folds that test the same images", "folds of one", "a fold of each"],
 )
 def test_members_of_ensembles(runs, ensembles):
     groups = group_members(runs, [str(place) for place in range(len(runs))])

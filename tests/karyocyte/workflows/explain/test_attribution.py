@@ -69,9 +69,8 @@ def test_a_single_logit_is_what_speaks_for_class_1_and_its_negative_for_class_0(
     one, two = corner_net(1), corner_net(2)
     for index in (0, 1):
         classes = [index] * len(IMAGES)
-        np.testing.assert_allclose(
-            maps(one, name, "gate", classes=classes), maps(two, name, "gate", classes=classes), atol=1e-7
-        )
+        ours, theirs = (maps(model, name, "gate", classes=classes) for model in (one, two))
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
     # Gray is above zero everywhere: nothing speaks for class 0, and nothing is made of that.
     against = maps(one, name, "gate", classes=[0] * len(IMAGES))
     assert not against.any()

@@ -51,6 +51,16 @@ def test_maps_are_the_output_before_the_next_layer_works_in_place():
     assert not any(module._forward_hooks for module in model.modules.values())
 
 
+def test_a_module_that_runs_twice_has_its_last_output_and_place():
+    again, other = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+    net = nn.Sequential(again, other, again)
+    maps = layer_maps(Model(net, {"again": again, "other": other}), IMAGES[0])
+    assert list(maps) == ["other", "again"]
+    with torch.no_grad():
+        image = torch.from_numpy(IMAGES[:1]).permute(0, 3, 1, 2).float() / 255
+        np.testing.assert_allclose(maps["again"], net(image)[0].numpy(), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["conv7", "dense1", "idle"])
 def test_a_layer_without_maps_is_an_error_with_the_valid_names(name):
     _, model = small_net()

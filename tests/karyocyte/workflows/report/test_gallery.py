@@ -54,7 +54,9 @@ def test_each_image_has_its_truth_prediction_and_picture(make, tmp_path, classes
         assert (item["truth"], item["subject"]) == (test.labels[row], subjects[test.frame["image_id"][row]])
         assert prediction["predicted"] == predicted == prediction["top"][0][0]
         assert prediction["right"] == (predicted == test.labels[row])
-        assert prediction["probability"] == pytest.approx(test.probabilities[row, predicted], abs=1e-4)
+        assert prediction["probability"] == test.probabilities[row, predicted].round(4)
+        assert prediction["uncertainty"] == test.frame["uncertainty"][row].round(4)
+        assert [value for _, value in prediction["top"]] == sorted(test.probabilities[row].round(4))[:-4:-1]
         assert shown.pictures[prediction["picture"]] == pictures[test.frame["image_id"][row]]
         assert len(prediction["top"]) == min(3, len(classes))
     assert shown.data["classes"] == list(classes)
@@ -142,9 +144,8 @@ def test_every_image_has_a_pseudonym_of_its_own_that_names_its_subject_and_no_mo
         assert name.startswith(f"{subject}-" if subject else "I")
     assert not names["name"].str.contains("UID|ward7").any()
     # The order of the rows does not matter: the same images have the same names in every report.
-    pd.testing.assert_frame_equal(
-        pseudonyms(images.sample(frac=1, random_state=random.randrange(1000))).loc[images.index], names
-    )
+    shuffled = images.sample(frac=1, random_state=random.randrange(1000))
+    pd.testing.assert_frame_equal(pseudonyms(shuffled).loc[images.index], names)
 
 
 def test_pseudonyms_are_numbered_in_another_order_than_the_names():

@@ -184,10 +184,8 @@ def test_predictions_alone_are_enough(tmp_path, run, shown, absent):
 
 
 def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_path):
-    folders = [
-        write_run(tmp_path / str(fold), make_run(fold, images=30, subjects=10, classes=tuple("abcd")))
-        for fold in range(3)
-    ]
+    runs = [make_run(fold, images=30, subjects=10, classes=tuple("abcd")) for fold in range(3)]
+    folders = [write_run(tmp_path / str(fold), run) for fold, run in enumerate(runs)]
     for folder in folders:
         write_facts(folder)
         (folder / "learning_curves.png").write_bytes(b"drawn")

@@ -55,8 +55,7 @@ def write_progress(run: Path) -> Path:
 
 def write_finished(run: Path) -> Path:
     """Write state and metrics of a finished run; return the folder."""
-    write_json(
-        run / "metrics.json", {"figures": [{"part": "test", "section": "metrics", "name": "f1_weighted", **METRIC}]}
-    )
+    figure = {"part": "test", "section": "metrics", "name": "f1_weighted", **METRIC}
+    write_json(run / "metrics.json", {"figures": [figure]})
     Run(run).write_status("finished", images_seen=800, wall_seconds=90.0)
     return run

@@ -12,9 +12,8 @@ from karyocyte.composition.grid import grid
 from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 
-EVIDENCE = {"resnet50_cut_block5", "resnet50_cut_block5_clahe", "mobilenetv2_cut", "mobilenetv2_last7"} | {
-    "hem_all_cnn_64"
-}
+EVIDENCE = {"resnet50_cut_block5", "resnet50_cut_block5_clahe", "mobilenetv2_cut", "mobilenetv2_last7"}
+EVIDENCE |= {"hem_all_cnn_64"}
 # Experiments, and in how many variants each of them runs.
 GRIDS = {
     "cnmc_grid": (PAPER_004, 2 * 3),
@@ -121,9 +120,8 @@ def test_folds_that_are_typed_multiply_with_whatever_else_there_is():
 @pytest.mark.parametrize("flag", [[], ["-m"]])
 def test_train_runs_the_jobs_of_a_sweep_with_or_without_its_flag(tmp_path, monkeypatch, flag):
     trained = []
-    monkeypatch.setattr(
-        "karyocyte.workflows.training.train.run", lambda config: trained.append(config) or tmp_path / "run"
-    )
+    run = "karyocyte.workflows.training.train.run"
+    monkeypatch.setattr(run, lambda config: trained.append(config) or tmp_path / "run")
     assert call_main(train.main, tmp_path, *flag, "+sweep=smoke_grid", "++data.images=24") == 0
     names = ("scratch_cnn_d128", "hem_all_cnn_32", "resnet18_cut_block5")
     assert [(config.name, config.seed) for config in trained] == list(product(names, (0, 1)))

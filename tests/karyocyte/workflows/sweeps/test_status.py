@@ -3,20 +3,14 @@
 import os
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
 from karyocyte.common.files import write_text
 from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
 from tests.cluster.slurm import wait_for
-from tests.karyocyte.workflows.sweeps.sweep_files import (
-    grid,
-    here,
-    note,
-    note_long_ago,
-    write_jobs,
-    write_progress,
-)
+from tests.karyocyte.workflows.sweeps.sweep_files import grid, here, note, note_long_ago, write_jobs, write_progress
 
 
 @pytest.fixture
@@ -47,10 +41,7 @@ def test_a_process_of_this_machine_is_lost_as_soon_as_it_is_gone_and_not_before(
 
 
 def test_a_process_of_another_user_exists(monkeypatch):
-    def forbidden(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", forbidden)
+    monkeypatch.setattr(os, "kill", Mock(side_effect=PermissionError))
     assert process_exists(1)
 
 

@@ -86,9 +86,7 @@ def test_what_lies_beside_a_file_that_is_there_is_listed(folder):
     assert f"  there: {path}\n  size: {path.stat().st_size / 1e6:.1f} MB\n  licence: CC0\n  source: drawn" in output
 
 
-def test_without_a_folder_they_are_in_the_cache_of_the_hub_where_a_damaged_one_is_named(
-    hub_cache, published, monkeypatch, capsys
-):
+def test_without_a_folder_they_are_in_the_cache_of_the_hub(hub_cache, published, monkeypatch, capsys):
     configs = job_configs([*DRAWN, "model.name=test_resnet", "weights_dir=null"])
     with local_hub(published, monkeypatch):
         bring_weights(configs)

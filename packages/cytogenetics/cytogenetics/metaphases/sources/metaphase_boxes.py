@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from datamodules.io.decode import SUFFIXES
 from datamodules.io.folder_content import LINK, FolderContent, scan_folder
 from datamodules.io.text_tables import file_text
 from karyocyte.common.errors import UserError
@@ -226,10 +227,11 @@ def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]
 
 
 def _read_voc(file: Path, content: ElementTree.Element) -> Iterator[Annotation]:
-    picture = PureWindowsPath((content.findtext("filename") or file.name).strip())
-    if file.stem not in (picture.name, picture.stem):
+    name = _picture(file)
+    picture = PureWindowsPath((content.findtext("filename") or name).strip())
+    if name not in (picture.name, picture.stem):
         raise UserError(f"{file} is of the picture {picture.name}: give both the same name")
-    annotation = Annotation(file, file.stem, _size(content.findtext, "size/width", "size/height"))
+    annotation = Annotation(file, name, _size(content.findtext, "size/width", "size/height"))
     for entry in content.iter("object"):
         name = entry.findtext("name", "").strip()
         if (turned := entry.find("robndbox")) is not None:  # of roLabelImg; the angle in radians
@@ -241,6 +243,12 @@ def _read_voc(file: Path, content: ElementTree.Element) -> Iterator[Annotation]:
             annotation.add(name, sides, float(degrees or 0))
         annotation.remarks[_FLAGGED] += entry.findtext("difficult") == "1"
     yield annotation
+
+
+def _picture(file: Path) -> str:
+    """Return the name of the picture that a file is of: p of p.xml and of p.jpg.xml."""
+    name = Path(file.stem)
+    return name.stem if name.suffix.lower() in SUFFIXES else name.name
 
 
 def _read_coco(file: Path, content: Mapping[str, Any]) -> Iterator[Annotation]:
@@ -267,7 +275,7 @@ def _read_yolo(lists: Sequence[tuple[Path, Any]], file: Path, text: str) -> Iter
     lines = [list(map(float, line.split())) for line in filter(str.strip, text.splitlines())]
     names, key_values = _yolo_task(lists, file)
     is_pose = key_values or _has_key_points(lines)
-    annotation = Annotation(file, file.stem, relative=True)
+    annotation = Annotation(file, _picture(file), relative=True)
     for number, *values in lines:
         if number not in names:
             raise UserError(f"{file}: class {number:g} is not among the {len(names)} of the list of classes")

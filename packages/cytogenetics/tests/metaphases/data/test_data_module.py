@@ -42,9 +42,8 @@ def by_row(found):
 
 
 def equal(one, other):
-    return one.keys() == other.keys() and all(
-        torch.equal(left, right) for row in one for left, right in zip(one[row], other[row], strict=True)
-    )
+    pairs = (pair for row in one for pair in zip(one[row], other[row], strict=True))
+    return one.keys() == other.keys() and all(torch.equal(left, right) for left, right in pairs)
 
 
 def test_a_batch_has_padded_pictures_and_boxes_in_their_pixels(root):

@@ -72,9 +72,8 @@ def data(tmp_path_factory):
     words = ["data=synthetic_metaphases", "data.cells=5", "data.cases=5", "data.abnormal=0"]
     folder = tmp_path_factory.mktemp("proposals")
     keys = ["split.folds=5", "split.near_duplicates=off", "split.validation=0.2", "loader.batch_size=2"]
-    module = ProposalDataModule(
-        check_config(composed([*words, *keys, f"cache_dir={folder}"], "refiner")), progress=False
-    )
+    config = check_config(composed([*words, *keys, f"cache_dir={folder}"], "refiner"))
+    module = ProposalDataModule(config, progress=False)
     boxes = module.manifest.frame["boxes"]
     module.proposals = {row: [(true, np.full(len(true), 0.9, np.float32))] * 2 for row, true in enumerate(boxes)}
     return module

@@ -6,6 +6,7 @@ from timm import create_model
 
 from cytogenetics.metaphases.networks.detector import DetectionScores, Detector
 from cytogenetics.metaphases.networks.network import KINDS, STRIDE, CentreDecoder, Maps, decode, levels_of
+from cytogenetics.metaphases.networks.targets import _nearness as nearness
 from cytogenetics.metaphases.networks.targets import detection_loss, kinds_of
 from karyocyte.common.errors import UserError
 from karyocyte.runs.facts import ModelFacts
@@ -75,6 +76,13 @@ def test_the_loss_of_perfect_maps_is_far_below_that_of_wrong_ones():
     torch.testing.assert_close(2 * twice[1], moved[1])  # a cell learns one of two equal boxes
     _, empty = detection_loss(perfect(kinds), image, [BOXES[:0]])
     assert empty == 0
+
+
+def test_a_cell_is_wholly_near_the_centre_that_it_is_nearest_to():
+    middles = (torch.arange(16) + 0.5) * STRIDE
+    near = nearness(torch.tensor([[3.0, 3.0, 10.0, 12.2], [8.0, 8.5, 19.0, 12.0]]), middles, middles)
+    assert near.amax((1, 2)).tolist() == [1, 1]
+    assert (near > 0.99).sum() == 2
 
 
 def network():

@@ -1,4 +1,4 @@
-"""What all sources have in common, of those of pictures: the tests of the core on further sets."""
+"""What all sources have in common, of those of pictures: the tests of the core, with their assertions, on more sets."""
 
 import pytest
 

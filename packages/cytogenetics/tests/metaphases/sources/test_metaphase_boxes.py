@@ -61,7 +61,7 @@ FORMATS = {
     "YOLO of labelImg": yolo({"labels/classes.txt": "A1\n\nX\n"}),
     "YOLO with a list": yolo({"data.yml": "names: [A1, X]\n"}),
     "YOLO with numbers": yolo({"data.yaml": "names: {0: A1, 1: X}\n"}),
-    "YOLO of Darknet": yolo({"obj.names": "A1\nX\n"}, file="obj_train_data/p.txt"),
+    "YOLO of Darknet": yolo({"obj.names": "A1\nX\n"}, file="obj_train_data/p.jpg.txt"),
     "YOLO of poses": yolo(NAMES | {"a.yaml": "names: [A1, X]", "b.yaml": "kpt_shape: [2, 2]"}, ".3 .2 .3 .5"),
 }
 
@@ -71,7 +71,7 @@ FORMATS = {
 def test_all_formats_give_the_same_boxes(tmp_path, name, disguise):
     write_files(tmp_path, OTHERS | FORMATS[name])
     if name == "Pascal VOC":
-        write_voc(tmp_path / "p.xml")
+        write_voc(tmp_path / ("p.JPG.xml" if disguise else "p.xml"))
     for file in sorted(tmp_path.rglob("*.*")):
         if disguise == "upper":
             file.rename(file.with_suffix(file.suffix.upper()))

@@ -45,8 +45,7 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "case"),
-    [("1050431", "105043"), ("104011", "10401"), ("1050221_1", "105022"), ("unknow123", "unknow")],
+    ("name", "case"), [("1050431", "105043"), ("104011", "10401"), ("1050221_1", "105022"), ("unknow123", "unknow")]
 )
 def test_the_case_is_the_name_without_the_number_of_the_picture(tmp_path, name, case):
     root = write_metaphases(tmp_path / "data", [name], lists={})

@@ -44,9 +44,8 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
     run_app(export, run.folder, "--output", tmp_path / "exported", "--licence", "of the test")
     picture = np.random.default_rng(0).integers(0, 255, (90, 120), np.uint8)
     boxes = np.array([[10, 10, 60, 50], [40, 20, 119, 89]], np.float32)
-    ours, of_run = (
-        cut_out_by(load(place, Cutter).probabilities, picture, boxes) for place in (tmp_path / "exported", run.folder)
-    )
+    cutters = [load(place, Cutter) for place in (tmp_path / "exported", run.folder)]
+    ours, of_run = (cut_out_by(cutter.probabilities, picture, boxes) for cutter in cutters)
     for one, other in zip(ours, of_run, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
     with pytest.raises(UserError, match="holds no detector"):

@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cytogenetics.metaphases.training.train import (
-    Detected,
-    choose_box_threshold,
-)
+from cytogenetics.metaphases.training.train import Detected, choose_box_threshold
 from karyocyte.evaluation.intervals.by_case import by_case
 
 SIDES = ["left", "top", "right", "bottom"]

@@ -48,9 +48,8 @@ def test_an_exported_refiner_says_what_its_run_says(run, tmp_path):
     run_app(export, run.folder, "--output", tmp_path / "exported", "--licence", "of the test")
     drawn = drawn_metaphase()
     picture = np.repeat(drawn.pixels[..., None], 3, axis=2)
-    (boxes, probabilities), of_run = (
-        BoxFinder.load([BUILT_IN_DETECTOR], place).find(picture) for place in (tmp_path / "exported", run.folder)
-    )
+    places = (tmp_path / "exported", run.folder)
+    (boxes, probabilities), of_run = (BoxFinder.load([BUILT_IN_DETECTOR], place).find(picture) for place in places)
     assert len(boxes) > 30
     assert boxes == pytest.approx(of_run[0], abs=0.1)  # its weights have 16 bits
     assert probabilities == pytest.approx(of_run[1], abs=0.01)
