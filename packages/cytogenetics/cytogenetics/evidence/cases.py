@@ -26,8 +26,8 @@ TABLE = Path("metaphases", "case_verdicts.csv")
 THRESHOLDS = Path("metaphases", "case_thresholds.csv")
 MOST = 4  # pictures of a subset
 RISK = 0.03  # of a case that is settled and wrong, which thresholds are chosen for: 33 cases allow no less
-# Thresholds where too few cases of the calibration are kept: a single picture settles nothing. No other threshold is less
-# than the second, which was chosen with cases of the test parts, too.
+# Thresholds where too few cases of the calibration are kept: a single picture settles nothing. None is less than the
+# second, which was chosen with cases of the test parts, too.
 PROVISIONAL = (1.0, 0.995)
 LIVING = ("13", "18", "21")  # trisomies of other autosomes are hardly ever born: they choose no threshold
 KINDS = 3  # of cases that choose thresholds: as they are, trisomies of LIVING, and changes of sex chromosomes
