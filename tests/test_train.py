@@ -82,7 +82,7 @@ def test_the_same_command_evaluates_a_finished_run_again_without_training(finish
     assert Run(folder).usage == used  # nothing is spent
     again = capsys.readouterr().out
     closing = again.partition("finished already")[2]
-    assert closing.endswith(output[output.index("test metric") :])
+    assert closing.endswith(output[output.index(" test images (") :])
     shown, _, details = (folder / "summary.txt").read_text().partition("\nThe whole evaluation\n\n")
     assert str(folder) not in shown  # it may be passed on
     assert shown in again.replace(str(folder), without_machine(folder))

@@ -143,7 +143,8 @@ class Run:
     def record(self) -> None:
         """Record the files as they are now: from here on none may change but by the methods of this class."""
         files = [str(file) for file in RunFile if file not in NOT_RECORDED and self.has(file)]
-        self.checksums.write([*files, *filter(None, [self.status.best])])
+        logs = [str(path.relative_to(self.folder)) for path in self._logs()]
+        self.checksums.write([*files, *logs, *filter(None, [self.status.best])])
 
     def record_made(self, *paths: Path) -> None:
         """Record files that a command makes of a finished run, such as figures and heat maps."""
@@ -274,9 +275,10 @@ class Run:
         import pandas as pd
 
         tables = []
-        logs = self.folder / RunFolder.LOGS
-        for path in sorted(logs.glob("*-*/version_*/metrics.csv"), key=lambda path: natural_key(str(path))):
-            stage = path.relative_to(logs).parts[0]
+        for path in self._logs():
+            name, stage = str(path.relative_to(self.folder)), path.parts[-3]
+            if self.status.state == "finished" and name in self.checksums.listed:  # not in runs of earlier versions
+                self.checked(name)
             whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
             if "\n" in whole_lines:  # there is a row below the header
                 tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
@@ -284,6 +286,11 @@ class Run:
             return pd.DataFrame()
         logged = pd.concat(tables, ignore_index=True)
         return logged.groupby(["stage", "epoch"], as_index=False, sort=False).last()
+
+    def _logs(self) -> list[Path]:
+        """Return the tables of what each stage logged, those of an interrupted stage in order."""
+        logs = (self.folder / RunFolder.LOGS).glob("*-*/version_*/metrics.csv")
+        return sorted(logs, key=lambda path: natural_key(str(path)))
 
     @cached_property
     def progress(self) -> Progress:
