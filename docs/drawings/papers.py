@@ -15,12 +15,17 @@ GRADES = {"reproduced": COLOURS[2], "worse": COLOURS[1], "better": COLOURS[0], "
 TITLES = {"worse": "worse than printed", "cannot tell": "cannot be decided"}  # the other grades as they are
 NOT_PRINTED = "not printed"
 READINGS = {"unfreeze.stages.finetune.batchnorm=frozen": " (BatchNorm frozen)", "as in conf/": " (BatchNorm trains)"}
+APART = "ours, persons apart: other test images"
+AREA = "area of the cell alone, on the paper's split"
+DIFFERENCE = Line2D(
+    [], [], color="#555555", linewidth=5, alpha=0.6, label="interval of the difference from the printed"
+)
 LEGEND = (
     Line2D([], [], marker="D", color="black", linestyle="", fillstyle="none", label="printed"),
     Line2D([], [], marker="o", color="#555555", linewidth=1, label="ours, interval for new persons"),
-    Line2D([], [], color="#555555", linewidth=5, alpha=0.6, label="interval of the difference from the printed"),
-    Line2D([], [], marker="s", color="black", linestyle=":", fillstyle="none", label="ours, persons apart"),
-    Line2D([], [], color="black", linestyle="--", label="area of the cell alone"),
+    DIFFERENCE,
+    Line2D([], [], marker="s", color="black", linestyle=":", fillstyle="none", label=APART),
+    Line2D([], [], color="black", linestyle="--", label=AREA),
 )
 
 
@@ -37,7 +42,8 @@ def title_of(paper: str, figures: pd.DataFrame) -> str:
     """Return the finding: how many main figures are reproduced, worse or better, or cannot be told."""
     counts = figures["word"].value_counts()
     said = [f"{counts[word]} {TITLES.get(word, word)}" for word in GRADES if word in counts]
-    return f"Main figures of paper {paper}: {'; '.join(said)}"
+    graded = counts.drop(NOT_PRINTED, errors="ignore").sum()
+    return f"{graded} main figures of paper {paper}: {'; '.join(said)}"
 
 
 def draw(paper: str) -> None:
@@ -54,7 +60,9 @@ def draw(paper: str) -> None:
         axis.set(ylim=(len(figures) - 0.5, -0.7), yticks=[])
         kinds = [NAMES.get(name, name) for name in figures["metric"].unique()]
         axis.set(xlim=(0.5, 1.0), xlabel=f"{' or '.join(kinds)} of images")
-        figure.legend(handles=LEGEND, loc="outside lower center")
+        told = figures["difference_low"].notna().any()  # not of a single training
+        handles = [line for line in LEGEND if told or line is not DIFFERENCE]
+        figure.legend(handles=handles, loc="outside lower center")
 
 
 def _draw_row(axis: Axes, row: Any) -> None:
