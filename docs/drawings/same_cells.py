@@ -96,11 +96,14 @@ def draw_pairs() -> None:
     better = int((network > area).sum())
     kept = pd.read_csv(RESULTS / "recomputed" / "person_pairs.csv").set_index("name").loc[NETWORK]
     gain = interval(*kept[["difference", "difference_low", "difference_high"]])
-    title = f"The network is above the area in {better} of {len(network)} pairs of persons; mean difference {gain}"
+    words = {(True, False): "is better", (False, True): "is worse"}
+    said = words.get((kept["difference_low"] > 0, kept["difference_high"] < 0), "is not shown to be better")
+    title = f"The network {said} than the area: mean difference {gain}"
     with canvas(RESULTS / "recomputed" / "person_pairs.png", (5.6, 5.6), title) as figure:
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=COLOURS[7], linewidth=1)
-        axis.plot(area, network, "o", color=COLOURS[0], alpha=0.6, markersize=5)
+        above = f"pairs of persons: {better} of {len(network)} above the line"
+        axis.plot(area, network, "o", color=COLOURS[0], alpha=0.6, markersize=5, label=above)
         means = f"means: {area.mean():.3f} and {network.mean():.3f}"
         axis.plot(area.mean(), network.mean(), "D", color=COLOURS[1], markersize=9, label=means)
         axis.legend(loc="lower left")
