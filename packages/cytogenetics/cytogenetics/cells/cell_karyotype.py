@@ -104,7 +104,7 @@ class CellKaryotype:
             if self.boxes_wrong >= LEAST_SAID:
                 text += f", {self.boxes_wrong:.1f} of them by a wrong or missing box"
             if self.contradicted:
-                text += f", the look of {self.contradicted} speaks against the class"
+                text += f", of {counted(self.contradicted, 'chromosome')} the image contradicts the class"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")

@@ -118,8 +118,8 @@ class CellResult(CellInput):
         if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
             return []
         crossed = self._crossed_by(most.box)
-        named = " and ".join(crossed[:2])
-        where = f" at the crossing of {named}" if len(crossed) > 1 else f" beside {named}" * bool(named)
+        named = "chromosome " + " and ".join(crossed[:2])
+        where = f" at the crossing of {named}" if len(crossed) > 1 else f" beside {named}" * bool(crossed)
         return [f"one chromosome may be missed{where}: box {most.number}"]
 
     def _crossed_by(self, box: np.ndarray) -> list[str]:

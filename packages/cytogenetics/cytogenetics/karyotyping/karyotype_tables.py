@@ -77,7 +77,7 @@ class Tables(NamedTuple):
             said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
             titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason)))
             if case.changed:
-                titles[case.case] += f"; given the others: {case.changed}"
+                titles[case.case] += f"; judged with the others, {case.changed}"
         return titles
 
     @property

@@ -118,7 +118,7 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
         sheets.sort(key=lambda sheet: bundle.doubts[sheet.stem])
         values = {"case": case, "sheets": sheets, "output": os.path.relpath(bundle.output, folder.absolute())}
         report = f"{stem}.html"
-        write_text(folder / report, render("cytogenetics.review", "case.html.j2", index=bundle.index, **values))
+        write_text(folder / report, render("cytogenetics.review", "case.html.j2", bundle=bundle, **values))
         named = case.named
         cells = (named.cells, named.in_words, named.not_clonal)
         rows.append((case.name, named.iscn, *cells, one.reader, one.time, report))

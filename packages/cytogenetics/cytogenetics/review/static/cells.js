@@ -63,12 +63,16 @@ const turn = () => act({ action: "turn", image: files()[selected].name });
 const pairWith = (index) => act({ action: pairing, image: files()[marked].name, other: files()[index].name });
 
 async function act(decision) {
-  const before = files().length;
+  const [before, own] = [files(), [decision.image, decision.other]];
   marked = null;
   stopDrawing();
   await decide(decision);
-  if (files().length <= before) return;
-  select(before); // the first new one
+  const was = new Map(before.map((file) => [file.name, file.class]));
+  const anew = files().filter(({ name, class: kind }) => was.has(name) && !own.includes(name) && was.get(name) !== kind);
+  const said = anew.map((file) => `${file.name.replace(/^.*[/]|[.]\w+$/g, "")}: ${was.get(file.name)} to ${file.class}`);
+  if (said.length) say(`Assigned anew: ${said.join(", ")}. Check them; u undoes your change.`);
+  if (files().length <= before.length) return;
+  select(before.length); // the first new one
   draw();
 }
 
