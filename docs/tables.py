@@ -304,11 +304,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
 }
 
 
-app = program(
-    tables,
-    "python -m docs.tables",
-    "python -m docs.tables --check",
-)
+app = program(tables, "python -m docs.tables", "python -m docs.tables --check")
 
 if __name__ == "__main__":
     app()

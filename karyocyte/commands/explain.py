@@ -19,7 +19,7 @@ def explain(what: What, words: Words, out: Out = None) -> None:
     """Explain trained models.
 
     [bold]heatmaps[/bold] show which places of an image support a class: pictures for the report, a table and a figure
-    in each run's heatmaps folder; by default of each class the most certain right and wrong prediction and the most
+    in each run's heatmaps folder; by default of the four most certain right and wrong predictions and the four most
     doubtful. An ensemble is explained by its members.
 
     [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.

@@ -22,10 +22,7 @@ Csv = Annotated[Path | None, Option(help="Collect the results of finished runs i
 
 
 def sweep_status(
-    places: Places = None,
-    output_dir: OutputDir = Path("outputs"),
-    watch: Watch = None,
-    csv: Csv = None,
+    places: Places = None, output_dir: OutputDir = Path("outputs"), watch: Watch = None, csv: Csv = None
 ) -> None:
     """Show the status of the jobs of a sweep, from their files alone, or collect results.
 

@@ -10,10 +10,9 @@ from functools import cache
 
 from rich.console import Console
 
-from karyocyte.common.errors import RepeatedError, UserError
+from karyocyte.common.errors import RepeatedError, UserError, shows_traceback
 from karyocyte.common.text import one_line
 
-TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 INTERRUPTED = 130  # the exit code after Ctrl-C
 
 # Errors that concern no file of the program's own, and what helps.
@@ -62,7 +61,7 @@ def report_user_errors() -> Iterator[None]:
         with files_explained():
             yield
     except UserError as error:
-        if os.environ.get(TRACEBACK_VARIABLE) == "1":
+        if shows_traceback():
             raise
         if not isinstance(error, RepeatedError):
             print(f"error: {error}", file=sys.stderr)

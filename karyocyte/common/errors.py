@@ -7,6 +7,7 @@ import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import format_exception
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 Kind = TypeVar("Kind")
+TRACEBACK_VARIABLE = "KARYOCYTE_TRACEBACK"
 
 
 class UserError(Exception):
@@ -29,8 +31,8 @@ class UserError(Exception):
         super().__init__(one_line(message))
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook (IPython) shows: the sentence, without the frames that lead to it."""
-        return [f"{type(self).__name__}: {self}"]
+        """Return what a notebook (IPython) shows: the sentence, with the frames that lead to it on request."""
+        return format_exception(self) if shows_traceback() else [f"{type(self).__name__}: {self}"]
 
 
 class RepeatedError(UserError):
@@ -38,6 +40,11 @@ class RepeatedError(UserError):
 
 
 LISTED = 36  # names in an error message: room for the 32 of VGG16
+
+
+def shows_traceback() -> bool:
+    """Tell whether the user asks for the traceback of a mistake, too."""
+    return os.environ.get(TRACEBACK_VARIABLE) == "1"
 
 
 def first_line(error: BaseException) -> str:

@@ -65,9 +65,3 @@ def end_with_parent() -> None:
     """Let Linux end this process by SIGTERM when its parent is gone, however that ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def return_memory() -> None:
-    """Give freed memory back to the system; glibc would keep that of every size that a picture had."""
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):  # musl has none
-        library.malloc_trim(0)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, shows_traceback
 
 CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
@@ -16,12 +16,12 @@ VALUE = r"=(\[[^\]]*\]|\"[^\"]*\"|[\w./+-]*\w)"
 def in_python_words(arguments: Mapping[str, str]) -> Iterator[None]:
     """Let a ``UserError`` name arguments as a program gives them; ``arguments`` has that of each dotted key.
 
-    Its sentence says what was wrong; the traceback of its cause, most of it Hydra's, would stand above it.
+    Its sentence says what was wrong; the traceback of its cause, most of it Hydra's, is shown on request.
     """
     try:
         yield
     except UserError as error:
-        raise type(error)(python_words(str(error), arguments)) from None
+        raise type(error)(python_words(str(error), arguments)) from (error if shows_traceback() else None)
 
 
 def python_words(text: str, arguments: Mapping[str, str]) -> str:

@@ -12,10 +12,7 @@ from karyocyte.evaluation.referral.choices import ReviewThresholds, review_mask
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION, SAMPLED_PREFIX, UPSIDE_DOWN, Predictions, uncertainty_of
 
 # Rule -> when an image is reviewed; the texts are part of the table.
-RULES = {
-    "confidence": "probability below {:.4g}",
-    "votes": "fewer than {:.4g} of the dropout passes vote for it",
-}
+RULES = {"confidence": "probability below {:.4g}", "votes": "fewer than {:.4g} of the dropout passes vote for it"}
 NO_CONFIDENCE = "no probability keeps the target accuracy"
 CALIBRATED_PREFIX = "calibrated_"
 NO_RULE = "no rule of this run could decide it alone"

@@ -34,8 +34,5 @@ def overview(result: EvaluationResult) -> Group:
 def whole(result: EvaluationResult) -> Group:
     """Draw the sentence, all tables and warnings, but for those of the validation part, which metrics.json has."""
     tables = map(terminal, [*result_tables(result, short=True), *confidence_tables(result)])
-    return Group(
-        Text(f"{heading(result.about)}: {sentence(result)}", style="bold"),
-        *tables,
-        *warning_lines(result.warnings_except("validation")),
-    )
+    said = Text(f"{heading(result.about)}: {sentence(result)}", style="bold")
+    return Group(said, *tables, *warning_lines(result.warnings_except("validation")))

@@ -29,9 +29,8 @@ OF_ALL = ("training", "data", TEST, "")  # topics of warnings about all test ima
 GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
 TERMS = """AUC, balanced accuracy, calibration, ensemble, fold, interval, leak, positive class, protocol, referral,
     seed, stage, subject, temperature, threshold, weighted F1"""
-FACTS = {"experiment": "name", "data set": "source", "tested on": "on"} | {
-    key: key for key in ("protocol", "fold", "seed")
-}
+FACTS = {"experiment": "name", "data set": "source", "tested on": "on", "protocol": "protocol", "fold": "fold"}
+FACTS |= {"seed": "seed"}
 
 
 @dataclass

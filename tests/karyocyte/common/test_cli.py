@@ -1,11 +1,13 @@
 """How errors of the user are reported."""
 
 import io
+from traceback import format_exception
 
 import pytest
 
 from karyocyte.common.cli import report_user_errors
 from karyocyte.common.errors import RepeatedError, UserError
+from karyocyte.config.python_words import in_python_words
 
 
 @report_user_errors()
@@ -44,3 +46,7 @@ def test_other_errors_are_raised_and_the_traceback_on_request(monkeypatch):
     monkeypatch.setenv("KARYOCYTE_TRACEBACK", "1")
     with pytest.raises(UserError):
         fail(UserError("data_dir=/nowhere"))
+    with pytest.raises(UserError) as refusal, in_python_words({}):
+        raise UserError("data_dir=/nowhere")
+    assert isinstance(refusal.value.__cause__, UserError)
+    assert refusal.value._render_traceback_() == format_exception(refusal.value)

@@ -27,10 +27,7 @@ NO_CHROMOSOME = "no chromosome: the choice of boxes leaves this one out"
 LISTED = 5  # files in a reason
 MISSED = 0.5  # expected wrong boxes, from which the place of a chromosome that may be missed is named
 LEAST_MISSED = 0.1  # probability of its box
-LEFT_OUT = {
-    "broken": "that cannot be read",
-    "left_out": "left out, as showing no single chromosome",
-}
+LEFT_OUT = {"broken": "that cannot be read", "left_out": "left out, as showing no single chromosome"}
 # What a reader has to do.
 NOTHING = "quick look"
 PICTURE = "look at the picture"

@@ -18,7 +18,7 @@ from datamodules.io.decode import BrokenImageError, decode_image, encode_png, re
 from datamodules.io.progress import progress_bar
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes
-from karyocyte.common.system import return_memory
+from karyocyte.common.memory import return_freed_memory
 from karyocyte.common.text import counted
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def cut_pictures(
                 files.append(ImageFile(folder / CUT_OUTS / path, path, (stem,)))
             cells.append(replace(cell, files=tuple(files)))
             metaphases.append(metaphase)
-            return_memory()
+            return_freed_memory()  # glibc would keep that of every size that a picture had
             advance()
     if all(one.problem for one in metaphases):
         others = f"; in none of {len(cells)} pictures is a metaphase found" if len(cells) > 1 else ""

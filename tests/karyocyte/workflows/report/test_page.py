@@ -198,7 +198,7 @@ def test_folds_have_their_means_and_curves_each_and_many_classes_a_table(tmp_pat
 
 def test_experiments_are_beside_each_other(tmp_path):
     folders = []
-    for skill, name, leaks in ((3, "good", NO_LEAKS), (1, "middling", NO_LEAKS), (0, "poor", LEAKS)):
+    for skill, name, leaks in ((3, "good", NO_LEAKS), (3, "middling", NO_LEAKS), (0, "poor", LEAKS)):
         run = make_run(images=60, subjects=20, skill=skill, about={"name": name, "leaks": leaks})
         folders.append(write_run(tmp_path / name, run))
     page = written(folders, tmp_path / "page.html")
@@ -207,6 +207,7 @@ def test_experiments_are_beside_each_other(tmp_path):
     ids = Outline(page).values("id")
     assert {"experiment-1", "experiment-2", "experiment-3"} <= set(ids)
     assert len(ids) == len(set(ids))
+    assert all(f'<a href="#model={place}' in page for place in range(3))  # also of those that predict alike
     text = prose(page)
     assert "Leaks were found: these figures flatter the model (poor)" in text
     assert "No leak found, but near-duplicates were not looked for (good, middling)" in text

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path, PureWindowsPath
@@ -174,10 +174,13 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
     readers: dict[str, Callable[[Path, Any], Iterator[Annotation]]] = {"Pascal VOC": _read_voc, "COCO": _read_coco}
     readers["YOLO"] = partial(_read_yolo, looked.pop("classes", []))
     annotations: dict[str, list[Annotation]] = defaultdict(list)
+    pictures = {Path(name).stem for name in content.images}
     for kind, read in readers.items():
         for file, found in looked.pop(kind, []):
             with _readable(file, kind):
-                annotations[kind] += read(file, found)
+                for one in read(file, found):
+                    name = one.picture if one.picture in pictures else _without_suffix(one.picture)
+                    annotations[kind].append(replace(one, picture=name))
     if not any(annotations.values()):
         beside = "".join(f"; {files[0][0].name} is in {kind}" for kind, files in looked.items())
         if content.others[LINK]:
@@ -227,11 +230,10 @@ def write_voc(file: Path, names: Iterable[str], boxes: Iterable[Sequence[float]]
 
 
 def _read_voc(file: Path, content: ElementTree.Element) -> Iterator[Annotation]:
-    name = _picture(file)
-    picture = PureWindowsPath((content.findtext("filename") or name).strip())
-    if name not in (picture.name, picture.stem):
+    picture = PureWindowsPath((content.findtext("filename") or file.name).strip())
+    if {file.stem, _without_suffix(file.stem)}.isdisjoint((picture.name, picture.stem)):
         raise UserError(f"{file} is of the picture {picture.name}: give both the same name")
-    annotation = Annotation(file, name, _size(content.findtext, "size/width", "size/height"))
+    annotation = Annotation(file, file.stem, _size(content.findtext, "size/width", "size/height"))
     for entry in content.iter("object"):
         name = entry.findtext("name", "").strip()
         if (turned := entry.find("robndbox")) is not None:  # of roLabelImg; the angle in radians
@@ -245,10 +247,9 @@ def _read_voc(file: Path, content: ElementTree.Element) -> Iterator[Annotation]:
     yield annotation
 
 
-def _picture(file: Path) -> str:
-    """Return the name of the picture that a file is of: p of p.xml and of p.jpg.xml."""
-    name = Path(file.stem)
-    return name.stem if name.suffix.lower() in SUFFIXES else name.name
+def _without_suffix(name: str) -> str:
+    """Return p of p.jpg, as boxes of the picture p.jpg in p.jpg.xml are called."""
+    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
 
 
 def _read_coco(file: Path, content: Mapping[str, Any]) -> Iterator[Annotation]:
@@ -275,7 +276,7 @@ def _read_yolo(lists: Sequence[tuple[Path, Any]], file: Path, text: str) -> Iter
     lines = [list(map(float, line.split())) for line in filter(str.strip, text.splitlines())]
     names, key_values = _yolo_task(lists, file)
     is_pose = key_values or _has_key_points(lines)
-    annotation = Annotation(file, _picture(file), relative=True)
+    annotation = Annotation(file, file.stem, relative=True)
     for number, *values in lines:
         if number not in names:
             raise UserError(f"{file}: class {number:g} is not among the {len(names)} of the list of classes")

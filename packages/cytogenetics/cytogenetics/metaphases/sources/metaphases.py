@@ -18,11 +18,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import ABNORMAL
 
 # The lists of the data set, and what they declare of a cell.
-LISTS = {
-    "normal.csv": "normal",
-    "number_abnormalities.csv": "numerical",
-    "structural_abnormalities.csv": "structural",
-}
+LISTS = {"normal.csv": "normal", "number_abnormalities.csv": "numerical", "structural_abnormalities.csv": "structural"}
 # Its pictures with an arrow at a chromosome, other coloured marks or the number of the laboratory in them.
 _MARKED = """
 103082 1050021 1050022 1050023 1050025 1050802 1052771 1054291 1054311 1054902 1056051 1057262 1057602 1057606 1057607

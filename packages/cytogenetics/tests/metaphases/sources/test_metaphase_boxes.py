@@ -87,6 +87,12 @@ def test_all_formats_give_the_same_boxes(tmp_path, name, disguise):
     assert list(boxes.remarks.values()) == [2] * (name == "COCO as exported")
 
 
+def test_boxes_belong_to_the_picture_of_their_whole_name_where_there_is_one(tmp_path):
+    write_files(tmp_path, yolo(file="p.tif.txt"))
+    (tmp_path / "p.tif.png").touch()
+    assert read_annotations(tmp_path)[1][0].picture == "p.tif"
+
+
 @pytest.mark.parametrize(("label", "kind"), [("A1", "of one class"), ("X", "of two classes")])
 def test_near_copies_of_boxes_are_counted(tmp_path, label, kind):
     write_voc(tmp_path / "p.xml", [("A1", (2, 3, 12, 33)), (label, (7, 2, 17, 32)), ("A1", (7, 2, 17, 42))])
