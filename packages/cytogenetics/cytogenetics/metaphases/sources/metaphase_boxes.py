@@ -165,12 +165,8 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
     Raises:
         UserError: There are no boxes, or a file cannot be read.
     """
-    looked: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
     content = scan_folder(root, follow_links)
-    for file in _files(root, content):
-        with _readable(file, file.suffix):
-            kind, found = _look(file, "labels" in file.relative_to(root).as_posix().lower().split("/"))
-        looked[kind].append((file, found))
+    looked = _by_kind(root, _files(root, content))
     readers: dict[str, Callable[[Path, Any], Iterator[Annotation]]] = {"Pascal VOC": _read_voc, "COCO": _read_coco}
     readers["YOLO"] = partial(_read_yolo, looked.pop("classes", []))
     annotations: dict[str, list[Annotation]] = defaultdict(list)
@@ -188,6 +184,16 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
         raise UserError(f"no boxes in {root}{beside}: export them as COCO (.json), Pascal VOC (.xml) or YOLO (.txt)")
     passed_over = {f"files in {kind}, passed over": len(files) for kind, files in looked.items()}
     return " and ".join(filter(annotations.get, annotations)), sum(annotations.values(), []), Counter(passed_over)
+
+
+def _by_kind(root: Path, files: Iterable[Path]) -> dict[str, list[tuple[Path, Any]]]:
+    """Return files and what is in them by what they are."""
+    looked: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
+    for file in files:
+        with _readable(file, file.suffix):
+            kind, found = _look(file, "labels" in file.relative_to(root).as_posix().lower().split("/"))
+        looked[kind].append((file, found))
+    return looked
 
 
 def _look(file: Path, is_label: bool) -> tuple[str, Any]:
