@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, logit, logsumexp
 
 from cytogenetics.cells.cell_settings import COMPLETE, KaryotypePriors
@@ -84,14 +83,15 @@ def case_karyotype(
         clones[name_karyotype(dict(zip(CLASSES, of_cell.tolist(), strict=True))).iscn] += 1
     left_out: dict[str, int] = {}
     for sign, others in (("+", counts > clonal), ("-", counts < clonal)):
-        in_cells = pd.Series(others.sum(axis=0), CLASSES)
-        left_out |= in_cells[in_cells > 0].add_prefix(sign).to_dict()
+        for name, in_cells in zip(CLASSES, others.sum(axis=0).tolist(), strict=True):
+            if in_cells:
+                left_out[sign + name] = in_cells
     return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
 
 
 def _table(cells: Sequence[Mapping[str, int]]) -> np.ndarray:
     """Return counts of CLASSES, int64, shape (cells, 25)."""
-    return np.asarray(pd.DataFrame(list(cells)).reindex(columns=list(CLASSES)).fillna(0), np.int64)
+    return np.array([[cell.get(name, 0) for name in CLASSES] for cell in cells], np.int64)
 
 
 def _in_cells(changes: np.ndarray, gain: int, loss: int) -> np.ndarray:
@@ -120,13 +120,15 @@ class CaseCell:
         cls, name: str, candidates: Sequence[Candidate], priors: KaryotypePriors, distance: float = float("nan")
     ) -> "CaseCell":
         """Make one from its candidates and the priors with which they were computed."""
-        rows = []
+        log_probabilities, given, priors_of_counts = [], [], []
         for each in candidates:
             counts = np.bincount(each.classes, minlength=len(CHROMOSOMES))
             prior = _prior(priors, len(each.classes), int(counts.max()))  # numbers differ with the boxes
-            log_likelihood = np.log(max(each.probability, np.finfo(float).tiny)) - prior.log_probability(counts)
-            rows.append(prior.given_constitutions(counts) + log_likelihood)
-        return cls(name, candidates, np.array(rows), distance)
+            given.append(prior.given_constitutions(counts))
+            log_probabilities.append(np.log(max(each.probability, np.finfo(float).tiny)))
+            priors_of_counts.append(given[-1] + prior.log_shares)
+        log_likelihood = np.array(log_probabilities) - logsumexp(priors_of_counts, axis=1)
+        return cls(name, candidates, np.array(given) + log_likelihood[:, None], distance)
 
     @cached_property
     def evidence(self) -> np.ndarray:
