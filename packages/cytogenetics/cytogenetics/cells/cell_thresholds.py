@@ -39,7 +39,7 @@ def referral_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases
 def _chosen_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases: bool) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
-        others = (config.detector, config.refiner, config.cutter)
+        others = (config.detector, config.refiner, config.cutter, config.batchnorm == "images")
         is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
         kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS, settled=())
     elif facts := cell_facts(model):

@@ -68,13 +68,14 @@ class CellModel:
         """
         config, opened = request.config, request.model
         fitted = cell_facts(opened) or fit_temperatures(opened)
-        finder = None
+        finder, batchnorm = None, config.batchnorm
         if of_metaphases:
             from cytogenetics.metaphases.box_finder import BoxFinder  # here: single chromosomes need no torch
 
             finder = BoxFinder.load(*request.pictures)
+            batchnorm = batchnorm or "trained"  # as the cases of metaphases were measured: no picture changes another
         return cls(
-            load_networks(opened, LoadOptions(batchnorm=config.batchnorm, out_of_distribution=config.share_of_files)),
+            load_networks(opened, LoadOptions(batchnorm=batchnorm, out_of_distribution=config.share_of_files)),
             fitted,
             None if opened.facts.combiner is None else Combiner.from_dict(opened.facts.combiner),
             NamingSettings(config, config.refer_below, fitted.balanced),

@@ -9,6 +9,7 @@ from cytogenetics.cells.cell_settings import KaryotypePriors, NamingSettings
 from cytogenetics.images.cell_images import read_cell
 from cytogenetics.images.cells import find_cells
 from cytogenetics.karyotyping.cell_model import CellModel, sample_of_cells
+from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 from cytogenetics.trained.pictures import Calibration
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.composition.compose import compose_config
@@ -62,3 +63,12 @@ def test_networks_are_adapted_to_what_is_used(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         (files,) = sample_of_cells(cells, PREPARE, pool)
     assert {file.file.name for file in files} == {f"{number}.png" for number in NUMBERS}
+
+
+@pytest.mark.parametrize(("words", "adapts"), [((), False), (["batchnorm=images"], True)])
+def test_a_picture_of_a_metaphase_changes_no_other_unless_it_is_to(tmp_path, words, adapts):
+    request = KaryotypeRequest.read([str(tmp_path / "cells"), *words], output=tmp_path / "out")
+    model = CellModel.load(request, of_metaphases=True)
+    assert [network.adapts for network in model.networks] == [adapts]
+    assert bool(model.thresholds.settled) == (not adapts)  # they were chosen without
+    assert all(network.adapts for network in CellModel.load(request, of_metaphases=False).networks)
