@@ -101,11 +101,12 @@ def name_cells(
         for given in inputs:
             result, pictures, strip = name_cell(given, model, pool)
             looks.append(look_of(result, pictures))
-            results.append(result)
             if strip is not None:
                 write_picture(folder / REVIEW / f"{result.stem}.png", 255 - strip)
             if result.drawn is not None:
                 write_picture(folder / KARYOGRAMS / f"{result.stem}.png", result.drawn.pixels)
+                result = replace(result, drawn=result.drawn.emptied())
+            results.append(result)
             advance()
     return results, looks
 

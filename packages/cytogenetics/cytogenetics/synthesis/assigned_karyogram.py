@@ -31,6 +31,10 @@ class Karyogram(NamedTuple):
     pixels: np.ndarray  # uint8 RGB, dark on white
     places: dict[int, Place]  # where chromosomes are, by their index; without markers and those that nothing is seen of
 
+    def emptied(self) -> "Karyogram":
+        """Return it once its file is written: white pixels of the same shape, which take no memory."""
+        return self._replace(pixels=np.broadcast_to(np.uint8(255), self.pixels.shape))
+
 
 def draw_karyogram(
     images: np.ndarray, classes: Sequence[str], doubts: Sequence[str], scale: float = SCALE
