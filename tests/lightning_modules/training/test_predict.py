@@ -1,14 +1,10 @@
 """From a trained classifier to predictions, with the passes of Monte Carlo dropout beside them."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from karyocyte.common.errors import UserError
-from karyocyte.runs.predicted import Predicted, to_predictions
-from karyocyte.runs.predictions import COLUMNS
-from karyocyte.runs.uncertainty import summarise
 from lightning_modules.prediction.mc_dropout import McDropout
 from lightning_modules.training.predict import interleaved, predict
 from tests.helpers.training import small_config
@@ -61,21 +57,6 @@ def test_the_masks_are_the_same_in_every_precision(tmp_path, precision):
     predictions = predict(build(other), MemoryData(count=5), other)
     assert predictions.passes == pytest.approx(expected, abs=1e-5 if precision == "64-true" else 0.02)
     assert expected.std(axis=0).min() > 0.02
-
-
-def test_predictions_carry_what_the_passes_say_together():
-    passes = np.random.default_rng(0).dirichlet([1, 1], size=(7, 3)).astype(np.float32)
-    images = pd.DataFrame({name: [f"{name}{row}" for row in range(4)] for name in COLUMNS[:-1]})
-    parts = pd.Series(["validation", "test", "test", "train"])
-    predicted = Predicted(np.array([2, 0, 1]), np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]]), passes)
-    classes = ("normal", "abnormal")
-    predictions = to_predictions(predicted, images, parts, classes, "abnormal", {})
-    assert "sampled_label" in predictions.frame
-    assert predictions.frame["image_id"].tolist() == ["image_id2", "image_id0", "image_id1"]
-    pd.testing.assert_frame_equal(predictions.frame.filter(like="sampled_"), summarise(passes, classes))
-    without = to_predictions(Predicted(predicted.rows, predicted.probabilities), images, parts, classes, "abnormal", {})
-    assert "sampled_label" not in without.frame
-    assert list(without.frame.columns) == [*without.frame.columns.intersection(predictions.frame.columns)]
 
 
 @pytest.mark.parametrize("rows", [[1] * 7, [3, 1, 2, 2, 5, 1, 1]])
