@@ -1,15 +1,16 @@
 """MNIST from its IDX files, and what it shares with CIFAR-10: the download."""
 
 import gzip
-import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from datamodules.io.decode import read_image
+from karyocyte.common import locks
 from karyocyte.common.errors import UserError
 from tests.helpers.digits import digit_arrays, write_mnist
 from tests.helpers.manifests import rows_of
@@ -66,18 +67,23 @@ def test_a_download_that_fails_says_what_to_bring(tmp_path, monkeypatch, source)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_one_process_at_a_time_downloads(tmp_path, monkeypatch, capsys):
-    running = []
+def test_one_process_at_a_time_downloads(tmp_path, monkeypatch):
+    running, said, waits = [], [], Event()
+
+    def say(*lines):
+        said.append(lines[0])
+        waits.set()
 
     def download(folder, download):
         running.append(folder)
         assert len(running) == 1
-        time.sleep(0.3)
+        assert waits.wait(60)  # until another one is there
         write_mnist(Path(folder))
         running.clear()
 
+    monkeypatch.setattr(locks, "say", say)
     monkeypatch.setattr("torchvision.datasets.MNIST", download)
     with ThreadPoolExecutor(3) as pool:
         rows = pool.map(lambda number: rows_of(listed(tmp_path / "new", tmp_path / number, download=True)), "012")
         assert [len(each) for each in rows] == [60] * 3
-    assert "waiting for another process, which downloads MNIST" in capsys.readouterr().out
+    assert "waiting for another process, which downloads MNIST" in said

@@ -83,9 +83,11 @@ def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_pat
         return DataLoader(Stuck(data.images), batch_sampler=whole(data).batch_sampler, num_workers=workers)
 
     monkeypatch.setattr(MemoryData, loader, stuck)
+    # The others may take longer, as on a machine that is busy.
+    monkeypatch.setattr(loaders, "LOADERS", {name: each for name, each in loaders.LOADERS.items() if each == part})
     handler = signal.getsignal(signal.SIGALRM)
-    words = f"the loader of {part} images delivered no batch for 2 s: .*loader.timeout=4 "
-    config = small_config(tmp_path, *TINY, "loader.timeout=2")
+    words = f"the loader of {part} images delivered no batch for 0.5 s: .*loader.timeout=1 "
+    config = small_config(tmp_path, *TINY, "loader.timeout=0.5")
     with pytest.raises(UserError, match=words):
         use_loaders(part, config, tmp_path / "run")
     assert signal.getsignal(signal.SIGALRM) is handler
@@ -93,15 +95,11 @@ def test_a_loader_that_delivers_no_batch_ends_the_training_with_its_name(tmp_pat
     assert multiprocessing.active_children() == []
 
 
-class SlowSteps(Callback):
-    """Takes longer for a step than a loader may for a batch."""
-
-    def on_train_batch_end(self, *arguments):
-        time.sleep(2.5 * (arguments[-1] == 0))
-
-
-@pytest.mark.parametrize("timeout", ["2", "null"])
-def test_a_step_may_take_longer_than_a_batch(tmp_path, timeout):
+@pytest.mark.parametrize("timeout", ["600", "null"])
+def test_a_step_may_take_longer_than_a_batch_since_no_alarm_is_set_then(tmp_path, timeout):
+    left = []
+    note = Callback()
+    note.on_train_batch_end = lambda *_: left.append(signal.getitimer(signal.ITIMER_REAL))
     overrides = [*TINY, "trainer.max_epochs=1", f"loader.timeout={timeout}"]
-    _, finished = train(small_config(tmp_path, *overrides), tmp_path / "run", SlowSteps())
-    assert [stage.name for stage in finished] == ["head"]
+    train(small_config(tmp_path, *overrides), tmp_path / "run", note)
+    assert left == [(0, 0)] * 8

@@ -14,6 +14,7 @@ from karyocyte.workflows.sweeps.tuning import results
 from karyocyte.workflows.sweeps.tuning import search as tuning
 from karyocyte.workflows.sweeps.tuning.settings import DimensionConfig, SearchConfig
 from karyocyte.workflows.training import train
+from tests.cluster.slurm import wait_for
 from tests.karyocyte.workflows.sweeps.tuning.searches import NoData, formula_run, in_a_process, search, table, tune
 
 ONE_SIZE = "search.space.loader.batch_size.choices=[16]"
@@ -128,20 +129,23 @@ def test_an_interrupted_trial_is_repeated_when_the_search_goes_on(tmp_path, monk
     assert trials["unfreeze.lr"][1] == trials["unfreeze.lr"][2]
 
 
-def work(output, seconds, dies):
-    """Search with trials that take a while; a process may be killed in its first."""
+def work(output, dies):
+    """Search with trials that wait until a process is killed in its first."""
+    killed = output / "killed"
 
     def run(config, begun):
         if dies:
+            killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return formula_run(config, begun, seconds)
+        wait_for(killed.exists, "the other one to be killed")
+        return formula_run(config, begun)
 
     train.run = run  # of this process alone
     tune(output, ONE_SIZE, "search.trials=6")
 
 
 def test_workers_share_a_study_and_a_kill_costs_one_trial(tmp_path):
-    workers = [in_a_process(work, tmp_path, 0.2, dies) for dies in (False, False, True)]
+    workers = [in_a_process(work, tmp_path, dies) for dies in (False, False, True)]
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, -signal.SIGKILL]
