@@ -7,6 +7,7 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import torch
+from typer import Typer
 
 from cytogenetics.commands import karyotype
 from cytogenetics.review.approved import publish
@@ -39,7 +40,6 @@ CANVAS = ["prepare.size=[64,24]", "prepare.canvas.area=150", "trainer.precision=
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
 TABLE = pd.DataFrame({"name": [f"image {number}" for number in range(200)], "value": np.arange(200.0)})
 DRAWN = source_config("synthetic", images=4, subjects=2, size=32)
-QUICK = ["resamples=10", "evaluation.resamples=10"]
 
 
 class Inputs:
@@ -67,38 +67,19 @@ class Inputs:
         list_images(DRAWN, None, folder / "cache", False)
         self.review = write_cells(folder / "reviewed", cells=1)
 
-    def config_in(self, folder: Path):
-        """Return a configuration whose output and cache are in a folder."""
-        places = {"output_dir": str(folder / "out"), "cache_dir": str(folder / "out" / "cache")}
-        return self.config.model_copy(update=places)
 
+def typed(app: Typer, words: str) -> Callable[[Inputs, Path], None]:
+    """Return what calls a command line with these words: ``{of}`` is the folder of the inputs."""
 
-def evaluate_one(inputs: Inputs, folder: Path) -> None:
-    run_app(evaluate.app, inputs.folder / "good", "--output", folder / "out", QUICK[0])
+    def call(inputs: Inputs, folder: Path) -> None:
+        run_app(app, *(word.format(of=inputs.folder, out=folder / "out") for word in words.split()))
 
-
-def compare_two(inputs: Inputs, folder: Path) -> None:
-    runs = [inputs.folder / "good", inputs.folder / "poor"]
-    run_app(evaluate.app, *runs, "--output", folder / "out", QUICK[0])
-
-
-def combine(inputs: Inputs, folder: Path) -> None:
-    runs = [inputs.folder / "good", inputs.folder / "poor"]
-    run_app(ensemble.app, "average", *runs, "--output", folder / "out", QUICK[1])
-
-
-def predict_new(inputs: Inputs, folder: Path) -> None:
-    words = [inputs.folder / "network", inputs.folder / "new", f"cache_dir={inputs.folder / 'cache'}"]
-    run_app(predict.app, *words, "--output", folder / "out" / "new.csv")
-
-
-def name_karyotypes(inputs: Inputs, folder: Path) -> None:
-    words = [inputs.folder / "karyotyper", inputs.folder / "cells", f"cache_dir={inputs.folder / 'cache'}"]
-    run_app(karyotype.app, *words, "--output", folder / "out")
+    return call
 
 
 def prepare(inputs: Inputs, folder: Path) -> None:
-    data = ImageDataModule(inputs.config_in(folder), progress=False)
+    places = {"output_dir": str(folder / "out"), "cache_dir": str(folder / "out" / "cache")}
+    data = ImageDataModule(inputs.config.model_copy(update=places), progress=False)
     data.setup()
     data.prepare_data()
 
@@ -157,11 +138,11 @@ def write_binary(inputs: Inputs, folder: Path) -> None:
 
 
 COMMANDS: dict[str, Callable[[Inputs, Path], None]] = {
-    "evaluate.py": evaluate_one,
-    "evaluate.py, two experiments": compare_two,
-    "ensemble.py": combine,
-    "predict.py": predict_new,
-    "karyotype.py": name_karyotypes,
+    "evaluate.py": typed(evaluate.app, "{of}/good --output {out} resamples=10"),
+    "evaluate.py, two experiments": typed(evaluate.app, "{of}/good {of}/poor --output {out} resamples=10"),
+    "ensemble.py": typed(ensemble.app, "average {of}/good {of}/poor --output {out} evaluation.resamples=10"),
+    "predict.py": typed(predict.app, "{of}/network {of}/new cache_dir={of}/cache --output {out}/new.csv"),
+    "karyotype.py": typed(karyotype.app, "{of}/karyotyper {of}/cells cache_dir={of}/cache --output {out}"),
     "prepared images": prepare,
     "synthetic images": draw_images,
     "prepare_data.py --export": export_drawn,

@@ -5,7 +5,10 @@ import fcntl
 import json
 import os
 import shutil
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -93,52 +96,31 @@ def test_killed_process(name, share, inputs, undisturbed, tmp_path):
     assert_goes_on(name, inputs, tmp_path, expected)
 
 
-def replace_by_copy(path):
-    copy = path.with_name("copy")
-    shutil.copyfile(path, copy)
-    copy.replace(path)
-    return 0
-
-
-def drop_last(path):
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1]))
-    return min(1, len(lines))
-
-
-def cut_last(path):
-    content = path.read_bytes()
-    path.write_bytes(content[:-10])
-    return int(bool(content))
-
-
-def end_without_newline(path):
-    path.write_bytes(path.read_bytes()[:-1])
-    return 0
-
-
-CHANGES = {
-    "saved by an editor": replace_by_copy,
-    "a line removed": drop_last,
-    "cut within a line": cut_last,
-    "without its last end of line": end_without_newline,
+CHANGES = {  # of the content, and the number of decisions that it loses
+    "saved by an editor": (lambda content: content, 0),
+    "a line removed": (lambda content: b"".join(content.splitlines(keepends=True)[:-1]), 1),
+    "cut within a line": (lambda content: content[:-10], 1),
+    "without its last end of line": (lambda content: content[:-1], 0),
 }
 
 
 @pytest.mark.parametrize("before", range(5))
-@pytest.mark.parametrize("change", CHANGES)
-def test_decisions_changed_while_served(change, before, tmp_path):
+@pytest.mark.parametrize("name", CHANGES)
+def test_decisions_changed_while_served(name, before, tmp_path):
+    change, lost = CHANGES[name]
     path = tmp_path / "decisions.jsonl"
     made = [decision("turn", image=f"{number}.png") for number in range(6)]
     log = DecisionLog(path)
     for one in made[:before]:
         log.append(one)
-    lost = CHANGES[change](path)
+    place = tmp_path / "copy" if name == "saved by an editor" else path
+    place.write_bytes(change(path.read_bytes()))
+    place.replace(path)
     for one in made[before:]:
         log.append(one)
     log.close()
     kept, _ = read_decisions(path)
-    assert kept == [*made[: before - lost], *made[before:]]
+    assert kept == [*made[: max(before - lost, 0)], *made[before:]]
     assert log.states == replay(kept)
 
 
@@ -155,25 +137,6 @@ def test_log_cut_by_a_full_disk(size, tmp_path):
     assert losses == [0.75, 0.625, 0.5][: max(0, LOG[:size].count("\n") - 1)]
 
 
-def lock_a_run(folder):
-    with locked(folder):
-        pass
-
-
-def wait_for_a_lock(folder):
-    with one_at_a_time(folder / "lock", "works"):
-        pass
-
-
-def fill_a_folder(folder):
-    with new_whole_folder(folder / "out") as beside:
-        (beside / "file").write_text("x")
-
-
-def decide(folder):
-    DecisionLog(folder / "decisions.jsonl").close()
-
-
 def test_one_place_writes_pictures_and_makes_locks():
     users = {"cv2.imwrite(": set(), "imencode(": set(), "FileLock(": set()}
     for package in ("datamodules", "karyocyte", "lightning_modules", "scripts"):
@@ -184,21 +147,24 @@ def test_one_place_writes_pictures_and_makes_locks():
     assert list(users.values()) == [set(), {"decode.py"}, {"locks.py"}]
 
 
-LOCKED = {"run": lock_a_run, "cache": wait_for_a_lock, "output": fill_a_folder, "decisions": decide}
+LOCKED = {
+    "run": locked,
+    "cache": lambda folder: one_at_a_time(folder / "lock", "works"),
+    "output": lambda folder: new_whole_folder(folder / "out"),
+    "decisions": lambda folder: closing(DecisionLog(folder / "decisions.jsonl")),
+}
 
 
 @pytest.mark.parametrize("fault", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
 @pytest.mark.parametrize("what", LOCKED)
 def test_file_system_without_locks(what, fault, tmp_path, monkeypatch):
+    refusal = pytest.raises(UserError, match="is on a file system without locks .*: choose a folder on a local disk")
     with monkeypatch.context() as patch:
-
-        def flock(*_):
-            raise OSError(fault, os.strerror(fault))
-
-        patch.setattr(fcntl, "flock", flock)
-        with pytest.raises(UserError, match="is on a file system without locks .*: choose a folder on a local disk"):
-            LOCKED[what](tmp_path)
-    LOCKED[what](tmp_path)
+        patch.setattr(fcntl, "flock", Mock(side_effect=OSError(fault, os.strerror(fault))))
+        with refusal, LOCKED[what](tmp_path):
+            pass
+    with LOCKED[what](tmp_path):
+        pass
 
 
 IDENTITY = json.dumps({"config": {"seed": 0}, "contents": {"data": "0" * 64}}, indent=2)
@@ -227,7 +193,7 @@ WRONG = [(-3.0, 4.0), (-0.1, 1.1), (1.5, -0.5), (np.nan, 0.5), (np.inf, 0.0), (-
 def test_values_that_are_no_probabilities(table, values, tmp_path):
     run = make_run(images=12)
     if table == "predictions of a run":
-        write_predictions(tmp_path / "p.parquet", Predictions(changed(run.frame, values), *ABOUT))
+        write_predictions(tmp_path / "p.parquet", replace(run, frame=changed(run.frame, values)))
         read = read_predictions
     else:
         rows = changed(run.frame.assign(status="predicted"), values)
@@ -237,18 +203,14 @@ def test_values_that_are_no_probabilities(table, values, tmp_path):
         read(tmp_path / "p.parquet")
 
 
-ABOUT = (("hem", "all"), "all", make_run(images=12).about)
-DOUBLED = {
-    "class": (lambda frame: frame, ("hem", "hem"), "the class hem is there twice"),
-    "image": (lambda frame: pd.concat([frame, frame.iloc[:1]]), ("hem", "all"), "the image image_.* is there twice"),
-}
-
-
-@pytest.mark.parametrize("what", DOUBLED)
-def test_doubled_rows_and_classes(what, tmp_path):
-    change, classes, message = DOUBLED[what]
-    frame = change(make_run(images=12).frame)
-    write_predictions(tmp_path / "p.parquet", Predictions(frame, classes, None, ABOUT[2]))
+@pytest.mark.parametrize(
+    ("doubled", "classes", "message"),
+    [(0, ("hem", "hem"), "the class hem is there twice"), (1, ("hem", "all"), "the image image_.* is there twice")],
+)
+def test_doubled_rows_and_classes(doubled, classes, message, tmp_path):
+    run = make_run(images=12)
+    frame = pd.concat([run.frame, run.frame.iloc[:doubled]])
+    write_predictions(tmp_path / "p.parquet", Predictions(frame, classes, None, run.about))
     with pytest.raises(UserError, match=message):
         read_predictions(tmp_path / "p.parquet")
 
