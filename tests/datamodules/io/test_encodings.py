@@ -17,6 +17,7 @@ RGB = np.ascontiguousarray(np.dstack([RAMP, 255 - RAMP, np.roll(RAMP, 9, axis=0)
 PLANES = np.moveaxis(RGB, -1, 0)
 ALPHA = RAMP[::-1].copy()
 OVER_BLACK = (RGB * (ALPHA[..., None] / 255)).round().astype(np.uint8)
+GRAY_OVER_BLACK = OVER_BLACK[..., 0]  # the first colour is the gray one
 XMP = b'<rdf:Description tiff:Orientation="3"/>'
 BYTE = np.arange(256, dtype=np.uint16)
 COLOUR_MAP = np.stack([BYTE, 255 - BYTE, BYTE // 2])
@@ -32,6 +33,12 @@ def tif(pixels: np.ndarray, photometric: str = "minisblack", **keys: object) -> 
     file = io.BytesIO()
     tifffile.imwrite(file, pixels, photometric=photometric, **keys)
     return file.getvalue()
+
+
+def with_last_channel(pixels: np.ndarray, kind: str) -> bytes:
+    """A TIFF of gray or of colours whose last channel is of a kind that tifffile names."""
+    photometric = "rgb" if pixels.shape[2] == 4 else "minisblack"
+    return tif(pixels, photometric, planarconfig="contig", extrasamples=[kind])
 
 
 def pil(pixels: np.ndarray | Image.Image, form: str, **keys: object) -> bytes:
@@ -129,22 +136,16 @@ RIGHT = {
     "colours behind a page that is marked as a thumbnail": (paged(RGB, 255 - RGB, subfile=1), 255 - RGB),
     "BigTIFF": (tif(RGB, "rgb", bigtiff=True), RGB),
     "BigTIFF, big-endian": (tif(deep(RGB), "rgb", bigtiff=True, byteorder=">"), RGB),
-    "alpha": (tif(np.dstack([RGB, ALPHA]), "rgb", extrasamples=["unassalpha"]), OVER_BLACK),
-    "associated alpha": (tif(np.dstack([OVER_BLACK, ALPHA]), "rgb", extrasamples=["assocalpha"]), OVER_BLACK),
-    "alpha beside gray of 16 bits": (
-        tif(deep(np.dstack([RAMP, ALPHA])), planarconfig="contig", extrasamples=["unassalpha"]),
-        (RAMP * (ALPHA / 255)).round().astype(np.uint8),
-    ),
-    "alpha of 16 bits": (tif(deep(np.dstack([RGB, ALPHA])), "rgb", extrasamples=["unassalpha"]), OVER_BLACK),
+    "alpha": (with_last_channel(np.dstack([RGB, ALPHA]), "unassalpha"), OVER_BLACK),
+    "associated alpha": (with_last_channel(np.dstack([OVER_BLACK, ALPHA]), "assocalpha"), OVER_BLACK),
+    "alpha beside gray of 16 bits": (with_last_channel(deep(np.dstack([RAMP, ALPHA])), "unassalpha"), GRAY_OVER_BLACK),
+    "alpha of 16 bits": (with_last_channel(deep(np.dstack([RGB, ALPHA])), "unassalpha"), OVER_BLACK),
     "gray with associated alpha": (
-        tif(np.dstack([OVER_BLACK[..., 0], ALPHA]), planarconfig="contig", extrasamples=["assocalpha"]),
-        OVER_BLACK[..., 0],
+        with_last_channel(np.dstack([GRAY_OVER_BLACK, ALPHA]), "assocalpha"), GRAY_OVER_BLACK,
     ),
-    "transparent everywhere": (
-        tif(np.dstack([RGB, np.zeros_like(RAMP)]), "rgb", extrasamples=["unassalpha"]), RGB,
-    ),
+    "transparent everywhere": (with_last_channel(np.dstack([RGB, np.zeros_like(RAMP)]), "unassalpha"), RGB),
     "half transparent everywhere": (pil(np.dstack([RGB, np.full_like(RAMP, 128)]), "PNG"), RGB),
-    "a channel that is no alpha": (tif(np.dstack([RGB, ALPHA]), "rgb", extrasamples=["unspecified"]), RGB),
+    "a channel that is no alpha": (with_last_channel(np.dstack([RGB, ALPHA]), "unspecified"), RGB),
     "palette": (tif(RAMP, "palette", colormap=COLOUR_MAP * 257), COLOUR_MAP.T[RAMP]),
     "palette of eight bits": (tif(RAMP, "palette", colormap=COLOUR_MAP), COLOUR_MAP.T[RAMP]),
     "YCbCr": (tif(np.asarray(Image.fromarray(RGB).convert("YCbCr")), "ycbcr"), RGB),
@@ -157,9 +158,7 @@ RIGHT = {
     "one bit in a PNG": (pil(Image.fromarray(RAMP > 99), "PNG"), np.where(RAMP > 99, 255, 0)),
     "alpha in a PNG": (pil(np.dstack([RGB, ALPHA]), "PNG"), OVER_BLACK),
     "alpha of 16 bits in a PNG": (png(deep(np.dstack([RGB, ALPHA])), 16, 6), OVER_BLACK),
-    "alpha beside gray in a PNG": (
-        pil(np.dstack([RAMP, ALPHA]), "PNG"), (RAMP * (ALPHA / 255)).round().astype(np.uint8),
-    ),
+    "alpha beside gray in a PNG": (pil(np.dstack([RAMP, ALPHA]), "PNG"), GRAY_OVER_BLACK),
     "gray of 16 bits in a PNG": (png(deep(RAMP), 16, 0), RAMP),
     "PNG of 16 bits": (png(deep(RGB), 16, 2), RGB),
     "PNG with the gamma of sRGB": (png(RGB, 8, 2, SRGB_GAMMA), RGB),

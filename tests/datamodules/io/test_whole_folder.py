@@ -7,6 +7,7 @@ import pytest
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.cli import files_explained
 from karyocyte.common.errors import UserError
+from tests.helpers.images import cell_image, write_image
 
 
 def test_a_full_disk_is_named_with_what_helps(tmp_path):
@@ -16,11 +17,6 @@ def test_a_full_disk_is_named_with_what_helps(tmp_path):
 
 
 def test_what_another_process_wrote_in_the_meantime_stays(tmp_path):
-    def fill():
-        with new_whole_folder(tmp_path / "out"):
-            (tmp_path / "out").mkdir()
-            (tmp_path / "out" / "theirs.txt").write_text("x")
-
-    with pytest.raises(UserError, match="out"):
-        fill()
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "theirs.txt"]
+    with pytest.raises(UserError, match="out"), new_whole_folder(tmp_path / "out"):
+        write_image(tmp_path / "out" / "theirs.png", cell_image(0))
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "theirs.png"]

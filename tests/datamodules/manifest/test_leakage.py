@@ -80,8 +80,8 @@ def test_identical_files_with_different_labels_are_listed_wherever_they_are():
 @pytest.mark.parametrize("first", [0, 60, 124, 200])  # the halves of a hash are compared one after the other
 @pytest.mark.parametrize(("distance", "found"), [(31, 1), (32, 1), (33, 0)])
 def test_near_duplicates_are_found_up_to_the_number_of_bits(distance, found, first):
-    base = five().frame["phash"][0]
-    hashes = [base, *five().frame["phash"][1:3], with_bits(base, distance, first), five().frame["phash"][4]]
+    hashes = five().frame["phash"].tolist()
+    hashes[3] = with_bits(hashes[0], distance, first)
     manifest = five(phash=hashes)
     report = check_leaks(manifest, SIDES, "subject", SplitConfig(near_duplicates="report"))
     assert report.near_count == found

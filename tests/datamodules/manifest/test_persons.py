@@ -74,12 +74,10 @@ def test_no_person_and_no_file_is_in_two_parts(fold):
 
 def test_a_run_records_persons_and_copies_and_tells_what_was_skipped(tmp_path):
     images = {}
-    for label in ("a", "b"):
-        for subject in range(6):
-            for number in range(3):
-                name = f"{label}{subject}_{number}.png"
-                pixels = np.random.default_rng(len(images)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-                images[name] = write_image(tmp_path / "set" / label / name, pixels)
+    for label, subject, number in product("ab", range(6), range(3)):
+        name = f"{label}{subject}_{number}.png"
+        pixels = np.random.default_rng(len(images)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        images[name] = write_image(tmp_path / "set" / label / name, pixels)
     shutil.copy(images["a1_2.png"], images["a5_0.png"])
     (tmp_path / "set" / "b" / "empty_0.png").touch()
     keys = {"positive_class": "b", "subject_regex": "^(?P<subject>[^_]+)_", "split": {"folds": 3}, "size": 16}

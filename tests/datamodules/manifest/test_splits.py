@@ -115,7 +115,8 @@ UNDIVIDED = [(*row[:2], None) for row in DIVIDED]
 TESTED = [("a", "ta", "fold_0"), ("b", "tb", "fold_0")]
 # A set with official parts: 6 images of each class train, 4 validate and 2 test.
 GIVEN = ["train"] * 6 + ["val"] * 4 + ["test"] * 2
-OFFICIAL = [(label, f"{label}{number}", part) for label in "ab" for number, part in enumerate(GIVEN)]
+ROWS = [(label, f"{label}{number}", part) for label in "ab" for number, part in enumerate(GIVEN)]
+OFFICIAL = make_manifest(*zip(*ROWS, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +135,8 @@ OFFICIAL = [(label, f"{label}{number}", part) for label in "ab" for number, part
         (UNDIVIDED * 2, "image", {}, "class a has 4 images, .*: set split.folds=4$"),
         ([("a", None, None), ("b", None, None)], "subject", {}, "none are known.*protocol=image"),
         ([("a", "s", None), ("b", None, None)], "subject", {}, "1 images have no subject, first i00001"),
-        (OFFICIAL, "image", {"given_validation": "val"}, "name it, split.test=<part>"),
-        (OFFICIAL, "image", {"given_validation": "dev", "test": "test"}, "=dev: .*parts given: train, val"),
+        (ROWS, "image", {"given_validation": "val"}, "name it, split.test=<part>"),
+        (ROWS, "image", {"given_validation": "dev", "test": "test"}, "=dev: .*parts given: train, val"),
     ],
 )
 def test_impossible_splits_are_refused(rows, protocol, config, message):
@@ -228,17 +229,12 @@ def test_other_cells_of_a_patient_whose_cell_trains_test_nothing(seed):
     assert sorted(by_patient) == [["test"], ["test"], ["train", "unused"]]
 
 
-def official():
-    return make_manifest(*zip(*OFFICIAL, strict=True))
-
-
 @pytest.mark.parametrize("protocol", ["subject", "image"])
 def test_given_validation_and_test_parts_are_used_as_they_are(protocol):
-    manifest = official()
     config = SplitConfig(test="test", given_validation="val")
-    parts = split(manifest, protocol, config, None)
-    assert parts.tolist() == manifest.frame["part"].replace("val", "validation").tolist()
-    assert unused_given_parts(manifest, protocol, config) == []
+    parts = split(OFFICIAL, protocol, config, None)
+    assert parts.tolist() == OFFICIAL.frame["part"].replace("val", "validation").tolist()
+    assert unused_given_parts(OFFICIAL, protocol, config) == []
 
 
 @pytest.mark.parametrize("protocol", ["subject", "image", "paper"])
@@ -250,8 +246,7 @@ def test_further_copies_of_a_file_are_unused_but_by_the_paper(protocol):
 
 
 def test_a_second_test_part_trains_only_by_its_name():
-    manifest = official()
-    manifest = replace(manifest, frame=manifest.frame.replace({"part": {"val": "TestB", "test": "TestA"}}))
+    manifest = replace(OFFICIAL, frame=OFFICIAL.frame.replace({"part": {"val": "TestB", "test": "TestA"}}))
     config = SplitConfig(test="TestA")
     parts = split(manifest, "image", config, None)
     assert parts[manifest.frame["part"] == "TestB"].unique().tolist() == ["unused"]
@@ -263,13 +258,13 @@ def test_a_second_test_part_trains_only_by_its_name():
 @pytest.mark.parametrize(
     ("manifest", "protocol", "keys", "named"),
     [
-        (official(), "subject", {}, "over: test, train, val;"),
-        (official(), "image", {"test": "test"}, "over: train, val;"),
+        (OFFICIAL, "subject", {}, "over: test, train, val;"),
+        (OFFICIAL, "image", {"test": "test"}, "over: train, val;"),
         (given_folds(), "image", {}, "over: fold_0, fold_1, fold_2;"),
         (given_folds(extra=[("a", "s", "prelim")]), "subject", {}, "over: prelim;"),
         (given_folds(extra=[("a", "s", "prelim")]), "subject", {"test": "prelim"}, None),
         (given_folds(), "subject", {}, None),
-        (official(), "paper", {}, None),
+        (OFFICIAL, "paper", {}, None),
     ],
 )
 def test_given_parts_that_are_passed_over_are_named(manifest, protocol, keys, named):
