@@ -62,8 +62,11 @@ class Multirun:
 
     def calls(self, *seeds: int) -> list[int]:
         """How often the job of each seed was called."""
-        files = [self.folder / "outputs" / f"seed={seed}" / "calls" for seed in seeds]
-        return [len(file.read_text().splitlines()) for file in files]
+        return [len(self.pids(seed)) for seed in seeds]
+
+    def pids(self, seed: int | str = "*") -> list[int]:
+        """The processes in which the job of a seed was called, or that of any."""
+        return [int(pid) for file in self.folder.glob(f"outputs/seed={seed}/calls") for pid in file.read_text().split()]
 
 
 def _launch(errors: Path, words: list[str]) -> None:
@@ -190,25 +193,18 @@ def test_an_older_failure_is_not_the_end_of_a_job_whose_process_vanished(tmp_pat
     assert (len(runs), record["status"], record["error"]) == (3, "lost", VANISHED)
 
 
-def test_ctrl_c_ends_the_jobs_of_this_machine_which_record_it(multirun, tmp_path):
-    command = multirun.command("+cluster=local", "seed=7,8,0")
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: len(list(tmp_path.glob("outputs/seed=*/calls"))) == 2, "two jobs to run")
-        process.send_signal(signal.SIGINT)
-        stdout, _ = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert "interrupted" in stdout
-    assert multirun.statuses() == {"7": "interrupted", "8": "interrupted"}
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
-def test_a_launcher_that_is_killed_takes_its_jobs_with_it(multirun, signum):
-    command = multirun.command("+cluster=local", "seed=7,8")
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    outputs = multirun.folder / "outputs"
-    wait_for(lambda: len(list(outputs.glob("seed=*/calls"))) == 2, "both jobs to run")
-    jobs = [int(file.read_text()) for file in outputs.glob("seed=*/calls")]
+@pytest.mark.parametrize(
+    ("signum", "status"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "preempted"), (signal.SIGKILL, "preempted")],
+)
+def test_a_launcher_that_is_interrupted_or_killed_takes_its_jobs_with_it(multirun, tmp_path, signum, status):
+    with open(tmp_path / "printed", "w") as printed:
+        command = multirun.command("+cluster=local", "seed=7,8,0")
+        process = subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(multirun.pids()) == 2, "two jobs to run")
+    jobs = multirun.pids()
     process.send_signal(signum)
-    process.wait()
+    assert (process.wait() == 130) == (signum == signal.SIGINT)
+    assert ("the same command goes on" in (tmp_path / "printed").read_text()) == (signum == signal.SIGINT)
     wait_for(lambda: not any(map(process_exists, jobs)), "the jobs to end")
-    assert set(multirun.statuses().values()) == {"preempted"}
+    assert multirun.statuses() == {"7": status, "8": status}

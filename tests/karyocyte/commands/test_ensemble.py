@@ -18,8 +18,8 @@ from tests.helpers.terminal import run_app
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
-def call(*arguments, method="average", code=0):
-    return run_app(app, method, *arguments, "evaluation.resamples=20", code=code, COLUMNS="100")
+def call(*arguments, method="average"):
+    return run_app(app, method, *arguments, "evaluation.resamples=20", COLUMNS="100")
 
 
 def evaluated(*runs):

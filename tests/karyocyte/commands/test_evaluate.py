@@ -23,14 +23,6 @@ def runs(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def cells(tmp_path):
-    """Two folds of single chromosomes, as folders ``cells0`` and ``cells1``."""
-    for fold in range(2):
-        write_predictions(tmp_path / f"cells{fold}" / "predictions.parquet", make_cell_run(fold, cells=4, skill=3.0))
-    return tmp_path
-
-
 def call(*arguments, code=0):
     return run_app(app, *arguments, "resamples=20", code=code)
 
@@ -79,28 +71,30 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
     assert "in the validation part of more than one run" in error_of(result)
 
 
-def test_one_of_several_groups_is_evaluated_by_itself(cells):
+def test_one_of_several_groups_is_evaluated_by_itself(tmp_path):
     run = make_cell_run(0, cells=4, skill=3.0)
     run.frame["group"] = run.frame["cell"].map({name: name[-1] for name in run.frame["cell"].unique()})
     groups = run.part("test").frame.groupby("group")
-    write_predictions(cells / "grouped" / "predictions.parquet", run)
+    write_predictions(tmp_path / "grouped" / "predictions.parquet", run)
     for name, frame in groups:
-        output = call(cells / "grouped", "--group", name, "--output", cells / name).output
+        output = call(tmp_path / "grouped", "--group", name, "--output", tmp_path / name).output
         probabilities = frame[[f"prob_{label}" for label in run.classes]]
         right = probabilities.idxmax(axis=1) == "prob_" + frame["label"]
         assert f"{len(frame)} test images" in output
-        assert metrics_in(cells / name).loc["accuracy", "value"] == pytest.approx(right.mean(), abs=1e-6)
-    error = error_of(call(cells / "grouped", "--group", "elsewhere", code=1))
+        assert metrics_in(tmp_path / name).loc["accuracy", "value"] == pytest.approx(right.mean(), abs=1e-6)
+    error = error_of(call(tmp_path / "grouped", "--group", "elsewhere", code=1))
     assert f"no test image is of this group (groups: {', '.join(groups.groups)})" in error
 
 
-def test_karyotypes_of_validation_cells(cells):
-    arguments = [cells / "cells0", cells / "cells1", "--part", "validation"]
-    output = " ".join(call(*arguments).output.split())
+def test_karyotypes_of_validation_cells(tmp_path):
+    folds = [tmp_path / "cells0", tmp_path / "cells1"]
+    for fold, folder in enumerate(folds):
+        write_predictions(folder / "predictions.parquet", make_cell_run(fold, cells=4, skill=3.0))
+    output = " ".join(call(*folds, "--part", "validation").output.split())
     assert "Whole cells (8)" in output
     assert "each cell has its most probable karyotype" in output
     assert "fitted on these same cells" in output
     assert "368 validation images" in output
     assert "no validation image" not in output
     assert "test images" not in output
-    assert "fitted on these same cells" not in call(*arguments[:2]).output
+    assert "fitted on these same cells" not in call(*folds).output

@@ -26,8 +26,6 @@ from tests.helpers.sheets import karyogram_config, write_karyograms
 from tests.helpers.terminal import run_app
 from tests.helpers.training import run_undrawn, small_config, write_untrained_run
 
-PASSES = ["head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6"]
-
 
 @pytest.fixture(scope="module")
 def sheet_images(tmp_path_factory):
@@ -35,14 +33,10 @@ def sheet_images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sheet_run(sheet_images):
-    """A run with passes on whole karyograms that are augmented at a larger size."""
-    prepared = ["prepare.augment_at=48"]
-    return run_undrawn(karyogram_config(sheet_images.parent, sheet_images, *TINY, *PASSES, *prepared, "name=sheets"))
-
-
-def call(*arguments, code=0):
-    return run_app(app, *arguments, code=code, NO_COLOR="1", TERM="dumb", COLUMNS="100")
+def sheet_runs(sheet_images):
+    """One run with passes on whole karyograms that are augmented at a larger size."""
+    words = [*TINY, "head.layers=[gap,{dropout: 0.5}]", "inference.mc_passes=6", "prepare.augment_at=48", "name=sheets"]
+    return [run_undrawn(karyogram_config(sheet_images.parent, sheet_images, *words))]
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def predict_table(tmp_path):
 
     def run(*arguments, name="p"):
         output = tmp_path / f"{name}.csv"
-        result = call(*arguments, "--output", output)
+        result = run_app(app, *arguments, "--output", output, NO_COLOR="1", TERM="dumb", COLUMNS="100")
         return pd.read_parquet(output.with_suffix(".parquet")), result.output
 
     return run
@@ -89,19 +83,16 @@ def assert_same_probabilities(table, predictions):
     return rows
 
 
-@pytest.mark.parametrize("kind", ["cells", "karyograms"])
+@pytest.mark.parametrize("kind", ["cell", "sheet"])
 def test_own_images_get_the_same_probabilities(request, predict_table, kind):
-    if kind == "cells":
-        run, images = request.getfixturevalue("cell_runs")[0], request.getfixturevalue("cell_images")
-    else:
-        run, images = request.getfixturevalue("sheet_run"), request.getfixturevalue("sheet_images")
+    run, images = request.getfixturevalue(f"{kind}_runs")[0], request.getfixturevalue(f"{kind}_images")
     table, output = predict_table(run, images)
     rows = assert_same_probabilities(table, Run(run).predictions)
     assert (rows["seen"] == "test").all()
     assert table["seen"].value_counts().to_dict() == Run(run).split["part"].value_counts().to_dict()
-    assert ("sampled_votes" in table) == (kind == "karyograms")
+    assert ("sampled_votes" in table) == (kind == "sheet")
     assert_evaluated(table, Run(run).metrics)
-    if kind == "karyograms":
+    if kind == "sheet":
         assert_reviewed(table, Run(run).metrics, passes=True)
     assert f"to be reviewed: {int(table['review'].sum())} of" in output
     assert "are among those trained on" in output

@@ -48,6 +48,7 @@ REFUSED = [
     "train +profile=demo balance=paper transform=none",
     "train +profile=demo loss.label_smoothing=0.1 head.logits=1",
     "train +profile=demo callbacks.averaging.enabled=true trainer.precision=16-true",
+    "train +profile=demo callbacks.averaging.enabled=true trainer.precision=bf16-true",
     f"train {OWN} data_dir=odd data.positive_class=x",
     f"train {OWN} data_dir=odd 'data.classes=[a,True]' data.positive_class=True",
     f"prepare_data {OWN} data_dir=cells",
