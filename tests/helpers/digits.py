@@ -17,18 +17,14 @@ def digit_arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images, (np.arange(count) % 10).astype(np.uint8)
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write an uint8 array in the IDX form: magic number, sizes, bytes."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(header + array.tobytes())
-
-
 def write_mnist(root: Path, train: int = 40, test: int = 20) -> Path:
-    """Write the four IDX files where torchvision looks for them."""
+    """Write the four IDX files where torchvision looks for them: magic number, sizes, bytes."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
     for seed, (part, count) in enumerate((("train", train), ("t10k", test))):
         for name, array in zip(("images-idx3", "labels-idx1"), digit_arrays(count, seed), strict=True):
-            write_idx(root / "MNIST" / "raw" / f"{part}-{name}-ubyte", array)
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
     return root
 
 

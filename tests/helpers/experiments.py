@@ -14,11 +14,8 @@ from tests.helpers.training import DRAWN
 
 
 def tiny_data(source: str, home: Path) -> list[str]:
-    """Return the overrides that give an experiment tiny data of its own source; what is on disk is made once.
-
-    The experiments on C-NMC get synthetic cells: its layout has tests of its own.
-    """
-    if source in ("cnmc", "synthetic"):
+    """Return the overrides that give an experiment tiny data of its own source; what is on disk is made once."""
+    if source in ("cnmc", "synthetic"):  # the layout of C-NMC has tests of its own
         return DRAWN
     root = home / source
     if not root.is_dir():

@@ -51,11 +51,7 @@ def write_class_folders(root: Path, counts: dict[str, int], suffix: str = ".png"
 
 
 def write_cnmc(root: Path, subjects_per_fold: int = 4, images: int = 2, nested: bool = False) -> Path:
-    """Write three folds in the challenge's layout below ``root / "C-NMC_training_data"``.
-
-    Each fold has ``subjects_per_fold`` subjects of each class (ALL: 1, 2, ...; HEM: H1, H2, ..., every other one with
-    a small h), each with ``images`` images.
-    """
+    """Write three folds in the challenge's layout, of so many subjects of each class; every other HEM has a small h."""
     seed = 0
     for fold in range(3):
         for number in range(subjects_per_fold):

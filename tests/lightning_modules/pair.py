@@ -13,34 +13,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from omegaconf import DictConfig
 
+from datamodules.image_datamodule import ImageDataModule
+from datamodules.preprocessing import cache
+from karyocyte.common.errors import UserError
+from karyocyte.common.preemption import Preempted, watched
+from karyocyte.composition.compose import check_config
+from karyocyte.workflows.training import train
+from lightning_modules.callbacks.resume import StepSeed
 from tests import processes
+from tests.helpers.training import leave_out_drawings, leave_out_report
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of both processes.
+    """One training of both processes."""
 
-    Attributes:
-        name: Key of its outcome.
-        composed: What Hydra composes of what train.py would be given; once for both processes, which takes long.
-        fault: Name of a function of this module that arranges for what goes wrong.
-        evaluated: Whether the run is evaluated at its end, which takes most of the time of a small one.
-    """
-
-    name: str
-    composed: DictConfig
-    fault: str | None = None
-    evaluated: bool = False
+    name: str  # key of its outcome
+    composed: DictConfig  # of what train.py would be given: once for both processes, since it takes long
+    fault: str | None = None  # name of a function of this module that arranges for what goes wrong
+    evaluated: bool = False  # at its end, which takes most of the time of a small one
 
 
-def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[str, list[dict[str, Any]]]:
-    """Let two processes go through the plan.
+def run_pair(plan: list[Training], folder: Path, seconds: float = 1800) -> dict[str, list[dict[str, Any]]]:
+    """Let two processes go through the plan; return what came of each training, and under "exit" of them, in both.
 
-    Returns:
-        For each training the outcome in both processes: {"error": its kind and message or None, "run": folder or None,
-        "seconds": float}; and, under "exit", {"code": int, "output": str}.
+    Of a training it is {"error": kind and message or None, "run": folder or None, "seconds": float}, and of a process
+    {"code": int, "output": str}.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
@@ -65,10 +66,6 @@ def run_pair(plan: list[Training], folder: Path, seconds: float = 600) -> dict[s
 
 def _go_through(plan: list[Training], folder: Path) -> None:
     """Go through the plan, as one process of the pair, and leave the outcomes in ``folder``."""
-    import pytest
-
-    from karyocyte.common.preemption import Preempted, watched
-
     rank = int(os.environ["RANK"])
     outcomes = {}
     for training in plan:
@@ -88,10 +85,6 @@ def _go_through(plan: list[Training], folder: Path) -> None:
 
 
 def _trained(patch: Any, training: Training) -> str:
-    from karyocyte.composition.compose import check_config
-    from karyocyte.workflows.training import train
-    from tests.helpers.training import leave_out_drawings, leave_out_report
-
     leave_out_drawings(patch)
     if not training.evaluated:
         leave_out_report(patch)
@@ -100,8 +93,6 @@ def _trained(patch: Any, training: Training) -> str:
 
 def dies_in_preparing(patch: Any, rank: int) -> None:
     """The second process cannot read its images."""
-    from datamodules.image_datamodule import ImageDataModule
-    from karyocyte.common.errors import UserError
 
     def fail(self: ImageDataModule) -> None:
         raise UserError("no disk on this node")
@@ -112,8 +103,6 @@ def dies_in_preparing(patch: Any, rank: int) -> None:
 
 def second_is_signalled_in_preparing(patch: Any, rank: int) -> None:
     """The second process is asked to leave while the images are prepared, and the first one half a second later."""
-    from datamodules.image_datamodule import ImageDataModule
-
     if rank == 1:
         patch.setattr(ImageDataModule, "prepare_data", lambda self: _signal())
     else:
@@ -123,8 +112,6 @@ def second_is_signalled_in_preparing(patch: Any, rank: int) -> None:
 
 def records_builds(patch: Any, rank: int) -> None:
     """Who builds the prepared cache writes a line, slowly enough for the other one to come too."""
-    from datamodules.preprocessing import cache
-
     build = cache._build
 
     def recording(manifest: Any, config: Any, folder: Path, progress: bool) -> None:
@@ -154,7 +141,6 @@ def second_is_signalled_first(patch: Any, rank: int) -> None:
 
 def first_is_signalled_in_a_validation(patch: Any, rank: int) -> None:
     """The first process alone is asked to leave, in a validation."""
-    from lightning_modules.callbacks.resume import StepSeed
 
     def ask(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:
         if (rank, self.stage, trainer.current_epoch, number) == (0, 1, 0, 0):
@@ -173,8 +159,6 @@ def _fail() -> None:
 
 def _at_batch(patch: Any, place: tuple[int, int, int], do: Any) -> None:
     """Do something before a batch, its place (stage, epoch, batch) counted from 0."""
-    from lightning_modules.callbacks.resume import StepSeed
-
     seed_batch = StepSeed.on_train_batch_start
 
     def act(self: Any, trainer: Any, model: Any, batch: Any, number: int) -> None:

@@ -25,10 +25,6 @@ class Focal(nn.Module):
 FOCAL = {"_target_": "tests.lightning_modules.test_losses.Focal", "gamma": 2.0}
 
 
-def own(**settings):
-    return build_losses(LossConfig(**settings))[0]
-
-
 def test_a_named_loss_trains_and_validates():
     training, validation = build_losses(LossConfig(**FOCAL))
     logits, label = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
@@ -39,13 +35,14 @@ def test_a_named_loss_trains_and_validates():
 
 
 def test_one_logit_reaches_the_loss_as_torch_has_it():
-    loss = own(_target_="torch.nn.BCEWithLogitsLoss")
+    loss, _ = build_losses(LossConfig(_target_="torch.nn.BCEWithLogitsLoss"))
+    check_loss(loss, 1)
     logits, label = torch.tensor([[0.3], [-0.2]]), torch.tensor([1, 0])
     torch.testing.assert_close(loss(logits, label), build_losses(LossConfig())[0](logits, label))
 
 
 def test_cross_entropy_of_a_single_logit_is_refused():
     """It would take the float labels for probabilities over the batch."""
+    loss, _ = build_losses(LossConfig(_target_="torch.nn.CrossEntropyLoss"))
     with pytest.raises(UserError, match="head.logits=1"):
-        check_loss(own(_target_="torch.nn.CrossEntropyLoss"), 1)
-    check_loss(own(_target_="torch.nn.BCEWithLogitsLoss"), 1)
+        check_loss(loss, 1)

@@ -9,13 +9,11 @@ from karyocyte.common.errors import UserError
 from karyocyte.config.schema import OptimizerConfig, SchedulerConfig, StageConfig
 from lightning_modules.optimizers import build_optimizer, build_scheduler
 
-
-def parameters():
-    return [nn.Parameter(torch.ones(2))]
+PARAMETERS = [nn.Parameter(torch.ones(2))]
 
 
 def sgd():
-    return torch.optim.SGD(parameters(), lr=0.1)
+    return torch.optim.SGD(PARAMETERS, lr=0.1)
 
 
 def rates(config, steps=20):
@@ -30,7 +28,7 @@ def rates(config, steps=20):
 
 
 def test_optimizers_and_schedules_of_any_package():
-    optimizer = build_optimizer(OptimizerConfig(_target_="timm.optim.Lamb", betas=[0.8, 0.9]), parameters(), 0.1)
+    optimizer = build_optimizer(OptimizerConfig(_target_="timm.optim.Lamb", betas=[0.8, 0.9]), PARAMETERS, 0.1)
     assert optimizer.param_groups[0]["betas"] == [0.8, 0.9]  # no list of OmegaConf's, which would be in checkpoints
     step = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "gamma": 0.5}
     schedule = SchedulerConfig(**step)
@@ -52,7 +50,7 @@ def test_optimizers_and_schedules_of_any_package():
 )  # fmt: skip
 def test_wrong_names_and_arguments_are_user_errors(entry, words):
     with pytest.raises(UserError, match=words):
-        build_optimizer(OptimizerConfig(**entry), parameters(), 0.1)
+        build_optimizer(OptimizerConfig(**entry), PARAMETERS, 0.1)
 
 
 @pytest.mark.parametrize(

@@ -94,11 +94,6 @@ def fit_a_batch(model: Any) -> tuple[Trainer, DataLoader]:
     return trainer, loader
 
 
-def parameter_count(module: nn.Module, trainable: bool = False) -> int:
-    """Return the number of parameters, or of those that take gradients."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad or not trainable)
-
-
 def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
@@ -111,13 +106,17 @@ def assert_equal_weights(ours: nn.Module | dict, theirs: nn.Module | dict) -> No
 
 
 class Watch(Callback):
-    """Keeps the rate of each batch and the weights after each step; may end the training at a step."""
+    """Keeps the rate of each batch, the weights that a stage starts from and after each step; may end the training."""
 
     def __init__(self, kill: int | None = None) -> None:
         self.kill = kill
         self.rates: list[float] = []
+        self.starts: list[dict[str, torch.Tensor]] = []
         self.weights: dict[int, dict[str, torch.Tensor]] = {}
         self.validated: list[float] = []
+
+    def on_train_start(self, trainer, pl_module):
+        self.starts.append(weights_of(pl_module))
 
     def on_train_batch_start(self, trainer, *rest):
         if trainer.global_step == self.kill:
@@ -133,7 +132,7 @@ class Watch(Callback):
 
 
 @contextmanager
-def killed_after_the_last_epoch():
+def killed_at_its_end():
     """Let a training end right before its stage is recorded as finished."""
 
     def fail(*_):

@@ -47,9 +47,6 @@ def fails(words: str, choice: SimpleNamespace, weights: str, size: int = 60) -> 
     return str(caught.value)
 
 
-# --- files ---
-
-
 def test_a_file_fills_every_parameter_and_says_how_images_must_be(tmp_path):
     state = trained()
     weights = save_weights(tmp_path, state)
@@ -149,9 +146,6 @@ def test_a_damaged_file_is_refused(tmp_path):
     fails("not a readable file of weights: damaged", model(), str(tmp_path / "own.pth"))
 
 
-# --- the folder of weights files ---
-
-
 def test_a_name_is_a_file_in_the_folder_of_weights(tmp_path):
     state = trained()
     path = save_weights(tmp_path, state, "scratch_cnn.own.safetensors")
@@ -175,9 +169,6 @@ def test_weights_with_a_classifier_lose_it(tmp_path):
     backbone, _ = build_pretrained(model("test_vit"), save_weights(tmp_path, state), 160)
     assert not [key for key in backbone.module.state_dict() if key.startswith("head")]
     assert torch.equal(backbone.module.blocks[0].mlp.fc1.weight, state["blocks.0.mlp.fc1.weight"].float())
-
-
-# --- tags ---
 
 
 def fill(cache: Path, tag: str, state: dict[str, torch.Tensor]) -> Path:

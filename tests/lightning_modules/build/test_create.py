@@ -22,10 +22,6 @@ from tests.lightning_modules.tiny import fit_a_batch, quiet_trainer
 EXPERIMENTS = [path.stem for path in conf_files("experiment")]
 
 
-def small_size(experiment: str) -> int:
-    return 80 if re.search("inception|alexnet", experiment) else 64
-
-
 def optimizer_facts(model: Classifier) -> tuple[type, dict, object]:
     """Return what an optimiser and its schedule are: their classes, and the arguments of the first."""
     model.steps = 10
@@ -38,13 +34,14 @@ def optimizer_facts(model: Classifier) -> tuple[type, dict, object]:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_in_python_is_the_network_of_its_file(name, monkeypatch, undrawn_layers):
     monkeypatch.delenv("KARYOCYTE_WEIGHTS_DIR", raising=False)
-    size = (64, 24) if name in ("chromosomes", "adapt") else small_size(name)
+    size = 80 if re.search("inception|alexnet", name) else 64
+    if name in ("chromosomes", "adapt"):
+        size = (64, 24)
     words = ["weights=random", f"prepare.size={list(size) if isinstance(size, tuple) else size}"]
     if "karyogram" in name:
         words.append("prepare.augment_at=null")
     config = compose_config([f"+experiment={name}", *words, "init_from=null"])
-    classes = {"mnist": 10, "cifar10": 10, "chromosomes": 24}.get(name.rpartition("_")[2], 2)
-    classes = 24 if name == "adapt" else classes
+    classes = {"mnist": 10, "cifar10": 10, "chromosomes": 24, "adapt": 24}.get(name.rpartition("_")[2], 2)
     expected, _ = build_classifier(config, [str(number) for number in range(classes)])
     expected.configure_stage(list(stages_of(config).values())[-1])
     model = create_classifier(experiment=name, weights="random", image_size=size)

@@ -89,8 +89,3 @@ def test_what_is_frozen_stays_bit_identical(tmp_path):
     config = small_config(tmp_path, *NET, *AVERAGE, "unfreeze=head_only", "trainer.max_epochs=3")
     model, _ = train(config, tmp_path / "run")
     assert_equal_weights(model.backbone, build(config).backbone)
-
-
-def test_weights_of_16_bits_are_refused(tmp_path):
-    with pytest.raises(UserError, match="16-bit"):
-        small_config(tmp_path, *NET, *AVERAGE, "trainer.precision=bf16-true")

@@ -31,24 +31,15 @@ CHECKS = [
 ]  # fmt: skip
 
 
-class FakeTrainer(SimpleNamespace):
-    """What the callbacks ask of a trainer."""
-
-    def __init__(self):
-        optimizer = SimpleNamespace(param_groups=[{"lr": OWN}, {"lr": OWN}])
-        strategy = SimpleNamespace(save_checkpoint=torch.save)
-        super().__init__(
-            global_step=0, current_epoch=0, optimizers=[optimizer], callbacks=[], is_global_zero=True, strategy=strategy
-        )
-
-
 class Checker(CheckAndAdjust):
-    """The callback with a trainer of its own."""
+    """The callback with what it asks of a trainer."""
 
     def __init__(self, folder, every_steps=1, every_epochs=None):
         stage = RunStage(0, "all", StageConfig(lr=OWN), folder)
         super().__init__(every_steps, every_epochs, [asdict(level) for level in LEVELS], stage)
-        self.trainer = FakeTrainer()
+        optimizer = SimpleNamespace(param_groups=[{"lr": OWN}, {"lr": OWN}])
+        strategy = SimpleNamespace(save_checkpoint=torch.save)
+        self.trainer = SimpleNamespace(optimizers=[optimizer], callbacks=[], is_global_zero=True, strategy=strategy)
         self.model = torch.nn.Linear(2, 1)
 
     def step(self, number, hundredths, epoch=0):
@@ -222,9 +213,6 @@ def test_averaged_weights_are_what_it_saves(tmp_path, monkeypatch):
         assert saved["backbone.conv1.weight"].dtype == torch.float16
         equal = torch.equal(saved["backbone.conv1.weight"], watch.weights[step]["backbone.conv1.weight"].half())
         assert equal == (step == 1)  # the first average is the first weights
-
-
-# The early break.
 
 
 def early_break():

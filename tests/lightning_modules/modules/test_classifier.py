@@ -51,8 +51,7 @@ def test_label_smoothing_is_of_the_training_loss_alone():
 
 
 def test_a_state_dict_holds_the_weights_and_nothing_of_the_data():
-    keys = classifier(1, 2).state_dict().keys()
-    assert set(keys) == {"head.weight", "head.bias"}
+    assert set(classifier(1, 2).state_dict()) == {"head.weight", "head.bias"}
 
 
 @pytest.mark.parametrize("mirror", [False, True])

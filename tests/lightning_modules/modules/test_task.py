@@ -43,10 +43,6 @@ def folder(home, name="three", **keys):
     return FolderDataModule(home / name, **{**KEYS, "cache_dir": home / "cache", **keys})
 
 
-def table(home):
-    return TableDataModule(home, **KEYS, cache_dir=home / "cache")
-
-
 def features(home, **keys):
     data = folder(home, **keys)
     data.setup()
@@ -60,7 +56,7 @@ def features(home, **keys):
         ("three", lambda home: folder(home, "two", positive_class="b")),
         ("three", lambda home: folder(home, "two", positive_class="c")),
         ("three", lambda home: folder(home, classes=["c", "a", "b"])),
-        ("three", table),
+        ("three", lambda home: TableDataModule(home, **KEYS, cache_dir=home / "cache")),
         ("two", lambda home: folder(home, "two", positive_class="c")),
     ],
     ids=["same", "class missing", "the other of two", "other order", "table", "two classes"],
@@ -76,12 +72,9 @@ def test_an_evaluation_numbers_the_classes_as_the_classifier_does(home, checkpoi
     saved = {"ckpt_path": home / f"{checkpoint}.ckpt", "weights_only": True}
     trainer = quiet_trainer()
     trainer.test(model, folder(home, checkpoint, positive_class="c" if checkpoint == "two" else None), **saved)
-    for tested, how in ((model, {}), (untrained(model), saved)):
+    untrained = create_classifier("resnet18", num_classes=model.num_classes, cut="layer1")
+    for tested, how in ((model, {}), (untrained, saved)):
         assert trainer.test(tested, data, verbose=False, **how)[0]["test/acc"] == pytest.approx(expected)
-
-
-def untrained(model):
-    return create_classifier("resnet18", num_classes=model.num_classes, cut="layer1")
 
 
 @pytest.mark.parametrize(

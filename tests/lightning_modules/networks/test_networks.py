@@ -8,8 +8,8 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import build_backbone
 from lightning_modules.backbones.heads import build_head
+from lightning_modules.modules.staged_module import count_parameters
 from lightning_modules.networks import network_names
-from tests.lightning_modules.tiny import parameter_count
 
 NARROW = {"units": (8, 8)}  # most of the time and memory are the dense layers
 DENSE_TOP = ["alexnet", "anet_c6", "hem_all_cnn"]
@@ -40,13 +40,9 @@ PARAMETERS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _registered():
-    network_names()
-
-
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _registered_and_one_thread():
+    network_names()
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
@@ -54,10 +50,8 @@ def _one_thread():
 def create(name: str, num_classes: int = 3, **args) -> nn.Module:
     """Return the narrow network, for its smallest images if no size is given."""
     narrow, size = SMALLEST[name]
-    if name == "scratch_cnn":  # takes images of any size, and has no dense layers
-        args = {}
-    else:
-        args = {"img_size": size, **narrow, **args}
+    # That of paper 003 takes images of any size, and has no dense layers.
+    args = {} if name == "scratch_cnn" else {"img_size": size, **narrow, **args}
     return timm.create_model(name, num_classes=num_classes, **args).eval()
 
 
@@ -96,8 +90,7 @@ def test_alexnet_takes_pixels_of_0_to_255_less_a_mean():
 def test_parameters_are_those_of_the_table(name, args, first_dense, total):
     with torch.device("meta"):  # 62 million numbers without their memory
         network = timm.create_model(name, **args)
-    assert parameter_count(network.pre_logits.dense1) == first_dense
-    assert parameter_count(network) == total
+    assert [count_parameters(each)[1] for each in (network.pre_logits.dense1, network)] == [first_dense, total]
 
 
 @pytest.mark.parametrize("name", SMALLEST)

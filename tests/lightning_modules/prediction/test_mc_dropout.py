@@ -1,5 +1,6 @@
 """Monte Carlo dropout: the same passes as the plain way, by the arithmetic of the masks, and at no rate."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -121,14 +122,14 @@ def test_an_image_has_the_same_passes_in_any_batch_and_others_than_a_nearly_equa
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_batchnorm_and_modes_are_left_alone(training):
+def test_batchnorm_and_modes_are_left_alone_and_a_model_in_training_mode_is_refused(training):
     model, image = sampling_classifier(PAPER).train(training), images(4)
     # A mode that is not its network's: some module might be in training on purpose.
     model.head.relu1.train(not training)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
     check_dropout(model, 5)
-    if not training:
+    with pytest.raises(ValueError, match="eval mode") if training else nullcontext():
         McDropout(model, 5, seed=0)(image)
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
@@ -149,8 +150,3 @@ def test_dropout_of_the_backbone_stays_off_which_is_said(capsys):
     check_dropout(model, 10)
     assert "the dropout of the backbone (model.args) stays off" in capsys.readouterr().out
     assert torch.equal(McDropout(model, 3, seed=0)(image), model(image).expand(3, 2, 1))
-
-
-def test_a_model_in_training_mode_is_refused():
-    with pytest.raises(ValueError, match="eval mode"):
-        McDropout(sampling_classifier(PAPER).train(), 2, seed=0)(images(2))

@@ -15,15 +15,7 @@ from lightning_modules.build.build import build_classifier
 from lightning_modules.support.checkpoint_io import load_weights
 from lightning_modules.training.fit import StagedTraining
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import (
-    MemoryData,
-    Watch,
-    assert_equal_weights,
-    build,
-    killed_after_the_last_epoch,
-    train,
-    weights_of,
-)
+from tests.lightning_modules.tiny import MemoryData, Watch, assert_equal_weights, build, killed_at_its_end, train
 
 SMALL_NET = ["model=resnet18", "model.cut=layer2"]
 HEAD_ONLY = [*SMALL_NET, "unfreeze=head_only"]
@@ -59,32 +51,24 @@ def test_gradients_flow_in_every_unfrozen_stage_and_nowhere_else_and_batchnorm_m
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_each_stage_starts_from_the_best_of_the_one_before_and_the_last_best_is_left_in_the_model(tmp_path, mode):
-    def saved(stage):
-        path = tmp_path / "run" / "checkpoints" / stage / "best.ckpt"
-        return torch.load(path, weights_only=True)["state_dict"]
-
-    starts = []
-
-    class Start(Callback):
-        def on_train_start(self, trainer, pl_module):
-            starts.append(weights_of(pl_module))
-            if len(starts) == 2:
-                assert_equal_weights(starts[1], saved("1-head"))
-
+    watch = Watch()
     config = small_config(tmp_path, *SMALL_NET, "trainer.max_epochs=3", "unfreeze.stages.head.lr=0.01")
     model = build(config)
     saved_by_a_callback = tmp_path / "run" / "checkpoints" / "1-head" / "step-000004.ckpt"
     saved_by_a_callback.parent.mkdir(parents=True)
     saved_by_a_callback.touch()
-    stages = StagedTraining(model, MemoryData(), config, tmp_path / "run", [Start()], mode=mode).train()
-    assert len(starts) == 2
+    stages = StagedTraining(model, MemoryData(), config, tmp_path / "run", [watch], mode=mode).train()
     history = Run(tmp_path / "run").history
+    head = history[history.stage == "head"]["val/loss"].to_numpy()
+    best = 8 * (1 + int(head.argmin() if mode == "min" else head.argmax()))  # of eight steps in an epoch
+    assert_equal_weights(watch.starts[1], watch.weights[best])
     for stage in stages:
         losses = history[history.stage == stage.name]["val/loss"]
         assert stage.score == pytest.approx(getattr(losses, mode)(), rel=1e-5)
         assert losses.iloc[-1] < losses.max()  # so that the best is not the last where the largest is best
-    assert_equal_weights(model, saved("2-finetune"))
-    assert [path.name for path in (tmp_path / "run").rglob("*.ckpt")] == ["best.ckpt"]
+    (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
+    assert (checkpoint.parent.name, checkpoint.name) == ("2-finetune", "best.ckpt")
+    assert_equal_weights(model, torch.load(checkpoint, weights_only=True)["state_dict"])
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path, capsys):
@@ -107,7 +91,7 @@ def test_a_stage_ends_after_its_patience_and_trains_no_further_epoch_on_a_resume
     patient = ["callbacks.early_stopping.enabled=true", "callbacks.early_stopping.patience=2", "trainer.max_epochs=20"]
     never_better = ["unfreeze.stages.head.lr=1e-12", "callbacks.early_stopping.min_delta=0.1"]
     config = small_config(tmp_path, *HEAD_ONLY, *patient, *never_better)
-    with killed_after_the_last_epoch():
+    with killed_at_its_end():
         train(config, tmp_path / "run")
     assert len(Run(tmp_path / "run").history) == 3
     assert "early stopping after epoch 3 of 20: val/loss no better for 2 epochs" in capsys.readouterr().out
@@ -169,15 +153,10 @@ def test_a_later_stage_that_is_worse_is_said_and_evaluated_only_if_asked_for(tmp
 
 
 def test_a_later_stage_starts_from_the_best_stage_so_far(tmp_path):
-    starts = []
-
-    class Start(Callback):
-        def on_train_start(self, trainer, pl_module):
-            starts.append(weights_of(pl_module))
-
+    watch = Watch()
     third = ["unfreeze.stages.finetune.lr=10", "unfreeze.deliver=best", "+unfreeze.stages.more={lr: 1e-4}"]
-    train(small_config(tmp_path, *SMALL_NET, "unfreeze.stages.head.lr=0.01", *third), tmp_path / "run", Start())
-    assert_equal_weights(starts[1], starts[2])
+    train(small_config(tmp_path, *SMALL_NET, "unfreeze.stages.head.lr=0.01", *third), tmp_path / "run", watch)
+    assert_equal_weights(watch.starts[1], watch.starts[2])
 
 
 def test_a_stage_may_have_a_schedule_of_its_own(tmp_path):

@@ -4,16 +4,13 @@ import pytest
 
 from karyocyte.runs.run import Run
 from tests.helpers.training import small_config
-from tests.lightning_modules.tiny import Watch, killed_after_the_last_epoch, train
+from tests.lightning_modules.tiny import Watch, killed_at_its_end, train
 
 NET = ["model=resnet18", "model.cut=layer1", "head.layers=[gap,{dense:8},{dropout:0.5}]"]
 WHOLE = ["unfreeze=whole", "unfreeze.lr=0.01"]
 
 
-@pytest.mark.parametrize(
-    ("images", "accumulate", "seen", "epochs"),
-    [(10, 1, 12, 1), (64, 1, 64, 2), (80, 1, 80, 3), (70, 3, 76, 3), (1, 1, 4, 1), (32, 1, 32, 1)],
-)
+@pytest.mark.parametrize(("images", "accumulate", "seen", "epochs"), [(10, 1, 12, 1), (64, 1, 64, 2), (70, 3, 76, 3)])
 def test_the_budget_is_rounded_up_and_every_epoch_is_validated(tmp_path, images, accumulate, seen, epochs):
     more = [f"trainer.max_images={images}", f"trainer.accumulate_grad_batches={accumulate}"]
     _, (stage,) = train(small_config(tmp_path, *NET, *WHOLE, *more), tmp_path / "run")
@@ -36,7 +33,7 @@ def test_the_rate_falls_to_its_end_within_the_budget(tmp_path, scheduler):
 
 def test_killed_after_its_end_it_trains_no_further_batch(tmp_path):
     config = small_config(tmp_path, *NET, *WHOLE, "trainer.max_images=10")
-    with killed_after_the_last_epoch():
+    with killed_at_its_end():
         train(config, tmp_path / "run")
     watch = Watch()
     _, (stage,) = train(config, tmp_path / "run", watch)
