@@ -20,8 +20,6 @@ from tests.helpers.images import decoded
 from tests.helpers.terminal import error_of, run_app
 from tests.helpers.training import run_undrawn, small_config
 
-PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-
 
 def train(home, *words):
     return run_undrawn(small_config(home, "trainer.max_epochs=1", "unfreeze=head_only", "prepare.size=64", *words))
@@ -41,7 +39,7 @@ def runs(trained, tmp_path):
 
 
 def call(*arguments, code=0):
-    return run_app(app, *arguments, code=code, **PLAIN)
+    return run_app(app, *arguments, code=code, NO_COLOR="1", TERM="dumb", COLUMNS="100")
 
 
 def test_each_run_gets_pictures_a_table_and_a_figure(runs):

@@ -207,7 +207,8 @@ def test_a_loader_that_shuffles_goes_on_to_the_same_weights_on_several_devices_t
             assert_equal_weights(ours, theirs)
 
 
-def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_that_of_the_model():
+def test_a_number_of_epochs_trains_the_head_as_head_only_does_and_a_stage_without_a_rate_has_that_of_the_model():
+    assert StagedUnfreezing({"head": 5}).stages == {"head": Stage(5, lr=1e-3, batchnorm="frozen")}
     model = create_classifier("resnet18", 2, cut="layer1", image_size=32, lr=0.03)
     trace = Trace()
     trainer = quiet_trainer(StagedUnfreezing({"head": 1, "all": Stage(1, ["all"])}), trace)
@@ -215,10 +216,6 @@ def test_the_head_trains_at_the_rate_of_head_only_and_a_stage_without_a_rate_at_
     assert (trainer.current_epoch, trace.rates) == (2, [1e-3] * STEPS + [0.03] * STEPS)
     assert trace.trained[0] == {"head.logits.weight", "head.logits.bias"}
     assert trace.trained[-1] == {name for name, _ in model.named_parameters()}
-
-
-def test_a_number_of_epochs_trains_the_head_alone_as_head_only_does():
-    assert StagedUnfreezing({"head": 5}).stages == {"head": Stage(5, lr=1e-3, batchnorm="frozen")}
 
 
 def test_the_trainer_may_end_before_the_last_stage():
