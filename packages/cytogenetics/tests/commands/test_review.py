@@ -68,13 +68,13 @@ def test_the_page_is_served_until_ctrl_c(output):
         lines = [process.stdout.readline() for _ in range(2)]
         assert "decisions.jsonl" in lines[0]
         assert len(pd.read_csv(output / "approved" / "approved.csv")) == 1
-        with urllib.request.urlopen(address, timeout=30) as answer:
+        with urllib.request.urlopen(address, timeout=300) as answer:
             assert "Review of karyotypes" in answer.read().decode()
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(address.rsplit("/", 2)[0] + "/other/", timeout=30)
+            urllib.request.urlopen(address.rsplit("/", 2)[0] + "/other/", timeout=300)
     finally:
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=300)
     assert "1 cell of 2 approved" in rest
     assert str(output / "approved" / "index.html") in "".join(rest.split())
     assert not errors
