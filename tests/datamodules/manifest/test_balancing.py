@@ -44,6 +44,7 @@ def test_the_papers_plan_holds_for_any_counts(counts, seed):
         copies = made.copy[drawn == index]
         used = np.unique(made.rows[drawn == index], return_counts=True)[1]
         assert copies.max(initial=0) == max(-(-target // count) - 1, 0)
+        assert (copies == 0).sum() == min(count, target)  # a copy only of what is there itself
         assert used.max() - used.min() <= 1  # round again only when all have been drawn
     again = plan(labels, rows, len(counts), "paper", seed)
     assert np.array_equal(made.rows, again.rows)

@@ -72,7 +72,7 @@ def test_validation_parts_of_several_folds_are_pooled_unless_they_overlap(runs):
 
 
 def test_one_of_several_groups_is_evaluated_by_itself(tmp_path):
-    run = make_cell_run(0, cells=4, skill=3.0)
+    run = make_cell_run(0, cells=2, skill=3.0)
     run.frame["group"] = run.frame["cell"].map({name: name[-1] for name in run.frame["cell"].unique()})
     groups = run.part("test").frame.groupby("group")
     write_predictions(tmp_path / "grouped" / "predictions.parquet", run)
@@ -89,12 +89,12 @@ def test_one_of_several_groups_is_evaluated_by_itself(tmp_path):
 def test_karyotypes_of_validation_cells(tmp_path):
     folds = [tmp_path / "cells0", tmp_path / "cells1"]
     for fold, folder in enumerate(folds):
-        write_predictions(folder / "predictions.parquet", make_cell_run(fold, cells=4, skill=3.0))
+        write_predictions(folder / "predictions.parquet", make_cell_run(fold, cells=2, skill=3.0))
     output = " ".join(call(*folds, "--part", "validation").output.split())
-    assert "Whole cells (8)" in output
+    assert "Whole cells (4)" in output
     assert "each cell has its most probable karyotype" in output
     assert "fitted on these same cells" in output
-    assert "368 validation images" in output
+    assert "184 validation images" in output
     assert "no validation image" not in output
     assert "test images" not in output
     assert "fitted on these same cells" not in call(*folds).output
