@@ -17,13 +17,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from karyocyte.common.files import atomic_path
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.types.formats import about_several, heading
+from karyocyte.evaluation.types.formats import heading
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix
 from karyocyte.runs.run import Run
 
 DPI = 150
 # Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+LINES = ("-", "--", "-.", ":")  # of curves, which differ in grey, too
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -237,12 +238,16 @@ def roc(
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
     """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
     # Small, so that the letters can be read where a page shows the picture at 400 pixels.
-    about = about_several([result.about for result, _ in evaluated.values()])
+    results = [result for result, _ in evaluated.values()]
+    values = [result.metrics["auc"].value or 0.0 for result in results]
+    finding = f"{len(results)} experiments: AUC from {min(values):.3f} to {max(values):.3f}"
+    about = {"name": finding, "synthetic": any(result.about.get("synthetic") for result in results)}
     with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), about) as figure:
         axis = figure.subplots()
         for number, (label, (result, test)) in enumerate(evaluated.items()):
             text = textwrap.fill(f"{label}: AUC {result.metrics['auc']}", LETTERS)
-            axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
+            style = {"color": COLOURS[number % len(COLOURS)], "linestyle": LINES[number % len(LINES)]}
+            axis.plot(*_mean_rates(test), **style, label=text)
         _frame_roc(axis)
         figure.legend(loc="outside lower center")
 
