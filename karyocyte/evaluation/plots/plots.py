@@ -15,6 +15,7 @@ from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from karyocyte.common.files import atomic_path
+from karyocyte.common.text import metric_in_words
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.types.formats import heading
@@ -50,7 +51,6 @@ INTERRUPTED = "interrupted: training not measured"
 # The order of the learning curves.
 PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
 STAGE_LETTERS = 60
-NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
 def learning_curves(path: Path, result: EvaluationResult) -> None:
@@ -126,7 +126,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
     columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
     columns[f"train_curve/{name}"] = ("training, by the updated weights", COLOURS[3])
     if name == "lr":
-        columns = {"lr": (NAMES["lr"], "#555555")}
+        columns = {"lr": (metric_in_words(name), "#555555")}
     marker = "o" if len(history) <= 30 else None
     for column in filter(history.columns.__contains__, columns):
         label, colour = columns[column]
@@ -135,7 +135,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         for start, end, _ in stages:
             rows = start + np.flatnonzero(np.isfinite(values[start:end]))
             axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)
-    axis.set_ylabel(NAMES.get(name, name))
+    axis.set_ylabel(metric_in_words(name))
     # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
     drawn = history.filter(list(columns)).to_numpy(np.float64)
     if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:

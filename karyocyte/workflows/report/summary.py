@@ -10,6 +10,7 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT, without_machine
+from karyocyte.common.text import metric_in_words
 from karyocyte.evaluation.pages.blocks import Facts
 from karyocyte.evaluation.plots.plots import best_rows
 from karyocyte.evaluation.types.formats import joined, listed
@@ -99,7 +100,8 @@ def _shortness(run: Run) -> list[str]:
     history, monitor = run.history, callbacks.get("monitor", "val/loss")
     if len(history) and len(history) - 1 in best_rows(history, monitor):
         stage = history["stage"].iloc[-1]
-        lines.append(f"stage {stage} had the best {monitor} in its last epoch, {history['epoch'].iloc[-1] + 1}")
+        best = f"its best validation {metric_in_words(monitor)}"
+        lines.append(f"stage {stage} had {best} in its last epoch, {history['epoch'].iloc[-1] + 1}")
     return lines
 
 
