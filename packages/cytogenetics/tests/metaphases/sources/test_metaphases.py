@@ -73,6 +73,17 @@ def test_a_data_set_behind_a_link_is_refused_or_read_with_its_lists(tmp_path):
     assert listing.frame["kind"].tolist() == [None, "normal", "normal", "normal", "numerical"]
 
 
+def test_a_list_behind_a_link_is_refused_by_its_name_or_read(tmp_path):
+    root = write_metaphases(tmp_path / "data")
+    name = root / "normal.csv"
+    name.rename(tmp_path / "elsewhere.csv")
+    name.symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(UserError, match=f"{name}.*follow_links=true"):
+        listed(root, tmp_path)
+    context = SourceContext(str(root), tmp_path / "cache", progress=False, follow_links=True)
+    assert list_source(source_config("metaphases"), context).classes == ("normal", "abnormal")
+
+
 def test_pictures_with_marks_are_left_out(tmp_path):
     root = write_metaphases(tmp_path / "data", [*PICTURES, "1050021"])
     listing = listed(root, tmp_path)
