@@ -5,6 +5,7 @@ import pytest
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_text
 from karyocyte.config.schema import EvaluationConfig
+from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.pooling.experiments import Group
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.runs.ensemble import EnsembleFile, write_ensemble
@@ -15,6 +16,8 @@ from karyocyte.workflows.report.sources import Chapter, read_chapters
 from karyocyte.workflows.report.summary import about_rows, limits, notices, terms
 from tests.helpers.predictions import make_run
 from tests.karyocyte.workflows.report.reports import LEAKS, NO_LEAKS, write_run
+
+NONE_AT_ALL = {**NO_LEAKS, "near_pairs": 0}
 
 
 def chapter_of(run):
@@ -79,6 +82,25 @@ def test_leaks_protocol_and_drawn_images_are_named_first(about, expected):
     for notice in notices([chapter]):
         lines += [notice.title, *notice.lines]
     assert any(expected in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("other", "title"),
+    [
+        ({"leaks": {**NONE_AT_ALL, "subjects": 3}}, "Leaks were found"),
+        ({"leaks": {**NONE_AT_ALL, "near_pairs": 2}}, "Near-duplicates on both sides"),
+        ({"leaks": NO_LEAKS}, "No leak found, but near-duplicates were not looked for"),
+        ({"leaks": NONE_AT_ALL, "protocol": "paper"}, "protocol = paper: leaks on purpose"),
+        ({}, "Whether the test images leak into the training is not recorded"),
+        ({"leaks": NONE_AT_ALL}, "No leak found"),
+    ],
+)
+def test_an_ensemble_leaks_where_any_of_its_members_does(other, title):
+    members = [make_run(images=12, subjects=4, about=about) for about in ({"leaks": NONE_AT_ALL}, other)]
+    for order in (members, members[::-1]):
+        first = notices([chapter_of(average(order, ["one", "other"]))])[0]
+        assert first.title.startswith(title)
+        assert (first.kind == "good") == (title == "No leak found")
 
 
 def titles(folder):
