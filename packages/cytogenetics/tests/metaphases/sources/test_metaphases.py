@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -16,6 +17,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
+from tests.helpers.manifests import facts_of
 from tests.helpers.real_data import real_data
 from tests.helpers.sources import list_images, scan, source_config
 
@@ -36,7 +38,9 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
     assert list(frame["label"]) == [None, "normal", "normal", "normal", "abnormal"]
     assert list(frame["kind"]) == [None, "normal", "normal", "normal", "numerical"]
     assert (listing.classes, listing.positive_class) == (("normal", "abnormal"), "abnormal")
+    assert listing.notes[0].startswith("5 pictures with 10 boxes (Pascal VOC)")
     assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
+    assert (listing.source, listing.synthetic, set(frame["part"])) == ("metaphases", False, {None})
     (tmp_path / "data" / "structural_abnormalities.csv").write_text("filename,description\n")
     assert listed(tmp_path / "data", tmp_path).notes[1] == listing.notes[1]
     for boxes, labels in zip(frame["boxes"], frame["chromosomes"], strict=True):
@@ -147,6 +151,9 @@ def test_what_does_not_fit_is_named(tmp_path, change, message):
 def test_synthetic_metaphases_have_the_boxes_and_karyotypes_that_they_are_drawn_with(tmp_path):
     manifest = scan(DRAWN, None, tmp_path, progress=False)
     frame = manifest.frame
+    assert (manifest.source, manifest.synthetic, manifest.positive_class) == ("synthetic_metaphases", True, "abnormal")
+    assert (frame["subject"].nunique(), set(frame["part"])) == (3, {None})
+    assert [note.partition(" ")[0] for note in manifest.notes][:2] == ["synthetic:", "3"]
     assert frame["label"].tolist() == ["normal", "normal", "abnormal"]
     for cell, row in frame.iterrows():
         picture = draw_metaphase(DRAWN, cell)
@@ -155,6 +162,19 @@ def test_synthetic_metaphases_have_the_boxes_and_karyotypes_that_they_are_drawn_
         assert np.allclose(row["boxes"], [one.box for one in picture.chromosomes], atol=1e-3)
         counts = Counter(CHROMOSOMES[label] for label in row["chromosomes"])
         assert name_karyotype(counts).label == row["label"]
+
+
+def test_synthetic_metaphases_are_drawn_once_and_again_where_a_picture_is_missing(tmp_path, monkeypatch, capsys):
+    first = scan(DRAWN, None, tmp_path, progress=False)
+    contents = {first.file(row): first.file(row).read_bytes() for row in range(3)}
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("drawn again"))
+        assert facts_of(scan(DRAWN, None, tmp_path, progress=False)) == facts_of(first)
+    first.file(1).unlink()
+    assert facts_of(scan(DRAWN, None, tmp_path, progress=False)) == facts_of(first)
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert "incomplete: it is made anew" in capsys.readouterr().out
+    assert scan(DRAWN.model_copy(update={"seed": 1}), None, tmp_path, progress=False).root != first.root
 
 
 def test_the_real_metaphases_are_read_whole(tmp_path):
