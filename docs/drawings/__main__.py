@@ -4,7 +4,6 @@ from docs.drawings import answers, cases, papers, persons, same_cells
 
 answers.draw_leak()
 answers.draw_chromosomes()
-answers.draw_few_labels()
 answers.draw_referral()
 answers.draw_own_images()
 answers.draw_speed()

@@ -1,4 +1,4 @@
-"""Six answers, each a figure of points with intervals that is titled by what its numbers say."""
+"""Five answers, each a figure of points with intervals that is titled by what its numbers say."""
 
 import numpy as np
 import pandas as pd
@@ -70,17 +70,6 @@ def draw_chromosomes() -> None:
     said = [lost[lost.index.str.endswith(way)].agg(["min", "max"]) for way in WAYS.values()]
     title = "In another laboratory {:.0f} to {:.0f} more of 100 chromosomes are wrong alone, {:.0f} to {:.0f} jointly"
     draw("chromosomes", title.format(*said[0], *said[1]), table, "share of chromosomes named rightly")
-
-
-def draw_few_labels() -> None:
-    """Draw how many chromosomes of a new laboratory are right after further training on some of its cells."""
-    found = pd.read_csv(RESULTS / "chromosomes" / "few_labels.csv")
-    found = found[found["label"].str.contains("BatchNorm of its images") & found["metric"].isin(WAYS)]
-    found = found.assign(row=found["label"].str.partition(",")[0], kind=found["metric"].map(WAYS), other=None)
-    wrong = 1 - found.set_index(["row", "kind"])["value"]
-    alone, jointly = (1 - wrong["5 cells", way] / wrong["0 cells", way] for way in WAYS.values())
-    title = f"Five labelled cells of a new laboratory remove {alone:.0%} of the errors alone and {jointly:.0%} jointly"
-    draw("few_labels", title, found.reset_index(drop=True), "share of its chromosomes named rightly")
 
 
 def draw_referral() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
 from tests import processes
+from tests.tutorials.commands import TUTORIALS, commands
 
 SHORT = "trainer.accelerator=cpu evaluation.resamples=20 logger.tensorboard=false trainer.max_epochs=1"
 # What is appended to each command that has the words: the same work on less data. A later value of a key counts.
