@@ -4,7 +4,7 @@ import subprocess
 
 from karyocyte.common.paths import ROOT
 from tests.cluster.slurm import Cluster
-from tests.tutorials.commands import TUTORIALS, commands
+from tests.tutorials.reader import TUTORIALS, commands
 
 CLUSTER = (  # what starts and stops the cluster of all these tests
     "scripts/dev_cluster.sh start --install",

@@ -10,8 +10,7 @@ from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog
 from karyocyte.common.paths import ROOT
 from packages.cytogenetics.tests.review.bundles import decision
-from tests.tutorials.commands import TUTORIALS, commands
-from tests.tutorials.reader import MAKE_DEMO, Reader
+from tests.tutorials.reader import MAKE_DEMO, TUTORIALS, Reader, commands
 
 
 @pytest.fixture(scope="module")
