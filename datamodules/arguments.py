@@ -5,13 +5,12 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from pydantic_core import to_jsonable_python
+from omegaconf import DictConfig
 
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import check_config, compose_overrides
 from karyocyte.config.explain import unknown_key
-from karyocyte.config.python_words import in_python_words
+from karyocyte.config.python_words import in_python_words, set_keys
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.config.sources import SourceConfig
 
@@ -44,8 +43,7 @@ def compose_data(
         changes |= _placed(key, value, places)
     in_words = partial(in_python_words, {place: key for key, place in places.items()})
     with in_words():
-        for place, value in changes.items():
-            OmegaConf.update(composed, place, to_jsonable_python(value), force_add=True)
+        set_keys(composed, changes)
         return check_config(composed), in_words
 
 

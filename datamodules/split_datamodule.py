@@ -73,7 +73,7 @@ class SplitDataModule(LightningDataModule, ABC):
         **keys: Any,
     ) -> None:
         super().__init__()
-        self._in_words: Callable[[], AbstractContextManager[None]] = nullcontext  # what says errors as arguments
+        self._in_words: Callable[[], AbstractContextManager[None]] = nullcontext  # in it, errors name arguments
         self.config = data if isinstance(data, TrainingConfig) else self._compose(data or self.default_source, keys)
         if not isinstance(self.config, self._takes):
             source, recipe = self.config.data.source, self.config.recipe
@@ -90,7 +90,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def training_set(self) -> Dataset[Any]:
-        """Return the images of an epoch as they are trained on, by their place in ``plan``."""
+        """Return the images of an epoch as they are trained on, by their index in ``plan``."""
 
     @abstractmethod
     def plain_set(self, rows: np.ndarray) -> Dataset[Any]:
@@ -161,7 +161,7 @@ class SplitDataModule(LightningDataModule, ABC):
         """The manifest rows of the validation and, after them, of the test part, int64."""
         return np.concatenate([self.rows("validation"), self.rows("test")])
 
-    # Loaders. Within a trainer a batch is completed on its device, outside by the loader.
+    # Loaders. `on_after_batch_transfer` finishes a batch: on the device of a running trainer, else in the loader.
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of an epoch: this process's share of each."""
@@ -198,7 +198,7 @@ class SplitDataModule(LightningDataModule, ABC):
             workers = processors() - 1
         return DataLoader(
             dataset,
-            # A trainer that is running completes batches on its device.
+            # A running trainer calls `on_after_batch_transfer` itself.
             collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),

@@ -16,7 +16,10 @@ from karyocyte.common.paths import ROOT
 
 EXAMPLES = re.compile(r"^\[bold\]Examples:\[/bold\]\n((?:python .*\n)+)", re.MULTILINE)
 # What every command has alike: its arguments, options and examples say how it is typed.
-ALIKE = re.compile(r"\*\*Usage\*\*:\n\n```console\n.*?```\n\n|^\* `--help`: [^\n]*\n", re.MULTILINE | re.DOTALL)
+ALIKE = re.compile(
+    r"\*\*Usage\*\*:\n\n```console\n.*?```\n\n|^\* `--help`: [^\n]*\n|^--accept-changes: [^\n]*\n\n",
+    re.MULTILINE | re.DOTALL,
+)
 SENTENCE = re.compile(r"(.+?)(?<!et al)\.(?=\s[A-Z]|$)")
 
 

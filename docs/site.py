@@ -8,7 +8,6 @@ page are paths of the repository; here they are paths within the site.
 import posixpath
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from karyocyte.common.paths import ROOT
@@ -40,7 +39,8 @@ def gather(folder: Path) -> None:
             continue
         text = source.read_text(encoding="utf-8")
         target.write_text(within_site(page, text), encoding="utf-8")
-        waiting += linked_files(page, text)
+        for _, link, _ in LINK.findall(text):
+            waiting.append(site_path(page, link))
 
 
 def within_site(page: str, text: str) -> str:
@@ -52,12 +52,6 @@ def within_site(page: str, text: str) -> str:
         return match[1] + posixpath.relpath(target, posixpath.dirname(page) or ".") + match[3]
 
     return FILE.sub(r'```\1 title="\2"', LINK.sub(relative, text))
-
-
-def linked_files(page: str, text: str) -> Iterator[str]:
-    """Yield the places in the site of all files that the text of a page links to."""
-    for _, link, _ in LINK.findall(text):
-        yield site_path(page, link)
 
 
 def repository_path(page: str) -> str:

@@ -25,7 +25,11 @@ def load(model: str | PathLike[str], *more: str | PathLike[str], network: "nn.Mo
     Raises:
         UserError: It is no model, or cannot be read.
     """
+    from karyocyte.common.errors import UserError
     from karyocyte.loaded import LoadedModel
     from karyocyte.runs.names import resolve_run
 
+    for each in (model, *more):
+        if not isinstance(each, str | PathLike):
+            raise UserError(f"{each!r} is no path: name the folder of a run, such as 'outputs/<run>/seed=0', or a file")
     return LoadedModel([resolve_run(Path(each)) for each in (model, *more)], network)

@@ -34,6 +34,7 @@ class FolderContent:
     files: list[str] = field(default_factory=list)  # neither images nor hidden, below the folder
     # The number of other files by kind: a suffix (".txt"), HIDDEN, LINK or NAMELESS.
     others: Counter[str] = field(default_factory=Counter)
+    links: list[str] = field(default_factory=list)  # out of the folder, not followed
     unlisted: list[str] = field(default_factory=list)  # folders that cannot be listed
 
     def add(self, name: str, kind: str) -> None:
@@ -42,6 +43,8 @@ class FolderContent:
             self.images.append(name)
             return
         self.others[kind] += 1
+        if kind == LINK:
+            self.links.append(name)
         if kind.startswith((".", NAMELESS)):
             self.files.append(name)
 

@@ -19,7 +19,7 @@ _AT_ONCE = 64  # pictures that are compared with all others at once
 
 
 class Candidate(NamedTuple):
-    """Two pictures, by their numbers, and how the second has to be turned (degrees), after it was mirrored or not."""
+    """Two pictures, by their numbers, and the rotation of the second (degrees), after it was mirrored or not."""
 
     one: int
     other: int
@@ -63,7 +63,7 @@ def _descriptors(pictures: Pictures, textured: bool) -> np.ndarray:
 
 
 def coarser(green: np.ndarray, content: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture at half its side: float32 values, and what of it is content altogether, bool."""
+    """Return a picture at half its side: float32 values, and the mask of pixels wholly of the cell, bool."""
     size = (COARSE, COARSE)
     small = cv2.resize(green.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(content.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
@@ -73,12 +73,12 @@ def coarser(green: np.ndarray, content: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _nearest(
     described: np.ndarray, nearest: int, mirrored: bool, classes: np.ndarray | None, first: int
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield each picture's number, that of each of its nearest ones, and by how much it is turned to these, degrees."""
+    """Yield each picture's number, that of each of its nearest ones, and its rotation to these, degrees."""
     by_frequency = np.ascontiguousarray(described.transpose(2, 0, 1))
     others = (by_frequency if mirrored else by_frequency.conj()).transpose(0, 2, 1)
     count = len(described)
     for start in range(first, count, _AT_ONCE):
-        # The correlation at every turn, by its Fourier transform: shape (ANGLES, pictures at once, N).
+        # The correlation at every rotation, by its Fourier transform: shape (ANGLES, pictures at once, N).
         correlation = fft.irfft(by_frequency[:, start : start + _AT_ONCE] @ others, n=ANGLES, axis=0)
         turns, best = correlation.argmax(axis=0), correlation.max(axis=0)
         here = np.arange(start, start + len(best))

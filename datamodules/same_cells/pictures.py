@@ -1,4 +1,4 @@
-"""Pictures of cells at one scale, each in the middle of a square, with what is cell and what is ground."""
+"""Pictures of cells at one scale, each centred on a square canvas, with a mask of the cell."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from datamodules.io.decode import border, read_image
 from datamodules.io.progress import threaded
 from datamodules.manifest.manifest import Manifest
 
-SIDE = 160  # pixels of a square
-AREA = 8_000  # pixels of a square that the median picture's content covers
-_GROUND = 20  # gray values: JPEG leaves noise of up to about 20 on an even ground
+SIDE = 160  # of the canvas, pixels
+AREA = 8_000  # median area of the cells on the canvas, pixels
+_CONTRAST = 20  # gray values: JPEG leaves noise of up to about 20 on an even background
 _LIGHT = 235  # a border above it is the white of a slide
 
 
@@ -20,7 +20,7 @@ class Pictures:
     """N pictures."""
 
     green: np.ndarray  # the green channel, in which stained nuclei have most contrast, uint8, shape (N, SIDE, SIDE)
-    content: np.ndarray  # what differs from the ground, bool, shape (N, SIDE, SIDE)
+    content: np.ndarray  # mask of what differs from the background, bool, shape (N, SIDE, SIDE)
 
     def with_others(self, others: "Pictures") -> "Pictures":
         """Return these pictures and, after them, others."""
@@ -29,11 +29,11 @@ class Pictures:
 
 
 def read_pictures(manifest: Manifest, rows: np.ndarray, progress: bool = False) -> Pictures:
-    """Read the pictures of some manifest rows; one scale holds for all, by the median area of the content."""
+    """Read the pictures of some manifest rows; one scale holds for all, by the median area of the cells."""
     scale = float(np.sqrt(AREA / np.median(manifest.frame["area"].iloc[rows])))
 
     def read(row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return an image, centred and scaled, and its content."""
+        """Return an image, centred and scaled, and the mask of its cell."""
         return centred(read_image(manifest.file(row)), scale)
 
     found = list(threaded(read, rows.tolist(), len(rows), f"reading {len(rows):,} images", progress))
@@ -41,15 +41,15 @@ def read_pictures(manifest: Manifest, rows: np.ndarray, progress: bool = False) 
 
 
 def centred(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lay an image, uint8 RGB (H, W, 3), scaled into the middle of a square, by the centre of its content.
+    """Scale an image, uint8 RGB (H, W, 3), and centre its cell on the canvas.
 
     Returns:
-        The green channel, uint8, and the content, bool, both of shape (SIDE, SIDE).
+        The green channel, uint8, and the mask of the cell, bool, both of shape (SIDE, SIDE).
     """
-    ground = np.median(border(image), axis=0)
-    if ground.min() > _LIGHT:
-        image, ground = 255 - image, 255 - ground
-    content = (np.abs(image - ground.astype(np.int64)) > _GROUND).any(axis=2)
+    background = np.median(border(image), axis=0)
+    if background.min() > _LIGHT:
+        image, background = 255 - image, 255 - background
+    content = (np.abs(image - background.astype(np.int64)) > _CONTRAST).any(axis=2)
     if not content.any():
         content[:] = True
     rows, columns = np.nonzero(content)

@@ -1,4 +1,4 @@
-"""Two pictures laid onto one another, and whether what lies inside both outlines is the same cell."""
+"""Registration of two pictures by an affine map, and whether the overlap of their outlines shows the same cell."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,13 @@ import numpy as np
 INSIDE = 0.90
 _OUTLINE = 0.70  # least overlap of both outlines: a cell may have been cut out otherwise
 _SCALES = (0.87, 1.15)  # of a picture that may still be of the same cell, along any direction
-_PROMISING = 0.60  # agreement of the coarse textures below which nothing finer is tried
+_PROMISING = 0.60  # correlation of the coarse textures below which the fine ones are not compared
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)
 
 
 @dataclass(frozen=True)
 class Match:
-    """How the second of two pictures lies on the first."""
+    """How the second of two pictures is mapped onto the first, and how well both agree."""
 
     turn: float  # degrees, -180 to 180
     scales: tuple[float, float]  # the largest and the smallest over all directions; 1: as large
@@ -39,20 +39,20 @@ class Match:
 
 @dataclass(frozen=True)
 class Layer:
-    """A picture at one resolution: float32 values and what is content, bool, both of shape (S, S)."""
+    """A level of an image pyramid: float32 values and the mask of the cell, bool, both of shape (S, S)."""
 
     values: np.ndarray
     content: np.ndarray
 
     @property
     def filled(self) -> np.ndarray:
-        """The values with their mean as the ground, so that the outline alone does not decide."""
+        """The values with their mean as the background, so that the outline alone does not decide."""
         mean = self.values[self.content].mean()
         return np.where(self.content, self.values, mean).astype(np.float32)
 
 
 def texture(values: np.ndarray, content: np.ndarray, fine: float, coarse: float) -> np.ndarray:
-    """Return what is coarser than ``fine`` and finer than ``coarse`` (sigma, pixels) inside the content, float32."""
+    """Return the difference of two Gaussian blurs, of sigmas ``fine`` and ``coarse`` (pixels), within the mask."""
     inside = content.astype(np.float32)
     blurred = []
     for sigma in (fine, coarse):
@@ -62,7 +62,7 @@ def texture(values: np.ndarray, content: np.ndarray, fine: float, coarse: float)
 
 
 def start_of(turn: float, mirrored: bool, side: int) -> np.ndarray:
-    """Return the map (2, 3) from a pixel of the first picture to one of the second, turned about the middle."""
+    """Return the map (2, 3) from a pixel of the first picture to one of the second, rotated about the centre."""
     angle = np.deg2rad(turn)
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if mirrored:
@@ -81,13 +81,13 @@ def finer(onto: np.ndarray) -> np.ndarray:
 def register(
     one: tuple[Layer, Layer], other: tuple[Layer, Layer], turn: float, mirrored: bool
 ) -> tuple[Match, np.ndarray] | None:
-    """Lay the second picture onto the first, from a turn on: the coarse layers of both, then the fine ones.
+    """Register the second picture to the first, from an initial rotation: the coarse layers, then the fine ones.
 
     The affine map that correlates both best is found by ECC (Evangelidis and Psarakis, Parametric image alignment using
     enhanced correlation coefficient maximization, IEEE PAMI, 2008).
 
     Returns:
-        How they lie, and the map (2, 3) between the fine layers; None where the maps of no layer converge.
+        The match, and the map (2, 3) between the fine layers; None where the maps of no layer converge.
     """
     start = start_of(turn, mirrored, len(one[0].values))
     coarse = _lay(one[0], other[0], start, mirrored, (1.0, 6.0))
@@ -97,7 +97,7 @@ def register(
 
 
 def _lay(
-    one: Layer, other: Layer, start: np.ndarray, mirrored: bool, waves: tuple[float, float]
+    one: Layer, other: Layer, start: np.ndarray, mirrored: bool, sigmas: tuple[float, float]
 ) -> tuple[Match, np.ndarray] | None:
     side = len(one.values)
     smoothed = 3 if side < 100 else 5  # pixels
@@ -113,7 +113,7 @@ def _lay(
     both = one.content & covered
     rim = max(3, side // 23)  # the outlines were drawn anew: what lies along them says little
     inside = cv2.erode(both.astype(np.uint8), np.ones((rim, rim), np.uint8)) > 0
-    textures = [texture(each, inside, *waves)[inside] for each in (one.values, values)]
+    textures = [texture(each, inside, *sigmas)[inside] for each in (one.values, values)]
     scales = np.linalg.svd(onto[:, :2], compute_uv=False)
     turn = float(np.rad2deg(np.arctan2(onto[1, 0], onto[0, 0])))
     overlap = float(both.sum() / max((one.content | covered).sum(), 1))

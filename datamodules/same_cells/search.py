@@ -16,7 +16,7 @@ from datamodules.same_cells.registration import Layer, Match, register
 
 NEAREST = 5  # pictures that are registered with each one, by each kind of descriptor
 OF_OTHER_CLASSES = 2  # likewise of the other classes, which are never the same cell
-ALTERED = 200  # pictures that are altered and searched for
+ALTERED = 200  # altered copies by which the recall is measured
 _KEPT_LAYERS = 4096
 COLUMNS = ["left", "right", "turn", "scale", "mirrored", "outline", "inside", "same"]
 
@@ -25,8 +25,8 @@ COLUMNS = ["left", "right", "turn", "scale", "mirrored", "outline", "inside", "s
 class Search:
     """What was found.
 
-    The tables have COLUMNS: the numbers of both pictures, the turn (degrees), the scale, whether the second was
-    mirrored, how far the outlines overlap and the textures inside agree, and whether it is the same cell.
+    The tables have COLUMNS: the numbers of both pictures, the rotation (``turn``, degrees) and scale, whether the other
+    is mirrored, how far the outlines overlap and the textures inside agree, and whether it is the same cell.
     """
 
     pictures: int

@@ -67,9 +67,10 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
     # The images with their folds, by what holds the folds.
     sets: dict[Path, list[tuple[Path, Path]]] = defaultdict(list)
     for path in paths:
-        fold = _fold_of(path.relative_to(root))
-        if fold is not None:
-            sets[root / fold.parent].append((path, root / fold))
+        for fold in reversed(path.relative_to(root).parents):
+            if _FOLD.fullmatch(fold.name):
+                sets[root / fold.parent].append((path, root / fold))
+                break  # the outermost one: an archive may unpack to fold_0/fold_0/all
     found = [place for place, images in sets.items() if any(_classes_above(*image) for image in images)]
     if not found:
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
@@ -88,11 +89,6 @@ def _training_row(path: Path, fold: Path, root: Path) -> Row:
         remedy = "put it in the right folder"
         raise UserError(f"{path}: the name says class {label}, the folder {above[-1]}: {remedy}")
     return _row(image_id, path.relative_to(root), label, subject, fold.name.lower())
-
-
-def _fold_of(path: Path) -> Path | None:
-    """Return the outermost folder of a path that is called as a fold; an archive may unpack to fold_0/fold_0/all."""
-    return next((folder for folder in reversed(path.parents) if _FOLD.fullmatch(folder.name)), None)
 
 
 def _classes_above(path: Path, fold: Path) -> list[str]:

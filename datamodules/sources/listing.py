@@ -23,7 +23,7 @@ from karyocyte.config.sources import SourceConfig
 
 _PART_COLUMNS = (*PART_NAMES, "split", "fold", "kfold", "subset", "partition", "usage")
 _MOST_PARTS = 20  # a column of more values does not name parts
-_TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of columns that stand for a class each
+_TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of one-hot columns, one for each class
 
 
 def data_folder(context: SourceContext, wanted: str | None = None, searched: bool = False) -> Path:
@@ -75,7 +75,7 @@ def image_names(folder: Path, follow_links: bool = False) -> list[str]:
 
 
 def sub_folders(folder: Path, follow_links: bool = True) -> list[Path]:
-    """Return the folders in ``folder``, in natural order, without those of systems and those that Karyocyte made.
+    """Return the folders in ``folder``, in natural order, without those of the operating system and of Karyocyte.
 
     Links are followed or refused.
     """

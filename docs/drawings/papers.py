@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from karyocyte.common.paths import ROOT
-from karyocyte.evaluation.plots.plots import COLOURS, NAMES, canvas
+from karyocyte.common.text import metric_in_words
+from karyocyte.evaluation.plots.plots import COLOURS, canvas
 
 RESULTS = ROOT / "results"
 SPLITS = {"003": "hem_all-paper-fold0", "004": "cnmc-paper-fold0"}  # of the area of the cell alone
@@ -58,7 +59,7 @@ def draw(paper: str) -> None:
         for row in figures.itertuples():
             _draw_row(axis, row)
         axis.set(ylim=(len(figures) - 0.5, -0.7), yticks=[])
-        kinds = [NAMES.get(name, name) for name in figures["metric"].unique()]
+        kinds = map(metric_in_words, figures["metric"].unique())
         axis.set(xlim=(0.5, 1.0), xlabel=f"{' or '.join(kinds)} of images")
         told = figures["difference_low"].notna().any()  # not of a single training
         handles = [line for line in LEGEND if told or line is not DIFFERENCE]

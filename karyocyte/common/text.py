@@ -7,6 +7,7 @@ from typing import Any
 _BEGINNINGS = "=+-@\t\r\n＝＋－＠"  # the last four are their full-width forms
 _FORMULA = re.compile(f"'*[{re.escape(_BEGINNINGS)}]")
 _HARMLESS = re.compile(r"-|[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_LOGGED = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 _ESCAPED = re.compile(f"'+[{re.escape(_BEGINNINGS)}]")
 
 
@@ -40,6 +41,12 @@ def unescape_formula(value: Any) -> Any:
     if isinstance(value, str) and _ESCAPED.match(value):
         return value[1:]
     return value
+
+
+def metric_in_words(name: str) -> str:
+    """Return the name in words of what a training logs or monitors: "weighted F1" of "val/f1_weighted"."""
+    name = name.removeprefix("val/")
+    return _LOGGED.get(name, name.replace("_", " "))
 
 
 def quoted(name: str) -> str:

@@ -1,8 +1,13 @@
-"""Errors in the words of a program: of ``data.positive_class=blast`` a command line, ``positive_class="blast"``."""
+"""Arguments of a program as keys, and errors in its words: ``positive_class="blast"``, not ``data.positive_class``."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import methodcaller
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic_core import to_jsonable_python
 
 from karyocyte.common.errors import UserError, shows_traceback
 
@@ -10,6 +15,20 @@ CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
 WORD = re.compile(r"\"[^\"]*\"|[^\[\],]+")  # of a list, or the whole value
 VALUE = r"=(\[[^\]]*\]|\"[^\"]*\"|[\w./+-]*\w)"
+
+
+def set_keys(composed: DictConfig, values: Mapping[str, Any]) -> None:
+    """Set dotted keys of a composed configuration to values of a program; numbers may be those of NumPy or torch.
+
+    Raises:
+        UserError: A value has no counterpart in a configuration.
+    """
+    for key, value in values.items():
+        try:
+            plain = to_jsonable_python(value, fallback=methodcaller("tolist"))
+        except AttributeError:
+            raise UserError(f"{key}={value!r}: give a number, a text, or a list or dict of them") from None
+        OmegaConf.update(composed, key, plain, force_add=True)
 
 
 @contextmanager

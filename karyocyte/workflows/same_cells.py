@@ -50,7 +50,8 @@ def write_same_cells(configs: Sequence[TrainingConfig], folder: Path) -> None:
         table = pair_table(found, named)
         write_csv(beside / FILE, table, "%.3f")
         write_csv(beside / "correlations.csv", correlations(found, named["subject"]))
-        write_csv(beside / "search.csv", measure_table(found))
+        measures = pd.DataFrame({"measure": found.measures.keys(), "value": map(str, found.measures.values())})
+        write_csv(beside / "search.csv", measures)
         linked = link_subjects(manifest, SameCells(table))
         _draw(beside, table, manifest)
     before, after = manifest.frame["subject"].nunique(), linked.frame["subject"].nunique()
@@ -67,11 +68,6 @@ def pair_table(found: Search, named: pd.DataFrame) -> pd.DataFrame:
         facts = named.loc[same[side], FACTS].set_axis([f"{name}_{side}" for name in FACTS], axis=1)
         table = table.join(facts.reset_index(drop=True))
     return table.join(same[MEASURED]).assign(seen="")
-
-
-def measure_table(found: Search) -> pd.DataFrame:
-    """Return what was compared and found, a row per measure."""
-    return pd.DataFrame({"measure": found.measures.keys(), "value": map(str, found.measures.values())})
 
 
 def correlations(found: Search, subjects: pd.Series) -> pd.DataFrame:

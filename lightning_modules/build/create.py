@@ -6,8 +6,6 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
-from omegaconf import OmegaConf
-from pydantic_core import to_jsonable_python
 from torch import nn
 from typing_extensions import TypeVar
 
@@ -16,7 +14,7 @@ from karyocyte.common.installed import conf_files
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.common.paths import ROOT
 from karyocyte.composition.compose import check_config, compose_overrides
-from karyocyte.config.python_words import in_python_words
+from karyocyte.config.python_words import in_python_words, set_keys
 from karyocyte.config.schema import Config, as_classifier
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
@@ -153,9 +151,7 @@ def _chosen_config(groups: Mapping[str, str | None], keys: Mapping[str, Any], nu
             words.append(f"+experiment={name}" if group == "experiment" else f"{group}={name}")
     _check_names(groups)
     composed = compose_overrides(words)
-    for key, value in keys.items():
-        if value is not None:
-            OmegaConf.update(composed, key, to_jsonable_python(value))
+    set_keys(composed, {key: value for key, value in keys.items() if value is not None})
     if num_classes is not None:
         composed.head.logits = 1 if num_classes == 2 and composed.head.logits != 2 else int(num_classes)
     return as_classifier(check_config(composed))

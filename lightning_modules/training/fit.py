@@ -14,7 +14,7 @@ from karyocyte.common.cli import console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import sha256_of_file, write_json
 from karyocyte.common.preemption import in_training
-from karyocyte.common.text import counted
+from karyocyte.common.text import counted, metric_in_words
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
@@ -65,7 +65,7 @@ def delivered(stages: Sequence[FinishedStage], config: TrainingConfig, mode: Mod
             best = stage
     if best is last:
         return last, ""
-    scores = f"{config.callbacks.monitor} {last.score:.3f} against {best.score:.3f}"
+    scores = f"{metric_in_words(config.callbacks.monitor)} {last.score:.3f} against {best.score:.3f}"
     worse = f"stage {last.name} is worse on validation than stage {best.name} ({scores})"
     if config.unfreeze.deliver == "best":
         return best, f"{worse}: stage {best.name} is evaluated"

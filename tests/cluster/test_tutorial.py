@@ -2,9 +2,9 @@
 
 import subprocess
 
-from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
 from tests.cluster.slurm import Cluster
+from tests.tutorials.reader import TUTORIALS, commands
 
 CLUSTER = (  # what starts and stops the cluster of all these tests
     "scripts/dev_cluster.sh start --install",

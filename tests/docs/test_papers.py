@@ -14,6 +14,8 @@ def test_the_title_counts_the_rows_by_their_grades():
     graded = figures[figures["word"] != papers.NOT_PRINTED]
     assert graded["grade"].str.contains("worse").sum() == words["worse"]
     assert graded["value"].notna().all()
+    for paper in papers.SPLITS:  # each drawn picture is on its page
+        assert f"paper_{paper}.png" in (ROOT / "docs" / "papers" / f"{paper}.md").read_text(encoding="utf-8")
 
 
 def test_a_row_has_the_printed_figure_and_both_intervals_of_ours():
@@ -29,8 +31,3 @@ def test_a_row_has_the_printed_figure_and_both_intervals_of_ours():
         {row["apart_low"], row["apart_high"]},
     ):
         assert ends in drawn
-
-
-def test_each_picture_is_on_its_page():
-    for paper in papers.SPLITS:
-        assert f"paper_{paper}.png" in (ROOT / "docs" / "papers" / f"{paper}.md").read_text(encoding="utf-8")

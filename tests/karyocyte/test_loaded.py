@@ -92,6 +92,8 @@ def test_an_incomplete_checkpoint_is_refused(checkpoint, change, problem, tmp_pa
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match=problem):
         karyocyte.load(tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="^3 is no path: name the folder of a run"):
+        karyocyte.load(checkpoint, 3)
     (tmp_path / "other.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(UserError, match="damaged, or no checkpoint"):
         karyocyte.load(tmp_path / "other.ckpt")

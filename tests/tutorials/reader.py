@@ -13,10 +13,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
 from tests import processes
 
+TUTORIALS = ROOT / "docs" / "tutorials"
 SHORT = "trainer.accelerator=cpu evaluation.resamples=20 logger.tensorboard=false trainer.max_epochs=1"
 # What is appended to each command that has the words: the same work on less data. A later value of a key counts.
 SMALLER = {
@@ -34,6 +34,12 @@ MAKE_DEMO = (  # of `make demo` all but the installation
     'python scripts/report.py "$(ls -dt outputs/demo/*/seed=0 | head -n 1)"',
 )
 SECONDS = 600  # that a command may take at most
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of all bash blocks of a page, those of several lines as one line."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.sub(r"\\\n *", "", "".join(blocks)).splitlines()
 
 
 class Reader:

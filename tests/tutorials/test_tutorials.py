@@ -8,10 +8,9 @@ import pytest
 
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import DecisionLog
-from docs.commands import TUTORIALS, commands
 from karyocyte.common.paths import ROOT
 from packages.cytogenetics.tests.review.bundles import decision
-from tests.tutorials.reader import MAKE_DEMO, Reader
+from tests.tutorials.reader import MAKE_DEMO, TUTORIALS, Reader, commands
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,17 @@ from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullLocator
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from karyocyte.common.files import atomic_path
+from karyocyte.common.text import metric_in_words
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
-from karyocyte.evaluation.types.formats import about_several, heading
+from karyocyte.evaluation.types.formats import heading
 from karyocyte.evaluation.types.result import EvaluationResult, Kind, Matrix
 from karyocyte.runs.run import Run
 
 DPI = 150
 # Okabe and Ito's palette, told apart by colour-blind readers too (jfly.uni-koeln.de/color).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+LINES = ("-", "--", "-.", ":")  # of curves, which differ in grey, too
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -49,7 +51,6 @@ INTERRUPTED = "interrupted: training not measured"
 # The order of the learning curves.
 PANELS = ("loss", "acc", "auc", "precision", "recall", "f1_weighted")
 STAGE_LETTERS = 60
-NAMES = {"acc": "accuracy", "auc": "AUC", "f1": "F1", "f1_weighted": "weighted F1", "lr": "learning rate"}
 
 
 def learning_curves(path: Path, result: EvaluationResult) -> None:
@@ -125,7 +126,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
     columns[f"test_curve/{name}"] = ("test (decides nothing)", COLOURS[2])
     columns[f"train_curve/{name}"] = ("training, by the updated weights", COLOURS[3])
     if name == "lr":
-        columns = {"lr": (NAMES["lr"], "#555555")}
+        columns = {"lr": (metric_in_words(name), "#555555")}
     marker = "o" if len(history) <= 30 else None
     for column in filter(history.columns.__contains__, columns):
         label, colour = columns[column]
@@ -134,7 +135,7 @@ def _curves(axis: Axes, history: pd.DataFrame, stages: list[tuple[int, int, str]
         for start, end, _ in stages:
             rows = start + np.flatnonzero(np.isfinite(values[start:end]))
             axis.plot(rows + 1, values[rows], color=colour, label=label, marker=marker, markersize=4)
-    axis.set_ylabel(NAMES.get(name, name))
+    axis.set_ylabel(metric_in_words(name))
     # A rate falls by powers of ten, and one bad epoch's loss would flatten all others.
     drawn = history.filter(list(columns)).to_numpy(np.float64)
     if name in ("lr", "loss") and drawn.size and np.nanmax(drawn) > 5 * np.nanmin(drawn) > 0:
@@ -237,12 +238,18 @@ def roc(
 def rocs(path: Path, evaluated: Mapping[str, tuple[EvaluationResult, LabelledPredictions]]) -> None:
     """Draw the test ROC of each experiment with its AUC; of more than two classes the mean of the classes' curves."""
     # Small, so that the letters can be read where a page shows the picture at 400 pixels.
-    about = about_several([result.about for result, _ in evaluated.values()])
+    results = [result for result, _ in evaluated.values()]
+    values = [value for result in results if (value := result.metrics["auc"].value) is not None]
+    finding = f"{len(results)} experiments"
+    if values:
+        finding += f": AUC from {min(values):.3f} to {max(values):.3f}"
+    about = {"name": finding, "synthetic": any(result.about.get("synthetic") for result in results)}
     with canvas(path, (5.0, 5.2 + 0.25 * len(evaluated)), about) as figure:
         axis = figure.subplots()
         for number, (label, (result, test)) in enumerate(evaluated.items()):
             text = textwrap.fill(f"{label}: AUC {result.metrics['auc']}", LETTERS)
-            axis.plot(*_mean_rates(test), color=COLOURS[number % len(COLOURS)], label=text)
+            colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+            axis.plot(*_mean_rates(test), color=colour, linestyle=line, label=text)
         _frame_roc(axis)
         figure.legend(loc="outside lower center")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from karyocyte.evaluation.metrics.classification import in_words
 from karyocyte.evaluation.types.formats import ends
 from karyocyte.evaluation.types.result import Interval
 
@@ -18,7 +19,7 @@ def certainty_lines(metrics: Mapping[str, Interval], counted: str, drawn: str) -
     names_of: dict[str, list[str]] = {}
     for name, metric in metrics.items():
         if words := _words(metric, drawn):
-            names_of.setdefault(words, []).append(name)
+            names_of.setdefault(words, []).append(in_words(name)[0])
     lines = []
     for words, names in names_of.items():
         shown = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} figures, {names[0]} first"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from karyocyte.common.text import counted
 from karyocyte.evaluation.comparison.pairwise import Pair, PairLeftOut, PairwiseComparison
-from karyocyte.evaluation.metrics.classification import CALIBRATION
+from karyocyte.evaluation.metrics.classification import CALIBRATION, in_words
 from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.tables.renderers import terminal, warning_lines
 from karyocyte.evaluation.types.result import EvaluationResult, Kind
@@ -37,8 +37,8 @@ def group_tables(labels: Sequence[str], results: Sequence[EvaluationResult]) -> 
         metrics = result.metrics | result.of(Kind.CALIBRATED)
         row: dict[str, Cell] = {"experiment": Named(f"{number} {label}", label), "images": result.test.images}
         row["subjects"] = result.test.subjects
-        first.append(row | {name: metrics.get(name) for name in FIRST})
-        second.append({"": Named(str(number), label)} | {name: metrics.get(name) for name in further})
+        first.append(row | {in_words(name)[0]: metrics.get(name) for name in FIRST})
+        second.append({"": Named(str(number), label)} | {in_words(name)[0]: metrics.get(name) for name in further})
         named = {name: metrics[name] for name in (*FIRST, *further) if name in result.metrics}
         lines = certainty_lines(named, f"{result.test.images:,} images", result.test.drawn)
         certain += [f"{number}: {line}" for line in lines]
@@ -71,11 +71,12 @@ def pairs_table(comparison: PairwiseComparison, interval: float) -> Table:
     rows = []
     for pair in comparison.pairs:
         row: dict[str, Cell] = {"pair": _numbers(comparison, pair), "images": pair.images}
-        rows.append(row | {name: pair.differences[name] for name in DIFFERENCES})
+        rows.append(row | {in_words(name)[0]: pair.differences[name] for name in DIFFERENCES})
     line = f"difference = first - second on the same images, {100 * interval:.4g} % interval"
     notes = (f"{line}, not corrected for {counted(len(rows), 'pair')}",)
     title = "All pairs, first minus second"
-    return Table.of(title, rows, notes=notes, signed=DIFFERENCES, confidence=interval)
+    signed = tuple(in_words(name)[0] for name in DIFFERENCES)
+    return Table.of(title, rows, notes=notes, signed=signed, confidence=interval)
 
 
 def _numbers(comparison: PairwiseComparison, pair: Pair | PairLeftOut) -> str:

@@ -61,7 +61,7 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
     for words, metrics in result.sections(Kind.BASELINE).items():
-        lines.append(f"without a network, by {words}: {name} {metrics[name]}")
+        lines.append(f"without a network, by {words}: {metric_name(name, result).words} {metrics[name]}")
     if reason := next((point.reason for point in result.thresholds if point.reason), None):
         lines.append(f"no threshold chosen: {reason}")
     elif result.of(Kind.AT_THRESHOLD):

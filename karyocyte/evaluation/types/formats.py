@@ -1,6 +1,6 @@
 """How headings, numbers, intervals and tables are written: the same words above every figure and table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,6 @@ def heading(about: dict[str, Any]) -> str:
         of_folds = f" of {about['folds']}" if isinstance(about.get("folds"), int) else ""
         parts.append(f"fold{'s' * (',' in facts['fold'])} {facts['fold']}{of_folds}")
     return " · ".join(parts)
-
-
-def about_several(abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what `heading` needs of several experiments: their number, and whether images of any are synthetic."""
-    return {"name": f"{len(abouts)} experiments", "synthetic": any(about.get("synthetic") for about in abouts)}
 
 
 def images_of(about: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def leakage(about: dict[str, Any]) -> list[EvaluationWarning]:
     """
     counts = pd.DataFrame(listed(about.get("leaks")), columns=list(LEAKS))
     most = counts.astype(float).max().dropna().astype(int)
-    shape = "{}: up to {} in a fold" if len(counts) > 1 else "{}: {}"
+    shape = "{}: up to {} in a run" if len(counts) > 1 else "{}: {}"
     lines = [shape.format(LEAKS[str(key)], number) for key, number in most[most > 0].items()]
     notes = dict.fromkeys(chain.from_iterable(external["notes"] for external in listed(about.get("external"))))
     return [

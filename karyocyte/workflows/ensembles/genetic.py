@@ -30,11 +30,6 @@ def tournament(fitness: np.ndarray, entrants: np.ndarray) -> np.ndarray:
     return np.take_along_axis(entrants, fittest[..., None], axis=-1)[..., 0]
 
 
-def average_crossover(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the children, shape (..., M): the means of two parents each, normalised."""
-    return normalise((first + second) / 2)
-
-
 def replace_gene(genes: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Return mutants of genes (..., M): the one at ``place`` (...) gets ``value`` (0 to 1), then all are normalised."""
     mutants = genes.copy()
@@ -53,7 +48,7 @@ def breed(
     second = parents[:, count:]
     shape = (restarts, count)
     crosses = rng.random(shape) < config.crossover
-    children = np.where(crosses[..., None], average_crossover(first, second), first)
+    children = np.where(crosses[..., None], normalise((first + second) / 2), first)  # the mean of both parents
     mutates = rng.random(shape) < config.mutation
     mutants = replace_gene(children, rng.integers(members, size=shape), rng.random(shape))
     return np.where(mutates[..., None], mutants, children)

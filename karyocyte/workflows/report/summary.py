@@ -10,6 +10,7 @@ import pandas as pd
 
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT, without_machine
+from karyocyte.common.text import metric_in_words
 from karyocyte.evaluation.pages.blocks import Facts
 from karyocyte.evaluation.plots.plots import best_rows
 from karyocyte.evaluation.types.formats import joined, listed
@@ -45,17 +46,18 @@ class Notice:
 
 def _leak_notice(result: EvaluationResult) -> Notice:
     lines = _texts(result, LEAK)
-    if result.about.get("protocol") == "paper":
+    if "paper" in listed(result.about.get("protocol")):
         title = "protocol = paper: leaks on purpose; these figures flatter the model"
         return Notice("bad", title, lines or ["what it counts as a leak was not found here"])
-    counts = pd.DataFrame(listed(result.about.get("leaks")))
+    leaks = result.about.get("leaks")  # of an ensemble or several folds a list where they differ
+    counts = pd.DataFrame(listed(leaks))
     if lines:
         title = "Leaks were found: these figures flatter the model"
         # Near-duplicates may be two cells that look alike, so they prove less than a subject or a file on both sides.
         if not counts.drop(columns="near_pairs", errors="ignore").fillna(0).to_numpy().any():
             title = "Near-duplicates on both sides of the split: these figures may flatter the model"
         return Notice("bad", title, lines)
-    if counts.empty:
+    if counts.empty or (isinstance(leaks, list) and None in leaks):
         return Notice("unknown", "Whether the test images leak into the training is not recorded")
     if result.test.subjects is None:
         unknown = "the data name no subjects: one person's images may be on both sides"
@@ -99,7 +101,8 @@ def _shortness(run: Run) -> list[str]:
     history, monitor = run.history, callbacks.get("monitor", "val/loss")
     if len(history) and len(history) - 1 in best_rows(history, monitor):
         stage = history["stage"].iloc[-1]
-        lines.append(f"stage {stage} had the best {monitor} in its last epoch, {history['epoch'].iloc[-1] + 1}")
+        best = f"its best validation {metric_in_words(monitor)}"
+        lines.append(f"stage {stage} had {best} in its last epoch, {history['epoch'].iloc[-1] + 1}")
     return lines
 
 

@@ -1,7 +1,6 @@
 """The listing of image files: each once, in natural order, whatever cannot be listed among them."""
 
 import os
-import shutil
 
 import pytest
 
@@ -59,17 +58,12 @@ def test_a_folder_that_cannot_be_listed_is_a_broken_file(folder, tmp_path, monke
         read_plain_file(images.files[2].path)
 
 
-def test_a_link_to_itself_is_a_broken_file(folder, tmp_path):
-    shutil.rmtree(folder / "b")
-    (folder / "loop.png").symlink_to(folder / "loop.png")
-    assert "loop.png" in names(folder, tmp_path=tmp_path)
-
-
 def test_images_that_cannot_be_read_are_among_the_images_but_not_alone(folder, tmp_path):
     (folder / "a" / "cell.HEIC").write_text("x")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
     (folder / "a" / "Thumbs.db").write_text("x")
     images = find_image_files([folder], tmp_path / "cache")
-    assert "a/cell.HEIC" in [file.name for file in images.files]
+    assert {"a/cell.HEIC", "loop.png"} <= {file.name for file in images.files}
     assert images.others == {"hidden": 2, "without suffix": 1}
     for file in images.files:
         if file.path.suffix != ".HEIC":

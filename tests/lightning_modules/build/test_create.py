@@ -69,6 +69,7 @@ def test_an_experiment_with_an_output_per_class_takes_their_number_or_asks_for_i
         ({"backbone": "resnet18", "experiment": "adapt"}, "either"),
         ({"backbone": "resnet18", "num_classes": 3, "optimizer": "adamx"}, 'optimizer="adamx": .* adamw'),
         ({"backbone": "resnet18", "num_classes": 3, "lr": -1}, "^lr: "),
+        ({"backbone": "resnet18", "num_classes": 3, "lr": object()}, "^lr=<object .* give a number"),
         ({"backbone": nn.Flatten, "num_classes": 3}, "not its class"),
         ({"backbone": nn.Flatten(), "num_classes": 3, "cut": "layer1"}, "without cut and weights"),
         ({"backbone": nn.Linear(3, 3), "num_classes": 3}, "image_size: .* refuses images of 64x64 px"),
@@ -84,12 +85,12 @@ def test_what_is_no_such_classifier_is_refused_with_the_right_call(wrong, remedy
 
 
 def test_head_optimizer_and_rate_are_arguments():
-    head = ["flatten", {"dense": 16}, {"dropout": 0.3}]
-    model = create_classifier("resnet18", 3, cut="layer1", image_size=32, head=head, optimizer="sgd", lr=0.03)
+    head = ["flatten", {"dense": np.int64(16)}, {"dropout": 0.3}]
+    model = create_classifier("resnet18", 3, cut="layer1", image_size=32, head=head, optimizer="sgd", lr=np.half(0.03))
     assert [*dict(model.head.named_children())] == ["flatten1", "dense1", "relu1", "dropout1", "logits"]
     optimizer = model.configure_optimizers()
     assert isinstance(optimizer, torch.optim.SGD)
-    assert optimizer.defaults["lr"] == 0.03
+    assert optimizer.defaults["lr"] == pytest.approx(0.03, rel=1e-3)
 
 
 def test_first_weights_follow_the_seed_of_torch():

@@ -159,6 +159,7 @@ def _heat_tables(images: pd.DataFrame) -> list[pd.DataFrame]:
     images = images.assign(excess=images["inside"] - images["content"])
 
     def intervals(names: Sequence[str], least: float) -> pd.DataFrame:
+        """Return the means of columns that are at least ``least`` and at most 1, with intervals by person."""
         return by_case(lambda kept: _means(images[kept], names), images["subject"], SETTINGS.confidence, (least, 1.0))
 
     return [intervals(["inside", "content"], 0.0), intervals(["excess"], -1.0)]

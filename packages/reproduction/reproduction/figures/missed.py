@@ -57,14 +57,10 @@ def rows_of_missed(runs: Sequence[Predictions]) -> pd.DataFrame:
     """
     best: dict[int, dict[str, Predictions]] = {}
     of_four = [run for run in runs if run.about["protocol"] == "paper" and run.about["name"] in FOUR]
-    for run in sorted(of_four, key=_validation_f1):
+    for run in sorted(of_four, key=lambda run: evaluate(score(run.part(VALIDATION)))["f1_weighted"] or 0.0):
         best.setdefault(int(run.about["seed"]), {})[str(run.about["name"])] = run
     tables = []
     for seed, members in sorted(best.items()):
         if len(members) == len(FOUR):
             tables.append(missed_by([members[name] for name in FOUR], FOUR).assign(seed=seed))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def _validation_f1(run: Predictions) -> float:
-    return float(evaluate(score(run.part(VALIDATION)))["f1_weighted"] or 0.0)

@@ -226,6 +226,7 @@ def _continued(persons: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Fit ``limit - loss * persons ** -rate`` to the AUC of all draws; return it for further persons."""
 
     def curve(persons: np.ndarray, limit: float, loss: float, rate: float) -> np.ndarray:
+        """Return the AUC by the number of training persons, which nears the limit."""
         return np.asarray(limit - loss * persons**-rate)
 
     known = np.isfinite(values)  # a draw may leave no pair of two persons to a resample

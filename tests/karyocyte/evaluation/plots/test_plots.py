@@ -121,10 +121,12 @@ def test_the_rocs_of_several_experiments_are_in_one_figure(tmp_path, saved_figur
         run.about["synthetic"] = (classes, skill) == (FIVE, 3.0)
         evaluated[f"skill {skill}"] = (evaluate_runs([run], SETTINGS), score(run.part("test")))
     plots.rocs(tmp_path / "roc.png", evaluated)
-    assert ("SYNTHETIC" in saved_figures[0].get_suptitle()) == (classes == FIVE)
+    title = saved_figures[0].get_suptitle()
+    assert ("SYNTHETIC" in title) == (classes == FIVE)
+    assert len({line.get_linestyle() for line in saved_figures[0].axes[0].lines}) == 2  # told apart in grey
     for line, (result, _) in zip(saved_figures[0].axes[0].lines, evaluated.values(), strict=True):
         auc = result.metrics["auc"].value
-        assert f"{auc:.3f}" in line.get_label()
+        assert [f"{auc:.3f}" in text for text in (title, line.get_label())] == [True, True]
         assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(auc, abs=2e-3)
 
 

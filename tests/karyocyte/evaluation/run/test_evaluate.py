@@ -99,7 +99,7 @@ def test_a_leaky_split_is_the_first_warning():
     clean = make_run(about={"leaks": dict.fromkeys(leaks, 0)})
     assert not any(line.startswith("leak") for line in warnings_of(clean))
     more = make_run(fold=1, about={"leaks": {**leaks, "subjects": 21}})
-    assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a fold"
+    assert warnings_of(run, more)[0] == "leak: subjects in more than one part: up to 21 in a run"
 
 
 def test_notes_on_another_data_set_are_passed_on_once():

@@ -90,4 +90,4 @@ def test_an_ensemble_has_the_baseline_of_its_images_and_predictions_without_numb
     both = average([member, replace(member, frame=member.frame.assign(uncertainty=0.4))], ["one", "other"])
     of_both, of_member = (evaluate_runs([each], SETTINGS) for each in (both, member))
     assert of_both.sections(Kind.BASELINE) == of_member.sections(Kind.BASELINE)
-    assert any(line.startswith("without a network, by area alone: auc ") for line in captions(of_both))
+    assert any(line.startswith("without a network, by area alone: AUC ") for line in captions(of_both))

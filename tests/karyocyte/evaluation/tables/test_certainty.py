@@ -29,6 +29,7 @@ def test_all_images_right_or_wrong_are_no_certainty_and_usual_figures_have_no_wo
     assert "all 12 images are predicted right" in notes
     assert "all 12 images are predicted right" in printed(whole(result))
     several = [note for table in group_tables(["a", "b"], [result, result]) for note in table.notes]
+    assert not [note for note in [*several, *notes] if "_" in note or "auc" in note]  # names in words, no keys
     assert {f"{number}: all 12 images are predicted right" for number in (1, 2)} <= set(several)
     assert "all 12 images are predicted wrong" in metrics_table(result_of([0.9] * 6 + [0.1] * 6)).notes
     usual = evaluate_runs([make_run(images=90, subjects=30, skill=0.5)], SETTINGS)

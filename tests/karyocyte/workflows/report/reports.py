@@ -14,6 +14,7 @@ RESAMPLES = 20
 CONFIG = f"evaluation:\n  resamples: {RESAMPLES}\n"
 LEAKS = {"subjects": 3, "identical_pairs": 0, "near_pairs": 1, "seen_by_start": 0}
 NO_LEAKS = {"subjects": 0, "identical_pairs": 0, "near_pairs": None, "seen_by_start": 0}
+CLEAN = {**NO_LEAKS, "near_pairs": 0}
 
 
 def write_run(folder: Path, run: Predictions, pictures: bool = True, maps: tuple[str, ...] = ()) -> Path:

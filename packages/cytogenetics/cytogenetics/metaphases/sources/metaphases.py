@@ -114,17 +114,20 @@ def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
 def _read_lists(root: Path, follow_links: bool) -> dict[str, str]:
     """Return what the lists of the data set declare of each picture; empty where there are none."""
     declared: dict[str, str] = {}
-    files = [root / name for name in sorted(scan_folder(root, follow_links).files)]
-    for name, kind in LISTS.items():
-        for file in files:
-            if file.name != name:
-                continue
-            if "\n" not in file.read_text(encoding="utf-8-sig").strip():
-                continue  # a list with its heading alone: no cell is abnormal
-            table = read_text_table(file)
-            if "filename" not in table:
-                raise UserError(f"{file} has no column filename: name the pictures in it")
-            for picture in table["filename"].map(lambda text: Path(text).stem):
-                if declared.setdefault(picture, kind) != kind:
-                    raise UserError(f"{file}: {picture} is declared {declared[picture]}, too: keep it in one list")
+    content = scan_folder(root, follow_links)
+    for link in content.links:
+        if Path(link).name in LISTS:  # without it all pictures would be of one class
+            raise UserError(
+                f"{root / link} is a link out of {root}: set follow_links=true, or put the list in its place"
+            )
+    for file in [root / name for name in sorted(content.files) if Path(name).name in LISTS]:
+        if "\n" not in file.read_text(encoding="utf-8-sig").strip():
+            continue  # a list with its heading alone: no cell is abnormal
+        table = read_text_table(file)
+        if "filename" not in table:
+            raise UserError(f"{file} has no column filename: name the pictures in it")
+        kind = LISTS[file.name]
+        for picture in table["filename"].map(lambda text: Path(text).stem):
+            if declared.setdefault(picture, kind) != kind:
+                raise UserError(f"{file}: {picture} is declared {declared[picture]}, too: keep it in one list")
     return declared

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -16,6 +17,7 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.metaphases.data.sets import LISTS, PICTURES, write_metaphases, write_picture, write_voc
 from tests.helpers.images import break_image
+from tests.helpers.manifests import facts_of
 from tests.helpers.real_data import real_data
 from tests.helpers.sources import list_images, scan, source_config
 
@@ -36,7 +38,9 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
     assert list(frame["label"]) == [None, "normal", "normal", "normal", "abnormal"]
     assert list(frame["kind"]) == [None, "normal", "normal", "normal", "numerical"]
     assert (listing.classes, listing.positive_class) == (("normal", "abnormal"), "abnormal")
+    assert listing.notes[0].startswith("5 pictures with 10 boxes (Pascal VOC)")
     assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
+    assert (listing.source, listing.synthetic, set(frame["part"])) == ("metaphases", False, {None})
     (tmp_path / "data" / "structural_abnormalities.csv").write_text("filename,description\n")
     assert listed(tmp_path / "data", tmp_path).notes[1] == listing.notes[1]
     for boxes, labels in zip(frame["boxes"], frame["chromosomes"], strict=True):
@@ -62,15 +66,15 @@ def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp
     assert listing.notes[1] == "pictures without boxes, left out: 1"
 
 
-def test_a_data_set_behind_a_link_is_refused_or_read_with_its_lists(tmp_path):
-    write_metaphases(tmp_path / "elsewhere")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="follow_links=true"):
-        listed(tmp_path / "data", tmp_path)
-    context = SourceContext(str(tmp_path / "data"), tmp_path / "cache", progress=False, follow_links=True)
-    listing = list_source(source_config("metaphases"), context)
-    assert listing.frame["kind"].tolist() == [None, "normal", "normal", "normal", "numerical"]
+@pytest.mark.parametrize(("linked", "problem"), [("inner", "no boxes"), ("inner/normal.csv", "normal.csv is a link")])
+def test_a_data_set_or_a_list_behind_a_link_is_refused_or_read(tmp_path, linked, problem):
+    root = write_metaphases(tmp_path / "data" / "inner").parent
+    (root / linked).rename(tmp_path / "elsewhere")
+    (root / linked).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=f"{problem}.*follow_links=true"):
+        listed(root, tmp_path)
+    context = SourceContext(str(root), tmp_path / "cache", progress=False, follow_links=True)
+    assert list_source(source_config("metaphases"), context).frame["kind"].value_counts()["normal"] == 3
 
 
 def test_pictures_with_marks_are_left_out(tmp_path):
@@ -136,6 +140,8 @@ def test_what_does_not_fit_is_named(tmp_path, change, message):
 def test_synthetic_metaphases_have_the_boxes_and_karyotypes_that_they_are_drawn_with(tmp_path):
     manifest = scan(DRAWN, None, tmp_path, progress=False)
     frame = manifest.frame
+    assert (manifest.source, manifest.synthetic, manifest.positive_class) == ("synthetic_metaphases", True, "abnormal")
+    assert (frame["subject"].nunique(), set(frame["part"]), manifest.notes[1][:10]) == (3, {None}, "3 pictures")
     assert frame["label"].tolist() == ["normal", "normal", "abnormal"]
     for cell, row in frame.iterrows():
         picture = draw_metaphase(DRAWN, cell)
@@ -144,6 +150,17 @@ def test_synthetic_metaphases_have_the_boxes_and_karyotypes_that_they_are_drawn_
         assert np.allclose(row["boxes"], [one.box for one in picture.chromosomes], atol=1e-3)
         counts = Counter(CHROMOSOMES[label] for label in row["chromosomes"])
         assert name_karyotype(counts).label == row["label"]
+
+
+def test_synthetic_metaphases_are_drawn_once_and_again_where_a_picture_is_missing(tmp_path, monkeypatch, capsys):
+    first = scan(DRAWN, None, tmp_path, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "imwrite", lambda *_: pytest.fail("drawn again"))
+        assert facts_of(scan(DRAWN, None, tmp_path, progress=False)) == facts_of(first)
+    first.file(1).unlink()
+    assert scan(DRAWN, None, tmp_path, progress=False).frame["sha256"].equals(first.frame["sha256"])
+    assert "incomplete: it is made anew" in capsys.readouterr().out
+    assert scan(DRAWN.model_copy(update={"seed": 1}), None, tmp_path, progress=False).root != first.root
 
 
 def test_the_real_metaphases_are_read_whole(tmp_path):
