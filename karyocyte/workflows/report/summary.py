@@ -59,6 +59,11 @@ def _leak_notice(result: EvaluationResult) -> Notice:
         return Notice("bad", title, lines)
     if counts.empty or (isinstance(leaks, list) and None in leaks):
         return Notice("unknown", "Whether the test images leak into the training is not recorded")
+    return _no_leak_notice(result, counts)
+
+
+def _no_leak_notice(result: EvaluationResult, counts: pd.DataFrame) -> Notice:
+    """Say what was looked for where nothing was found; ``counts`` has a row for each member or fold."""
     if result.test.subjects is None:
         unknown = "the data name no subjects: one person's images may be on both sides"
         title = "No identical images on both sides of the split; persons are not known"
