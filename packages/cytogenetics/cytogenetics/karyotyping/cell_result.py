@@ -80,6 +80,14 @@ class CellResult(CellInput):
         calls = iter(self.karyotype.calls)
         return [(file, next(calls) if file.status is FileStatus.USED else None) for file in self.files]
 
+    @property
+    def names_of_used(self) -> list[str]:
+        """What a reader sees of each used file: the number of its box in the picture of a metaphase, or its name."""
+        names = [file.file.name for file in used_files(self.files)]
+        if self.metaphase is None:
+            return names
+        return [f"box {self.metaphase.found[name].number}" for name in names]
+
     @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: its karyotype, and files that are not used."""
@@ -88,7 +96,7 @@ class CellResult(CellInput):
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
-        doubts = karyotype.doubts(self.mean_distance, self.thresholds)
+        doubts = karyotype.doubts(self.mean_distance, self.thresholds, self.names_of_used)
         reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files, *filter(None, [self.unlike])]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):

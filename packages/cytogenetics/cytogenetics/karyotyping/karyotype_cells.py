@@ -66,7 +66,7 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         write_karyotype_page(folder / "index.html", tables, facts, results)
         write_review(folder / REVIEW, request, model, results, tables)
     warn(*tables.warnings)
-    say(str(request.folder / "index.html"), *tables.cell_lines, *lines)
+    say(str(request.folder / "index.html"), *tables.cell_lines, *lines, *tables.case_lines)
     return tables
 
 

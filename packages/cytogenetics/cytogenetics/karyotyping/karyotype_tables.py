@@ -1,5 +1,6 @@
 """What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -24,8 +25,8 @@ from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 CASE_COLUMNS = (
-    *("case", "cells", "karyotype", "probability", "alone", "verdict", "reason"),
-    *("share", "clones", "left_out", "changed"),
+    *("case", "cells", "karyotype", "constitution", "probability", "second_constitution", "second_probability"),
+    *("alone", "verdict", "reason", "left_out", "changed"),
 )
 RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
@@ -36,6 +37,8 @@ FILE_COLUMNS = (
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
+BRACKETS = "in brackets: the cells that fit a clone best, judged together, not those that show it by themselves"
+MOST_CASES = 10  # lines of the terminal
 
 
 class Tables(NamedTuple):
@@ -73,12 +76,21 @@ class Tables(NamedTuple):
         """The karyotype of each case of cases.csv with its doubt, in words."""
         titles = {}
         for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
-            named = f"{case.karyotype}, probability {_probability(case.probability)}"
             said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
-            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason)))
-            if case.changed:
-                titles[case.case] += f"; judged with the others, {case.changed}"
+            changed = case.changed and f"judged with the others, {case.changed}"
+            brackets = BRACKETS if "[" in case.karyotype else None
+            named = f"{case.karyotype}: {differential(case)}"
+            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason, changed, brackets)))
         return titles
+
+    @property
+    def case_lines(self) -> list[str]:
+        """The first cases, each on a line of the terminal, and how many more there are."""
+        lines = []
+        for case in self.cases[:MOST_CASES].itertuples():
+            lines.append(f"{case.case}: {case.karyotype}, {case.verdict}; {differential(case)}")
+        more = len(self.cases) - MOST_CASES
+        return [*lines, f"and {more:,} more in cases.csv"] if more > 0 else lines
 
     @property
     def warnings(self) -> list[str]:
@@ -155,15 +167,23 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
         "case": case,
         "cells": named.cells,
         "karyotype": named.iscn,
-        "probability": verdict.probability,
+        "constitution": verdict.constitution.iscn,
+        "probability": verdict.constitution.probability,
+        "second_constitution": verdict.second.iscn,
+        "second_probability": verdict.second.probability,
         "alone": verdict.alone,
         "verdict": to_do,
         "reason": reason,
-        "share": named.share,
-        "clones": named.in_words,
         "left_out": named.not_clonal or None,
         "changed": "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items()) or None,
     }
+
+
+def differential(case: Any) -> str:
+    """Return how probable the constitution of a row of cases.csv is, which it names if the karyotype is another one."""
+    first = "probability" if re.sub(r"\[\d+\]", "", case.karyotype) == case.constitution else case.constitution
+    second = f"{case.second_constitution} {_probability(case.second_probability)}"
+    return f"{first} {_probability(case.probability)}; next {second}"
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
@@ -243,6 +263,8 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         groups=_by_case(shown),
         cases=dict(zip(tables.cases["case"], tables.cases.fillna("").itertuples(), strict=True)),
         certainty=_probability,
+        differential=differential,
+        brackets=BRACKETS,
         ranks=len(RANKS),
         statuses=list(map(str, FileStatus)),
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),

@@ -83,7 +83,8 @@ class CellReview(Reviewed):
         groups = {}
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
-            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
+            predicted = self.bundle.index.cases.get(name, "")
+            groups[name] = {"predicted": predicted, "approved": case.summary, "question": case.question(predicted)}
             groups[name] |= {"obstacle": case.obstacle, "signed": case.signature.time if case.signature else ""}
         return groups
 
@@ -147,7 +148,9 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        doubts = solved.doubts(distance, index.thresholds)
+        numbers = {name: f"box {number}" for number, name in enumerate(cell.boxes, 1)}
+        named = [numbers.get(cell.names[row], cell.names[row]) for row in kept]
+        doubts = solved.doubts(distance, index.thresholds, named)
         reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,

@@ -53,6 +53,16 @@ class ReviewedCase:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         return "" if self.approvals else "approve a cell of the case first"
 
+    def question(self, predicted: str) -> str:
+        """What to ask before it is signed, in view of what is said of the prediction; "" where nothing."""
+        if not self.approvals:
+            return ""
+        said = predicted.split(" ")[0].rstrip(",;:")
+        differs = f"Predicted was {said}, approved is {self.named.iscn}." if said not in ("", self.named.iscn) else ""
+        weak = f"{self.named.weakness}." if self.named.weakness else ""
+        asked = " ".join(filter(None, (differs, weak)))
+        return asked and f"{asked} Sign {self.named.iscn}?"
+
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
         if self.obstacle:
