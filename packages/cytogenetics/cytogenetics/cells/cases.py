@@ -47,11 +47,6 @@ class CaseKaryotype:
         return sum(self.clones.values())
 
     @property
-    def in_words(self) -> str:
-        """The clones with their numbers of cells, such as "46,XX[3]"."""
-        return " ".join(f"{clone}[{cells}]" for clone, cells in self.clones.items())
-
-    @property
     def not_clonal(self) -> str:
         """The changes that belong to no clone, such as "+Y in 1, -8 in 2"."""
         return ", ".join(f"{change} in {cells}" for change, cells in self.left_out.items())
@@ -61,8 +56,8 @@ class CaseKaryotype:
         """That a change is in fewer cells than a clone has; "" where it is not so."""
         if self.cells >= self.needed:
             return ""
-        rule = f"a gain makes a clone from {CLONAL_GAIN} cells on, a loss from {CLONAL_LOSS} (ISCN)"
-        return f"{self.iscn} rests on {counted(self.cells, 'cell')}: {rule}"
+        rule = f"a clone needs {CLONAL_GAIN} cells with a gain, or {CLONAL_LOSS} with a loss (ISCN)"
+        return f"{self.iscn} rests on {counted(self.cells, 'cell')}; {rule}"
 
 
 def case_karyotype(

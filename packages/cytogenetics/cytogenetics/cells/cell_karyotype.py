@@ -110,7 +110,7 @@ class CellKaryotype:
             if self.boxes_wrong >= LEAST_SAID:
                 text += f", {self.boxes_wrong:.1f} of them by a wrong or missing box"
             if self.contradicted:
-                listed = ", ".join(f"{names[row]} ({self.calls[row].assigned})" for row in self.contradicted)
+                listed = ", ".join(f"{names[row]} (class {self.calls[row].assigned})" for row in self.contradicted)
                 text += f"; the image contradicts the class of {listed}"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:

@@ -182,12 +182,13 @@ def name_cell(
     if pictures is not None and karyotype.candidates:
         calls = karyotype.calls
         drawn = draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
+    measured = zip(used, predicted.out_of_distribution.tolist(), strict=True)
     result = CellResult(
         **vars(given),
         files=tuple(replace(file, pixels=None) for file in files),
         karyotype=karyotype,
         predicted=predicted,
-        distances=_distances(used, predicted),
+        distances={file.file.name: far for file, far in measured if not np.isnan(far)},
         thresholds=model.thresholds,
         drawn=drawn,
     )
@@ -221,12 +222,3 @@ def _karyotype_of(
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
     named, kept = karyotype_of_boxes(log_probabilities, boxes, naming)
     return named, kept, cause
-
-
-def _distances(used: Sequence[CellFile], predicted: CellPrediction) -> dict[str, float]:
-    """Return ``CellResult.distances``."""
-    distances = {}
-    for file, distance in zip(used, predicted.out_of_distribution.tolist(), strict=True):
-        if not np.isnan(distance):
-            distances[file.file.name] = distance
-    return distances

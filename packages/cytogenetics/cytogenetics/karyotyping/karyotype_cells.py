@@ -61,7 +61,8 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         warnings += failed
         tables = Tables.of(results, opened.seen, request.config)
         tables.write(folder)
-        lines = [*tables.summary(model.thresholds), *notes_of_pictures(inputs), describe_others(others)]
+        chosen = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
+        lines = [*tables.summary(model.thresholds), *chosen, describe_others(others)]
         facts = page_facts(request, [*lines, *notes], [*warnings, *tables.warnings])
         write_karyotype_page(folder / "index.html", tables, facts, results)
         write_review(folder / REVIEW, request, model, results, tables)
@@ -82,11 +83,6 @@ def doubted_together(
         return results, []
     warn(sentence(failed))
     return [replace(result, failed=failed) for result in results], [sentence(failed)]
-
-
-def notes_of_pictures(inputs: Sequence[CellInput]) -> Sequence[str]:
-    """Return what was chosen in the files of metaphases, counted."""
-    return note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
 
 
 def name_cells(

@@ -99,11 +99,9 @@ class Tables(NamedTuple):
         copies: list[str] = self.cases.attrs["copies"]
         if trained_on.empty:
             return copies
-        cells = trained_on[["case", "cell"]].drop_duplicates()
-        return [
-            *copies,
-            f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}",
-        ]
+        cells = len(trained_on[["case", "cell"]].drop_duplicates())
+        seen = f"the model was trained on {counted(len(trained_on), 'image')} of {counted(cells, 'cell')}"
+        return [*copies, seen]
 
     @property
     def cell_lines(self) -> list[str]:

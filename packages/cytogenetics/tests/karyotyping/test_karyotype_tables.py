@@ -231,7 +231,10 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
     cell = replace(cell, metaphase=MetaphaseFile((40, 50), found), drawn=drawn)
     picture, karyogram = overlays(cell)
     doubted = replace(cell, karyotype=replace(cell.karyotype, of_boxes=True), thresholds=CellThresholds(0.0))
-    assert any(reason.endswith(f"; the image contradicts the class of box 5 ({CLASSES[labels[4]]})") for reason in doubted.reasons)
+    assert any(
+        reason.endswith(f"; the image contradicts the class of box 5 (class {CLASSES[labels[4]]})")
+        for reason in doubted.reasons
+    )
     assert [(each.width, each.height) for each in (picture, karyogram)] == [(50, 40), (90, 60)]
     for row, (there, here) in enumerate(zip(picture.shapes, karyogram.shapes, strict=True)):
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
