@@ -99,10 +99,7 @@ class CellKaryotype:
     def doubts(self, distance: float, thresholds: CellThresholds, names: Sequence[str]) -> list[str]:
         """Return which thresholds the cell is above, as reasons to refer it.
 
-        Args:
-            distance: From the training images, the mean of the cell; NaN where it is unknown.
-            thresholds: Of cells.
-            names: Of the images, as a reader sees them, such as "box 7".
+        An unknown ``distance`` is NaN; ``names`` are those of the images for a reader, such as "box 7".
         """
         reasons = []
         if self.expected_wrong > thresholds.expected_wrong:

@@ -17,7 +17,7 @@ from cytogenetics.images.cells import Cell
 from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
-from cytogenetics.karyotyping.metaphases import MetaphaseFile
+from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from karyocyte.common.text import counted
 
@@ -28,10 +28,6 @@ LISTED = 5  # files in a reason
 MISSED = 0.5  # expected wrong boxes, from which the place of a chromosome that may be missed is named
 LEAST_MISSED = 0.1  # probability of its box
 LEFT_OUT = {"broken": "that cannot be read", "left_out": "left out, as showing no single chromosome"}
-# What a reader has to do.
-NOTHING = "quick look"
-PICTURE = "look at the picture"
-BOXES = "check the boxes"
 KARYOGRAMS = "karyograms"  # the folder of their pictures
 
 
@@ -42,6 +38,11 @@ class CellInput:
     cell: Cell  # its name, case and files
     stem: str  # name of its karyogram
     metaphase: MetaphaseFile | None = None  # the picture that the files were cut out of; None where they were given
+
+    @property
+    def found(self) -> Mapping[str, FoundChromosome]:
+        """The boxes that the files were cut out of, by their names; empty where they were given."""
+        return {} if self.metaphase is None else self.metaphase.found
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,14 +81,6 @@ class CellResult(CellInput):
         calls = iter(self.karyotype.calls)
         return [(file, next(calls) if file.status is FileStatus.USED else None) for file in self.files]
 
-    @property
-    def names_of_used(self) -> list[str]:
-        """What a reader sees of each used file: the number of its box in the picture of a metaphase, or its name."""
-        names = [file.file.name for file in used_files(self.files)]
-        if self.metaphase is None:
-            return names
-        return [f"box {self.metaphase.found[name].number}" for name in names]
-
     @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Why an expert should look at the cell: its karyotype, and files that are not used."""
@@ -96,7 +89,9 @@ class CellResult(CellInput):
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
-        doubts = karyotype.doubts(self.mean_distance, self.thresholds, self.names_of_used)
+        names = [file.file.name for file in used_files(self.files)]
+        shown = [f"box {self.found[name].number}" if name in self.found else name for name in names]
+        doubts = karyotype.doubts(self.mean_distance, self.thresholds, shown)
         reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files, *filter(None, [self.unlike])]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
@@ -117,8 +112,8 @@ class CellResult(CellInput):
     @property
     def missed(self) -> list[str]:
         """Where a chromosome may be missed: at the most probable box that is left out."""
-        found = {} if self.metaphase is None else self.metaphase.found
-        left_out = [found[file.file.name] for file, call in self.calls if call is None and file.file.name in found]
+        unused = [file.file.name for file, call in self.calls if call is None]
+        left_out = [self.found[name] for name in unused if name in self.found]
         most = max(left_out, key=lambda one: one.probability, default=None)
         if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
             return []
@@ -129,10 +124,9 @@ class CellResult(CellInput):
 
     def _crossed_by(self, box: np.ndarray) -> list[str]:
         """Return the classes whose boxes a box shares pixels with, the most pixels first."""
-        assert self.metaphase is not None
         shared: dict[str, float] = {}
         for file, call in self.calls:
-            other = self.metaphase.found[file.file.name].box
+            other = self.found[file.file.name].box
             sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
             if call is not None and sides.min() > 0:
                 shared[call.assigned] = float(sides.prod())
@@ -149,11 +143,11 @@ class CellResult(CellInput):
     def task(self) -> str:
         """What a reader has to do, in the order of work: a quick look, chromosomes, boxes, the whole picture."""
         if not self.reasons:
-            return NOTHING
+            return "quick look"
         if self.failed or not self.karyotype.candidates:
-            return PICTURE
+            return "look at the picture"
         if 2 * self.karyotype.boxes_wrong > self.karyotype.expected_wrong:
-            return BOXES
+            return "check the boxes"
         doubtful = self.karyotype.doubtful
         return f"look at {counted(doubtful, 'chromosome') if doubtful else 'the karyogram'}"
 

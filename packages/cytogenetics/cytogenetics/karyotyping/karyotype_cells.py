@@ -162,7 +162,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
-    found = {} if result.metaphase is None else result.metaphase.found
     return ReviewedCell(
         case=result.cell.case,
         name=result.cell.name,
@@ -172,7 +171,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         probability=karyotype.probability,
         reasons=list(result.reasons),
         distance=None if np.isnan(result.mean_distance) else result.mean_distance,
-        boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
+        boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in result.found.items()},
         boxes_wrong=karyotype.boxes_wrong,
         reasons_of_files=[*result.reasons_of_files, *filter(None, [result.unlike])],
     )

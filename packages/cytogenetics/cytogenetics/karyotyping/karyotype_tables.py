@@ -152,29 +152,18 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
     return table
 
 
-def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
+def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> tuple[Any, ...]:
+    """Return the values of CASE_COLUMNS."""
     cells = []
     for result in results:
         cell = CaseCell.of(result.cell.name, result.karyotype.candidates, priors, result.mean_distance)
         cells.append(replace(cell, unlike=result.unlike))
     verdict = case_verdict(cells, priors, results[0].thresholds)
-    named, to_do, reason = verdict.named, verdict.to_do, verdict.reason
-    if results[0].failed:
-        to_do, reason = "look at the pictures", results[0].failed
-    return {
-        "case": case,
-        "cells": named.cells,
-        "karyotype": named.iscn,
-        "constitution": verdict.constitution.iscn,
-        "probability": verdict.constitution.probability,
-        "second_constitution": verdict.second.iscn,
-        "second_probability": verdict.second.probability,
-        "alone": verdict.alone,
-        "verdict": to_do,
-        "reason": reason,
-        "left_out": named.not_clonal or None,
-        "changed": "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items()) or None,
-    }
+    named, best, second = verdict.named, verdict.constitution, verdict.second
+    likely = (best.iscn, best.probability, second.iscn, second.probability)
+    said = ("look at the pictures", results[0].failed) if results[0].failed else (verdict.to_do, verdict.reason)
+    changed = "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items())
+    return (case, named.cells, named.iscn, *likely, verdict.alone, *said, named.not_clonal or None, changed or None)
 
 
 def differential(case: Any) -> str:
@@ -224,7 +213,7 @@ def _file_row(
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
     if result.metaphase is not None:
-        found = result.metaphase.found[name]
+        found = result.found[name]
         box = (found.box / result.metaphase.scale).round(1).tolist()  # in pixels of the picture itself
         row |= dict(zip(BOX_COLUMNS, (found.number, *box, found.probability), strict=True))
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
@@ -319,7 +308,7 @@ def overlays(result: CellResult) -> list[Overlay]:
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
-        found = metaphase.found[file.file.name]
+        found = result.found[file.file.name]
         in_picture.append(_shape(found.number, found.outline, file, call))
         row += call is not None
         if call is not None and row in places:

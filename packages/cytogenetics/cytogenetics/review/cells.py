@@ -72,7 +72,7 @@ class CellReview(Reviewed):
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
-            "boxes": _boxes(cell),
+            "boxes": [{"name": name, "number": cell.numbers[name], **asdict(box)} for name, box in cell.boxes.items()],
             "left_out": cell.left_out,
             "predicted": cell.karyotype or "no karyotype",
             **shown,
@@ -148,9 +148,9 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        numbers = {name: f"box {number}" for number, name in enumerate(cell.boxes, 1)}
-        named = [numbers.get(cell.names[row], cell.names[row]) for row in kept]
-        doubts = solved.doubts(distance, index.thresholds, named)
+        names = [cell.names[row] for row in kept]
+        shown = [f"box {cell.numbers[name]}" if name in cell.numbers else name for name in names]
+        doubts = solved.doubts(distance, index.thresholds, shown)
         reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,
@@ -173,11 +173,6 @@ def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         "probability": cell.probability,
         "reasons": cell.reasons,
     }
-
-
-def _boxes(cell: ReviewedCell) -> list[dict[str, Any]]:
-    """Return the boxes of a metaphase."""
-    return [{"name": name, "number": number, **asdict(box)} for number, (name, box) in enumerate(cell.boxes.items(), 1)]
 
 
 def _named(files: list[dict[str, Any]]) -> str:

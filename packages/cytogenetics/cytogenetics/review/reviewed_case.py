@@ -57,11 +57,10 @@ class ReviewedCase:
         """What to ask before it is signed, in view of what is said of the prediction; "" where nothing."""
         if not self.approvals:
             return ""
-        said = predicted.split(" ")[0].rstrip(",;:")
-        differs = f"Predicted was {said}, approved is {self.named.iscn}." if said not in ("", self.named.iscn) else ""
-        weak = f"{self.named.weakness}." if self.named.weakness else ""
-        asked = " ".join(filter(None, (differs, weak)))
-        return asked and f"{asked} Sign {self.named.iscn}?"
+        said, iscn = predicted.split(" ")[0].rstrip(",;:"), self.named.iscn
+        differs = "" if said in ("", iscn) else f"Predicted was {said}, approved is {iscn}"
+        asked = ". ".join(filter(None, (differs, self.named.weakness)))
+        return asked and f"{asked}. Sign {iscn}?"
 
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
