@@ -89,17 +89,19 @@ class CellResult(CellInput):
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
-        names = [file.file.name for file in used_files(self.files)]
-        shown = [f"box {self.found[name].number}" if name in self.found else name for name in names]
-        doubts = karyotype.doubts(self.mean_distance, self.thresholds, shown)
+        names = [self._name(file.file.name) for file in used_files(self.files)]
+        doubts = karyotype.doubts(self.mean_distance, self.thresholds, names)
         reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files, *filter(None, [self.unlike])]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
-            named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
-            reasons.append(
-                f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
-            )
+            named = ", ".join([*map(self._name, unlike[:LISTED]), *["..."] * (len(unlike) > LISTED)])
+            of_all = f"{len(unlike)} of {len(self.files)} {'boxes' if self.found else 'files'}"
+            reasons.append(f"{of_all} out of distribution, unlike the training images: {named}")
         return tuple(reasons)
+
+    def _name(self, file: str) -> str:
+        """Return what a reader sees of a file: the number of its box in the picture of a metaphase, or its name."""
+        return f"box {self.found[file].number}" if file in self.found else file
 
     @property
     def unlike(self) -> str | None:

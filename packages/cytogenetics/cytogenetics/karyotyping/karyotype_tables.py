@@ -61,7 +61,9 @@ class Tables(NamedTuple):
         cells = cells.sort_values("expected_wrong", ascending=False, na_position="first", kind="stable")
         cells = cells.astype(object).where(cells.notna(), None)
         title = [" / ".join(filter(None, names)) for names in zip(cells["case"], cells["cell"], strict=True)]
-        errors = [_number_of_wrong(*of_cell) for of_cell in zip(cells["expected_wrong"], cells["used"], strict=True)]
+        errors = []
+        for expected, used in zip(cells["expected_wrong"], cells["used"], strict=True):
+            errors.append("no image" if expected is None else f"about {expected:.1f} of {used} may be wrong")
         return cells.assign(title=title, errors=errors)
 
     def write(self, folder: Path) -> None:
@@ -117,9 +119,10 @@ class Tables(NamedTuple):
         kinds = self.cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
         statuses = self.chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
         statuses.index = statuses.index.str.replace("_", " ")
+        image = "cut-out" if BOX_COLUMNS[0] in self.chromosomes else "image"
         lines = [
             f"{counted(len(self.cells), 'cell')}: {_enumerate(kinds)}",
-            f"{counted(len(self.chromosomes), 'image')}: {_enumerate(statuses)}",
+            f"{counted(len(self.chromosomes), image)}: {_enumerate(statuses)}",
             *note_lines(self.chromosomes["note"].dropna()),
             f"to be referred to an expert: {(self.cells['refer'] == 'yes').sum():,}",
         ]
@@ -194,12 +197,6 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
         "reason": "; ".join(reasons) or None,
         "karyogram": result.karyogram,
     }
-
-
-def _number_of_wrong(expected: float | None, count: int) -> str:
-    if expected is None:
-        return "no image"
-    return f"about {expected:.1f} of {count} may be wrong"
 
 
 def _file_row(
