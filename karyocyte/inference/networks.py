@@ -45,8 +45,8 @@ class LoadedNetwork:
         if not self.network.adapt_to(images):
             return "BatchNorm keeps the statistics of training: the network has none"
         return (
-            f"The network adapts to these images by the BatchNorm statistics of {len(images)} of them; if they are not "
-            "of all classes, set batchnorm=trained"
+            f"The network adapts to these images by the BatchNorm statistics of {len(images)} of them, so that each "
+            "probability depends a little on all; if they are not of all classes, set batchnorm=trained"
         )
 
     def predict(self, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:

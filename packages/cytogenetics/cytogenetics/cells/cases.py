@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit, logsumexp
@@ -38,6 +39,7 @@ class CaseKaryotype:
     iscn: str  # such as "46,XX" or "47,XX,+21[3]/46,XX[2]"
     clones: dict[str, int]  # the number of cells of each clone by its name, the largest first
     left_out: dict[str, int]  # the number of cells with each change that belongs to no clone, such as {"-8": 1}
+    needed: int  # of cells that its changes have to be in (ISCN 2020), which a case of few cells does not have
 
     @property
     def cells(self) -> int:
@@ -45,19 +47,17 @@ class CaseKaryotype:
         return sum(self.clones.values())
 
     @property
-    def in_words(self) -> str:
-        """The clones with their numbers of cells, such as "46,XX[3]"."""
-        return " ".join(f"{clone}[{cells}]" for clone, cells in self.clones.items())
-
-    @property
     def not_clonal(self) -> str:
         """The changes that belong to no clone, such as "+Y in 1, -8 in 2"."""
         return ", ".join(f"{change} in {cells}" for change, cells in self.left_out.items())
 
     @property
-    def share(self) -> float:
-        """The share of cells that belong to the largest clone, above 0 to 1."""
-        return max(self.clones.values()) / self.cells
+    def weakness(self) -> str:
+        """That a change is in fewer cells than a clone has; "" where it is not so."""
+        if self.cells >= self.needed:
+            return ""
+        rule = f"a clone needs {CLONAL_GAIN} cells with a gain, or {CLONAL_LOSS} with a loss (ISCN)"
+        return f"{self.iscn} rests on {counted(self.cells, 'cell')}; {rule}"
 
 
 def case_karyotype(
@@ -78,6 +78,7 @@ def case_karyotype(
     normals = [np.append(KARYOTYPES[sex], 0) for sex in ("XY", "XX")]
     normal = min(normals, key=lambda normal: np.abs(clonal - normal).sum())
     clonal = normal + _in_cells(clonal - normal, min(CLONAL_GAIN, len(cells)), min(CLONAL_LOSS, len(cells)))
+    needed = CLONAL_LOSS if (clonal < normal).any() else CLONAL_GAIN if (clonal > normal).any() else 1
     clones: Counter[str] = Counter()
     for of_cell in clonal:
         clones[name_karyotype(dict(zip(CLASSES, of_cell.tolist(), strict=True))).iscn] += 1
@@ -86,7 +87,7 @@ def case_karyotype(
         for name, in_cells in zip(CLASSES, others.sum(axis=0).tolist(), strict=True):
             if in_cells:
                 left_out[sign + name] = in_cells
-    return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())))
+    return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())), needed)
 
 
 def _table(cells: Sequence[Mapping[str, int]]) -> np.ndarray:
@@ -185,6 +186,14 @@ class Clones:
         return cls(prior.constitutions, names, single, pairs, log_shares)
 
 
+class Constitution(NamedTuple):
+    """What a case may consist of: one constitution or two clones."""
+
+    iscn: str  # such as "47,XX,+21" or "47,XX,+21/46,XX"
+    probability: float  # given all cells
+    members: np.ndarray  # the one or two of `Clones.constitutions`, int64
+
+
 @dataclass(frozen=True, eq=False)
 class CasePosterior:
     """How probable it is what a case consists of, given all its cells."""
@@ -193,15 +202,20 @@ class CasePosterior:
     mosaics: np.ndarray  # each pair of `Clones`, float64, shape (P,); all sum to 1
     of_cells: np.ndarray  # each constitution for each cell, float64, shape (cells, C)
 
-    def best(self, clones: Clones) -> tuple[float, np.ndarray]:
-        """Return the probability of what the case most probably is, and of that the constitution of each cell.
+    def most_probable(self, clones: Clones) -> list[Constitution]:
+        """Return the two most probable of all that the case may consist of."""
+        probabilities = np.concatenate([self.single, self.mosaics])
+        found = []
+        for number in np.argsort(-probabilities, kind="stable")[:2]:
+            pair = number - len(self.single)
+            members = np.array([number]) if pair < 0 else clones.pairs[pair]
+            names = sorted((clones.names[member] for member in members), key=lambda iscn: iscn in NORMAL_KARYOTYPES)
+            found.append(Constitution("/".join(names), float(probabilities[number]), members))
+        return found
 
-        The constitutions are numbers, int64, shape (cells,): all the same, or those of two clones.
-        """
-        if self.single.max() >= self.mosaics.max():
-            return float(self.single.max()), np.full(len(self.of_cells), self.single.argmax())
-        pair = clones.pairs[self.mosaics.argmax()]
-        return float(self.mosaics.max()), pair[self.of_cells[:, pair].argmax(axis=1)]
+    def of_each_cell(self, members: np.ndarray) -> np.ndarray:
+        """Return which of the members of a constitution each cell most probably has, int64, shape (cells,)."""
+        return np.asarray(members[self.of_cells[:, members].argmax(axis=1)])
 
 
 def case_posterior(evidence: np.ndarray, clones: Clones) -> CasePosterior:
@@ -246,7 +260,8 @@ class CaseVerdict:
     """What is said of a case, and what is left to do."""
 
     named: CaseKaryotype
-    probability: float  # of its constitution, or of its two clones, given all cells
+    constitution: Constitution  # the most probable one
+    second: Constitution  # the next one
     alone: int  # cells whose karyotype by itself is that of the case, or of one of its clones
     changed: dict[str, str]  # the karyotype, given all cells, of those that have another one by themselves
     to_do: str  # SETTLED, "look at a and b" or "more cells needed (about 2)"
@@ -261,11 +276,13 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
     """
     clones = Clones.of(priors)
     posterior = case_posterior(np.array([cell.evidence for cell in cells]), clones)
-    probability, numbers = posterior.best(clones)
+    best, second = posterior.most_probable(clones)
+    numbers = posterior.of_each_cell(best.members)
     given, named = _given_all(cells, posterior, numbers, clones)
-    changed = _changed(cells, given)
+    judged = zip(cells, (one.karyotype.iscn for one in given), strict=True)
+    changed = {cell.name: iscn for cell, iscn in judged if iscn != cell.iscn}
     alone = sum(cell.iscn in named.clones for cell in cells)
-    verdict = CaseVerdict(named, probability, alone, changed, SETTLED)
+    verdict = CaseVerdict(named, best, second, alone, changed, SETTLED)
     odd = [cell for cell, number in zip(cells, numbers, strict=True) if _contradicts(cell, number, named, clones)]
     if doubt := _doubt(verdict, cells, odd, thresholds):
         shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
@@ -276,14 +293,14 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
 
 def _settled_or_more_cells(verdict: CaseVerdict, cells: int, prior: float, thresholds: CellThresholds) -> CaseVerdict:
     """Return a verdict that nothing speaks against as it is, or how many more cells it needs."""
-    least = _settled_from(thresholds, cells)
-    if verdict.probability >= least and verdict.alone:
+    least, probability = _settled_from(thresholds, cells), verdict.constitution.probability
+    if probability >= least and verdict.alone:
         return verdict
-    further = _further_cells(verdict.probability, prior, cells, thresholds)
+    further = _further_cells(probability, prior, cells, thresholds)
     reason = "no cell shows it by itself"
     if verdict.alone:
         bound = f"below {least:g}" if least < 1 else "of too few cells to settle a case"
-        reason = f"probability {verdict.probability:.4f}, {bound}"
+        reason = f"probability {probability:.4f}, {bound}"
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
 
 
@@ -294,15 +311,6 @@ def _given_all(
     given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
     constitutions = [dict(zip(CHROMOSOMES, clones.constitutions[number], strict=True)) for number in numbers]
     return given, case_karyotype([Counter(one.names) for one in given], constitutions)
-
-
-def _changed(cells: Sequence[CaseCell], given: Sequence[Candidate]) -> dict[str, str]:
-    """Return the karyotypes, given all cells, of those that have another one by themselves."""
-    changed = {}
-    for cell, one in zip(cells, given, strict=True):
-        if one.karyotype.iscn != cell.iscn:
-            changed[cell.name] = one.karyotype.iscn
-    return changed
 
 
 def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:

@@ -89,22 +89,26 @@ class CellKaryotype:
     def expected_wrong(self) -> float:
         """The expected number of chromosomes in a wrong class and of wrong boxes; what an expert has fixed is right."""
         of_classes = sum(1 - call.probability for call in self.calls if not call.fixed)
-        return of_classes + self.boxes_wrong + HALF_WRONG * self.contradicted
+        return of_classes + self.boxes_wrong + HALF_WRONG * len(self.contradicted)
 
     @cached_property
-    def contradicted(self) -> int:
-        """The number of images out of a picture that contradict their class: the box may be wrong, or the cut."""
-        return self.of_boxes * sum(call.is_contradicted for call in self.calls)
+    def contradicted(self) -> list[int]:
+        """The rows of images out of a picture that contradict their class: the box may be wrong, or the cut."""
+        return [row for row, call in enumerate(self.calls) if self.of_boxes and call.is_contradicted]
 
-    def doubts(self, distance: float, thresholds: CellThresholds) -> list[str]:
-        """Return which thresholds the cell is above, as reasons to refer it; an unknown ``distance`` is NaN."""
+    def doubts(self, distance: float, thresholds: CellThresholds, names: Sequence[str]) -> list[str]:
+        """Return which thresholds the cell is above, as reasons to refer it.
+
+        An unknown ``distance`` is NaN; ``names`` are those of the images for a reader, such as "box 7".
+        """
         reasons = []
         if self.expected_wrong > thresholds.expected_wrong:
             text = f"about {self.expected_wrong:.1f} of {len(self.calls)} chromosomes may be wrong"
             if self.boxes_wrong >= LEAST_SAID:
                 text += f", {self.boxes_wrong:.1f} of them by a wrong or missing box"
             if self.contradicted:
-                text += f", of {counted(self.contradicted, 'chromosome')} the image contradicts the class"
+                listed = ", ".join(f"{names[row]} (class {self.calls[row].assigned})" for row in self.contradicted)
+                text += f"; the image contradicts the class of {listed}"
             reasons.append(text)
         if thresholds.distance is not None and distance > thresholds.distance:
             reasons.append(f"mean distance from the training images {distance:.3g}, above {thresholds.distance:.3g}")

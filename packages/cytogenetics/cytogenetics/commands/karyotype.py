@@ -1,12 +1,9 @@
 """Name the karyotypes of new cells from pictures of metaphases or single chromosomes, by the built-in model or runs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from karyocyte.commands.shared.program import Argument, Option, program
-from karyocyte.common.errors import UserError
-from karyocyte.config.command import split_words
 from karyocyte.runs.names import run_word
 
 Words = Annotated[
@@ -32,24 +29,12 @@ def karyotype(words: Words, output: Output = None) -> None:
     karyotypes.csv (a row per cell), chromosomes.csv (a row per file), cases.csv where cases are known, a
     karyogram per cell, and all of it on one page, index.html. Correct them with scripts/review.py.
     """
-    _check_cells(words)  # before the imports of the request, which take a second
     from cytogenetics.karyotyping.karyotype_request import KaryotypeRequest
 
     request = KaryotypeRequest.read(words, output=output)
     from cytogenetics.karyotyping.karyotype_cells import karyotype_cells  # torch takes seconds: after the check
 
     karyotype_cells(request)
-
-
-def _check_cells(words: Sequence[str]) -> None:
-    """Check the last path among words and overrides: a ``UserError`` says that there is none, or nothing at it."""
-    paths, _ = split_words(words)
-    if not paths:
-        raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
-    cells = paths[-1]
-    if not cells.exists():
-        remedy = "name a folder, a zip or a table (.csv) of single chromosomes, or pictures of metaphases"
-        raise UserError(f"{cells} is missing: {remedy}")
 
 
 app = program(

@@ -110,7 +110,7 @@ def verdicts(cases: Iterator[TrueCase] | Sequence[TrueCase]) -> pd.DataFrame:
             by_boxes = _most_frequent(pd.Series([case.boxes.get(name, case.true) for name in names]))
             facts: dict[str, object] = {"label": case.group, "case": case.name, "pictures": pictures}
             facts |= {"cells": " ".join(names), "count": len(cells)}
-            facts |= {"probability": verdict.probability, "free": verdict.to_do == SETTLED}
+            facts |= {"probability": verdict.constitution.probability, "free": verdict.to_do == SETTLED}
             named = verdict.named.iscn
             rows.append(facts | {"named": named, "right": named == case.true, "right_boxes": named == by_boxes})
     return pd.DataFrame(rows)

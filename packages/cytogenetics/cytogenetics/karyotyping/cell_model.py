@@ -122,7 +122,8 @@ class CellModel:
             if key not in prepared:
                 prepared[key] = prepare_files(files, network.prepare, pool)
             predicted = network.predict(_batches(prepared[key], network.batch_size))
-            probabilities.append(rescale(_normalised(predicted["probability"]), temperature))
+            exact = predicted["probability"].astype(np.float64)  # where the sums of rows are 1
+            probabilities.append(rescale(exact / exact.sum(axis=1, keepdims=True), temperature))
             if UPSIDE_DOWN in predicted:
                 upside_down.append(predicted[UPSIDE_DOWN])
             distances.append(predicted.get(OUT_OF_DISTRIBUTION, np.full(len(files), np.nan)))
@@ -167,12 +168,6 @@ def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yield images, uint8 RGB, shape (N, H, W, 3), as batches of shape (B, 3, H, W)."""
     for first in range(0, len(images), size):
         yield images[first : first + size].transpose(0, 3, 1, 2).copy()
-
-
-def _normalised(probabilities: np.ndarray) -> np.ndarray:
-    """Return float32 rows in float64, where their sums are 1."""
-    exact = probabilities.astype(np.float64)
-    return np.asarray(exact / exact.sum(axis=1, keepdims=True))
 
 
 def on_canvas(prepare: PrepareConfig) -> PrepareConfig:

@@ -17,7 +17,7 @@ from cytogenetics.images.cells import Cell
 from cytogenetics.images.upright import strip_of, upright
 from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from cytogenetics.karyotyping.cell_model import NO_FILES, CellModel, CellPrediction
-from cytogenetics.karyotyping.metaphases import MetaphaseFile
+from cytogenetics.karyotyping.metaphases import FoundChromosome, MetaphaseFile
 from cytogenetics.synthesis.assigned_karyogram import Karyogram, draw_karyogram
 from karyocyte.common.text import counted
 
@@ -28,10 +28,6 @@ LISTED = 5  # files in a reason
 MISSED = 0.5  # expected wrong boxes, from which the place of a chromosome that may be missed is named
 LEAST_MISSED = 0.1  # probability of its box
 LEFT_OUT = {"broken": "that cannot be read", "left_out": "left out, as showing no single chromosome"}
-# What a reader has to do.
-NOTHING = "quick look"
-PICTURE = "look at the picture"
-BOXES = "check the boxes"
 KARYOGRAMS = "karyograms"  # the folder of their pictures
 
 
@@ -42,6 +38,11 @@ class CellInput:
     cell: Cell  # its name, case and files
     stem: str  # name of its karyogram
     metaphase: MetaphaseFile | None = None  # the picture that the files were cut out of; None where they were given
+
+    @property
+    def found(self) -> Mapping[str, FoundChromosome]:
+        """The boxes that the files were cut out of, by their names; empty where they were given."""
+        return {} if self.metaphase is None else self.metaphase.found
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,15 +89,19 @@ class CellResult(CellInput):
         if self.metaphase is not None and self.metaphase.problem:
             return (self.metaphase.problem,)
         unlike, karyotype = self.out_of_distribution, self.karyotype
-        doubts = karyotype.doubts(self.mean_distance, self.thresholds)
+        names = [self._name(file.file.name) for file in used_files(self.files)]
+        doubts = karyotype.doubts(self.mean_distance, self.thresholds, names)
         reasons = [*karyotype.reasons, *doubts, *self.missed, *self.reasons_of_files, *filter(None, [self.unlike])]
         # One image tells little, the mean of a cell much: alone it refers a cell only where the mean cannot.
         if unlike and (reasons or self.thresholds.distance is None):
-            named = ", ".join([*unlike[:LISTED], "..."] if len(unlike) > LISTED else unlike)
-            reasons.append(
-                f"{len(unlike)} of {len(self.files)} files out of distribution, unlike the training images: {named}"
-            )
+            named = ", ".join([*map(self._name, unlike[:LISTED]), *["..."] * (len(unlike) > LISTED)])
+            of_all = f"{len(unlike)} of {len(self.files)} {'boxes' if self.found else 'files'}"
+            reasons.append(f"{of_all} out of distribution, unlike the training images: {named}")
         return tuple(reasons)
+
+    def _name(self, file: str) -> str:
+        """Return what a reader sees of a file: the number of its box in the picture of a metaphase, or its name."""
+        return f"box {self.found[file].number}" if file in self.found else file
 
     @property
     def unlike(self) -> str | None:
@@ -109,8 +114,8 @@ class CellResult(CellInput):
     @property
     def missed(self) -> list[str]:
         """Where a chromosome may be missed: at the most probable box that is left out."""
-        found = {} if self.metaphase is None else self.metaphase.found
-        left_out = [found[file.file.name] for file, call in self.calls if call is None and file.file.name in found]
+        unused = [file.file.name for file, call in self.calls if call is None]
+        left_out = [self.found[name] for name in unused if name in self.found]
         most = max(left_out, key=lambda one: one.probability, default=None)
         if most is None or self.karyotype.boxes_wrong < MISSED or most.probability < LEAST_MISSED:
             return []
@@ -121,10 +126,9 @@ class CellResult(CellInput):
 
     def _crossed_by(self, box: np.ndarray) -> list[str]:
         """Return the classes whose boxes a box shares pixels with, the most pixels first."""
-        assert self.metaphase is not None
         shared: dict[str, float] = {}
         for file, call in self.calls:
-            other = self.metaphase.found[file.file.name].box
+            other = self.found[file.file.name].box
             sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
             if call is not None and sides.min() > 0:
                 shared[call.assigned] = float(sides.prod())
@@ -141,11 +145,11 @@ class CellResult(CellInput):
     def task(self) -> str:
         """What a reader has to do, in the order of work: a quick look, chromosomes, boxes, the whole picture."""
         if not self.reasons:
-            return NOTHING
+            return "quick look"
         if self.failed or not self.karyotype.candidates:
-            return PICTURE
+            return "look at the picture"
         if 2 * self.karyotype.boxes_wrong > self.karyotype.expected_wrong:
-            return BOXES
+            return "check the boxes"
         doubtful = self.karyotype.doubtful
         return f"look at {counted(doubtful, 'chromosome') if doubtful else 'the karyogram'}"
 
@@ -174,12 +178,13 @@ def name_cell(
     if pictures is not None and karyotype.candidates:
         calls = karyotype.calls
         drawn = draw_karyogram(pictures, [call.assigned for call in calls], [call.question for call in calls])
+    measured = zip(used, predicted.out_of_distribution.tolist(), strict=True)
     result = CellResult(
         **vars(given),
         files=tuple(replace(file, pixels=None) for file in files),
         karyotype=karyotype,
         predicted=predicted,
-        distances=_distances(used, predicted),
+        distances={file.file.name: far for file, far in measured if not np.isnan(far)},
         thresholds=model.thresholds,
         drawn=drawn,
     )
@@ -213,12 +218,3 @@ def _karyotype_of(
     # A doubtful box is kept where the karyotype lacks a chromosome, so both are decided together.
     named, kept = karyotype_of_boxes(log_probabilities, boxes, naming)
     return named, kept, cause
-
-
-def _distances(used: Sequence[CellFile], predicted: CellPrediction) -> dict[str, float]:
-    """Return ``CellResult.distances``."""
-    distances = {}
-    for file, distance in zip(used, predicted.out_of_distribution.tolist(), strict=True):
-        if not np.isnan(distance):
-            distances[file.file.name] = distance
-    return distances

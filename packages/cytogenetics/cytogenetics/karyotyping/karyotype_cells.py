@@ -61,12 +61,13 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         warnings += failed
         tables = Tables.of(results, opened.seen, request.config)
         tables.write(folder)
-        lines = [*tables.summary(model.thresholds), *notes_of_pictures(inputs), describe_others(others)]
+        chosen = note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
+        lines = [*tables.summary(model.thresholds), *chosen, describe_others(others)]
         facts = page_facts(request, [*lines, *notes], [*warnings, *tables.warnings])
         write_karyotype_page(folder / "index.html", tables, facts, results)
         write_review(folder / REVIEW, request, model, results, tables)
     warn(*tables.warnings)
-    say(str(request.folder / "index.html"), *tables.cell_lines, *lines)
+    say(str(request.folder / "index.html"), *tables.cell_lines, *lines, *tables.case_lines)
     return tables
 
 
@@ -82,11 +83,6 @@ def doubted_together(
         return results, []
     warn(sentence(failed))
     return [replace(result, failed=failed) for result in results], [sentence(failed)]
-
-
-def notes_of_pictures(inputs: Sequence[CellInput]) -> Sequence[str]:
-    """Return what was chosen in the files of metaphases, counted."""
-    return note_lines(one.metaphase.note for one in inputs if one.metaphase is not None)
 
 
 def name_cells(
@@ -166,7 +162,6 @@ def look_of(result: CellResult, pictures: np.ndarray | None) -> NewImages:
 def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
     """Return a cell with what is known of its used files, which are named as seen from the folder ``output``."""
     karyotype = result.karyotype
-    found = {} if result.metaphase is None else result.metaphase.found
     return ReviewedCell(
         case=result.cell.case,
         name=result.cell.name,
@@ -176,7 +171,7 @@ def reviewed_cell(result: CellResult, output: Path) -> ReviewedCell:
         probability=karyotype.probability,
         reasons=list(result.reasons),
         distance=None if np.isnan(result.mean_distance) else result.mean_distance,
-        boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in found.items()},
+        boxes={name: ReviewedBox.of(box.box, box.outline) for name, box in result.found.items()},
         boxes_wrong=karyotype.boxes_wrong,
         reasons_of_files=[*result.reasons_of_files, *filter(None, [result.unlike])],
     )

@@ -96,6 +96,11 @@ class KaryotypeRequest(Request):
 
     def check(self) -> None:
         """Check the options as far as this is possible without networks; a ``UserError`` names what does not fit."""
+        if not self.paths:
+            raise UserError("no run and no cells are named: name a finished run's folder, then the cells")
+        if not self.cells.exists():
+            remedy = "name a folder, a zip or a table (.csv) of single chromosomes, or pictures of metaphases"
+            raise UserError(f"{self.cells} is missing: {remedy}")
         # The last word is the place of the cells: if a model lies there, the cells were forgotten.
         if is_model(self.cells):
             raise UserError(f"no cells are named: add a folder, a zip or a table of chromosomes after {self.cells}")

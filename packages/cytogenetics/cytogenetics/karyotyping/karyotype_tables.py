@@ -1,5 +1,6 @@
 """What scripts/karyotype.py writes and says of cells: tables, lines of the terminal, and a page with the karyograms."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -24,8 +25,8 @@ from karyocyte.evaluation.pages.rendering import render, template_file
 from karyocyte.runs.predictions import OUT_OF_DISTRIBUTION
 
 CASE_COLUMNS = (
-    *("case", "cells", "karyotype", "probability", "alone", "verdict", "reason"),
-    *("share", "clones", "left_out", "changed"),
+    *("case", "cells", "karyotype", "constitution", "probability", "second_constitution", "second_probability"),
+    *("alone", "verdict", "reason", "left_out", "changed"),
 )
 RANKS = ("", "second_", "third_", "fourth_", "fifth_")  # prefixes of the columns of the most probable karyotypes
 OF_CALL = ("probability", "runner_up", "runner_up_probability", "alone", "alone_probability")
@@ -36,6 +37,8 @@ FILE_COLUMNS = (
 # Of a chromosome in a picture: its number there, its box in pixels, and the probability that it is a chromosome.
 BOX_COLUMNS = ("number", "left", "top", "right", "bottom", "box_probability")
 YES_OR_NO = {True: "yes", False: "no"}
+BRACKETS = "in brackets: the cells that fit a clone best, judged together, not those that show it by themselves"
+MOST_CASES = 10  # lines of the terminal
 
 
 class Tables(NamedTuple):
@@ -58,7 +61,9 @@ class Tables(NamedTuple):
         cells = cells.sort_values("expected_wrong", ascending=False, na_position="first", kind="stable")
         cells = cells.astype(object).where(cells.notna(), None)
         title = [" / ".join(filter(None, names)) for names in zip(cells["case"], cells["cell"], strict=True)]
-        errors = [_number_of_wrong(*of_cell) for of_cell in zip(cells["expected_wrong"], cells["used"], strict=True)]
+        errors = []
+        for expected, used in zip(cells["expected_wrong"], cells["used"], strict=True):
+            errors.append("no image" if expected is None else f"about {expected:.1f} of {used} may be wrong")
         return cells.assign(title=title, errors=errors)
 
     def write(self, folder: Path) -> None:
@@ -73,12 +78,21 @@ class Tables(NamedTuple):
         """The karyotype of each case of cases.csv with its doubt, in words."""
         titles = {}
         for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
-            named = f"{case.karyotype}, probability {_probability(case.probability)}"
             said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
-            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason)))
-            if case.changed:
-                titles[case.case] += f"; judged with the others, {case.changed}"
+            changed = case.changed and f"judged with the others, {case.changed}"
+            brackets = BRACKETS if "[" in case.karyotype else None
+            named = f"{case.karyotype}: {differential(case)}"
+            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason, changed, brackets)))
         return titles
+
+    @property
+    def case_lines(self) -> list[str]:
+        """The first cases, each on a line of the terminal, and how many more there are."""
+        lines = []
+        for case in self.cases[:MOST_CASES].itertuples():
+            lines.append(f"{case.case}: {case.karyotype}, {case.verdict}; {differential(case)}")
+        more = len(self.cases) - MOST_CASES
+        return [*lines, f"and {more:,} more in cases.csv"] if more > 0 else lines
 
     @property
     def warnings(self) -> list[str]:
@@ -87,11 +101,9 @@ class Tables(NamedTuple):
         copies: list[str] = self.cases.attrs["copies"]
         if trained_on.empty:
             return copies
-        cells = trained_on[["case", "cell"]].drop_duplicates()
-        return [
-            *copies,
-            f"the model was trained on {counted(len(trained_on), 'image')} of {counted(len(cells), 'cell')}",
-        ]
+        cells = len(trained_on[["case", "cell"]].drop_duplicates())
+        seen = f"the model was trained on {counted(len(trained_on), 'image')} of {counted(cells, 'cell')}"
+        return [*copies, seen]
 
     @property
     def cell_lines(self) -> list[str]:
@@ -107,9 +119,10 @@ class Tables(NamedTuple):
         kinds = self.cells["kind"].fillna("without karyotype").str.replace("_", " ").value_counts()
         statuses = self.chromosomes["status"].value_counts().reindex(list(map(str, FileStatus)), fill_value=0)
         statuses.index = statuses.index.str.replace("_", " ")
+        image = "cut-out" if BOX_COLUMNS[0] in self.chromosomes else "image"
         lines = [
             f"{counted(len(self.cells), 'cell')}: {_enumerate(kinds)}",
-            f"{counted(len(self.chromosomes), 'image')}: {_enumerate(statuses)}",
+            f"{counted(len(self.chromosomes), image)}: {_enumerate(statuses)}",
             *note_lines(self.chromosomes["note"].dropna()),
             f"to be referred to an expert: {(self.cells['refer'] == 'yes').sum():,}",
         ]
@@ -142,28 +155,25 @@ def case_table(results: Sequence[CellResult], priors: KaryotypePriors) -> pd.Dat
     return table
 
 
-def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> dict[str, Any]:
+def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors) -> tuple[Any, ...]:
+    """Return the values of CASE_COLUMNS."""
     cells = []
     for result in results:
         cell = CaseCell.of(result.cell.name, result.karyotype.candidates, priors, result.mean_distance)
         cells.append(replace(cell, unlike=result.unlike))
     verdict = case_verdict(cells, priors, results[0].thresholds)
-    named, to_do, reason = verdict.named, verdict.to_do, verdict.reason
-    if results[0].failed:
-        to_do, reason = "look at the pictures", results[0].failed
-    return {
-        "case": case,
-        "cells": named.cells,
-        "karyotype": named.iscn,
-        "probability": verdict.probability,
-        "alone": verdict.alone,
-        "verdict": to_do,
-        "reason": reason,
-        "share": named.share,
-        "clones": named.in_words,
-        "left_out": named.not_clonal or None,
-        "changed": "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items()) or None,
-    }
+    named, best, second = verdict.named, verdict.constitution, verdict.second
+    likely = (best.iscn, best.probability, second.iscn, second.probability)
+    said = ("look at the pictures", results[0].failed) if results[0].failed else (verdict.to_do, verdict.reason)
+    changed = "; ".join(f"{cell}: {iscn}" for cell, iscn in verdict.changed.items())
+    return (case, named.cells, named.iscn, *likely, verdict.alone, *said, named.not_clonal or None, changed or None)
+
+
+def differential(case: Any) -> str:
+    """Return how probable the constitution of a row of cases.csv is, which it names if the karyotype is another one."""
+    first = "probability" if re.sub(r"\[\d+\]", "", case.karyotype) == case.constitution else case.constitution
+    second = f"{case.second_constitution} {_probability(case.second_probability)}"
+    return f"{first} {_probability(case.probability)}; next {second}"
 
 
 def _cell_row(result: CellResult) -> dict[str, Any]:
@@ -189,12 +199,6 @@ def _cell_row(result: CellResult) -> dict[str, Any]:
     }
 
 
-def _number_of_wrong(expected: float | None, count: int) -> str:
-    if expected is None:
-        return "no image"
-    return f"about {expected:.1f} of {count} may be wrong"
-
-
 def _file_row(
     result: CellResult, file: CellFile, call: ChromosomeCall | None, seen: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -206,7 +210,7 @@ def _file_row(
         row |= {"class": call.assigned, "doubtful": YES_OR_NO[call.doubtful]}
         row |= {name: getattr(call, name) for name in OF_CALL}
     if result.metaphase is not None:
-        found = result.metaphase.found[name]
+        found = result.found[name]
         box = (found.box / result.metaphase.scale).round(1).tolist()  # in pixels of the picture itself
         row |= dict(zip(BOX_COLUMNS, (found.number, *box, found.probability), strict=True))
     row[OUT_OF_DISTRIBUTION] = result.distances.get(name)
@@ -243,6 +247,8 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         groups=_by_case(shown),
         cases=dict(zip(tables.cases["case"], tables.cases.fillna("").itertuples(), strict=True)),
         certainty=_probability,
+        differential=differential,
+        brackets=BRACKETS,
         ranks=len(RANKS),
         statuses=list(map(str, FileStatus)),
         more_style=template_file("cytogenetics.karyotyping", "karyotypes.css"),
@@ -299,7 +305,7 @@ def overlays(result: CellResult) -> list[Overlay]:
     # The places in the karyogram are counted over the used files alone.
     row = -1
     for file, call in result.calls:
-        found = metaphase.found[file.file.name]
+        found = result.found[file.file.name]
         in_picture.append(_shape(found.number, found.outline, file, call))
         row += call is not None
         if call is not None and row in places:

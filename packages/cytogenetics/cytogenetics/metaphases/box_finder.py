@@ -74,13 +74,13 @@ class BoxFinder:
         """
         if self.refiner is None:
             boxes, scores = mean_boxes(self._found_in_each_way(image))
-            slope, intercept = self.detectors[0].description.calibration
+            slope, intercept = self.detectors[0].description.facts.calibration
             return boxes, expit(slope * logits_of(scores) + intercept)
         boxes, scores = self.proposals(image)[0]
         by_detectors = logits_of(scores)
         shown = proposal_images(network_picture(image, 1.0), boxes, np.arange(len(boxes)))
         refined, offsets = self.refiner.refine(shown.images, shown.sizes)
-        *slopes, intercept = self.refiner.description.calibration
+        *slopes, intercept = self.refiner.description.facts.calibration
         evidence = np.column_stack([by_detectors, refined])
         return moved_boxes(boxes, offsets, shown.sides), expit(evidence @ slopes + intercept)
 

@@ -17,7 +17,7 @@ from karyocyte.common.files import safe_stems, write_csv, write_text
 from karyocyte.evaluation.pages.rendering import render
 
 FOLDER = "approved"
-CASE_COLUMNS = ["case", "karyotype", "cells", "clones", "left_out", "reader", "time", "report"]
+CASE_COLUMNS = ["case", "karyotype", "cells", "left_out", "reader", "time", "report"]
 COLUMNS = ["case", "cell", "karyotype", "reader", "time", "changes", "note", "karyogram"]
 TALLEST = 260  # pixels of the largest chromosome of a karyogram
 
@@ -111,7 +111,9 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path) -> None:
 
 def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approved: list[Approved]) -> pd.DataFrame:
     """Write a report of each case that a reader has signed, and their table, which is returned."""
-    signed = _signed_cases(bundle, states)
+    readers = sorted({reader for reader, _ in states})
+    cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
+    signed = [(case, case.signature) for case in cases if case.signature]
     rows = []
     for (case, one), stem in zip(signed, safe_stems(["index", *(case.name for case, _ in signed)])[1:], strict=True):
         sheets = [sheet for sheet in approved if sheet.approval.reader == case.reader and sheet.stem in case.states]
@@ -120,17 +122,10 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
         report = f"{stem}.html"
         write_text(folder / report, render("cytogenetics.review", "case.html.j2", bundle=bundle, **values))
         named = case.named
-        cells = (named.cells, named.in_words, named.not_clonal)
-        rows.append((case.name, named.iscn, *cells, one.reader, one.time, report))
+        rows.append((case.name, named.iscn, named.cells, named.not_clonal, one.reader, one.time, report))
     table = pd.DataFrame(rows, columns=CASE_COLUMNS)
     write_csv(folder / "cases.csv", table)
     return table
-
-
-def _signed_cases(bundle: ReviewBundle, states: Decisions) -> list[tuple[ReviewedCase, Decision]]:
-    readers = sorted({reader for reader, _ in states})
-    cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
-    return [(case, case.signature) for case in cases if case.signature]
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:

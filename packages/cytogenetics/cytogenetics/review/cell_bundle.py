@@ -94,6 +94,11 @@ class ReviewedCell:
         return [file.name for file in self.files]
 
     @property
+    def numbers(self) -> dict[str, int]:
+        """The numbers of the boxes in the picture of a metaphase, by the names of the files."""
+        return {name: number for number, name in enumerate(self.boxes, 1)}
+
+    @property
     def unseen(self) -> set[str]:
         """The names of the files that no network has seen."""
         return {file.name for file in self.files if not file.assigned}

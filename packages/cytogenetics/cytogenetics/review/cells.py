@@ -72,7 +72,7 @@ class CellReview(Reviewed):
         return {
             "stem": stem,
             "counts": _counts(shown["files"]),
-            "boxes": _boxes(cell),
+            "boxes": [{"name": name, "number": cell.numbers[name], **asdict(box)} for name, box in cell.boxes.items()],
             "left_out": cell.left_out,
             "predicted": cell.karyotype or "no karyotype",
             **shown,
@@ -83,7 +83,8 @@ class CellReview(Reviewed):
         groups = {}
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
-            groups[name] = {"predicted": self.bundle.index.cases.get(name, ""), "approved": case.summary}
+            predicted = self.bundle.index.cases.get(name, "")
+            groups[name] = {"predicted": predicted, "approved": case.summary, "question": case.question(predicted)}
             groups[name] |= {"obstacle": case.obstacle, "signed": case.signature.time if case.signature else ""}
         return groups
 
@@ -147,7 +148,9 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        doubts = solved.doubts(distance, index.thresholds)
+        names = [cell.names[row] for row in kept]
+        shown = [f"box {cell.numbers[name]}" if name in cell.numbers else name for name in names]
+        doubts = solved.doubts(distance, index.thresholds, shown)
         reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,
@@ -170,11 +173,6 @@ def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
         "probability": cell.probability,
         "reasons": cell.reasons,
     }
-
-
-def _boxes(cell: ReviewedCell) -> list[dict[str, Any]]:
-    """Return the boxes of a metaphase."""
-    return [{"name": name, "number": number, **asdict(box)} for number, (name, box) in enumerate(cell.boxes.items(), 1)]
 
 
 def _named(files: list[dict[str, Any]]) -> str:

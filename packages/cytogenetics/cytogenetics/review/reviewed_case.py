@@ -53,6 +53,15 @@ class ReviewedCase:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         return "" if self.approvals else "approve a cell of the case first"
 
+    def question(self, predicted: str) -> str:
+        """What to ask before it is signed, in view of what is said of the prediction; "" where nothing."""
+        if not self.approvals:
+            return ""
+        said, iscn = predicted.split(" ")[0].rstrip(",;:"), self.named.iscn
+        differs = "" if said in ("", iscn) else f"Predicted was {said}, approved is {iscn}"
+        asked = ". ".join(filter(None, (differs, self.named.weakness)))
+        return asked and f"{asked}. Sign {iscn}?"
+
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
         if self.obstacle:

@@ -69,11 +69,6 @@ class DetectorDescription:
         """Of the pictures that the network sees."""
         return self.settings.prepare.canvas.scale if isinstance(self.settings, DetectorSettings) else 1.0
 
-    @property
-    def calibration(self) -> tuple[float, ...]:
-        """See `PictureFacts`."""
-        return self.facts.calibration
-
 
 def describe(run: Run) -> DetectorDescription:
     """Describe the network of an evaluated run on pictures of metaphases, or of its export.

@@ -37,31 +37,32 @@ def counted(*cells):
 
 
 @pytest.mark.parametrize(
-    ("cells", "iscn", "share", "left_out"),
+    ("cells", "iscn", "needed", "left_out"),
     [
         ([NORMAL], "46,XX", 1, {}),
-        ([DOWN], "47,XX,+21", 1, {}),
-        ([TURNER, TURNER], "45,X", 1, {}),
-        ([DOWN, NORMAL, DOWN, NORMAL, DOWN], "47,XX,+21[3]/46,XX[2]", 0.6, {}),
+        ([DOWN], "47,XX,+21", 2, {}),
+        ([DOWN, DOWN], "47,XX,+21", 2, {}),
+        ([TURNER, TURNER], "45,X", 3, {}),
+        ([karyotype("XX", ["21"], ["8"])], "46,XX,-8,+21", 3, {}),
+        ([DOWN, NORMAL, DOWN, NORMAL, DOWN], "47,XX,+21[3]/46,XX[2]", 2, {}),
         ([DOWN, NORMAL, NORMAL], "46,XX", 1, {"+21": 1}),
         ([TURNER, TURNER, NORMAL, NORMAL], "46,XX", 1, {"-X": 2}),
-        ([NORMAL, TURNER, TURNER, TURNER, NORMAL, NORMAL, NORMAL], "45,X[3]/46,XX[4]", 4 / 7, {}),
-        ([DOWN, DOWN, karyotype("XX", ["21"], ["8"])], "47,XX,+21", 1, {"-8": 1}),
+        ([NORMAL, TURNER, TURNER, TURNER, NORMAL, NORMAL, NORMAL], "45,X[3]/46,XX[4]", 3, {}),
+        ([DOWN, DOWN, karyotype("XX", ["21"], ["8"])], "47,XX,+21", 2, {"-8": 1}),
         ([NORMAL, LOST], "46,XX", 1, {"-8": 1}),
         ([NORMAL, NORMAL, NORMAL, karyotype("XX", lost=["8", "8"])], "46,XX", 1, {"-8": 1}),
-        ([LOST, LOST, LOST, karyotype("XX", lost=["8", "8"])], "45,XX,-8", 1, {"-8": 1}),
+        ([LOST, LOST, LOST, karyotype("XX", lost=["8", "8"])], "45,XX,-8", 3, {"-8": 1}),
         ([karyotype("XY"), karyotype("XY"), NORMAL], "46,XY", 1, {"+X": 1, "-Y": 1}),
         ([TURNER, karyotype("XY")], "46,XY", 1, {"-Y": 1}),
-        ([TURNER, TURNER, TURNER, karyotype("XY")], "45,X[3]/46,XY[1]", 0.75, {}),
-        ([karyotype("XXY"), karyotype("XXY"), karyotype("XY")], "47,XXY[2]/46,XY[1]", 2 / 3, {}),
+        ([TURNER, TURNER, TURNER, karyotype("XY")], "45,X[3]/46,XY[1]", 3, {}),
+        ([karyotype("XXY"), karyotype("XXY"), karyotype("XY")], "47,XXY[2]/46,XY[1]", 2, {}),
     ],
 )
-def test_a_case_is_named_by_the_clones_of_its_cells(cells, iscn, share, left_out):
+def test_a_case_is_named_by_the_clones_of_its_cells(cells, iscn, needed, left_out):
     case = case_karyotype(counted(*cells))
-    assert case.iscn == iscn
-    assert case.share == pytest.approx(share)
-    assert case.left_out == left_out
-    assert case.cells == len(cells)
+    assert (case.iscn, case.needed, case.left_out, case.cells) == (iscn, needed, left_out, len(cells))
+    of_cells = f"{iscn} rests on {len(cells)} cell"
+    assert case.weakness.startswith(of_cells) if len(cells) < needed else not case.weakness
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(CHROMOSOMES), st.integers(1, 4)), min_size=1, max_size=5))
@@ -122,18 +123,21 @@ def test_probabilities_of_a_case_are_the_sum_over_all_constitutions_and_clones()
     np.testing.assert_allclose(posterior.of_cells, expected / total, atol=1e-9)
     np.testing.assert_allclose(posterior.single, single / total, atol=1e-9)
     np.testing.assert_allclose(posterior.mosaics, mosaics / total, atol=1e-9)
-    probability, numbers = posterior.best(clones)
-    assert probability == pytest.approx(max(single.max(), mosaics.max()) / total)
-    assert len(set(numbers)) == 2 - (single.max() > mosaics.max())
+    best, second = posterior.most_probable(clones)
+    ranked = np.sort([*single, *mosaics])[::-1] / total
+    assert [best.probability, second.probability] == pytest.approx(ranked[:2])
+    members = posterior.of_each_cell(best.members)
+    assert len(set(members)) == 2 - (single.max() > mosaics.max())
+    assert best.iscn == "/".join(sorted({clones.names[member] for member in members}, reverse=True))
 
 
 def test_a_normal_case_is_settled_from_the_threshold_of_its_number_of_cells():
     one, two = verdict_of(cell_of(NORMAL)), verdict_of(cell_of(NORMAL), cell_of(NORMAL))
-    assert one.probability < two.probability
+    assert one.constitution.probability < two.constitution.probability
     for verdict, cells in ((one, 1), (two, 2)):
         assert (verdict.named.iscn, verdict.to_do, verdict.reason) == ("46,XX", SETTLED, None)
         assert verdict.alone == cells
-        above = CellThresholds(settled=(*[0.5] * (cells - 1), (1 + verdict.probability) / 2))
+        above = CellThresholds(settled=(*[0.5] * (cells - 1), (1 + verdict.constitution.probability) / 2))
         again = verdict_of(*[cell_of(NORMAL)] * cells, thresholds=above)
         assert again.to_do == "more cells needed (about 1)"
 

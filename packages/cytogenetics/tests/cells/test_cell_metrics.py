@@ -13,7 +13,9 @@ from cytogenetics.cells.cell_metrics import CellMetrics, assigned_table, cell_me
 from karyocyte.config.schema import AssignmentConfig, EvaluationConfig
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.pooling import pool
+from karyocyte.evaluation.pooling.sections import turned_on
 from karyocyte.evaluation.run.evaluate import evaluate_runs, write_evaluation
+from karyocyte.evaluation.tables.sentence import sentence
 from karyocyte.evaluation.tables.tables import classes_table
 from karyocyte.evaluation.tables.terminal import whole
 from karyocyte.evaluation.types.result import EvaluationResult
@@ -158,7 +160,17 @@ def test_an_evaluation_of_cells_survives_json_and_is_written(written):
     assert rows["label"].tolist() == test.frame["label"].tolist()
     assert rows["assigned"].tolist() == np.array(CLASSES)[assign_cells(run)].tolist()
     assert "most probable karyotype" in printed(whole(result))
+    accuracy = result.of(ASSIGNED)["accuracy_assigned"]
+    assert f"; {accuracy} of the chromosomes named jointly are right; " in sentence(result)
     assert rows["argmax"].tolist() == np.array(CLASSES)[test.probabilities.argmax(axis=1)].tolist()
+
+
+def test_whole_cells_turn_the_assignment_on_where_no_key_does():
+    off = EvaluationConfig(resamples=50)
+    cells, others = [make_cell_run(cells=2)], [make_run()]
+    assert turned_on(off, cells) == SETTINGS
+    assert turned_on(SETTINGS, others) == off
+    assert turned_on(SETTINGS, others, kept={"assignment.enabled"}) == SETTINGS
 
 
 def test_folds_are_pooled():

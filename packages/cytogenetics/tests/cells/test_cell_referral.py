@@ -46,9 +46,9 @@ def test_a_right_karyotype_with_chromosomes_that_may_be_exchanged_is_referred():
     # Both right or both wrong, so that the odds of 0.55 to 0.45 count twice.
     share = 0.45**2 / (0.45**2 + 0.55**2)
     assert cell.expected_wrong == pytest.approx(2 * share, abs=1e-3)
-    assert cell.doubts(np.nan, CellThresholds()) == ["about 0.8 of 46 chromosomes may be wrong"]
-    assert cell.doubts(1.5, CellThresholds(0.9, 1.2)) == ["mean distance from the training images 1.5, above 1.2"]
-    (of_boxes,) = replace(cell, boxes_wrong=0.4).doubts(np.nan, CellThresholds())
+    assert cell.doubts(np.nan, CellThresholds(), []) == ["about 0.8 of 46 chromosomes may be wrong"]
+    assert cell.doubts(1.5, CellThresholds(0.9, 1.2), []) == ["mean distance from the training images 1.5, above 1.2"]
+    (of_boxes,) = replace(cell, boxes_wrong=0.4).doubts(np.nan, CellThresholds(), [])
     assert of_boxes == "about 1.2 of 46 chromosomes may be wrong, 0.4 of them by a wrong or missing box"
     rows = {row: int(call.argmax()) for row, call in enumerate(exchangeable())}
     assert karyotype_of_cell(exchangeable(), rows, NAMING).expected_wrong == 0

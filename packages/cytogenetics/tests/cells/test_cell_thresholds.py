@@ -30,15 +30,6 @@ def test_validation_cells_are_those_in_common_or_each_members_own(tmp_path, firs
     assert (chosen.note, chosen.distance) == (None, None)
 
 
-def test_distances_of_validation_images_choose_a_threshold(tmp_path, monkeypatch):
-    run = model(tmp_path, 24, 1000)
-    part = run.members[0].predictions.part("validation").frame
-    codes = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
-    distances = pd.Series(codes.to_numpy(), part["image_id"])
-    monkeypatch.setattr("cytogenetics.cells.cell_thresholds.validation_distances", lambda *_: distances)
-    assert choose_on_validation(run, KaryotypeConfig()).distance == pytest.approx(2.2)
-
-
 def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_user_sets(tmp_path):
     run = model(tmp_path, 24, 1000)
     of_cells = referral_thresholds(run, KaryotypeConfig(), of_metaphases=False)
@@ -58,14 +49,16 @@ def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_mo
         assert referral_thresholds(run, config, of_metaphases=True).note is not None
 
 
-def test_a_threshold_of_distance_holds_in_its_own_unit_alone(tmp_path, monkeypatch):
+def test_distances_of_validation_cells_choose_a_threshold_which_holds_in_its_own_unit_alone(tmp_path, monkeypatch):
     run = model(tmp_path, 24, 1000)
-    images = run.members[0].predictions.part("validation").frame["image_id"]
-    distances = pd.Series(1.5, images)  # in the unit that the user sets
+    part = run.members[0].predictions.part("validation").frame
+    codes = part["cell"].astype("category").cat.codes / 10  # 0 to 2.3, the same within a cell
+    distances = pd.Series(codes.to_numpy(), part["image_id"])  # in the unit that the user sets
     monkeypatch.setattr("cytogenetics.cells.cell_thresholds.validation_distances", lambda *_: distances)
+    assert choose_on_validation(run, KaryotypeConfig()).distance == pytest.approx(2.2)
     other = KaryotypeConfig(out_of_distribution=0.1)
     assert referral_thresholds(run, KaryotypeConfig(), of_metaphases=True).distance is not None
     assert referral_thresholds(run, other, of_metaphases=True).distance is None
-    assert referral_thresholds(run, other, of_metaphases=False).distance == 1.5
+    assert referral_thresholds(run, other, of_metaphases=False).distance == pytest.approx(2.1)
     set_by_user = KaryotypeConfig(out_of_distribution=0.1, refer_distance=0.7)
     assert referral_thresholds(run, set_by_user, of_metaphases=True).distance == 0.7

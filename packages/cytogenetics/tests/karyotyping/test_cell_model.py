@@ -67,6 +67,7 @@ def test_networks_are_adapted_to_what_is_used(tmp_path):
 
 @pytest.mark.parametrize(("words", "adapts"), [((), False), (["batchnorm=images"], True)])
 def test_a_picture_of_a_metaphase_changes_no_other_unless_it_is_to(tmp_path, words, adapts):
+    (tmp_path / "cells").mkdir()
     request = KaryotypeRequest.read([str(tmp_path / "cells"), *words], output=tmp_path / "out")
     model = CellModel.load(request, of_metaphases=True)
     assert [network.adapts for network in model.networks] == [adapts]

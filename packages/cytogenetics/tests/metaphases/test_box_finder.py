@@ -16,7 +16,7 @@ class Finds:
 
     def __init__(self, score, moved, scale):
         self.found = (BOX + np.float32(moved), np.array([score], np.float32))
-        self.description = SimpleNamespace(scale=scale, calibration=(2.0, 0.5))
+        self.description = SimpleNamespace(scale=scale, facts=SimpleNamespace(calibration=(2.0, 0.5)))
         self.seen = []
 
     def find_in_picture(self, picture, scale):
@@ -27,7 +27,7 @@ class Finds:
 class Refines:
     """A refiner that moves the right side of each box by a quarter of what it sees, and gives the logits 3 and 1."""
 
-    description = SimpleNamespace(calibration=(1.0, 0.5, 0.25, -1.0))
+    description = SimpleNamespace(facts=SimpleNamespace(calibration=(1.0, 0.5, 0.25, -1.0)))
 
     def refine(self, images, sizes):
         return np.tile([3.0, 1.0], (len(images), 1)), np.tile([0, 0, 1.0, 0], (len(images), 1))

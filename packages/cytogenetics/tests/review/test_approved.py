@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from cytogenetics.review.cells import CellReview
-from cytogenetics.review.decisions import DecisionLog
+from cytogenetics.review.decisions import CellDecisions, DecisionLog
+from cytogenetics.review.reviewed_case import ReviewedCase
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import read_csv
 from packages.cytogenetics.tests.review.bundles import MALE, decision, write_cells
@@ -101,10 +102,10 @@ def test_a_signed_mosaic_is_a_report_and_a_row_until_a_cell_is_changed(tmp_path)
     )
     (row,) = signed(output).to_dict("records")
     assert (row["case"], row["karyotype"], row["cells"]) == ("case", "47,XYY[2]/46,XY[1]", 3)
-    assert (row["clones"], row["reader"], row["report"]) == ("47,XYY[2] 46,XY[1]", "reader1", "case.html")
+    assert (row["reader"], row["report"]) == ("reader1", "case.html")
     report = (output / "approved" / "case.html").read_text()
-    said = ("4 counted by the model, 3 analysed", "rejected: two &lt;cells&gt;", "no structural")
-    for words in (row["karyotype"], *said):
+    cells = "3 of 4 analysed and approved by the reader: 47,XYY[2] 46,XY[1]"
+    for words in (row["karyotype"], cells, "rejected: two &lt;cells&gt;", "no structural", "signed by reader1"):
         assert words in report
     assert "case.html" in (output / "approved" / "index.html").read_text()
     publish(output, decision("turn", cell="c2", image="c2/00.png"))
@@ -112,6 +113,21 @@ def test_a_signed_mosaic_is_a_report_and_a_row_until_a_cell_is_changed(tmp_path)
     assert not (output / "approved" / "case.html").exists()
     publish(output, approve("c2", time="2026-01-02T00:00:00+00:00"))  # of another picture than the signed one
     assert read_csv(output / "approved" / "cases.csv").empty
+
+
+def question(predicted, *changes):
+    """What is asked before a case of approved cells is signed, whose classes are changed."""
+    states = {str(number): CellDecisions([approve("c", changed)]) for number, changed in enumerate(changes)}
+    return ReviewedCase("case", "reader1", states).question(predicted)
+
+
+def test_signing_asks_where_the_prediction_is_another_one_or_a_change_is_in_too_few_cells():
+    lost = {"c/44.png": "none"}
+    assert question("46,XY: probability 0.99; next 47,XXY < 0.01", {}) == question("", {}) == question("46,XY") == ""
+    assert question("47,XYY, probability 0.9", {}) == "Predicted was 47,XYY, approved is 46,XY. Sign 46,XY?"
+    assert re.match("45,Y rests on 2 cells; a clone needs .* Sign 45,Y[?]$", question("45,Y: 46,XY 0.9", lost, lost))
+    assert question("46,XY", lost).startswith("Predicted was 46,XY, approved is 45,Y. 45,Y rests on 1 cell; ")
+    assert question("45,Y", lost, lost, lost) == ""
 
 
 def test_a_case_is_signed_once_its_changed_cells_are_approved_or_rejected(output):

@@ -105,11 +105,9 @@ function useTool(name) {
 
 async function sign() { // of a fresh cell: back to the case that was decided on last
   const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
-  const { obstacle, signed, predicted, approved } = review.session.groups[name];
+  const { obstacle, signed, question } = review.session.groups[name];
   if (signed) return say("The case is signed.");
-  const [said, read] = [predicted, approved].map((text) => text.split(/,? /)[0]); // without probability, numbers of cells
-  const asked = `The prediction is ${predicted}, and approved is ${approved}. Sign ${read}?`;
-  if (!obstacle && said && said !== read && !confirm(asked)) return say("The case is not signed.");
+  if (!obstacle && question && !confirm(question)) return say("The case is not signed.");
   if (!obstacle) return settle({ action: "sign" });
   return review.item.undoable || !await back() ? say(obstacle) : undefined;
 }
@@ -381,7 +379,7 @@ function drawCell() {
   const dashed = `not used, dashed on the picture: ${numbers.map((box) => box.number).join(", ")} (${[...causes].join("; ")})`;
   const reasons = item.boxes.length && unused.length ? [dashed] :
     unused.map((text) => `not used: ${text}`);
-  if (item.reasons.length) reasons.unshift(`look: ${item.reasons.join("; ")}`);
+  if (item.reasons.length) reasons.unshift(`why: ${item.reasons.join("; ")}`);
   element("reasons").replaceChildren(...reasons.map((text) => make("li", {}, text)));
   element("typed").textContent = typed ? `class ${typed}...` : "";
   element("swap").setAttribute("aria-pressed", marked !== null && pairing === "swap");

@@ -169,7 +169,8 @@ export function certainty(value) { // two digits, without saying 1.00 or 0.00 of
 export const percent = (value) => value < 0.9995 ? `${(100 * value).toFixed(1)} %` : "over 99.9 %";
 
 function queueLine(line) {
-  const made = make("button", {}, make("span", {}, line.title), make("span", {}));
+  const title = several(line.case) ? line.title.replace(`${line.case} / `, "") : line.title; // its case stands above
+  const made = make("button", {}, make("span", {}, title), make("span", {}));
   made.addEventListener("click", (event) => {
     if (event.detail) made.blur(); // clicked with the mouse: the next Enter approves
     attempt(() => open(line.stem));
@@ -204,14 +205,13 @@ function drawQueue() { // the lines around the open one; they are made once, and
   }
   for (const [name, head] of heads) {
     const { predicted, approved, signed } = review.session.groups[name];
-    const said = [predicted && `predicted: ${predicted}`, `${signed ? "signed" : "approved"}: ${approved}`].filter(Boolean);
+    const said = [predicted && `predicted: ${predicted.split(";")[0]}`, `${signed ? "signed" : "approved"}: ${approved}`].filter(Boolean);
     head.replaceChildren(name, ...said.map((text) => make("span", {}, text)));
   }
   for (const [line, made] of listed) {
-    const text = line.state || (line.doubt === undefined ? "" : line.doubt.toFixed(1));
+    const text = line.state || (line.doubt === undefined ? "" : `may be wrong: ${line.doubt.toFixed(1)}`);
     if (made.lastChild.textContent !== text) made.lastChild.textContent = text;
     made.classList.toggle("approved", Boolean(line.state));
-    if (line.doubt !== undefined) made.title = `about ${line.doubt.toFixed(1)} may be wrong`;
     const current = String(line.stem === review.item.stem);
     if (made.getAttribute("aria-current") !== current) made.setAttribute("aria-current", current);
   }

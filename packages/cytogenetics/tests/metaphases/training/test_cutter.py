@@ -50,8 +50,6 @@ def test_an_exported_cutter_cuts_what_its_run_cuts_and_is_no_detector(run, tmp_p
         np.testing.assert_array_equal(one.pixels, other.pixels)
     with pytest.raises(UserError, match="holds no detector"):
         load(tmp_path / "exported", Detector)
-    with pytest.raises(UserError, match="holds no cutter"):
-        load(tmp_path, Cutter)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_another_detector_at_the_same_place_is_another_run(run, tmp_path):
     assert addresses[1] != addresses[0]
 
 
-def test_a_detector_that_has_seen_the_test_pictures_is_refused_and_an_exported_one_is_named(run, tmp_path):
+def test_a_detector_of_the_test_pictures_and_a_small_backbone_are_refused_and_an_export_is_named(run, tmp_path):
     seen = tmp_path / "detector"
     seen.mkdir()
     frame = run.split.assign(part=run.split["part"].map({"test": "train"}).fillna("test"))
@@ -94,10 +94,6 @@ def test_a_detector_that_has_seen_the_test_pictures_is_refused_and_an_exported_o
         train.prepare(config(tmp_path, cache, f"detector={seen}"))
     data, _, _ = train.prepare(config(tmp_path, cache))
     assert any("exported detectors do not list" in line for line in data.warnings())
-
-
-def test_what_does_not_fit_is_refused(run, tmp_path):
-    cache = f"cache_dir={run.raw_config['cache_dir']}"
     with pytest.raises(UserError, match="a refiner needs a ResNet"):
         train.prepare(config(tmp_path, cache, "model=mobilenetv2", "model.cut=null"))
 
