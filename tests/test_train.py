@@ -101,7 +101,7 @@ def test_baselines_without_a_network_are_beside_the_result(finished):
     assert list(baselines) == ["area alone", "brightness and size"]
     for name, metrics in baselines.items():
         assert metrics["auc"].n == result.metrics["auc"].n
-        assert f"by {name}: auc {metrics['auc'].value:.3f}" in (finished[1] / "summary.txt").read_text()
+        assert f"by {name}: AUC {metrics['auc'].value:.3f}" in (finished[1] / "summary.txt").read_text()
 
 
 def test_each_epoch_has_the_metrics_of_paper_001_on_training_and_validation(finished):

@@ -279,10 +279,8 @@ def case_verdict(cells: Sequence[CaseCell], priors: KaryotypePriors, thresholds:
     best, second = posterior.most_probable(clones)
     numbers = posterior.of_each_cell(best.members)
     given, named = _given_all(cells, posterior, numbers, clones)
-    judged = zip(cells, (one.karyotype.iscn for one in given), strict=True)
-    changed = {cell.name: iscn for cell, iscn in judged if iscn != cell.iscn}
     alone = sum(cell.iscn in named.clones for cell in cells)
-    verdict = CaseVerdict(named, best, second, alone, changed, SETTLED)
+    verdict = CaseVerdict(named, best, second, alone, _changed(cells, given), SETTLED)
     odd = [cell for cell, number in zip(cells, numbers, strict=True) if _contradicts(cell, number, named, clones)]
     if doubt := _doubt(verdict, cells, odd, thresholds):
         shown = odd if odd and named.iscn in NORMAL_KARYOTYPES else cells
@@ -311,6 +309,12 @@ def _given_all(
     given = [cell.given(of_cell) for cell, of_cell in zip(cells, posterior.of_cells, strict=True)]
     constitutions = [dict(zip(CHROMOSOMES, clones.constitutions[number], strict=True)) for number in numbers]
     return given, case_karyotype([Counter(one.names) for one in given], constitutions)
+
+
+def _changed(cells: Sequence[CaseCell], given: Sequence[Candidate]) -> dict[str, str]:
+    """Return the karyotypes, given all cells, of those that have another one by themselves."""
+    judged = zip(cells, (one.karyotype.iscn for one in given), strict=True)
+    return {cell.name: iscn for cell, iscn in judged if iscn != cell.iscn}
 
 
 def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:

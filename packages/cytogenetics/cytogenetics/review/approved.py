@@ -111,9 +111,7 @@ def publish(bundle: ReviewBundle, states: Decisions, folder: Path) -> None:
 
 def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approved: list[Approved]) -> pd.DataFrame:
     """Write a report of each case that a reader has signed, and their table, which is returned."""
-    readers = sorted({reader for reader, _ in states})
-    cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
-    signed = [(case, case.signature) for case in cases if case.signature]
+    signed = _signed_cases(bundle, states)
     rows = []
     for (case, one), stem in zip(signed, safe_stems(["index", *(case.name for case, _ in signed)])[1:], strict=True):
         sheets = [sheet for sheet in approved if sheet.approval.reader == case.reader and sheet.stem in case.states]
@@ -126,6 +124,13 @@ def _publish_cases(bundle: ReviewBundle, states: Decisions, folder: Path, approv
     table = pd.DataFrame(rows, columns=CASE_COLUMNS)
     write_csv(folder / "cases.csv", table)
     return table
+
+
+def _signed_cases(bundle: ReviewBundle, states: Decisions) -> list[tuple[ReviewedCase, Decision]]:
+    """Return the cases that a reader has signed, by case and reader."""
+    readers = sorted({reader for reader, _ in states})
+    cases = [ReviewedCase.of(bundle, states, reader, name) for name in bundle.cases for reader in readers]
+    return [(case, case.signature) for case in cases if case.signature]
 
 
 def _approved(bundle: ReviewBundle, states: Decisions) -> list[Approved]:

@@ -98,6 +98,10 @@ class ReviewedCell:
         """The numbers of the boxes in the picture of a metaphase, by the names of the files."""
         return {name: number for number, name in enumerate(self.boxes, 1)}
 
+    def shown(self, name: str) -> str:
+        """Return what a reader knows a file by: of a metaphase its box."""
+        return f"box {self.numbers[name]}" if name in self.numbers else name
+
     @property
     def unseen(self) -> set[str]:
         """The names of the files that no network has seen."""

@@ -148,9 +148,7 @@ class CellReview(Reviewed):
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
         distance = np.nan if cell.distance is None else cell.distance
         index = self.bundle.index
-        names = [cell.names[row] for row in kept]
-        shown = [f"box {cell.numbers[name]}" if name in cell.numbers else name for name in names]
-        doubts = solved.doubts(distance, index.thresholds, shown)
+        doubts = solved.doubts(distance, index.thresholds, [cell.shown(cell.names[row]) for row in kept])
         reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,
