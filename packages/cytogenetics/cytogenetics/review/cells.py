@@ -1,7 +1,7 @@
 """The review of cells: the output of scripts/karyotype.py as it is, solved anew around what the reader has fixed."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -146,17 +146,20 @@ class CellReview(Reviewed):
             files[row]["others"] = likely_classes(joint, call.assigned)
             if cell.names[row] in waiting:  # only the counts of the cell speak for a class
                 files[row] |= {"class": None, "probability": 0.0, "others": likely_classes(joint)}
-        distance = np.nan if cell.distance is None else cell.distance
-        index = self.bundle.index
-        doubts = solved.doubts(distance, index.thresholds, [cell.shown(cell.names[row]) for row in kept])
-        reasons = [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files]
         return {
             "files": files,
             "result": _named(files) if waiting or solved.karyotype else "no karyotype",
             "probability": None if waiting else solved.probability,
             "doubt": solved.expected_wrong,
-            "reasons": list(dict.fromkeys(filter(None, reasons))),
+            "reasons": self._reasons(cell, solved, [cell.shown(cell.names[row]) for row in kept]),
         }
+
+    def _reasons(self, cell: ReviewedCell, solved: CellKaryotype, shown: Sequence[str]) -> list[str]:
+        """Return why a cell is to be looked at; ``shown`` are its kept files, as a reader knows them."""
+        distance = np.nan if cell.distance is None else cell.distance
+        index = self.bundle.index
+        doubts = solved.doubts(distance, index.thresholds, shown)
+        return list(dict.fromkeys(filter(None, [index.failed, *solved.reasons, *doubts, *cell.reasons_of_files])))
 
 
 def _stored(cell: ReviewedCell, decisions: CellDecisions) -> dict[str, Any]:
