@@ -1,6 +1,7 @@
 """A multirun: which jobs of a sweep are left, where they run, and the summary at the end."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from karyocyte.common.compat import run_in_process
 from karyocyte.common.errors import UserError
 from karyocyte.composition.compose import compose_job
 from karyocyte.config.cluster import SWEEP_VARIABLE, ClusterConfig, SlurmConfig, check_cluster, check_devices
-from karyocyte.config.overrides import key_of, primary_typed
+from karyocyte.config.overrides import primary_typed
 from karyocyte.runs import sweeps
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.sweeps import Job, Sweep
@@ -23,7 +24,7 @@ from karyocyte.workflows.sweeps.jobs import failures
 from karyocyte.workflows.sweeps.tasks import Task, fault_of
 
 VANISHED = "its process ended without a status (killed, out of memory, over its time limit, or its node is gone)"
-ALIKE = ("sweep", "seed", "split.fold")  # keys in which jobs may differ that are composed and checked once
+ALIKE = re.compile(r"\+*(sweep=.*|(seed|split\.fold)=\d+)")  # overrides of jobs that are composed and checked once
 
 
 @dataclass
@@ -138,7 +139,7 @@ class Multirun:
 
 def _words(task: Task) -> tuple[str, ...]:
     """The overrides of a task without those that change neither what it needs nor whether it can begin."""
-    return tuple(word for word in task.overrides if key_of(word) not in ALIKE)
+    return tuple(word for word in task.overrides if not ALIKE.fullmatch(word))
 
 
 def _tasks(job_overrides: Sequence[Sequence[str]], first: int) -> list[Task]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
+from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import call_slurm
 from karyocyte.common.text import counted
 from karyocyte.config.cluster import SlurmConfig
@@ -40,6 +41,11 @@ class SlurmJobs:
             for asked, batch in arrays.items():
                 self._submit(SlurmConfig.model_validate_json(asked), batch)
             self._wait()
+        except UserError as error:
+            for task in tasks:
+                if not sweeps.read_record(self.folder, task.job.key).get("slurm_job"):  # it waits for nothing
+                    sweeps.write_record(self.folder, task.job, status="failed", error=str(error))
+            raise
         except KeyboardInterrupt:
             if not self.ids:
                 raise

@@ -19,9 +19,11 @@ class KaryocyteLauncher(Launcher):
         self.cluster = cluster
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra has composed, and refuse a machine that cannot start jobs before Hydra composes each."""
+        """Take what Hydra has composed, and refuse a file or a machine that is wrong before Hydra composes each job."""
         from hydra_plugins.karyocyte._multirun import Multirun
+        from karyocyte.composition.compose import check_sweep_files
 
+        check_sweep_files(hydra_context.config_loader, config)
         self.multirun = Multirun(check_cluster(self.cluster), hydra_context, task_function, config)
         self.multirun.check_machine()
 

@@ -19,6 +19,7 @@ BeforeAfter = Annotated[
     Option(help="Draw images before and after each step, CLAHE and augmentation into this folder (004, 1 to 3)."),
 ]
 Primary = Annotated[str, Option("--config-name", help="As of train.py: the network that the data are for.")]
+ConfigDir = Annotated[Path | None, Option(help="As of train.py: a folder of files like those of conf/.")]
 Export = Annotated[
     Path | None,
     Option(help="Only copy synthetic images, or chromosomes cut out of pictures with boxes, into this new folder."),
@@ -34,6 +35,7 @@ def prepare_data(
     list_only: ListOnly = False,
     export: Export = None,
     primary: Primary = "train",
+    config_dir: ConfigDir = None,  # noqa: ARG001 (as of train.py, it is read where Hydra composes)
 ) -> None:
     """Unpack a data set safely, check it against what is published, print its tables, and prepare its images once.
 

@@ -5,8 +5,8 @@ Usage: python train.py [+experiment=NAME] [+profile=NAME] [KEY=VALUE]...
 
 conf/run.yaml and conf/train.yaml explain every key, other networks have a file
 of their own, named by --config-name; docs/reference/run_folder.md explains the
-files of a run. --cfg job prints all keys, with -m the jobs and folders. Groups
-of conf/:
+files of a run. --cfg job prints all keys, with -m the jobs, their folders and
+the batch script. Groups of conf/:
 
 Examples:
   python train.py +experiment=resnet50_cut_block5 +profile=demo

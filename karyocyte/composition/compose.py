@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -64,6 +65,20 @@ def compose_job(loader: ConfigLoader, grid: DictConfig, job: Sequence[str], prim
     with open_dict(composed):
         del composed["hydra"]
     return with_recipe(composed, primary)
+
+
+def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
+    """Refuse by a ``UserError`` what files of ``+sweep`` set outside ``hydra.sweeper.params``: no job would have it."""
+    for word in grid.hydra.overrides.task:
+        if key_of(word) == "sweep":
+            found: Any = OmegaConf.to_container(loader.load_sweep_config(grid, [word]))
+            shared: Any = OmegaConf.to_container(loader.load_sweep_config(grid, []))
+            keys = [key for key in found if key != "hydra" and found[key] != shared.get(key)]
+            if "sweep" in keys:
+                raise UserError(f"the file of {word}: its first line is not # @package _global_: add it")
+            if keys:
+                remedy = "put it under hydra.sweeper.params by its whole name, such as trainer.max_epochs: 3"
+                raise UserError(f"the file of {word} sets {', '.join(keys)} for no job: {remedy}")
 
 
 def check_config(composed: DictConfig) -> TrainingConfig:
@@ -132,6 +147,8 @@ def _explain_hydra(error: Exception, primary: str) -> str:
 
 def _explain_words(text: str, primary: str) -> str:
     """Explain a message of Hydra about a key or an option that this composition lacks, or return it."""
+    if null := re.match(r"(In '\S+': ).*'hydra\.sweeper\.params\.(\S+)' is not Optional", text):
+        return f'{null[1]}{null[2]} is null, and parameters of a sweep are texts: type {null[2]}: "null"'
     of_task = re.match(r"In '(\w+)/(\w+)': Could not override|Error resolving interpolation '\${task}'", text)
     if of_task and primary != "train":
         chosen = f"{of_task[1]}={of_task[2]}" if of_task[1] else "+profile=demo"

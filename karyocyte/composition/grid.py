@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from karyocyte.common.compat import expand_sweep
 from karyocyte.common.paths import CONF
-from karyocyte.composition.compose import check_config, compose_job, explain_composition
+from karyocyte.composition.compose import check_config, check_sweep_files, compose_job, explain_composition
 from karyocyte.composition.named_files import check_data_dir
 from karyocyte.config.overrides import check_words, config_dir_typed, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
@@ -47,6 +47,7 @@ def grid(typed: Sequence[str], primary: str = "train") -> Iterator[Grid]:
         folder = config_dir_typed()
         words = [*typed, *([f"hydra.searchpath=[file://{folder}]"] if folder else [])]
         composed = loader.load_configuration(primary, words, RunMode.MULTIRUN, validate_sweep_overrides=False)
+        check_sweep_files(loader, composed)
         swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
         yield Grid(composed, tuple(expand_sweep([*swept, *typed])), loader, primary)
 

@@ -69,7 +69,10 @@ def _flags() -> Namespace:
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-name", "-cn", default="train")
     parser.add_argument("--config-dir", "-cd", type=Path)
-    return parser.parse_known_args(sys.argv[1:])[0]
+    flags = parser.parse_known_args(sys.argv[1:])[0]
+    if flags.config_dir and not flags.config_dir.is_dir():
+        raise UserError(f"--config-dir {flags.config_dir}: there is no such folder")
+    return flags
 
 
 def expand_home(word: str) -> str:

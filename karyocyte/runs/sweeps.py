@@ -64,9 +64,7 @@ def sweep_name(overrides: Sequence[str], primary: str = "train") -> str:
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
-    shared: set[str] = set()
-    if len(jobs) > 1:
-        shared = set.intersection(*(set(job.overrides) for job in jobs))
+    shared = set.intersection(*(set(job.overrides) for job in jobs))
     named = {}
     for job in jobs:
         own = [override for override in job.overrides if override not in shared]

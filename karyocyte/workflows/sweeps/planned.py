@@ -1,6 +1,7 @@
 """The jobs of a multirun before any of them begins: how far each is, and where its run lies."""
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,13 +13,17 @@ from karyocyte.common.errors import UserError
 from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
 from karyocyte.common.text import counted
-from karyocyte.composition.grid import UNIMPORTANT, grid
+from karyocyte.composition.compose import compose_job
+from karyocyte.composition.grid import UNIMPORTANT, Grid, grid
+from karyocyte.config.cluster import SlurmConfig, check_cluster, check_devices
 from karyocyte.config.overrides import overrides_outside
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs import sweeps
 from karyocyte.runs.address import run_folder, run_identity
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
+from karyocyte.workflows.sweeps.slurm import batch_script
+from karyocyte.workflows.sweeps.tasks import Task
 
 COMPARED = ("weights", "data_dir", *run_keys())  # an address has their contents, which only a job reads
 
@@ -38,7 +43,21 @@ def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
             state = "interrupted" if killed else run.status.state or "missing"
             states[state] += 1
             console.print(f"  {state:<11} {run.folder}  {names[job.key]}", markup=False, soft_wrap=True)
-    say(", ".join(f"{count} {state}" for state, count in states.items()))
+        say(", ".join(f"{count} {state}" for state, count in states.items()))
+        if "+cluster=slurm" in expanded.jobs[0]:
+            _show_script(expanded, folder.expanduser().resolve(), len(jobs))
+
+
+def _show_script(expanded: Grid, sweep: Path, jobs: int) -> None:
+    words = expanded.jobs[0]
+    composed = compose_job(expanded.loader, expanded.composed, overrides_outside(words, UNIMPORTANT), expanded.primary)
+    check_devices(composed)
+    cluster = check_cluster(composed.cluster)
+    assert isinstance(cluster, SlurmConfig)
+    script = batch_script(cluster, jobs, sweep, sweep / "slurm" / "1.jobs")
+    say("the batch script, with the needs of the first job, and that job's line in its list:")
+    command = shlex.join(Task(sweeps.job_of(words), words, 0, "").command())
+    console.print(script, command, sep="\n", markup=False, soft_wrap=True)
 
 
 def _run_of(config: TrainingConfig, job: sweeps.Job) -> Run:

@@ -24,9 +24,9 @@ def batch_script(cluster: SlurmConfig, jobs: int, sweep: Path, jobs_file: Path) 
     """
     # Since Slurm 22.05 srun does not take the cores over from sbatch; the processes of one run end together.
     srun = ["srun", "--open-mode=append", *_options({"cpus-per-task": cluster.cpus_per_task}), "--kill-on-bad-exit=1"]
-    lines = ["#!/bin/bash"]
-    lines += [f"#SBATCH {option}" for option in sbatch_options(cluster, jobs, sweep)]
-    lines += [
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {option}" for option in sbatch_options(cluster, jobs, sweep)),
         f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
         *cluster.setup,
         f"export {SWEEP_VARIABLE}={shlex.quote(str(sweep))}",
@@ -41,9 +41,9 @@ def batch_script(cluster: SlurmConfig, jobs: int, sweep: Path, jobs_file: Path) 
 def sbatch_options(cluster: SlurmConfig, jobs: int, sweep: Path) -> list[str]:
     """Return the options of sbatch for an array of jobs; what is not set stays the cluster's default."""
     logs = str(sweep / "slurm").replace("%", "%%")
-    options: dict[str, str | int | bool | None] = {"job-name": sweep.name}
-    options |= cluster.model_dump(include=set(SAME_NAME))
-    options |= {
+    options: dict[str, str | int | bool | None] = {
+        "job-name": sweep.name,
+        **cluster.model_dump(include=set(SAME_NAME)),
         "ntasks-per-node": cluster.tasks_per_node,
         "time": cluster.timeout_min,
         "array": f"0-{jobs - 1}%{cluster.array_parallelism}",
@@ -51,9 +51,8 @@ def sbatch_options(cluster: SlurmConfig, jobs: int, sweep: Path) -> list[str]:
         "open-mode": "append",
         "signal": f"USR1@{cluster.signal_delay_s}",
         "output": f"{logs}/%A_%a.log",
+        "mem": None if cluster.mem_gb is None else f"{round(1024 * cluster.mem_gb)}M",
     }
-    if cluster.mem_gb is not None:
-        options["mem"] = f"{round(1024 * cluster.mem_gb)}M"
     return _options(options | cluster.additional_parameters)
 
 

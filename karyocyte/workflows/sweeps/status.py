@@ -2,7 +2,6 @@
 
 import os
 import socket
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,6 @@ from karyocyte.runs.sweeps import names, read_sweep, run_of
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 TO_COME = {"waiting", "preempted", "running"}
 METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
-ERROR_LENGTH = 240  # characters of an error's last line
 
 
 @dataclass(frozen=True)
@@ -114,9 +112,7 @@ def process_exists(pid: int) -> bool:
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return str(timedelta(seconds=round(seconds)))
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
@@ -129,8 +125,7 @@ def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
         rows.append({"job": status.name, "state": status.state, "progress": status.progress, "time": time_taken})
         if status.reason:
             # The last line of a traceback says what happened.
-            reason = textwrap.shorten(status.reason.strip().splitlines()[-1], ERROR_LENGTH, placeholder="...")
-            reasons.append(f"{status.state}: {status.name}: {reason}")
+            reasons.append(f"{status.state}: {status.name}: {status.reason.strip().splitlines()[-1]}")
     return terminal(Table.of(f"{title}: {counted(len(statuses), 'job')}: {summary}", rows, notes=tuple(reasons)))
 
 

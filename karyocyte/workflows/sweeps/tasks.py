@@ -30,9 +30,8 @@ class Task:
         """
         # Standalone: a port of its own for each job.
         torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
-        script = str(Path(sys.argv[0]).resolve())
         words = (*composition_flags(), *overrides_outside(self.overrides, ("sweep",)))
-        return (sys.executable, *torchrun * (processes > 1), script, *words)
+        return (sys.executable, *torchrun * (processes > 1), str(Path(sys.argv[0]).resolve()), *words)
 
 
 def fault_of(composed: DictConfig, weights: dict[str, str | None]) -> str | None:

@@ -61,8 +61,12 @@ def test_of_several_jobs_each_preparation_is_made_once(call, tmp_path, monkeypat
     assert len(list((tmp_path / "cache").glob("prepared/*/images.csv"))) == 2
 
 
-def test_weights_are_brought_without_any_data(call, tmp_path):
-    output = call("+experiment=scratch_cnn_d128", f"data_dir={tmp_path / 'none'}", "seed=0,1", "--weights")
+def test_weights_are_brought_without_any_data(call, tmp_path, monkeypatch):
+    (tmp_path / "own" / "sweep").mkdir(parents=True)
+    (tmp_path / "own/sweep/own.yaml").write_text("# @package _global_\nhydra: {sweeper: {params: {seed: '0,1'}}}")
+    words = ["--config-dir", str(tmp_path / "own"), "+experiment=scratch_cnn_d128", "+sweep=own"]
+    monkeypatch.setattr("sys.argv", ["prepare_data.py", *words])
+    output = call(*words, f"data_dir={tmp_path / 'none'}", "--weights")
     assert "0 files of weights" in output
     assert "add --weights" in call("--list", code=1)
     assert not (tmp_path / "cache").exists()

@@ -25,7 +25,9 @@ def test_the_table_has_the_status_of_each_job(tmp_path):
     folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(7)], "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
-    note(folder, jobs[2], "failed", error="ValueError: in [red] the middle\nand the last line")
+    note(
+        folder, jobs[2], "failed", error=f"ValueError: in [red] the middle\nand the last line{50 * ' of text'}: remedy"
+    )
     note_long_ago(folder, jobs[3])
     note(folder, jobs[4], "preempted")
     note(folder, jobs[5], "lost", error="its node is gone")
@@ -33,7 +35,7 @@ def test_the_table_has_the_status_of_each_job(tmp_path):
     for words in (
         "weighted F1 0.900 (0.850 to 0.940) 0:10:00",
         "finetune (2/2) epoch 3/10, val/auc 0.912",
-        "failed: split.fold=2: and the last line",
+        f"failed: split.fold=2: and the last line{50 * ' of text'}: remedy",
         "lost: split.fold=3: no sign of life",
         "lost: split.fold=5: its node is gone",
         "7 jobs: 1 finished, 1 running, 1 failed, 2 lost, 1 preempted, 1 waiting",

@@ -7,6 +7,7 @@ import pytest
 
 from karyocyte.commands import train
 from karyocyte.common.errors import UserError
+from karyocyte.common.files import write_text
 from karyocyte.common.installed import conf_files
 from karyocyte.composition.grid import grid
 from tests.helpers.training import call_main
@@ -102,10 +103,18 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=folds", "data=table", "data.part_column=part"], "only the table knows its folds"),
         (["+sweep=folds", "+experiment=anet_c6_mnist"], "split.test=test"),
         (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
+        (["+sweep=beside"], "the file of +sweep=beside sets seed, cluster for no job: put it under"),
+        (["+sweep=nothing"], "In 'sweep/nothing': seed is null, and parameters of a sweep are texts"),
+        (["+sweep=headless"], "the file of +sweep=headless: its first line is not # @package"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
     ],
 )
-def test_a_mistake_is_one_line(typed, words):
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, typed, words):
+    monkeypatch.setattr("sys.argv", ["train.py", "--config-dir", str(tmp_path)])
+    head = "# @package _global_\n"
+    write_text(tmp_path / "sweep" / "beside.yaml", f"{head}seed: 3\ncluster: {{gpus_per_node: null}}")
+    write_text(tmp_path / "sweep" / "nothing.yaml", f"{head}hydra: {{sweeper: {{params: {{seed: null}}}}}}")
+    write_text(tmp_path / "sweep" / "headless.yaml", "seed: 3")
     with pytest.raises(UserError) as raised, grid(typed):
         pass
     assert str(raised.value).startswith(words)
