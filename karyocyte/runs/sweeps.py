@@ -64,7 +64,7 @@ def sweep_name(overrides: Sequence[str], primary: str = "train") -> str:
 
 def names(jobs: Sequence[Job]) -> dict[str, str]:
     """Return a name for each job, by its key: the overrides that not all of them share."""
-    shared = set.intersection(*(set(job.overrides) for job in jobs))
+    shared = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
     named = {}
     for job in jobs:
         own = [override for override in job.overrides if override not in shared]
