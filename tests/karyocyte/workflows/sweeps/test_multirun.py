@@ -103,6 +103,7 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=folds", "+experiment=anet_c6_mnist"], "split.test=test"),
         (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
+        (["transform.blr=1"], "transform.blr is in no file of conf/ that this run uses: did you mean `transform.blur`"),
     ],
 )
 def test_a_mistake_is_one_line(typed, words):
