@@ -153,17 +153,21 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
-    model = Config if primary == "train" else configuration_of(primary)
-    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    known += conf_groups()
-    for file in conf_files("data"):  # those of a source of one's own, whose module is not imported yet
-        known += [f"data.{name}" for name in section_defaults(f"data/{file.stem}")]
+    known = _known(primary)
     others = [name for name in known if not key.startswith(f"{name}.")]
     taking_any = [name for name in known if "." in name or name in OF_A_CLASS]  # such as model.args
     can_be_added = key in known or key.startswith(tuple(f"{name}." for name in taking_any))
     meant = did_you_mean(key, others) if key not in known else ""
     remedy = f"add it as `{shlex.quote(added)}`" if can_be_added else "leave it out"
     return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
+
+
+def _known(primary: str) -> list[str]:
+    model = Config if primary == "train" else configuration_of(primary)
+    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    for file in conf_files("data"):  # those of a source of one's own, whose module is not imported yet
+        known += [f"data.{name}" for name in section_defaults(f"data/{file.stem}")]
+    return known + conf_groups()
 
 
 def all_folds(*, _root_: DictConfig) -> int:

@@ -109,6 +109,10 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
         if key in args:
             layer = f", with {{dropout: {args[key]}}}" if key == "drop_rate" else ""
             raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
+    _check_names(name, args)
+
+
+def _check_names(name: str, args: Mapping[str, Any]) -> None:
     spec = inspect.getfullargspec(timm.model_entrypoint(name))
     known = [f"model.args.{key}" for key in spec.args + spec.kwonlyargs if key not in OTHER_KEYS]
     unnamed = [f"model.args.{key}" for key in args if f"model.args.{key}" not in known]
