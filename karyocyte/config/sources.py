@@ -1,10 +1,11 @@
 """The settings of the sources of images: those that the project has, and how one of a user's own is found."""
 
+from importlib import import_module
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from karyocyte.common.errors import UserError, first_line
+from karyocyte.common.errors import UserError, close_names, first_line
 from karyocyte.common.installed import entries
 from karyocyte.config.base import FROM_YAML, Seed, Share, StrictModel
 
@@ -181,15 +182,16 @@ def settings_of(source: str) -> type[SourceConfig]:
 
 def _own_settings(path: str) -> type[SourceConfig]:
     """Import the class of the settings of a source of a user's own; its module has the source, too."""
-    from hydra.utils import get_class  # here: a portable model is used without Hydra
-
+    name, _, class_name = path.rpartition(".")
     try:
-        settings = get_class(path)
-    except Exception as error:  # Hydra wraps whatever an import raises
-        raise UserError(f"data.source={path} cannot be imported: {first_line(error.__cause__ or error)}") from error
-    if not issubclass(settings, SourceConfig):
-        raise UserError(f"data.source={path} is no {SourceConfig.__module__}.{SourceConfig.__name__}")
-    return settings
+        module = import_module(name)
+    except Exception as error:  # whatever a user's module raises
+        raise UserError(f"data.source={path} cannot be imported: {first_line(error)}") from error
+    settings = getattr(module, class_name, None)
+    if isinstance(settings, type) and issubclass(settings, SourceConfig):
+        return settings
+    classes = [each for each, value in vars(module).items() if isinstance(value, type)]
+    raise UserError(f"data.source={path} is no class of settings; {close_names(class_name, classes)}")
 
 
 DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]

@@ -1,6 +1,7 @@
 """Backbones: any timm network, whole or cut at a named module, and which of its modules train."""
 
 import difflib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from karyocyte.common.errors import UserError, close_names, first_line
+from karyocyte.config.explain import did_you_mean
 from karyocyte.config.schema import HeadConfig
 from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, cut_backbone, has_parameters
@@ -97,16 +99,34 @@ def check_model_name(name: str) -> None:
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}; {own}")
 
 
-def check_model_args(args: Mapping[str, Any]) -> None:
-    """Refuse arguments that act on the classifier of timm's network.
+def check_model_args(name: str, args: Mapping[str, Any]) -> None:
+    """Refuse arguments of timm's classifier, and those that a network of one's own takes by ``**kwargs`` and ignores.
 
     Raises:
-        UserError: It names ``head.layers``, which replaces the classifier.
+        UserError: It names ``head.layers``, which replaces the classifier, or the arguments of the network.
     """
     for key in OF_CLASSIFIER:
         if key in args:
             layer = f", with {{dropout: {args[key]}}}" if key == "drop_rate" else ""
             raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
+    _check_names(name, args)
+
+
+def _check_names(name: str, args: Mapping[str, Any]) -> None:
+    spec = inspect.getfullargspec(timm.model_entrypoint(name))
+    known = [f"model.args.{key}" for key in spec.args + spec.kwonlyargs if key not in OTHER_KEYS]
+    unnamed = [f"model.args.{key}" for key in args if f"model.args.{key}" not in known]
+    if unnamed and _takes_any_argument(name, args):
+        near = did_you_mean(unnamed[0], known)
+        raise UserError(f"unknown key {unnamed[0]}: {near} {name} takes {', '.join(known) or 'none'}")
+
+
+def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:
+    try:
+        timm.create_model(name, **args, argument_of_no_network=True)
+    except Exception:  # as it should be; each network refuses in its own way
+        return False
+    return True
 
 
 def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **timm_args: Any) -> nn.Module:

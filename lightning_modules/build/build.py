@@ -45,9 +45,9 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     folders = WeightsFolders.from_config(config)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
+    check_model_args(config.model.name, config.model.args)
     if isinstance(config, Config):
         check_size(backbone.module, config.prepare.size)
-        check_model_args(config.model.args)
     for name, stage in stages_of(config).items():
         if info.freeze_batchnorm and stage.train and stage.batchnorm == "train":
             raise UserError(f"{config.weights} has its BatchNorm folded: set unfreeze.stages.{name}.batchnorm=frozen")

@@ -64,7 +64,7 @@ def check_extensions(config: TrainingConfig) -> None:
 
 
 def _placed(entry: Mapping[str, Any], stage: RunStage) -> dict[str, Any]:
-    """Return an entry with the run's folder and the name of the stage in place of ``{run}`` and ``{stage}``."""
+    """Return an entry with the run's folder for ``{run}`` and the name of the stage's folder for ``{stage}``."""
     text = json.dumps(dict(entry))
     for placeholder, value in (("{run}", str(stage.run)), ("{stage}", stage.folder.name)):
         text = text.replace(placeholder, json.dumps(value)[1:-1])

@@ -15,11 +15,13 @@ from tests.helpers.images import cell_image, write_image
 
 PAGE = ROOT / "docs" / "guides" / "extending.md"
 FILES = re.findall(r"```\w+ file=(\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-PROGRAM_FILES = [name for name, _ in FILES if name.endswith(".py")]
+TEST_FILES = [name for name, _ in FILES if name.startswith("tests/")]
+PROGRAM_FILES = [name for name, _ in FILES if name.endswith(".py") and name not in TEST_FILES]
+RUFF = ("ruff", "check", *PROGRAM_FILES, *TEST_FILES)
 SOURCE = """
 import runpy, sys
 keys = ["data=by_prefix", "data_dir=cells", "data.positive_class=blast"]
-for more in (["--no-images"], ["data.nmae=-"]):
+for more in (["data.nmae=-"], ["--no-images"]):
     sys.argv = ["scripts/prepare_data.py", *keys, *more]
     try:
         runpy.run_path("scripts/prepare_data.py", run_name="__main__")
@@ -83,6 +85,7 @@ PROGRAMS = {
     "backbone": "OVERRIDES = ['+experiment=resnet34_cut', 'weights=random', 'prepare.size=64', "
     "'trainer.accelerator=cpu']" + COMPOSE,
     "training": TRAINING,
+    "tests": f"import pytest; print(int(pytest.main({TEST_FILES})))",
 }
 # Goes through all programs in one process, whose imports take most of the time.
 ALL_PROGRAMS = """
@@ -103,7 +106,7 @@ pathlib.Path("printed.json").write_text(json.dumps(printed))
 def checkout(tmp_path_factory) -> Path:
     """A copy of the code with the files of all recipes."""
     checkout = tmp_path_factory.mktemp("extended") / "checkout"
-    for name in ("conf", "datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "scripts"):
+    for name in ("conf", "datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "scripts", "tests"):
         # With what is compiled, but not the files that another process is writing.
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     for name in ("train.py", "pyproject.toml"):
@@ -127,7 +130,7 @@ def printed(checkout) -> dict[str, str]:
     return json.loads((checkout / "printed.json").read_text())
 
 
-@pytest.mark.parametrize("words", [("ruff", "check"), pytest.param(("mypy", *PROGRAM_FILES), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("words", [RUFF, pytest.param(("mypy", *PROGRAM_FILES), marks=pytest.mark.slow)])
 def test_the_files_keep_the_rules_of_style_and_of_types(checkout, words):
     done = subprocess.run([sys.executable, "-m", *words], cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -135,7 +138,7 @@ def test_the_files_keep_the_rules_of_style_and_of_types(checkout, words):
 
 def test_a_source(printed):
     assert "by_prefix: 20 images" in printed["source"]
-    assert "did you mean `data.name" in printed["source"], printed["source"]
+    assert "did you mean `data.name" in printed["source"].partition("by_prefix:")[0], printed["source"]
     assert "Traceback" not in printed["source"]
 
 
@@ -151,7 +154,8 @@ def test_a_metric(printed):
     assert printed["metric"].split() == ["True", "True", "True", "logit_t"]
 
 
-def test_a_backbone(printed):
+def test_a_backbone_and_the_tests(printed):
+    assert printed["tests"].endswith("\n0\n"), printed["tests"]
     assert printed["backbone"].splitlines()[-1].startswith("layer3 ")
 
 

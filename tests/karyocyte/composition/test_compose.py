@@ -26,6 +26,7 @@ def error_of(config) -> str:
         (["output_dir="], "output_dir"),
         (["+unfreeze.stages={a/b: {lr: 1}}"], "unfreeze.stages"),
         (["data.source=synth"], "'synth'"),
+        (["data.source=karyocyte.config.sources.FolderConfg"], "close to it: FolderConfig"),
         (["unfreeze.lr=inf"], "unfreeze.lr"),
         (["prepare.size=[64,32]"], "fit=square"),
         (["transform=none", "transform.flips=true", "balance=none"], "transform.probability=0"),

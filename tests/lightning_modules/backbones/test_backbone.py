@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.models import register_model
 from torch import nn
 
 from karyocyte.common.errors import UserError
@@ -230,9 +231,15 @@ def test_frozen_parts_do_not_drop():
     assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
 
 
-@pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}, {"drop_rate": 0.9}])
-def test_arguments_of_the_classifier_are_refused(args):
-    words = r"head.layers .*\{dropout: 0.9\}" if "drop_rate" in args else "head.layers"
-    with pytest.raises(UserError, match=words):
-        check_model_args(args)
-    check_model_args({"drop_path_rate": 0.5})
+@register_model
+def careless(pretrained=False, width=16, **kwargs):
+    return Scaled()
+
+
+@pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}, {"drop_rate": 0.9}, {"widht": 8}])
+def test_arguments_without_effect_are_refused(args):
+    words = {"drop_rate": r"head.layers .*\{dropout: 0.9\}", "widht": "`model.args.width`"}
+    with pytest.raises(UserError, match=words.get(*args, "head.layers")):
+        check_model_args("careless", {"width": 8, **args})
+    for name, right in (("careless", {"width": 8}), ("resnet18", {"drop_path_rate": 0.5})):
+        check_model_args(name, right)

@@ -107,6 +107,7 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=nothing"], "In 'sweep/nothing': seed is null, and parameters of a sweep are texts"),
         (["+sweep=headless"], "the file of +sweep=headless: its first line is not # @package"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
+        (["transform.blr=1"], "transform.blr is in no file of conf/ that this run uses: did you mean `transform.blur`"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, monkeypatch, typed, words):
