@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
-from karyocyte.common.errors import UserError
 from karyocyte.common.preemption import call_slurm
 from karyocyte.common.text import counted
 from karyocyte.config.cluster import SlurmConfig
@@ -41,9 +40,6 @@ class SlurmJobs:
             for asked, batch in arrays.items():
                 self._submit(SlurmConfig.model_validate_json(asked), batch)
             self._wait()
-        except UserError as error:
-            self._record_refused(tasks, str(error))
-            raise
         except KeyboardInterrupt:
             if not self.ids:
                 raise
@@ -59,11 +55,6 @@ class SlurmJobs:
                 self.ids[task] = f"{array}_{place}"
                 sweeps.write_record(self.folder, task.job, status="waiting", error=None, slurm_job=self.ids[task])
         say(f"{counted(len(tasks), 'job')} submitted as Slurm's job {array}")
-
-    def _record_refused(self, tasks: Sequence[Task], error: str) -> None:
-        for task in tasks:
-            if not sweeps.read_record(self.folder, task.job.key).get("slurm_job"):  # it waits for nothing
-                sweeps.write_record(self.folder, task.job, status="failed", error=error)
 
     def _wait(self) -> None:
         """Return when none of the jobs is in the queue any more, or has a result."""

@@ -20,10 +20,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from karyocyte.common.errors import UserError
-from karyocyte.common.installed import conf_files, conf_groups, run_keys
+from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
 from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
-from karyocyte.config.defaults import composition, primaries, section_defaults, with_recipe
+from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
 from karyocyte.config.rules import check_network, check_rules
@@ -37,7 +37,6 @@ OTHER_WAYS = {
     "hydra/launcher": "; jobs of Slurm: `python train.py -m ... +cluster=slurm`, of this machine: +cluster=local",
     "hydra/sweeper": "; a search by Optuna: `python scripts/tune.py +search=... +experiment=...`",
 }
-OF_A_CLASS = ("loss", "optimizer", "scheduler")  # their keys are the arguments of any class
 _DECISIVE_KEYS = ("experiment", "profile", "data", "protocol", "split")  # the number of folds depends on these
 _REMEDY = "type the folds yourself, such as 'split.fold=range(0,5)'"
 
@@ -75,10 +74,8 @@ def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
             found: Any = OmegaConf.to_container(loader.load_sweep_config(grid, [word]))
             shared: Any = OmegaConf.to_container(loader.load_sweep_config(grid, []))
             keys = [key for key in found if key != "hydra" and found[key] != shared.get(key)]
-            if "sweep" in keys:
-                raise UserError(f"the file of {word}: its first line is not # @package _global_: add it")
             if keys:
-                remedy = "put it under hydra.sweeper.params by its whole name, such as trainer.max_epochs: 3"
+                remedy = "put it under hydra.sweeper.params by its whole name, below a first line `# @package _global_`"
                 raise UserError(f"the file of {word} sets {', '.join(keys)} for no job: {remedy}")
 
 
@@ -170,21 +167,14 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
-    known = _known(primary)
-    others = [name for name in known if not key.startswith(f"{name}.")]
-    taking_any = [name for name in known if "." in name or name in OF_A_CLASS]  # such as model.args
-    can_be_added = key in known or key.startswith(tuple(f"{name}." for name in taking_any))
+    model = Config if primary == "train" else configuration_of(primary)
+    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
+    known += conf_groups()
+    others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
+    can_be_added = key in known or len(others) < len(known)
     meant = did_you_mean(key, others) if key not in known else ""
     remedy = f"add it as `{shlex.quote(added)}`" if can_be_added else "leave it out"
     return f"{key} is in no file of conf/ that this run uses: {' If not, '.join(filter(None, [meant, remedy]))}"
-
-
-def _known(primary: str) -> list[str]:
-    model = Config if primary == "train" else configuration_of(primary)
-    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    for file in conf_files("data"):  # those of a source of one's own, whose module is not imported yet
-        known += [f"data.{name}" for name in section_defaults(f"data/{file.stem}")]
-    return known + conf_groups()
 
 
 def all_folds(*, _root_: DictConfig) -> int:

@@ -115,7 +115,6 @@ class TrainerConfig(StrictModel, defaults="trainer/default"):
     gradient_clip_val: PositiveFloat | None = FROM_YAML
     limit_train_batches: PositiveInt | Share | None = FROM_YAML
     limit_val_batches: PositiveInt | Share | None = FROM_YAML
-    log_every_n_steps: PositiveInt = FROM_YAML
     deterministic: bool | Literal["warn"] = FROM_YAML
     benchmark: bool = FROM_YAML
     matmul_precision: Literal["highest", "high", "medium"] = FROM_YAML

@@ -19,7 +19,7 @@ UNHASHED: Any = {
     "model": {"weights"},
     "loader": {"workers", "timeout"},
     "inference": {"batchnorm"},
-    "trainer": {"accelerator", "devices", "enable_progress_bar", "log_every_n_steps", "num_nodes"},
+    "trainer": {"accelerator", "devices", "enable_progress_bar", "num_nodes"},
     "callbacks": {"checkpoint"},
 }
 # Keys that are newer than many runs, with values that change nothing: those runs stay where they are.

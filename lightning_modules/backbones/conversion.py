@@ -38,7 +38,9 @@ def state_of_keras(path: Path, network: str) -> State:
     facts = KERAS[network]
     layers = _read_layers(path)
     by_axes: dict[int, list[Arrays]] = defaultdict(list)
-    for name in sorted(layers, key=_numbers) if facts.numbered else layers:
+    # timm's order: by number, or stage, block and place, of which 0, beside the block, is last. Keras' first has none.
+    order = sorted(layers, key=lambda name: [int(digits) or 9 for digits in re.findall(r"\d+", name)])
+    for name in order if facts.numbered else layers:
         by_axes[layers[name][0].ndim].append(layers[name])
     kernels, statistics = iter(by_axes[4]), iter(by_axes[1])
     values: dict[str, np.ndarray] = {}
@@ -92,11 +94,3 @@ def _of_batchnorm(name: str, arrays: Arrays, bias: Arrays) -> Values:
         f"{name}.running_var": variance,
         f"{name}.num_batches_tracked": np.array(0),
     }
-
-
-def _numbers(name: str) -> list[int]:
-    """Return the numbers in the name of a layer, such as 7, or stage, block and place in it: timm's order.
-
-    Keras gives the first layer of a process no number. A place of 0 is the convolution beside the block, timm's last.
-    """
-    return [int(digits) or 9 for digits in re.findall(r"\d+", name)]

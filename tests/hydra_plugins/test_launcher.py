@@ -167,27 +167,13 @@ def test_a_job_finds_its_own_gpus_and_its_processes_are_one_job(multirun, tmp_pa
     assert multirun.calls(0) == [3]  # a call by each of two processes, and one by the job of one
 
 
-def test_jobs_that_slurm_refuses_have_failed_and_wait_for_nothing(multirun, tmp_path, monkeypatch):
-    for name in ("sbatch", "srun", "squeue"):
-        (tmp_path / name).write_text(f"#!/bin/sh\ntest {name} != sbatch\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    done = multirun("+cluster=slurm", "trainer.devices=1,2", "seed=0")
-    assert "error: sbatch refuses the jobs" in done.stderr
-    assert [(record["status"], record["error"][:7]) for record in multirun.record_list()] == [("failed", "sbatch ")] * 2
-
-
 @pytest.mark.parametrize(
     ("variable", "overrides", "error"),
     [
         ("PATH", ["+cluster=slurm", "loss=absent,cross_entropy"], "error: +cluster=slurm: there is no sbatch"),
         ("TORCHELASTIC_RUN_ID", [], "error: -m under torchrun"),
         ("HOME", ["--config-dir", "mein"], "error: --config-dir mein: there is no such folder"),
-        (
-            "HOME",
-            ["+sweep=own", "--config-dir={}"],
-            "error: the file of +sweep=own sets trainer for no job",
-        ),
+        ("HOME", ["+sweep=own", "--config-dir={}"], "error: the file of +sweep=own sets trainer for no job"),
     ],
 )
 def test_where_no_jobs_can_be_started_one_line_says_so(multirun, tmp_path, monkeypatch, variable, overrides, error):

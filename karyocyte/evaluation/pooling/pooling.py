@@ -82,7 +82,9 @@ def merge_facts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for about in abouts:
             if about.get(key) not in different:
                 different.append(about.get(key))
-        merged[key] = sorted(different, key=_order)
+        # Numbers in their order, others as text, by type where types are mixed.
+        different.sort(key=lambda value: (str(type(value)), value if isinstance(value, int | float) else str(value)))
+        merged[key] = different
         if len(different) == 1:
             merged[key] = different[0]
     for cost in merged.keys() & COSTS:
@@ -105,8 +107,3 @@ def is_balanced(about: Mapping[str, Any]) -> bool:
             "cannot be averaged, name runs of one kind"
         )
     return values.pop()
-
-
-def _order(value: object) -> tuple[str, Any]:
-    """Numbers in their order, others as text, by type where types are mixed."""
-    return str(type(value)), value if isinstance(value, int | float) else str(value)

@@ -40,7 +40,8 @@ def terminal(table: Table) -> Group:
         if name in table.detail:
             continue
         texts = [_text(table.sign_of(name), cell) for cell in cells]
-        if _is_of_numbers(cells, texts):
+        has_names = any(isinstance(cell, Named) for cell in cells)  # an experiment may be called 1, or +
+        if not has_names and all(map(_is_number, texts)):
             width = max(map(len, " ".join(texts).split()), default=0)  # else a long name beside it cuts figures
             drawn.add_column(Text(name), justify="right", no_wrap=not _have_intervals(cells), min_width=width)
         else:
@@ -85,11 +86,6 @@ def markdown(table: Table) -> list[str]:
 
 def _have_intervals(cells: Sequence[Cell]) -> bool:
     return any(isinstance(cell, Estimate) and ends(cell.low, cell.high) for cell in cells)
-
-
-def _is_of_numbers(cells: Sequence[Cell], texts: Sequence[str]) -> bool:
-    """Tell whether a column has numbers alone; names are none: an experiment may be called 1, or +."""
-    return not any(isinstance(cell, Named) for cell in cells) and all(map(_is_number, texts))
 
 
 def _is_number(text: str) -> bool:

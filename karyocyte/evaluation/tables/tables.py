@@ -8,7 +8,7 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, he
 from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, of_folds
-from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Interval, Kind, Matrix, Metrics
+from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Kind, Matrix, Metrics
 from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
 SUBGROUPS = ("group", "kind")  # sections of the figures begin so
@@ -186,7 +186,8 @@ def subgroups_table(result: EvaluationResult, short: bool = False, kinds: Sequen
             groups = sorted(groups, key=lambda group: group[1]["accuracy"].value or 0.0)[:FEW_SUBGROUPS]
         for group, metrics in groups:
             row: Row = {"subgroup": f"{by} {group.replace('_', ' ')}"}
-            row |= {name: _count(metrics[name]) for name in ("images", "subjects")}
+            for name in ("images", "subjects"):
+                row[name] = None if (count := metrics[name].value) is None else int(count)
             rows.append(row | {name: metrics[name] for name in SUBGROUP_METRICS if name in metrics})
     reading = "Small parts of the test images have wide ranges: a difference within them is no finding."
     return _table(result, "Subgroups", rows, reading, *lines, detail=("subjects", "sensitivity", "specificity"))
@@ -227,10 +228,6 @@ def referral_table(result: EvaluationResult) -> Table | None:
         return None
     note = "on test: accuracy of the predictions that are not referred"
     return _table(result, "Referral: which images an expert reviews", rows, reading, note)
-
-
-def _count(metric: Interval) -> int | None:
-    return None if metric.value is None else int(metric.value)
 
 
 def confidence(result: EvaluationResult) -> str:

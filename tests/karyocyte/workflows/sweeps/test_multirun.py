@@ -105,7 +105,6 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
         (["+sweep=beside"], "the file of +sweep=beside sets seed, cluster for no job: put it under"),
         (["+sweep=nothing"], "In 'sweep/nothing': seed is null, and parameters of a sweep are texts"),
-        (["+sweep=headless"], "the file of +sweep=headless: its first line is not # @package"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
         (["transform.blr=1"], "transform.blr is in no file of conf/ that this run uses: did you mean `transform.blur`"),
     ],
@@ -115,7 +114,6 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, typed, words):
     head = "# @package _global_\n"
     write_text(tmp_path / "sweep" / "beside.yaml", f"{head}seed: 3\ncluster: {{gpus_per_node: null}}")
     write_text(tmp_path / "sweep" / "nothing.yaml", f"{head}hydra: {{sweeper: {{params: {{seed: null}}}}}}")
-    write_text(tmp_path / "sweep" / "headless.yaml", "seed: 3")
     with pytest.raises(UserError) as raised, grid(typed):
         pass
     assert str(raised.value).startswith(words)
