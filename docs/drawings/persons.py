@@ -18,8 +18,8 @@ def draw() -> None:
     """Draw the AUC by the number of training persons, measured and continued."""
     table = pd.read_csv(RECOMPUTED / "persons_curve.csv")
     auc = table.set_index(["persons", "model"])["auc"]
-    network, area = (f"{auc[5, name]:.2f} to {auc[41, name]:.2f}" for name in ("resnet50_cut", "area"))
-    title = f"From 5 to 41 training persons the AUC of ResNet-50 rises from {network}, that of the area from {area}"
+    network, area = (f"{auc[5, name]:.2f} to {auc[20, name]:.2f}" for name in ("resnet50_cut", "area"))
+    title = f"From 5 to 20 training persons the AUC of ResNet-50 rises from {network}, that of the area from {area}"
     with canvas(RECOMPUTED / "persons.png", (5.6, 4.6), title) as figure:
         axis = figure.subplots()
         for colour, (model, (name, mark, moved)) in zip(COLOURS, CURVES.items(), strict=False):
