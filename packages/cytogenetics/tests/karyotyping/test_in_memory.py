@@ -19,11 +19,6 @@ def tables(folder):
     return [pd.read_csv(folder / f"{name}.csv", dtype=str) for name in ("karyotypes", "chromosomes")]
 
 
-def as_written(table, tmp_path):
-    table.to_csv(tmp_path / "ours.csv", index=False, float_format="%.6f")
-    return pd.read_csv(tmp_path / "ours.csv", dtype=str)
-
-
 def test_the_chromosomes_of_cells_and_the_picture_of_a_metaphase_are_named_as_by_the_command(tmp_path):
     root = write_chromosomes(tmp_path / "set", cases=1)
     labels = pd.read_csv(root / "labels.csv", dtype=str)
@@ -39,7 +34,8 @@ def test_the_chromosomes_of_cells_and_the_picture_of_a_metaphase_are_named_as_by
         run_app(karyotype, tmp_path / place, "--output", tmp_path / f"{place}-out")
         named = cytogenetics.karyotype(model, images)
         for ours, theirs in zip(named, tables(tmp_path / f"{place}-out"), strict=False):
-            ours = as_written(ours, tmp_path)
+            ours.to_csv(tmp_path / "ours.csv", index=False, float_format="%.6f")
+            ours = pd.read_csv(tmp_path / "ours.csv", dtype=str)
             unlike = ["sha256"] if "sha256" in ours else []  # of files that a person has written
             pd.testing.assert_frame_equal(ours.drop(columns=unlike), theirs.drop(columns=unlike))
     with pytest.raises(UserError, match="refer_below"):

@@ -28,9 +28,6 @@ def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
             assert (one.pixels[~one.mask] == 255).all()
 
 
-# --- how it is named ---
-
-
 @pytest.mark.parametrize(
     ("sex", "kind", "texts"),
     [
@@ -41,9 +38,6 @@ def test_whatever_is_derived_leaves_the_rest_as_it_is(number, seed):
 )  # fmt: skip
 def test_numerical_abnormalities_are_named_by_the_counts(sex, kind, texts):
     assert texts_of(sex, kind) == texts
-
-
-# --- gained and lost chromosomes ---
 
 
 def test_without_a_cell_of_the_same_subject_a_homologue_is_mirrored_and_bent():

@@ -39,9 +39,8 @@ def test_a_run_is_found_by_its_settings_or_as_the_sweep_has_recorded_it(tmp_path
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines[1:5]]
     assert {"#SBATCH --gpus-per-node=1", "#SBATCH --array=0-3%64"} < set(lines)
-    assert lines[-1].endswith(
-        f"train.py --config-dir {tmp_path}/mine seed=0 {' '.join(WORDS)} split.fold=0 +cluster=slurm"
-    )
+    command = f"train.py --config-dir {tmp_path}/mine seed=0 {' '.join(WORDS)} split.fold=0 +cluster=slurm"
+    assert lines[-1].endswith(command)
     assert [row[0] for row in rows] == ["finished", "interrupted", "running", "missing"]
     assert [rows[0][1], rows[3][1]] == [str(done), "out/resnet18_cut_block5/subject-fold1-*/seed=1"]
     jobs = [job_of([*WORDS, f"seed={seed}", f"split.fold={fold}"]) for seed in (0, 1) for fold in (0, 1)]

@@ -25,8 +25,7 @@ def config(tmp_path, *overrides):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = train.run(config(tmp_path_factory.mktemp("cutter")))
-    return Run(folder)
+    return Run(train.run(config(tmp_path_factory.mktemp("cutter"))))
 
 
 def test_a_cutter_is_trained_and_evaluated(run):
