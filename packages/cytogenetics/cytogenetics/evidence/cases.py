@@ -16,7 +16,7 @@ from cytogenetics.cells.cases import SETTLED, CaseCell, case_verdict
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import Candidate
-from cytogenetics.karyotypes.naming import name_clones, name_karyotype
+from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES, name_clones, name_karyotype
 from karyocyte.common.files import write_csv
 from karyocyte.common.karyotype import CHROMOSOMES
 from karyocyte.evaluation.intervals.exact import upper_bound
@@ -33,7 +33,9 @@ LIVING = ("13", "18", "21")  # trisomies of other autosomes are hardly ever born
 KINDS = 3  # of cases that choose thresholds: as they are, trisomies of LIVING, and changes of sex chromosomes
 CONFIDENCE = 0.95
 CALIBRATION = "calibration"
-OTHERS, MOSAICS, ABNORMAL = "other trisomies", "mosaics", "cases with a numerical abnormality"
+OTHERS, MOSAICS = "other trisomies", "mosaics"
+# Of the cases that are declared abnormal, those whose boxes are so in most pictures, and the others.
+MOSTLY_ABNORMAL, MOSTLY_NORMAL = "real, most cells abnormal", "real, most cells normal"
 # What is not settled whatever its probability stays so; the probability is compared with thresholds afterwards.
 WITHOUT = replace(OF_METAPHASES, settled=(0.0,))
 
@@ -85,7 +87,10 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
         if case not in karyotypes:
             continue
         whole = case_cells(pictures[pictures["change"] == ""])
-        yield TrueCase(ABNORMAL if case in abnormal else part, case, karyotypes[case], whole, boxes)
+        group = part
+        if case in abnormal:
+            group = MOSTLY_NORMAL if karyotypes[case] in NORMAL_KARYOTYPES else MOSTLY_ABNORMAL
+        yield TrueCase(group, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             trisomy = "trisomies 13, 18, 21" if change[1:] in LIVING else OTHERS

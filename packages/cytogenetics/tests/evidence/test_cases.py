@@ -11,6 +11,9 @@ from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.cell_thresholds import OF_METAPHASES
 from cytogenetics.cells.posterior import karyotype_posterior
 from cytogenetics.evidence.cases import (
+    KEPT,
+    MOSTLY_ABNORMAL,
+    MOSTLY_NORMAL,
     PROVISIONAL,
     RISK,
     THRESHOLDS,
@@ -18,6 +21,8 @@ from cytogenetics.evidence.cases import (
     choose_thresholds,
     least_probability,
     measured_cases,
+    read_truth,
+    true_cases,
     true_karyotypes,
     verdicts,
 )
@@ -94,3 +99,10 @@ def test_a_case_has_the_karyotype_of_most_of_its_pictures_without_an_error():
     karyotypes = ["45,X", "45,X", "46,XX", "45,X", "47,XXY"]
     truth = pd.DataFrame({"case": list("aaabb"), "karyotype": karyotypes, "error": ["x", "x", None, "x", "x"]})
     assert true_karyotypes(truth) == {"a": "46,XX"}
+
+
+def test_real_abnormal_cases_are_told_by_what_most_of_their_cells_are():
+    kept = pd.read_parquet(RESULTS / KEPT / "pictures.parquet")
+    real = kept[kept["case"].isin(["110113", "109134"]) & (kept["change"] == "")]
+    groups = {case.name: (case.group, case.true) for case in true_cases(real, read_truth(RESULTS))}
+    assert groups == {"110113": (MOSTLY_ABNORMAL, "47,XXY"), "109134": (MOSTLY_NORMAL, "46,XX")}
