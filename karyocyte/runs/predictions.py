@@ -115,6 +115,11 @@ def uncertainty_of(probabilities: np.ndarray) -> np.ndarray:
     return (entropies / math.log(probabilities.shape[1])).clip(0.0, 1.0)
 
 
+def needed_images(share: float) -> int:
+    """Return how many validation images a quantile needs that a ``share`` (0 to 1) of new ones is above."""
+    return max(1, math.ceil(1 / share - 1e-9) - 1)
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the predictions as parquet, whole or not at all; classes and facts are in the file's metadata."""
     meta = {

@@ -18,6 +18,7 @@ from torch import nn
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_bytes
 from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import needed_images
 from karyocyte.runs.run import Run
 
 NEIGHBOURS = 10
@@ -100,11 +101,6 @@ def quantile_above(scores: np.ndarray, share: float) -> float:
     """
     rank = int(np.ceil((len(scores) + 1) * (1 - share) - 1e-9))
     return float(np.sort(scores)[min(rank, len(scores)) - 1])
-
-
-def needed_images(share: float) -> int:
-    """Return how many validation images a quantile needs that a ``share`` (0 to 1) of new ones is above."""
-    return max(1, int(np.ceil(1 / share - 1e-9)) - 1)
 
 
 def looks_of(image: torch.Tensor) -> torch.Tensor:

@@ -156,6 +156,6 @@ def cut_notes(cut: ConfidenceCut, target: float) -> list[str]:
     if cut.cut is not None:
         return []
     return [
-        f"confidence: with {cut.images:,} validation images no threshold guarantees an accuracy of {target:g}: all "
-        "images are referred; repeat train.py with a lower evaluation.triage.accuracy, or validate on more images"
+        f"with {cut.images:,} validation images no threshold of the probability guarantees an accuracy of {target:g}: "
+        "all images are referred; repeat train.py with a lower evaluation.triage.accuracy, or validate on more images"
     ]

@@ -13,19 +13,21 @@ from karyocyte.common.paths import ROOT, without_machine
 from karyocyte.common.text import metric_in_words
 from karyocyte.evaluation.pages.blocks import Facts
 from karyocyte.evaluation.plots.plots import best_rows
+from karyocyte.evaluation.pooling.labelled_runs import evaluation_settings
 from karyocyte.evaluation.types.formats import joined, listed
 from karyocyte.evaluation.types.result import TEST, EvaluationResult
 from karyocyte.evaluation.types.table import Cell, Table
 from karyocyte.evaluation.types.warnings import PROTOCOLS
 from karyocyte.runs.ensemble import member_folders
 from karyocyte.runs.files import RunFile
-from karyocyte.runs.predictions import VALIDATION
+from karyocyte.runs.predictions import VALIDATION, needed_images
 from karyocyte.runs.run import Run
 from karyocyte.workflows.report.sources import Chapter
 
 PARTS = ("train", "validation", "test", "unused")
 FEW_CLASSES = 6
-LEAK, ANOTHER_SET = "leak", "another set"  # topics of the notices, the latter of an external validation
+# Topics of the notices; "another set" is an external validation.
+LEAK, ANOTHER_SET, REFERRAL = "leak", "another set", "referral"
 OF_ALL = ("training", "data", TEST, "")  # topics of warnings about all test images
 GLOSSARY = ROOT / "docs" / "reference" / "glossary.md"
 TERMS = """AUC, balanced accuracy, calibration, ensemble, fold, interval, leak, positive class, protocol, referral,
@@ -111,11 +113,24 @@ def _shortness(run: Run) -> list[str]:
     return lines
 
 
+def _notices_of_new_images(result: EvaluationResult) -> list[Notice]:
+    """Say that all new images are referred to a person, and that those of another kind are not noticed."""
+    notices = []
+    if lines := _texts(result, REFERRAL):
+        notices.append(Notice("unknown", "All new images are referred to a person", lines))
+    needed = needed_images(evaluation_settings(result.settings).out_of_distribution)
+    images = min((cut.images for cut in result.referral or ()), default=0)
+    if images < needed:
+        lines = [f"images out of distribution are marked from {needed:,} validation images on; here are {images:,}"]
+        notices.append(Notice("unknown", "New images of none of the classes are not noticed", lines))
+    return notices
+
+
 def limits(result: EvaluationResult, of_all: bool) -> list[str]:
     """Return the warnings about all test images, or those of single sections, that no notice has."""
     if of_all:
         return [warning.text for warning in result.warnings if warning.topic in OF_ALL]
-    others = (*OF_ALL, LEAK, ANOTHER_SET, VALIDATION)
+    others = (*OF_ALL, LEAK, ANOTHER_SET, REFERRAL, VALIDATION)
     return [str(warning) for warning in result.warnings if warning.topic not in others]
 
 
@@ -137,7 +152,8 @@ def notices(chapters: Sequence[Chapter]) -> list[Notice]:
         if about.get("on"):
             lines = _texts(chapter.result, ANOTHER_SET)
             of_chapter.append(Notice("unknown", f"Tested on another data set: {joined(about['on'])}", lines))
-        for notice in (*of_chapter, _leak_notice(chapter.result), *_training_notices(chapter)):
+        of_chapter += [_leak_notice(chapter.result), *_training_notices(chapter)]
+        for notice in (*of_chapter, *_notices_of_new_images(chapter.result)):
             unlike.setdefault((notice.title, *notice.lines), notice).labels.append(chapter.group.label)
     return list(unlike.values())
 

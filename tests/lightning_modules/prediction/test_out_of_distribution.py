@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from karyocyte.common.errors import UserError
 from karyocyte.runs.files import RunFile
+from karyocyte.runs.predictions import needed_images
 from karyocyte.runs.run import Run
 from lightning_modules.prediction.out_of_distribution import (
     NEIGHBOURS,
@@ -14,7 +15,6 @@ from lightning_modules.prediction.out_of_distribution import (
     fit_distances,
     load_out_of_distribution,
     looks_of,
-    needed_images,
     quantile_above,
     save_distances,
 )
