@@ -220,6 +220,8 @@ def test_a_phone_never_rolls_sideways(page, which, request):
     page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
     width = page.evaluate("innerWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    figures = page.evaluate("[...document.querySelectorAll('.figures img')].map((one) => one.getBoundingClientRect())")
+    assert all(0 < figure["right"] <= width for figure in figures)
     small = page.evaluate(
         """() => [...document.querySelectorAll("a, button, select, input, summary")]
             .filter((one) => one.checkVisibility() && !one.matches(".skip, p a"))
