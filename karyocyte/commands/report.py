@@ -12,7 +12,7 @@ Runs = Annotated[list[Path], Argument(parser=run_path, metavar="RUN...", help=RU
 PLACE = "report.html in the folder of a single run, else here"
 Output = Annotated[Path | None, Option(help="The page.", show_default=PLACE)]
 Images = Annotated[int, Option(min=0, help="Test images on the page, at most; wrong and doubtful ones first.")]
-Key = Annotated[Path | None, Option(help="Write a table from numbers to names; keep it with the images.")]
+Key = Annotated[Path | None, Option(help="Write a table from numbers to names and files; keep it with the images.")]
 
 
 def report(runs: Runs, output: Output = None, images: Images = 2000, key: Key = None) -> None:

@@ -148,7 +148,7 @@ def _table(selected: SelectedImages, method: Method) -> pd.DataFrame:
     """Return a row per image: ``called`` is its predicted class, ``probability`` that of ``target``."""
     test = selected.test
     names = np.array(test.classes, dtype=object)
-    return test.frame[["image_id", "label"]].assign(
+    return test.frame[["image_id", "path", "label"]].assign(
         called=names[call(test.probabilities, test.positive_index)],
         target=names[selected.targets],
         probability=test.probabilities[np.arange(len(test.frame)), selected.targets],

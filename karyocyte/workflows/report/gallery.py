@@ -34,7 +34,7 @@ class Gallery:
     pictures: list[bytes]  # webP, each once; items hold their places
     notes: list[str]  # what is left out or missing, in sentences
     total: int  # the number of test images
-    key: pd.DataFrame  # columns ``shown`` and ``image_id``: leads from the names shown to the true ones
+    key: pd.DataFrame  # columns ``shown``, ``image_id`` and ``path``: leads from the names shown to the true ones
 
 
 class HeatMaps(NamedTuple):
@@ -77,7 +77,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
     everything = pd.concat(tables)
     everything = everything[~everything.index.duplicated()].copy()
     names = pseudonyms(everything["subject"])
-    key = names["name"].rename("shown").reset_index().sort_values("shown")[["shown", "image_id"]]
+    key = everything[["path"]].assign(shown=names["name"]).reset_index().sort_values("shown")
     examples = list(map(_examples, chapters))
     chosen = _choose(tables, images, chain.from_iterable(examples))
     filled = _fill_pool(chapters, chosen)
@@ -105,7 +105,7 @@ def gallery(chapters: list[Chapter], images: int) -> Gallery:
         "maps": [{"chapter": maps.chapter, "label": maps.label} for maps in filled.maps],
         "items": items,
     }
-    return Gallery(data, list(filled.pictures), notes, len(everything), key)
+    return Gallery(data, list(filled.pictures), notes, len(everything), key[["shown", "image_id", "path"]])
 
 
 def _examples(chapter: Chapter) -> dict[str, str]:
@@ -151,7 +151,7 @@ def _describe_run(run: Predictions) -> pd.DataFrame:
     test = run.part("test")
     probabilities = test.probabilities
     predicted = call(probabilities, test.positive_index)
-    table = test.frame[["image_id", "subject", "kind", "group", "uncertainty"]].copy()
+    table = test.frame[["image_id", "path", "subject", "kind", "group", "uncertainty"]].copy()
     table["truth"] = test.labels
     table["predicted"] = predicted
     table["probability"] = probabilities[np.arange(len(table)), predicted]

@@ -55,6 +55,7 @@ def test_each_run_gets_pictures_a_table_and_a_figure(runs):
         assert set(pictures) == set(thumbnails) == set(table.index) == set(test.index)
         assert all(decoded(pictures[name]).shape == decoded(thumbnails[name]).shape for name in pictures)
         assert (table["target"] == table["called"]).all()
+        assert table["path"].equals(test.loc[table.index, "path"])
         assert table["inside"].isna().equals(table["empty"])
         assert table["inside"].dropna().between(0, 1).all()
         assert Image.open(path.with_suffix(".png")).size[0] > 500
