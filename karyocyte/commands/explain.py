@@ -22,6 +22,9 @@ def explain(what: What, words: Words, out: Out = None) -> None:
     in each run's heatmaps folder; by default of the four most certain right and wrong predictions and the four most
     doubtful. An ensemble is explained by its members.
 
+    Columns of the table: inside is the share of the heat on the content of the image, its pixels above
+    prepare.crop_threshold; content is the share of the pixels that are content. Heat without preference has both equal.
+
     [bold]layers[/bold] draws the outputs of layers for some images, as papers 002 and 004 show them.
 
     With --out, heat maps of the same images are side by side in one figure, by run and layer.
