@@ -20,6 +20,8 @@ from karyocyte.runs.predictions import PROBABILITY_PREFIX
 SIDE = 800  # pixels of the longer side of a picture
 UNDO_KEY = "u"
 KEYS = ("1234567890" + ascii_lowercase).replace(UNDO_KEY, "")  # of the classes
+NO_CLASS, NO_CLASS_KEY = "", "-"  # of an image that shows none of the classes: without a label, no training uses it
+NO_CLASS_NAME = "none of these classes"
 
 
 class ImageReview(Reviewed):
@@ -37,7 +39,8 @@ class ImageReview(Reviewed):
         table, facts = read_predicted(path)
         self.output = path
         self.decisions_file = path.with_suffix(f".{FILE}")
-        self.classes = facts.classes
+        self.classes = (*facts.classes, NO_CLASS)
+        self._predicted = facts.classes
         if broken := int((table["status"] == "broken").sum()):
             self.notes = [f"{counted(broken, 'file')} cannot be read: see {path.name}"]
         table["path"] = [str(path.parent / place) for place in table["path"]]
@@ -54,14 +57,16 @@ class ImageReview(Reviewed):
     def identity(self, stem: str) -> str:
         """Return what tells an image from other pictures, and its probabilities from other predictions."""
         image = self._images.loc[stem]
-        return sha256_of_value([image.get("sha256"), *(image[PROBABILITY_PREFIX + name] for name in self.classes)])[:16]
+        probabilities = [image[PROBABILITY_PREFIX + name] for name in self._predicted]
+        return sha256_of_value([image.get("sha256"), *probabilities])[:16]
 
     @property
     def keys(self) -> dict[str, str]:
         """The key of each class that has one: its own digit, where all classes are digits."""
-        if "".join(self.classes).isdigit() and max(map(len, self.classes)) == 1:
-            return dict(zip(self.classes, self.classes, strict=True))
-        return dict(zip(self.classes, KEYS, strict=False))
+        keys = KEYS
+        if "".join(self._predicted).isdigit() and max(map(len, self._predicted)) == 1:
+            keys = "".join(self._predicted)
+        return dict(zip(self._predicted, keys, strict=False)) | {NO_CLASS: NO_CLASS_KEY}
 
     def queue(self) -> list[dict[str, Any]]:
         """Return all images, the most doubtful first."""
@@ -74,14 +79,16 @@ class ImageReview(Reviewed):
         """Return the class, probabilities and reason."""
         image = self._images.loc[stem]
         decided = decisions.fixed.get(image["file"])
-        kind = decided or image["prediction"]
+        kind = image["prediction"] if decided is None else decided
         return {
             "stem": stem,
             "files": [{"name": image["file"], "class": kind, "fixed": decided is not None}],
-            "result": kind,
-            "classes": [{"name": name, "key": self.keys.get(name)} for name in self.classes],
+            "result": kind or NO_CLASS_NAME,
+            "classes": [
+                {"name": name, "label": name or NO_CLASS_NAME, "key": self.keys.get(name)} for name in self.classes
+            ],
             "prediction": image["prediction"],
-            "probabilities": {name: float(image[self._prefix + name]) for name in self.classes},
+            "probabilities": {name: float(image[self._prefix + name]) for name in self._predicted},
             "reason": image["reason"] if image["review"] else None,
         }
 

@@ -13,7 +13,7 @@ from cytogenetics.review.cell_bundle import FOLDER, INDEX, NO_CHROMOSOME, write_
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import DecisionLog, read_decisions, replay
 from cytogenetics.review.drawn import read_picture
-from cytogenetics.review.images import ImageReview
+from cytogenetics.review.images import NO_CLASS, ImageReview
 from cytogenetics.review.reviewed import Reviewed, Source
 from datamodules.io.whole_folder import new_whole_folder
 from karyocyte.common.checksums import OPTION
@@ -121,8 +121,8 @@ def approved_classes(reviewed: Reviewed, path: Path) -> pd.DataFrame:
 def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     """Write the classes of approved files as a table: ``path``, ``class``, and the columns that are known of any.
 
-    Paths are relative to the table's folder. What is no chromosome is left out. Where readers differ on a file, it is
-    left out, and counted.
+    Paths are relative to the table's folder. What is no chromosome is left out, and an image of none of the classes has
+    an empty class. Where readers differ on a file, it is left out, and counted.
 
     Raises:
         UserError: The table exists already, nothing is approved, or files are missing or not those that were reviewed.
@@ -147,10 +147,14 @@ def export_labels(reviewed: Reviewed, path: Path, file: Path) -> None:
     # Without cases the cells are the subjects of a split; a column of blanks would say that no subject is known.
     unknown = [name for name in reviewed.columns if not table[name].any()]
     write_csv(file, table.drop(columns=unknown))
+    none = int(table["class"].eq(NO_CLASS).sum())
+    written = f"{counted(len(table) - none, 'label')} of approved {reviewed.noun}s"
+    if none:
+        written += f", and {counted(none, 'image')} of none of the classes, without a label"
     left_out = f"left out: {len(files) - len(agreed):,} on which readers differ"
     if reviewed.no_labels:
         left_out += f", {len(agreed) - len(labels):,} markers or no chromosomes"
-    say(str(file), f"{counted(len(table), 'label')} of approved {reviewed.noun}s", left_out)
+    say(str(file), written, left_out)
 
 
 def export_boxes(reviewed: Reviewed, path: Path, folder: Path) -> None:

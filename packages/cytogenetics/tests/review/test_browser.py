@@ -433,11 +433,13 @@ def test_images_are_reviewed_by_keyboard_alone(page, review, tmp_path):
     assert page.inner_text("#result") == "dark given by the reader"
     press(page, "u")
     assert page.inner_text("#result").startswith("bright predicted")
-    press(page, "2", "Enter")
+    press(page, "-")
+    assert page.inner_text("#result") == "none of these classes given by the reader"
+    press(page, "u", "2", "Enter")
     assert page.inner_text("#title") == "05.png"
     press(page, "Enter", "u", "Enter", "Enter")
     assert page.inner_text("#progress").endswith(" of 3: 3 approved")
-    expected = [("move", "dark"), ("undo", None), ("move", "dark"), ("approve", "dark")]
-    assert actions(tmp_path)[:4] == expected
-    assert actions(tmp_path)[4:] == [("approve", "dark"), ("undo", None), ("approve", "dark"), ("approve", "bright")]
+    expected = [("move", "dark"), ("undo", None), ("move", ""), ("undo", None), ("move", "dark"), ("approve", "dark")]
+    assert actions(tmp_path)[:6] == expected
+    assert actions(tmp_path)[6:] == [("approve", "dark"), ("undo", None), ("approve", "dark"), ("approve", "bright")]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

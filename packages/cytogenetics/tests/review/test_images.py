@@ -2,12 +2,15 @@
 
 import pytest
 
-from cytogenetics.review.decisions import CellDecisions
+from cytogenetics.review.decisions import CellDecisions, DecisionLog
 from cytogenetics.review.images import ImageReview
-from cytogenetics.review.review import open_review
+from cytogenetics.review.review import export_labels, open_review
 from karyocyte.common.errors import UserError
+from karyocyte.composition.compose import compose_config
+from packages.cytogenetics.tests.review.bundles import decision
 from packages.cytogenetics.tests.review.predicted import write_table
 from tests.helpers.images import decoded
+from tests.helpers.sources import list_images
 
 
 @pytest.fixture
@@ -33,11 +36,11 @@ def keys_of(folder, *classes):
 
 
 def test_classes_have_keys_and_none_has_that_of_undo(tmp_path):
-    assert keys_of(tmp_path, "bright", "dark") == {"bright": "1", "dark": "2"}
+    assert keys_of(tmp_path, "bright", "dark") == {"bright": "1", "dark": "2", "": "-"}
     digits = list(map(str, range(10)))
-    assert keys_of(tmp_path, *digits) == dict(zip(digits, digits, strict=True))
+    assert keys_of(tmp_path, *digits) == dict(zip(digits, digits, strict=True)) | {"": "-"}
     many = keys_of(tmp_path, *(f"class {number}" for number in range(40))).values()
-    assert len(set(many) - {"u"}) == len(many) == 35
+    assert len(set(many) - {"u"}) == len(many) == 36
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.parquet", ""])
@@ -54,3 +57,23 @@ def test_an_exchanged_picture_is_no_source_of_a_label_and_a_lost_one_is_not_show
     assert [source.path.name for source in pictures if source.fault] == ["00.png"]
     (table.parent / "new" / "00.png").unlink()
     assert review.picture("00.png", CellDecisions()) is None
+
+
+def test_an_image_of_none_of_the_classes_is_in_the_exported_table_and_is_no_label_of_a_training(table, capsys):
+    review = open_review(table)
+    log = DecisionLog(review.decisions_file)
+    for stem, kind in zip(review.stems, ["", "dark", "bright", "bright"], strict=True):
+        (name,) = review.sources(stem, CellDecisions())
+        about = {"cell": stem, "model": review.identity(stem)}
+        log.append(decision("move", image=name, to=kind, **about))
+        shown = review.shown(stem, log.states["reader1", stem])
+        assert shown["result"] == (kind or "none of these classes")
+        log.append(decision("approve", to=shown["result"], classes={name: kind}, **about))
+    log.close()
+    labels = table.with_name("labels.csv")
+    export_labels(review, review.decisions_file, labels)
+    assert "3 labels of approved images, and 1 image of none" in " ".join(capsys.readouterr().out.split())
+    keys = ["data=table", f"data.file={labels}", "data.label_column=class", "data.positive_class=dark"]
+    listed = list_images(compose_config([*keys, "protocol=image"]).data, None, table.parent)
+    assert listed.frame["label"].isna().tolist() == [True, False, False, False]
+    assert listed.classes == ("bright", "dark")

@@ -15,9 +15,9 @@ const choose = (name) => decide({ action: "move", image: file().name, to: name }
 function classButton(line) {
   const { item } = review;
   const key = line.key ? [make("kbd", {}, line.key), " "] : [];
-  const made = make("button", { className: "class" }, make("span", {}, ...key, line.name));
+  const made = make("button", { className: "class" }, make("span", {}, ...key, line.label));
   made.setAttribute("aria-pressed", line.name === file().class);
-  if (item.probabilities) {
+  if (line.name in item.probabilities) {
     const value = item.probabilities[line.name];
     made.append(make("span", { className: "number" }, percent(value)));
     const filled = make("i", {});
