@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import names, read_sweep, run_of
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
-TO_COME = {"waiting", "preempted", "running"}
+NOT_SUBMITTED = "not submitted"  # to Slurm: sbatch refuses it, or the command has not come to it yet
+TO_COME = {"waiting", NOT_SUBMITTED, "preempted", "running"}
 METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
 
 
@@ -34,8 +35,8 @@ METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images;
 class JobStatus:
     """The status of one job, by the overrides that tell it from the others.
 
-    ``state`` is "waiting", "running", "finished", "failed", "preempted", "interrupted" or "lost", ``reason`` why it is
-    none of the first three, ``seconds`` the wall time of its latest attempt.
+    ``state`` is "waiting", "running", "finished", NOT_SUBMITTED, "failed", "preempted", "interrupted" or "lost",
+    ``reason`` why it is none of the first four, ``seconds`` the wall time of its latest attempt.
     """
 
     name: str
@@ -67,8 +68,16 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
 
     A process of this machine is lost as soon as it is gone, one of another once it is silent for ``SILENCE``.
     """
-    named = names(read_sweep(folder).jobs)
-    return [_job_status(name, folder, read_whole_json(folder / "jobs" / f"{key}.json")) for key, name in named.items()]
+    sweep = read_sweep(folder)
+    statuses = []
+    for key, name in names(sweep.jobs).items():
+        record = read_whole_json(folder / "jobs" / f"{key}.json")
+        status = _job_status(name, folder, record)
+        waits = status.state == "waiting" and not status.reason
+        if sweep.cluster == "slurm" and waits and not record.get("slurm_job"):
+            status = replace(status, state=NOT_SUBMITTED)
+        statuses.append(status)
+    return statuses
 
 
 def _job_status(name: str, folder: Path, record: Mapping[str, Any]) -> JobStatus:

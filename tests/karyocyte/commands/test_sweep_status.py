@@ -21,7 +21,7 @@ def call(*arguments, code=0):
 
 
 def test_the_table_has_the_status_of_each_job(tmp_path):
-    """Of seven jobs: finished, running, failed, silent, preempted, lost and one that waits."""
+    """Of seven jobs: finished, running, failed, silent, preempted, lost and one that Slurm does not have."""
     folder, jobs = write_jobs(tmp_path, [["data=synthetic", f"split.fold={fold}"] for fold in range(7)], "cnmc_grid")
     note(folder, jobs[0], "finished", write_finished(tmp_path / "run0"))
     note(folder, jobs[1], "running", write_progress(tmp_path / "run1"))
@@ -38,7 +38,7 @@ def test_the_table_has_the_status_of_each_job(tmp_path):
         f"failed: split.fold=2: and the last line{50 * ' of text'}: remedy",
         "lost: split.fold=3: no sign of life",
         "lost: split.fold=5: its node is gone",
-        "7 jobs: 1 finished, 1 running, 1 failed, 2 lost, 1 preempted, 1 waiting",
+        "7 jobs: 1 finished, 1 running, 1 failed, 2 lost, 1 preempted, 1 not submitted",
     ):
         assert words in output
     assert "middle" not in output

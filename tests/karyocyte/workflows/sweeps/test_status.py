@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 
 from karyocyte.common.files import write_text
+from karyocyte.runs.sweeps import read_sweep, write_sweep
 from karyocyte.workflows.sweeps.status import process_exists, sweep_statuses
 from tests.cluster.slurm import wait_for
 from tests.karyocyte.workflows.sweeps.sweep_files import grid, here, note, note_long_ago, write_jobs, write_progress
@@ -60,5 +62,14 @@ def test_files_that_are_just_being_written_do_no_harm(tmp_path, sweep, half):
         write_text(tmp_path / "run" / name, half)
     write_text(folder / "jobs" / f"{jobs[1].key}.json", half)
     statuses = sweep_statuses(folder)
-    assert [status.state for status in statuses[:2]] == ["running", "waiting"]
+    assert [status.state for status in statuses[:2]] == ["running", "not submitted"]
     assert statuses[0].progress == ""
+
+
+def test_a_job_that_slurm_does_not_have_is_not_submitted(sweep):
+    folder, jobs = sweep
+    note(folder, jobs[0], "waiting", slurm_job="7_0")
+    note(folder, jobs[1], "waiting")
+    assert [status.state for status in sweep_statuses(folder)[:3]] == ["waiting", "not submitted", "not submitted"]
+    write_sweep(folder, replace(read_sweep(folder), cluster="local"))
+    assert {status.state for status in sweep_statuses(folder)} == {"waiting"}
