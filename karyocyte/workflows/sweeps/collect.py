@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Group
 
@@ -74,8 +75,8 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Name each group by its experiment and, where several share the name, by what differs."""
-    facts = pd.DataFrame(list(map(_facts, groups))).astype(str)
+    """Name each group by its experiment and, where several share the name, by what differs, or else by a folder."""
+    facts = pd.DataFrame(list(map(_facts, groups))).astype(object).fillna("null").astype(str)  # null differs from 0.1
     labels = facts["name"].copy()
     for _, rows in facts.groupby("name"):
         differing = rows.columns[rows.nunique() > 1].drop("config", errors="ignore")
@@ -83,6 +84,8 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
             differing = pd.Index(["config"])
         for key in differing:
             labels[rows.index] += f", {key} " + rows[key]
+    for place in np.flatnonzero(labels.duplicated(keep=False)):
+        labels[place] += f", {groups[place][0].folder.parent}"
     return list(labels)
 
 

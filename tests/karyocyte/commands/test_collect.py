@@ -94,6 +94,16 @@ def test_mixed_revisions_configurations_and_data_are_named(write_run, collected)
     assert "net, content of data other, unfreeze.lr 0.2" in set(collected()[0]["label"])
 
 
+def test_no_two_rows_have_the_same_label(write_run, collected):
+    for config, rate in (("c0ffee00", None), ("deadbeef", 0.2)):
+        write_run(config=config, identity={**DATA, "config": {"unfreeze": {"lr": rate}}})
+    assert set(collected()[0]["label"]) == {"net, unfreeze.lr null", "net, unfreeze.lr 0.2"}
+    for config in ("c0ffee00", "deadbeef"):
+        write_run(1, config=config, protocol="image")  # nothing is known of what differs
+    labels = [label for label in collected()[0]["label"] if "image" in label]
+    assert [label.rpartition("/")[2] for label in labels] == ["image-fold1-c0ffee00", "image-fold1-deadbeef"]
+
+
 def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path, write_run, collected):
     words = [["+experiment=net", f"split.fold={fold}", f"seed={seed}"] for seed in range(2) for fold in range(2)]
     folder, jobs = write_jobs(tmp_path, words, "pair_grid")
