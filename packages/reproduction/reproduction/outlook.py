@@ -50,9 +50,12 @@ def _jobs(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> list[Config]:
 
 def _networks_and_weights(jobs: Sequence[Config]) -> list[str]:
     networks = Counter(config.model.name for config in jobs)
-    missing = [file.name for file in needed_weights(jobs) if file.path is None]
+    missing = []
+    for file, users in needed_weights(jobs).items():
+        if file.path is None:
+            missing.append(f"{file.name} for {', '.join(dict.fromkeys(config.name for config in users))}")
     counts = ", ".join(f"{name} {count}" for name, count in networks.items())
-    return [f"networks: {counts}", f"missing weights: {', '.join(missing) or 'none'}"]
+    return [f"networks: {counts}", f"missing weights: {'; '.join(missing) or 'none'}"]
 
 
 def _images_of(config: Config) -> tuple[int | None, str]:

@@ -11,6 +11,8 @@ from karyocyte.composition.grid import job_configs
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
+from lightning_modules.backbones.weights import Weights
+from reproduction import outlook
 from reproduction import run as runner
 from reproduction.outlook import show_outlook
 from reproduction.plan import Split, Step, check_plan, make_plan, training_step
@@ -90,7 +92,7 @@ def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, t
     assert not plan.output.exists()
 
 
-def test_the_outlook_fits_a_screen_and_counts_what_is_there(tmp_path, capsys):
+def test_the_outlook_fits_a_screen_and_counts_what_is_there(tmp_path, capsys, monkeypatch):
     words = (f"data_dir={write_small_cnmc(tmp_path / 'data')}", f"output_dir={tmp_path}", "trainer.accelerator=cpu")
     plan = make_plan("003", words, tmp_path / "out", ("hem_all_cnn_32",), (0, 1, 2))
     configs = check_plan(plan)
@@ -103,6 +105,10 @@ def test_the_outlook_fits_a_screen_and_counts_what_is_there(tmp_path, capsys):
     assert max(map(len, lines)) <= 80
     assert "  disk: at most 0.5 GB needed, " in "\n".join(lines)
     assert not plan.output.exists()
+    needed = (Weights("net.in1k"), Weights("own", path=tmp_path))
+    monkeypatch.setattr(outlook, "needed_weights", lambda jobs: dict.fromkeys(needed, jobs))
+    show_outlook(plan, configs)
+    assert "  missing weights: net.in1k for hem_all_cnn_32" in capsys.readouterr().out.splitlines()
 
 
 def test_ctrl_c_waits_for_the_command_that_has_it_too(monkeypatch):
