@@ -60,7 +60,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     default_source: ClassVar[str]
     primary: ClassVar[str] = "train"  # configuration of a training with such data
-    starts: ClassVar[tuple[str, ...]] = ("init_from",)  # the keys that may name a run which has seen images
+    starts: ClassVar[tuple[str, ...]] = ("init_from",)  # keys of a run to begin from, which has trained on images
     _takes: ClassVar[Any]  # the classes of configurations that this data module reads
     config: TrainingConfig
 
@@ -122,7 +122,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     @cached_property
     def seen(self) -> int:
-        """The most validation and test images that a run of ``starts`` was trained or chosen on; 0 for exports."""
+        """How many validation and test images a run of ``starts`` was trained on or selected by; 0 for exports."""
         counts = [0]
         for key in self.starts:
             named = getattr(self.config, key)

@@ -60,7 +60,7 @@ class SameCells:
 
     @staticmethod
     def of_key(value: str, source: str) -> "SameCells | None":
-        """Return the pairs that the key ``same_cells`` names for a source, a file beside the known ones, or None."""
+        """Return the pairs of a source's published table and of the file in the key ``same_cells``, or None."""
         files = [ROOT / "results" / TABLES[source] / FILE] if value != NONE and source in TABLES else []
         if value not in (NONE, KNOWN):
             files.append(Path(value))

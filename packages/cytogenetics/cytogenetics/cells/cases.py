@@ -2,7 +2,7 @@
 
 Cells of one case share its constitution, or are of two clones: `case_posterior` lets them decide together which these
 are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an artefact,
-in three (ISCN 2020), or in all cells of the case.
+in three (ISCN 2020, the nomenclature of karyotypes), or in all cells of the case.
 """
 
 from collections import Counter
@@ -114,7 +114,7 @@ class CaseCell:
     candidates: Sequence[Candidate]  # its karyotypes, see ``karyotype_posterior``, the most probable first
     log_joint: np.ndarray  # log P(N | c) + log L(N), but for a constant, float64, shape (candidates, C)
     distance: float = float("nan")  # mean distance of its images from the training images; NaN: not measured
-    unlike: str | None = None  # why it is unlike those of the calibration, whose thresholds do not hold for it
+    unlike: str | None = None  # how it differs from the cells that the thresholds were chosen on: they do not hold
 
     @classmethod
     def of(
@@ -164,9 +164,9 @@ class Clones:
     @classmethod
     @lru_cache(maxsize=8)
     def of(cls, priors: KaryotypePriors) -> "Clones":
-        """Give MOSAIC of the aneuploid cases two clones of one zygote, each drawn as constitutions are.
+        """Let a share MOSAIC of the aneuploid cases have two clones of one fertilised egg, both drawn by the prior.
 
-        So the second clone is nearly always normal. Clones with and without a Y come from one zygote only where the
+        So the second clone is nearly always normal. Clones with and without a Y come from one egg only where the
         latter is 45,X.
         """
         prior = KaryotypePrior.of(priors, COMPLETE)
@@ -329,7 +329,7 @@ def _names_to_look_at(cells: Sequence[CaseCell], named: CaseKaryotype) -> str:
 
 
 def _contradicts(cell: CaseCell, given: int, named: CaseKaryotype, clones: Clones) -> bool:
-    """Return whether a cell, by itself or given the others, is of another clone, or has a chromosome more than that."""
+    """Return whether a cell, by itself or given the others, is of another clone, or has more chromosomes of a class."""
     alone = int((clones.single + cell.evidence).argmax())
     if not {clones.names[alone], clones.names[given]} <= named.clones.keys():
         return True

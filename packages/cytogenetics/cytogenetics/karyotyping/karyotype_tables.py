@@ -50,7 +50,7 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, results: Sequence[CellResult], seen: Mapping[str, str], priors: KaryotypePriors) -> "Tables":
-        """Make a row per cell, file and case; ``seen`` is the part of the runs' splits by SHA-256."""
+        """Make a row per cell, file and case; ``seen`` is the part that an image had in the runs, by SHA-256."""
         cells = [_cell_row(result) for result in results]
         rows = [_file_row(result, file, call, seen) for result in results for file, call in result.calls]
         return cls(pd.DataFrame(cells), pd.DataFrame(rows), case_table(results, priors))
@@ -81,7 +81,7 @@ class Tables(NamedTuple):
             said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
             changed = case.changed and f"judged with the others, {case.changed}"
             brackets = BRACKETS if "[" in case.karyotype else None
-            named = f"{case.karyotype}: {differential(case)}"
+            named = f"{case.karyotype}: {probabilities_in_words(case)}"
             titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason, changed, brackets)))
         return titles
 
@@ -90,7 +90,7 @@ class Tables(NamedTuple):
         """The first cases, each on a line of the terminal, and how many more there are."""
         lines = []
         for case in self.cases[:MOST_CASES].itertuples():
-            lines.append(f"{case.case}: {case.karyotype}, {case.verdict}; {differential(case)}")
+            lines.append(f"{case.case}: {case.karyotype}, {case.verdict}; {probabilities_in_words(case)}")
         more = len(self.cases) - MOST_CASES
         return [*lines, f"and {more:,} more in cases.csv"] if more > 0 else lines
 
@@ -169,7 +169,7 @@ def _case_row(case: str, results: Sequence[CellResult], priors: KaryotypePriors)
     return (case, named.cells, named.iscn, *likely, verdict.alone, *said, named.not_clonal or None, changed or None)
 
 
-def differential(case: Any) -> str:
+def probabilities_in_words(case: Any) -> str:
     """Return how probable the constitution of a row of cases.csv is, which it names if the karyotype is another one."""
     first = "probability" if re.sub(r"\[\d+\]", "", case.karyotype) == case.constitution else case.constitution
     second = f"{case.second_constitution} {_probability(case.second_probability)}"
@@ -247,7 +247,7 @@ def write_karyotype_page(path: Path, tables: Tables, facts: PageFacts, results: 
         groups=_by_case(shown),
         cases=dict(zip(tables.cases["case"], tables.cases.fillna("").itertuples(), strict=True)),
         certainty=_probability,
-        differential=differential,
+        probabilities_in_words=probabilities_in_words,
         brackets=BRACKETS,
         ranks=len(RANKS),
         statuses=list(map(str, FileStatus)),
