@@ -28,8 +28,8 @@ def sweep_status(
 
     Of a running job: stage and epoch, and the best validation result so far. Of a finished one: its test metric with
     its interval. Of a failed one: the last line of its error. The time is that since its start. A job is
-    [bold]lost[/bold] whose process is gone, or silent for five minutes. The exit code is 1 where a job failed or was
-    lost.
+    [bold]lost[/bold] whose process is gone, or silent for five minutes, and [bold]not submitted[/bold] where Slurm does
+    not have it: the sweep's command submits it. The exit code is 1 where a job failed or was lost.
 
     With --csv, a row per experiment and protocol, whatever differs but fold and seed. A value is the mean over all
     runs of a row. Its interval is [bold]over subjects[/bold] (images where none is known): the variation with other
