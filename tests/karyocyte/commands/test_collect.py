@@ -83,25 +83,20 @@ def test_costs_add_up_by_kind_of_device_and_are_unknown_where_one_was_not_measur
 
 
 def test_mixed_revisions_configurations_and_data_are_named(write_run, collected):
-    for config, rate, revisions in (("c0ffee00", 0.1, ["abc", "def"]), ("deadbeef", 0.2, ["abc"])):
+    for config, rate, revisions in (("c0ffee00", None, ["abc", "def"]), ("deadbeef", 0.2, ["abc"])):
         for fold, revision in enumerate(revisions):
             identity = {**DATA, "config": {"unfreeze": {"lr": rate}}}
             write_run(fold, config=config, revision=revision, identity=identity)
     table, _ = collected()
-    labels = {"net, unfreeze.lr 0.1": "abc def", "net, unfreeze.lr 0.2": "abc"}
+    labels = {"net, unfreeze.lr null": "abc def", "net, unfreeze.lr 0.2": "abc"}
     assert table.set_index("label")["revision"].to_dict() == labels
     write_run(2, config="deadbeef", identity={"config": {"unfreeze": {"lr": 0.2}}, "contents": {"data": "other"}})
     assert "net, content of data other, unfreeze.lr 0.2" in set(collected()[0]["label"])
 
 
-def test_no_two_rows_have_the_same_label(write_run, collected):
-    for config, rate in (("c0ffee00", None), ("deadbeef", 0.2)):
-        write_run(config=config, identity={**DATA, "config": {"unfreeze": {"lr": rate}}})
-    assert set(collected()[0]["label"]) == {"net, unfreeze.lr null", "net, unfreeze.lr 0.2"}
-    for config in ("c0ffee00", "deadbeef"):
-        write_run(1, config=config, protocol="image")  # nothing is known of what differs
-    labels = [label for label in collected()[0]["label"] if "image" in label]
-    assert [label.rpartition("/")[2] for label in labels] == ["image-fold1-c0ffee00", "image-fold1-deadbeef"]
+def test_rows_of_which_nothing_is_known_to_differ_are_told_apart_by_a_folder(write_run, collected):
+    folders = [write_run(config=config).parent for config in ("c0ffee00", "deadbeef")]
+    assert list(collected()[0]["label"]) == [f"net, {folder}" for folder in folders]
 
 
 def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path, write_run, collected):

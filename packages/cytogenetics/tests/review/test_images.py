@@ -64,16 +64,14 @@ def test_an_image_of_none_of_the_classes_is_in_the_exported_table_and_is_no_labe
     log = DecisionLog(review.decisions_file)
     for stem, kind in zip(review.stems, ["", "dark", "bright", "bright"], strict=True):
         (name,) = review.sources(stem, CellDecisions())
-        about = {"cell": stem, "model": review.identity(stem)}
-        log.append(decision("move", image=name, to=kind, **about))
+        for action, facts in {"move": {"image": name, "to": kind}, "approve": {"classes": {name: kind}}}.items():
+            log.append(decision(action, cell=stem, model=review.identity(stem), **facts))
         shown = review.shown(stem, log.states["reader1", stem])
         assert shown["result"] == (kind or "none of these classes")
-        log.append(decision("approve", to=shown["result"], classes={name: kind}, **about))
     log.close()
     labels = table.with_name("labels.csv")
     export_labels(review, review.decisions_file, labels)
     assert "3 labels of approved images, and 1 image of none" in " ".join(capsys.readouterr().out.split())
     keys = ["data=table", f"data.file={labels}", "data.label_column=class", "data.positive_class=dark"]
     listed = list_images(compose_config([*keys, "protocol=image"]).data, None, table.parent)
-    assert listed.frame["label"].isna().tolist() == [True, False, False, False]
-    assert listed.classes == ("bright", "dark")
+    assert listed.frame["label"].fillna("").tolist() == ["", "dark", "bright", "bright"]

@@ -122,11 +122,10 @@ def test_a_page_begins_with_sentence_limits_picture_and_examples_and_ends_with_f
 
 @pytest.mark.parametrize(("images", "skill"), [(200, 5.0), (60, 0.0)])
 def test_a_page_begins_with_what_is_not_decided_of_new_images(tmp_path, images, skill):
-    written_page = written([write_run(tmp_path, make_run(images=images, skill=skill))], tmp_path / "page.html")
-    first = prose(written_page[: written_page.index("<nav")])
+    page = written([write_run(tmp_path, make_run(images=images, skill=skill))], tmp_path / "page.html")
+    first = prose(page.partition("<nav")[0])
     said = [text in first for text in ("All new images are referred", "New images of none of the classes", "99", "60")]
     assert said == [images == 60] * 4
-    assert "no threshold of" not in written_page[written_page.index("<nav") :]
 
 
 def test_of_many_classes_the_confusions_decide(tmp_path, monkeypatch):
