@@ -13,11 +13,13 @@ ELSEWHERE = "node7"
 METRIC = {"value": 0.9, "low": 0.85, "high": 0.94}
 
 
-def write_jobs(output_dir: Path, overrides: list[list[str]], name: str = "grid") -> tuple[Path, list[Job]]:
+def write_jobs(
+    output_dir: Path, overrides: list[list[str]], name: str = "grid", cluster: str = "slurm"
+) -> tuple[Path, list[Job]]:
     """Write sweep.json; return the sweep's folder and its jobs."""
     jobs = [job_of(words) for words in overrides]
     folder = sweep_folder(output_dir, name, jobs)
-    write_sweep(folder, Sweep(tuple(jobs), "slurm", ("train.py", "-m")))
+    write_sweep(folder, Sweep(tuple(jobs), cluster, ("train.py", "-m")))
     return folder, jobs
 
 

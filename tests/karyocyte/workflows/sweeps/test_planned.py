@@ -51,9 +51,6 @@ def test_a_run_is_found_by_its_settings_or_as_the_sweep_has_recorded_it(tmp_path
     train.app()
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:5]]
     assert rows[3][:2] == ["finished", "out/old"]
-
-
-def test_a_seed_that_is_no_number_is_an_error_as_in_the_sweep(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["train.py", "-m", *WORDS, "seed=0,a", "--cfg", "job"])
     with pytest.raises(SystemExit, match="1"):
         train.app()
