@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Group
 
@@ -84,7 +83,7 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
             differing = pd.Index(["config"])
         for key in differing:
             labels[rows.index] += f", {key} " + rows[key]
-    for place in np.flatnonzero(labels.duplicated(keep=False)):
+    for place in labels.index[labels.duplicated(keep=False)].tolist():
         labels[place] += f", {groups[place][0].folder.parent}"
     return list(labels)
 
