@@ -56,7 +56,7 @@ class Multirun:
         name = sweeps.sweep_name(tasks[0].overrides, primary_typed())
         output_dir = Path(self.config.output_dir).expanduser().resolve()
         folder = sweeps.sweep_folder(output_dir, name, jobs)
-        status_command = f"python scripts/sweep_status.py --watch 5 {folder}"
+        status_command = f"python scripts/sweep_status.py {folder}"
         left = [task for task in tasks if not sweeps.is_done(folder, task.job.key)]
         for task in left:  # what contradicts is refused before the folder is made
             self._composed(task)

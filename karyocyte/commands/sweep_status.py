@@ -1,4 +1,4 @@
-"""The status of a sweep: a table of its jobs, live with --watch; and the results of runs as a table (--csv)."""
+"""The status of a sweep: a table of its jobs; and the results of runs as a table (--csv)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +15,10 @@ Places = Annotated[
     ),
 ]
 OutputDir = Annotated[Path, Option(help="Where train.py writes; its sweeps are looked through for a name.")]
-Watch = Annotated[
-    float | None, Option(min=0.2, metavar="SECONDS", help="Show it again in this interval, until all ends.")
-]
 Csv = Annotated[Path | None, Option(help="Collect the results of finished runs in this table instead.")]
 
 
-def sweep_status(
-    places: Places = None, output_dir: OutputDir = Path("outputs"), watch: Watch = None, csv: Csv = None
-) -> None:
+def sweep_status(places: Places = None, output_dir: OutputDir = Path("outputs"), csv: Csv = None) -> None:
     """Show the status of the jobs of a sweep, from their files alone, or collect results.
 
     Of a running job: stage and epoch, and the best validation result so far. Of a finished one: its test metric with
@@ -53,12 +48,11 @@ def sweep_status(
         folder = find_sweep(next(iter(named), None), output_dir)
         from karyocyte.workflows.sweeps.status import show_status
 
-        show_status(folder, watch)
+        show_status(folder)
 
 
 app = program(
     sweep_status,
-    "python scripts/sweep_status.py --watch 5",
     "python scripts/sweep_status.py cnmc_grid",
     "python scripts/sweep_status.py outputs/resnet50_cut_block5 outputs/vgg16_features --csv table.csv",
 )

@@ -5,14 +5,12 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.live import Live
 
 from karyocyte.common.cli import console
 from karyocyte.common.files import read_whole_json
@@ -27,7 +25,6 @@ from karyocyte.runs.sweeps import names, read_sweep, run_of
 
 SILENCE = 300.0  # seconds without a file written after which a run on another machine counts as lost
 NOT_SUBMITTED = "not submitted"  # to Slurm: sbatch refuses it, or the command has not come to it yet
-TO_COME = {"waiting", NOT_SUBMITTED, "preempted", "running"}
 METRIC = (TEST, Kind.AT_HALF, "f1_weighted")  # of a finished run's test images; the papers' main figure
 
 
@@ -138,23 +135,9 @@ def status_report(title: str, statuses: Sequence[JobStatus]) -> Group:
     return terminal(Table.of(f"{title}: {counted(len(statuses), 'job')}: {summary}", rows, notes=tuple(reasons)))
 
 
-def show_status(folder: Path, watch: float | None = None) -> None:
-    """Print the jobs of a sweep, after watching them for as long as it is asked for; exit with 1 where one is bad."""
-    if watch:
-        watch_status(folder, watch)
+def show_status(folder: Path) -> None:
+    """Print the jobs of a sweep; exit with 1 where one is bad."""
     statuses = sweep_statuses(folder)
     console.print(status_report(folder.name, statuses))
     if any(status.state in ("failed", "lost") for status in statuses):
         raise SystemExit(1)
-
-
-def watch_status(folder: Path, seconds: float) -> None:
-    """Show the jobs that are not finished every so many seconds, until all is over; Ctrl-C ends the watching alone."""
-    live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-    with suppress(KeyboardInterrupt), live:  # the usual end
-        while True:
-            shown = [status for status in sweep_statuses(folder) if status.state != "finished"]
-            if not TO_COME & {status.state for status in shown}:
-                return
-            live.update(status_report(folder.name, shown), refresh=True)
-            time.sleep(seconds)

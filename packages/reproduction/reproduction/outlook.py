@@ -36,7 +36,7 @@ def show_outlook(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
         lines.append(f"images of {source}: {note}")
         if count is not None:
             images[source] = count
-    for line in [*lines, *_costs(plan.output_dir, jobs, images), "--commands prints the commands"]:
+    for line in [*lines, *_costs(plan.output_dir, jobs, images)]:
         print(textwrap.fill(line, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
 
 

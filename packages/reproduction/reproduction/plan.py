@@ -1,7 +1,6 @@
 """The commands that reproduce a paper: prepare its data, train its experiments, analyse and compare the runs."""
 
 import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 PAPERS = Path(__file__).with_name("papers.yaml")
 OWN_KEYS = ("experiment", "sweep", "protocol", "seed", "name", "split.fold", "split.test")
 DATA_VARIABLE = "KARYOCYTE_DATA_DIR"
-PLAIN = re.compile(r"[\w@%+=:,./*-]+")  # what needs no quotes in a shell, which is to expand the patterns of runs
 WEIGHTS = "weights"
 COMPARISON = "reproduction.csv"  # the paper's figures and ours
 Runs = Mapping[str, Sequence[str]]  # the folders of the finished runs of each experiment
@@ -74,7 +72,7 @@ class Step:
     @property
     def line(self) -> str:
         """The command as it is typed."""
-        return " ".join(["python", *(word if PLAIN.fullmatch(word) else shlex.quote(word) for word in self.words)])
+        return shlex.join(["python", *self.words])
 
 
 @dataclass(frozen=True)

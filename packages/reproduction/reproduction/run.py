@@ -4,15 +4,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 
 from karyocyte.common.cli import INTERRUPTED, console, say, warn
 from karyocyte.common.errors import UserError
 from karyocyte.common.paths import ROOT
-from karyocyte.common.text import counted, one_line
+from karyocyte.common.text import one_line
 from karyocyte.config.overrides import quote_text
-from karyocyte.config.schema import Config
 from karyocyte.runs.lifecycle import locked
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import is_done, read_record, read_sweep, run_of
@@ -20,7 +19,6 @@ from reproduction.plan import (
     WEIGHTS,
     Plan,
     Runs,
-    Split,
     Step,
     analysis_steps,
     comparison_step,
@@ -31,32 +29,10 @@ from reproduction.plan import (
 MARK = ".reproduction"  # the file of a folder that holds what reproduce.py has made
 
 
-def show_plan(plan: Plan, configs: Mapping[str, Sequence[Config]]) -> None:
-    """Print the commands of a plan, to be copied; runs that are not trained yet are named by patterns."""
-    steps = preparation_steps(plan) + [training_step(plan, split) for split in plan.splits]
-    runs = {split.name: _patterns(plan, split, configs[split.name]) for split in plan.splits}
-    for split in plan.splits:
-        steps += analysis_steps(plan, split, runs[split.name])
-    steps.append(comparison_step(plan, runs, ()))
-    say(f"paper {plan.paper}: {counted(len(steps), 'step')}")
-    for number, step in enumerate(steps, 1):
-        _say_step(f"{number:2}. {step.name}", step)
-
-
 def _say_step(title: str, step: Step) -> None:
     """Print a command as one line without indentation, so that it can be copied."""
     say(title)
     console.print(one_line(step.line), markup=False, soft_wrap=True)
-
-
-def _patterns(plan: Plan, split: Split, configs: Sequence[Config]) -> Runs:
-    """Return patterns of the runs of each experiment, one for each fold and seed."""
-    patterns: dict[str, list[str]] = {}
-    for config in configs:
-        for fold, seed in product(split.folds, plan.seeds):
-            pattern = f"{config.output_dir}/{config.name}/{config.protocol}-fold{fold}-*/seed={seed}"
-            patterns.setdefault(config.name, []).append(pattern)
-    return patterns
 
 
 def run_plan(plan: Plan) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from karyocyte.common.cli import INTERRUPTED
 from karyocyte.common.errors import UserError
-from karyocyte.composition.grid import job_configs
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from karyocyte.runs.sweeps import Sweep, job_of, sweep_folder, write_record, write_sweep
@@ -80,16 +79,6 @@ def test_the_finished_runs_are_those_of_the_sweep_with_the_same_command(tmp_path
     assert runner.finished_runs(outputs, training) == {"hem_all_cnn_32": [str(finished_run)]}
     other = replace(training, words=("train.py", "-m", "+experiment=another"))
     assert runner.finished_runs(outputs, other) == {}
-
-
-def test_the_commands_are_printed_in_full_and_nothing_is_written(plan, capsys, tmp_path):
-    configs = {split.name: job_configs(plan.jobs_of(split), needs_data=False) for split in plan.splits}
-    runner.show_plan(plan, configs)
-    printed = capsys.readouterr().out
-    assert printed.startswith("paper 003: 6 steps")
-    assert "python train.py -m +experiment=hem_all_cnn_32,hem_all_cnn_64,hem_all_cnn_256 protocol=paper" in printed
-    assert f"python scripts/report.py {tmp_path}/outputs/hem_all_cnn_32/paper-fold0-*/seed=0 " in printed
-    assert not plan.output.exists()
 
 
 def test_the_outlook_fits_a_screen_and_counts_what_is_there(tmp_path, capsys, monkeypatch):

@@ -3,7 +3,6 @@
 import os
 
 from karyocyte.commands.sweep_status import app
-from karyocyte.workflows.sweeps import status
 from tests.helpers.terminal import run_app
 from tests.karyocyte.workflows.sweeps.sweep_files import (
     grid,
@@ -64,17 +63,3 @@ def test_the_newest_of_several_sweeps_is_shown(tmp_path):
         assert new.name in call("--output-dir", tmp_path, *words)
     for words in ([old.name], [old]):
         assert old.name in call("--output-dir", tmp_path, *words)
-
-
-def test_watching_ends_by_itself_when_all_is_done(tmp_path, monkeypatch):
-    folder, jobs = write_jobs(tmp_path, grid(1))
-    note(folder, jobs[0], "running", **here())
-    waits = []
-
-    def finish(seconds):
-        waits.append(seconds)
-        note(folder, jobs[0], "finished", write_finished(tmp_path / "run"))
-
-    monkeypatch.setattr(status.time, "sleep", finish)
-    assert "1 finished" in call(folder, "--watch", "0.2")
-    assert waits == [0.2]

@@ -42,8 +42,8 @@ from karyocyte.inference.failed_reader import NewImages, joined, sentence, why_f
 from karyocyte.inference.models import Model
 
 
-def karyotype_cells(request: KaryotypeRequest) -> Tables:
-    """Name the karyotypes of cells; write tables, which are returned, karyograms and a page, and print a summary.
+def karyotype_cells(request: KaryotypeRequest) -> None:
+    """Name the karyotypes of cells; write tables, karyograms and a page, and print a summary.
 
     Raises:
         UserError: There is no image; or a table is unfit.
@@ -68,7 +68,6 @@ def karyotype_cells(request: KaryotypeRequest) -> Tables:
         write_review(folder / REVIEW, request, model, results, tables)
     warn(*tables.warnings)
     say(str(request.folder / "index.html"), *tables.cell_lines, *lines, *tables.case_lines)
-    return tables
 
 
 def doubted_together(

@@ -16,7 +16,6 @@ Folds = Annotated[str | None, Option(help="Of --honest, such as 0,1,2.", show_de
 Some = Annotated[str, Option(help="Some experiments, with commas between.", show_default="all")]
 Honest = Annotated[bool, Option("--honest", help="Train with persons apart, too: all images of a person in one part.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Only check all settings, and print what it takes.")]
-Commands = Annotated[bool, Option("--commands", help="Only check all settings, and print the commands, to be copied.")]
 
 
 def reproduce(
@@ -28,11 +27,10 @@ def reproduce(
     experiments: Some = "",
     honest: Honest = False,
     dry_run: DryRun = False,
-    commands: Commands = False,
 ) -> None:
     """Reproduce all experiments of a paper and grade its printed figures in reproduction.csv.
 
-    The commands are those that you could type yourself; the same line again trains only what is missing.
+    Each command is printed as you could type it yourself; the same line again trains only what is missing.
     """
     from karyocyte.workflows.sweeps.slurm import check_slurm
     from reproduction.plan import check_plan, make_plan, number_list
@@ -40,14 +38,12 @@ def reproduce(
     some = tuple(filter(None, experiments.split(",")))
     numbers = number_list(seeds, "--seeds"), number_list(folds, "--folds")
     plan = make_plan(paper, words or (), output or Path("reproduced") / paper, some, *numbers, honest)
-    if "+cluster=slurm" in plan.words and not (dry_run or commands):
+    if "+cluster=slurm" in plan.words and not dry_run:
         check_slurm()  # before images and weights are prepared
-    from reproduction.run import run_plan, show_plan  # takes seconds: after the checks
+    from reproduction.run import run_plan  # takes seconds: after the checks
 
     configs = check_plan(plan)
-    if commands:
-        show_plan(plan, configs)
-    elif dry_run:
+    if dry_run:
         from reproduction.outlook import show_outlook  # with torch
 
         show_outlook(plan, configs)
