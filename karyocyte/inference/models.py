@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from karyocyte.common.errors import UserError
+from karyocyte.common.errors import UserError, typed
 from karyocyte.config.data import PrepareConfig
 from karyocyte.config.defaults import section_defaults
 from karyocyte.config.task import check_same_classes
@@ -15,7 +15,7 @@ from karyocyte.runs.export import ClassifierExport, read_export
 from karyocyte.runs.facts import DataFacts
 from karyocyte.runs.files import RunFile
 from karyocyte.runs.lifecycle import other_revisions
-from karyocyte.runs.run import Run, check_different
+from karyocyte.runs.run import EXPORT_AGAIN, Run, check_different
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,10 +95,12 @@ class RunsModel:
     @cached_property
     def thresholds(self) -> "ReviewThresholds":
         """By what predictions are reviewed: what validation images chose, of an export when it was written."""
-        from karyocyte.inference.review_thresholds import exported_thresholds, thresholds_of_runs  # takes seconds
+        from karyocyte.evaluation.referral.choices import ReviewThresholds  # these take seconds
+        from karyocyte.inference.review_thresholds import thresholds_of_runs
 
         if self.export:
-            return exported_thresholds(self.runs[0], self.export.thresholds)
+            place = f"{self.runs[0].path(RunFile.EXPORT)}: thresholds"
+            return typed(ReviewThresholds, self.export.thresholds, place, EXPORT_AGAIN)
         return thresholds_of_runs(self.runs, self.members)
 
     @cached_property

@@ -1,21 +1,14 @@
 """The thresholds by which a model's predictions of new images are reviewed: those of its validation images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from karyocyte.common.errors import UserError, typed
+from karyocyte.common.errors import UserError
 from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.referral.choices import ReviewThresholds, choose_review_thresholds, thresholds_of
 from karyocyte.evaluation.types.result import EvaluationResult
 from karyocyte.evaluation.types.warnings import fit_warnings
-from karyocyte.runs.files import RunFile
-from karyocyte.runs.run import EXPORT_AGAIN, Run
-
-
-def exported_thresholds(export: Run, values: Mapping[str, Any]) -> ReviewThresholds:
-    """Return the thresholds of an export from its export.json; a ``UserError`` says that they are damaged."""
-    return typed(ReviewThresholds, values, f"{export.path(RunFile.EXPORT)}: thresholds", EXPORT_AGAIN)
+from karyocyte.runs.run import Run
 
 
 def thresholds_of_runs(runs: Sequence[Run], members: Sequence[Run]) -> ReviewThresholds:

@@ -187,15 +187,10 @@ def read_truth(results: Path) -> pd.DataFrame:
     return pd.read_csv(results / "metaphases" / "truth.csv", dtype=str)
 
 
-def read_verdicts(results: Path) -> pd.DataFrame:
-    """Return ``verdicts`` on all cases that are kept."""
-    kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
-    return verdicts(true_cases(kept, read_truth(results)))
-
-
 def write_case_tables(results: Path) -> None:
     """Write the thresholds and the table of verdicts from the kept cells."""
-    rows = read_verdicts(results)
+    kept = pd.concat([pd.read_parquet(path) for path in sorted((results / KEPT).glob("*.parquet"))])
+    rows = verdicts(true_cases(kept, read_truth(results)))
     thresholds = choose_thresholds(rows)
     write_csv(results / THRESHOLDS, thresholds, "%.4f")
     tests = rows[rows["label"].str.contains("^(?:first|second|third) test")]
