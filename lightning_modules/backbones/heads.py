@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Literal
 
 import torch
@@ -34,6 +35,15 @@ class TokenPool(nn.Module):
         """Return the vectors, (B, C), of tokens (B, tokens, C)."""
         pooled: torch.Tensor = global_pool_nlc(x, pool_type=self.kind, num_prefix_tokens=self.prefix_tokens)
         return pooled
+
+
+# Layers that a head may begin with: they have no weights, and draw nothing.
+FIXED_LAYERS = (SelectAdaptivePool2d, TokenPool, nn.Flatten)
+
+
+def count_fixed_layers(head: Sequence[nn.Module]) -> int:
+    """Return with how many layers a head begins that have no weights and draw nothing."""
+    return len(list(takewhile(lambda layer: isinstance(layer, FIXED_LAYERS), head)))
 
 
 def head_layers(head: nn.Module) -> list[nn.Module]:

@@ -21,6 +21,8 @@ class PartCurve(Callback):
     training.
     """
 
+    needs_images = True  # cached features are of training and validation images alone
+
     def __init__(self, part: Literal["test", "train"]) -> None:
         self.part = part
 

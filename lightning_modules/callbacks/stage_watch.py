@@ -45,13 +45,13 @@ class StageWatch(Callback):
     stages: int  # of the run
     steps: int  # of the optimiser in the stage
     sizes: Sequence[int]  # images of each batch of an epoch, of all processes, whose shares may differ by one
+    seconds: float = 0.0  # that this stretch of the stage has taken before the fit
     prints: bool = False  # the losses of some epochs, evenly spaced, a line each
 
     state_key = "OneStage"  # in checkpoints, as of 3.0.0
 
     def __post_init__(self) -> None:
         self.images_seen = 0
-        self.seconds = 0.0  # of earlier stretches of the stage
         self.best: float | None = None
         self.room: list[torch.Tensor] = []
         self._losses: torch.Tensor | None = None  # the sum of those that are not checked yet
@@ -130,7 +130,7 @@ class StageWatch(Callback):
         if (state_dict["name"], state_dict["number"]) != (self.stage.name, self.stage.number):
             raise UserError(f"the checkpoint is of stage {state_dict['name']!r}, not {self.stage.name!r}: remove it")
         self.images_seen = state_dict["images_seen"]
-        self.seconds = state_dict["seconds"]
+        self.seconds += state_dict["seconds"]
 
     def _check_losses(self, trainer: Trainer) -> None:
         total, self._losses = self._losses, None

@@ -1,6 +1,7 @@
 """The LightningModule that is trained: normalisation, backbone, head, loss, metrics and optimiser."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -187,7 +188,7 @@ class Classifier(ClassifierNetwork, StagedModule):
 
     def _meet_images(self) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        data = getattr(data, "data", data)  # of some rows
+        data = getattr(data, "data", data)  # of features, or of some rows
         if not hasattr(data, "number_as"):
             return
         task, images = self.task, data.task
@@ -203,6 +204,15 @@ class Classifier(ClassifierNetwork, StagedModule):
         else:
             task.check_evaluation(images)
             data.number_as(task.classes)
+
+    @contextmanager
+    def on_features(self) -> Iterator[None]:
+        """Take features, as ``fixed_features`` gives them, in place of images for the length of the block."""
+        self.takes_features = True
+        try:
+            yield
+        finally:
+            self.takes_features = False
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
         """Return {"loss": float, scalar, "correct": bool (B,)}: which images of a batch are classified correctly."""
@@ -277,7 +287,7 @@ class Classifier(ClassifierNetwork, StagedModule):
         if not isinstance(batch, Mapping):
             raise UserError(f"a batch is a {type(batch).__name__}: let the loader give {{'image': ..., 'label': ...}}")
         image, label = batch["image"], batch["label"]
-        if batch_idx == 0 and not -0.5 < image.min() <= image.max() < 1.5:
+        if batch_idx == 0 and not self.takes_features and not -0.5 < image.min() <= image.max() < 1.5:
             raise UserError(
                 f"images from {image.min():.3g} to {image.max():.3g}: give floats in [0, 1], not normalised"
             )

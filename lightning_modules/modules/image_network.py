@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from karyocyte.runs.facts import ModelFacts
-from lightning_modules.backbones.heads import head_layers
+from lightning_modules.backbones.heads import count_fixed_layers, head_layers
 from lightning_modules.backbones.truncation import features_of
 
 
@@ -41,6 +41,7 @@ class ClassifierNetwork(ImageNetwork):
         super().__init__(backbone, head, facts)
         self.num_classes = num_classes
         self.orientation = orientation
+        self.takes_features = False
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, float, shape (B, K), of images (B, C, H, W), float in [0, 1]; of either orientation."""
@@ -61,14 +62,22 @@ class ClassifierNetwork(ImageNetwork):
     def logits_and_embedding(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the head gives, and what its last layer takes, float, shape (B, D)."""
         *layers, last = head_layers(self.head)
-        embedding = self.features(image)
-        for layer in layers:
+        embedding = image if self.takes_features else self.fixed_features(image)
+        for layer in layers[count_fixed_layers(layers) :]:
             embedding = layer(embedding)
         return last(embedding), embedding
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Return the backbone's features, shape (B, ...), of images (B, C, H, W), float in [0, 1]."""
         features: torch.Tensor = features_of(self.backbone, self.normalised(image))
+        return features
+
+    def fixed_features(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the features behind the first layers of the head, those that have no weights and draw nothing."""
+        features = self.features(image)
+        layers = head_layers(self.head)[:-1]
+        for layer in layers[: count_fixed_layers(layers)]:
+            features = layer(features)
         return features
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +22,12 @@ from karyocyte.runs.stages import RunStage, batch_sizes, planned_stages, stage_l
 from lightning_modules.callbacks.best_checkpoint import STEP_CHECKPOINTS, BestCheckpoint, is_better
 from lightning_modules.callbacks.resume import ResumeCheckpoint, StepSeed
 from lightning_modules.callbacks.stage_watch import StageWatch
+from lightning_modules.modules.classifier import Classifier
 from lightning_modules.modules.staged_module import StagedModule, describe_stage
 from lightning_modules.support.checkpoint_io import is_whole, load_weights
 from lightning_modules.support.distributed import broadcast_tensors, current_world, on_rank_zero, raised_on_all_ranks
 from lightning_modules.training.extensions import build_callbacks, build_loggers
+from lightning_modules.training.frozen import features_in_place_of_images
 from lightning_modules.training.machine_faults import explained_faults
 from lightning_modules.training.trainer import build_trainer
 
@@ -84,6 +87,7 @@ class StagedTraining:
     config: TrainingConfig
     run: Path  # the run's folder
     callbacks: Sequence[Callback] = ()  # of every stage, after all others
+    features: Any | None = None  # a `FeatureDataModule`, for stages that train the head alone
     mode: Mode = "min"  # whether the least or the largest value of ``callbacks.monitor`` is best
 
     def train(self) -> list[FinishedStage]:
@@ -119,18 +123,27 @@ class StagedTraining:
         settings = self.config.trainer
         sizes = batch_sizes(self.data.train_dataloader(), settings.limit_train_batches)
         epochs, steps = stage_length(sizes, stage.config.max_epochs or settings.max_epochs, settings)
+        images_seen = sum(sizes) * epochs
+        of_features, seconds = features_in_place_of_images(self.model, self.features, self.config, stage, images_seen)
         self.model.configure_stage(stage.config, steps)
         on_rank_zero(say, describe_stage(self.model, stage.config, stage.number, stage.name))
 
         prints = settings.enable_progress_bar and not console.is_terminal
-        watch = StageWatch(stage, len(stages_of(self.config)), steps, sizes, prints)
+        watch = StageWatch(stage, len(stages_of(self.config)), steps, sizes, seconds, prints)
         optional = build_callbacks(self.config, stage, self.mode)
         resume = on_rank_zero(_state_to_resume, stage)
         loggers = build_loggers(self.config, stage) if current_world().is_first else []
         trainer = build_trainer(self.config, epochs, self.all_callbacks(stage, optional, watch), loggers)
-        with in_training(), explained_faults(self.config.loader, stage.name):
-            trainer.fit(self.model, self.data, ckpt_path=resume, weights_only=True)
+        with in_training(), explained_faults(self.config.loader, stage.name), self.taking(of_features):
+            trainer.fit(self.model, of_features or self.data, ckpt_path=resume, weights_only=True)
         self.record(stage, trainer, watch, optional)
+
+    def taking(self, features: LightningDataModule | None) -> AbstractContextManager[None]:
+        """Return the context in which the model takes features, where there are any, in place of images."""
+        if features is None:
+            return nullcontext()
+        assert isinstance(self.model, Classifier)
+        return self.model.on_features()
 
     def record(self, stage: RunStage, trainer: Trainer, watch: StageWatch, optional: Sequence[Callback]) -> None:
         """Record a stage as finished, whose fit has just ended."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from datamodules.feature_datamodule import FeatureDataModule
 from datamodules.image_datamodule import ImageDataModule
 from datamodules.manifest.numbers import NUMBERS
 from karyocyte.common.cli import console, say
@@ -51,7 +52,9 @@ def fit_and_predict(model: Classifier, data: ImageDataModule, config: Config, ru
         data.prepare_data()
     on_rank_zero(data.write_facts, run.folder)
     on_rank_zero(run.write_json, RunFile.MODEL, asdict(model.facts()))
-    stages = StagedTraining(model, data, config, run.folder, mode=_mode(config)).train()
+    stages = StagedTraining(
+        model, data, config, run.folder, features=FeatureDataModule(data), mode=_mode(config)
+    ).train()
     seen = predict_training_images(model, data, config, sum(stage.images_seen for stage in stages))
     distances = on_rank_zero(distances_of_training_images, seen, data)
     predicted = predict(model, data, config, distances)

@@ -32,9 +32,9 @@ def test_a_checkpoint_of_another_stage_is_refused():
     state = StageWatch(RunStage(0, "head", config, None), 2, 1, [8]).state_dict()
     with pytest.raises(UserError, match="of stage 'head', not 'finetune'"):
         StageWatch(RunStage(1, "finetune", config, None), 2, 1, [8]).load_state_dict(state)
-    resumed = StageWatch(RunStage(0, "head", config, None), 2, 1, [8])
+    resumed = StageWatch(RunStage(0, "head", config, None), 2, 1, [8], seconds=5.0)
     resumed.load_state_dict(state | {"seconds": 100.0, "images_seen": 7})
-    assert (resumed.seconds, resumed.images_seen) == (100.0, 7)
+    assert (resumed.seconds, resumed.images_seen) == (105.0, 7)
 
 
 def test_what_dropout_draws_depends_on_seed_stage_epoch_and_batch_alone(model):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from datamodules import FolderDataModule, TableDataModule
+from datamodules.feature_datamodule import FeatureDataModule
 from karyocyte.common.errors import UserError
 from lightning_modules import Classifier, create_classifier
 from tests.helpers.images import write_class_folders
@@ -40,6 +41,12 @@ def home(tmp_path_factory):
 
 def folder(home, name="three", **keys):
     return FolderDataModule(home / name, **{**KEYS, "cache_dir": home / "cache", **keys})
+
+
+def features(home, **keys):
+    data = folder(home, **keys)
+    data.setup()
+    return FeatureDataModule(data)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +86,10 @@ def test_an_evaluation_numbers_the_classes_as_the_classifier_does(home, checkpoi
         ("two", lambda home: folder(home, "two", positive_class="b"), r"b, c \(positive c\) .* c, b \(positive b\)"),
         ("three", lambda home: folder(home, size=40), "trained with size=32, these images have size=40"),
         ("three", lambda home: folder(home, clahe=True, crop=False), "crop=True, clahe=False, these .*clahe=True"),
+        ("three", lambda home: features(home, clahe=True), "clahe=False, these .*=True"),
     ],
-    ids=["class more", "other names", "other number", "other positive class", "size", "CLAHE"],
-)
+    ids=["class more", "other names", "other number", "other positive class", "size", "CLAHE", "features"],
+)  # fmt: skip
 def test_an_evaluation_of_another_task_shows_both(home, checkpoint, data, words):
     model = Classifier.load_from_checkpoint(home / f"{checkpoint}.ckpt")
     with pytest.raises(UserError, match=words):
