@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
+from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Dataset
 
@@ -118,9 +118,7 @@ class SplitDataModule(LightningDataModule, ABC):
     @cached_property
     def leaks(self) -> LeakReport:
         """The images that are in two parts."""
-        from datamodules.same_cells.search import show_same_cell  # here: most data sets have no near pairs
-
-        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split, show_same_cell)
+        return check_leaks(self.manifest, self.parts, self.config.protocol, self.config.split, _show_same_cell)
 
     @cached_property
     def seen(self) -> int:
@@ -163,7 +161,7 @@ class SplitDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of an epoch: this process's share of each."""
-        return self.loader(self.training_set(), batch_sampler=self.train_sampler(self._position))
+        return self.loader(self.training_set(), self.trainer, batch_sampler=self.train_sampler(self._position))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's share of the validation part, in the manifest's order, not augmented."""
@@ -187,9 +185,9 @@ class SplitDataModule(LightningDataModule, ABC):
     def in_order(self, rows: np.ndarray) -> DataLoader[Any]:
         """Return this process's share of the images of some manifest rows, not augmented."""
         rows = share_of(rows, self._present_world)
-        return self.loader(self.plain_set(rows), batch_size=self.config.loader.batch_size)
+        return self.loader(self.plain_set(rows), self.trainer, batch_size=self.config.loader.batch_size)
 
-    def loader(self, dataset: Dataset[Any], **batches: Any) -> DataLoader[Any]:
+    def loader(self, dataset: Dataset[Any], trainer: Trainer | None = None, **batches: Any) -> DataLoader[Any]:
         """Return the batches of a data set, loaded as ``loader`` says; ``batches`` are arguments of DataLoader."""
         workers = self.config.loader.workers
         if workers == "cores":
@@ -197,7 +195,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return DataLoader(
             dataset,
             # A running trainer calls `on_after_batch_transfer` itself.
-            collate_fn=whole_batch if self._is_running else partial(self.on_after_batch_transfer, dataloader_idx=0),
+            collate_fn=whole_batch if is_running(trainer) else partial(self.on_after_batch_transfer, dataloader_idx=0),
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=set_up_worker,
@@ -215,12 +213,7 @@ class SplitDataModule(LightningDataModule, ABC):
         return self.world
 
     def _position(self) -> tuple[int, int]:
-        return position_in_epoch(self.trainer if self._is_running else None)
-
-    @property
-    def _is_running(self) -> bool:
-        """Whether a trainer fits, validates, tests or predicts with these images at present."""
-        return self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING
+        return position_in_epoch(self.trainer if is_running(self.trainer) else None)
 
     # What the user reads, and what is written into the run.
 
@@ -291,8 +284,19 @@ class SplitDataModule(LightningDataModule, ABC):
             self.leaks.write_pairs(run.path(RunFile.NEAR_DUPLICATES))
 
 
+def _show_same_cell(manifest: Manifest, pairs: np.ndarray) -> np.ndarray:
+    from datamodules.same_cells.search import show_same_cell  # here: most data sets have no near pairs
+
+    return show_same_cell(manifest, pairs)
+
+
 def set_up_worker(worker: int) -> None:
     """Set up a process: OpenCV's threads times the workers would exceed the cores; and the parent handles signals."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     ignore_in_worker()
+
+
+def is_running(trainer: Trainer | None) -> bool:
+    """Tell whether a trainer fits, validates, tests or predicts at present."""
+    return trainer is not None and trainer.state.status == TrainerStatus.RUNNING
