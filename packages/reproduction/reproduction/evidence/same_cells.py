@@ -75,7 +75,7 @@ def _row_of_pairs(group: Sequence[Run]) -> dict[str, object]:
     network, area = _means(folds)
     again = np.array(drawn)
     about = group[0].predictions.about
-    dealt = ", by persons" if deals_persons(group[0]) else ""
+    dealt = ", linked persons" if deals_persons(group[0]) else ""
     row: dict[str, object] = {"name": f"{about['name']}{dealt}", "config": about["config"]}
     row["pairs"] = sum(pairs.shape[1] * pairs.shape[2] for pairs in folds)
     row |= columns("network", network, again[:, 0]) | columns("area", area, again[:, 1])
