@@ -75,7 +75,8 @@ def _training(root: Path, paths: Sequence[Path]) -> list[Row]:
     if not found:
         looked_for = f"no folder with C-NMC's fold_0, fold_1, ... that hold {' and '.join(CLASSES)} in {root}"
         hint = packed_in(root, *sub_folders(root))
-        raise UserError(f"{looked_for}{hint}: set data_dir to the folder that holds it, unpacked")
+        remedy = "set data_dir to the folder that holds it, unpacked; for images of your own type data=folder"
+        raise UserError(f"{looked_for}{hint}: {remedy}")
     _check_one("the folds are", found)
     return [_training_row(path, fold, root) for path, fold in sets[found[0]]]
 

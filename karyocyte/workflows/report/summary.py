@@ -104,7 +104,7 @@ def _shortness(run: Run) -> list[str]:
     trainer, callbacks = (run.raw_config.get(section) or {} for section in ("trainer", "callbacks"))
     lines = []
     if most := trainer.get("max_images"):
-        lines.append(f"at most {most:,} images were seen in each stage (trainer.max_images)")
+        lines.append(f"about {most:,} images were seen in each stage at most (trainer.max_images, whole batches)")
     history, monitor = run.history, callbacks.get("monitor", "val/loss")
     if len(history) and len(history) - 1 in best_rows(history, monitor):
         stage = history["stage"].iloc[-1]
