@@ -342,7 +342,7 @@ def _doubt(
 ) -> str | None:
     """Return why a person has to look at a case, whatever its probability; None where nobody has to."""
     if not thresholds.settled:
-        return "no probability is known from which cases of this model are settled (settle_from)"
+        return "no probability is known from which cases are settled with these networks and batchnorm (settle_from)"
     if verdict.named.iscn not in NORMAL_KARYOTYPES:
         return "abnormal: a person signs it"
     if odd:

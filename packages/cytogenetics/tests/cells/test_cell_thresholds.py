@@ -4,7 +4,12 @@ import pandas as pd
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.cells.cell_thresholds import choose_on_validation, referral_thresholds
+from cytogenetics.cells.cell_thresholds import (
+    OF_OTHER_NETWORKS,
+    OF_OTHER_STATISTICS,
+    choose_on_validation,
+    referral_thresholds,
+)
 from cytogenetics.trained.pictures import BUILT_IN
 from karyocyte.inference.models import RunsModel, open_model
 from karyocyte.runs.run import Run
@@ -42,11 +47,15 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
 def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
     built_in = open_model([BUILT_IN])
     assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
-    without_refiner = KaryotypeConfig(refiner="none")
-    assert referral_thresholds(built_in, without_refiner, of_metaphases=True).note is not None
-    run = model(tmp_path, 24, 1000)
-    for config in (KaryotypeConfig(), KaryotypeConfig(refer_expected_wrong=0.2)):
-        assert referral_thresholds(run, config, of_metaphases=True).note is not None
+    run, images = model(tmp_path, 24, 1000), {"batchnorm": "images"}
+    for of, words, notes in (
+        (built_in, {"refiner": "none"}, [OF_OTHER_NETWORKS]),
+        (built_in, images, [OF_OTHER_STATISTICS]),
+        (run, {}, [OF_OTHER_NETWORKS]),
+        (run, {"refer_expected_wrong": 0.2, **images}, [OF_OTHER_NETWORKS, OF_OTHER_STATISTICS]),
+    ):
+        thresholds = referral_thresholds(of, KaryotypeConfig(**words), of_metaphases=True)
+        assert (thresholds.note, thresholds.settled) == ("; ".join(notes), ())
 
 
 def test_distances_of_validation_cells_choose_a_threshold_which_holds_in_its_own_unit_alone(tmp_path, monkeypatch):
