@@ -297,8 +297,7 @@ def _settled_or_more_cells(verdict: CaseVerdict, cells: int, prior: float, thres
     further = _further_cells(probability, prior, cells, thresholds)
     reason = "no cell shows it by itself"
     if verdict.alone:
-        bound = f"below {least:g}" if least < 1 else "of too few cells to settle a case"
-        reason = f"probability {probability:.4f}, {bound}"
+        reason = f"the probability is below {least:g}" if least < 1 else "too few cells to settle a case"
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
 
 
