@@ -4,12 +4,7 @@ import pandas as pd
 import pytest
 
 from cytogenetics.cells.cell_settings import KaryotypeConfig
-from cytogenetics.cells.cell_thresholds import (
-    OF_OTHER_NETWORKS,
-    OF_OTHER_STATISTICS,
-    choose_on_validation,
-    referral_thresholds,
-)
+from cytogenetics.cells.cell_thresholds import choose_on_validation, referral_thresholds
 from cytogenetics.trained.pictures import BUILT_IN
 from karyocyte.inference.models import RunsModel, open_model
 from karyocyte.runs.run import Run
@@ -48,14 +43,15 @@ def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_mo
     built_in = open_model([BUILT_IN])
     assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
     run, images = model(tmp_path, 24, 1000), {"batchnorm": "images"}
-    for of, words, notes in (
-        (built_in, {"refiner": "none"}, [OF_OTHER_NETWORKS]),
-        (built_in, images, [OF_OTHER_STATISTICS]),
-        (run, {}, [OF_OTHER_NETWORKS]),
-        (run, {"refer_expected_wrong": 0.2, **images}, [OF_OTHER_NETWORKS, OF_OTHER_STATISTICS]),
+    for of, words, causes in (
+        (built_in, {"refiner": "none"}, (True, False)),
+        (built_in, images, (False, True)),
+        (run, {}, (True, False)),
+        (run, {"refer_expected_wrong": 0.2, **images}, (True, True)),
     ):
-        thresholds = referral_thresholds(of, KaryotypeConfig(**words), of_metaphases=True)
-        assert (thresholds.note, thresholds.settled) == ("; ".join(notes), ())
+        chosen = referral_thresholds(of, KaryotypeConfig(**words), of_metaphases=True)
+        assert ("earlier networks" in chosen.note, "batchnorm=images" in chosen.note) == causes
+        assert not chosen.settled
 
 
 def test_distances_of_validation_cells_choose_a_threshold_which_holds_in_its_own_unit_alone(tmp_path, monkeypatch):

@@ -68,8 +68,7 @@ def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp
 @pytest.mark.parametrize("heading", ["filename,description", "sep=,\nfilename,description\n,"])
 def test_lists_in_any_case_and_encoding_are_read_and_one_without_rows(tmp_path, encoding, heading):
     root = write_metaphases(tmp_path / "data", lists={"normal.csv": LISTS["normal.csv"]})
-    text = LISTS["number_abnormalities.csv"].replace("X, Y", "Größe")
-    (root / "Number_Abnormalities.CSV").write_text(text, encoding)
+    (root / "Number_Abnormalities.CSV").write_text(LISTS["number_abnormalities.csv"].replace("X, Y", "ß"), encoding)
     (root / "structural_abnormalities.csv").write_text(f"{heading}\n", encoding)
     assert listed(root, tmp_path).frame["kind"].value_counts().to_dict() == {"normal": 3, "numerical": 1}
 
