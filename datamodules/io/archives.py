@@ -18,6 +18,10 @@ LARGEST = 64 << 30  # bytes of all members together
 LARGEST_RATIO = 100
 SMALL = 64 << 20  # bytes up to which the ratio does not matter
 _ENCRYPTED = 0x1  # flag bit
+# The first bytes of gzip, bzip2, xz, Zstandard, 7-Zip and RAR; tar has its own later.
+_OTHER_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
+_TAR = slice(257, 262)
+_BY_HAND = "unpack it by hand, and name the folder"
 # What zipfile and the decoders raise on damaged bytes.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -62,7 +66,8 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
             for member in members:
                 if reason := _objection(member):
                     name = member.orig_filename
-                    raise UserError(f"{archive}: member {name[:100]!r} {reason}: nothing was unpacked")
+                    problem = f"member {name[:100]!r} {reason}: nothing was unpacked"
+                    raise UserError(f"{archive}: {problem}; if you trust it, {_BY_HAND}")
             _check_size(members, archive, folder.parent)
             bar = progress_bar(len(members), f"unpacking {archive.name}", progress)
             with whole_folder(folder) as beside, bar as advance:
@@ -70,8 +75,15 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     file.extract(member, beside)
                     advance()
     except _DAMAGE as error:
-        remedy = "unpack it by hand" if isinstance(error, NotImplementedError) else "download it again"
+        by_hand = isinstance(error, NotImplementedError) or _is_other_archive(archive)
+        remedy = _BY_HAND if by_hand else "download it again"
         raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): {remedy}") from error
+
+
+def _is_other_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(_TAR.stop)
+    return start.startswith(_OTHER_STARTS) or start[_TAR] == b"ustar"
 
 
 def _is_unpacked(archive: Path, folder: Path) -> bool:
@@ -102,7 +114,7 @@ def _objection(member: zipfile.ZipInfo) -> str | None:
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link, a device or the like, no plain file"
     if member.flag_bits & _ENCRYPTED:
-        return "is encrypted: unpack it by hand"
+        return "is encrypted"
     return None
 
 
@@ -112,7 +124,7 @@ def _check_size(members: Sequence[zipfile.ZipInfo], archive: Path, folder: Path)
         raise UserError(f"{archive} holds no file")
     if size > LARGEST or (size > SMALL and size > LARGEST_RATIO * archive.stat().st_size):
         limit = f"{LARGEST / 1e9:.0f} GB, or {LARGEST_RATIO} times its size"
-        raise UserError(f"{archive} unpacks to {size / 1e9:.1f} GB, more than {limit}: unpack it by hand")
+        raise UserError(f"{archive} unpacks to {size / 1e9:.1f} GB, more than {limit}: {_BY_HAND}")
     check_disk_space(folder, size, f"{archive} unpacks to", "set cache_dir to a larger disk")
 
 

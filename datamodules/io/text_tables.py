@@ -15,7 +15,7 @@ from karyocyte.common.text import unescape_formula
 _FIRST_LINE = "its first line names the columns (lines with # may come before), and values with a comma need quotes"
 
 
-def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
+def read_text_table(file: Path, path_column: str = "path", may_be_empty: bool = False) -> pd.DataFrame:
     """Read a CSV file as text without blank rows; a class called "01", "NA" or "None" stays what it is.
 
     A line with # that names ``path_column`` is the header, other such lines are comments. An apostrophe
@@ -28,8 +28,8 @@ def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
         row 1. ``attrs["notes"]`` has what is to be said of the file.
 
     Raises:
-        UserError: The file cannot be read, has no rows, two columns of one name, or rows that are longer than its
-            header.
+        UserError: The file cannot be read, has no rows (unless it ``may_be_empty``), two columns of one name, or rows
+            that are longer than its header.
     """
     text, notes = file_text(file)
     first, separator, rows = _header(text, path_column)
@@ -48,7 +48,7 @@ def read_text_table(file: Path, path_column: str = "path") -> pd.DataFrame:
     table.index += 1 + first  # the index counts blank lines too
     table = changed_text(table.apply(lambda column: column.str.strip()), unescape_formula)
     table = table[(table != "").any(axis=1)]
-    if table.empty:
+    if table.empty and not may_be_empty:
         raise UserError(f"{file} has no rows: it needs one per image")
     table.attrs["notes"] = notes
     return table

@@ -136,10 +136,10 @@ def _check_known(rows: pd.DataFrame) -> None:
 
 
 def is_called(name: str, part_names: Iterable[str]) -> bool:
-    """Tell whether one of the names of a part is a word of a name, as in "training_set", "seg_test" or "TestB"."""
+    """Tell whether a name of a part (an expression) is a word of a name, or all of it, as in "seg_test" or "TestB"."""
     words = re.split(r"[\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
     called = re.compile(f"({'|'.join(part_names)})(set|data|images|[a-d])?")  # "TESTB" has one word
-    return any(map(called.fullmatch, words))
+    return any(map(called.fullmatch, (*words, "".join(words))))
 
 
 def _other_tests(rows: pd.DataFrame, split: SplitConfig) -> list[str]:

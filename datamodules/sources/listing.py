@@ -21,7 +21,10 @@ from karyocyte.config.overrides import quote_text
 from karyocyte.config.rules import DATA_DIR_HINT
 from karyocyte.config.sources import SourceConfig
 
-_PART_COLUMNS = (*PART_NAMES, "split", "fold", "kfold", "subset", "partition", "usage")
+_COLUMNS = "|".join((*PART_NAMES, "splits?", "k?folds?", "cv", "h[oe]ldout", "eval", "subset", "partition", "usage"))
+# As in is_train, inTest, datasplit, cvfold and test_flag; "invalid" is none.
+_PART_COLUMNS = (rf"(is|in(?!valid)|for|use|data|cross)?({_COLUMNS})+(flag|id|index|name)?",)
+_PART_VALUES = (*PART_NAMES, "development", "derivation", "discovery", "eval(uation)?", "h[oe]ldout")
 _MOST_PARTS = 20  # a column of more values does not name parts
 _TRUTHS = {"", "0", "1", "0.0", "1.0", "False", "True", "false", "true"}  # of one-hot columns, one for each class
 
@@ -168,7 +171,7 @@ def _notes_of_parts(table: pd.DataFrame, unused: set[str], data: SourceConfig) -
         counts = table[name][table[name] != ""].value_counts()
         if not 2 <= len(counts) <= _MOST_PARTS:
             continue
-        if is_called(name, _PART_COLUMNS) or all(is_called(value, PART_NAMES) for value in counts.index):
+        if is_called(name, _PART_COLUMNS) or all(is_called(value, _PART_VALUES) for value in counts.index):
             shown = ", ".join(f"{value} {number:,}" for value, number in counts.items())
             notes.append(f"column {name} ({shown}) is not used: {_remedy_of_parts(name, list(counts.index), data)}")
     return tuple(notes)

@@ -48,7 +48,7 @@ def test_backslashes_alone_separate_folders_as_on_windows(tmp_path):
         ("../evil.txt", "'../evil.txt' points outside"), ("a/../../evil.txt", "points outside"),
         ("/etc/evil.txt", "points outside"), ("\\evil.txt", "points outside"), ("C:/evil.txt", "points outside"),
         ("a\\..\\evil.txt", "points outside"), ("../evil/", "points outside"),
-        ("a/b\\evil.txt", "has a name that no folder can hold"),
+        ("a/b\\evil.txt", "no folder can hold: nothing was unpacked; if you trust it, unpack it by hand"),
         *((kind, "'link' is a link, a device") for kind in (S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)),
     ],
 )  # fmt: skip
@@ -88,6 +88,15 @@ def test_cut_and_empty_archives_and_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     message = refusal(tmp_path / "a.zip")
     assert "is not a readable zip file" in message or "holds no file" in message
+
+
+OTHERS = [b"\x1f\x8b\x08", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", bytes(257) + b"ustar", b"<html>"]
+
+
+@pytest.mark.parametrize("start", OTHERS)
+def test_of_archives_of_another_kind_it_is_said_to_unpack_them(tmp_path, start):
+    (tmp_path / "a.zip").write_bytes(start)
+    assert ("unpack it by hand, and name the folder" in refusal(tmp_path / "a.zip")) == (start != b"<html>")
 
 
 @pytest.mark.parametrize("limits", [{"LARGEST": 900_000}, {"LARGEST_RATIO": 50, "SMALL": 1000}])

@@ -45,4 +45,4 @@ def test_names_that_print_alike_are_shown_with_their_code_points():
 def test_what_programs_write_for_an_unknown_subject_is_no_person_in_silence():
     (line,) = describe_unknown(pd.Series(["NA", "nan", "P1", "P2"]))
     assert line.startswith('2 images are of the subject "NA", "nan"')
-    assert describe_unknown(pd.Series(["Nan1", "7"])) == []
+    assert describe_unknown(pd.Series(["Nan1", "7", "#A1", "#7", "#ab"])) == []

@@ -63,7 +63,9 @@ def test_a_missing_file_is_named_with_its_row_whatever_blank_lines_there_are(tmp
         scan_table(root, tmp_path / "cache")
 
 
-@pytest.mark.parametrize("word", ["n/a", "#REF!", "#VALUE!", "#name?", "#DIV/0!", "#NV", "#BEZUG!", "Err:502"])
+@pytest.mark.parametrize(
+    "word", ["n/a", "#REF!", "#VALUE!", "#name?", "#DIV/0!", "#NV", "#GETTING_DATA", "#HIÁNYZIK", "#BEZUG!", "Err:502"]
+)
 def test_words_for_what_is_unknown_and_errors_of_spreadsheets_are_no_classes(tmp_path, word):
     rows = [{**row, "label": label} for row, label in zip(ROWS, ("01", "NA", word, "?"), strict=True)]
     manifest = scan_table(write_table(tmp_path / "data", rows), tmp_path / "cache")
@@ -77,9 +79,16 @@ def test_words_for_what_is_unknown_and_errors_of_spreadsheets_are_no_classes(tmp
     [
         ("split", "train val test", r"test 1.* `data.part_column=who split.test=test split.given_validation=val`"),
         ("is_train", "1 0 1", "data.part_column=who"),
+        ("istrain", "1 0 1", "data.part_column=who"),
+        ("hold-out", "yes no no", "data.part_column=who"),
+        ("mode", "development evaluation development", "data.part_column=who"),
+        ("cv", "0 1 4", "data.part_column=who"),
+        ("trainValSplit", "a b a", "data.part_column=who"),
+        ("test_flag", "n y n", "data.part_column=who"),
+        ("invalid", "0 1 0", None),
+        ("strain", "a b a", None),
         ("k", "Training Testing Training", "split.test=Testing"),
         ("fold", "1 2 3", "data.part_column=who"),
-        ("stain", "a b a", None),
         ("fold", "1 1 1", None),
     ],
 )

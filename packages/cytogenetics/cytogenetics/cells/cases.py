@@ -297,8 +297,7 @@ def _settled_or_more_cells(verdict: CaseVerdict, cells: int, prior: float, thres
     further = _further_cells(probability, prior, cells, thresholds)
     reason = "no cell shows it by itself"
     if verdict.alone:
-        bound = f"below {least:g}" if least < 1 else "of too few cells to settle a case"
-        reason = f"probability {probability:.4f}, {bound}"
+        reason = f"the probability is below {least:g}" if least < 1 else "too few cells to settle a case"
     return replace(verdict, to_do=f"more cells needed (about {further})", reason=reason)
 
 
@@ -342,7 +341,7 @@ def _doubt(
 ) -> str | None:
     """Return why a person has to look at a case, whatever its probability; None where nobody has to."""
     if not thresholds.settled:
-        return "no probability is known from which cases of this model are settled (settle_from)"
+        return "no probability is known from which cases are settled with these networks and batchnorm (settle_from)"
     if verdict.named.iscn not in NORMAL_KARYOTYPES:
         return "abnormal: a person signs it"
     if odd:

@@ -23,6 +23,7 @@ OF_OTHER_NETWORKS = (
     "metaphases are referred above thresholds that were chosen with earlier networks of models/, which may not fit "
     "what is named: refer_expected_wrong and refer_distance set others"
 )
+OF_OTHER_STATISTICS = "metaphases and the settling of their cases were measured without batchnorm=images: leave it out"
 
 
 def referral_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases: bool) -> CellThresholds:
@@ -39,9 +40,10 @@ def referral_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases
 def _chosen_thresholds(model: RunsModel, config: KaryotypeConfig, of_metaphases: bool) -> CellThresholds:
     """Return the thresholds where the user sets none."""
     if of_metaphases:
-        others = (config.detector, config.refiner, config.cutter, config.batchnorm == "images")
-        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve() and not any(others)
-        kept = OF_METAPHASES if is_built_in else replace(OF_METAPHASES, note=OF_OTHER_NETWORKS, settled=())
+        is_built_in = Path(model.named).resolve() == BUILT_IN.resolve()
+        notes = [] if is_built_in and not (config.detector or config.refiner or config.cutter) else [OF_OTHER_NETWORKS]
+        notes += [OF_OTHER_STATISTICS] if config.batchnorm == "images" else []
+        kept = replace(OF_METAPHASES, note="; ".join(notes), settled=()) if notes else OF_METAPHASES
     elif facts := cell_facts(model):
         kept = facts.thresholds
     else:

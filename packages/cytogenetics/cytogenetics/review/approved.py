@@ -39,10 +39,11 @@ class Approved:
 
     @property
     def files(self) -> dict[str, list[str]]:
-        """The names of the files of each class, without folder and ending."""
+        """The files of each class: the numbers of their boxes, or else their names without folder and ending."""
         files: dict[str, list[str]] = {}
         for name, kind in sorted(self.classes.items(), key=lambda file: CLASSES.index(file[1])):
-            files.setdefault(kind, []).append(PureWindowsPath(name).stem)
+            number = self.cell.numbers.get(name)
+            files.setdefault(kind, []).append(str(number or PureWindowsPath(name).stem))
         return files
 
     @property
@@ -57,13 +58,14 @@ class Approved:
         changes = []
         resized = [one.image for one in self.decisions.actions if one.action == "resize"]
         for file in self.cell.files:
+            shown = Path(self.cell.shown(file.name)).name
             if (kind := self.classes[file.name]) != (file.assigned or NO_CHROMOSOME):
                 before = f"{file.assigned} to" if file.assigned else "added,"
-                changes.append(f"{Path(file.name).name}: {before} {kind}")
+                changes.append(f"{shown}: {before} {kind}")
             if file.name in self.decisions.turned:
-                changes.append(f"{Path(file.name).name}: turned")
+                changes.append(f"{shown}: turned")
             if file.name in resized:
-                changes.append(f"{Path(file.name).name}: box changed")
+                changes.append(f"{shown}: box changed")
         return changes
 
     @property

@@ -140,6 +140,7 @@ def test_a_normal_case_is_settled_from_the_threshold_of_its_number_of_cells():
         above = CellThresholds(settled=(*[0.5] * (cells - 1), (1 + verdict.constitution.probability) / 2))
         again = verdict_of(*[cell_of(NORMAL)] * cells, thresholds=above)
         assert again.to_do == "more cells needed (about 1)"
+        assert again.reason.endswith(f" is below {above.settled[-1]:g}")  # its precision is that of the limit alone
 
 
 def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():

@@ -42,11 +42,16 @@ def test_cells_of_metaphases_have_thresholds_of_their_own_and_those_that_the_use
 def test_thresholds_of_metaphases_have_a_note_unless_they_are_of_the_built_in_model(tmp_path):
     built_in = open_model([BUILT_IN])
     assert referral_thresholds(built_in, KaryotypeConfig(), of_metaphases=True).note is None
-    without_refiner = KaryotypeConfig(refiner="none")
-    assert referral_thresholds(built_in, without_refiner, of_metaphases=True).note is not None
-    run = model(tmp_path, 24, 1000)
-    for config in (KaryotypeConfig(), KaryotypeConfig(refer_expected_wrong=0.2)):
-        assert referral_thresholds(run, config, of_metaphases=True).note is not None
+    run, images = model(tmp_path, 24, 1000), {"batchnorm": "images"}
+    for of, words, causes in (
+        (built_in, {"refiner": "none"}, (True, False)),
+        (built_in, images, (False, True)),
+        (run, {}, (True, False)),
+        (run, {"refer_expected_wrong": 0.2, **images}, (True, True)),
+    ):
+        chosen = referral_thresholds(of, KaryotypeConfig(**words), of_metaphases=True)
+        assert ("earlier networks" in chosen.note, "batchnorm=images" in chosen.note) == causes
+        assert not chosen.settled
 
 
 def test_distances_of_validation_cells_choose_a_threshold_which_holds_in_its_own_unit_alone(tmp_path, monkeypatch):

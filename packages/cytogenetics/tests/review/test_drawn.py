@@ -1,6 +1,7 @@
 """A reader adds, cuts and joins chromosomes on the picture of a metaphase."""
 
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -89,9 +90,10 @@ def test_the_corrected_cell_is_approved_and_found_again(output, review):
     (row,) = pd.read_csv(output / "approved" / "approved.csv").to_dict("records")
     assert row["karyotype"] == "46,XY"
     assert row["changes"].count("added, 1") == 2
-    assert "01.png: 1 to none" in row["changes"]
+    assert "box 1: 1 to none" in row["changes"]
     assert (output / "approved" / row["karyogram"]).is_file()
     drawn = next(name for name in kinds(item) if "add" in name)
+    assert Path(drawn).stem not in (output / "approved" / "index.html").read_text()  # its box has a number
     for name in (drawn, LEFT_OUT):  # which was taken in
         (output / CUT_OUTS / name).write_bytes((output / CUT_OUTS / PIECES["image"]).read_bytes())
     with pytest.raises(UserError, match="2 labels would be of other pictures"):
@@ -103,7 +105,7 @@ def test_what_is_taken_in_and_deleted_again_is_no_change(output, review):
     decide(client, "add", image=LEFT_OUT)
     decide(client, "move", image=LEFT_OUT, to="none")
     assert decide(client, "approve").status_code == 200
-    assert "45.png" not in (output / "approved" / "approved.csv").read_text()
+    assert "box 45" not in (output / "approved" / "approved.csv").read_text()
     assert "that the model has not used" not in (output / "approved" / "index.html").read_text()
 
 
@@ -143,7 +145,7 @@ def test_a_box_that_is_moved_is_what_is_labelled(output, review, tmp_path):
     upper, lower = np.array_split(np.split(moved, 44, axis=1)[3], 2)
     assert upper.sum() > lower.sum()  # where its light band is: upside down as before
     decide(client, "approve")
-    assert "04.png: box changed" in (output / "approved" / "approved.csv").read_text()
+    assert "box 4: box changed" in (output / "approved" / "approved.csv").read_text()
     run_app(app, output, "--export-boxes", tmp_path / "boxes")
     assert nearest(read_annotations(tmp_path / "boxes")[1][0].boxes)[45] == 0
     run_app(app, output, "--export-labels", tmp_path / "labels.csv")

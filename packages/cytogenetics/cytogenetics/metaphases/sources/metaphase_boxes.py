@@ -48,6 +48,8 @@ _KEYS = {  # of .json files, or of the first value of a list in them
 # The first line of labels of YOLO: the number of a class, and shares of the picture.
 _BOX = re.compile(r"\s*\d+(\.0+)?([ \t]+-?([01]\.?\d*|\.\d+)(e-\d+)?){4,}\s*(\n|$)", re.IGNORECASE)
 _CLASSES = re.compile(r"classes\.txt|.*\.(names|labels)", re.IGNORECASE)  # of YOLO, also as Darknet calls them
+# What the parsers raise, and what values of an unexpected type do.
+_BROKEN = (ElementTree.ParseError, yaml.YAMLError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 _ENDINGS = (".xml", ".json", ".geojson", ".txt", ".names", ".labels", ".yaml", ".yml")
 
 
@@ -176,7 +178,10 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
             with _readable(file, kind):
                 for one in read(file, found):
                     name = one.picture if one.picture in pictures else _without_suffix(one.picture)
-                    annotations[kind].append(replace(one, picture=name))
+                    if one.boxes or name in pictures:
+                        annotations[kind].append(replace(one, picture=name))
+                    else:  # notes of another program, such as <annotation><author>
+                        looked[_UNKNOWN_FORMAT].append((file, found))
     if not any(annotations.values()):
         beside = "".join(f"; {files[0][0].name} is in {kind}" for kind, files in looked.items())
         if content.others[LINK]:
@@ -261,12 +266,12 @@ def _without_suffix(name: str) -> str:
 def _read_coco(file: Path, content: Mapping[str, Any]) -> Iterator[Annotation]:
     """Read the pictures that have boxes; CVAT and others say beside a box by how many degrees it is turned."""
     for key in ("categories", "images"):
-        if len({entry["id"] for entry in content[key]}) < len(content[key]):
+        if len({str(entry["id"]) for entry in content[key]}) < len(content[key]):
             raise UserError(f"{file}: two of its {key} have one id, as of merged exports: give each its own")
-    names = {str(entry["id"]): entry["name"] for entry in content["categories"]}
+    names = {str(entry["id"]): str(entry["name"]).strip() for entry in content["categories"]}
     pictures = {}
     for entry in content["images"]:
-        name = PureWindowsPath(entry["file_name"].strip()).stem
+        name = PureWindowsPath(str(entry["file_name"]).strip()).stem
         pictures[str(entry["id"])] = Annotation(file, name, _size(entry.get, "width", "height"))
     for entry in content["annotations"]:
         picture, name = pictures[str(entry["image_id"])], names[str(entry["category_id"])]
@@ -317,8 +322,9 @@ def _yolo_task(lists: Sequence[tuple[Path, Any]], file: Path) -> tuple[dict[int,
     names: dict[int, str] = {}
     key_values = 0
     for list_file, content in lists:
-        key_values = math.prod(content.get("kpt_shape") or [key_values])
-        listed = pd.Series(content.get("names") or names, dtype=str).to_dict()
+        with _readable(list_file, "list of classes"):
+            key_values = math.prod(map(int, content.get("kpt_shape") or [key_values]))
+            listed = pd.Series(content.get("names") or names, dtype=object).map(str).to_dict()
         if names not in ({}, listed):
             raise UserError(f"{lists[0][0]} and {list_file} list other classes: keep the list of these labels")
         names = listed
@@ -344,6 +350,6 @@ def _readable(file: Path, kind: str) -> Iterator[None]:
     """Turn what goes wrong in reading a file into a ``UserError``."""
     try:
         yield
-    except (ElementTree.ParseError, yaml.YAMLError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except _BROKEN as error:
         problem = f"{error} is missing" if isinstance(error, LookupError) else " ".join(str(error).split())
         raise UserError(f"{file} is no readable {kind} file ({problem}): correct it, or take it out") from error

@@ -114,20 +114,22 @@ def _size(path: Path, annotation: Annotation) -> tuple[int, int] | None:
 def _read_lists(root: Path, follow_links: bool) -> dict[str, str]:
     """Return what the lists of the data set declare of each picture; empty where there are none."""
     declared: dict[str, str] = {}
-    content = scan_folder(root, follow_links)
-    for link in content.links:
-        if Path(link).name in LISTS:  # without it all pictures would be of one class
-            raise UserError(
-                f"{root / link} is a link out of {root}: set follow_links=true, or put the list in its place"
-            )
-    for file in [root / name for name in sorted(content.files) if Path(name).name in LISTS]:
-        if "\n" not in file.read_text(encoding="utf-8-sig").strip():
-            continue  # a list with its heading alone: no cell is abnormal
-        table = read_text_table(file)
+    files = _lists(root, follow_links)
+    for linked in _lists(root, follow_links=True):
+        if linked not in files:  # without it all pictures would be of one class
+            raise UserError(f"{linked} lies behind a link out of {root}: set follow_links=true, or put it in its place")
+    for file in files:
+        table = read_text_table(file, may_be_empty=True)  # with its heading alone no cell is abnormal
         if "filename" not in table:
             raise UserError(f"{file} has no column filename: name the pictures in it")
-        kind = LISTS[file.name]
+        kind = LISTS[file.name.lower()]
         for picture in table["filename"].map(lambda text: Path(text).stem):
             if declared.setdefault(picture, kind) != kind:
                 raise UserError(f"{file}: {picture} is declared {declared[picture]}, too: keep it in one list")
     return declared
+
+
+def _lists(root: Path, follow_links: bool) -> list[Path]:
+    """Return the lists of the data set in a folder, in whatever case their names are."""
+    names = sorted(scan_folder(root, follow_links).files)
+    return [root / name for name in names if Path(name).name.lower() in LISTS]

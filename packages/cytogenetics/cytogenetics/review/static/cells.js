@@ -31,6 +31,11 @@ const files = () => review.item.files;
 const strip = () => review.pictures.strip;
 const width = () => strip().naturalWidth / files().length;
 
+function known(name) { // what a reader knows a file by: of a metaphase its box
+  const box = review.item.boxes.find((one) => one.name === name);
+  return box ? `box ${box.number}` : name.replace(/^.*[/]/, "");
+}
+
 async function load(item) {
   const pictures = { strip: await picture(`pictures/${encodeURIComponent(item.stem)}?${item.lines}`) };
   if (!pictures.strip) throw new Error("The pictures of the cell cannot be read.");
@@ -69,7 +74,7 @@ async function act(decision) {
   await decide(decision);
   const was = new Map(before.map((file) => [file.name, file.class]));
   const anew = files().filter(({ name, class: kind }) => was.has(name) && !own.includes(name) && was.get(name) !== kind);
-  const said = anew.map((file) => `${file.name.replace(/^.*[/]|[.]\w+$/g, "")}: ${was.get(file.name)} to ${file.class}`);
+  const said = anew.map((file) => `${known(file.name)}: ${was.get(file.name)} to ${file.class}`);
   if (said.length) say(`Assigned anew: ${said.join(", ")}. Check them; u undoes your change.`);
   if (files().length <= before.length) return;
   select(before.length); // the first new one
@@ -214,7 +219,7 @@ function chromosomePicture(index, by) {
 }
 
 function hint(chromosome) {
-  const lines = [chromosome.name];
+  const lines = [known(chromosome.name)];
   if (chromosome.fixed) lines.push("fixed by a reader");
   else if (chromosome.class === null) lines.push("no network has seen it; by the rest of the cell:");
   else if (chromosome.probability !== undefined) lines.push(`${chromosome.class}: ${percent(chromosome.probability)}`);

@@ -19,15 +19,17 @@ COCO = {
         {"image_id": 7, "category_id": 5, "bbox": [20, 10, 20, 30]},
     ],
 }
-# Of Windows, with numbers as text and a picture without boxes; each box comes twice, rounded.
+# Of Windows, with numbers as text, texts as numbers and a picture without boxes; each box comes twice, rounded.
 TWICE = [{**entry, "bbox": [value + 0.1 for value in entry["bbox"]]} for entry in COCO["annotations"]]
-IMAGES = [{"id": "7", "file_name": "a\\p.jpg", "width": SIZE[0], "height": SIZE[1]}, {"id": 8, "file_name": "q"}]
+IMAGES = [{"id": "7", "file_name": "a\\p.jpg", "width": SIZE[0], "height": SIZE[1]}, {"id": 8, "file_name": 8}]
 EXPORTED = COCO | {"images": IMAGES, "annotations": COCO["annotations"] + TWICE}
+EXPORTED["categories"] = [{"id": 3, "name": 1}, {"id": 5, "name": "X "}]
 OTHERS = {  # what lies beside boxes in the folders of systems, microscopes and programs
     "__MACOSX/p.xml": "<annotation/>",
     "outputs/p.xml": "<annotation/>",
     f"outputs/{MARK}": "",
     "p_meta.xml": '<?xml version="1.0" encoding="utf-16"?><ImageMetadata/>',
+    "notes.xml": "<annotation><author>me</author></annotation>",
     "settings.json": "3",
     "empty.json": {"images": [], "annotations": [], "categories": []},
     "studio.json": [{"id": 1, "data": {}, "annotations": []}],
@@ -103,6 +105,7 @@ def test_near_copies_of_boxes_are_counted(tmp_path, label, kind):
     assert (kind in what, count) == (True, 1)
 
 
+INFINITE = {**COCO["images"][0], "width": float("inf"), "height": 48}
 TURNED = {"bbox": [20, 10, 20, 10], "image_id": 7, "category_id": 3, "attributes": {"rotation": 90}, "iscrowd": 1}
 VOC = "<annotation><object><name>A1</name>{}<difficult>1</difficult></object></annotation>"
 ROBNDBOX = "<robndbox><cx>30</cx><cy>15</cy><w>20</w><h>10</h><angle>1.5707963</angle></robndbox>"
@@ -168,6 +171,7 @@ def test_a_box_may_reach_a_pixel_beyond_the_picture_and_is_clipped(tmp_path):
 )
 def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
     write_voc(tmp_path / "p.xml", boxes)
+    (tmp_path / "p.png").touch()
     (annotation,) = read_annotations(tmp_path)[1]
     with pytest.raises(UserError, match=message):
         annotation.checked(SIZE)
@@ -182,6 +186,8 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
         ({"b.json": "{\0}\0"}, r"b.json is no text file"),
         ({"b.json": {"images": [], "annotations": []}}, r"b.json is .*'categories' is missing\): correct it"),
         ({"b.json": {**COCO, "images": COCO["images"] * 2}}, r"b.json: two of its images have one id"),
+        ({"b.json": {**COCO, "categories": [{"id": 3}, {"id": "3"}]}}, r"b.json: two of its categories have one id"),
+        ({"b.json": {**COCO, "images": [INFINITE]}}, r"b.json is no readable COCO file .*infinity"),
         ({"b.json": {"images": []}}, r"; b.json is in no known format of boxes: export them"),
         ({"b.json": {"shapes": []}}, r"b.json is in LabelMe's own format: export them as COCO"),
         ({"b.json": {"_via_img_metadata": {}}}, r"b.json is in VIA's own format: export them as COCO"),
@@ -192,6 +198,7 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
         (yolo({"classes.txt": "chr 1\n"}), r"p.txt: class 1 is not among the 1 of the list"),
         (yolo(NAMES | {"data.yaml": "names: [X, A1]\n"}), r"classes.txt and .*data.yaml list other classes"),
         (yolo({"data.yml": "names: [A1"}), r"data.yml is no readable .yml file .*: correct it, or take it out"),
+        (yolo({"data.yaml": "names: [A1, X]\nkpt_shape: 2\n"}), r"data.yaml is no readable list of classes"),
         (yolo() | {"Labels/q.txt": "A1 .5 .5 .1 .1\n"}, r"q.txt is no readable YOLO file .*'A1'"),
         (yolo({}), r"p.txt has labels of YOLO without their classes: add classes.txt"),
         (yolo(more=".9"), r"p.txt: a line of 6 numbers .* need kpt_shape"),  # a confidence

@@ -41,8 +41,6 @@ def test_cases_lists_and_boxes_of_the_data_set(tmp_path):
     assert listing.notes[0].startswith("5 pictures with 10 boxes (Pascal VOC)")
     assert listing.notes[1] == "in no list: 1 pictures; listed without picture: 1"
     assert (listing.source, listing.synthetic, set(frame["part"])) == ("metaphases", False, {None})
-    (tmp_path / "data" / "structural_abnormalities.csv").write_text("filename,description\n")
-    assert listed(tmp_path / "data", tmp_path).notes[1] == listing.notes[1]
     for boxes, labels in zip(frame["boxes"], frame["chromosomes"], strict=True):
         assert np.array_equal(boxes, np.float32([[2, 3, 30, 20], [20, 10, 40, 40]]))
         assert labels.tolist() == [CHROMOSOMES.index("1"), CHROMOSOMES.index("X")]
@@ -66,9 +64,24 @@ def test_without_lists_all_pictures_are_of_one_class_and_of_no_known_subject(tmp
     assert listing.notes[1] == "pictures without boxes, left out: 1"
 
 
-@pytest.mark.parametrize(("linked", "problem"), [("inner", "no boxes"), ("inner/normal.csv", "normal.csv is a link")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+@pytest.mark.parametrize("heading", ["filename,description", "sep=,\nfilename,description\n,"])
+def test_lists_in_any_case_and_encoding_are_read_and_one_without_rows(tmp_path, encoding, heading):
+    root = write_metaphases(tmp_path / "data", lists={"normal.csv": LISTS["normal.csv"]})
+    (root / "Number_Abnormalities.CSV").write_text(LISTS["number_abnormalities.csv"].replace("X, Y", "ß"), encoding)
+    (root / "structural_abnormalities.csv").write_text(f"{heading}\n", encoding)
+    assert listed(root, tmp_path).frame["kind"].value_counts().to_dict() == {"normal": 3, "numerical": 1}
+
+
+@pytest.mark.parametrize(
+    ("linked", "problem"),
+    [("inner", "no boxes"), ("inner/normal.csv", "normal.csv lies behind"), ("lists", "Normal.CSV lies behind")],
+)
 def test_a_data_set_or_a_list_behind_a_link_is_refused_or_read(tmp_path, linked, problem):
     root = write_metaphases(tmp_path / "data" / "inner").parent
+    if linked == "lists":
+        (root / linked).mkdir()
+        (root / "inner" / "normal.csv").rename(root / linked / "Normal.CSV")
     (root / linked).rename(tmp_path / "elsewhere")
     (root / linked).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=f"{problem}.*follow_links=true"):
