@@ -27,6 +27,12 @@ def error_of(config) -> str:
         (["+unfreeze.stages={a/b: {lr: 1}}"], "unfreeze.stages"),
         (["data.source=synth"], "'synth'"),
         (["data.source=karyocyte.config.sources.FolderConfg"], "close to it: FolderConfig"),
+        (
+            ["data.source=karyocyte.config.sources.UserError"],
+            "is no class below SourceConfig; the names are: CnmcConfig",
+        ),
+        (["data.source=datamodules.sources.cnmc"], "datamodules.sources has no such class"),
+        (["data.source=.x"], "'.x' is none of cnmc, hem_all"),
         (["unfreeze.lr=inf"], "unfreeze.lr"),
         (["prepare.size=[64,32]"], "fit=square"),
         (["transform=none", "transform.flips=true", "balance=none"], "transform.probability=0"),
