@@ -68,11 +68,7 @@ def compose_job(loader: ConfigLoader, grid: DictConfig, job: Sequence[str], prim
 
 
 def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
-    """Refuse what files of ``+sweep`` set outside ``hydra.sweeper.params``, which no job would have, and there no text.
-
-    Raises:
-        UserError: It names the file by the word that chooses it, and the remedy.
-    """
+    """Refuse by a ``UserError`` what no job would have of a file of ``+sweep``, and parameters that are no texts."""
     for word in grid.hydra.overrides.task:
         if key_of(word) == "sweep":
             found: Any = OmegaConf.to_container(loader.load_sweep_config(grid, [word]))

@@ -190,10 +190,8 @@ def _own_settings(path: str) -> type[SourceConfig]:
     settings = getattr(module, class_name, None)
     if isinstance(settings, type) and issubclass(settings, SourceConfig):
         return settings
-    settings = [
-        each for each, value in vars(module).items() if isinstance(value, type) and issubclass(value, SourceConfig)
-    ]
-    near = close_names(class_name, settings) if settings else f"{name} has no such class"
+    classes = [each for each, value in vars(module).items() if SourceConfig in getattr(value, "__mro__", ())[1:]]
+    near = close_names(class_name, classes) if classes else f"{name} has no such class"
     raise UserError(f"data.source={path} is no class below SourceConfig; {near}")
 
 

@@ -41,9 +41,8 @@ def test_a_run_of_no_experiment_is_refused(shown):
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_no_interval_is_cut(width):
-    texts = ("paper", "experiment", "part", "metric", "printed", "data", "grade", "rivals", "reading", "one_class")
-    kinds = dict.fromkeys((*texts, "deviations"), str)
-    figures = pd.read_csv(RESULTS / "grades.csv", dtype=kinds).fillna(dict.fromkeys(kinds, ""))
+    texts = {name: str for name in ("printed", "deviations", "grade", "one_class", "rivals", "reading")}
+    figures = pd.read_csv(RESULTS / "grades.csv", dtype=texts).fillna(dict.fromkeys(texts, ""))
     text = "".join(printed(terminal(table), width) for table in figure_tables(figures, width))
     assert text.count("(") == text.count(")") > 100
     assert ("rivals" in text) == (width == 100)

@@ -33,6 +33,8 @@ def error_of(config) -> str:
         ),
         (["data.source=datamodules.sources.cnmc"], "datamodules.sources has no such class"),
         (["data.source=.x"], "'.x' is none of cnmc, hem_all"),
+        (["+cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
+        (["+cluster=local", "+cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
         (["unfreeze.lr=inf"], "unfreeze.lr"),
         (["prepare.size=[64,32]"], "fit=square"),
         (["transform=none", "transform.flips=true", "balance=none"], "transform.probability=0"),

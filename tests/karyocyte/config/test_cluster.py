@@ -53,12 +53,6 @@ SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 PRECISIONS = ["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"]
 
 
-@pytest.mark.parametrize("cluster", [[], ["+cluster=local"]])
-def test_a_key_of_another_cluster_names_that_cluster(cluster):
-    with pytest.raises(UserError, match="^cluster.gpus_per_node needs \\+cluster=slurm$"):
-        check_config(composed([*cluster, "+cluster.gpus_per_node=null", *SMALL]))
-
-
 @pytest.mark.parametrize(("cluster", "gpus"), [("local", {}), ("slurm", {"gpus_per_node": 2})])
 @pytest.mark.parametrize("number", range(len(SWEEPS)))
 def test_every_sweep_composes_with_each_cluster_device_and_precision(cluster, gpus, number):

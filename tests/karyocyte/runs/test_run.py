@@ -118,15 +118,15 @@ def test_weights_are_in_the_folder_of_the_run(run, best):
 
 
 def test_a_recorded_log_or_map_that_is_gone_is_missed(tmp_path, capsys):
-    run, log, maps = Run(tmp_path), tmp_path / "logs" / "1-all" / "version_0" / "metrics.csv", tmp_path / "heatmaps"
-    for path in (log, maps / "x.parquet", maps / "x.csv"):
+    log, maps = tmp_path / "logs" / "1-all" / "version_0" / "metrics.csv", tmp_path / "heatmaps" / "x.parquet"
+    for path in (log, maps):
         write_text(path, "epoch,val/loss\n0,1.0\n")
-    run.write_status("finished")
-    run.record_made(*maps.iterdir())
-    assert (len(Run(tmp_path).history), Run(tmp_path).heatmaps) == (1, [maps / "x.parquet"])
-    for path in (log, maps / "x.parquet"):
-        path.unlink()
-    with pytest.raises(UserError, match=r"metrics.csv is missing"):
+    Run(tmp_path).write_status("finished")
+    Run(tmp_path).record_made(maps)
+    assert (len(Run(tmp_path).history), Run(tmp_path).heatmaps) == (1, [maps])
+    log.unlink()
+    maps.unlink()
+    with pytest.raises(UserError, match="metrics.csv is missing"):
         _ = Run(tmp_path).history
     assert Run(tmp_path).heatmaps == []
-    assert "x.parquet is missing: `python scripts/explain.py heatmaps" in "".join(capsys.readouterr().out.split("\n"))
+    assert "x.parquet is missing: `python scripts/explain.py heatmaps" in capsys.readouterr().out
