@@ -79,12 +79,12 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     if node is None:
         return HereConfig()
     values = resolved_values(node, "cluster") if isinstance(node, DictConfig) else dict(node)
-    model = CLUSTERS.get(values.get("name"))
-    for key in values if "name" not in values or model else ():
-        if (model is None or key not in model.model_fields) and (needed := clusters_with(f"cluster.{key}")):
-            raise UserError(f"cluster.{key} needs {needed}")
+    model = CLUSTERS.get(values.get("name", "none"))
     if model is None:
-        raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
+        raise UserError(f"cluster.name: {values['name']!r} is neither local nor slurm")
+    for key in values:
+        if key not in model.model_fields and (needed := clusters_with(f"cluster.{key}")):
+            raise UserError(f"cluster.{key} needs {needed}")
     cluster = validated(model, values, "cluster")
     # Slurm would signal such a job at its start: it would be put back into the queue again and again.
     if isinstance(cluster, SlurmConfig) and cluster.signal_delay_s >= 60 * cluster.timeout_min:

@@ -127,8 +127,7 @@ def _check_names(name: str, args: Mapping[str, Any]) -> None:
             continue
         taken = ", ".join(f"model.args.{each}" for each in named) or "none"
         others = f", and from **{spec.varkw} what is unlike these" * reads_more
-        fault = f"unknown key model.args.{key}: {near}".strip()
-        raise UserError(f"{fault} {name} takes {taken}{others}")
+        raise UserError(f"{f'unknown key model.args.{key}: {near}'.strip()} {name} takes {taken}{others}")
 
 
 def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:

@@ -25,7 +25,8 @@ def check_size(backbone: nn.Module, size: ImageSize) -> None:
     if not patch:
         warn_once(f"images of {typed} px: {unused}, of {below} px none")
         return
-    above = _typed([side + -side % step for side, step in zip(sides, patch, strict=True)])
+    rounded = zip(sides, ignored, patch, strict=True)
+    above = _typed([side + (step - side % step) * bool(rows) for side, rows, step in rounded])
     raise UserError(f"prepare.size={typed}: {unused}: set prepare.size={below} or {above}")
 
 

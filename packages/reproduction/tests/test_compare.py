@@ -41,7 +41,7 @@ def test_a_run_of_no_experiment_is_refused(shown):
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_no_interval_is_cut(width):
-    texts = {name: str for name in ("printed", "deviations", "grade", "one_class", "rivals", "reading")}
+    texts = dict.fromkeys(("printed", "deviations", "grade", "one_class", "rivals", "reading"), str)
     figures = pd.read_csv(RESULTS / "grades.csv", dtype=texts).fillna(dict.fromkeys(texts, ""))
     text = "".join(printed(terminal(table), width) for table in figure_tables(figures, width))
     assert text.count("(") == text.count(")") > 100

@@ -113,7 +113,6 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=bare"], "the file of +sweep=bare has no first line `# @package _global_`"),
         (["+sweep=list"], "the file of +sweep=list: seed is a list: write seed: 0,1 for a job each"),
         (["cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
-        (["+cluster=local", "cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
         (["+cluster=slurm", "cluster.jobs=2"], "cluster.jobs needs +cluster=local"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
         (["transform.blr=1"], "transform.blr is in no file of conf/ that this run uses: did you mean `transform.blur`"),
