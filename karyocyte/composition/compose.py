@@ -79,7 +79,8 @@ def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
             if keys:
                 remedy = "put it under hydra.sweeper.params by its whole name, below a first line `# @package _global_`"
                 raise UserError(f"the file of {word} sets {', '.join(keys)} for no job: {remedy}")
-            _check_parameters(f"the file of {word}", OmegaConf.to_container(grid.hydra.sweeper).get("params") or {})
+            sweeper: Any = OmegaConf.to_container(grid.hydra.sweeper)
+            _check_parameters(f"the file of {word}", sweeper.get("params") or {})
 
 
 def _check_parameters(file: str, parameters: Mapping[str, Any]) -> None:

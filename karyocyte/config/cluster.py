@@ -82,7 +82,7 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     model = CLUSTERS.get(values.get("name", "none"))
     if model is None:
         raise UserError(f"cluster.name: {values['name']!r} is neither local nor slurm")
-    for key in values:
+    for key in map(str, values):
         if key not in model.model_fields and (needed := clusters_with(f"cluster.{key}")):
             raise UserError(f"cluster.{key} needs {needed}")
     cluster = validated(model, values, "cluster")

@@ -114,8 +114,9 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
 
 
 def _check_names(name: str, args: Mapping[str, Any]) -> None:
-    entry = timm.model_entrypoint(name)
-    function = entry.__init__ if isinstance(entry, type) else entry
+    function: Any = timm.model_entrypoint(name)
+    if isinstance(function, type):
+        function = function.__init__  # type: ignore[misc]  # of this very class
     spec = inspect.getfullargspec(function)
     named = [key for key in spec.args + spec.kwonlyargs if key not in (*OTHER_KEYS, "self")]
     reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
