@@ -124,9 +124,10 @@ def _check_names(name: str, args: Mapping[str, Any]) -> None:
     looked_up = function.__code__.co_consts if reads_more else ()
     for key in args:
         near = did_you_mean(key, named)
-        if key in named or key in looked_up or (reads_more and not near) or not _takes_any_argument(name, args):
+        is_right = key in (*named, *looked_up) or reads_more > bool(near)
+        if is_right or not _takes_any_argument(name, args):
             continue
-        taken = ", ".join(f"model.args.{each}" for each in named) or "none"
+        taken = ", ".join(map("model.args.{}".format, named)) or "none"
         others = f", and from **{spec.varkw} what is unlike these" * reads_more
         raise UserError(f"{f'unknown key model.args.{key}: {near}'.strip()} {name} takes {taken}{others}")
 
