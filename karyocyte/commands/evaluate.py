@@ -53,7 +53,7 @@ def evaluate(
     With --paper, every printed figure has a grade by ours. Where the paper's split and printed settings were repeated
     with several seeds, the 95 % interval of the difference decides: [bold]reproduced[/bold] within 0.02,
     [bold]higher[/bold] or [bold]lower[/bold] where it excludes 0 (better or worse), else [bold]cannot tell[/bold].
-    [bold]Other images[/bold] are another data set; [bold]not run[/bold] gives the reason, such as the image size.
+    [bold]Other images[/bold] are another data set; [bold]not run[/bold] and [bold]other settings[/bold] say why.
     """
     options_by_name = locals()
     from karyocyte.workflows.evaluation.evaluate_request import EvaluateRequest

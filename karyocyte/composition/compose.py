@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
@@ -22,7 +22,7 @@ from yaml import YAMLError
 from karyocyte.common.errors import UserError
 from karyocyte.common.installed import conf_groups, run_keys
 from karyocyte.composition.chosen_groups import check_chosen_groups
-from karyocyte.config.cluster import SWEEP_VARIABLE, LocalConfig, SlurmConfig, check_cluster, check_devices
+from karyocyte.config.cluster import CLUSTERS, SWEEP_VARIABLE, check_cluster, check_devices, clusters_with
 from karyocyte.config.defaults import composition, primaries, with_recipe
 from karyocyte.config.explain import NEAREST, did_you_mean, known_keys, resolved_values, validated
 from karyocyte.config.overrides import check_words, key_of, quote_text
@@ -68,15 +68,28 @@ def compose_job(loader: ConfigLoader, grid: DictConfig, job: Sequence[str], prim
 
 
 def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
-    """Refuse by a ``UserError`` what files of ``+sweep`` set outside ``hydra.sweeper.params``: no job would have it."""
+    """Refuse by a ``UserError`` what no job would have of a file of ``+sweep``, and parameters that are no texts."""
     for word in grid.hydra.overrides.task:
         if key_of(word) == "sweep":
             found: Any = OmegaConf.to_container(loader.load_sweep_config(grid, [word]))
             shared: Any = OmegaConf.to_container(loader.load_sweep_config(grid, []))
             keys = [key for key in found if key != "hydra" and found[key] != shared.get(key)]
+            if "sweep" in keys:  # Hydra puts what has no package below the name of its folder
+                raise UserError(f"the file of {word} has no first line `# @package _global_`: write it above the rest")
             if keys:
                 remedy = "put it under hydra.sweeper.params by its whole name, below a first line `# @package _global_`"
                 raise UserError(f"the file of {word} sets {', '.join(keys)} for no job: {remedy}")
+            sweeper: Any = OmegaConf.to_container(grid.hydra.sweeper)
+            _check_parameters(f"the file of {word}", sweeper.get("params") or {})
+
+
+def _check_parameters(file: str, parameters: Mapping[str, Any]) -> None:
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            raise UserError(f"{file} has keys below {key}: write whole names, {key}.{next(iter(value), '<key>')}: ...")
+        if isinstance(value, list):
+            values = ",".join(map(str, value))
+            raise UserError(f"{file}: {key} is a list: write {key}: {values} for a job each, or the list in quotes")
 
 
 def check_config(composed: DictConfig) -> TrainingConfig:
@@ -167,9 +180,12 @@ def _explain_missing(file: str, options: Sequence[str]) -> str:
 
 def _not_composed(key: str, added: str, primary: str) -> str:
     """The message for a key that no YAML file of this composition has: it is misspelt, or must be ``added``."""
+    if needed := clusters_with(key):
+        return f"{key} needs {needed}"
     model = Config if primary == "train" else configuration_of(primary)
-    known = [*known_keys(model), *known_keys(SlurmConfig, "cluster"), *known_keys(LocalConfig, "cluster")]
-    known += conf_groups()
+    known = [*known_keys(model), *conf_groups()]
+    for kind in CLUSTERS.values():
+        known += known_keys(kind, "cluster")
     others = [name for name in known if not key.startswith(f"{name}.")]  # model.args takes any key
     can_be_added = key in known or len(others) < len(known)
     meant = did_you_mean(key, others) if key not in known else ""

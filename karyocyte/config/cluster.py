@@ -64,7 +64,14 @@ class SlurmConfig(StrictModel):
 
 
 ClusterConfig = HereConfig | LocalConfig | SlurmConfig
-_MODELS: dict[Any, type[ClusterConfig]] = {"none": HereConfig, "local": LocalConfig, "slurm": SlurmConfig}
+CLUSTERS: dict[Any, type[ClusterConfig]] = {"none": HereConfig, "local": LocalConfig, "slurm": SlurmConfig}
+
+
+def clusters_with(key: str) -> str:
+    """Return the words that choose a cluster with a key such as cluster.jobs; "" of any other key."""
+    section, _, name = key.partition(".")
+    kinds = [kind for kind in ("slurm", "local") if name in CLUSTERS[kind].model_fields]
+    return " or ".join(f"+cluster={kind}" for kind in kinds) if section == "cluster" else ""
 
 
 def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
@@ -72,9 +79,13 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     if node is None:
         return HereConfig()
     values = resolved_values(node, "cluster") if isinstance(node, DictConfig) else dict(node)
-    if values.get("name") not in _MODELS:
-        raise UserError(f"cluster.name: {values.get('name')!r} is neither local nor slurm")
-    cluster = validated(_MODELS[values["name"]], values, "cluster")
+    model = CLUSTERS.get(values.get("name", "none"))
+    if model is None:
+        raise UserError(f"cluster.name: {values['name']!r} is neither local nor slurm")
+    for key in map(str, values):
+        if key not in model.model_fields and (needed := clusters_with(f"cluster.{key}")):
+            raise UserError(f"cluster.{key} needs {needed}")
+    cluster = validated(model, values, "cluster")
     # Slurm would signal such a job at its start: it would be put back into the queue again and again.
     if isinstance(cluster, SlurmConfig) and cluster.signal_delay_s >= 60 * cluster.timeout_min:
         raise UserError(f"cluster.signal_delay_s={cluster.signal_delay_s}: set less than {60 * cluster.timeout_min}")

@@ -174,7 +174,7 @@ def settings_of(source: str) -> type[SourceConfig]:
     if source in installed:
         settings: type[SourceConfig] = installed[source].load()
         return settings
-    if "." in source:
+    if "." in source and all(map(str.isidentifier, source.split("."))):
         return _own_settings(source)
     known = ", ".join([*SOURCES, *installed])
     raise UserError(f"data.source={source!r} is none of {known}, and no path of the settings of your own")
@@ -190,8 +190,9 @@ def _own_settings(path: str) -> type[SourceConfig]:
     settings = getattr(module, class_name, None)
     if isinstance(settings, type) and issubclass(settings, SourceConfig):
         return settings
-    classes = [each for each, value in vars(module).items() if isinstance(value, type)]
-    raise UserError(f"data.source={path} is no class of settings; {close_names(class_name, classes)}")
+    classes = [each for each, value in vars(module).items() if SourceConfig in getattr(value, "__mro__", ())[1:]]
+    near = close_names(class_name, classes) if classes else f"{name} has no such class"
+    raise UserError(f"data.source={path} is no class below SourceConfig; {near}")
 
 
 DataConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(_validate_source)]

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -274,11 +275,12 @@ class Run:
         """
         import pandas as pd
 
+        for name in self.checksums.listed if self.status.state == "finished" else ():
+            if name.startswith(f"{RunFolder.LOGS}/"):  # none in runs of earlier versions
+                self.checked(name)
         tables = []
         for path in self._logs():
-            name, stage = str(path.relative_to(self.folder)), path.parts[-3]
-            if self.status.state == "finished" and name in self.checksums.listed:  # not in runs of earlier versions
-                self.checked(name)
+            stage = path.parts[-3]
             whole_lines, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a full disk may have cut the last
             if "\n" in whole_lines:  # there is a row below the header
                 tables.append(pd.read_csv(StringIO(whole_lines)).assign(stage=stage.split("-", 1)[1]))
@@ -332,11 +334,14 @@ class Run:
     def heatmaps(self) -> list[Path]:
         """The files of heat maps, one per method and layer, which their stem names; a table may lie beside each."""
         paths = []
-        for path in sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet")):
+        pattern = f"{RunFolder.HEATMAPS}/*.parquet"
+        recorded = [self.folder / name for name in self.checksums.listed if fnmatch(name, pattern)]
+        for path in sorted({*recorded, *self.folder.glob(pattern)}):
             name = path.relative_to(self.folder)
-            if self.has_checksums and str(name) not in self.checksums.listed:
+            if self.has_checksums and path not in recorded or not path.is_file():
                 again = f"`python scripts/explain.py heatmaps {shlex.quote(str(self.folder))}` draws such maps anew"
-                warn_once(f"{path} is passed over, it is not in {CHECKSUMS}: {again}")
+                fault = f"is passed over, it is not in {CHECKSUMS}" if path.is_file() else "is missing"
+                warn_once(f"{path} {fault}: {again}")
                 continue
             self.checked(str(name))
             self.checked(str(name.with_suffix(".csv")))

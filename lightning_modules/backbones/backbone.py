@@ -1,6 +1,7 @@
 """Backbones: any timm network, whole or cut at a named module, and which of its modules train."""
 
 import difflib
+import dis
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,12 +114,22 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
 
 
 def _check_names(name: str, args: Mapping[str, Any]) -> None:
-    spec = inspect.getfullargspec(timm.model_entrypoint(name))
-    known = [f"model.args.{key}" for key in spec.args + spec.kwonlyargs if key not in OTHER_KEYS]
-    unnamed = [f"model.args.{key}" for key in args if f"model.args.{key}" not in known]
-    if unnamed and _takes_any_argument(name, args):
-        near = did_you_mean(unnamed[0], known)
-        raise UserError(f"unknown key {unnamed[0]}: {near} {name} takes {', '.join(known) or 'none'}")
+    function: Any = timm.model_entrypoint(name)
+    if isinstance(function, type):
+        function = function.__init__  # type: ignore[misc]  # of this very class
+    spec = inspect.getfullargspec(function)
+    named = [key for key in spec.args + spec.kwonlyargs if key not in (*OTHER_KEYS, "self")]
+    reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
+    # Among the constants of a function are the names that it looks up in its **kwargs.
+    looked_up = function.__code__.co_consts if reads_more else ()
+    for key in args:
+        near = did_you_mean(key, named)
+        is_right = key in (*named, *looked_up) or reads_more > bool(near)
+        if is_right or not _takes_any_argument(name, args):
+            continue
+        taken = ", ".join(map("model.args.{}".format, named)) or "none"
+        others = f", and from **{spec.varkw} what is unlike these" * reads_more
+        raise UserError(f"{f'unknown key model.args.{key}: {near}'.strip()} {name} takes {taken}{others}")
 
 
 def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:

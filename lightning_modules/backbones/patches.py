@@ -1,48 +1,63 @@
-"""Rows and columns of images that no patch of a network covers."""
+"""Rows and columns of images that a network ignores."""
 
 import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
+from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.truncation import ImageSize, constants_scrambled, evaluating, features_of, random_image
 
 
 def check_size(backbone: nn.Module, size: ImageSize) -> None:
-    """Refuse a size whose last rows or columns, fewer than a patch, never reach the network.
+    """Refuse a size of which patches leave out the last rows or columns; warn where layers without padding do.
 
-    Networks whose first convolution overlaps its neighbours pass: Inception v3 leaves out the last of 150 rows, as
-    published. A ``UserError`` names the size of the patches and the nearest sizes that they cover.
+    One row passes without a warning where there are no patches: Inception v3 leaves out the last of 150, as published.
+    A ``UserError`` names the nearest sizes that are used whole.
     """
     sides, patch = to_2tuple(size), _patch(backbone)
-    rests = [side % step for side, step in zip(sides, patch, strict=True)]
-    if not any(rests) or not _ignores_end(backbone, size, rests):
+    ignored = _count_ignored(backbone, sides, least=1 if patch else 2)
+    if not any(ignored):
         return
-    below = [max(side - side % step, step) for side, step in zip(sides, patch, strict=True)]
-    above = [side + -side % step for side, step in zip(sides, patch, strict=True)]
-    near = " or ".join(dict.fromkeys([_typed(below), _typed(above)]))
-    covered = f"patches of {patch[0]} x {patch[1]} px leave out the last rows or columns"
-    raise UserError(f"prepare.size={_typed(list(sides))}: {covered}: set prepare.size={near}")
+    below = _typed([side - rows for side, rows in zip(sides, ignored, strict=True)])
+    typed = _typed(list(sides))
+    unused = f"the network ignores the last {max(ignored)} rows or columns"
+    if not patch:
+        warn_once(f"images of {typed} px: {unused}, of {below} px none")
+        return
+    rounded = zip(sides, ignored, patch, strict=True)
+    above = _typed([side + (step - side % step) * bool(rows) for side, rows, step in rounded])
+    raise UserError(f"prepare.size={typed}: {unused}: set prepare.size={below} or {above}")
 
 
-def _patch(backbone: nn.Module) -> tuple[int, int]:
-    """Return height and width of the steps of the first convolution, (1, 1) where these overlap."""
+def _patch(backbone: nn.Module) -> tuple[int, int] | None:
+    """Return height and width of the steps from patch to patch in pixels; None of a network without patches."""
+    height = width = 1
     for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            height, width = to_2tuple(module.stride)
-            overlaps = module.kernel_size[0] > height or module.kernel_size[1] > width
-            return (1, 1) if overlaps else (height, width)
-    return 1, 1
+        if isinstance(module, nn.Conv2d | nn.Unfold):
+            kernel, stride = to_2tuple(module.kernel_size), to_2tuple(module.stride)
+            height, width = height * stride[0], width * stride[1]
+            if max(kernel) > 1 and kernel[0] <= stride[0] and kernel[1] <= stride[1]:
+                return height, width
+    return None
 
 
-def _ignores_end(backbone: nn.Module, size: ImageSize, rests: list[int]) -> bool:
-    """Tell whether the last rows and columns of an image, as many as ``rests`` says, make no difference."""
-    image = random_image(size)
-    other = image.clone()
-    for axis, rest in zip((2, 3), rests, strict=True):
-        other.narrow(axis, image.shape[axis] - rest, rest).zero_()
+def _count_ignored(backbone: nn.Module, sides: tuple[int, int], least: int) -> list[int]:
+    """Return how many of the last rows and columns make no difference, 0 where fewer than ``least``."""
+    counts = [0, 0]
+    image = random_image(sides)
     with torch.no_grad(), evaluating(backbone), constants_scrambled(backbone):
-        return torch.equal(features_of(backbone, image), features_of(backbone, other))
+        features = features_of(backbone, image)
+        for axis, side in enumerate(sides):
+            for count in range(least, side):
+                other = image.clone()
+                other.narrow(2 + axis, side - count, count).zero_()
+                if not torch.equal(features_of(backbone, other), features):
+                    break
+                counts[axis] = count
+            if sides[0] == sides[1]:  # the columns of a square image are as its rows
+                return [counts[0], counts[0]]
+    return counts
 
 
 def _typed(sides: list[int]) -> str:

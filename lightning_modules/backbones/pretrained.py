@@ -179,6 +179,8 @@ def _of_network(state: dict[str, torch.Tensor], network: nn.Module, path: Path) 
     found = _prefixes(state, network.state_dict())
     # A file that has an average of the weights, too, is read as timm does: without it.
     prefixes = [prefix for prefix in found if "ema" not in prefix] or found
+    if not any(state):
+        raise UserError(f"weights={path}: it holds no named tensors: save those of network.state_dict()")
     if not prefixes:
         others = f"only {_some(list(state))}: is it of another model?"
         raise UserError(f"weights={path}: no name of the network in it, {others}")

@@ -1,5 +1,6 @@
 """What all modules that are trained in stages have in common: what trains, and the optimiser."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +105,13 @@ class StagedModule(ImageNetwork, LightningModule):
         is_fit = self.trainer.state.fn == TrainerFn.FITTING
         if not is_fit or self.steps is not None or self.settings.scheduler.target is None:
             return None
-        return int(self.trainer.estimated_stepping_batches)
+        return self._steps_of_fit()
+
+    def _steps_of_fit(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise UserError("the schedule needs the length of the fit: set max_epochs or max_steps of the Trainer")
+        return int(steps)
 
     def train(self, mode: bool = True) -> "StagedModule":
         """Set the training mode; frozen modules of the present stage stay in eval mode."""
@@ -135,7 +142,7 @@ class StagedModule(ImageNetwork, LightningModule):
         optimizer = build_optimizer(settings, self.parameter_groups(), self.lr)
         if schedule.target is None:
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches) if self.steps is None else self.steps
+        steps = self._steps_of_fit() if self.steps is None else self.steps
         scheduler = build_scheduler(schedule, optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 

@@ -27,6 +27,8 @@ def find_sweep(place: str | None, output_dir: Path) -> Path:
         return names[place]
     if place is None:
         raise UserError(f"no sweep below {output_dir}/sweeps: start one (python train.py -m +sweep=...), or name it")
+    if Run.is_run(Path(place)):
+        raise UserError(f"{place} is a run, no sweep: add --csv collected.csv for its results, or name its sweep")
     raise UserError(
         f"{place} is neither a run's folder, nor one that holds runs, nor a sweep; the sweeps below {output_dir} are "
         f"called {', '.join(names) or '(none)'}"

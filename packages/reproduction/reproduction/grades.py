@@ -21,8 +21,9 @@ from reproduction.difference import BETTER, CANNOT_TELL, REPRODUCED, WORSE, Spre
 from reproduction.measured import OF_EPOCH, Figure, Measured, measure_runs
 
 NOT_RUN, OTHER_IMAGES, NO_FIGURE = "not run", "other images", "no figure is printed"
+OTHER_SETTINGS = "run at other settings (not graded)"
 # A figure with several measurements counts by the first of these: it is reproduced where none says otherwise.
-COUNTED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED, OTHER_IMAGES, NOT_RUN)
+COUNTED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED, OTHER_IMAGES, OTHER_SETTINGS, NOT_RUN)
 COMPARED = (*WORSE, *BETTER, CANNOT_TELL, REPRODUCED)
 FIGURE = ["paper", "experiment", "section", "part", "metric", "printed"]
 NOTHING = Figure(Estimate(None), Spread(0, float("nan")))
@@ -137,7 +138,7 @@ def _grade(claim: Claim, rivals: Sequence[Claim], own: Measured | None, figure: 
     """Return the grade of a figure, or why it has none of ours."""
     value, spread = figure.over_persons.value, figure.spread
     refusal = _refusal(claim, own, value)
-    if value is None or counted_as(refusal) in (NO_FIGURE, OTHER_IMAGES, NOT_RUN):
+    if value is None or counted_as(refusal) in (NO_FIGURE, OTHER_IMAGES, OTHER_SETTINGS, NOT_RUN):
         return Grade(refusal)
     found = difference(claim, value, spread)
     if refusal or found.low is None:
@@ -156,7 +157,7 @@ def _refusal(claim: Claim, own: Measured | None, value: float | None) -> str:
     if _has_other_images(claim, own, images):
         return OTHER_IMAGES
     if reason := _reason(claim, own, images / claim.data.sizes[claim.part]):
-        return f"{NOT_RUN}: {reason}"
+        return f"{NOT_RUN if value is None else OTHER_SETTINGS}: {reason}"
     return _without_value(claim, own, value)
 
 

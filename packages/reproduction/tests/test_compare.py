@@ -4,9 +4,12 @@ import pandas as pd
 import pytest
 
 from karyocyte.common.errors import UserError
+from karyocyte.evaluation.tables.renderers import terminal
 from karyocyte.runs.run import Run
-from reproduction.tables import show_grades
+from reproduction.claims import RESULTS
+from reproduction.tables import figure_tables, show_grades
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import printed
 
 
 @pytest.fixture
@@ -34,3 +37,12 @@ def test_own_runs_are_compared_with_their_experiment_alone_or_with_all_of_a_pape
 def test_a_run_of_no_experiment_is_refused(shown):
     with pytest.raises(UserError, match="none of these runs is an experiment of a paper"):
         shown("not_printed")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_interval_is_cut(width):
+    texts = dict.fromkeys(("printed", "deviations", "grade", "one_class", "rivals", "reading"), str)
+    figures = pd.read_csv(RESULTS / "grades.csv", dtype=texts).fillna(dict.fromkeys(texts, ""))
+    text = "".join(printed(terminal(table), width) for table in figure_tables(figures, width))
+    assert text.count("(") == text.count(")") > 100
+    assert ("rivals" in text) == (width == 100)

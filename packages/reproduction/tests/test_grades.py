@@ -15,7 +15,7 @@ from karyocyte.runs.files import RunFile
 from karyocyte.runs.run import Run
 from packages.reproduction.tests.written_claims import DATA, claim, write_results
 from reproduction.claims import PARTS, printed_claims
-from reproduction.grades import count_grades, counted_as, grade_summary, grade_table, sign_tests
+from reproduction.grades import OTHER_SETTINGS, count_grades, counted_as, grade_summary, grade_table, sign_tests
 from reproduction.measured import BEST_EPOCH, OF_EPOCH, measure_runs
 from tests.helpers.predictions import make_predictions, make_run
 
@@ -70,7 +70,7 @@ def test_the_interval_of_the_difference_decides_whatever_that_over_persons_is(tm
         ({"images": 100}, DATA, "reproduced"),
         ({"images": 196}, DATA, "reproduced"),  # rounding of the split
         ({"protocol": "subject"}, DATA, "not run: protocol=subject is not the paper's split"),
-        ({"images_seen": 599}, DATA, "not run: 599 images seen, less than one epoch"),
+        ({"images_seen": 599}, DATA, f"{OTHER_SETTINGS}: 599 images seen, less than one epoch"),
         ({"images": 100, "images_seen": 300}, DATA, "reproduced"),
         ({"images_seen": None}, DATA, "reproduced"),
     ],
@@ -85,8 +85,8 @@ def test_why_a_figure_has_another_grade(tmp_path, facts, data, grade):
     ("words", "grade", "deviations"),
     [
         ([], "higher (better)", ""),
-        (["prepare.size=64"], "not run: 64 px instead of 224 px", ""),
-        (["weights=resnet50_v1.pruned_in1k"], "not run: other weights: resnet50_v1.pruned_in1k", ""),
+        (["prepare.size=64"], f"{OTHER_SETTINGS}: 64 px instead of 224 px", ""),
+        (["weights=resnet50_v1.pruned_in1k"], f"{OTHER_SETTINGS}: other weights: resnet50_v1.pruned_in1k", ""),
         (["trainer.max_images=9"], "higher (better)", "trainer.max_images=9"),
         (["loader.workers=1", "seed=3"], "higher (better)", ""),
     ],
@@ -103,7 +103,7 @@ def test_a_setting_that_is_printed_changes_the_grade_and_one_of_ours_is_named(tm
 def test_a_run_without_configuration_is_not_known(tmp_path):
     run = written_run(tmp_path / "run")
     run.path(RunFile.CONFIG).unlink()
-    assert grades_of(tmp_path, [run])["grade"].tolist() == [f"not run: {NOT_KNOWN}"]
+    assert grades_of(tmp_path, [run])["grade"].tolist() == [f"{OTHER_SETTINGS}: {NOT_KNOWN}"]
 
 
 def test_a_training_that_names_one_class_is_counted_and_in_no_figure(tmp_path):

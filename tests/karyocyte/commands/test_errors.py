@@ -48,6 +48,7 @@ ERRORS = [
     ("review cells --export-boxes new", "no decisions"),
     ("review cells --export-labels new.csv --decisions other.jsonl", "no cell of"),
     ("sweep_status --output-dir . cnmc_gird", "nor a sweep; the sweeps below"),
+    ("sweep_status unfinished", "unfinished is a run, no sweep: add --csv collected.csv"),
     ("sweep_status cnmc_grid other", "add --csv collected.csv"),
     ("sweep_status --output-dir nowhere", "no sweep below nowhere/sweeps"),
     ("prepare_data data=mnst data_dir=none", "there is no data=mnst: did you mean mnist?"),

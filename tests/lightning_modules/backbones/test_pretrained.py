@@ -92,6 +92,8 @@ def test_weights_of_several_or_other_networks_and_pickled_ones_are_refused(tmp_p
     assert_filled(build_pretrained(model(), averaged, 60)[0].module, state)
     other = save_weights(tmp_path, {"blocks.0.weight": torch.ones(1)})
     fails("no name of the network in it, only blocks.0.weight", model(), other)
+    for content in ({}, [torch.ones(1)], torch.ones(1)):
+        fails("it holds no named tensors: save those of", model(), save_weights(tmp_path, content, "own.pth"))
     pickled = save_weights(tmp_path, torch.nn.Linear(1, 1), "pickled.pth")
     fails(r"objects of Python, .* torch.save\(network.state_dict", model(), pickled)
 

@@ -138,6 +138,9 @@ def test_a_schedule_of_fixed_length_is_not_made_longer(home, tmp_path, scheduler
             trainer.fit(model, folder(home), ckpt_path=tmp_path / "one.ckpt")
     quiet_trainer(limit_val_batches=1).validate(model, folder(home), ckpt_path=tmp_path / "one.ckpt")
     quiet_trainer(max_epochs=3, limit_train_batches=1, limit_val_batches=1).fit(model, folder(home))  # another fit
+    for endless in ({"max_epochs": -1}, {"max_epochs": None, "max_time": {"seconds": 2}}):
+        with pytest.raises(UserError, match="set max_epochs or max_steps"):
+            quiet_trainer(**endless).fit(model, folder(home))
 
 
 def test_a_data_module_forgets_the_numbers_of_a_classifier(home):

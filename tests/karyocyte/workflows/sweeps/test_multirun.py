@@ -105,6 +105,15 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=cnmc_gird"], "there is no sweep=cnmc_gird: did you mean cnmc_grid"),
         (["+sweep=beside"], "the file of +sweep=beside sets seed, cluster for no job: put it under"),
         (["+sweep=nothing"], "In 'sweep/nothing': seed is null, and parameters of a sweep are texts"),
+        (
+            ["+sweep=[nested,cnmc_grid]"],
+            "the file of +sweep=[nested,cnmc_grid] has keys below unfreeze: write",
+        ),
+        (["+sweep=empty"], "the file of +sweep=empty has no first line `# @package _global_`"),
+        (["+sweep=bare"], "the file of +sweep=bare has no first line `# @package _global_`"),
+        (["+sweep=list"], "the file of +sweep=list: seed is a list: write seed: 0,1 for a job each"),
+        (["cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
+        (["+cluster=slurm", "cluster.jobs=2"], "cluster.jobs needs +cluster=local"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
         (["transform.blr=1"], "transform.blr is in no file of conf/ that this run uses: did you mean `transform.blur`"),
     ],
@@ -113,7 +122,16 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, typed, words):
     monkeypatch.setattr("sys.argv", ["train.py", "--config-dir", str(tmp_path)])
     head = "# @package _global_\n"
     write_text(tmp_path / "sweep" / "beside.yaml", f"{head}seed: 3\ncluster: {{gpus_per_node: null}}")
-    write_text(tmp_path / "sweep" / "nothing.yaml", f"{head}hydra: {{sweeper: {{params: {{seed: null}}}}}}")
+    files = {
+        "nothing": "{seed: null}",
+        "nested": "{unfreeze: {lr: 0.1}}",
+        "list": "{seed: [0, 1]}",
+        "bare": "{seed: '0,1'}",
+    }
+    for name, parameters in files.items():
+        text = f"{head * (name != 'bare')}hydra: {{sweeper: {{params: {parameters}}}}}"
+        write_text(tmp_path / "sweep" / f"{name}.yaml", text)
+    write_text(tmp_path / "sweep" / "empty.yaml", "")
     with pytest.raises(UserError) as raised, grid(typed):
         pass
     assert str(raised.value).startswith(words)

@@ -322,6 +322,9 @@ def _yolo_task(lists: Sequence[tuple[Path, Any]], file: Path) -> tuple[dict[int,
     names: dict[int, str] = {}
     key_values = 0
     for list_file, content in lists:
+        for key in ("names", "kpt_shape"):
+            if isinstance(content.get(key), str | int):
+                raise UserError(f"{list_file}: {key}: {content[key]} is no list: write one in brackets, such as [2, 2]")
         with _readable(list_file, "list of classes"):
             key_values = math.prod(map(int, content.get("kpt_shape") or [key_values]))
             listed = pd.Series(content.get("names") or names, dtype=object).map(str).to_dict()
