@@ -10,7 +10,6 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from karyocyte.__main__ import module_of
 from karyocyte.common.installed import conf_files, conf_groups
 from karyocyte.common.paths import ROOT
 
@@ -80,14 +79,13 @@ def _typed(name: str) -> str:
     return f"python scripts/{package.rpartition('.')[2]}.py"
 
 
-SCRIPTS = tuple(
-    module_of(name)
-    for name in (
-        "prepare-data", "reproduce", "evaluate", "report", "predict", "karyotype", "review",
-        "measure-karyotypes", "explain", "ensemble", "export",
-        "tune", "sweep-status",
-    )
-) + ("reproduction.commands.figures",)  # fmt: skip
+SCRIPTS = (
+    *("karyocyte.commands.prepare_data", "reproduction.commands.reproduce", "karyocyte.commands.evaluate"),
+    *("karyocyte.commands.report", "karyocyte.commands.predict", "cytogenetics.commands.karyotype"),
+    *("cytogenetics.commands.review", "cytogenetics.commands.measure_karyotypes", "karyocyte.commands.explain"),
+    *("karyocyte.commands.ensemble", "karyocyte.commands.export", "karyocyte.commands.tune"),
+    *("karyocyte.commands.sweep_status", "reproduction.commands.figures"),
+)
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "commands": partial(commands, SCRIPTS),
     **{f"options_{name}": partial(options, name) for name in conf_groups()},

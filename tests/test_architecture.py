@@ -29,9 +29,8 @@ ALLOWED = {
     "hydra_plugins": {*BASE, "workflows"},
     "commands": {*CORE, "recipes", "workflows"},
     "loaded": {*CORE, "workflows"},
-    "__main__": {"common", "commands"},
     "reproduction": {*CORE, "workflows", "commands"},
-    "docs": {*CORE, "workflows", "commands", "__main__", "cytogenetics", "reproduction"},
+    "docs": {*CORE, "workflows", "commands", "cytogenetics", "reproduction"},
     "cytogenetics": {*CORE, "recipes", "workflows", "commands", "loaded"},
 }
 PACKAGES = ("datamodules", "hydra_plugins", "karyocyte", "lightning_modules", "packages/reproduction/reproduction")

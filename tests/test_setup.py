@@ -1,15 +1,13 @@
-"""The installation: what the set-up says when it cannot do what it is asked, and the commands that are installed."""
+"""The installation: what the set-up says when it cannot do what it is asked, and calls in any folder."""
 
 import os
 import shutil
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from karyocyte.__main__ import COMMANDS, OWN, main, module_of
 from karyocyte.common.paths import ROOT
 
 
@@ -63,31 +61,11 @@ def test_the_environment_of_another_checkout_is_refused(checkout):
     assert (done.returncode, str(ROOT) in done.stderr, (checkout / "called").exists()) == (1, True, False)
 
 
-def test_every_script_is_a_command():
-    named = {path.stem.replace("_", "-") for path in (ROOT / "scripts").glob("*.py")}
-    assert set(COMMANDS) == {"train", *named}
-    for name in COMMANDS:
-        assert callable(import_module(module_of(name)).app)
-    of_papers, of_cells = {"figures", "reproduce"}, {"karyotype", "measure-karyotypes", "review"}
-    assert set(COMMANDS) - OWN == of_papers | of_cells
-
-
-def test_a_misspelt_command_is_named_beside_those_that_are_close(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["karyocyte", "reprot"])
-    with pytest.raises(SystemExit, match="no command reprot; close to it: report"):
-        main()
-
-
 def in_folder(folder: Path, *command: object) -> subprocess.CompletedProcess:
     return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(tmp_path):
-    programs = Path(sys.executable).parent
-    if not (programs / "karyocyte").exists():
-        pytest.skip("Karyocyte is not installed in this environment: run make setup")
-    report = in_folder(tmp_path, programs / "karyocyte", "report", "nothing")
-    assert (report.returncode, "nothing" in report.stderr, "Traceback" in report.stderr) == (1, True, False)
+def test_it_is_imported_in_any_folder_also_beside_packages_of_the_same_names(tmp_path):
     for name in ("common", "evaluation", "scripts", "workflows"):  # another project's own packages
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the package of another project')")
@@ -99,7 +77,7 @@ def test_the_command_runs_in_any_folder_also_beside_packages_of_the_same_names(t
         "-m", "+cluster=local", "data=folder", "data_dir=empty", "data.positive_class=a", "weights=random",
         "cache_dir=cache",
     )  # fmt: skip
-    job = in_folder(tmp_path, programs / "karyocyte", "train", *words)  # is started by the command's own file
+    job = in_folder(tmp_path, sys.executable, ROOT / "train.py", *words)  # is started by the command's own file
     assert "data folder empty is empty" in job.stdout, job.stdout + job.stderr
     assert len(list(tmp_path.glob("outputs/sweeps/*/logs/*.log"))) == 1
 

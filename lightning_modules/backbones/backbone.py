@@ -121,15 +121,13 @@ def _check_names(name: str, args: Mapping[str, Any]) -> None:
     named = [key for key in spec.args + spec.kwonlyargs if key not in (*OTHER_KEYS, "self")]
     reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
     # Among the constants of a function are the names that it looks up in its **kwargs.
-    looked_up = function.__code__.co_consts if reads_more else ()
-    for key in args:
-        near = did_you_mean(key, named)
-        is_right = key in (*named, *looked_up) or reads_more > bool(near)
-        if is_right or not _takes_any_argument(name, args):
-            continue
-        taken = ", ".join(map("model.args.{}".format, named)) or "none"
-        others = f", and from **{spec.varkw} what is unlike these" * reads_more
-        raise UserError(f"{f'unknown key model.args.{key}: {near}'.strip()} {name} takes {taken}{others}")
+    known = {*named, *(function.__code__.co_consts if reads_more else ())}
+    wrong = [key for key in args if key not in known and (not reads_more or did_you_mean(key, named))]
+    if wrong and _takes_any_argument(name, args):
+        taken = ", ".join(f"model.args.{key}" for key in named) or "none"
+        more = f", and from **{spec.varkw} what is unlike these" if reads_more else ""
+        key = " ".join(f"unknown key model.args.{wrong[0]}: {did_you_mean(wrong[0], named)}".split())
+        raise UserError(f"{key} {name} takes {taken}{more}")
 
 
 def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:

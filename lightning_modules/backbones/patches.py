@@ -1,33 +1,28 @@
-"""Rows and columns of images that a network ignores."""
+"""Rows and columns of images that no patch of a network covers."""
 
 import torch
 from timm.layers.helpers import to_2tuple
 from torch import nn
 
-from karyocyte.common.cli import warn_once
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.truncation import ImageSize, constants_scrambled, evaluating, features_of, random_image
 
 
 def check_size(backbone: nn.Module, size: ImageSize) -> None:
-    """Refuse a size of which patches leave out the last rows or columns; warn where layers without padding do.
+    """Refuse a size of which patches leave out the last rows or columns.
 
-    One row passes without a warning where there are no patches: Inception v3 leaves out the last of 150, as published.
+    Networks without patches pass: layers without padding may leave out some rows, as in Inception v3, as published.
     A ``UserError`` names the nearest sizes that are used whole.
     """
     sides, patch = to_2tuple(size), _patch(backbone)
-    ignored = _count_ignored(backbone, sides, least=1 if patch else 2)
-    if not any(ignored):
+    ignored = _count_ignored(backbone, sides) if patch else [0, 0]
+    if not patch or not any(ignored):
         return
     below = _typed([side - rows for side, rows in zip(sides, ignored, strict=True)])
-    typed = _typed(list(sides))
-    unused = f"the network ignores the last {max(ignored)} rows or columns"
-    if not patch:
-        warn_once(f"images of {typed} px: {unused}, of {below} px none")
-        return
     rounded = zip(sides, ignored, patch, strict=True)
     above = _typed([side + (step - side % step) * bool(rows) for side, rows, step in rounded])
-    raise UserError(f"prepare.size={typed}: {unused}: set prepare.size={below} or {above}")
+    unused = f"the network ignores the last {max(ignored)} rows or columns"
+    raise UserError(f"prepare.size={_typed(list(sides))}: {unused}: set prepare.size={below} or {above}")
 
 
 def _patch(backbone: nn.Module) -> tuple[int, int] | None:
@@ -42,14 +37,14 @@ def _patch(backbone: nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _count_ignored(backbone: nn.Module, sides: tuple[int, int], least: int) -> list[int]:
-    """Return how many of the last rows and columns make no difference, 0 where fewer than ``least``."""
+def _count_ignored(backbone: nn.Module, sides: tuple[int, int]) -> list[int]:
+    """Return how many of the last rows and columns make no difference."""
     counts = [0, 0]
     image = random_image(sides)
     with torch.no_grad(), evaluating(backbone), constants_scrambled(backbone):
         features = features_of(backbone, image)
         for axis, side in enumerate(sides):
-            for count in range(least, side):
+            for count in range(1, side):
                 other = image.clone()
                 other.narrow(2 + axis, side - count, count).zero_()
                 if not torch.equal(features_of(backbone, other), features):

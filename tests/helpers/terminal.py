@@ -1,8 +1,12 @@
 """Command lines called in this process, and what they print on a terminal."""
 
+import runpy
+
 import typer
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
+
+from karyocyte.common.paths import ROOT
 
 
 def printed(renderable: RenderableType, width: int = 80) -> str:
@@ -11,6 +15,12 @@ def printed(renderable: RenderableType, width: int = 80) -> str:
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
+
+
+def app_of(script: str) -> typer.Typer:
+    """Return the command line of a file of scripts/, such as "prepare-data"."""
+    app: typer.Typer = runpy.run_path(str(ROOT / "scripts" / f"{script.replace('-', '_')}.py"))["app"]
+    return app
 
 
 def run_app(app: typer.Typer, *arguments: object, code: int | None = 0, **environment: str) -> Result:

@@ -1,10 +1,7 @@
 """What is wrong with a command line is one line that names it, before anything is computed or written."""
 
-from importlib import import_module
-
 import pytest
 
-from karyocyte.__main__ import module_of
 from karyocyte.common.paths import ROOT
 from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
@@ -13,7 +10,7 @@ from packages.cytogenetics.tests.review.bundles import MALE, write_cells
 from tests.helpers.images import cell_image, write_image
 from tests.helpers.portable import TINY
 from tests.helpers.predictions import make_run
-from tests.helpers.terminal import error_of, run_app
+from tests.helpers.terminal import app_of, error_of, run_app
 from tests.helpers.training import small_config, write_untrained_run
 from tests.karyocyte.workflows.sweeps.sweep_files import grid, write_jobs
 
@@ -87,6 +84,6 @@ def test_an_error_is_one_line_and_writes_nothing(home, monkeypatch, typed, words
     monkeypatch.chdir(home)
     before = sorted(home.rglob("*"))
     name, *arguments = typed.format(here=home).split()
-    result = run_app(import_module(module_of(name)).app, *arguments, code=1)
+    result = run_app(app_of(name), *arguments, code=1)
     assert words in error_of(result)
     assert sorted(home.rglob("*")) == before

@@ -4,14 +4,12 @@ import difflib
 import re
 import shlex
 import sys
-from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from datamodules.sources import list_configured
-from karyocyte.__main__ import module_of
 from karyocyte.common.errors import UserError
 from karyocyte.common.files import write_json
 from karyocyte.common.paths import ROOT
@@ -23,6 +21,7 @@ from karyocyte.runs.predictions import write_predictions
 from karyocyte.runs.run import Run
 from tests.helpers.images import write_class_folders
 from tests.helpers.predictions import make_run
+from tests.helpers.terminal import app_of
 
 # What begins after the checks of a command is left out.
 AFTER_CHECKS = {
@@ -107,7 +106,7 @@ def call_app(name, words):
     with pytest.MonkeyPatch.context() as patch:
         nothing = SimpleNamespace(**{function: lambda *_, **__: None})
         patch.setitem(sys.modules, module, nothing)
-        result = CliRunner().invoke(import_module(module_of(name)).app, words)
+        result = CliRunner().invoke(app_of(name), words)
     if result.exit_code == 1:
         raise UserError(result.stderr)
     assert result.exit_code == 0, result.output
