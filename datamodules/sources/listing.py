@@ -148,9 +148,7 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
             continue
         if column in table.columns:
             columns[key.removesuffix("_column")] = table[column]
-            others = [name for name in table.columns if name != column and meaning(name) == meaning(column)]
-            if others:
-                table.attrs["notes"] += (f"column {column} is read, not {', '.join(others)} (data.{key})",)
+            table.attrs["notes"] += _note_of_spellings(table, column, key)
         elif column != optional:
             named = f"{file} has no column {column}, its first line names {', '.join(table.columns)}"
             raise UserError(f"{named}: {_remedy_of_column(table, key)}")
@@ -162,6 +160,12 @@ def read_image_table(file: Path, root: Path, data: SourceConfig, optional: str |
     # pandas does not pass on what the reader noted of the file.
     rows.attrs = table.attrs
     return rows
+
+
+def _note_of_spellings(table: pd.DataFrame, column: str, key: str) -> tuple[str, ...]:
+    """Return a line where other columns may be the same as one that a key names."""
+    others = [name for name in table.columns if name != column and meaning(name) == meaning(column)]
+    return (f"column {column} is read, not {', '.join(others)} (data.{key})",) if others else ()
 
 
 def _notes_of_parts(table: pd.DataFrame, unused: set[str], data: SourceConfig) -> tuple[str, ...]:

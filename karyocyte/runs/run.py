@@ -364,6 +364,10 @@ class Run:
         if sha256_of_file(path) != sha256:
             raise UserError(f"{path} is damaged: {self.checksums.remedy}")
 
+    def stage_folder(self, number: int, name: str) -> Path:
+        """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
+        return self.folder / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"
+
     def last_change(self) -> float | None:
         """Return when a file of the run or of its stages was last written, in seconds since the epoch."""
         times = []

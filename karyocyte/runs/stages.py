@@ -10,7 +10,7 @@ import numpy as np
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import Config, StageConfig, TrainerConfig, TrainingConfig
-from karyocyte.runs.files import RunFolder
+from karyocyte.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,15 @@ def stages_of(config: TrainingConfig) -> dict[str, StageConfig]:
         last = list(stages)[-1]
         head_lr = stages[last].head_lr if config.unfreeze.train else None  # the head alone trains at `lr`
         stages[last] = stages[last].model_copy(update={"train": config.unfreeze.train, "head_lr": head_lr})
-    new_head = isinstance(config, Config) and config.head.start == "new"
-    if config.init_from and not new_head:
+    if _has_head(config):
         return {name: stage for name, stage in stages.items() if stage.train} or stages
     return stages
+
+
+def _has_head(config: TrainingConfig) -> bool:
+    """Whether the training begins with the head of another run."""
+    is_new = isinstance(config, Config) and config.head.start == "new"
+    return config.init_from is not None and not is_new
 
 
 def warnings_of_stages(config: TrainingConfig) -> list[str]:
@@ -59,10 +64,8 @@ def warnings_of_stages(config: TrainingConfig) -> list[str]:
 
 def planned_stages(config: TrainingConfig, run: Path) -> list[RunStage]:
     """Return the stages of a run with their folders."""
-    stages = []
-    for number, (name, stage) in enumerate(stages_of(config).items()):
-        stages.append(RunStage(number, name, stage, run / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"))
-    return stages
+    stages = enumerate(stages_of(config).items())
+    return [RunStage(number, name, stage, Run(run).stage_folder(number, name)) for number, (name, stage) in stages]
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:

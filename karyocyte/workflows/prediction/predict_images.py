@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from karyocyte.common.files import atomic_path, write_csv
 from karyocyte.common.locks import file_lock
 from karyocyte.common.text import class_sizes
 from karyocyte.evaluation.pooling.predicted_table import PredictedFacts, write_predicted
-from karyocyte.evaluation.referral.choices import cut_notes
+from karyocyte.evaluation.referral.choices import ReviewThresholds, cut_notes
 from karyocyte.evaluation.referral.new_images import doubtful_first, is_out_of_distribution, rule_lines, select_rules
 from karyocyte.inference.failed_reader import sentence
 from karyocyte.inference.models import RunsModel
@@ -42,9 +43,7 @@ def predict_images(request: PredictRequest) -> None:
     images = find_image_files(request.places, cache_dir, console.is_terminal, request.settings.follow_links)
     labels = labels_of(images.files, facts.classes)  # a wrong table is refused before the work
     rules = select_rules(thresholds, request.settings.rules)
-    warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes]
-    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
-        warnings += cut_notes(thresholds.confidence, thresholds.accuracy)
+    warnings = [*facts.warnings, *_scale_warnings(model), *thresholds.notes, *_cut_notes(thresholds, rules)]
     warn(*warnings)
     networks = load_networks(model, request.options)
     for note in dict.fromkeys(chain.from_iterable(network.notes for network in networks)):
@@ -85,6 +84,12 @@ def predict_images(request: PredictRequest) -> None:
         lines.append(f"evaluate them: python scripts/evaluate.py {named}")
     lines.append(f"review them: python scripts/review.py {named}")
     say(f"{request.output} and {request.parquet.name}", *lines)
+
+
+def _cut_notes(thresholds: ReviewThresholds, rules: Collection[str]) -> list[str]:
+    if "confidence" in rules and thresholds.confidence and thresholds.accuracy:
+        return cut_notes(thresholds.confidence, thresholds.accuracy)
+    return []
 
 
 def _scale_warnings(model: RunsModel) -> list[str]:

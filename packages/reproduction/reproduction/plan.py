@@ -140,9 +140,7 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     names what is unknown, what the plan itself decides on, and folds without a split that has them.
     """
     config = read_paper(paper)
-    for word in words:
-        if key_of(word) in OWN_KEYS:
-            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
+    _check_overrides(words)
     _check_folds(config, folds, honest)
     if config.folder_per_dataset:
         words = _per_dataset(words)
@@ -155,6 +153,13 @@ def make_plan(  # noqa: PLR0913 (the options of the command)
     without_leaks = Split("honest", config.honest, folds or config.folds or (0,))
     splits = [Split("paper", config.as_paper), *[without_leaks] * honest]
     return Plan(paper, config, trained, ensembles, tuple(words), seeds or config.seeds, tuple(splits), output)
+
+
+def _check_overrides(words: Sequence[str]) -> None:
+    """Refuse overrides that the plan decides on, by a ``UserError``."""
+    for word in words:
+        if key_of(word) in OWN_KEYS:
+            raise UserError(f"{word}: reproduce.py decides on {key_of(word)}; see --seeds, --folds and --honest")
 
 
 def _check_folds(config: PaperConfig, folds: tuple[int, ...] | None, honest: bool) -> None:
