@@ -1,9 +1,7 @@
 """Backbones: any timm network, whole or cut at a named module, and which of its modules train."""
 
 import difflib
-import dis
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +12,6 @@ from timm.layers.helpers import to_2tuple
 from torch import nn
 
 from karyocyte.common.errors import UserError, close_names, first_line
-from karyocyte.config.explain import did_you_mean
 from karyocyte.config.schema import HeadConfig
 from lightning_modules.backbones.heads import Layout
 from lightning_modules.backbones.truncation import ImageSize, cut_backbone, has_parameters
@@ -34,8 +31,6 @@ OTHER_KEYS = {
     "features_only": "model.cut",
     "in_chans": "nothing: images reach the network as RGB",
 }
-# Arguments of the classifier of a timm network, in whose place is our head.
-OF_CLASSIFIER = ("num_classes", "global_pool", "drop_rate")
 
 
 @dataclass(frozen=True)
@@ -98,44 +93,6 @@ def check_model_name(name: str) -> None:
     meant = f"close to it: {', '.join(close)}" if close else "timm.list_models() lists its names"
     own = "a network of your own is a file of its name in lightning_modules/networks with @register_model"
     raise UserError(f"model.name={name}: neither timm nor the papers have such a network; {meant}; {own}")
-
-
-def check_model_args(name: str, args: Mapping[str, Any]) -> None:
-    """Refuse arguments of timm's classifier, and those that a network of one's own takes by ``**kwargs`` and ignores.
-
-    Raises:
-        UserError: It names ``head.layers``, which replaces the classifier, or the arguments of the network.
-    """
-    for key in OF_CLASSIFIER:
-        if key in args:
-            layer = f", with {{dropout: {args[key]}}}" if key == "drop_rate" else ""
-            raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
-    _check_names(name, args)
-
-
-def _check_names(name: str, args: Mapping[str, Any]) -> None:
-    function: Any = timm.model_entrypoint(name)
-    if isinstance(function, type):
-        function = function.__init__  # type: ignore[misc]  # of this very class
-    spec = inspect.getfullargspec(function)
-    named = [key for key in spec.args + spec.kwonlyargs if key not in (*OTHER_KEYS, "self")]
-    reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
-    # Among the constants of a function are the names that it looks up in its **kwargs.
-    known = {*named, *(function.__code__.co_consts if reads_more else ())}
-    wrong = [key for key in args if key not in known and (not reads_more or did_you_mean(key, named))]
-    if wrong and _takes_any_argument(name, args):
-        taken = ", ".join(f"model.args.{key}" for key in named) or "none"
-        more = f", and from **{spec.varkw} what is unlike these" if reads_more else ""
-        key = " ".join(f"unknown key model.args.{wrong[0]}: {did_you_mean(wrong[0], named)}".split())
-        raise UserError(f"{key} {name} takes {taken}{more}")
-
-
-def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:
-    try:
-        timm.create_model(name, **args, argument_of_no_network=True)
-    except Exception:  # as it should be; each network refuses in its own way
-        return False
-    return True
 
 
 def create_network(name: str, args: dict[str, Any], input_size: ImageSize, **timm_args: Any) -> nn.Module:

@@ -11,7 +11,7 @@ from karyocyte.common.seeds import derive_seed
 from karyocyte.config.schema import Config, StageConfig, TrainingConfig
 from karyocyte.runs.facts import ModelFacts
 from karyocyte.runs.stages import stages_of
-from lightning_modules.backbones.backbone import Backbone, check_model_args, check_modules, count_logits
+from lightning_modules.backbones.backbone import Backbone, check_modules, count_logits
 from lightning_modules.backbones.patches import check_size
 from lightning_modules.backbones.pretrained import WeightsInfo, build_pretrained
 from lightning_modules.backbones.weights_folders import WeightsFolders
@@ -45,7 +45,10 @@ def initialise_backbone(config: TrainingConfig) -> InitialisedBackbone:
     folders = WeightsFolders.from_config(config)
     backbone, info = build_pretrained(config.model, config.weights, config.backbone_size, config.pretrained, folders)
     state = torch.get_rng_state()
-    check_model_args(config.model.name, config.model.args)
+    if config.model.args:
+        from lightning_modules.backbones.arguments import check_model_args  # here: few trainings have some
+
+        check_model_args(config.model.name, config.model.args)
     if isinstance(config, Config):
         check_size(backbone.module, config.prepare.size)
     for name, stage in stages_of(config).items():

@@ -2,13 +2,11 @@
 
 import pytest
 import torch
-from timm.models import register_model
 from torch import nn
 
 from karyocyte.common.errors import UserError
 from lightning_modules.backbones.backbone import (
     build_backbone,
-    check_model_args,
     check_modules,
     create_network,
     finish_backbone,
@@ -229,27 +227,3 @@ def test_frozen_parts_do_not_drop():
     set_modes(network, ["layer4"], "frozen")
     outputs = [network.forward_features(image) for _ in range(8)]
     assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
-
-
-@register_model
-def careless(pretrained=False, width=16, **kwargs):
-    return Scaled()
-
-
-@register_model
-def reader(pretrained=False, width=16, **kwargs):
-    kwargs.get("widths")
-    return Scaled()
-
-
-@pytest.mark.parametrize("name", ["careless", "reader"])
-@pytest.mark.parametrize("args", [{"num_classes": 0}, {"global_pool": "max"}, {"drop_rate": 0.9}, {"widht": 8}])
-def test_arguments_without_effect_are_refused(name, args):
-    words = {"drop_rate": r"head.layers .*\{dropout: 0.9\}", "widht": r"`width`\? \w+ takes model.args.width"}
-    with pytest.raises(UserError, match=words.get(*args, "head.layers")):
-        check_model_args(name, {"width": 8, **args})
-    for other, right in (("careless", {"width": 8}), ("resnet18", {"drop_path_rate": 0.5})):
-        check_model_args(other, right)
-    check_model_args("reader", {"widths": [4], "size": 5})
-    with pytest.raises(UserError, match=r"model.args.size: careless takes"):
-        check_model_args("careless", {"size": 5})

@@ -176,12 +176,11 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
     for kind, read in readers.items():
         for file, found in looked.pop(kind, []):
             with _readable(file, kind):
-                for one in read(file, found):
-                    name = one.picture if one.picture in pictures else _without_suffix(one.picture)
-                    if one.boxes or name in pictures:
-                        annotations[kind].append(replace(one, picture=name))
-                    else:  # notes of another program, such as <annotation><author>
-                        looked[_UNKNOWN_FORMAT].append((file, found))
+                read_ones = list(read(file, found))
+            of_pictures = list(_named_as_pictures(read_ones, pictures))
+            annotations[kind] += of_pictures
+            if read_ones and not of_pictures:  # notes of another program, such as <annotation><author>
+                looked[_UNKNOWN_FORMAT].append((file, found))
     if not any(annotations.values()):
         beside = "".join(f"; {files[0][0].name} is in {kind}" for kind, files in looked.items())
         if content.others[LINK]:
@@ -189,6 +188,14 @@ def read_annotations(root: Path, follow_links: bool = False) -> tuple[str, list[
         raise UserError(f"no boxes in {root}{beside}: export them as COCO (.json), Pascal VOC (.xml) or YOLO (.txt)")
     passed_over = {f"files in {kind}, passed over": len(files) for kind, files in looked.items()}
     return " and ".join(filter(annotations.get, annotations)), sum(annotations.values(), []), Counter(passed_over)
+
+
+def _named_as_pictures(found: Iterable[Annotation], pictures: set[str]) -> Iterator[Annotation]:
+    """Yield annotations with the names of their pictures; those without boxes only where there is such a picture."""
+    for one in found:
+        name = one.picture if one.picture in pictures else _without_suffix(one.picture)
+        if one.boxes or name in pictures:
+            yield replace(one, picture=name)
 
 
 def _by_kind(root: Path, files: Iterable[Path]) -> dict[str, list[tuple[Path, Any]]]:
@@ -322,9 +329,8 @@ def _yolo_task(lists: Sequence[tuple[Path, Any]], file: Path) -> tuple[dict[int,
     names: dict[int, str] = {}
     key_values = 0
     for list_file, content in lists:
-        for key in ("names", "kpt_shape"):
-            if isinstance(content.get(key), str | int):
-                raise UserError(f"{list_file}: {key}: {content[key]} is no list: write one in brackets, such as [2, 2]")
+        if isinstance(content.get("names"), str | int):
+            raise UserError(f"{list_file}: names: {content['names']} is no list: write one in brackets, such as [1, X]")
         with _readable(list_file, "list of classes"):
             key_values = math.prod(map(int, content.get("kpt_shape") or [key_values]))
             listed = pd.Series(content.get("names") or names, dtype=object).map(str).to_dict()

@@ -203,7 +203,7 @@ def test_boxes_that_do_not_fit_are_named(tmp_path, boxes, message):
         (yolo({}), r"p.txt has labels of YOLO without their classes: add classes.txt"),
         (yolo(more=".9"), r"p.txt: a line of 6 numbers .* need kpt_shape"),  # a confidence
         (yolo({"data.yaml": "names: [A1, X]\nkpt_shape: [3, 2]\n"}, ".3 .2 .3 .5"), r"a line of 9 numbers"),
-        (yolo({"data.yaml": "names: [A1, X]\nkpt_shape: 2x2\n"}), r"data.yaml: kpt_shape: 2x2 is no list"),
+        (yolo({"data.yaml": "names: [A1, X]\nkpt_shape: 2x2\n"}), r"data.yaml is no readable list of classes"),
         (yolo({"data.yaml": "names: A1, X\n"}), r"data.yaml: names: A1, X is no list"),
         # One key point; two, and one of them is not seen; two with whether they are seen.
         (yolo() | {"labels/p.txt": "0 .5 .6 .05 .1 .51 .61"}, r"a line of 7 numbers .* need kpt_shape"),
