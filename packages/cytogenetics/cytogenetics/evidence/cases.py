@@ -169,12 +169,13 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     """Return the shares of each part and number of pictures.
 
     ``right``: named rightly; ``right_boxes``: as most of the boxes of these pictures say, with the data's errors;
-    ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is ``wrong``, with the exact
+    ``normal``: named 46,XX or 46,XY; ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is ``wrong``, with the exact
     one-sided upper limit of their share.
     """
     groups = ["label", "pictures"]
+    rows = rows.assign(normal=rows["named"].isin(NORMAL_KARYOTYPES))
     by_case = settled(rows, settled_from).groupby([*groups, "case"])
-    shares = by_case[["right", "right_boxes", "settled"]].mean().groupby(groups).mean()
+    shares = by_case[["right", "right_boxes", "normal", "settled"]].mean().groupby(groups).mean()
     counts = by_case[["settled", "wrong", "wrong_boxes"]].any().groupby(groups).sum()
     table = shares.join(counts.rename(columns={"settled": "settled_cases"}))
     table.insert(0, "cases", by_case.size().groupby(groups).size())

@@ -89,6 +89,7 @@ def test_every_subset_counts_and_boxes_with_an_error_are_told_apart():
     table = measured_cases(rows, [0.9, 0.9]).set_index("pictures")
     assert table.loc["1", ["cases", "right", "right_boxes", "settled"]].tolist() == [2, 0.75, (2 / 3 + 0.5) / 2, 0.75]
     assert table.loc["1", ["settled_cases", "wrong", "wrong_boxes"]].tolist() == [2, 1, 2]
+    assert table.loc["1", "normal"] == 0.75  # each cell but d by itself
     assert table.loc["1", "at_most"] == pytest.approx(0.95**0.5)  # one of two
     assert table.loc["3", ["cases", "settled", "wrong"]].tolist() == [1, 1, 0]
     assert table.loc["all", "settled"] == 0.5  # d disagrees with e
