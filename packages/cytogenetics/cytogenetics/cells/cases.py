@@ -1,8 +1,8 @@
 """The verdict on a case from its cells: its karyotype, with mosaicism, how probable it is, and what is left to do.
 
 Cells of one case share its constitution, or are of two clones: `case_posterior` lets them decide together which these
-are. Then changes that belong to no clone are left out: a gain must be in two cells, a loss, which often is an artefact,
-in three (ISCN 2020, the nomenclature of karyotypes), or in all cells of the case.
+are. Then cells with a change that belongs to no clone are left out: a gain must be in two cells, a loss, which often is an
+artefact, in three (ISCN 2020, the nomenclature of karyotypes), or in all cells of the case.
 """
 
 from collections import Counter
@@ -37,19 +37,15 @@ class CaseKaryotype:
     """The karyotype of a case."""
 
     iscn: str  # such as "46,XX" or "47,XX,+21[3]/46,XX[2]"
+    cells: int  # their number
     clones: dict[str, int]  # the number of cells of each clone by its name, the largest first
-    left_out: dict[str, int]  # the number of cells with each change that belongs to no clone, such as {"-8": 1}
+    left_out: dict[str, int]  # the number of cells with a change that belongs to no clone, such as {"45,XX,-8": 1}
     needed: int  # of cells that its changes have to be in (ISCN 2020), which a case of few cells does not have
 
     @property
-    def cells(self) -> int:
-        """The number of cells."""
-        return sum(self.clones.values())
-
-    @property
     def not_clonal(self) -> str:
-        """The changes that belong to no clone, such as "+Y in 1, -8 in 2"."""
-        return ", ".join(f"{change} in {cells}" for change, cells in self.left_out.items())
+        """The cells with a change that belongs to no clone, such as "47,XYY in 1, 45,XY,-8 in 2"."""
+        return ", ".join(f"{iscn} in {cells}" for iscn, cells in self.left_out.items())
 
     @property
     def weakness(self) -> str:
@@ -80,14 +76,20 @@ def case_karyotype(
     clonal = normal + _in_cells(clonal - normal, min(CLONAL_GAIN, len(cells)), min(CLONAL_LOSS, len(cells)))
     needed = CLONAL_LOSS if (clonal < normal).any() else CLONAL_GAIN if (clonal > normal).any() else 1
     clones: Counter[str] = Counter()
-    for of_cell in clonal:
-        clones[name_karyotype(dict(zip(CLASSES, of_cell.tolist(), strict=True))).iscn] += 1
-    left_out: dict[str, int] = {}
-    for sign, others in (("+", counts > clonal), ("-", counts < clonal)):
-        for name, in_cells in zip(CLASSES, others.sum(axis=0).tolist(), strict=True):
-            if in_cells:
-                left_out[sign + name] = in_cells
-    return CaseKaryotype(name_clones(clones), dict(clones.most_common()), dict(sorted(left_out.items())), needed)
+    left_out: Counter[str] = Counter()
+    for of_cell, of_clone in zip(counts, clonal, strict=True):
+        own, clone = _name(of_cell), _name(of_clone)
+        left_out[own] += own != clone
+        # A cell with a change of its own is no normal one. In an abnormal clone, or in doubt, it is where it fits best.
+        clones[clone] += own == clone or clone not in NORMAL_KARYOTYPES or constitutions is not None
+    clones, left_out = +clones or clones, +left_out  # without those of no cell
+    of_clones = dict(clones.most_common())
+    return CaseKaryotype(name_clones(clones), len(cells), of_clones, dict(sorted(left_out.items())), needed)
+
+
+def _name(counts: np.ndarray) -> str:
+    """Name the karyotype of counts of CLASSES."""
+    return name_karyotype(dict(zip(CLASSES, counts.tolist(), strict=True))).iscn
 
 
 def _table(cells: Sequence[Mapping[str, int]]) -> np.ndarray:

@@ -80,9 +80,12 @@ class Tables(NamedTuple):
         for case in self.cases.astype(object).where(self.cases.notna(), None).itertuples():
             said = f"{case.alone} of {counted(case.cells, 'cell')} {'says' if case.alone == 1 else 'say'} so alone"
             changed = case.changed and f"judged with the others, {case.changed}"
+            apart = case.left_out and f"not clonal: {case.left_out}"
             brackets = BRACKETS if "[" in case.karyotype else None
             named = f"{case.karyotype}: {probabilities_in_words(case)}"
-            titles[case.case] = "; ".join(filter(None, (named, said, case.verdict, case.reason, changed, brackets)))
+            titles[case.case] = "; ".join(
+                filter(None, (named, said, case.verdict, case.reason, changed, apart, brackets))
+            )
         return titles
 
     @property

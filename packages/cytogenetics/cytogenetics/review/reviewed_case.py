@@ -41,7 +41,8 @@ class ReviewedCase:
         """Its karyotype by the approved cells, and how many these are."""
         if not self.approvals:
             return "no cell yet"
-        named = f"{self.named.iscn} ({self.named.cells} of {counted(len(self.states), 'cell')})"
+        cells = sum(self.named.clones.values())  # of the approved ones
+        named = f"{self.named.iscn} ({cells} of {counted(len(self.states), 'cell')})"
         return f"{named}; not clonal: {self.named.not_clonal}" if self.named.left_out else named
 
     @property

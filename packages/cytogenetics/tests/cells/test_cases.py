@@ -18,7 +18,7 @@ from cytogenetics.cells.cases import (
 )
 from cytogenetics.cells.cell_settings import KaryotypePriors
 from cytogenetics.cells.posterior import MOSAIC, KaryotypePrior, karyotype_posterior
-from cytogenetics.karyotypes.naming import name_karyotype
+from cytogenetics.karyotypes.naming import NORMAL_KARYOTYPES, name_karyotype
 from cytogenetics.karyotypes.referral_thresholds import CellThresholds
 from karyocyte.common.karyotype import CHROMOSOMES
 from packages.cytogenetics.tests.cells.cells import CLASSES, karyotype
@@ -45,23 +45,28 @@ def counted(*cells):
         ([TURNER, TURNER], "45,X", 3, {}),
         ([karyotype("XX", ["21"], ["8"])], "46,XX,-8,+21", 3, {}),
         ([DOWN, NORMAL, DOWN, NORMAL, DOWN], "47,XX,+21[3]/46,XX[2]", 2, {}),
-        ([DOWN, NORMAL, NORMAL], "46,XX", 1, {"+21": 1}),
-        ([TURNER, TURNER, NORMAL, NORMAL], "46,XX", 1, {"-X": 2}),
+        ([DOWN, NORMAL, NORMAL], "46,XX", 1, {"47,XX,+21": 1}),
+        ([TURNER, TURNER, NORMAL, NORMAL], "46,XX", 1, {"45,X": 2}),
         ([NORMAL, TURNER, TURNER, TURNER, NORMAL, NORMAL, NORMAL], "45,X[3]/46,XX[4]", 3, {}),
-        ([DOWN, DOWN, karyotype("XX", ["21"], ["8"])], "47,XX,+21", 2, {"-8": 1}),
-        ([NORMAL, LOST], "46,XX", 1, {"-8": 1}),
-        ([NORMAL, NORMAL, NORMAL, karyotype("XX", lost=["8", "8"])], "46,XX", 1, {"-8": 1}),
-        ([LOST, LOST, LOST, karyotype("XX", lost=["8", "8"])], "45,XX,-8", 3, {"-8": 1}),
-        ([karyotype("XY"), karyotype("XY"), NORMAL], "46,XY", 1, {"+X": 1, "-Y": 1}),
-        ([TURNER, karyotype("XY")], "46,XY", 1, {"-Y": 1}),
+        ([DOWN, DOWN, karyotype("XX", ["21"], ["8"])], "47,XX,+21", 2, {"46,XX,-8,+21": 1}),
+        ([NORMAL, LOST], "46,XX", 1, {"45,XX,-8": 1}),
+        ([NORMAL, NORMAL, NORMAL, karyotype("XX", lost=["8", "8"])], "46,XX", 1, {"44,XX,-8,-8": 1}),
+        ([LOST, LOST, LOST, karyotype("XX", lost=["8", "8"])], "45,XX,-8", 3, {"44,XX,-8,-8": 1}),
+        ([karyotype("XY"), karyotype("XY"), NORMAL], "46,XY", 1, {"46,XX": 1}),
+        ([TURNER, karyotype("XY")], "46,XY", 1, {"45,X": 1}),
         ([TURNER, TURNER, TURNER, karyotype("XY")], "45,X[3]/46,XY[1]", 3, {}),
         ([karyotype("XXY"), karyotype("XXY"), karyotype("XY")], "47,XXY[2]/46,XY[1]", 2, {}),
+        ([DOWN, DOWN, NORMAL, TURNER], "47,XX,+21[2]/46,XX[1]", 2, {"45,X": 1}),
+        ([DOWN, karyotype("XX", ["21"], ["8"]), LOST], "47,XX,+21", 2, {"45,XX,-8": 1, "46,XX,-8,+21": 1}),
+        ([LOST, TURNER], "46,XX", 1, {"45,X": 1, "45,XX,-8": 1}),
     ],
 )
 def test_a_case_is_named_by_the_clones_of_its_cells(cells, iscn, needed, left_out):
     case = case_karyotype(counted(*cells))
     assert (case.iscn, case.needed, case.left_out, case.cells) == (iscn, needed, left_out, len(cells))
     of_cells = f"{iscn} rests on {len(cells)} cell"
+    own = Counter(name_karyotype(cell).iscn for cell in counted(*cells))
+    assert all(own[clone] == number for clone, number in case.clones.items() if clone in NORMAL_KARYOTYPES)
     assert case.weakness.startswith(of_cells) if len(cells) < needed else not case.weakness
 
 
@@ -167,7 +172,7 @@ def test_what_is_abnormal_or_contradicted_or_unlike_is_never_settled():
 def test_a_chromosome_that_is_lost_in_one_cell_or_two_is_not_of_the_case():
     for lost in (1, 2):
         verdict = verdict_of(*[cell_of(LOST)] * lost)
-        assert (verdict.named.iscn, verdict.named.left_out, verdict.alone) == ("46,XX", {"-8": lost}, 0)
+        assert (verdict.named.iscn, verdict.named.left_out, verdict.alone) == ("46,XX", {"45,XX,-8": lost}, 0)
     verdict = verdict_of(*[cell_of(LOST)] * 3)
     assert (verdict.named.iscn, verdict.to_do) == ("45,XX,-8", "look at a and b")
 

@@ -115,6 +115,15 @@ def test_a_signed_mosaic_is_a_report_and_a_row_until_a_cell_is_changed(tmp_path)
     assert read_csv(output / "approved" / "cases.csv").empty
 
 
+def test_a_signed_cell_with_a_change_of_its_own_is_counted_as_no_normal_cell(output):
+    publish(output, approve("c0", {"c0/04.png": "X"}, to="46,XXY,-3"), approve("c1"))
+    (row,) = signed(output).to_dict("records")
+    assert (row["karyotype"], row["cells"], row["left_out"]) == ("46,XY", 2, "46,XXY,-3 in 1")
+    assert "2 of 2 analysed and approved by the reader: 46,XY[1]<" in (output / "approved" / "case.html").read_text()
+    said = CellReview(output).groups(DecisionLog(output / "decisions.jsonl").states, "reader1")["case"]["approved"]
+    assert said == "46,XY (1 of 2 cells); not clonal: 46,XXY,-3 in 1"
+
+
 def question(predicted, *changes):
     """What is asked before a case of approved cells is signed, whose classes are changed."""
     states = {str(number): CellDecisions([approve("c", changed)]) for number, changed in enumerate(changes)}
