@@ -1,8 +1,8 @@
 """The verdict on a case from its cells: its karyotype, with mosaicism, how probable it is, and what is left to do.
 
 Cells of one case share its constitution, or are of two clones: `case_posterior` lets them decide together which these
-are. Then cells with a change that belongs to no clone are left out: a gain must be in two cells, a loss, which often is an
-artefact, in three (ISCN 2020, the nomenclature of karyotypes), or in all cells of the case.
+are. Then cells with a change that belongs to no clone are left out: a gain must be in two cells, a loss, which often is
+an artefact, in three (ISCN 2020, the nomenclature of karyotypes), or in all cells of the case.
 """
 
 from collections import Counter

@@ -84,7 +84,9 @@ class CellReview(Reviewed):
         for name in self.bundle.cases:
             case = ReviewedCase.of(self.bundle, states, reader, name)
             predicted = self.bundle.index.cases.get(name, "")
-            groups[name] = {"predicted": predicted, "approved": case.summary, "question": case.question(predicted)}
+            waiting = case.waiting if case.approvals else {}  # what nothing is asked of is not read
+            question = case.question(predicted, {stem: self.bundle.cell(stem).karyotype for stem in waiting})
+            groups[name] = {"predicted": predicted, "approved": case.summary, "question": question}
             groups[name] |= {"obstacle": case.obstacle, "signed": case.signature.time if case.signature else ""}
         return groups
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from cytogenetics.cells.cases import CaseKaryotype, case_karyotype
+from cytogenetics.cells.cases import SETTLED, CaseKaryotype, case_karyotype
 from cytogenetics.review.cell_bundle import ReviewBundle
 from cytogenetics.review.decisions import CellDecisions, Decision, Decisions
 from karyocyte.common.errors import UserError
@@ -46,22 +46,35 @@ class ReviewedCase:
         return f"{named}; not clonal: {self.named.not_clonal}" if self.named.left_out else named
 
     @property
+    def waiting(self) -> dict[str, CellDecisions]:
+        """Its cells that are neither approved nor rejected."""
+        return {stem: one for stem, one in self.states.items() if not one.state}
+
+    @property
     def obstacle(self) -> str:
         """Why it cannot be signed; "" where it can."""
-        waiting = {stem: one for stem, one in self.states.items() if not one.state}
-        changed = [stem for stem, one in waiting.items() if one.fixed or one.drawn or one.turned]
+        changed = [stem for stem, one in self.waiting.items() if one.fixed or one.drawn or one.turned]
         if changed:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         return "" if self.approvals else "approve a cell of the case first"
 
-    def question(self, predicted: str) -> str:
-        """What to ask before it is signed, in view of what is said of the prediction; "" where nothing."""
+    def question(self, predicted: str, of_cells: Mapping[str, str | None]) -> str:
+        """What to ask before it is signed; "" where nothing speaks against it, or no cell is approved.
+
+        Args:
+            predicted: What is said of its prediction: the karyotype, then the rest, which has the verdict.
+            of_cells: The predicted karyotypes of the cells that are neither approved nor rejected.
+        """
         if not self.approvals:
             return ""
         said, iscn = predicted.split(" ")[0].rstrip(",;:"), self.named.iscn
-        differs = "" if said in ("", iscn) else f"Predicted was {said}, approved is {iscn}"
-        asked = ". ".join(filter(None, (differs, self.named.weakness)))
-        return asked and f"{asked}. Sign {iscn}?"
+        doubts = [f"{self.named.weakness}."] if self.named.weakness else []
+        if said and (said != iscn or SETTLED not in predicted.split("; ")):
+            doubts.append(f"Predicted was {predicted}.")
+        karyotypes = {f"{stem} is approved as": one for stem, one in self._karyotypes.items()}
+        karyotypes |= {f"{stem} is not approved and says": one for stem, one in of_cells.items() if one}
+        doubts += [f"{cell} {one}." for cell, one in karyotypes.items() if one not in self.named.clones]
+        return "\n".join([*doubts, f"Sign {iscn}?"]) if doubts else ""
 
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""

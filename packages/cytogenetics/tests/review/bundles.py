@@ -74,7 +74,7 @@ def write_cells(output: Path, cells: int = 2, case: str | None = "case", name: s
         write_picture(folder / f"c{number}.png", 255 - np.concatenate(list(pictures[:, 4:37]), axis=1))
         title = f"{case} / c{number}" if case else f"c{number}"
         summaries.append(CellSummary(f"c{number}", title, 0.1 * (number + 1), case))
-    cases = {"case": "46,XY"}
+    cases = {"case": "46,XY; settled"}
     index = ReviewIndex(KaryotypePriors(), True, 0.95, summaries, cases=cases)
     write_bundle(folder, index, named)
     return ReviewBundle(output)

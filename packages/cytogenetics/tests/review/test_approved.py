@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections import Counter
 
 import cv2
 import pandas as pd
 import pytest
 
+from cytogenetics.karyotypes.naming import name_karyotype
 from cytogenetics.review.cells import CellReview
 from cytogenetics.review.decisions import CellDecisions, DecisionLog
 from cytogenetics.review.reviewed_case import ReviewedCase
@@ -124,19 +126,32 @@ def test_a_signed_cell_with_a_change_of_its_own_is_counted_as_no_normal_cell(out
     assert said == "46,XY (1 of 2 cells); not clonal: 46,XXY,-3 in 1"
 
 
-def question(predicted, *changes):
-    """What is asked before a case of approved cells is signed, whose classes are changed."""
-    states = {str(number): CellDecisions([approve("c", changed)]) for number, changed in enumerate(changes)}
-    return ReviewedCase("case", "reader1", states).question(predicted)
+def question(predicted, *changes, **of_cells):
+    """What is asked before a case of approved cells is signed, whose classes are changed: its lines."""
+    states = {}
+    for number, changed in enumerate(changes):
+        iscn = name_karyotype(Counter((approve("c", changed).classes or {}).values())).iscn
+        states[f"a{number}"] = CellDecisions([approve("c", changed, to=iscn)])
+    return ReviewedCase("case", "reader1", states).question(predicted, of_cells).splitlines()
 
 
 def test_signing_asks_where_the_prediction_is_another_one_or_a_change_is_in_too_few_cells():
     lost = {"c/44.png": "none"}
-    assert question("46,XY: probability 0.99; next 47,XXY < 0.01", {}) == question("", {}) == question("46,XY") == ""
-    assert question("47,XYY, probability 0.9", {}) == "Predicted was 47,XYY, approved is 46,XY. Sign 46,XY?"
-    assert re.match("45,Y rests on 2 cells; a clone needs .* Sign 45,Y[?]$", question("45,Y: 46,XY 0.9", lost, lost))
-    assert question("46,XY", lost).startswith("Predicted was 46,XY, approved is 45,Y. 45,Y rests on 1 cell; ")
-    assert question("45,Y", lost, lost, lost) == ""
+    for lines in (question("46,XY: 0.99; next 47,XXY < 0.01; settled", {}), question("", {}), question("46,XY")):
+        assert lines == []
+    assert question("47,XYY, 0.9; settled", {}) == ["Predicted was 47,XYY, 0.9; settled.", "Sign 46,XY?"]
+    weak, sign = question("45,Y: 46,XY 0.9; settled", lost, lost)
+    assert (weak.startswith("45,Y rests on 2 cells; a clone needs "), sign) == (True, "Sign 45,Y?")
+    weak, predicted, _ = question("46,XY", lost)
+    assert (weak.startswith("45,Y rests on 1 cell; "), predicted) == (True, "Predicted was 46,XY.")
+    assert question("45,Y; settled", lost, lost, lost) == []
+
+
+def test_signing_asks_where_the_case_is_not_settled_or_a_cell_says_another_karyotype():
+    doubt = "46,XY: probability 0.77; next 47,XY,+21 0.22; more cells needed (about 4); settled too late"
+    assert question(doubt, {}) == [f"Predicted was {doubt}.", "Sign 46,XY?"]
+    lines = question("46,XY; settled", {}, {"c/04.png": "X"}, w1="46,XY", w2="45,XY,-10", w3=None)
+    assert lines == ["a1 is approved as 46,XXY,-3.", "w2 is not approved and says 45,XY,-10.", "Sign 46,XY?"]
 
 
 def test_a_case_is_signed_once_its_changed_cells_are_approved_or_rejected(output):

@@ -211,7 +211,7 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
     assert page.inner_text("#queue .case") == "case\npredicted: 46,XY\napproved: 46,XY (1 of 2 cells)"
-    assert page.locator("#verdict dd").all_inner_texts() == ["46,XY", "46,XY (1 of 2 cells)"]
+    assert page.locator("#verdict dd").all_inner_texts() == ["46,XY; settled", "46,XY (1 of 2 cells)"]
     assert page.locator("#queue .case").count() == 1
     page.fill("#text", "blurred")
     click(page.locator("#reject"))  # the last one: the page stays
@@ -378,9 +378,11 @@ def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
     bundle = write_cells(tmp_path / "out", 5)
     of_cases = zip(bundle.index.cells, "abaab", strict=True)
     lines = [replace(cell, case=case, title=f"{case} / {cell.stem}") for cell, case in of_cases]
-    cases = {"b": "46,XY, probability 0.99; 2 of 2 cells say so alone"}  # as is approved: nothing is asked
+    cases = {"b": "46,XY, probability 0.99; settled"}
     write_bundle(bundle.folder, replace(bundle.index, cells=lines, cases=cases), {})
     open_cells(page, review(tmp_path / "out"))
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
     for keys, title in (
         ("5", "b / c4"),
         ("Enter", "b / c1"),
@@ -390,6 +392,7 @@ def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
     ):
         press(page, keys)  # it gets less doubtful by the 5
         assert page.inner_text("#title") == title
+    assert asked == ["c4 is approved as 46,XX.\nSign 46,XY?"]
     press(page, "Enter", "Enter")
     assert page.inner_text("#message").startswith("g signs the case as 46,XY (3 of 3 cells)")
 

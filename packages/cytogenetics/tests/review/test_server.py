@@ -92,7 +92,10 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     client = review()
     queue = client.get("queue").json()
     assert [line["stem"] for line in queue["items"]] == ["c1", "c0"]  # most expected errors first
-    assert (queue["groups"]["case"]["predicted"], queue["groups"]["case"]["approved"]) == ("46,XY", "no cell yet")
+    assert (queue["groups"]["case"]["predicted"], queue["groups"]["case"]["approved"]) == (
+        "46,XY; settled",
+        "no cell yet",
+    )
     state = decide(client, "move", image="c1/06.png", to="5").json()
     # A 4 that is said to be a 5 pushes the 5 that resembles a 4 to class 4.
     assert state["files"][8]["class"] == "4"
@@ -105,7 +108,7 @@ def test_a_cell_is_corrected_approved_and_found_again(review, tmp_path):
     assert approved["state"] == "approved"
     # Another process goes on; another reader begins anew.
     said = approved.pop("groups")["case"]
-    assert (said["predicted"], said["approved"]) == ("46,XY", "46,XY (1 of 2 cells)")
+    assert (said["predicted"], said["approved"]) == ("46,XY; settled", "46,XY (1 of 2 cells)")
     assert review().get("items/c1").json() == approved
     assert not review("reader2").get("items/c1").json()["state"]
     decisions, torn = read_decisions(tmp_path / "out" / "decisions.jsonl")
