@@ -229,3 +229,11 @@ def test_each_box_of_a_metaphase_has_the_number_of_its_chromosome_in_the_karyogr
         assert there.points == f"{row},0 {row + 2},0 {row + 2},9 {row},9"
         assert here.points == f"{10 * row},20 {10 * row + 5},20 {10 * row + 5},28 {10 * row},28"
         assert there.number == here.number == row + 1
+
+
+def test_the_cell_that_disagrees_is_named_first_and_more_cells_are_no_signature(page):
+    normal, lost = karyotype(), karyotype(lost=["8"])
+    cells = [entry(name, labels, case="p") for name, labels in (("a", normal), ("b", lost), ("c", normal))]
+    text = page(*cells, *(entry(name, lost, case="q") for name in "de"))
+    look = re.findall("<strong>([^<]*ook at) <a[^>]*>(.)</a> and <a[^>]*>(.)</a>", text)
+    assert look == [("To sign, look at", "b", "c"), ("Look at", "e", "d")]
