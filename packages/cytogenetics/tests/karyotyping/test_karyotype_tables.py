@@ -174,6 +174,7 @@ def test_files_that_are_not_used_are_listed(page):
 def test_the_karyotype_of_a_case_comes_before_its_cells(page):
     text = page(*(entry(name, karyotype("XY", ["21"]), case="p1") for name in "ab"))
     assert text.index("<h2>Case p1") < text.index("given 2 cells: probability ") < text.index("<h3>a ")
+    assert text.count("structural abnormalities are not seen") == 1
     sure_cells = [result("p", name, karyotype()) for name in "ab"]
     tables = Tables.of([*sure_cells, *(result("q", name, karyotype(lost=["8"])) for name in "ab")], {}, PRIORS)
     first, second = tables.case_titles.values()

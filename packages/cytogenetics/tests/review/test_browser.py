@@ -210,6 +210,7 @@ def test_notes_and_rejections(page, review, output, tmp_path):
     assert page.inner_text("#title") == "case / c0"
     assert page.inner_text("#progress").endswith(" of 2: 0 approved, 1 rejected")
     press(page, "Enter")
+    assert "structural abnormalities are not seen" in page.inner_text("main")
     assert page.inner_text("#queue .case") == "case\npredicted: 46,XY\napproved: 46,XY (1 of 2 cells)"
     assert page.locator("#verdict dd").all_inner_texts() == ["46,XY; settled", "46,XY (1 of 2 cells)"]
     assert page.locator("#queue .case").count() == 1
