@@ -398,6 +398,20 @@ def test_a_case_is_finished_before_the_next_one(page, review, tmp_path):
     assert page.inner_text("#message").startswith("g signs the case as 46,XY (3 of 3 cells)")
 
 
+def test_a_case_of_one_cell_waits_for_its_signature_and_what_is_signed_is_named(page, review, tmp_path):
+    bundle = write_cells(tmp_path / "out", 3)
+    lines = [replace(cell, case=case) for cell, case in zip(bundle.index.cells, "aab", strict=True)]
+    cases = dict.fromkeys("ab", "46,XY; settled")
+    write_bundle(bundle.folder, replace(bundle.index, cells=lines, cases=cases), {})
+    open_cells(page, review(tmp_path / "out"))
+    press(page, "Enter")
+    assert page.inner_text("#message").startswith("g signs the case as 46,XY (1 of 1 cell)")
+    press(page, "g", "PageUp", "g")
+    assert page.inner_text("#message") == "Case b is signed."
+    press(page, "PageDown", "Enter", "Enter", "g", "PageUp", "g")
+    assert page.inner_text("#message") == "Case a is signed."
+
+
 def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):
     click(number(metaphase, 5))
     press(metaphase, "k", "ArrowDown", "Shift+ArrowDown", "Enter")

@@ -111,7 +111,7 @@ function useTool(name) {
 async function sign() { // of a fresh cell: back to the case that was decided on last
   const { case: name } = review.session.items.find((line) => line.stem === review.item.stem);
   const { obstacle, signed, question } = review.session.groups[name];
-  if (signed) return say("The case is signed.");
+  if (signed) return say(`Case ${name} is signed.`);
   if (!obstacle && question && !confirm(question)) return say("The case is not signed.");
   if (!obstacle) return settle({ action: "sign" });
   return review.item.undoable || !await back() ? say(obstacle) : undefined;

@@ -128,8 +128,8 @@ export async function settle(decision) { // and go on, unless its case now waits
   await decide(decision);
   settled.push(review.item.stem);
   const { case: name } = review.session.items[position()];
-  const { obstacle, signed, approved } = review.session.groups[name] || {};
-  const complete = several(name) && review.session.items.every((line) => line.case !== name || line.state);
+  const { obstacle, signed, approved, predicted } = review.session.groups[name] || {};
+  const complete = (several(name) || predicted) && review.session.items.every((line) => line.case !== name || line.state);
   if (complete && !obstacle && !signed) say(`g signs the case as ${approved}; Enter goes on without a signature.`);
   else await goOn();
 }
