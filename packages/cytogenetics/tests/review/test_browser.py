@@ -410,6 +410,9 @@ def test_a_case_of_one_cell_waits_for_its_signature_and_what_is_signed_is_named(
     assert page.inner_text("#message") == "Case b is signed."
     press(page, "PageDown", "Enter", "Enter", "g", "PageUp", "g")
     assert page.inner_text("#message") == "Case a is signed."
+    for keys in ("u", ("Enter", "g", "f")):  # the approval is undone, or what was approved is changed
+        press(page, *keys)
+        assert page.inner_text("#message") == "The signature of a is withdrawn."
 
 
 def test_chromosomes_are_added_cut_and_joined_by_keys(metaphase, tmp_path):

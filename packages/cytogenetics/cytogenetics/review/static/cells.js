@@ -75,7 +75,8 @@ async function act(decision) {
   const was = new Map(before.map((file) => [file.name, file.class]));
   const anew = files().filter(({ name, class: kind }) => was.has(name) && !own.includes(name) && was.get(name) !== kind);
   const said = anew.map((file) => `${known(file.name)}: ${was.get(file.name)} to ${file.class}`);
-  if (said.length) say(`Assigned anew: ${said.join(", ")}. Check them; u undoes your change.`);
+  const withdrawn = element("message").textContent; // a signature, or nothing
+  if (said.length) say(`${withdrawn} Assigned anew: ${said.join(", ")}. Check them; u undoes your change.`.trim());
   if (files().length <= before.length) return;
   select(before.length); // the first new one
   draw();

@@ -69,6 +69,8 @@ async function open(stem) {
 export async function decide(decision) {
   const seconds = (performance.now() - opened) / 1000;
   const { stem, lines } = review.item;
+  const { case: name } = review.session.items[position()];
+  const before = review.session.groups[name];
   let answer;
   try {
     answer = await request(`${address(stem)}/decisions`, { ...decision, seconds, lines });
@@ -76,8 +78,9 @@ export async function decide(decision) {
     if (error.status === 409) await show(await request(address(stem))); // what another window has changed
     throw error;
   }
-  say("");
   await show(answer);
+  const withdrawn = before && before.signed && !review.session.groups[name].signed;
+  say(withdrawn ? `The signature of ${name} is withdrawn.` : "");
 }
 
 async function show(item) {
@@ -127,11 +130,13 @@ async function goOn() {
 export async function settle(decision) { // and go on, unless its case now waits for the signature alone
   await decide(decision);
   settled.push(review.item.stem);
+  const withdrawn = element("message").textContent;
   const { case: name } = review.session.items[position()];
   const { obstacle, signed, approved, predicted } = review.session.groups[name] || {};
   const complete = (several(name) || predicted) && review.session.items.every((line) => line.case !== name || line.state);
   if (complete && !obstacle && !signed) say(`g signs the case as ${approved}; Enter goes on without a signature.`);
   else await goOn();
+  say(`${withdrawn} ${element("message").textContent}`.trim());
 }
 
 const approve = () => review.item.state === "approved" ? goOn() : settle({ action: "approve" });
