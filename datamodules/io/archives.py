@@ -18,9 +18,6 @@ LARGEST = 64 << 30  # bytes of all members together
 LARGEST_RATIO = 100
 SMALL = 64 << 20  # bytes up to which the ratio does not matter
 _ENCRYPTED = 0x1  # flag bit
-# The first bytes of gzip, bzip2, xz, Zstandard, 7-Zip and RAR; tar has its own later.
-_OTHER_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!")
-_TAR = slice(257, 262)
 _BY_HAND = "unpack it by hand, and name the folder"
 # What zipfile and the decoders raise on damaged bytes.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -75,15 +72,9 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     file.extract(member, beside)
                     advance()
     except _DAMAGE as error:
-        by_hand = isinstance(error, NotImplementedError) or _is_other_archive(archive)
-        remedy = _BY_HAND if by_hand else "download it again"
+        unsupported = isinstance(error, NotImplementedError)
+        remedy = _BY_HAND if unsupported else f"download it again; if it is an archive of another kind, {_BY_HAND}"
         raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): {remedy}") from error
-
-
-def _is_other_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(_TAR.stop)
-    return start.startswith(_OTHER_STARTS) or start[_TAR] == b"ustar"
 
 
 def _is_unpacked(archive: Path, folder: Path) -> bool:

@@ -21,8 +21,7 @@ _UNSEEN = {"\u034f", "\u115f", "\u1160", "\u3164", *map(chr, range(0xFE00, 0xFE1
 _ABBREVIATIONS = ("na", "n/a", "n.a.", "<na>", "nan", "nat", "unk", "nil", "null", "none")
 _WORDS = ("unknown", "undefined", "missing", "not available", "not applicable")
 # Errors of spreadsheets in any language, such as #REF!, #NAME?, #DIV/0!, #N/A, #NV and Err:502.
-_SPREADSHEET_ERROR = r"#[\w/]+[!?]|#n/?[avd]|err:\d{3}"
-_OF_CAPITALS = r"#(?:[^\W\d]|/){2,}"  # others, such as #GETTING_DATA
+_SPREADSHEET_ERROR = r"(?i:#[\w/]+[!?]|#n/?[avd]|err:\d{3})|#[A-ZÀ-ÖØ-Þ/_]{2,}"  # and #GETTING_DATA
 # What they make of a name such as 123E45, 1-2 or MARCH1.
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _SPREADSHEET_CHANGE = rf"\d[.,]\d+e\+\d+|\d{{1,2}}-(?:{_MONTHS})|(?:{_MONTHS})-\d{{2}}"
@@ -87,9 +86,7 @@ def is_unknown(names: pd.Series) -> pd.Series:
     """Return which names, text without None, are words for what is unknown; a minus beside a plus is none."""
     words = set(_UNKNOWN) - ({"-"} if (names == "+").any() else set())
     plain = names.str.strip()
-    of_capitals = plain.str.isupper() & plain.str.fullmatch(_OF_CAPITALS)
-    plain = plain.str.casefold()
-    return plain.isin(words) | plain.str.fullmatch(_SPREADSHEET_ERROR) | of_capitals
+    return plain.str.casefold().isin(words) | plain.str.fullmatch(_SPREADSHEET_ERROR)
 
 
 def describe_unknown(subjects: pd.Series) -> list[str]:

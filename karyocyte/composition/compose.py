@@ -85,11 +85,8 @@ def check_sweep_files(loader: ConfigLoader, grid: DictConfig) -> None:
 
 def _check_parameters(file: str, parameters: Mapping[str, Any]) -> None:
     for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            raise UserError(f"{file} has keys below {key}: write whole names, {key}.{next(iter(value), '<key>')}: ...")
-        if isinstance(value, list):
-            values = ",".join(map(str, value))
-            raise UserError(f"{file}: {key} is a list: write {key}: {values} for a job each, or the list in quotes")
+        if isinstance(value, Mapping | list):
+            raise UserError(f"{file}: {key} is no text: write whole names, such as unfreeze.lr, and values such as 0,1")
 
 
 def check_config(composed: DictConfig) -> TrainingConfig:

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -334,14 +333,11 @@ class Run:
     def heatmaps(self) -> list[Path]:
         """The files of heat maps, one per method and layer, which their stem names; a table may lie beside each."""
         paths = []
-        pattern = f"{RunFolder.HEATMAPS}/*.parquet"
-        recorded = [self.folder / name for name in self.checksums.listed if fnmatch(name, pattern)]
-        for path in sorted({*recorded, *self.folder.glob(pattern)}):
+        for path in sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet")):
             name = path.relative_to(self.folder)
-            if self.has_checksums and path not in recorded or not path.is_file():
+            if self.has_checksums and str(name) not in self.checksums.listed:
                 again = f"`python scripts/explain.py heatmaps {shlex.quote(str(self.folder))}` draws such maps anew"
-                fault = f"is passed over, it is not in {CHECKSUMS}" if path.is_file() else "is missing"
-                warn_once(f"{path} {fault}: {again}")
+                warn_once(f"{path} is passed over, it is not in {CHECKSUMS}: {again}")
                 continue
             self.checked(str(name))
             self.checked(str(name.with_suffix(".csv")))
@@ -363,10 +359,6 @@ class Run:
         """Compare a file of a run that goes on with its SHA-256; a ``UserError`` says that it is damaged."""
         if sha256_of_file(path) != sha256:
             raise UserError(f"{path} is damaged: {self.checksums.remedy}")
-
-    def stage_folder(self, number: int, name: str) -> Path:
-        """Return where a stage keeps its checkpoints and, once finished, its record; ``number`` counts from 0."""
-        return self.folder / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"
 
     def last_change(self) -> float | None:
         """Return when a file of the run or of its stages was last written, in seconds since the epoch."""

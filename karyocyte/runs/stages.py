@@ -10,7 +10,7 @@ import numpy as np
 
 from karyocyte.common.errors import UserError
 from karyocyte.config.schema import Config, StageConfig, TrainerConfig, TrainingConfig
-from karyocyte.runs.run import Run
+from karyocyte.runs.files import RunFolder
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ def warnings_of_stages(config: TrainingConfig) -> list[str]:
 
 def planned_stages(config: TrainingConfig, run: Path) -> list[RunStage]:
     """Return the stages of a run with their folders."""
-    stages = enumerate(stages_of(config).items())
-    return [RunStage(number, name, stage, Run(run).stage_folder(number, name)) for number, (name, stage) in stages]
+    stages = []
+    for number, (name, stage) in enumerate(stages_of(config).items()):
+        stages.append(RunStage(number, name, stage, run / RunFolder.CHECKPOINTS / f"{number + 1}-{name}"))
+    return stages
 
 
 def stage_length(sizes: Sequence[int], epochs: int, config: TrainerConfig) -> tuple[int, int]:

@@ -33,14 +33,13 @@ def _check_names(name: str, args: Mapping[str, Any]) -> None:
     spec = inspect.getfullargspec(function)
     named = [key for key in spec.args + spec.kwonlyargs if key not in (*OTHER_KEYS, "self")]
     reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
-    unused, more = [key for key in args if key not in named], ""
+    unused = [key for key in args if key not in named]
     if reads_more:
         unused = _misspelt(unused, function, named)
-        more = f", and from **{spec.varkw} what is unlike these"
     if unused and _takes_any_argument(name, args):
         taken = ", ".join(map("model.args.{}".format, named)) or "none"
         unknown = f"unknown key model.args.{unused[0]}: {did_you_mean(unused[0], named)}".rstrip()
-        raise UserError(f"{unknown} {name} takes {taken}{more}")
+        raise UserError(f"{unknown} {name} takes {taken}")
 
 
 def _function(name: str) -> Any:

@@ -50,8 +50,6 @@ def _count_ignored(backbone: nn.Module, sides: tuple[int, int]) -> list[int]:
                 if not torch.equal(features_of(backbone, other), features):
                     break
                 counts[axis] = count
-            if sides[0] == sides[1]:  # the columns of a square image are as its rows
-                return [counts[0], counts[0]]
     return counts
 
 

@@ -18,7 +18,6 @@ from karyocyte.evaluation.types.table import Cell, Table
 from reproduction.grades import counted_as, grade_summary, grade_table
 
 EPOCH_LOSS = "the epoch loss is the mean over the batches of an epoch, with dropout, as Keras prints it"
-WIDE = 100  # characters of a terminal that shows all columns
 
 
 def show_grades(paths: Sequence[Path], papers: Sequence[str] = (), csv: Path | None = None) -> None:
@@ -33,28 +32,23 @@ def show_grades(paths: Sequence[Path], papers: Sequence[str] = (), csv: Path | N
         raise UserError("none of these runs is an experiment of a paper: results/claims.csv names them")
     if paths and not papers:
         table = table[has_run]
-    for drawn in figure_tables(table, console.width):
+    for drawn in figure_tables(table):
         console.print(terminal(drawn), drawn.reading, "", sep="\n")
-    if console.width < WIDE:
-        say(f"a terminal of {WIDE} columns shows rivals, too")
     say(grade_summary(table))
     if csv:
         write_csv(csv, table, "%.6g")
         say(f"written to {csv}")
 
 
-def figure_tables(figures: pd.DataFrame, width: int) -> list[Table]:
-    """Return a table for each measurement of an experiment and, at the end, one of the experiments without a run.
-
-    A terminal of a ``width`` below WIDE would cut figures beside the rivals.
-    """
+def figure_tables(figures: pd.DataFrame) -> list[Table]:
+    """Return a table for each measurement of an experiment and, at the end, one of the experiments without a run."""
     tables = []
     has_run = figures["measurement"] > 0
     for (paper, experiment, _), rows in figures[has_run].groupby(["paper", "experiment", "measurement"], sort=False):
         first = rows.iloc[0]
         title = ", ".join(filter(None, (experiment, first["reading"], f"paper {paper}", first["data"])))
         cells = map(figure_cells, rows.to_dict("records"))
-        tables.append(Table.of(title, cells, "; ".join(_notes(rows)), detail=("rivals",) * (width < WIDE)))
+        tables.append(Table.of(title, cells, "; ".join(_notes(rows)), detail=("rivals",)))
     without = figures[~has_run & (figures["printed"] != "")].replace({"experiment": {"": "networks of others"}})
     counts = without.groupby(["experiment", "grade"], sort=False).size().rename("figures")
     tables.append(Table.of_frame("Without a run", counts.reset_index()))

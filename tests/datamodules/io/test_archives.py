@@ -96,7 +96,7 @@ OTHERS = [b"\x1f\x8b\x08", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", bytes(257) + 
 @pytest.mark.parametrize("start", OTHERS)
 def test_of_archives_of_another_kind_it_is_said_to_unpack_them(tmp_path, start):
     (tmp_path / "a.zip").write_bytes(start)
-    assert ("unpack it by hand, and name the folder" in refusal(tmp_path / "a.zip")) == (start != b"<html>")
+    assert "unpack it by hand, and name the folder" in refusal(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("limits", [{"LARGEST": 900_000}, {"LARGEST_RATIO": 50, "SMALL": 1000}])

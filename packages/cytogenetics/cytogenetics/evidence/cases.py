@@ -169,8 +169,8 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     """Return the shares of each part and number of pictures.
 
     ``right``: named rightly; ``right_boxes``: as most of the boxes of these pictures say, with the data's errors;
-    ``normal``: named 46,XX or 46,XY; ``settled``; and in how many of the ``settled_cases``, those with a settled subset, one is ``wrong``, with the exact
-    one-sided upper limit of their share.
+    ``normal``: named 46,XX or 46,XY; ``settled``; and in how many of the ``settled_cases``, those with a settled
+    subset, one is ``wrong``, with the exact one-sided upper limit of their share.
     """
     groups = ["label", "pictures"]
     rows = rows.assign(normal=rows["named"].isin(NORMAL_KARYOTYPES))

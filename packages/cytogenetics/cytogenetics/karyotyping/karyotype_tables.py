@@ -83,9 +83,8 @@ class Tables(NamedTuple):
             apart = case.left_out and f"not clonal: {case.left_out}"
             brackets = BRACKETS if "[" in case.karyotype else None
             named = f"{case.karyotype}: {probabilities_in_words(case)}"
-            titles[case.case] = "; ".join(
-                filter(None, (named, said, case.verdict, case.reason, changed, apart, brackets))
-            )
+            words = (named, said, case.verdict, case.reason, changed, apart, brackets)
+            titles[case.case] = "; ".join(filter(None, words))
         return titles
 
     @property

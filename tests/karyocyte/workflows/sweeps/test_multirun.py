@@ -107,11 +107,11 @@ def test_folds_are_those_of_the_data_set(typed, folds):
         (["+sweep=nothing"], "In 'sweep/nothing': seed is null, and parameters of a sweep are texts"),
         (
             ["+sweep=[nested,cnmc_grid]"],
-            "the file of +sweep=[nested,cnmc_grid] has keys below unfreeze: write",
+            "the file of +sweep=[nested,cnmc_grid]: unfreeze is no text: write whole names",
         ),
         (["+sweep=empty"], "the file of +sweep=empty has no first line `# @package _global_`"),
         (["+sweep=bare"], "the file of +sweep=bare has no first line `# @package _global_`"),
-        (["+sweep=list"], "the file of +sweep=list: seed is a list: write seed: 0,1 for a job each"),
+        (["+sweep=list"], "the file of +sweep=list: seed is no text: write whole names"),
         (["cluster.gpus_per_node=null"], "cluster.gpus_per_node needs +cluster=slurm"),
         (["+cluster=slurm", "cluster.jobs=2"], "cluster.jobs needs +cluster=local"),
         (["sweep=cnmc_grid"], "sweep is in no file of conf/ that this run uses: add it as `+sweep=cnmc_grid`"),
