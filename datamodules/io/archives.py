@@ -72,8 +72,7 @@ def unpack(archive: Path, folder: Path, progress: bool = True) -> None:
                     file.extract(member, beside)
                     advance()
     except _DAMAGE as error:
-        unsupported = isinstance(error, NotImplementedError)
-        remedy = _BY_HAND if unsupported else f"download it again; if it is an archive of another kind, {_BY_HAND}"
+        remedy = _BY_HAND if isinstance(error, NotImplementedError) else f"download it again, or {_BY_HAND}"
         raise UserError(f"{archive} is not a readable zip file ({first_line(error)}): {remedy}") from error
 
 

@@ -1,6 +1,5 @@
 """Command lines of train.py expanded into jobs and their configurations, without running any."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from karyocyte.composition.named_files import check_data_dir
 from karyocyte.config.overrides import check_words, config_dir_typed, overrides_outside, quote_text
 from karyocyte.config.schema import TrainingConfig
 
-SEED = re.compile(r"seed=\d+")
+# Keys that change neither the images nor the weights.
+UNIMPORTANT = ("sweep", "seed")
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,6 @@ class Grid:
         if needs_data:
             check_data_dir(composed)
         return config
-
-
-def without_seed(job: Sequence[str]) -> tuple[str, ...]:
-    """Return the overrides of a job that change images or weights; a seed that is no number stays: it is refused."""
-    return tuple(word for word in overrides_outside(job, ["sweep"]) if not SEED.fullmatch(word))
 
 
 @contextmanager
@@ -64,5 +59,5 @@ def job_configs(overrides: Sequence[str], needs_data: bool = True, primary: str 
     """
     check_words(overrides)
     with grid(list(map(quote_text, overrides)), primary) as expanded:
-        jobs = list(dict.fromkeys(map(without_seed, expanded.jobs)))
+        jobs = list(dict.fromkeys(overrides_outside(job, UNIMPORTANT) for job in expanded.jobs))
         return [expanded.job_config(job, needs_data) for job in jobs]

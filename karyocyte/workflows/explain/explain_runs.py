@@ -37,10 +37,6 @@ LETTERS = 28  # of an image's name
 ALL_LAYERS = "activations"  # the word for all of ``activations_and_pools``
 SAMPLES = 2  # images of which layers are drawn by default
 COLOURS = "colours from blue to dark red: each image by its own greatest value; no colour: no support for the class"
-COLUMN_NOTES = (
-    "inside: the share of the heat on the content of the image, its pixels above prepare.crop_threshold",
-    "content: the share of the pixels that are content; heat without preference has both equal",
-)
 LAYERS_NOTE = "of each layer all channels, each scaled to its own range; a constant one is black"
 LAYER_COLUMNS = 6  # of a figure with the layers of a single image
 Pairs = Sequence[tuple[Example, Example]]  # an image and its heat map
@@ -69,7 +65,7 @@ def draw_heat_maps(request: ExplainRequest) -> None:
             method = method_at(request.settings.method, layer, model, selected.images[0])
             stem = selected.run.folder / RunFolder.HEATMAPS / f"{method.name}-{method.layer}"
             pairs = _write_maps(stem, selected, model, method)
-            say(str(stem), "pictures (.parquet) and their table (.csv)", *COLUMN_NOTES)
+            say(str(stem), "pictures (.parquet) and their table (.csv)")
             if request.out:
                 title = [selected.run.config.name, _place(selected.run), method.name, method.layer]
                 _put_beside(beside, title, pairs)

@@ -74,7 +74,7 @@ def run_costs(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Name each group by its experiment and, where several share the name, by what differs, or else by a folder."""
+    """Name each group by its experiment and, where several share the name, by what differs."""
     facts = pd.DataFrame(list(map(_facts, groups))).astype(object).fillna("null").astype(str)  # null differs from 0.1
     labels = facts["name"].copy()
     for _, rows in facts.groupby("name"):
@@ -83,8 +83,6 @@ def _labels(groups: Sequence[Sequence[Run]]) -> list[str]:
             differing = pd.Index(["config"])
         for key in differing:
             labels[rows.index] += f", {key} " + rows[key]
-    for place in labels.index[labels.duplicated(keep=False)].tolist():
-        labels[place] += f", {groups[place][0].folder.parent}"
     return list(labels)
 
 

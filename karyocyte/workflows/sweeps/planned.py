@@ -14,8 +14,9 @@ from karyocyte.common.installed import run_keys
 from karyocyte.common.locks import is_locked
 from karyocyte.common.text import counted
 from karyocyte.composition.compose import compose_job
-from karyocyte.composition.grid import Grid, grid, without_seed
+from karyocyte.composition.grid import UNIMPORTANT, Grid, grid
 from karyocyte.config.cluster import SlurmConfig, check_cluster, check_devices
+from karyocyte.config.overrides import overrides_outside
 from karyocyte.config.schema import TrainingConfig
 from karyocyte.runs import sweeps
 from karyocyte.runs.address import run_folder, run_identity
@@ -36,7 +37,7 @@ def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
         say(f"{counted(len(jobs), 'job')} of {folder}; * stands for digits that a job finds by its images and weights")
         names, states, config_of = sweeps.names(list(jobs)), Counter[str](), cache(expanded.job_config)
         for job, words in jobs.items():
-            config = config_of(without_seed(words), "+cluster=slurm" not in words)
+            config = config_of(overrides_outside(words, UNIMPORTANT), "+cluster=slurm" not in words)
             run = sweeps.run_of(folder, sweeps.read_record(folder, job.key)) or _run_of(config, job)
             killed = run.status.state == "running" and not is_locked(run.path(RunFile.LOCK))
             state = "interrupted" if killed else run.status.state or "missing"
@@ -49,7 +50,7 @@ def show_jobs(typed: Sequence[str], primary: str = "train") -> None:
 
 def _show_script(expanded: Grid, sweep: Path, jobs: int) -> None:
     words = expanded.jobs[0]
-    composed = compose_job(expanded.loader, expanded.composed, without_seed(words), expanded.primary)
+    composed = compose_job(expanded.loader, expanded.composed, overrides_outside(words, UNIMPORTANT), expanded.primary)
     check_devices(composed)
     cluster = check_cluster(composed.cluster)
     assert isinstance(cluster, SlurmConfig)

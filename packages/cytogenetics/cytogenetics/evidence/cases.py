@@ -87,10 +87,8 @@ def true_cases(kept: pd.DataFrame, truth: pd.DataFrame) -> Iterator[TrueCase]:
         if case not in karyotypes:
             continue
         whole = case_cells(pictures[pictures["change"] == ""])
-        group = part
-        if case in abnormal:
-            group = MOSTLY_NORMAL if karyotypes[case] in NORMAL_KARYOTYPES else MOSTLY_ABNORMAL
-        yield TrueCase(group, case, karyotypes[case], whole, boxes)
+        real = MOSTLY_NORMAL if karyotypes[case] in NORMAL_KARYOTYPES else MOSTLY_ABNORMAL
+        yield TrueCase(real if case in abnormal else part, case, karyotypes[case], whole, boxes)
         for change, changed in pictures[pictures["change"] != ""].groupby("change"):
             cells, true = case_cells(changed), changed["true"].iloc[0]
             trisomy = "trisomies 13, 18, 21" if change[1:] in LIVING else OTHERS
@@ -162,7 +160,8 @@ def settled(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
     """Return ``verdicts`` with ``settled`` by thresholds, and whether this is ``wrong``, or ``wrong_boxes``."""
     least = np.array(settled_from)[np.minimum(rows["count"], len(settled_from)) - 1]
     rows = rows.assign(settled=rows["free"] & (rows["probability"] >= least))
-    return rows.assign(wrong=rows["settled"] & ~rows["right"], wrong_boxes=rows["settled"] & ~rows["right_boxes"])
+    rows = rows.assign(normal=rows["named"].isin(NORMAL_KARYOTYPES), wrong=rows["settled"] & ~rows["right"])
+    return rows.assign(wrong_boxes=rows["settled"] & ~rows["right_boxes"])
 
 
 def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.DataFrame:
@@ -173,7 +172,6 @@ def measured_cases(rows: pd.DataFrame, settled_from: Sequence[float]) -> pd.Data
     subset, one is ``wrong``, with the exact one-sided upper limit of their share.
     """
     groups = ["label", "pictures"]
-    rows = rows.assign(normal=rows["named"].isin(NORMAL_KARYOTYPES))
     by_case = settled(rows, settled_from).groupby([*groups, "case"])
     shares = by_case[["right", "right_boxes", "normal", "settled"]].mean().groupby(groups).mean()
     counts = by_case[["settled", "wrong", "wrong_boxes"]].any().groupby(groups).sum()

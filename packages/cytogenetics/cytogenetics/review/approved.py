@@ -42,8 +42,7 @@ class Approved:
         """The files of each class: the numbers of their boxes, or else their names without folder and ending."""
         files: dict[str, list[str]] = {}
         for name, kind in sorted(self.classes.items(), key=lambda file: CLASSES.index(file[1])):
-            number = self.cell.numbers.get(name)
-            files.setdefault(kind, []).append(str(number or PureWindowsPath(name).stem))
+            files.setdefault(kind, []).append(str(self.cell.numbers.get(name) or PureWindowsPath(name).stem))
         return files
 
     @property

@@ -71,10 +71,14 @@ class ReviewedCase:
         doubts = [f"{self.named.weakness}."] if self.named.weakness else []
         if said and (said != iscn or SETTLED not in predicted.split("; ")):
             doubts.append(f"Predicted was {predicted}.")
+        doubts += self._disagreeing(of_cells)
+        return "\n".join([*doubts, f"Sign {iscn}?"]) if doubts else ""
+
+    def _disagreeing(self, of_cells: Mapping[str, str | None]) -> list[str]:
+        """Say which cells have another karyotype than its clones: approved ones, and others by their prediction."""
         karyotypes = {f"{stem} is approved as": one for stem, one in self._karyotypes.items()}
         karyotypes |= {f"{stem} is not approved and says": one for stem, one in of_cells.items() if one}
-        doubts += [f"{cell} {one}." for cell, one in karyotypes.items() if one not in self.named.clones]
-        return "\n".join([*doubts, f"Sign {iscn}?"]) if doubts else ""
+        return [f"{cell} {one}." for cell, one in karyotypes.items() if one not in self.named.clones]
 
     def sign(self, decision: Decision) -> Decision:
         """Return a decision that signs the case as it is approved now; a ``UserError`` says why it cannot be signed."""
