@@ -82,6 +82,9 @@ def check_cluster(node: DictConfig | Mapping[str, Any] | None) -> ClusterConfig:
     model = CLUSTERS.get(values.get("name", "none"))
     if model is None:
         raise UserError(f"cluster.name: {values['name']!r} is neither local nor slurm")
+    for key in map(str, values):
+        if key not in model.model_fields and (needed := clusters_with(f"cluster.{key}")):
+            raise UserError(f"cluster.{key} needs {needed}")
     cluster = validated(model, values, "cluster")
     # Slurm would signal such a job at its start: it would be put back into the queue again and again.
     if isinstance(cluster, SlurmConfig) and cluster.signal_delay_s >= 60 * cluster.timeout_min:

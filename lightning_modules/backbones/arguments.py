@@ -49,10 +49,7 @@ def _function(name: str) -> Any:
 
 
 def _misspelt(keys: list[str], function: Any, named: list[str]) -> list[str]:
-    """Return keys that are like a named argument, without those that a function looks up in its ``**kwargs``.
-
-    These are among its constants. It may pass others on.
-    """
+    """Return keys that are like a named argument and that a function does not look up: these are its constants."""
     return [key for key in keys if key not in function.__code__.co_consts and did_you_mean(key, named)]
 
 

@@ -70,8 +70,7 @@ def sweep_statuses(folder: Path) -> list[JobStatus]:
     for key, name in names(sweep.jobs).items():
         record = read_whole_json(folder / "jobs" / f"{key}.json")
         status = _job_status(name, folder, record)
-        waits = status.state == "waiting" and not status.reason
-        if sweep.cluster == "slurm" and waits and not record.get("slurm_job"):
+        if sweep.cluster == "slurm" and status.state == "waiting" and not (status.reason or record.get("slurm_job")):
             status = replace(status, state=NOT_SUBMITTED)
         statuses.append(status)
     return statuses

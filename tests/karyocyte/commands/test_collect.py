@@ -94,11 +94,6 @@ def test_mixed_revisions_configurations_and_data_are_named(write_run, collected)
     assert "net, content of data other, unfreeze.lr 0.2" in set(collected()[0]["label"])
 
 
-def test_rows_of_which_nothing_is_known_to_differ_are_told_apart_by_a_folder(write_run, collected):
-    folders = [write_run(config=config).parent for config in ("c0ffee00", "deadbeef")]
-    assert list(collected()[0]["label"]) == [f"net, {folder}" for folder in folders]
-
-
 def test_of_a_sweep_what_is_finished_is_collected_and_the_rest_counted(tmp_path, write_run, collected):
     words = [["+experiment=net", f"split.fold={fold}", f"seed={seed}"] for seed in range(2) for fold in range(2)]
     folder, jobs = write_jobs(tmp_path, words, "pair_grid")
