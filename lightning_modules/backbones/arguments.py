@@ -23,8 +23,8 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
     """
     for key in OF_CLASSIFIER:
         if key in args:
-            layer = f", with {{dropout: {args[key]}}}" if key == "drop_rate" else ""
-            raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
+            layer = f"; head.layers takes {{dropout: {args[key]}}}" if key == "drop_rate" else " (in head.layers)"
+            raise UserError(f"model.args.{key}: leave it out: layers of ours replace timm's classifier{layer}")
     _check_names(name, args)
 
 
@@ -49,8 +49,8 @@ def _function(name: str) -> Any:
 
 
 def _misspelt(keys: list[str], function: Any, named: list[str]) -> list[str]:
-    """Return keys that are like a named argument and that a function does not look up: these are its constants."""
-    return [key for key in keys if key not in function.__code__.co_consts and did_you_mean(key, named)]
+    """Return keys that are like a named argument and that a function does not look up: these are in its constants."""
+    return [key for key in keys if repr(key) not in str(function.__code__.co_consts) and did_you_mean(key, named)]
 
 
 def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:

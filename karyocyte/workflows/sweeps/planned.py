@@ -55,7 +55,7 @@ def _show_script(expanded: Grid, sweep: Path, jobs: int) -> None:
     cluster = check_cluster(composed.cluster)
     assert isinstance(cluster, SlurmConfig)
     script = batch_script(cluster, jobs, sweep, sweep / "slurm" / "1.jobs")
-    say("the batch script, with the needs of the first job, and that job's line in its list:")
+    say("the batch script of all jobs, with the needs of the first, and that job's line in its list:")
     command = shlex.join(Task(sweeps.job_of(words), words, 0, "").command())
     console.print(script, command, sep="\n", markup=False, soft_wrap=True)
 

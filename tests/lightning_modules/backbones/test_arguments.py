@@ -15,7 +15,8 @@ def careless(pretrained=False, width=16, **kwargs):
 
 @register_model
 def reader(pretrained=False, width=16, **kwargs):
-    kwargs.get("widths")
+    for key in ("widths", "strides"):
+        kwargs.get(key)
     return nn.Conv2d(3, 8, 1)
 
 

@@ -38,7 +38,7 @@ class ReviewedCase:
 
     @property
     def summary(self) -> str:
-        """Its karyotype by the approved cells, and how many these are."""
+        """Its karyotype by the approved cells, and how many of all cells are approved and have it."""
         if not self.approvals:
             return "no cell yet"
         cells = sum(self.named.clones.values())  # of the approved ones
@@ -56,7 +56,9 @@ class ReviewedCase:
         changed = [stem for stem, one in self.waiting.items() if one.fixed or one.drawn or one.turned]
         if changed:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
-        return "" if self.approvals else "approve a cell of the case first"
+        if not self.approvals:
+            return "approve a cell of the case first"
+        return "" if any(self.named.clones.values()) else f"approve a further cell: none is {self.named.iscn} so far"
 
     def question(self, predicted: str, of_cells: Mapping[str, str | None]) -> str:
         """What to ask before it is signed; "" where nothing speaks against it, or no cell is approved.

@@ -117,7 +117,7 @@ def _read_lists(root: Path, follow_links: bool) -> dict[str, str]:
     files = _lists(root, follow_links)
     for linked in _lists(root, follow_links=True):
         if linked not in files:  # without it all pictures would be of one class
-            raise UserError(f"{linked} lies behind a link out of {root}: set follow_links=true, or put it in its place")
+            raise UserError(f"{linked} is behind a link: set follow_links=true, move it to {root}, or remove the link")
     for file in files:
         table = read_text_table(file, may_be_empty=True)  # with its heading alone no cell is abnormal
         if "filename" not in table:
