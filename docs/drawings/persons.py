@@ -15,7 +15,7 @@ CURVES = {
 
 
 def draw() -> None:
-    """Draw the AUC by the number of training persons, measured and continued."""
+    """Draw the AUC by the number of training persons."""
     table = pd.read_csv(RECOMPUTED / "persons_curve.csv")
     auc = table.set_index(["persons", "model"])["auc"]
     network, area = (f"{auc[5, name]:.2f} to {auc[20, name]:.2f}" for name in ("resnet50_cut", "area"))
@@ -25,10 +25,9 @@ def draw() -> None:
         for colour, (model, (name, mark, moved)) in zip(COLOURS, CURVES.items(), strict=False):
             rows = table[table["model"] == model]
             error = [rows["auc"] - rows["auc_low"], rows["auc_high"] - rows["auc"]]
-            persons, measured = moved * rows["persons"], rows["draws"] > 0
-            axis.errorbar(persons, rows["auc"], yerr=error, fmt="none", capsize=3, color=colour)
-            axis.plot(persons[measured], rows["auc"][measured], f"{mark}-", color=colour, label=name)
-            axis.plot(persons[~measured], rows["auc"][~measured], mark, color=colour, fillstyle="none")
-        axis.set(xscale="log", xlabel="training persons: measured (filled), continued (open)", ylabel="AUC of cells")
-        axis.set_xticks([5, 10, 20, 41, 100, 300], ["5", "10", "20", "41", "100", "300"])
+            persons = moved * rows["persons"]
+            axis.errorbar(persons, rows["auc"], yerr=error, fmt=f"{mark}-", capsize=3, color=colour, label=name)
+        axis.set(xscale="log", xlabel="training persons (bars: range of ten draws)", ylabel="AUC of cells")
+        axis.set_xticks([5, 10, 20, 30, 41], ["5", "10", "20", "30", "41"])
+        axis.minorticks_off()
         axis.legend(loc="lower right")

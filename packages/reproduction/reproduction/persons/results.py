@@ -19,8 +19,7 @@ Written to ``results/recomputed`` are:
 
 - ``persons.csv``: each regression on persons that it does not know, by leaving one person out
 - ``persons_leak.csv``: its AUC where the persons of the test, or the very images, train or not
-- ``persons_curve.csv``: the AUC of the area and of two networks by the number of training persons, and what 100 and 300
-  would give
+- ``persons_curve.csv``: the AUC of the area and of two networks by the number of training persons
 
 The AUC is that of pairs of a leukaemic and a normal cell, which are of two persons each. So they are counted once, for
 every two persons, and all intervals are over drawn persons (and over draws and seeds, where there are some).
@@ -32,7 +31,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import curve_fit
 
 from karyocyte.common.cli import say
 from karyocyte.common.files import write_csv
@@ -49,10 +47,8 @@ DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
 TRAINED_ALL = 41  # subjects that trained where one was left out
 RESAMPLES = 1000
-CURVE_RESAMPLES = 200
 CONFIDENCE = 0.95
 SENSITIVITY = 0.95  # of the threshold that the specificity is given for
-FURTHER = (100, 300)  # persons that the curve is continued to
 DIGITS = "%.6f"
 Row = dict[str, float | None]  # of a table: values with the ends of their intervals
 
@@ -197,42 +193,15 @@ def _pairs_of_arms(images: Images, scores: pd.DataFrame, area: pd.DataFrame, dra
 
 
 def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[Row]:
-    """Return the mean AUC of each number of training persons with its range, and what more persons would give.
-
-    A resample draws the persons and the draws of training persons.
-    """
-    regressions = [(count, f"persons {count} {draw}") for count in PERSONS for draw in range(PERSON_DRAWS)]
-    regressions.append((TRAINED_ALL, "leave_one_out"))
-    persons = np.array([count for count, _ in regressions])
-    pairs = np.array([images.pairs(scores[name].to_numpy(float)) for _, name in regressions])
-    values = auc(pairs)
-    of_count = {count: np.flatnonzero(persons == count) for count in (*PERSONS, TRAINED_ALL)}
+    """Return the mean AUC of each number of training persons with its range over the draws of these persons."""
+    regressions = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
+    regressions[TRAINED_ALL] = ["leave_one_out"]
     rows: list[Row] = []
-    for count, places in of_count.items():
-        found = values[places]
+    for count, names in regressions.items():
+        found = auc(np.array([images.pairs(scores[name].to_numpy(float)) for name in names]))
         spread = Estimate(found.mean(), found.min(), found.max())
         rows.append({"persons": count, "draws": len(found), **spread.columns("auc")})
-    random = np.random.default_rng(0)
-    continued = []
-    for _ in range(CURVE_RESAMPLES):
-        chosen = np.concatenate([random.choice(places, len(places)) for places in of_count.values()])
-        continued.append(_continued(persons[chosen], auc(resampled(pairs, random))[chosen]))
-    for count, value, drawn in zip(FURTHER, _continued(persons, values), np.transpose(continued), strict=True):
-        rows.append({"persons": count, "draws": 0, **columns("auc", value, drawn)})
     return rows
-
-
-def _continued(persons: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Fit ``limit - loss * persons ** -rate`` to the AUC of all draws; return it for further persons."""
-
-    def curve(persons: np.ndarray, limit: float, loss: float, rate: float) -> np.ndarray:
-        """Return the AUC by the number of training persons, which nears the limit."""
-        return np.asarray(limit - loss * persons**-rate)
-
-    known = np.isfinite(values)  # a draw may leave no pair of two persons to a resample
-    start, bounds = (0.9, 1.0, 1.0), ([0.5, 0, 0.1], [1, 10, 3])
-    fitted, _ = curve_fit(curve, persons[known].astype(float), values[known], start, bounds=bounds)
-    return curve(np.array(FURTHER, float), *fitted)
 
 
 def write_all() -> None:
