@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from karyocyte.evaluation.intervals.over_subjects import intervals
-from karyocyte.evaluation.metrics.classification import metric_names
+from karyocyte.evaluation.intervals.over_subjects import around, intervals
+from karyocyte.evaluation.metrics.classification import DIFFERENCE, headline_metric, metric_names
 from karyocyte.evaluation.metrics.labelled import LabelledPredictions
+from karyocyte.evaluation.metrics.leave_one_out import Combined
+from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import TEST, EvaluationResult, Figures, Kind, Metrics
+from karyocyte.evaluation.types.result import GAIN, TEST, EvaluationResult, Figures, Kind, Metrics
 from karyocyte.runs.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 
 BASELINES = {"area": "area alone", "all": "brightness and size"}  # in words
@@ -89,12 +91,18 @@ def baselines_of(runs: LabelledRuns) -> dict[str, LabelledPredictions]:
     return found
 
 
-def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:  # noqa: ARG001 (as of any section)
-    """Return the metrics of each baseline on the test images; nothing for predictions that have none."""
+def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
+    """Return the metrics of each baseline on the test images, and the `GAIN` of the network over it.
+
+    Nothing is returned for predictions that have no baseline.
+    """
     names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
+    headline = (headline_metric(result.positive_class),)
     metrics: dict[str, Metrics] = {}
     for words, scored in baselines_of(runs).items():
-        metrics[words] = intervals(scored, runs.settings, names=names)
+        both = Combined([WeightedMetrics(each, names=headline) for each in (runs.test, scored)], np.subtract.reduce)
+        gain = around(both, {GAIN: DIFFERENCE}, runs.test, runs.settings)
+        metrics[words] = intervals(scored, runs.settings, names=names) | gain
     figures: Figures = {(TEST, f"{Kind.BASELINE}{words}"): each for words, each in metrics.items()}
     return Findings(metrics=figures)
 

@@ -1,7 +1,5 @@
 """A result in a sentence: how good the model is, beside what it has to beat, and what it recognises least."""
 
-from operator import itemgetter
-
 import pandas as pd
 
 from karyocyte.common.text import quoted
@@ -9,7 +7,7 @@ from karyocyte.evaluation.metrics.classification import headline_metric
 from karyocyte.evaluation.tables.tables import metric_name
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import ends, number
-from karyocyte.evaluation.types.result import EvaluationResult, Interval, Kind
+from karyocyte.evaluation.types.result import GAIN, EvaluationResult, Interval, Kind
 
 
 def sentence(result: EvaluationResult) -> str:
@@ -20,8 +18,8 @@ def sentence(result: EvaluationResult) -> str:
     words, measured = metric_name(name, result).words, result.metrics[name]
     if measured.value is None:
         return f"The {words} is undefined: a class has no test image."
-    by, least = _rival(result, name)
-    lines = [f"The {words} is {measured}, {_verdict(measured, least)} {by} ({number(least)})"]
+    by, (least, gain) = _rival(result, name)
+    lines = [f"The {words} is {measured}, {_verdict(measured, least, gain)} {by} ({number(least)})"]
     recalls = pd.Series({each: result.metrics[f"recall/{each}"].value for each in result.classes}, dtype=float)
     if recalls.notna().any():
         lines.append(_least_recognised(recalls.dropna()))
@@ -39,23 +37,25 @@ def _least_recognised(recalls: pd.Series) -> str:
     return f"recognised least: {', '.join(map(quoted, least))} ({value})"
 
 
-def _verdict(measured: Interval, least: float) -> str:
-    """Compare a value with its rival's by the interval: the value alone may be higher or lower by chance.
+def _verdict(measured: Interval, least: float, gain: Interval | None) -> str:
+    """Compare a value with its rival's: with chance by its own interval, with a rule by that of the difference, `GAIN`.
 
     What is written alike is a tie; without an interval nothing is claimed.
     """
     if number(measured.value) == number(least):
         return "a tie with"
-    if measured.low is None or measured.high is None or not ends(measured.low, measured.high):
+    judged, bar = (measured, least) if gain is None else (gain, 0.0)
+    if judged.low is None or judged.high is None or not ends(judged.low, judged.high):
         return "beside"
-    if measured.low > least:
+    if judged.low > bar:
         return "better than"
-    return "worse than" if measured.high < least else "not shown to differ from"
+    return "worse than" if judged.high < bar else "not shown to differ from"
 
 
-def _rival(result: EvaluationResult, metric: str) -> tuple[str, float]:
-    """Return what a model has to beat, chance or the best rule without a network, and how good that is."""
-    rivals = {"chance": 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images}
+def _rival(result: EvaluationResult, metric: str) -> tuple[str, tuple[float, Interval | None]]:
+    """Return what a model has to beat, chance or the best rule without a network, how good that is, and its `GAIN`."""
+    chance = 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images
+    rivals: dict[str, tuple[float, Interval | None]] = {"chance": (chance, None)}
     for name, metrics in result.sections(Kind.BASELINE).items():
-        rivals[f"a rule on {name}"] = metrics[metric].value or 0.0
-    return max(rivals.items(), key=itemgetter(1))
+        rivals[f"a rule on {name}"] = (metrics[metric].value or 0.0, metrics.get(GAIN))
+    return max(rivals.items(), key=lambda rival: rival[1][0])

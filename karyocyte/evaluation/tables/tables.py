@@ -8,7 +8,7 @@ from karyocyte.evaluation.metrics.classification import CALIBRATION, METRICS, he
 from karyocyte.evaluation.tables.certainty import certainty_lines
 from karyocyte.evaluation.types.added import shown
 from karyocyte.evaluation.types.formats import images_of, number, of_folds
-from karyocyte.evaluation.types.result import FOLD_MEAN, EvaluationResult, Kind, Matrix, Metrics
+from karyocyte.evaluation.types.result import FOLD_MEAN, GAIN, EvaluationResult, Kind, Matrix, Metrics
 from karyocyte.evaluation.types.table import Cell, Named, Row, Table
 
 SUBGROUPS = ("group", "kind")  # sections of the figures begin so
@@ -61,7 +61,8 @@ def captions(result: EvaluationResult) -> tuple[str, ...]:
         lines.append(f"training: {about['images_seen']:,} images seen in {about['wall_seconds']:,.0f} s")
     name = headline_metric(result.positive_class)
     for words, metrics in result.sections(Kind.BASELINE).items():
-        lines.append(f"without a network, by {words}: {metric_name(name, result).words} {metrics[name]}")
+        gain = f"; network minus rule {metrics[GAIN]}" if GAIN in metrics else ""
+        lines.append(f"without a network, by {words}: {metric_name(name, result).words} {metrics[name]}{gain}")
     if reason := next((point.reason for point in result.thresholds if point.reason), None):
         lines.append(f"no threshold chosen: {reason}")
     elif result.of(Kind.AT_THRESHOLD):

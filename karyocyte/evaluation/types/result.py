@@ -17,6 +17,7 @@ Matrix = list[list[int]]
 # Parts of the figures.
 TEST = "test"
 FOLD_MEAN = "fold mean"
+GAIN = "gain"  # of a network over a baseline: the difference of their headline metrics
 
 
 class Kind(StrEnum):

@@ -13,7 +13,7 @@ from karyocyte.evaluation.pooling.averaging import average
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.sections.baseline import NumberedImages, add_baselines
 from karyocyte.evaluation.tables.tables import captions
-from karyocyte.evaluation.types.result import Kind
+from karyocyte.evaluation.types.result import GAIN, Kind
 from karyocyte.runs.predictions import Predictions
 
 SETTINGS = EvaluationConfig(resamples=50)
@@ -65,6 +65,12 @@ def test_the_auc_of_the_area_is_that_of_scikit_learn():
     test = images.parts == "test"
     known = roc_auc_score(images.labels[test], model.predict_proba(area[test])[:, 1])
     assert found["area alone"]["auc"].value == pytest.approx(known)
+    network = evaluated(predictions, rows, images).metrics["auc"].value
+    assert found["area alone"][GAIN].value == pytest.approx(network - known)
+    by_area = add_baselines(predictions, rows, images).frame
+    same = {f"prob_{label}": by_area[f"baseline_area_{label}"] for label in ("hem", "all")}
+    gain = baselines(replace(predictions, frame=predictions.frame.assign(**same)), rows, images)["area alone"][GAIN]
+    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
 
 
 def test_more_than_two_classes_and_validation_without_labels():

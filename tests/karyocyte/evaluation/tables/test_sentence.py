@@ -7,7 +7,7 @@ import pytest
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.run.evaluate import evaluate_runs
 from karyocyte.evaluation.tables.sentence import sentence
-from karyocyte.evaluation.types.result import Interval, Kind
+from karyocyte.evaluation.types.result import GAIN, Interval, Kind
 from tests.helpers.predictions import make_run
 
 SETTINGS = EvaluationConfig(resamples=20)
@@ -33,18 +33,18 @@ def test_what_is_recognised_least_as_it_is_written_is_named():
 
 
 @pytest.mark.parametrize(
-    ("auc", "words"),
+    ("auc", "gain", "words"),
     [
-        (Interval(0.9, 0.85, 0.95), "0.900 (0.850 to 0.950), better than"),
-        (Interval(0.9, 0.75, 0.95), "0.900 (0.750 to 0.950), not shown to differ from"),
-        (Interval(0.7, 0.6, 0.79), "0.700 (0.600 to 0.790), worse than"),
-        (Interval(0.8004, 0.8001, 0.95), "0.800 (0.800 to 0.950), a tie with"),
-        (Interval(1.0, 0.9999, 1.0), "1.000, beside"),
-        (Interval(1.0), "1.000, beside"),
+        (Interval(0.9, 0.75, 0.95), Interval(0.1, 0.02, 0.2), "0.900 (0.750 to 0.950), better than"),
+        (Interval(0.9, 0.85, 0.95), Interval(0.1, -0.01, 0.2), "0.900 (0.850 to 0.950), not shown to differ from"),
+        (Interval(0.7, 0.6, 0.9), Interval(-0.1, -0.2, -0.01), "0.700 (0.600 to 0.900), worse than"),
+        (Interval(0.8004, 0.8001, 0.95), Interval(0.0004, 0.0001, 0.1), "0.800 (0.800 to 0.950), a tie with"),
+        (Interval(1.0, 0.9999, 1.0), Interval(0.2, 0.2, 0.2), "1.000, beside"),
+        (Interval(1.0), Interval(0.2), "1.000, beside"),
     ],
 )
-def test_a_sentence_claims_what_the_interval_says_and_nothing_without_one(auc, words):
+def test_a_sentence_claims_what_the_interval_of_the_difference_says_and_nothing_without_one(auc, gain, words):
     result = with_figures(evaluate_runs([make_run()], SETTINGS), auc=auc)
-    rule = {("test", f"{Kind.BASELINE}size"): {"auc": Interval(0.8, 0.7, 0.9)}}
+    rule = {("test", f"{Kind.BASELINE}size"): {"auc": Interval(0.8, 0.7, 0.9), GAIN: gain}}
     text = sentence(replace(result, figures=result.figures | rule))
     assert text.startswith(f"The AUC is {words} a rule on size (0.800); ")
