@@ -73,23 +73,22 @@ def _names(claim: Claim) -> set[str]:
 
 
 def _pairs(measured: Sequence[Measured]) -> list[tuple[Measured, Measured | None]]:
-    """Put beside each measurement on the paper's split one of equal settings with persons apart.
-
-    Of several it is one of the same revision, if there is one: revisions may deal the folds differently.
-    """
+    """Put beside each measurement on the paper's split one of equal settings with persons apart."""
     groups: dict[tuple[str, ...], list[Measured]] = {}
     for each in measured:
         groups.setdefault((each.data, *each.departures), []).append(each)
     pairs: list[tuple[Measured, Measured | None]] = []
     for group in groups.values():
         of_paper = [each for each in group if each.protocol == "paper"]
-        apart = [each for each in group if each.is_apart]
-        for own in of_paper:
-            same = [each for each in apart if each.revision == own.revision]
-            pairs.append((own, next(iter(same + apart), None)))
-        if not of_paper:  # each run stands for itself
-            pairs += [(each, each) for each in group]
+        # Without a run on the paper's split each run stands for itself.
+        pairs += [(each, _apart(group, each.revision) if of_paper else each) for each in of_paper or group]
     return sorted(pairs, key=lambda pair: len(pair[0].departures))  # the one that is nearest to conf/ first
+
+
+def _apart(group: Sequence[Measured], revision: str) -> Measured | None:
+    """Return one with persons apart, of this revision if there is one: others may deal the folds differently."""
+    apart = [each for each in group if each.is_apart]
+    return min(apart, key=lambda each: each.revision != revision, default=None)
 
 
 def _rows(claims: Sequence[Claim], of_papers: Sequence[Claim], measured: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from tests.helpers.training import call_main
 from tests.test_experiments import PAPER_001, PAPER_002, PAPER_003, PAPER_004, UNFROZEN
 
 EVIDENCE = {"resnet50_cut_block5", "resnet50_cut_block5_clahe", "mobilenetv2_cut", "mobilenetv2_last7"}
-EVIDENCE |= {"hem_all_cnn_64"}
+EVIDENCE |= {"resnet50_cut_block5_d512", "hem_all_cnn_64", "scratch_cnn_d128", "scratch_cnn_d256"}
+EVIDENCE |= {"scratch_cnn_d256_dropout2", "scratch_cnn_d256x2"}
 # Experiments, and in how many variants each of them runs.
 GRIDS = {
     "cnmc_grid": (PAPER_004, 2 * 3),

@@ -75,7 +75,7 @@ def test_lists_in_any_case_and_encoding_are_read_and_one_without_rows(tmp_path, 
 
 @pytest.mark.parametrize(
     ("linked", "problem"),
-    [("inner", "no boxes"), ("inner/normal.csv", "normal.csv lies behind"), ("lists", "Normal.CSV lies behind")],
+    [("inner", "no boxes"), ("inner/normal.csv", "normal.csv is behind"), ("lists", "Normal.CSV is behind")],
 )
 def test_a_data_set_or_a_list_behind_a_link_is_refused_or_read(tmp_path, linked, problem):
     root = write_metaphases(tmp_path / "data" / "inner").parent
