@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from io import StringIO
 from itertools import chain
@@ -333,11 +334,14 @@ class Run:
     def heatmaps(self) -> list[Path]:
         """The files of heat maps, one per method and layer, which their stem names; a table may lie beside each."""
         paths = []
-        for path in sorted((self.folder / RunFolder.HEATMAPS).glob("*.parquet")):
+        pattern = f"{RunFolder.HEATMAPS}/*.parquet"
+        recorded = [self.folder / name for name in self.checksums.listed if fnmatch(name, pattern)]
+        for path in sorted({*recorded, *self.folder.glob(pattern)}):
             name = path.relative_to(self.folder)
-            if self.has_checksums and str(name) not in self.checksums.listed:
+            if self.has_checksums and path not in recorded or not path.is_file():
                 again = f"`python scripts/explain.py heatmaps {shlex.quote(str(self.folder))}` draws such maps anew"
-                warn_once(f"{path} is passed over, it is not in {CHECKSUMS}: {again}")
+                fault = f"is passed over, it is not in {CHECKSUMS}" if path.is_file() else "is missing"
+                warn_once(f"{path} {fault}: {again}")
                 continue
             self.checked(str(name))
             self.checked(str(name.with_suffix(".csv")))

@@ -3,6 +3,8 @@
 import dis
 import inspect
 from collections.abc import Mapping
+from itertools import pairwise
+from types import CodeType
 from typing import Any
 
 import timm
@@ -23,8 +25,8 @@ def check_model_args(name: str, args: Mapping[str, Any]) -> None:
     """
     for key in OF_CLASSIFIER:
         if key in args:
-            layer = f"; head.layers takes {{dropout: {args[key]}}}" if key == "drop_rate" else " (in head.layers)"
-            raise UserError(f"model.args.{key}: leave it out: layers of ours replace timm's classifier{layer}")
+            layer = f": put {{dropout: {args[key]}}} there" if key == "drop_rate" else ""
+            raise UserError(f"model.args.{key}: leave it out: head.layers replaces timm's classifier{layer}")
     _check_names(name, args)
 
 
@@ -35,7 +37,7 @@ def _check_names(name: str, args: Mapping[str, Any]) -> None:
     reads_more = any(spec.varkw in step.argrepr.split(", ") for step in dis.get_instructions(function))
     unused = [key for key in args if key not in named]
     if reads_more:
-        unused = _misspelt(unused, function, named)
+        unused = _misspelt(unused, named, _looked_up(function.__code__))
     if unused and _takes_any_argument(name, args):
         taken = ", ".join(map("model.args.{}".format, named)) or "none"
         unknown = f"unknown key model.args.{unused[0]}: {did_you_mean(unused[0], named)}".rstrip()
@@ -48,9 +50,20 @@ def _function(name: str) -> Any:
     return made_by.__init__ if isinstance(made_by, type) else made_by  # type: ignore[misc]  # of this very class
 
 
-def _misspelt(keys: list[str], function: Any, named: list[str]) -> list[str]:
-    """Return keys that are like a named argument and that a function does not look up: these are in its constants."""
-    return [key for key in keys if repr(key) not in str(function.__code__.co_consts) and did_you_mean(key, named)]
+def _misspelt(keys: list[str], named: list[str], looked_up: set[Any]) -> list[str]:
+    """Return keys that are like a named argument and that a function does not look up."""
+    return [key for key in keys if key not in looked_up and did_you_mean(key, named)]
+
+
+def _looked_up(code: CodeType) -> set[Any]:
+    """Return the constants that a function and those within it load, alone or in a tuple, but no names of keywords."""
+    found: set[Any] = set()
+    for step, following in pairwise(dis.get_instructions(code)):
+        if isinstance(step.argval, CodeType):
+            found |= _looked_up(step.argval)
+        elif step.opname == "LOAD_CONST" and following.opname != "CALL_KW":  # of Python 3.13
+            found.update(step.argval if isinstance(step.argval, tuple | frozenset) else {step.argval})
+    return found
 
 
 def _takes_any_argument(name: str, args: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from karyocyte.evaluation.metrics.leave_one_out import Combined
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.pooling.labelled_runs import LabelledRuns
 from karyocyte.evaluation.pooling.sections import Findings
-from karyocyte.evaluation.types.result import GAIN, TEST, EvaluationResult, Figures, Kind, Metrics
+from karyocyte.evaluation.types.result import GAIN, TEST, EvaluationResult, Figures, Kind
 from karyocyte.runs.predictions import BASELINE_PREFIX, VALIDATION, Predictions
 
 BASELINES = {"area": "area alone", "all": "brightness and size"}  # in words
@@ -92,18 +92,14 @@ def baselines_of(runs: LabelledRuns) -> dict[str, LabelledPredictions]:
 
 
 def baseline(runs: LabelledRuns, result: EvaluationResult) -> Findings:
-    """Return the metrics of each baseline on the test images, and the `GAIN` of the network over it.
-
-    Nothing is returned for predictions that have no baseline.
-    """
+    """Return the metrics of each baseline on the test images with the network's `GAIN`; nothing where there is none."""
     names = tuple(name for name in metric_names(runs.test.classes) if "/" not in name)
     headline = (headline_metric(result.positive_class),)
-    metrics: dict[str, Metrics] = {}
+    figures: Figures = {}
     for words, scored in baselines_of(runs).items():
         both = Combined([WeightedMetrics(each, names=headline) for each in (runs.test, scored)], np.subtract.reduce)
         gain = around(both, {GAIN: DIFFERENCE}, runs.test, runs.settings)
-        metrics[words] = intervals(scored, runs.settings, names=names) | gain
-    figures: Figures = {(TEST, f"{Kind.BASELINE}{words}"): each for words, each in metrics.items()}
+        figures[TEST, f"{Kind.BASELINE}{words}"] = intervals(scored, runs.settings, names=names) | gain
     return Findings(metrics=figures)
 
 

@@ -57,5 +57,5 @@ def _rival(result: EvaluationResult, metric: str) -> tuple[str, tuple[float, Int
     chance = 0.5 if metric == "auc" else max(result.test.class_counts.values()) / result.test.images
     rivals: dict[str, tuple[float, Interval | None]] = {"chance": (chance, None)}
     for name, metrics in result.sections(Kind.BASELINE).items():
-        rivals[f"a rule on {name}"] = (metrics[metric].value or 0.0, metrics.get(GAIN))
+        rivals[f"a rule on {name}"] = (metrics[metric].value or 0.0, metrics.get(GAIN, Interval(None)))
     return max(rivals.items(), key=lambda rival: rival[1][0])

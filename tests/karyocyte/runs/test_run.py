@@ -117,11 +117,16 @@ def test_weights_are_in_the_folder_of_the_run(run, best):
         _ = run.best_checkpoint
 
 
-def test_a_recorded_log_that_is_gone_is_missed(tmp_path):
-    log = tmp_path / "logs" / "1-all" / "version_0" / "metrics.csv"
-    write_text(log, "epoch,val/loss\n0,1.0\n")
+def test_a_recorded_log_or_map_that_is_gone_is_missed(tmp_path, capsys):
+    log, maps = tmp_path / "logs" / "1-all" / "version_0" / "metrics.csv", tmp_path / "heatmaps" / "x.parquet"
+    for path in (log, maps):
+        write_text(path, "epoch,val/loss\n0,1.0\n")
     Run(tmp_path).write_status("finished")
-    assert len(Run(tmp_path).history) == 1
+    Run(tmp_path).record_made(maps)
+    assert (len(Run(tmp_path).history), Run(tmp_path).heatmaps) == (1, [maps])
     log.unlink()
+    maps.unlink()
     with pytest.raises(UserError, match="metrics.csv is missing"):
         _ = Run(tmp_path).history
+    assert Run(tmp_path).heatmaps == []
+    assert "x.parquet is missing: `python scripts/explain.py heatmaps" in capsys.readouterr().out

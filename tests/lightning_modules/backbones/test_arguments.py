@@ -13,10 +13,20 @@ def careless(pretrained=False, width=16, **kwargs):
     return nn.Conv2d(3, 8, 1)
 
 
+def called(widht):
+    return widht
+
+
 @register_model
 def reader(pretrained=False, width=16, **kwargs):
+    """Return a layer; "widht" is no argument, but it is one of a function that is called."""
     for key in ("widths", "strides"):
         kwargs.get(key)
+
+    def inner():
+        return kwargs.get("withd", 1)
+
+    called(widht=inner())
     return nn.Conv2d(3, 8, 1)
 
 
@@ -28,6 +38,6 @@ def test_arguments_without_effect_are_refused(name, args):
         check_model_args(name, {"width": 8, **args})
     for other, right in (("careless", {"width": 8}), ("resnet18", {"drop_path_rate": 0.5})):
         check_model_args(other, right)
-    check_model_args("reader", {"widths": [4], "size": 5})
+    check_model_args("reader", {"widths": [4], "strides": 1, "withd": 1, "size": 5})
     with pytest.raises(UserError, match=r"model.args.size: careless takes"):
         check_model_args("careless", {"size": 5})

@@ -58,7 +58,11 @@ class ReviewedCase:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         if not self.approvals:
             return "approve a cell of the case first"
-        return "" if any(self.named.clones.values()) else f"approve a further cell: none is {self.named.iscn} so far"
+        return (
+            ""
+            if any(self.named.clones.values())
+            else f"approve a further cell, or correct one: none is {self.named.iscn}"
+        )
 
     def question(self, predicted: str, of_cells: Mapping[str, str | None]) -> str:
         """What to ask before it is signed; "" where nothing speaks against it, or no cell is approved.

@@ -125,7 +125,7 @@ def test_a_signed_cell_with_a_change_of_its_own_is_counted_as_no_normal_cell(out
     said = CellReview(output).groups(DecisionLog(output / "decisions.jsonl").states, "reader1")["case"]["approved"]
     assert said == "46,XY (1 of 2 cells); not clonal: 46,XXY,-3 in 1"
     publish(output, approve("c1", {"c1/44.png": "none"}, to="45,Y"))
-    with pytest.raises(UserError, match="approve a further cell: none is 46,XY so far"):
+    with pytest.raises(UserError, match="approve a further cell, or correct one: none is 46,XY"):
         signed(output)
 
 

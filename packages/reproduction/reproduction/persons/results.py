@@ -194,10 +194,9 @@ def _pairs_of_arms(images: Images, scores: pd.DataFrame, area: pd.DataFrame, dra
 
 def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[Row]:
     """Return the mean AUC of each number of training persons with its range over the draws of these persons."""
-    regressions = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
-    regressions[TRAINED_ALL] = ["leave_one_out"]
+    draws = {count: [f"persons {count} {draw}" for draw in range(PERSON_DRAWS)] for count in PERSONS}
     rows: list[Row] = []
-    for count, names in regressions.items():
+    for count, names in (*draws.items(), (TRAINED_ALL, ["leave_one_out"])):
         found = auc(np.array([images.pairs(scores[name].to_numpy(float)) for name in names]))
         spread = Estimate(found.mean(), found.min(), found.max())
         rows.append({"persons": count, "draws": len(found), **spread.columns("auc")})
