@@ -44,7 +44,7 @@ from reproduction.persons.linked import persons_of_subjects
 FOLDER = RESULTS / EVIDENCE / "persons"
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
-PERSONS, PERSON_DRAWS = (5, 10, 20, 30), 10
+PERSONS, PERSON_DRAWS = (5, 10, 20), 10
 TRAINED_ALL = 41  # subjects that trained where one was left out
 RESAMPLES = 1000
 CONFIDENCE = 0.95
