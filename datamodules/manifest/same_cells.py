@@ -89,6 +89,18 @@ class SameCells:
         return known.reset_index(drop=True)
 
 
+def shown_cells(images: pd.Series, source: str) -> pd.Series:
+    """Return the cell that each image of a source shows: the ``image_id`` of one of those that show it."""
+    from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
+
+    pairs = SameCells.of_key(KNOWN, source)
+    linked = [] if pairs is None else pairs.same[[f"image_{side}" for side in SIDES]].to_numpy()
+    cells = DisjointSet([*images, *np.ravel(linked)])
+    for left, right in linked:
+        cells.merge(left, right)
+    return images.map(cells.__getitem__)
+
+
 def _distances(one: list[str], other: list[str]) -> np.ndarray:
     """Return the number of bits by which the hashes of each two pictures differ, int64."""
     pairs = [np.frombuffer(bytes.fromhex("".join(hashes)), np.uint64).reshape(-1, 4) for hashes in (one, other)]

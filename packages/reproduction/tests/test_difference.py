@@ -1,14 +1,17 @@
 """The interval of the difference between our figure and a printed one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from datamodules.manifest.same_cells import SIDES, SameCells
 from karyocyte.evaluation.types.result import Estimate
 from packages.reproduction.tests.written_claims import claim, write_results
 from reproduction.claims import printed_claims
 from reproduction.difference import Spread, difference, spreads, verdict
-from tests.helpers.predictions import make_predictions
+from tests.helpers.predictions import join, make_predictions
 
 
 def test_the_variance_of_a_share_by_images_is_that_of_its_closed_form_and_pairs_the_trainings():
@@ -27,6 +30,17 @@ def test_seeds_are_averaged_and_images_that_not_every_run_has_count_by_their_sha
     accuracies = [(run.probabilities.argmax(axis=1) == run.labels).mean() for run in runs]
     assert (spread.seeds, spread.training) == (2, pytest.approx(np.var(accuracies, ddof=1)))
     assert spread.of_mean == pytest.approx(spread.of_image / 200, rel=0.02)  # no image in common: independent
+
+
+def test_the_images_of_one_cell_count_once():
+    once = make_predictions(40, about={"source": "cnmc"})
+    pairs = SameCells.of_key("known", "cnmc").same.drop_duplicates("image_left").drop_duplicates("image_right")
+    pairs = pairs[~pairs["image_left"].isin(pairs["image_right"])][:40]
+    both = [replace(once, frame=once.frame.assign(image_id=pairs[f"image_{side}"].array)) for side in SIDES]
+    single, twice = spreads(both[:1], ["accuracy", "auc"]), spreads([join(*both)], ["accuracy", "auc"])
+    for name in ("accuracy", "auc", "loss"):
+        assert (twice[name].cells, twice[name].of_mean) == (40, pytest.approx(single[name].of_mean))
+        assert twice[name].of_image == pytest.approx(2 * single[name].of_image)
 
 
 def test_of_seeds_alone_the_interval_is_that_of_one_further_training():
