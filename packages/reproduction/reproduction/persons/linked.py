@@ -6,8 +6,6 @@ called "names", and the test images of persons who also train or validate left t
 
 import pandas as pd
 
-from datamodules.manifest.persons import linked_names
-from datamodules.manifest.same_cells import SIDES, SameCells
 from karyocyte.runs.run import Run
 
 SPLITS = "splits"
@@ -17,15 +15,6 @@ ALL_IMAGES = "cnmc-paper-fold0.parquet"  # the split that has every image of C-N
 def deals_persons(run: Run) -> bool:
     """Tell whether the folds of a kept run were dealt by persons, and not by the names of that time."""
     return "same_cells" in run.raw_config
-
-
-def persons_of_subjects(images: pd.DataFrame) -> dict[str, str]:
-    """Return the person of each subject of images of C-NMC (image_id, subject) that is one of several of a person."""
-    subjects = images.set_index("image_id")["subject"].astype(object)
-    cells = SameCells.of_key("known", "cnmc")
-    assert cells is not None
-    shown = cells.same[["seen"]].assign(**{side: cells.same[f"image_{side}"].map(subjects) for side in SIDES})
-    return linked_names(shown.dropna())
 
 
 def unknown_persons(split: pd.DataFrame) -> pd.DataFrame:

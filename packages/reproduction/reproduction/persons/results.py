@@ -1,24 +1,21 @@
 """Recompute what persons are worth from the kept scores: ``python -m reproduction.persons.results``.
 
-``results/evidence/persons`` holds the scores (log-odds of leukaemia, float16) of each image by logistic regressions on
-other images, which revision 698a9ffa computed (``reproduction.persons.features`` and ``.experiments``):
+``results/evidence/persons`` holds the scores (log-odds of leukaemia, float16) of each cell by logistic regressions on
+other cells, which revision f717805a computed (``reproduction.persons.experiments``), of 35 persons, with one picture of
+each cell:
 
 - ``leave_one_out``: of all other persons
 - ``persons <n> <draw>``: of n persons drawn at random, a quarter of them healthy
 - ``<arm> <draw> <seed>``: what a leak is worth. The persons are divided into four folds with equal shares of both
-  classes; half of the images of each person of a fold, drawn by the seed, test. For each fold three regressions train
-  on equal numbers of images of each class and of persons, up to one patient. Two thirds of the persons are the same;
-  half of the images of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
-  images (``shared``), or the very images that test (``copies``).
-
-These regressions were computed when it was not known yet that some of the subjects are one person. So only images of
-subjects that are persons of their own are evaluated (`persons_of_their_own`): none of these trains under another
-name.
+  classes; half of the cells of each person of a fold, drawn by the seed, test. For each fold three regressions train
+  on equal numbers of cells of each class and of persons, up to two. Two of the four folds of persons are the same;
+  half of the cells of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
+  cells (``shared``), or the very cells that test (``copies``).
 
 Written to ``results/recomputed`` are:
 
 - ``persons.csv``: each regression on persons that it does not know, by leaving one person out
-- ``persons_leak.csv``: its AUC where the persons of the test, or the very images, train or not
+- ``persons_leak.csv``: its AUC where the persons of the test, or the very cells, train or not
 - ``persons_curve.csv``: the AUC of the area and of two networks by the number of training persons
 
 The AUC is that of pairs of a leukaemic and a normal cell, which are of two persons each. So they are counted once, for
@@ -39,13 +36,12 @@ from karyocyte.evaluation.metrics.labelled import LabelledPredictions
 from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.types.result import Estimate
 from reproduction.claims import EVIDENCE, RESULTS
-from reproduction.persons.linked import persons_of_subjects
 
 FOLDER = RESULTS / EVIDENCE / "persons"
 ARMS = ("apart", "shared", "copies")
 DRAWS, SEEDS = 3, 3
 PERSONS, PERSON_DRAWS = (5, 10, 20), 10
-TRAINED_ALL = 41  # subjects that trained where one was left out
+TRAINED_ALL = 34  # persons that train where one is left out
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 SENSITIVITY = 0.95  # of the threshold that the specificity is given for
@@ -109,11 +105,6 @@ class Images:
         weights = np.zeros((len(patient), labelled.cluster_count))
         weights[np.arange(len(patient)), patient] = weights[np.arange(len(patient)), healthy] = 1
         return np.asarray(WeightedMetrics(labelled, names=("auc",), rows=scored)(weights)[0])
-
-
-def persons_of_their_own(images: pd.DataFrame) -> np.ndarray:
-    """Return which images, with ``image_id`` and ``subject``, are of subjects that show no cell of another: bool."""
-    return np.asarray(~images["subject"].isin(persons_of_subjects(images)), bool)
 
 
 def auc(pairs: np.ndarray) -> np.ndarray:
@@ -205,15 +196,13 @@ def rows_of_curve(images: Images, scores: pd.DataFrame) -> list[Row]:
 
 def write_all() -> None:
     """Write all tables from the kept scores."""
-    frame = pd.read_parquet(FOLDER / "images.parquet")
-    own = persons_of_their_own(frame)
-    images = Images(frame[own].reset_index(drop=True))
-    area = pd.read_parquet(FOLDER / "area.parquet")[own].reset_index(drop=True)
+    images = Images(pd.read_parquet(FOLDER / "images.parquet"))
+    area = pd.read_parquet(FOLDER / "area.parquet")
     alone: list[dict[str, object]] = []
     leaks: list[dict[str, object]] = []
     curves: list[dict[str, object]] = []
     for path in sorted({*FOLDER.glob("*.parquet")} - {FOLDER / "images.parquet"}):
-        scores = pd.read_parquet(path)[own].reset_index(drop=True)
+        scores = pd.read_parquet(path)
         left_out, left_out_area = (table["leave_one_out"].to_numpy(float) for table in (scores, area))
         alone.append({**row_of_persons(images, left_out, left_out_area), "model": path.stem})
         leaks.append({**row_of_leak(images, scores, area), "model": path.stem})
