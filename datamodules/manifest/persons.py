@@ -1,12 +1,12 @@
 """Persons behind subjects: subjects that share files or cells are one person, and one copy of a file is used."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
 
 from datamodules.manifest.manifest import Manifest, Person
-from datamodules.manifest.same_cells import LINKING, SameCells
+from datamodules.manifest.same_cells import LINKING, SameCells, joined
 from karyocyte.common.text import natural_key
 
 
@@ -27,7 +27,7 @@ def link_subjects(manifest: Manifest, same_cells: SameCells | None = None) -> Ma
     shown = shown.dropna(subset=["left", "right"]).query("left != right and seen != 'other'")
     links = [*sharing, *_linked(shown)]
     persons = []
-    for of_person in _joined(links):
+    for of_person in joined(links):
         files = sum(of_person.issuperset(names) for names in sharing)
         cells = int((shown["left"].isin(of_person) & shown["right"].isin(of_person)).sum())
         persons.append(Person(tuple(sorted(of_person, key=natural_key)), files, cells))
@@ -35,26 +35,6 @@ def link_subjects(manifest: Manifest, same_cells: SameCells | None = None) -> Ma
     names = {subject: person.name for person in persons for subject in person.subjects}
     frame = manifest.frame.assign(subject=subjects.replace(names))
     return replace(manifest, frame=frame, persons=tuple(persons), cell_pairs=pairs)
-
-
-def linked_names(shown: pd.DataFrame) -> dict[str, str]:
-    """Return the first name of the person of every subject that is linked to another one by pictures of one cell.
-
-    ``shown`` has the subjects ``left`` and ``right`` of each pair, and what was ``seen`` of it.
-    """
-    persons = _joined(list(_linked(shown[shown["left"] != shown["right"]])))
-    return {name: min(of_person, key=natural_key) for of_person in persons for name in of_person}
-
-
-def _joined(links: Sequence[Sequence[str]]) -> list[set[str]]:
-    """Return the subjects of each person: those that links chain."""
-    from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
-
-    joined = DisjointSet(name for names in links for name in names)
-    for first, *others in links:
-        for other in others:
-            joined.merge(first, other)
-    return list(joined.subsets())
 
 
 def _linked(shown: pd.DataFrame) -> Iterable[tuple[str, str]]:

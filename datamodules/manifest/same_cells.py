@@ -4,6 +4,7 @@ A cell may have been photographed or cut out again, under the name of the same s
 differ. Subjects with such pairs are one person, see `persons.link_subjects`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,15 +91,22 @@ class SameCells:
 
 
 def shown_cells(images: pd.Series, source: str) -> pd.Series:
-    """Return the cell that each image of a source shows: the ``image_id`` of one of those that show it."""
+    """Return the cell that each image of a source shows: the first ``image_id`` of those that show it."""
+    pairs = SameCells.of_key(KNOWN, source)
+    linked = [] if pairs is None else pairs.same[[f"image_{side}" for side in SIDES]].to_numpy().tolist()
+    cells = joined([*([image] for image in images), *linked])
+    return images.map({image: min(cell) for cell in cells for image in cell})
+
+
+def joined(links: Sequence[Sequence[str]]) -> list[set[str]]:
+    """Return the sets of names that links chain, such as the subjects of each person."""
     from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
 
-    pairs = SameCells.of_key(KNOWN, source)
-    linked = [] if pairs is None else pairs.same[[f"image_{side}" for side in SIDES]].to_numpy()
-    cells = DisjointSet([*images, *np.ravel(linked)])
-    for left, right in linked:
-        cells.merge(left, right)
-    return images.map(cells.__getitem__)
+    joined = DisjointSet(name for names in links for name in names)
+    for first, *others in links:
+        for other in others:
+            joined.merge(first, other)
+    return list(joined.subsets())
 
 
 def _distances(one: list[str], other: list[str]) -> np.ndarray:

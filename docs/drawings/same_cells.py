@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from datamodules.manifest.persons import linked_names
-from datamodules.manifest.same_cells import SameCells
+from datamodules.manifest.same_cells import SameCells, joined
 from karyocyte.common.paths import ROOT
 from karyocyte.common.text import natural_key
 from karyocyte.evaluation.intervals.seeds import run_groups
@@ -36,8 +35,8 @@ def names_that_share_cells() -> pd.DataFrame:
 def draw() -> None:
     """Draw the names as a graph, and how well registered pairs of pictures agree."""
     edges = names_that_share_cells()
-    shown = edges.rename(columns={"one": "left", "other": "right"}).assign(seen="same")
-    persons = linked_names(shown)
+    names_of_persons = joined(edges[["one", "other"]].to_numpy().tolist())
+    persons = {name: min(names, key=natural_key) for names in names_of_persons for name in names}
     count = NAMES - len(persons) + len(set(persons.values()))
     title = f"{NAMES} names of C-NMC are at most {count} persons: their pictures show the same cells"
     with canvas(RESULTS / "recomputed" / "same_cells.png", (5.6, 9.0), title) as figure:

@@ -4,9 +4,12 @@ The paper compares pictures by eye; the measure is ours.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from datamodules.inference.run_images import from_test_part
 from karyocyte.evaluation.metrics.labelled import score
@@ -16,29 +19,41 @@ from karyocyte.workflows.explain.layers import Model, default_layers, layer_maps
 from lightning_modules.build.load import load_run
 
 IMAGES = 12  # of the test part, of each class in turn
-POSITIONS = ("conv1", "pool1", "pool2", "last pool")  # those of figure 4
 NOISE = 2 / np.sqrt(np.pi)  # mean difference of two independent normal neighbours, in standard deviations
 CONSTANT = 1e-6  # a map is constant if its standard deviation is at most this share of its largest value
 
 
-def smoothness_of(run: Run) -> pd.DataFrame:
-    """Return, of a network of figure 4, the mean smoothness of the maps of each of POSITIONS on IMAGES images.
+def smoothness_of(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the mean smoothness of the layers of figure 4 in each run, on IMAGES images of its test part.
 
-    ``constant`` is the share of maps without a smoothness; ``accuracy`` is that of the run's test part. A finer map of
-    the same picture is the smoother one, since its neighbours lie closer together: compare maps of one ``size``.
+    A finer map of the same picture is the smoother one, since its neighbours lie closer together. So maps are averaged
+    down to the ``grid`` of the coarsest network of the same data at the same ``position``: 1 is the first convolution,
+    2 and 3 are the first pools, 4 is the last. ``constant`` is the share of maps without a smoothness; ``accuracy`` is
+    that of the run's test part.
     """
+    rows = []
+    for run in runs:
+        about = {fact: run.predictions.about.get(fact) for fact in ("name", "source", "protocol", "seed")}
+        about["accuracy"] = evaluate(score(run.predictions.part("test")))["accuracy"]
+        for position, (layer, maps) in enumerate(_maps_of(run).items(), 1):
+            rows.append({**about, "position": position, "layer": layer, "size": maps.shape[-1], "maps": maps})
+    table = pd.DataFrame(rows)
+    table["grid"] = table.groupby(["source", "position"])["size"].transform("min")
+    for row in table.itertuples():
+        smooth = pd.Series(smoothness(adaptive_avg_pool2d(torch.from_numpy(row.maps), row.grid).numpy()))
+        table.loc[row.Index, ["smoothness", "constant"]] = smooth.mean(), smooth.isna().mean()
+    return table.drop(columns="maps")
+
+
+def _maps_of(run: Run) -> dict[str, np.ndarray]:
+    """Return the maps of all images by layer, float32, shape (images times channels, H, W)."""
     model = Model.of_run(load_run(run.folder))
     found = defaultdict(list)
     for image in from_test_part(run.folder, IMAGES):
         maps = layer_maps(model, image)
-        for position, layer in zip(POSITIONS, default_layers(model, list(maps)), strict=True):
-            found[position, layer, maps[layer].shape[-1]].append(smoothness(maps[layer]))
-    rows = []
-    for (position, layer, size), of_images in found.items():
-        smooth = pd.Series(np.concatenate(of_images))
-        row = {"position": position, "layer": layer, "size": size, "smoothness": smooth.mean()}
-        rows.append(row | {"constant": smooth.isna().mean()})
-    return pd.DataFrame(rows).assign(accuracy=evaluate(score(run.predictions.part("test")))["accuracy"])
+        for layer in default_layers(model, list(maps)):
+            found[layer].append(maps[layer])
+    return {layer: np.concatenate(of_images) for layer, of_images in found.items()}
 
 
 def smoothness(maps: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The tables of scripts/figures.py, of runs that are named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +10,6 @@ from reproduction.figures.checkpoints import checkpoints_of
 from reproduction.figures.layers import layers_of
 from reproduction.figures.missed import missed_by
 from reproduction.figures.smoothness import smoothness_of
-
-OF_RUN: dict[str, Callable[[Run], pd.DataFrame]] = {"checkpoints": checkpoints_of, "smoothness": smoothness_of}
 
 
 def make_table(what: str, words: Sequence[str]) -> pd.DataFrame:
@@ -23,12 +21,14 @@ def make_table(what: str, words: Sequence[str]) -> pd.DataFrame:
     if what == "layers":
         return pd.concat([layers_of(word).assign(network=word) for word in words], ignore_index=True)
     runs = [Run.open_finished(Path(word)) for word in words]
+    if what == "smoothness":
+        return smoothness_of(runs)
     if what == "missed":
         return missed_by([run.predictions for run in runs], [str(run.predictions.about["name"]) for run in runs])
     tables = []
     for run in runs:
         about = run.predictions.about
-        table = OF_RUN[what](run)
+        table = checkpoints_of(run)
         for place, fact in enumerate(("name", "source", "protocol", "seed")):
             table.insert(place, fact, about.get(fact))
         tables.append(table)

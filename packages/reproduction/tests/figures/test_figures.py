@@ -1,26 +1,38 @@
 """The tables and figures that papers 002 and 004 print beside metrics."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from karyocyte.common.errors import UserError
 from karyocyte.runs.run import Run
+from packages.reproduction.tests.test_parameters import PRINTED
+from reproduction.figures import smoothness as smoothness_module
 from reproduction.figures.checkpoints import checkpoints_of, count_checkpoints, draw_checkpoints
 from reproduction.figures.layers import layers_of
 from reproduction.figures.missed import FOUR, missed_by, rows_of_missed
-from reproduction.figures.smoothness import smoothness
+from reproduction.figures.smoothness import smoothness, smoothness_of
 from tests.helpers.predictions import make_run
+
+
+@pytest.mark.parametrize("experiment", PRINTED)
+def test_layers_have_the_printed_number_of_parameters(experiment, undrawn_layers):
+    table = layers_of(experiment)
+    assert table["parameters"].sum() == PRINTED[experiment][0]
+    assert not table["kind"].isin(["Removed", "Identity"]).any()
 
 
 @pytest.mark.parametrize(
     ("experiment", "last", "parameters"),
-    [("scratch_cnn_d128", "5 x 5 x 256", 1_207_873), ("resnet50_cut_block5_features", "14 x 14 x 1024", 8_851_841)],
+    [("scratch_cnn_d128", "5 x 5 x 256", 1_207_873), ("mobilenetv2_features", "7 x 7 x 1280", 2_259_265)],
 )
-def test_layers_have_the_shapes_and_the_number_of_parameters_of_keras(experiment, last, parameters, undrawn_layers):
+def test_layers_have_the_shapes_of_keras(experiment, last, parameters, undrawn_layers):
     table = layers_of(experiment)
     assert table["parameters"].sum() == parameters
-    assert table.loc[table["layer"].str.startswith("backbone"), "output"].iloc[-1] == last
+    of_maps = table[table["layer"].str.startswith("backbone") & table["output"].str.contains("x")]
+    assert of_maps["output"].iloc[-1] == last
 
 
 def right(*rows):
@@ -66,6 +78,17 @@ def test_checkpoints_are_counted_up_to_a_training_accuracy_of_nine_tenths(tmp_pa
     assert count_checkpoints(run) == {"checkpoints": 2}
     draw_checkpoints(tmp_path / "figure.png", checkpoints_of(run).assign(name="net", seed=0))
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_maps_of_two_networks_are_compared_on_the_coarser_grid(monkeypatch):
+    fine = np.random.default_rng(0).normal(size=(6, 8, 8)).astype(np.float32)
+    coarse = fine.reshape(6, 4, 2, 4, 2).mean(axis=(2, 4))
+    of_runs = iter([{"conv1": fine}, {"features.0": coarse, "features.4": coarse}])
+    monkeypatch.setattr(smoothness_module, "_maps_of", lambda run: next(of_runs))
+    runs = [SimpleNamespace(predictions=make_run(about={"source": "mnist"})) for _ in range(2)]
+    table = smoothness_of(runs)
+    assert table[["position", "size", "grid"]].to_numpy().tolist() == [[1, 8, 4], [1, 4, 4], [2, 4, 4]]
+    assert table["smoothness"].to_numpy() == pytest.approx(smoothness(coarse).mean())
 
 
 def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
