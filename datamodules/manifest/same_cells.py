@@ -91,10 +91,13 @@ class SameCells:
 
 
 def shown_cells(images: pd.Series, source: str) -> pd.Series:
-    """Return the cell that each image of a source shows: the first ``image_id`` of those that show it."""
-    pairs = SameCells.of_key(KNOWN, source)
-    linked = [] if pairs is None else pairs.same[[f"image_{side}" for side in SIDES]].to_numpy().tolist()
-    cells = joined([*([image] for image in images), *linked])
+    """Return the cell that each image of a source shows by the published tables: the first ``image_id`` of it."""
+    if source not in TABLES:
+        return images
+    folder = ROOT / "results" / TABLES[source]
+    pairs = SameCells.read(folder / FILE).same[[f"image_{side}" for side in SIDES]].to_numpy().tolist()
+    copies = pd.read_csv(folder / "identical_files.csv")["copies"].str.findall(r"/(\w+)")
+    cells = joined([*([image] for image in images), *pairs, *copies])
     return images.map({image: min(cell) for cell in cells for image in cell})
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest.same_cells import SIDES, SameCells
+from datamodules.manifest.same_cells import shown_cells
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
@@ -21,16 +21,9 @@ METRICS = ("auc", "f1_weighted")
 
 def repeated_in_training(split: pd.DataFrame) -> set[str]:
     """Return the test images of a split that show a cell of a training or validation image, by file or by cell."""
-    parts = split.set_index("image_id")["part"].astype(str)
-    known = split[split["part"].isin(["train", "validation"])]
-    found = set(split.loc[(split["part"] == "test") & split["sha256"].isin(known["sha256"]), "image_id"])
-    cells = SameCells.of_key("known", "cnmc")
-    assert cells is not None
-    left, right = (cells.same[f"image_{side}"] for side in SIDES)
-    for one, other in ((left, right), (right, left)):
-        leaks = (one.map(parts) == "test") & other.map(parts).isin(["train", "validation"])
-        found |= set(one[leaks])
-    return found
+    cells = shown_cells(split["image_id"], "cnmc")
+    known = cells[split["part"].isin(["train", "validation"])]
+    return set(split.loc[(split["part"] == "test") & cells.isin(known), "image_id"])
 
 
 def rows_of_repeats(runs: Sequence[Run]) -> pd.DataFrame:

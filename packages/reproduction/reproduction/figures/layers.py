@@ -1,4 +1,4 @@
-"""The layers of a network with output shapes and parameters, as Keras prints them (paper 004, figures 4 to 30)."""
+"""The layers of a network with output shapes and parameters, as Keras prints them (papers 001, 002 and 004)."""
 
 from contextlib import ExitStack
 from functools import partial

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import avg_pool2d
 
 from datamodules.inference.run_images import from_test_part
 from karyocyte.evaluation.metrics.labelled import score
@@ -27,9 +27,9 @@ def smoothness_of(runs: Sequence[Run]) -> pd.DataFrame:
     """Return the mean smoothness of the layers of figure 4 in each run, on IMAGES images of its test part.
 
     A finer map of the same picture is the smoother one, since its neighbours lie closer together. So maps are averaged
-    down to the ``grid`` of the coarsest network of the same data at the same ``position``: 1 is the first convolution,
-    2 and 3 are the first pools, 4 is the last. ``constant`` is the share of maps without a smoothness; ``accuracy`` is
-    that of the run's test part.
+    over windows that make them about as coarse (``grid``) as those of the coarsest network of the same data at the same
+    ``position``: 1 is the first convolution, 2 and 3 are the first pools, 4 is the last. ``constant`` is the share of
+    maps without a smoothness; ``accuracy`` is that of the run's test part.
     """
     rows = []
     for run in runs:
@@ -38,9 +38,11 @@ def smoothness_of(runs: Sequence[Run]) -> pd.DataFrame:
         for position, (layer, maps) in enumerate(_maps_of(run).items(), 1):
             rows.append({**about, "position": position, "layer": layer, "size": maps.shape[-1], "maps": maps})
     table = pd.DataFrame(rows)
-    table["grid"] = table.groupby(["source", "position"])["size"].transform("min")
-    for row in table.itertuples():
-        smooth = pd.Series(smoothness(adaptive_avg_pool2d(torch.from_numpy(row.maps), row.grid).numpy()))
+    windows = table["size"] // table.groupby(["source", "position"])["size"].transform("min")
+    table["grid"] = table["size"] // windows
+    for row, window in zip(table.itertuples(), windows, strict=True):
+        maps = avg_pool2d(torch.from_numpy(row.maps), window).numpy()  # windows that overlap would smooth noise, too
+        smooth = pd.Series(smoothness(maps))
         table.loc[row.Index, ["smoothness", "constant"]] = smooth.mean(), smooth.isna().mean()
     return table.drop(columns="maps")
 

@@ -5,12 +5,11 @@ other cells, which revision f717805a computed (``reproduction.persons.experiment
 each cell:
 
 - ``leave_one_out``: of all other persons
-- ``persons <n> <draw>``: of n persons drawn at random, a quarter of them healthy
+- ``persons <n> <draw>``: of n persons drawn at random, about a quarter of them healthy
 - ``<arm> <draw> <seed>``: what a leak is worth. The persons are divided into four folds with equal shares of both
-  classes; half of the cells of each person of a fold, drawn by the seed, test. For each fold three regressions train
-  on equal numbers of cells of each class and of persons, up to two. Two of the four folds of persons are the same;
-  half of the cells of further persons are added: of others (arm ``apart``), of the persons of the fold by their other
-  cells (``shared``), or the very cells that test (``copies``).
+  classes. For each fold three regressions train on the persons of two other folds, and on equal numbers of cells of
+  each class, drawn from halves of the cells: of the persons of the last fold (arm ``apart``), of those of the fold
+  (``shared``), or the very cells that test (``copies``), drawn from their other halves.
 
 Written to ``results/recomputed`` are:
 

@@ -91,6 +91,14 @@ def test_maps_of_two_networks_are_compared_on_the_coarser_grid(monkeypatch):
     assert table["smoothness"].to_numpy() == pytest.approx(smoothness(coarse).mean())
 
 
+def test_noise_of_a_finer_map_is_not_smoother(monkeypatch):
+    noise = np.random.default_rng(0).normal(size=(400, 8, 8)).astype(np.float32)
+    of_runs = iter([{"conv1": noise}, {"features.0": noise[:, :7, :7]}])
+    monkeypatch.setattr(smoothness_module, "_maps_of", lambda run: next(of_runs))
+    runs = [SimpleNamespace(predictions=make_run(about={"source": "mnist"})) for _ in range(2)]
+    assert smoothness_of(runs)["smoothness"].to_numpy() == pytest.approx(0, abs=0.05)
+
+
 def test_smoothness_is_1_of_a_slope_0_of_noise_and_undefined_of_a_constant():
     rows, columns = np.indices((64, 64))
     noise = np.random.default_rng(0).normal(size=(64, 64))
