@@ -90,26 +90,15 @@ class SameCells:
         return known.reset_index(drop=True)
 
 
-def shown_cells(images: pd.Series, source: str) -> pd.Series:
-    """Return the cell that each image of a source shows by the published tables: the first ``image_id`` of it."""
-    if source not in TABLES:
-        return images
-    folder = ROOT / "results" / TABLES[source]
-    pairs = SameCells.read(folder / FILE).same[[f"image_{side}" for side in SIDES]].to_numpy().tolist()
-    copies = pd.read_csv(folder / "identical_files.csv")["copies"].str.findall(r"/(\w+)")
-    cells = joined([*([image] for image in images), *pairs, *copies])
-    return images.map({image: min(cell) for cell in cells for image in cell})
-
-
 def joined(links: Sequence[Sequence[str]]) -> list[set[str]]:
     """Return the sets of names that links chain, such as the subjects of each person."""
     from scipy.cluster.hierarchy import DisjointSet  # here: it takes a while to load
 
-    joined = DisjointSet(name for names in links for name in names)
+    sets = DisjointSet(name for names in links for name in names)
     for first, *others in links:
         for other in others:
-            joined.merge(first, other)
-    return list(joined.subsets())
+            sets.merge(first, other)
+    return list(sets.subsets())
 
 
 def _distances(one: list[str], other: list[str]) -> np.ndarray:

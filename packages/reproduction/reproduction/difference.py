@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from datamodules.manifest.same_cells import shown_cells
+from datamodules.manifest.same_cells import FILE, SIDES, TABLES, SameCells, joined
 from karyocyte.config.schema import EvaluationConfig
 from karyocyte.evaluation.metrics.classification import lower_is_better
 from karyocyte.evaluation.metrics.labelled import score
@@ -30,7 +30,7 @@ from karyocyte.evaluation.metrics.resampled import WeightedMetrics
 from karyocyte.evaluation.metrics.temperature import clip
 from karyocyte.evaluation.types.result import Estimate
 from karyocyte.runs.predictions import Predictions
-from reproduction.claims import Claim
+from reproduction.claims import RESULTS, Claim
 from reproduction.figures.checkpoints import CHECKPOINTS
 
 SETTINGS = EvaluationConfig()
@@ -88,6 +88,17 @@ def _without_each_cell(run: Predictions, names: Sequence[str]) -> tuple[pd.Serie
     of_cells = losses.groupby(cells[clusters]).agg(["sum", "size"])
     changes[LOSS] = (losses.sum() - of_cells["sum"]) / (len(images) - of_cells["size"]) - losses.mean()
     return pd.concat([whole, pd.Series({LOSS: losses.mean()})]), changes
+
+
+def shown_cells(images: pd.Series, source: str) -> pd.Series:
+    """Return the cell that each image of a source shows by the published tables: the first ``image_id`` of it."""
+    if source not in TABLES:
+        return images
+    folder = RESULTS / TABLES[source]
+    pairs = SameCells.read(folder / FILE).same[[f"image_{side}" for side in SIDES]].to_numpy().tolist()
+    copies = pd.read_csv(folder / "identical_files.csv")["copies"].str.findall(r"/(\w+)")
+    cells = joined([*([image] for image in images), *pairs, *copies])
+    return images.map({image: min(cell) for cell in cells for image in cell})
 
 
 def _jackknife(changes: pd.DataFrame) -> pd.Series:

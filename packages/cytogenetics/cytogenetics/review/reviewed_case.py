@@ -58,11 +58,9 @@ class ReviewedCase:
             return f"approve or reject {', '.join(changed)} first: there are changes that are neither"
         if not self.approvals:
             return "approve a cell of the case first"
-        return (
-            ""
-            if any(self.named.clones.values())
-            else f"approve a further cell, or correct one: none is {self.named.iscn}"
-        )
+        if not any(self.named.clones.values()):
+            return f"approve a further cell, or correct one: none is {self.named.iscn}"
+        return ""
 
     def question(self, predicted: str, of_cells: Mapping[str, str | None]) -> str:
         """What to ask before it is signed; "" where nothing speaks against it, or no cell is approved.

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from datamodules.manifest.same_cells import shown_cells
 from karyocyte.evaluation.intervals.seeds import run_groups, seed_means
 from karyocyte.runs.predictions import Predictions
 from karyocyte.runs.run import Run
 from reproduction.claims import EVIDENCE, RESULTS
-from reproduction.difference import SETTINGS
+from reproduction.difference import SETTINGS, shown_cells
 from reproduction.measured import names_one_class
 from reproduction.persons.linked import ALL_IMAGES, SPLITS, deals_persons
 from reproduction.persons.results import RESAMPLES, Images, columns, resampled
