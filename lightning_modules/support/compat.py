@@ -49,6 +49,12 @@ def seed_cpu(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
+def has_bfloat16() -> bool:
+    """Return whether the processor has instructions for bfloat16; torch tells of those of x86 alone."""
+    is_x86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    return not is_x86 or torch.cpu._is_avx512_bf16_supported()
+
+
 def timm_folder_config(folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Return what config.json of a folder in timm's form says: facts about the weights, the network, its arguments."""
     facts: tuple[dict[str, Any], str, dict[str, Any]] = load_model_config_from_path(folder)

@@ -17,7 +17,7 @@ from karyocyte.common.files import write_bytes
 from karyocyte.config.schema import TrainingConfig
 from lightning_modules.callbacks.best_checkpoint import BestCheckpoint
 from lightning_modules.callbacks.loaders import EndsWorkers, LoaderLimit
-from lightning_modules.support.compat import disable_signal_handlers
+from lightning_modules.support.compat import disable_signal_handlers, has_bfloat16
 from lightning_modules.support.distributed import UnevenDDPStrategy, cluster_environment, current_world
 from lightning_modules.training.process import silence_lightning
 
@@ -76,8 +76,8 @@ def build_trainer(
 
 
 def _warn_of_bfloat16(precision: str) -> None:
-    if precision.startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        remedy = "this CPU computes bfloat16 many times slower: set trainer.precision=32-true"
+    if precision.startswith("bf16") and not has_bfloat16():
+        remedy = "this CPU has no instructions for bfloat16, most networks train slower: set trainer.precision=32-true"
         warn_once(f"trainer.precision={precision}: {remedy}")
 
 

@@ -52,7 +52,7 @@ def rows_of_runs(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         test = run.predictions.part("test")
-        facts = {fact: test.about.get(fact) for fact in FACTS}
+        facts = {fact: test.about.get(fact) for fact in FACTS} | {"folder": run.folder.parent.name}
         rows.append(facts | _figures(test) | {"one_class": names_one_class(test)})
     return pd.DataFrame(rows)
 
