@@ -1,5 +1,6 @@
 """Private interfaces of torch, timm and Lightning, each behind one function: the place to look after an upgrade."""
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,8 @@ def seed_cpu(seed: int) -> None:
 
 
 def has_bfloat16() -> bool:
-    """Return whether the processor has instructions for bfloat16; torch tells of those of x86 alone."""
-    is_x86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    return not is_x86 or torch.cpu._is_avx512_bf16_supported()
+    """Return False if an x86 processor lacks the instructions of AVX-512 for bfloat16; others are not examined."""
+    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()
 
 
 def timm_folder_config(folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:

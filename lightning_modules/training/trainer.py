@@ -77,7 +77,7 @@ def build_trainer(
 
 def _warn_of_bfloat16(precision: str) -> None:
     if precision.startswith("bf16") and not has_bfloat16():
-        remedy = "this CPU has no instructions for bfloat16, most networks train slower: set trainer.precision=32-true"
+        remedy = "this CPU has no instructions for bfloat16, which slows most networks: set trainer.precision=32-true"
         warn_once(f"trainer.precision={precision}: {remedy}")
 
 
