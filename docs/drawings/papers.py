@@ -15,12 +15,10 @@ SPLITS = {"003": "hem_all-paper-fold0", "004": "cnmc-paper-fold0"}  # of the are
 GRADES = {"reproduced": COLOURS[2], "worse": COLOURS[1], "better": COLOURS[0], "cannot tell": "#555555"}
 TITLES = {"worse": "worse than printed", "cannot tell": "cannot be decided"}  # the other grades as they are
 NOT_PRINTED = "not printed"
-READINGS = {"unfreeze.stages.finetune.batchnorm=frozen": " (BatchNorm frozen)", "as in conf/": " (BatchNorm trains)"}
+READINGS = (" (BatchNorm trains)", " (BatchNorm frozen)")  # of networks that were measured with both
 APART = "ours, persons apart: other test images"
 AREA = "area of the cell alone, on the paper's split"
-DIFFERENCE = Line2D(
-    [], [], color="#555555", linewidth=5, alpha=0.6, label="interval of the difference from the printed"
-)
+DIFFERENCE = Line2D([], [], color="#555555", linewidth=5, alpha=0.6, label="95 % interval of the difference")
 LEGEND = (
     Line2D([], [], marker="D", color="black", linestyle="", fillstyle="none", label="printed"),
     Line2D([], [], marker="o", color="#555555", linewidth=1, label="ours, interval for new persons"),
@@ -81,4 +79,5 @@ def _draw_row(axis: Axes, row: Any) -> None:
 
 def _name(row: Any) -> str:
     part = ", validation" if row.part == "validation" else ""
-    return f"{row.experiment}{READINGS.get(row.reading, '')}{part}"
+    batchnorm = READINGS["batchnorm=frozen" in row.reading] if isinstance(row.reading, str) else ""
+    return f"{row.experiment}{batchnorm}{part}"
